@@ -1,0 +1,2 @@
+#![cfg(target_family = "wasm")]
+//! The proxy-wasm adapter.
