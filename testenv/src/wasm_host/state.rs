@@ -1,0 +1,368 @@
+//! What the host remembers: for the process, for a VM, for a plugin in it, for a request.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use wasmtime::{Memory, TypedFunc};
+
+/// A header's name and value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// Headers in their order. Names are lower case, and in a request `host` is another name of `:authority`, as in
+/// Envoy's header maps.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct HeaderMap(Vec<Pair>);
+
+impl FromIterator<Pair> for HeaderMap {
+    fn from_iter<I: IntoIterator<Item = Pair>>(pairs: I) -> Self {
+        let lower = |(name, value): Pair| (name.to_ascii_lowercase(), value);
+        HeaderMap(pairs.into_iter().map(lower).collect())
+    }
+}
+
+impl HeaderMap {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn pairs(&self) -> &[Pair] {
+        &self.0
+    }
+
+    /// The first header of this name.
+    pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
+        let name = name.as_ref();
+        let found = self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_slice())
+    }
+
+    /// The first header of this name, as text for assertions.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name)
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// How many headers have this name.
+    pub fn count(&self, name: &str) -> usize {
+        let name = name.as_bytes();
+        let same = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        same.count()
+    }
+
+    pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
+        self.0.push((name.to_ascii_lowercase(), value.to_vec()));
+    }
+
+    /// Leaves one header of this name, where the first one was.
+    pub(super) fn replace(&mut self, name: &[u8], value: &[u8]) {
+        let at = self
+            .0
+            .iter()
+            .position(|(n, _)| n.eq_ignore_ascii_case(name));
+        let Some(at) = at else {
+            return self.add(name, value);
+        };
+        self.0[at].1 = value.to_vec();
+        let mut index = 0;
+        self.0.retain(|(n, _)| {
+            let keep = index <= at || !n.eq_ignore_ascii_case(name);
+            index += 1;
+            keep
+        });
+    }
+
+    pub(super) fn remove(&mut self, name: &[u8]) {
+        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+    }
+
+    /// The wire form of proxy-wasm: a count, the sizes, then names and values with a NUL after each.
+    pub(super) fn serialise(&self) -> Vec<u8> {
+        let word = |n: usize| u32::try_from(n).expect("headers below 4 GiB").to_le_bytes();
+        let mut bytes = word(self.0.len()).to_vec();
+        for (name, value) in &self.0 {
+            bytes.extend(word(name.len()));
+            bytes.extend(word(value.len()));
+        }
+        for part in self.0.iter().flat_map(|(name, value)| [name, value]) {
+            bytes.extend(part);
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    /// `None` where the bytes are not in that form.
+    pub(super) fn deserialise(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(HeaderMap::default());
+        }
+        let word = |at: usize| {
+            let word = bytes.get(at..at + 4)?.try_into().ok()?;
+            usize::try_from(u32::from_le_bytes(word)).ok()
+        };
+        let count = word(0)?;
+        let mut at = 4 + count.checked_mul(8)?;
+        let mut take = |size: usize| {
+            let part = bytes.get(at..at + size)?;
+            at += size + 1;
+            Some(part.to_vec())
+        };
+        let mut pairs = Vec::new();
+        for n in 0..count {
+            let (name, value) = (word(4 + n * 8)?, word(8 + n * 8)?);
+            pairs.push((take(name)?, take(value)?));
+        }
+        Some(pairs.into_iter().collect())
+    }
+}
+
+/// An answer that the module gave itself.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct LocalResponse {
+    pub status: u32,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    /// -1: none.
+    pub grpc_status: i32,
+}
+
+/// A log line's level, in Envoy's order.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Trace,
+    Debug,
+    #[default]
+    Info,
+    Warn,
+    Error,
+    Critical,
+}
+
+impl Level {
+    pub(super) fn from_wire(level: u32) -> Option<Self> {
+        Some(match level {
+            0 => Level::Trace,
+            1 => Level::Debug,
+            2 => Level::Info,
+            3 => Level::Warn,
+            4 => Level::Error,
+            5 => Level::Critical,
+            _ => return None,
+        })
+    }
+}
+
+/// A line that the module logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub level: Level,
+    pub text: String,
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{:?}] {}", self.level, self.text)
+    }
+}
+
+/// What a callback cost.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// Host calls by name.
+    pub calls: BTreeMap<&'static str, u32>,
+    /// Wasm instructions.
+    pub instructions: u64,
+    /// Bytes that the host wrote into the module's memory and read out of it.
+    pub copied: usize,
+}
+
+impl Counts {
+    /// Host calls of all names.
+    pub fn host_calls(&self) -> u32 {
+        self.calls.values().sum()
+    }
+}
+
+impl std::ops::AddAssign<&Counts> for Counts {
+    fn add_assign(&mut self, other: &Counts) {
+        for (name, count) in &other.calls {
+            *self.calls.entry(name).or_default() += count;
+        }
+        self.instructions += other.instructions;
+        self.copied += other.copied;
+    }
+}
+
+/// What all VMs of a process see.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Values with their CAS number, which is never 0.
+    pub(super) data: BTreeMap<String, (Vec<u8>, u32)>,
+    pub(super) cas: u32,
+    pub(super) counters: BTreeMap<String, u64>,
+    pub(super) gauges: BTreeMap<String, u64>,
+    pub(super) logs: Vec<Log>,
+    pub(super) log_level: Level,
+    pub(super) faults: BTreeMap<&'static str, u32>,
+    /// Since the epoch.
+    pub(super) now: Duration,
+    pub(super) random: u64,
+}
+
+impl Shared {
+    pub(super) fn write(&mut self, key: &str, value: Vec<u8>) {
+        self.cas += 1;
+        self.data.insert(key.to_owned(), (value, self.cas));
+    }
+
+    /// The same numbers in every process, so that what is counted never differs from run to run.
+    pub(super) fn random_byte(&mut self) -> u8 {
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        self.random.to_be_bytes()[0]
+    }
+}
+
+/// One VM.
+pub(super) struct State {
+    pub(super) shared: Rc<RefCell<Shared>>,
+    /// `NAME=value`.
+    pub(super) env: Vec<String>,
+    pub(super) memory: Option<Memory>,
+    pub(super) allocate: Option<TypedFunc<u32, u32>>,
+    pub(super) roots: HashMap<u32, RootState>,
+    pub(super) streams: HashMap<u32, StreamState>,
+    /// Whose callback is running.
+    pub(super) context: u32,
+    pub(super) metrics: Vec<(MetricKind, String)>,
+    pub(super) counts: Counts,
+    pub(super) violations: Vec<String>,
+    pub(super) dead: bool,
+}
+
+impl State {
+    pub(super) fn new(shared: Rc<RefCell<Shared>>, env: Vec<String>) -> Self {
+        State {
+            shared,
+            env,
+            memory: None,
+            allocate: None,
+            roots: HashMap::new(),
+            streams: HashMap::new(),
+            context: 0,
+            metrics: Vec::new(),
+            counts: Counts::default(),
+            violations: Vec::new(),
+            dead: false,
+        }
+    }
+
+    /// The plugin that the running callback belongs to.
+    pub(super) fn root(&mut self) -> Option<&mut RootState> {
+        let stream = self.streams.get(&self.context);
+        let id = stream.map_or(self.context, |stream| stream.root);
+        self.roots.get_mut(&id)
+    }
+
+    pub(super) fn stream(&mut self) -> Option<&mut StreamState> {
+        self.streams.get_mut(&self.context)
+    }
+
+    /// The end of the log, for the message of a panic.
+    pub(super) fn last_words(&self) -> String {
+        let shared = self.shared.borrow();
+        let logs = &shared.logs;
+        let last = logs.iter().skip(logs.len().saturating_sub(10));
+        let lines: Vec<String> = last.map(|log| format!("  {log}")).collect();
+        format!("its last log lines:\n{}", lines.join("\n"))
+    }
+}
+
+/// One plugin in a VM.
+#[derive(Default)]
+pub(super) struct RootState {
+    pub(super) plugin_name: String,
+    pub(super) configuration: Vec<u8>,
+    pub(super) tick_period: Option<Duration>,
+}
+
+/// One request.
+#[derive(Default)]
+pub(super) struct StreamState {
+    pub(super) root: u32,
+    pub(super) phase: Phase,
+    pub(super) request: HeaderMap,
+    pub(super) response: HeaderMap,
+    pub(super) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(super) local_response: Option<LocalResponse>,
+    pub(super) route_cache_clears: u32,
+}
+
+/// How far a request has come, which says what headers can be read or changed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The request's headers can be read and changed.
+    #[default]
+    Request,
+    /// They have gone on and can no longer be seen.
+    Upstream,
+    /// The response's headers can be read and changed.
+    Response,
+    /// Both can be read.
+    Log,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MetricKind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn headers_come_back_from_their_wire_form() {
+        for headers in [map(&[]), map(&[(":path", "/a"), ("x", ""), ("x", "2")])] {
+            assert_eq!(
+                HeaderMap::deserialise(&headers.serialise()),
+                Some(headers.clone())
+            );
+        }
+    }
+
+    #[test]
+    fn truncated_wire_form_is_not_read() {
+        let bytes = map(&[("a", "b"), ("c", "d")]).serialise();
+        // The last NUL is not needed to read the value in front of it.
+        for end in 1..bytes.len() - 1 {
+            assert_eq!(HeaderMap::deserialise(&bytes[..end]), None, "{end}");
+        }
+    }
+
+    #[test]
+    fn replacing_leaves_one_header_where_the_first_was() {
+        let mut headers = map(&[("a", "1"), ("b", "2"), ("A", "3")]);
+        headers.replace(b"a", b"4");
+        assert_eq!(headers, map(&[("a", "4"), ("b", "2")]));
+        headers.replace(b"c", b"5");
+        assert_eq!(headers, map(&[("a", "4"), ("b", "2"), ("c", "5")]));
+    }
+}
