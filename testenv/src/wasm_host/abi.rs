@@ -3,13 +3,11 @@
 
 use std::time::Duration;
 
-use wasmtime::{Caller, Linker};
+use wasmtime::{Caller, FuncType, Linker};
 
-use super::state::{
-    HeaderMap, Level, LocalResponse, Log, MetricKind, Phase, RootState, State, StreamState,
-};
+use super::state::{HeaderMap, Level, LocalResponse, Log, MetricKind, Phase, RootState, State, StreamState};
 
-/// Every call that this host has in the module `env`.
+/// Every call that this host carries out, in the module `env`.
 pub const HOST_CALLS: &[&str] = &[
     "proxy_add_header_map_value",
     "proxy_call_foreign_function",
@@ -35,6 +33,24 @@ pub const HOST_CALLS: &[&str] = &[
     "proxy_set_property",
     "proxy_set_shared_data",
     "proxy_set_tick_period_milliseconds",
+];
+
+/// Calls that Envoy has and this filter no use for. The SDK's default methods bring some of them along as imports;
+/// they can be imported, and trap when they are called.
+pub const UNUSED_CALLS: &[&str] = &[
+    "proxy_close_stream",
+    "proxy_dequeue_shared_queue",
+    "proxy_enqueue_shared_queue",
+    "proxy_get_status",
+    "proxy_grpc_call",
+    "proxy_grpc_cancel",
+    "proxy_grpc_close",
+    "proxy_grpc_send",
+    "proxy_grpc_stream",
+    "proxy_http_call",
+    "proxy_register_shared_queue",
+    "proxy_resolve_shared_queue",
+    "proxy_set_buffer_bytes",
 ];
 
 /// What a host call answers other than Ok (0).
@@ -104,15 +120,12 @@ impl<'a, 'b> Guest<'a, 'b> {
     pub(super) fn put_word(&mut self, at: u32, word: u32) -> Option<()> {
         let memory = self.caller.data().memory?;
         let at = usize::try_from(at).ok()?;
-        memory
-            .write(&mut *self.caller, at, &word.to_le_bytes())
-            .ok()
+        memory.write(&mut *self.caller, at, &word.to_le_bytes()).ok()
     }
 
     fn bytes(&mut self, at: u32, size: u32) -> Answer<Vec<u8>> {
         let bytes = self.get(at, size);
-        bytes
-            .ok_or_else(|| self.violation(Refusal::InvalidMemoryAccess, "an address out of bounds"))
+        bytes.ok_or_else(|| self.violation(Refusal::InvalidMemoryAccess, "an address out of bounds"))
     }
 
     fn text(&mut self, at: u32, size: u32) -> Answer<String> {
@@ -137,9 +150,7 @@ impl<'a, 'b> Guest<'a, 'b> {
         if size > 0 {
             let allocate = self.caller.data().allocate.clone();
             let allocate = allocate.expect("found when the VM started");
-            at = allocate
-                .call(&mut *self.caller, size)
-                .map_err(End::Trapped)?;
+            at = allocate.call(&mut *self.caller, size).map_err(End::Trapped)?;
             if at == 0 || self.put(at, bytes).is_none() {
                 return Err(self.violation(Refusal::InvalidMemoryAccess, "no memory given"));
             }
@@ -198,11 +209,8 @@ impl<'a, 'b> Guest<'a, 'b> {
     fn header(&mut self, name: &[u8], value: &[u8]) -> Answer {
         let splits = |byte: &u8| matches!(byte, b'\0' | b'\r' | b'\n');
         if name.is_empty() || name.iter().chain(value).any(splits) {
-            let header = format!(
-                "the header {:?}: {:?}",
-                String::from_utf8_lossy(name),
-                String::from_utf8_lossy(value)
-            );
+            let header =
+                format!("the header {:?}: {:?}", String::from_utf8_lossy(name), String::from_utf8_lossy(value));
             return Err(self.violation(Refusal::BadArgument, &header));
         }
         Ok(())
@@ -258,6 +266,12 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_headers(linker)?;
     link_stream(linker)?;
     link_metrics(linker)
+}
+
+/// Links the import `name` of [`UNUSED_CALLS`], of whatever type the module gives it.
+pub(super) fn link_unused(linker: &mut Linker<State>, name: &'static str, r#type: FuncType) -> wasmtime::Result<()> {
+    linker.func_new("env", name, r#type, move |_, _, _| Err(wasmtime::Error::msg(format!("it called {name}"))))?;
+    Ok(())
 }
 
 /// Log, clock, timer, buffers and shared data.

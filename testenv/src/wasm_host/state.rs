@@ -45,8 +45,7 @@ impl HeaderMap {
 
     /// The first header of this name, as text for assertions.
     pub fn text(&self, name: &str) -> Option<String> {
-        self.get(name)
-            .map(|value| String::from_utf8_lossy(value).into_owned())
+        self.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
     /// How many headers have this name.
@@ -62,10 +61,7 @@ impl HeaderMap {
 
     /// Leaves one header of this name, where the first one was.
     pub(super) fn replace(&mut self, name: &[u8], value: &[u8]) {
-        let at = self
-            .0
-            .iter()
-            .position(|(n, _)| n.eq_ignore_ascii_case(name));
+        let at = self.0.iter().position(|(n, _)| n.eq_ignore_ascii_case(name));
         let Some(at) = at else {
             return self.add(name, value);
         };
@@ -223,10 +219,7 @@ impl Shared {
 
     /// The same numbers in every process, so that what is counted never differs from run to run.
     pub(super) fn random_byte(&mut self) -> u8 {
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.random.to_be_bytes()[0]
     }
 }
@@ -332,19 +325,13 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-            .collect()
+        pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
     }
 
     #[test]
     fn headers_come_back_from_their_wire_form() {
         for headers in [map(&[]), map(&[(":path", "/a"), ("x", ""), ("x", "2")])] {
-            assert_eq!(
-                HeaderMap::deserialise(&headers.serialise()),
-                Some(headers.clone())
-            );
+            assert_eq!(HeaderMap::deserialise(&headers.serialise()), Some(headers.clone()));
         }
     }
 

@@ -29,44 +29,32 @@ fn done(result: Option<()>) -> u32 {
 }
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap(
-        MODULE,
-        "args_sizes_get",
-        |mut caller: Caller<'_, State>, count: u32, size: u32| {
-            let mut guest = Guest::new(&mut caller, "args_sizes_get");
-            done(guest.put_word(count, 0).and(guest.put_word(size, 0)))
-        },
-    )?;
+    linker.func_wrap(MODULE, "args_sizes_get", |mut caller: Caller<'_, State>, count: u32, size: u32| {
+        let mut guest = Guest::new(&mut caller, "args_sizes_get");
+        done(guest.put_word(count, 0).and(guest.put_word(size, 0)))
+    })?;
     linker.func_wrap(MODULE, "args_get", |_: u32, _: u32| OK)?;
-    linker.func_wrap(
-        MODULE,
-        "environ_sizes_get",
-        |mut caller: Caller<'_, State>, count: u32, size: u32| {
-            let mut guest = Guest::new(&mut caller, "environ_sizes_get");
-            let env = &guest.state().env;
-            let sizes = (env.len(), env.iter().map(|line| line.len() + 1).sum());
-            let word = |n: usize| u32::try_from(n).expect("an environment below 4 GiB");
-            let written = guest.put_word(count, word(sizes.0));
-            done(written.and(guest.put_word(size, word(sizes.1))))
-        },
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "environ_get",
-        |mut caller: Caller<'_, State>, mut pointers: u32, mut lines: u32| {
-            let mut guest = Guest::new(&mut caller, "environ_get");
-            for line in guest.state().env.clone() {
-                let bytes = [line.as_bytes(), b"\0"].concat();
-                let written = guest.put_word(pointers, lines);
-                if written.and(guest.put(lines, &bytes)).is_none() {
-                    return BAD_ADDRESS;
-                }
-                pointers += 4;
-                lines += u32::try_from(bytes.len()).expect("an environment below 4 GiB");
+    linker.func_wrap(MODULE, "environ_sizes_get", |mut caller: Caller<'_, State>, count: u32, size: u32| {
+        let mut guest = Guest::new(&mut caller, "environ_sizes_get");
+        let env = &guest.state().env;
+        let sizes = (env.len(), env.iter().map(|line| line.len() + 1).sum());
+        let word = |n: usize| u32::try_from(n).expect("an environment below 4 GiB");
+        let written = guest.put_word(count, word(sizes.0));
+        done(written.and(guest.put_word(size, word(sizes.1))))
+    })?;
+    linker.func_wrap(MODULE, "environ_get", |mut caller: Caller<'_, State>, mut pointers: u32, mut lines: u32| {
+        let mut guest = Guest::new(&mut caller, "environ_get");
+        for line in guest.state().env.clone() {
+            let bytes = [line.as_bytes(), b"\0"].concat();
+            let written = guest.put_word(pointers, lines);
+            if written.and(guest.put(lines, &bytes)).is_none() {
+                return BAD_ADDRESS;
             }
-            OK
-        },
-    )?;
+            pointers += 4;
+            lines += u32::try_from(bytes.len()).expect("an environment below 4 GiB");
+        }
+        OK
+    })?;
     linker.func_wrap(
         MODULE,
         "clock_time_get",
@@ -77,26 +65,18 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             done(guest.put(to, &now.to_le_bytes()))
         },
     )?;
-    linker.func_wrap(
-        MODULE,
-        "random_get",
-        |mut caller: Caller<'_, State>, to: u32, size: u32| {
-            let mut guest = Guest::new(&mut caller, "random_get");
-            let bytes: Vec<u8> = {
-                let mut shared = guest.state().shared.borrow_mut();
-                (0..size).map(|_| shared.random_byte()).collect()
-            };
-            done(guest.put(to, &bytes))
-        },
-    )?;
+    linker.func_wrap(MODULE, "random_get", |mut caller: Caller<'_, State>, to: u32, size: u32| {
+        let mut guest = Guest::new(&mut caller, "random_get");
+        let bytes: Vec<u8> = {
+            let mut shared = guest.state().shared.borrow_mut();
+            (0..size).map(|_| shared.random_byte()).collect()
+        };
+        done(guest.put(to, &bytes))
+    })?;
     linker.func_wrap(MODULE, "sched_yield", || OK)?;
-    linker.func_wrap(
-        MODULE,
-        "proc_exit",
-        |_: Caller<'_, State>, code: u32| -> wasmtime::Result<()> {
-            Err(wasmtime::Error::msg(format!("proc_exit({code})")))
-        },
-    )?;
+    linker.func_wrap(MODULE, "proc_exit", |_: Caller<'_, State>, code: u32| -> wasmtime::Result<()> {
+        Err(wasmtime::Error::msg(format!("proc_exit({code})")))
+    })?;
     linker.func_wrap(
         MODULE,
         "fd_write",

@@ -1,0 +1,453 @@
+//! Real Envoy as an ingress gateway: renders `testenv/envoy.yaml`, starts it, edits the plugin's configuration
+//! while it runs as istiod does, reads its admin interface and logs, and ends it when dropped.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::http1::Request;
+use crate::{repository, yaml};
+
+/// The response header that tells the route's name, which the plugin leaves in filter state.
+pub const ROUTE_HEADER: &str = "x-testenv-route";
+
+/// What istiod puts into the module's environment, new at every edit.
+const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
+
+const FILTER: &str = "ksvc-router";
+const HTTP_CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
+/// Long enough for a loaded machine of two cores; what takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the plugin is given to configure itself.
+#[derive(Debug, Clone)]
+pub enum Document {
+    /// As istiod sends `pluginConfig`: a protobuf Struct, which arrives as JSON.
+    Table(Value),
+    /// Any text at all.
+    Text(String),
+    /// No configuration: zero bytes arrive.
+    Absent,
+}
+
+impl From<Value> for Document {
+    fn from(table: Value) -> Self {
+        Self::Table(table)
+    }
+}
+
+/// How a gateway is to be started.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    envoy: PathBuf,
+    plugin: PathBuf,
+    document: Document,
+    hosts: Vec<String>,
+    catch_all: bool,
+    as_sent: bool,
+    workers: u32,
+    ports: (u16, u16),
+}
+
+impl Setup {
+    /// One worker, free ports, the virtual hosts of `envoy.yaml` alone.
+    pub fn new(envoy: &Path, plugin: &Path, document: impl Into<Document>) -> Self {
+        Self {
+            envoy: envoy.to_owned(),
+            plugin: plugin.to_owned(),
+            document: document.into(),
+            hosts: Vec::new(),
+            catch_all: false,
+            as_sent: false,
+            workers: 1,
+            ports: (0, 0),
+        }
+    }
+
+    /// Adds a virtual host as net-istio makes it for each of these KSVC hosts.
+    #[must_use]
+    pub fn ksvcs<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
+        self.hosts.extend(hosts.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a virtual host for every other host, so that what passes the plugin untouched arrives somewhere.
+    #[must_use]
+    pub fn catch_all(mut self) -> Self {
+        self.catch_all = true;
+        self
+    }
+
+    /// Adds a second listener with `normalize_path` off, on which paths arrive at the plugin as they were sent.
+    #[must_use]
+    pub fn as_sent(mut self) -> Self {
+        self.as_sent = true;
+        self
+    }
+
+    #[must_use]
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Fixed ports for the gateway and for its admin interface; 0 is any free one.
+    #[must_use]
+    pub fn ports(mut self, ingress: u16, admin: u16) -> Self {
+        self.ports = (ingress, admin);
+        self
+    }
+
+    /// Starts Envoy in front of the stand-ins and waits until it serves.
+    pub fn start(self, stand_ins: SocketAddr) -> Result<Gateway> {
+        let folder = tempfile::Builder::new()
+            .prefix("ksvc-router-gateway-")
+            .tempdir()?;
+        let ecds = folder.path().join("ecds.json");
+        write_ecds(&ecds, &self.plugin, &self.document, 1)?;
+        let bootstrap = folder.path().join("envoy.json");
+        fs::write(&bootstrap, self.render(stand_ins, &ecds)?.to_string())?;
+
+        let process = Command::new(&self.envoy)
+            .arg("-c")
+            .arg(&bootstrap)
+            .arg("--admin-address-path")
+            .arg(folder.path().join("admin-address"))
+            .args(["--concurrency", &self.workers.to_string()])
+            .args(["--disable-hot-restart", "--file-flush-interval-msec", "50"])
+            .args([
+                "--log-level",
+                "warning",
+                "--component-log-level",
+                "wasm:info",
+            ])
+            .stdin(Stdio::null())
+            .stdout(File::create(folder.path().join("access.log"))?)
+            .stderr(File::create(folder.path().join("envoy.log"))?)
+            .spawn()
+            .with_context(|| format!("cannot start Envoy, {}", self.envoy.display()))?;
+
+        let unset = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut gateway = Gateway {
+            process,
+            folder,
+            plugin: self.plugin,
+            resource_version: 1,
+            admin: unset,
+            ingress: unset,
+            as_sent: None,
+        };
+        gateway
+            .await_ready()
+            .with_context(|| format!("Envoy does not serve; its log:\n{}", gateway.log_tail()))?;
+        Ok(gateway)
+    }
+
+    fn render(&self, stand_ins: SocketAddr, ecds: &Path) -> Result<Value> {
+        let mut bootstrap: Value = yaml::read(&repository().join("testenv/envoy.yaml"))?;
+        let (ingress_port, admin_port) = self.ports;
+        *at(&mut bootstrap, "/admin/address/socket_address/port_value")? = admin_port.into();
+
+        let clusters = at(&mut bootstrap, "/static_resources/clusters")?
+            .as_array_mut()
+            .context("clusters: a list")?;
+        let mut cluster_of_added_hosts = Value::Null;
+        for cluster in clusters {
+            let endpoint =
+                "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+            *at(cluster, endpoint)? =
+                json!({"address": stand_ins.ip().to_string(), "port_value": stand_ins.port()});
+            cluster_of_added_hosts = at(cluster, "/name")?.clone();
+        }
+
+        let mut ingress = at(&mut bootstrap, "/static_resources/listeners/0")?.take();
+        *at(&mut ingress, "/address/socket_address/port_value")? = ingress_port.into();
+        let manager = at(&mut ingress, HTTP_CONNECTION_MANAGER)?;
+        *at(
+            manager,
+            "/http_filters/0/config_discovery/config_source/path_config_source/path",
+        )? = ecds.to_string_lossy().into();
+        let routes = at(manager, "/route_config")?;
+        routes["response_headers_to_add"] = json!([{"header": {
+            "key": ROUTE_HEADER, "value": "%FILTER_STATE(wasm.ksvc_router.route:PLAIN)%"
+        }}]);
+        let virtual_hosts = at(routes, "/virtual_hosts")?
+            .as_array_mut()
+            .context("virtual_hosts: a list")?;
+        let mut known: Vec<Value> = virtual_hosts
+            .iter()
+            .map(|held| held["domains"][0].clone())
+            .collect();
+        for host in &self.hosts {
+            let added = virtual_host(host, &cluster_of_added_hosts);
+            if !known.contains(&added["domains"][0]) {
+                known.push(added["domains"][0].clone());
+                virtual_hosts.push(added);
+            }
+        }
+        if self.catch_all {
+            virtual_hosts.push(json!({"name": "catch-all", "domains": ["*"], "routes": [
+                {"match": {"prefix": "/"}, "route": {"cluster": cluster_of_added_hosts, "timeout": "0s"}},
+                {"match": {"path": "*"}, "route": {"cluster": cluster_of_added_hosts, "timeout": "0s"}},
+            ]}));
+        }
+
+        let mut listeners = vec![ingress];
+        if self.as_sent {
+            let mut twin = listeners[0].clone();
+            twin["name"] = "ingress-as-sent".into();
+            *at(&mut twin, "/address/socket_address/port_value")? = 0.into();
+            *at(
+                &mut twin,
+                &format!("{HTTP_CONNECTION_MANAGER}/normalize_path"),
+            )? = false.into();
+            listeners.push(twin);
+        }
+        *at(&mut bootstrap, "/static_resources/listeners")? = listeners.into();
+        Ok(bootstrap)
+    }
+}
+
+fn at<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
+    value
+        .pointer_mut(pointer)
+        .with_context(|| format!("testenv/envoy.yaml no longer has {pointer}"))
+}
+
+/// As net-istio has istiod make it: the authority by prefix, the headers that name the revision.
+fn virtual_host(host: &str, cluster: &Value) -> Value {
+    let name = host.split(':').next().unwrap_or(host);
+    let mut labels = name.split('.');
+    let (service, namespace) = (
+        labels.next().unwrap_or_default(),
+        labels.next().unwrap_or_default(),
+    );
+    let set = |key: &str, value: &str| json!({"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
+    json!({
+        "name": format!("{name}:80"),
+        "domains": [name, format!("{name}:*")],
+        "include_request_attempt_count": true,
+        "routes": [{
+            "match": {
+                "prefix": "/",
+                "headers": [{"name": ":authority", "string_match": {"prefix": name}}],
+            },
+            "route": {"cluster": cluster, "timeout": "0s"},
+            "request_headers_to_add": [
+                set("Knative-Serving-Namespace", namespace),
+                set("Knative-Serving-Revision", &format!("{service}-00001")),
+            ],
+        }],
+    })
+}
+
+/// Writes the plugin's ECDS resource and moves it into place, which is what Envoy watches for.
+fn write_ecds(
+    path: &Path,
+    plugin: &Path,
+    document: &Document,
+    resource_version: u64,
+) -> Result<()> {
+    let mut resources: Value = yaml::read(&repository().join("testenv/ecds.yaml"))?;
+    resources["version_info"] = resource_version.to_string().into();
+    let config = resources
+        .pointer_mut("/resources/0/typed_config/config")
+        .context("testenv/ecds.yaml has no plugin")?;
+    config["vm_config"]["code"]["local"]["filename"] = plugin.to_string_lossy().into();
+    config["vm_config"]["environment_variables"] =
+        json!({"key_values": {RESOURCE_VERSION: resource_version.to_string()}});
+    config["configuration"] = match document {
+        Document::Table(table) => {
+            json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": table})
+        }
+        Document::Text(text) => {
+            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text})
+        }
+        Document::Absent => Value::Null,
+    };
+    let new = path.with_extension("new");
+    fs::write(&new, resources.to_string())?;
+    fs::rename(&new, path)?;
+    Ok(())
+}
+
+/// A running Envoy; ends when dropped.
+pub struct Gateway {
+    process: Child,
+    folder: TempDir,
+    plugin: PathBuf,
+    resource_version: u64,
+    admin: SocketAddr,
+    ingress: SocketAddr,
+    as_sent: Option<SocketAddr>,
+}
+
+impl Gateway {
+    /// The listener in the shape of Istio's.
+    pub fn address(&self) -> SocketAddr {
+        self.ingress
+    }
+
+    /// The listener with `normalize_path` off; the other one where the setup has none.
+    pub fn address_as_sent(&self) -> SocketAddr {
+        self.as_sent.unwrap_or(self.ingress)
+    }
+
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Gives the plugin a new configuration and waits until Envoy has handed it to every worker.
+    pub fn edit(&mut self, document: impl Into<Document>) -> Result<()> {
+        let (before, refused_before) = self.edits()?;
+        self.resource_version += 1;
+        let ecds = self.folder.path().join("ecds.json");
+        write_ecds(&ecds, &self.plugin, &document.into(), self.resource_version)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (taken, refused) = self.edits()?;
+            ensure!(
+                refused == refused_before,
+                "Envoy refused the edit; its log:\n{}",
+                self.log_tail()
+            );
+            if taken > before {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "Envoy does not take the edit up; its log:\n{}",
+                self.log_tail()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// How many configurations Envoy has taken, and how many it has refused.
+    fn edits(&self) -> Result<(u64, u64)> {
+        let prefix = format!("extension_config_discovery.http_filter.{FILTER}.");
+        let stats = self.stats(&format!("^{}", prefix.replace('.', "\\.")))?;
+        let value = |name: &str| {
+            stats
+                .iter()
+                .find(|(held, _)| *held == format!("{prefix}{name}"))
+                .map_or(0, |(_, value)| *value)
+        };
+        Ok((
+            value("config_reload"),
+            value("config_fail") + value("update_rejected") + value("config_conflict"),
+        ))
+    }
+
+    /// Every counter and gauge whose name matches the regular expression.
+    pub fn stats(&self, regex: &str) -> Result<Vec<(String, u64)>> {
+        let query: String = regex.bytes().map(|octet| format!("%{octet:02X}")).collect();
+        let listed = self.admin_get(&format!("/stats?usedonly&filter={query}"))?;
+        let stats = listed.lines().filter_map(|line| line.split_once(": "));
+        Ok(stats
+            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+            .collect())
+    }
+
+    /// One of the plugin's own counters or gauges, `routed` say, of the table of that name; 0 before its first use.
+    pub fn plugin_stat(&self, table: &str, name: &str) -> Result<u64> {
+        let whole = format!("wasmcustom.wasm_filter.{table}.ksvc_router.{name}");
+        let stats = self.stats(&format!("^{}$", whole.replace('.', "\\.")))?;
+        Ok(stats.first().map_or(0, |(_, value)| *value))
+    }
+
+    /// The body of an admin page.
+    pub fn admin_get(&self, path: &str) -> Result<String> {
+        let response = Request::get("admin", path).send(self.admin)?;
+        ensure!(
+            response.status == 200,
+            "admin {path}: {} {}",
+            response.status,
+            response.text()
+        );
+        Ok(response.text())
+    }
+
+    /// What Envoy and the plugin have logged so far.
+    pub fn log(&self) -> String {
+        fs::read(self.folder.path().join("envoy.log")).map_or_else(|_| String::new(), lossy)
+    }
+
+    /// The access log so far; Envoy writes it every 50 ms.
+    pub fn access_log(&self) -> String {
+        fs::read(self.folder.path().join("access.log")).map_or_else(|_| String::new(), lossy)
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    fn await_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let admin_file = self.folder.path().join("admin-address");
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                bail!("it ended: {status}");
+            }
+            if let Ok(address) = fs::read_to_string(&admin_file)
+                && let Ok(address) = address.trim().parse()
+            {
+                self.admin = address;
+                if self.admin_get("/ready").is_ok() {
+                    break;
+                }
+            }
+            ensure!(Instant::now() < deadline, "not ready in {PATIENCE:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
+        let listeners: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
+        for listener in listeners["listener_statuses"]
+            .as_array()
+            .context("no listeners")?
+        {
+            let port = listener
+                .pointer("/local_address/socket_address/port_value")
+                .and_then(Value::as_u64);
+            let port = u16::try_from(port.context("a listener without a port")?)?;
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            if listener["name"] == "ingress" {
+                self.ingress = address;
+            } else {
+                self.as_sent = Some(address);
+            }
+        }
+        ensure!(self.ingress.port() != 0, "Envoy took no listener up");
+        Ok(())
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let asked =
+            i32::try_from(self.process.id()).map(|id| kill(Pid::from_raw(id), Signal::SIGTERM));
+        let deadline = Instant::now() + Duration::from_secs(3);
+        while matches!(asked, Ok(Ok(()))) && Instant::now() < deadline {
+            if !matches!(self.process.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn lossy(octets: Vec<u8>) -> String {
+    String::from_utf8_lossy(&octets).into_owned()
+}

@@ -1,0 +1,169 @@
+//! An HTTP/1.1 client that sends what it is told, octet by octet. Clients with a URL type refuse or repair
+//! just those requests that are worth sending to a gateway.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+/// No answer in this time is an error: a test must not hang.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A request, as it goes over the wire. `content-length` and `connection: close` are added.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: Vec<u8>,
+    pub path: Vec<u8>,
+    pub authority: Vec<u8>,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn new(
+        method: impl AsRef<[u8]>,
+        authority: impl AsRef<[u8]>,
+        path: impl AsRef<[u8]>,
+    ) -> Self {
+        Self {
+            method: method.as_ref().to_vec(),
+            path: path.as_ref().to_vec(),
+            authority: authority.as_ref().to_vec(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub fn get(authority: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Self {
+        Self::new("GET", authority, path)
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
+        self.body = body.as_ref().to_vec();
+        self
+    }
+
+    /// Sends it over a connection of its own and reads the whole answer.
+    pub fn send(&self, to: SocketAddr) -> Result<Response> {
+        let mut head = Vec::new();
+        head.extend(
+            [
+                &self.method[..],
+                b" ",
+                &self.path,
+                b" HTTP/1.1\r\nhost: ",
+                &self.authority,
+                b"\r\n",
+            ]
+            .concat(),
+        );
+        for (name, value) in &self.headers {
+            head.extend(format!("{name}: {value}\r\n").bytes());
+        }
+        if !self.body.is_empty() {
+            head.extend(format!("content-length: {}\r\n", self.body.len()).bytes());
+        }
+        head.extend(b"connection: close\r\n\r\n");
+        head.extend(&self.body);
+        exchange(to, &head, self.method == b"HEAD")
+    }
+}
+
+/// Sends raw octets and reads the answer up to the end of the connection.
+pub fn exchange(to: SocketAddr, octets: &[u8], head_only: bool) -> Result<Response> {
+    let mut connection = TcpStream::connect_timeout(&to, PATIENCE)
+        .with_context(|| format!("nobody listens at {to}"))?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_write_timeout(Some(PATIENCE))?;
+    connection.set_nodelay(true)?;
+    connection.write_all(octets)?;
+    let mut answer = Vec::new();
+    if let Err(error) = connection.read_to_end(&mut answer)
+        && answer.is_empty()
+    {
+        return Err(error).context(format!("no answer from {to}"));
+    }
+    Response::parse(&answer, head_only)
+}
+
+/// An answer. Header names are lower case.
+#[derive(Debug, Clone)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    fn parse(octets: &[u8], head_only: bool) -> Result<Self> {
+        let mut fields = [httparse::EMPTY_HEADER; 100];
+        let mut head = httparse::Response::new(&mut fields);
+        let httparse::Status::Complete(length) =
+            head.parse(octets).context("not an HTTP/1.1 answer")?
+        else {
+            bail!("half an answer: {:?}", String::from_utf8_lossy(octets));
+        };
+        let headers: Vec<(String, String)> = head
+            .headers
+            .iter()
+            .map(|field| {
+                (
+                    field.name.to_ascii_lowercase(),
+                    String::from_utf8_lossy(field.value).into_owned(),
+                )
+            })
+            .collect();
+        let chunked = headers
+            .iter()
+            .any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        let body = octets.get(length..).unwrap_or_default();
+        let body = match (head_only, chunked) {
+            (true, _) => Vec::new(),
+            (false, true) => dechunk(body)?,
+            (false, false) => body.to_vec(),
+        };
+        Ok(Self {
+            status: head.code.unwrap_or_default(),
+            headers,
+            body,
+        })
+    }
+
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+fn dechunk(mut octets: &[u8]) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(octets)
+        else {
+            bail!("half a chunked body");
+        };
+        let size = usize::try_from(size)?;
+        if size == 0 {
+            return Ok(body);
+        }
+        body.extend(octets.get(start..start + size).context("half a chunk")?);
+        octets = octets
+            .get(start + size + 2..)
+            .context("a chunk without its end")?;
+    }
+}

@@ -1,0 +1,257 @@
+//! A stand-in for every KSVC: one server on loopback that answers with the request that reached it, as JSON.
+//!
+//! It speaks HTTP/1.1 and HTTP/2 without TLS, and beyond the report:
+//! - `upgrade: websocket`: the first message is the report, then every message comes back;
+//! - `content-type: application/grpc`: every message comes back as it came, trailers `grpc-status: 0`, the
+//!   authority and path that arrived in `x-arrived-authority` and `x-arrived-path`;
+//! - `x-stand-in: stream`: the body comes back as it comes, chunk by chunk.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{
+    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    UPGRADE,
+};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+type Body = BoxBody<Bytes, hyper::Error>;
+
+/// The request as it arrived. Octets that are not UTF-8 read as U+FFFD.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Report {
+    pub authority: String,
+    pub method: String,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Report {
+    fn of<B>(request: &Request<B>) -> Self {
+        let host = request.headers().get(hyper::header::HOST);
+        let authority = match request.uri().authority() {
+            Some(authority) => authority.as_str().to_owned(),
+            None => host.map(text).unwrap_or_default(),
+        };
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("", |path| path.as_str());
+        let headers = request
+            .headers()
+            .iter()
+            .filter(|(name, _)| *name != hyper::header::HOST);
+        Self {
+            authority,
+            method: request.method().to_string(),
+            path: path.to_owned(),
+            headers: headers
+                .map(|(name, value)| (name.to_string(), text(value)))
+                .collect(),
+            body: String::new(),
+        }
+    }
+
+    /// The first header of that (lower case) name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// The running server; ends when dropped.
+pub struct StandIn {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl StandIn {
+    /// Listens on a free port of loopback.
+    pub fn start() -> Result<Self> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .context("no free port on loopback")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new()
+            .name("stand-in".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let Ok(listener) = TcpListener::from_std(listener) else {
+                        return;
+                    };
+                    tokio::select! {
+                        () = serve(listener) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Self {
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(listener: TcpListener) {
+    loop {
+        let Ok((connection, _)) = listener.accept().await else {
+            continue;
+        };
+        let _ = connection.set_nodelay(true);
+        tokio::spawn(async move {
+            let server = auto::Builder::new(TokioExecutor::new());
+            // A connection that breaks is its client's business.
+            let _ = server
+                .serve_connection_with_upgrades(TokioIo::new(connection), service_fn(answer))
+                .await;
+        });
+    }
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let report = Report::of(&request);
+    let is = |name: &str, value: &str| {
+        report
+            .header(name)
+            .is_some_and(|held| held.starts_with(value))
+    };
+    Ok(if is("upgrade", "websocket") {
+        web_socket(request, report)
+    } else if is("content-type", "application/grpc") {
+        grpc(request, &report)
+    } else if is("x-stand-in", "stream") {
+        Response::new(request.into_body().boxed())
+    } else {
+        match request.into_body().collect().await {
+            Ok(body) => {
+                let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+                let mut response = Response::new(full(Report { body, ..report }.json()));
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+                    .headers_mut()
+                    .insert("x-stand-in", HeaderValue::from_static("testenv"));
+                response
+            }
+            Err(error) => refusal(&format!("the body broke off: {error}")),
+        }
+    })
+}
+
+fn web_socket(mut request: Request<Incoming>, report: Report) -> Response<Body> {
+    let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY) else {
+        return refusal("a WebSocket handshake without sec-websocket-key");
+    };
+    let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) else {
+        return refusal("a sec-websocket-key that is not text");
+    };
+    tokio::spawn(async move {
+        let Ok(upgraded) = hyper::upgrade::on(&mut request).await else {
+            return;
+        };
+        let mut socket =
+            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+        let mut next = Some(Message::text(report.json()));
+        while let Some(message) = next {
+            if socket.send(message).await.is_err() {
+                return;
+            }
+            next = match socket.next().await {
+                Some(Ok(message)) if message.is_text() || message.is_binary() => Some(message),
+                _ => None,
+            };
+        }
+        let _ = socket.close(None).await;
+    });
+    let mut response = Response::new(full(String::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    response
+        .headers_mut()
+        .insert(UPGRADE, HeaderValue::from_static("websocket"));
+    response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+/// A message keeps its frame, so that unary and streaming calls are one and the same here.
+fn grpc(request: Request<Incoming>, report: &Report) -> Response<Body> {
+    let mut status = HeaderMap::new();
+    status.insert("grpc-status", HeaderValue::from_static("0"));
+    let messages = request
+        .into_body()
+        .with_trailers(async { Some(Ok(status)) });
+    let mut response = Response::new(messages.boxed());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    for (name, value) in [
+        ("x-arrived-authority", &report.authority),
+        ("x-arrived-path", &report.path),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+fn refusal(why: &str) -> Response<Body> {
+    let mut response = Response::new(full(format!("{why}\n")));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+}
+
+fn full(text: String) -> Body {
+    Full::new(Bytes::from(text))
+        .map_err(|never| match never {})
+        .boxed()
+}
