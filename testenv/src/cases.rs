@@ -59,10 +59,7 @@ impl Default for Headers {
 impl Headers {
     pub fn pairs(&self) -> Vec<(String, String)> {
         match self {
-            Self::Map(map) => map
-                .iter()
-                .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
-                .collect(),
+            Self::Map(map) => map.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect(),
             Self::List(lines) => lines
                 .iter()
                 .filter_map(|line| line.split_once(':'))
@@ -122,16 +119,9 @@ impl Outcome {
 /// Every case file of the repository, by path.
 pub fn files() -> Result<Vec<PathBuf>> {
     let folder = repository().join("testenv/cases");
-    let entries = folder
-        .read_dir()
-        .with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
-    files.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "yaml")
-    });
+    let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     Ok(files)
 }
@@ -152,34 +142,21 @@ impl CaseFile {
     /// A gateway with the table under test, a KSVC for every authority that a case expects, and a stand-in for
     /// all other hosts.
     pub fn setup(&self, envoy: &Path, plugin: &Path) -> Result<Setup> {
-        let targets = self
-            .cases
-            .iter()
-            .filter_map(|case| case.expect.authority.clone());
-        Ok(Setup::new(envoy, plugin, self.table()?)
-            .ksvcs(targets)
-            .catch_all()
-            .as_sent())
+        let targets = self.cases.iter().filter_map(|case| case.expect.authority.clone());
+        Ok(Setup::new(envoy, plugin, self.table()?).ksvcs(targets).catch_all().as_sent())
     }
 }
 
 impl CaseRequest {
     /// The parts of the URL as the plugin sees them: `:authority` and `:path`.
     pub fn authority_and_path(&self) -> (&str, &str) {
-        let rest = self
-            .url
-            .split_once("://")
-            .map_or(self.url.as_str(), |(_, rest)| rest);
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
         rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()))
     }
 
     fn on_the_wire(&self) -> Request {
         let (authority, path) = self.authority_and_path();
-        let path = if self.method == "OPTIONS" && path == "/*" {
-            "*"
-        } else {
-            path
-        };
+        let path = if self.method == "OPTIONS" && path == "/*" { "*" } else { path };
         let mut request = Request::new(&self.method, authority, path);
         request.headers = self.headers.pairs();
         request
@@ -189,10 +166,7 @@ impl CaseRequest {
     /// control octet, blank or `#` in a path.
     fn refused_by_envoy(&self) -> bool {
         let (_, path) = self.authority_and_path();
-        !path.starts_with('/')
-            || path
-                .bytes()
-                .any(|octet| octet <= b' ' || octet == 0x7f || octet == b'#')
+        !path.starts_with('/') || path.bytes().any(|octet| octet <= b' ' || octet == 0x7f || octet == b'#')
     }
 
     /// Whether Envoy's `normalize_path` could change the path before the plugin sees it.
@@ -201,9 +175,7 @@ impl CaseRequest {
         let path = path.split('?').next().unwrap_or_default();
         path.contains("/.")
             || path.contains("//")
-            || path.bytes().any(|octet| {
-                !(octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&octet))
-            })
+            || path.bytes().any(|octet| !(octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&octet)))
     }
 }
 
@@ -220,39 +192,20 @@ pub struct Outcomes {
 impl Case {
     /// Sends the case's request and compares.
     pub fn run(&self, gateway: &Gateway) -> Result<Outcomes> {
-        let to = if self.request.changed_by_normalization() {
-            gateway.address_as_sent()
-        } else {
-            gateway.address()
-        };
-        let response = self
-            .request
-            .on_the_wire()
-            .send(to)
-            .with_context(|| format!("case {:?}", self.name))?;
+        let to = if self.request.changed_by_normalization() { gateway.address_as_sent() } else { gateway.address() };
+        let response = self.request.on_the_wire().send(to).with_context(|| format!("case {:?}", self.name))?;
         let arrived = match response.header("x-stand-in") {
             // A stand-in answers HEAD too, but its report can't come along: the access log has to do.
             Some(_) if response.body.is_empty() => None,
-            Some(_) => {
-                Some(serde_json::from_slice(&response.body).context("the stand-in's report")?)
-            }
+            Some(_) => Some(serde_json::from_slice(&response.body).context("the stand-in's report")?),
             None => None,
         };
         let mut differences = Differences(Vec::new());
         self.compare(&response, arrived.as_ref(), &mut differences);
-        Ok(Outcomes {
-            arrived,
-            response,
-            differences: differences.0,
-        })
+        Ok(Outcomes { arrived, response, differences: differences.0 })
     }
 
-    fn compare(
-        &self,
-        response: &Response,
-        arrived: Option<&Report>,
-        differences: &mut Differences,
-    ) {
+    fn compare(&self, response: &Response, arrived: Option<&Report>, differences: &mut Differences) {
         let expect = &self.expect;
         let reached = response.header("x-stand-in").is_some();
         if let Some(outcome) = expect.outcome {
@@ -278,11 +231,7 @@ impl Case {
         if let Some(route) = &expect.route
             && reached
         {
-            differences.check(
-                "route",
-                &Some(route.as_str()),
-                &response.header(ROUTE_HEADER),
-            );
+            differences.check("route", &Some(route.as_str()), &response.header(ROUTE_HEADER));
         }
         if let Some(arrived) = arrived {
             if let Some(authority) = &expect.authority {
@@ -292,11 +241,7 @@ impl Case {
                 differences.check("path", path, &arrived.path);
             }
             for (name, value) in expect.request_headers.iter().flatten() {
-                differences.check(
-                    name,
-                    &value.as_deref(),
-                    &arrived.header(&name.to_ascii_lowercase()),
-                );
+                differences.check(name, &value.as_deref(), &arrived.header(&name.to_ascii_lowercase()));
             }
         }
         if let Some(status) = expect.status {
@@ -306,11 +251,7 @@ impl Case {
             differences.check("allow", &Some(allow.as_str()), &response.header("allow"));
         }
         if let Some(location) = &expect.location {
-            differences.check(
-                "location",
-                &Some(location.as_str()),
-                &response.header("location"),
-            );
+            differences.check("location", &Some(location.as_str()), &response.header("location"));
         }
     }
 
@@ -318,17 +259,9 @@ impl Case {
     fn compare_routed(&self, arrived: &Report, differences: &mut Differences) {
         let (authority, path) = self.request.authority_and_path();
         differences.check("method", &self.request.method, &arrived.method);
-        differences.check(
-            "x-forwarded-host",
-            &Some(authority),
-            &arrived.header("x-forwarded-host"),
-        );
+        differences.check("x-forwarded-host", &Some(authority), &arrived.header("x-forwarded-host"));
         let original = (arrived.path != path).then_some(path);
-        differences.check(
-            "x-envoy-original-path",
-            &original,
-            &arrived.header("x-envoy-original-path"),
-        );
+        differences.check("x-envoy-original-path", &original, &arrived.header("x-envoy-original-path"));
         // Envoy has selected the route anew only if the KSVC's own virtual host has left its mark.
         if let Some(expected) = &self.expect.authority
             && let Some((service, rest)) = expected.split_once('.')
@@ -348,11 +281,7 @@ impl Case {
         let (authority, path) = self.request.authority_and_path();
         differences.check("authority", &authority, &arrived.authority.as_str());
         if !path.is_empty() {
-            differences.check(
-                "path",
-                &self.request.on_the_wire().path.as_slice(),
-                &arrived.path.as_bytes(),
-            );
+            differences.check("path", &self.request.on_the_wire().path.as_slice(), &arrived.path.as_bytes());
         }
         let mut sent = self.request.headers.pairs();
         let mut held: Vec<_> = arrived
@@ -366,12 +295,7 @@ impl Case {
         differences.check("headers", &sent, &held);
     }
 
-    fn compare_answered(
-        &self,
-        outcome: Outcome,
-        response: &Response,
-        differences: &mut Differences,
-    ) {
+    fn compare_answered(&self, outcome: Outcome, response: &Response, differences: &mut Differences) {
         let Some(status) = outcome.own_status() else {
             return;
         };
@@ -379,35 +303,21 @@ impl Case {
         if outcome == Outcome::UnsafePath && self.request.refused_by_envoy() {
             return; // Envoy's own 400 has no body
         }
-        differences.check(
-            "content-type",
-            &Some("application/problem+json"),
-            &response.header("content-type"),
-        );
+        differences.check("content-type", &Some("application/problem+json"), &response.header("content-type"));
         if self.request.method == "HEAD" {
             return;
         }
         let problem: Value = serde_json::from_slice(&response.body).unwrap_or_default();
-        differences.check(
-            "the problem's status",
-            &Some(u64::from(status)),
-            &problem["status"].as_u64(),
-        );
+        differences.check("the problem's status", &Some(u64::from(status)), &problem["status"].as_u64());
         for key in ["title", "detail"] {
-            differences.check(
-                &format!("the problem has a {key}"),
-                &true,
-                &problem[key].is_string(),
-            );
+            differences.check(&format!("the problem has a {key}"), &true, &problem[key].is_string());
         }
     }
 }
 
 /// net-istio's names: `orders-00001` is a revision of `orders`, and the tag `beta-orders` points to one.
 fn revision_of(revision: &str, host_label: &str) -> bool {
-    revision
-        .rsplit_once('-')
-        .is_some_and(|(service, _)| host_label.ends_with(service))
+    revision.rsplit_once('-').is_some_and(|(service, _)| host_label.ends_with(service))
 }
 
 /// Headers that Envoy adds in this setup, with or without the plugin.
@@ -431,8 +341,7 @@ struct Differences(Vec<String>);
 impl Differences {
     fn check<T: PartialEq + fmt::Debug>(&mut self, what: &str, expected: &T, found: &T) {
         if expected != found {
-            self.0
-                .push(format!("{what}: expected {expected:?}, found {found:?}"));
+            self.0.push(format!("{what}: expected {expected:?}, found {found:?}"));
         }
     }
 }

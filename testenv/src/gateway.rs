@@ -109,9 +109,7 @@ impl Setup {
 
     /// Starts Envoy in front of the stand-ins and waits until it serves.
     pub fn start(self, stand_ins: SocketAddr) -> Result<Gateway> {
-        let folder = tempfile::Builder::new()
-            .prefix("ksvc-router-gateway-")
-            .tempdir()?;
+        let folder = tempfile::Builder::new().prefix("ksvc-router-gateway-").tempdir()?;
         let ecds = folder.path().join("ecds.json");
         write_ecds(&ecds, &self.plugin, &self.document, 1)?;
         let bootstrap = folder.path().join("envoy.json");
@@ -124,12 +122,7 @@ impl Setup {
             .arg(folder.path().join("admin-address"))
             .args(["--concurrency", &self.workers.to_string()])
             .args(["--disable-hot-restart", "--file-flush-interval-msec", "50"])
-            .args([
-                "--log-level",
-                "warning",
-                "--component-log-level",
-                "wasm:info",
-            ])
+            .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
             .stdin(Stdio::null())
             .stdout(File::create(folder.path().join("access.log"))?)
             .stderr(File::create(folder.path().join("envoy.log"))?)
@@ -146,9 +139,7 @@ impl Setup {
             ingress: unset,
             as_sent: None,
         };
-        gateway
-            .await_ready()
-            .with_context(|| format!("Envoy does not serve; its log:\n{}", gateway.log_tail()))?;
+        gateway.await_ready().with_context(|| format!("Envoy does not serve; its log:\n{}", gateway.log_tail()))?;
         Ok(gateway)
     }
 
@@ -157,36 +148,25 @@ impl Setup {
         let (ingress_port, admin_port) = self.ports;
         *at(&mut bootstrap, "/admin/address/socket_address/port_value")? = admin_port.into();
 
-        let clusters = at(&mut bootstrap, "/static_resources/clusters")?
-            .as_array_mut()
-            .context("clusters: a list")?;
+        let clusters = at(&mut bootstrap, "/static_resources/clusters")?.as_array_mut().context("clusters: a list")?;
         let mut cluster_of_added_hosts = Value::Null;
         for cluster in clusters {
-            let endpoint =
-                "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
-            *at(cluster, endpoint)? =
-                json!({"address": stand_ins.ip().to_string(), "port_value": stand_ins.port()});
+            let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+            *at(cluster, endpoint)? = json!({"address": stand_ins.ip().to_string(), "port_value": stand_ins.port()});
             cluster_of_added_hosts = at(cluster, "/name")?.clone();
         }
 
         let mut ingress = at(&mut bootstrap, "/static_resources/listeners/0")?.take();
         *at(&mut ingress, "/address/socket_address/port_value")? = ingress_port.into();
         let manager = at(&mut ingress, HTTP_CONNECTION_MANAGER)?;
-        *at(
-            manager,
-            "/http_filters/0/config_discovery/config_source/path_config_source/path",
-        )? = ecds.to_string_lossy().into();
+        *at(manager, "/http_filters/0/config_discovery/config_source/path_config_source/path")? =
+            ecds.to_string_lossy().into();
         let routes = at(manager, "/route_config")?;
         routes["response_headers_to_add"] = json!([{"header": {
             "key": ROUTE_HEADER, "value": "%FILTER_STATE(wasm.ksvc_router.route:PLAIN)%"
         }}]);
-        let virtual_hosts = at(routes, "/virtual_hosts")?
-            .as_array_mut()
-            .context("virtual_hosts: a list")?;
-        let mut known: Vec<Value> = virtual_hosts
-            .iter()
-            .map(|held| held["domains"][0].clone())
-            .collect();
+        let virtual_hosts = at(routes, "/virtual_hosts")?.as_array_mut().context("virtual_hosts: a list")?;
+        let mut known: Vec<Value> = virtual_hosts.iter().map(|held| held["domains"][0].clone()).collect();
         for host in &self.hosts {
             let added = virtual_host(host, &cluster_of_added_hosts);
             if !known.contains(&added["domains"][0]) {
@@ -206,10 +186,7 @@ impl Setup {
             let mut twin = listeners[0].clone();
             twin["name"] = "ingress-as-sent".into();
             *at(&mut twin, "/address/socket_address/port_value")? = 0.into();
-            *at(
-                &mut twin,
-                &format!("{HTTP_CONNECTION_MANAGER}/normalize_path"),
-            )? = false.into();
+            *at(&mut twin, &format!("{HTTP_CONNECTION_MANAGER}/normalize_path"))? = false.into();
             listeners.push(twin);
         }
         *at(&mut bootstrap, "/static_resources/listeners")? = listeners.into();
@@ -218,19 +195,14 @@ impl Setup {
 }
 
 fn at<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
-    value
-        .pointer_mut(pointer)
-        .with_context(|| format!("testenv/envoy.yaml no longer has {pointer}"))
+    value.pointer_mut(pointer).with_context(|| format!("testenv/envoy.yaml no longer has {pointer}"))
 }
 
 /// As net-istio has istiod make it: the authority by prefix, the headers that name the revision.
 fn virtual_host(host: &str, cluster: &Value) -> Value {
     let name = host.split(':').next().unwrap_or(host);
     let mut labels = name.split('.');
-    let (service, namespace) = (
-        labels.next().unwrap_or_default(),
-        labels.next().unwrap_or_default(),
-    );
+    let (service, namespace) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
     let set = |key: &str, value: &str| json!({"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
     json!({
         "name": format!("{name}:80"),
@@ -251,17 +223,11 @@ fn virtual_host(host: &str, cluster: &Value) -> Value {
 }
 
 /// Writes the plugin's ECDS resource and moves it into place, which is what Envoy watches for.
-fn write_ecds(
-    path: &Path,
-    plugin: &Path,
-    document: &Document,
-    resource_version: u64,
-) -> Result<()> {
+fn write_ecds(path: &Path, plugin: &Path, document: &Document, resource_version: u64) -> Result<()> {
     let mut resources: Value = yaml::read(&repository().join("testenv/ecds.yaml"))?;
     resources["version_info"] = resource_version.to_string().into();
-    let config = resources
-        .pointer_mut("/resources/0/typed_config/config")
-        .context("testenv/ecds.yaml has no plugin")?;
+    let config =
+        resources.pointer_mut("/resources/0/typed_config/config").context("testenv/ecds.yaml has no plugin")?;
     config["vm_config"]["code"]["local"]["filename"] = plugin.to_string_lossy().into();
     config["vm_config"]["environment_variables"] =
         json!({"key_values": {RESOURCE_VERSION: resource_version.to_string()}});
@@ -315,19 +281,11 @@ impl Gateway {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let (taken, refused) = self.edits()?;
-            ensure!(
-                refused == refused_before,
-                "Envoy refused the edit; its log:\n{}",
-                self.log_tail()
-            );
+            ensure!(refused == refused_before, "Envoy refused the edit; its log:\n{}", self.log_tail());
             if taken > before {
                 return Ok(());
             }
-            ensure!(
-                Instant::now() < deadline,
-                "Envoy does not take the edit up; its log:\n{}",
-                self.log_tail()
-            );
+            ensure!(Instant::now() < deadline, "Envoy does not take the edit up; its log:\n{}", self.log_tail());
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -337,15 +295,9 @@ impl Gateway {
         let prefix = format!("extension_config_discovery.http_filter.{FILTER}.");
         let stats = self.stats(&format!("^{}", prefix.replace('.', "\\.")))?;
         let value = |name: &str| {
-            stats
-                .iter()
-                .find(|(held, _)| *held == format!("{prefix}{name}"))
-                .map_or(0, |(_, value)| *value)
+            stats.iter().find(|(held, _)| *held == format!("{prefix}{name}")).map_or(0, |(_, value)| *value)
         };
-        Ok((
-            value("config_reload"),
-            value("config_fail") + value("update_rejected") + value("config_conflict"),
-        ))
+        Ok((value("config_reload"), value("config_fail") + value("update_rejected") + value("config_conflict")))
     }
 
     /// Every counter and gauge whose name matches the regular expression.
@@ -353,9 +305,7 @@ impl Gateway {
         let query: String = regex.bytes().map(|octet| format!("%{octet:02X}")).collect();
         let listed = self.admin_get(&format!("/stats?usedonly&filter={query}"))?;
         let stats = listed.lines().filter_map(|line| line.split_once(": "));
-        Ok(stats
-            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
-            .collect())
+        Ok(stats.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())
     }
 
     /// One of the plugin's own counters or gauges, `routed` say, of the table of that name; 0 before its first use.
@@ -368,12 +318,7 @@ impl Gateway {
     /// The body of an admin page.
     pub fn admin_get(&self, path: &str) -> Result<String> {
         let response = Request::get("admin", path).send(self.admin)?;
-        ensure!(
-            response.status == 200,
-            "admin {path}: {} {}",
-            response.status,
-            response.text()
-        );
+        ensure!(response.status == 200, "admin {path}: {} {}", response.status, response.text());
         Ok(response.text())
     }
 
@@ -412,13 +357,8 @@ impl Gateway {
             thread::sleep(Duration::from_millis(10));
         }
         let listeners: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
-        for listener in listeners["listener_statuses"]
-            .as_array()
-            .context("no listeners")?
-        {
-            let port = listener
-                .pointer("/local_address/socket_address/port_value")
-                .and_then(Value::as_u64);
+        for listener in listeners["listener_statuses"].as_array().context("no listeners")? {
+            let port = listener.pointer("/local_address/socket_address/port_value").and_then(Value::as_u64);
             let port = u16::try_from(port.context("a listener without a port")?)?;
             let address = SocketAddr::from(([127, 0, 0, 1], port));
             if listener["name"] == "ingress" {
@@ -434,8 +374,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        let asked =
-            i32::try_from(self.process.id()).map(|id| kill(Pid::from_raw(id), Signal::SIGTERM));
+        let asked = i32::try_from(self.process.id()).map(|id| kill(Pid::from_raw(id), Signal::SIGTERM));
         let deadline = Instant::now() + Duration::from_secs(3);
         while matches!(asked, Ok(Ok(()))) && Instant::now() < deadline {
             if !matches!(self.process.try_wait(), Ok(None)) {

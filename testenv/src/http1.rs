@@ -21,11 +21,7 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn new(
-        method: impl AsRef<[u8]>,
-        authority: impl AsRef<[u8]>,
-        path: impl AsRef<[u8]>,
-    ) -> Self {
+    pub fn new(method: impl AsRef<[u8]>, authority: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Self {
         Self {
             method: method.as_ref().to_vec(),
             path: path.as_ref().to_vec(),
@@ -54,17 +50,7 @@ impl Request {
     /// Sends it over a connection of its own and reads the whole answer.
     pub fn send(&self, to: SocketAddr) -> Result<Response> {
         let mut head = Vec::new();
-        head.extend(
-            [
-                &self.method[..],
-                b" ",
-                &self.path,
-                b" HTTP/1.1\r\nhost: ",
-                &self.authority,
-                b"\r\n",
-            ]
-            .concat(),
-        );
+        head.extend([&self.method[..], b" ", &self.path, b" HTTP/1.1\r\nhost: ", &self.authority, b"\r\n"].concat());
         for (name, value) in &self.headers {
             head.extend(format!("{name}: {value}\r\n").bytes());
         }
@@ -79,8 +65,8 @@ impl Request {
 
 /// Sends raw octets and reads the answer up to the end of the connection.
 pub fn exchange(to: SocketAddr, octets: &[u8], head_only: bool) -> Result<Response> {
-    let mut connection = TcpStream::connect_timeout(&to, PATIENCE)
-        .with_context(|| format!("nobody listens at {to}"))?;
+    let mut connection =
+        TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("nobody listens at {to}"))?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;
     connection.set_nodelay(true)?;
@@ -106,43 +92,27 @@ impl Response {
     fn parse(octets: &[u8], head_only: bool) -> Result<Self> {
         let mut fields = [httparse::EMPTY_HEADER; 100];
         let mut head = httparse::Response::new(&mut fields);
-        let httparse::Status::Complete(length) =
-            head.parse(octets).context("not an HTTP/1.1 answer")?
-        else {
+        let httparse::Status::Complete(length) = head.parse(octets).context("not an HTTP/1.1 answer")? else {
             bail!("half an answer: {:?}", String::from_utf8_lossy(octets));
         };
         let headers: Vec<(String, String)> = head
             .headers
             .iter()
-            .map(|field| {
-                (
-                    field.name.to_ascii_lowercase(),
-                    String::from_utf8_lossy(field.value).into_owned(),
-                )
-            })
+            .map(|field| (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).into_owned()))
             .collect();
-        let chunked = headers
-            .iter()
-            .any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
         let body = octets.get(length..).unwrap_or_default();
         let body = match (head_only, chunked) {
             (true, _) => Vec::new(),
             (false, true) => dechunk(body)?,
             (false, false) => body.to_vec(),
         };
-        Ok(Self {
-            status: head.code.unwrap_or_default(),
-            headers,
-            body,
-        })
+        Ok(Self { status: head.code.unwrap_or_default(), headers, body })
     }
 
     /// The first header of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(held, _)| held == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -153,8 +123,7 @@ impl Response {
 fn dechunk(mut octets: &[u8]) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
-        let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(octets)
-        else {
+        let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(octets) else {
             bail!("half a chunked body");
         };
         let size = usize::try_from(size)?;
@@ -162,8 +131,6 @@ fn dechunk(mut octets: &[u8]) -> Result<Vec<u8>> {
             return Ok(body);
         }
         body.extend(octets.get(start..start + size).context("half a chunk")?);
-        octets = octets
-            .get(start + size + 2..)
-            .context("a chunk without its end")?;
+        octets = octets.get(start + size + 2..).context("a chunk without its end")?;
     }
 }

@@ -28,9 +28,6 @@ pub fn target_folder() -> PathBuf {
 /// The module under test: the very bytes that are released.
 pub fn plugin() -> Result<PathBuf> {
     let path = repository().join("dist/plugin.wasm");
-    ensure!(
-        path.is_file(),
-        "there is no dist/plugin.wasm: run `cargo xtask build` first"
-    );
+    ensure!(path.is_file(), "there is no dist/plugin.wasm: run `cargo xtask build` first");
     Ok(path.canonicalize()?)
 }

@@ -17,8 +17,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    UPGRADE,
+    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
 };
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -51,31 +50,20 @@ impl Report {
             Some(authority) => authority.as_str().to_owned(),
             None => host.map(text).unwrap_or_default(),
         };
-        let path = request
-            .uri()
-            .path_and_query()
-            .map_or("", |path| path.as_str());
-        let headers = request
-            .headers()
-            .iter()
-            .filter(|(name, _)| *name != hyper::header::HOST);
+        let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+        let headers = request.headers().iter().filter(|(name, _)| *name != hyper::header::HOST);
         Self {
             authority,
             method: request.method().to_string(),
             path: path.to_owned(),
-            headers: headers
-                .map(|(name, value)| (name.to_string(), text(value)))
-                .collect(),
+            headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
             body: String::new(),
         }
     }
 
     /// The first header of that (lower case) name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(held, _)| held == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
     }
 
     fn json(&self) -> String {
@@ -97,32 +85,23 @@ pub struct StandIn {
 impl StandIn {
     /// Listens on a free port of loopback.
     pub fn start() -> Result<Self> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .context("no free port on loopback")?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on loopback")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::Builder::new()
-            .name("stand-in".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    let Ok(listener) = TcpListener::from_std(listener) else {
-                        return;
-                    };
-                    tokio::select! {
-                        () = serve(listener) => {}
-                        _ = stopped => {}
-                    }
-                });
-            })?;
-        Ok(Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = thread::Builder::new().name("stand-in".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let Ok(listener) = TcpListener::from_std(listener) else {
+                    return;
+                };
+                tokio::select! {
+                    () = serve(listener) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -148,20 +127,14 @@ async fn serve(listener: TcpListener) {
         tokio::spawn(async move {
             let server = auto::Builder::new(TokioExecutor::new());
             // A connection that breaks is its client's business.
-            let _ = server
-                .serve_connection_with_upgrades(TokioIo::new(connection), service_fn(answer))
-                .await;
+            let _ = server.serve_connection_with_upgrades(TokioIo::new(connection), service_fn(answer)).await;
         });
     }
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let report = Report::of(&request);
-    let is = |name: &str, value: &str| {
-        report
-            .header(name)
-            .is_some_and(|held| held.starts_with(value))
-    };
+    let is = |name: &str, value: &str| report.header(name).is_some_and(|held| held.starts_with(value));
     Ok(if is("upgrade", "websocket") {
         web_socket(request, report)
     } else if is("content-type", "application/grpc") {
@@ -173,12 +146,8 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
             Ok(body) => {
                 let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
                 let mut response = Response::new(full(Report { body, ..report }.json()));
-                response
-                    .headers_mut()
-                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                response
-                    .headers_mut()
-                    .insert("x-stand-in", HeaderValue::from_static("testenv"));
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response.headers_mut().insert("x-stand-in", HeaderValue::from_static("testenv"));
                 response
             }
             Err(error) => refusal(&format!("the body broke off: {error}")),
@@ -197,8 +166,7 @@ fn web_socket(mut request: Request<Incoming>, report: Report) -> Response<Body> 
         let Ok(upgraded) = hyper::upgrade::on(&mut request).await else {
             return;
         };
-        let mut socket =
-            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+        let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
         let mut next = Some(Message::text(report.json()));
         while let Some(message) = next {
             if socket.send(message).await.is_err() {
@@ -213,12 +181,8 @@ fn web_socket(mut request: Request<Incoming>, report: Report) -> Response<Body> 
     });
     let mut response = Response::new(full(String::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    response
-        .headers_mut()
-        .insert(UPGRADE, HeaderValue::from_static("websocket"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
     response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
     response
 }
@@ -227,16 +191,11 @@ fn web_socket(mut request: Request<Incoming>, report: Report) -> Response<Body> 
 fn grpc(request: Request<Incoming>, report: &Report) -> Response<Body> {
     let mut status = HeaderMap::new();
     status.insert("grpc-status", HeaderValue::from_static("0"));
-    let messages = request
-        .into_body()
-        .with_trailers(async { Some(Ok(status)) });
+    let messages = request.into_body().with_trailers(async { Some(Ok(status)) });
     let mut response = Response::new(messages.boxed());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    for (name, value) in [
-        ("x-arrived-authority", &report.authority),
-        ("x-arrived-path", &report.path),
-    ] {
+    for (name, value) in [("x-arrived-authority", &report.authority), ("x-arrived-path", &report.path)] {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
@@ -251,7 +210,5 @@ fn refusal(why: &str) -> Response<Body> {
 }
 
 fn full(text: String) -> Body {
-    Full::new(Bytes::from(text))
-        .map_err(|never| match never {})
-        .boxed()
+    Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed()
 }

@@ -556,13 +556,17 @@ impl Inner {
         let state = store.data_mut();
         let mut counts = std::mem::take(&mut state.counts);
         counts.instructions = ENDLESS - left;
+        let violations = std::mem::take(&mut state.violations);
         if let Err(trap) = &result {
             state.dead = true;
-            let reason =
-                if left == 0 { format!("it did not end within {ENDLESS} instructions") } else { format!("{trap:?}") };
-            panic!("the module trapped in {name}: {reason}\n{}", state.last_words());
+            let reason = if left == 0 {
+                format!("it did not end within {ENDLESS} instructions")
+            } else {
+                trap.root_cause().to_string()
+            };
+            let before: String = violations.iter().map(|what| format!("; before that: {what}")).collect();
+            panic!("the module trapped in {name}: {reason}{before}\n{}", state.last_words());
         }
-        let violations = std::mem::take(&mut state.violations);
         assert!(
             violations.is_empty(),
             "in {name} the module did what no filter may: {}\n{}",

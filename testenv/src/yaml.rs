@@ -9,10 +9,8 @@ use serde_json::Value;
 
 /// Reads one document; errors name the file.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_saphyr::from_str(&text)
-        .with_context(|| format!("{} is not what it should be", path.display()))
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("{} is not what it should be", path.display()))
 }
 
 /// The route table of a WasmPlugin manifest: its `spec.pluginConfig`.

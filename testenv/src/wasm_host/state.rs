@@ -13,8 +13,15 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 
 /// Headers in their order. Names are lower case, and in a request `host` is another name of `:authority`, as in
 /// Envoy's header maps.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Default, Clone, PartialEq, Eq)]
 pub struct HeaderMap(Vec<Pair>);
+
+impl fmt::Debug for HeaderMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        f.debug_list().entries(self.0.iter().map(|(name, value)| (text(name), text(value)))).finish()
+    }
+}
 
 impl FromIterator<Pair> for HeaderMap {
     fn from_iter<I: IntoIterator<Item = Pair>>(pairs: I) -> Self {
