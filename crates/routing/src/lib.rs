@@ -1,1 +1,35 @@
+//! What the filter decides, apart from proxy-wasm, Envoy, files and YAML.
+//!
+//! A document goes through `config` (as written) and `compile` into a `RouteTable`, with every problem on
+//! the way; a request's head goes through `RouteTable::decide` into a `Decision`. `adopt` says which
+//! document a process serves when a new one comes.
 
+mod adopt;
+mod answer;
+mod compile;
+mod condition;
+pub mod config;
+mod decision;
+mod explain;
+mod head;
+mod host;
+mod host_template;
+mod internal;
+mod node;
+mod path;
+mod pattern;
+mod problem;
+mod read;
+mod search;
+mod table;
+mod template;
+mod texts;
+mod tree;
+
+pub use adopt::{Adoption, Judgement, Memory, Served, adopt};
+pub use compile::{Compiled, compile};
+pub use decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched};
+pub use explain::{Considered, Explanation, Line, Verdict};
+pub use head::Head;
+pub use problem::{Place, Problem, Severity, Step, What};
+pub use table::RouteTable;

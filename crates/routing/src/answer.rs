@@ -1,0 +1,82 @@
+//! The filter's own errors: `application/problem+json` (RFC 9457), to gRPC clients a status with a message.
+//!
+//! None of them repeats anything of the request.
+
+use std::borrow::Cow;
+
+use crate::decision::{Answer, Chosen, Outcome};
+use crate::head::Head;
+use crate::path::Hazard;
+
+/// gRPC's status for a method that is not there.
+const UNIMPLEMENTED: u8 = 12;
+
+struct Fault {
+    outcome: Outcome,
+    status: u16,
+    title: &'static str,
+    grpc_status: Option<u8>,
+}
+
+const NOT_FOUND: Fault =
+    Fault { outcome: Outcome::NotFound, status: 404, title: "Not Found", grpc_status: Some(UNIMPLEMENTED) };
+const METHOD_NOT_ALLOWED: Fault = Fault {
+    outcome: Outcome::MethodNotAllowed,
+    status: 405,
+    title: "Method Not Allowed",
+    grpc_status: Some(UNIMPLEMENTED),
+};
+const UNSAFE_PATH: Fault = Fault { outcome: Outcome::UnsafePath, status: 400, title: "Bad Request", grpc_status: None };
+const DENIED_DIRECT: Fault =
+    Fault { outcome: Outcome::DeniedDirect, status: 404, title: "Not Found", grpc_status: Some(UNIMPLEMENTED) };
+const BROKEN: Fault =
+    Fault { outcome: Outcome::BrokenRoute, status: 503, title: "Service Unavailable", grpc_status: None };
+
+impl Fault {
+    fn answer<'a>(self, head: &Head<'_>, detail: &str, chosen: Option<Chosen<'a>>) -> Answer<'a> {
+        let Fault { outcome, status, title, grpc_status } = self;
+        let (headers, body) = if head.is_grpc() {
+            (Vec::new(), detail.to_owned())
+        } else {
+            // No text here needs escaping: all of it is ours.
+            let body = format!("{{\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"}}");
+            (vec![(Cow::Borrowed("content-type"), Cow::Borrowed(b"application/problem+json".as_slice()))], body)
+        };
+        Answer { outcome, chosen, status, headers, body: body.into_bytes().into(), grpc_status }
+    }
+}
+
+pub(crate) fn not_found<'a>(head: &Head<'_>) -> Answer<'a> {
+    NOT_FOUND.answer(head, "No route matches the path of this request.", None)
+}
+
+pub(crate) fn method_not_allowed<'a>(head: &Head<'_>, allow: String) -> Answer<'a> {
+    let mut answer =
+        METHOD_NOT_ALLOWED.answer(head, "No route of this path serves the method; see the Allow header.", None);
+    answer.headers.push((Cow::Borrowed("allow"), allow.into_bytes().into()));
+    answer
+}
+
+pub(crate) fn unsafe_path<'a>(head: &Head<'_>, hazard: Hazard) -> Answer<'a> {
+    UNSAFE_PATH.answer(head, &format!("The request has {}.", hazard.described()), None)
+}
+
+pub(crate) fn unsafe_rewrite<'a>(head: &Head<'_>, chosen: Chosen<'a>, hazard: Hazard) -> Answer<'a> {
+    UNSAFE_PATH.answer(head, &format!("The request leads to {}.", hazard.described()), Some(chosen))
+}
+
+pub(crate) fn unreadable<'a>(head: &Head<'_>) -> Answer<'a> {
+    UNSAFE_PATH.answer(head, "The method or the host of the request is missing or not ASCII.", None)
+}
+
+pub(crate) fn denied_direct<'a>(head: &Head<'_>) -> Answer<'a> {
+    DENIED_DIRECT.answer(head, "This host is not served here.", None)
+}
+
+pub(crate) fn broken_route<'a>(head: &Head<'_>, chosen: Chosen<'a>) -> Answer<'a> {
+    BROKEN.answer(head, "The route of this request has an error in its configuration.", Some(chosen))
+}
+
+pub(crate) fn broken_table<'a>(head: &Head<'_>) -> Answer<'a> {
+    BROKEN.answer(head, "The route table has an error in its configuration.", None)
+}

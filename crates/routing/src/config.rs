@@ -1,0 +1,158 @@
+//! The document as the user wrote it: every key, its type and what it is for.
+//!
+//! Nothing is checked here but the shape; `compile` says what the values mean. The JSON Schema that
+//! `ksvc-router schema` prints is made from the same definitions.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::read::{OneOrMany, choice, object};
+
+object! {
+    /// The route table of one plugin.
+    pub struct Config<'a> called "an object with `hosts` and `routes`" {
+        /// Name of the table, for logs and metrics: letters, digits, `-` and `_`. Default: `default`.
+        "name" name: Cow<'a, str>;
+        /// The public hosts of this table: exact names, `*.suffix` (one or more labels) or `*`. Compared
+        /// without case, port and trailing dot; all other traffic is left untouched.
+        "hosts" hosts: Vec<Option<Cow<'a, str>>>, required "the public hosts, such as `hosts: [api.example.com]`";
+        /// Literal path prefix of every match, on a segment border; outside it traffic is left untouched.
+        "basePath" base_path: Cow<'a, str>;
+        /// Knative's domain, part of the host that `service` makes.
+        "domain" domain: Cow<'a, str>;
+        /// Default namespace of `service`.
+        "namespace" namespace: Cow<'a, str>;
+        /// Knative's domain template, with `{service}`, `{namespace}` and `{domain}`.
+        /// Default: `{service}.{namespace}.{domain}`.
+        "hostTemplate" host_template: Cow<'a, str>;
+        /// Forward the path without `basePath`. Default: false.
+        "stripBasePath" strip_base_path: bool;
+        /// What becomes of a request inside the scope that no route serves. Default: `notFound`.
+        "onNoMatch" on_no_match: OnNoMatch;
+        /// `ignore`: `/a/` finds `/a` and the reverse, an exact match first. Default: `strict`.
+        "trailingSlash" trailing_slash: TrailingSlash;
+        /// `reject`: 400 for paths that can mean two things. Default: `reject`.
+        "unsafePaths" unsafe_paths: UnsafePaths;
+        /// Remove Knative's internal headers when a client sent them. Default: true.
+        "stripInternalHeaders" strip_internal_headers: bool;
+        /// Answer 404 to requests that name a target's host directly. Default: false.
+        "denyDirect" deny_direct: bool;
+        /// The table; may be empty. The order does not matter.
+        "routes" routes: Vec<Option<Route<'a>>>, required "the list of routes, or `routes: []`";
+    }
+}
+
+object! {
+    /// One route: what it matches, and where that goes.
+    pub struct Route<'a> called "an object with `match` and a target" {
+        /// `METHODS PATH`, or a list of them: `GET /orders/{id}`, `GET|POST /orders`, `ANY /files/{*rest}`.
+        "match" patterns: OneOrMany<Cow<'a, str>>, required "for example `match: GET /orders/{id}`";
+        /// The Knative Service.
+        "service" service: Cow<'a, str>;
+        /// Namespace of `service`; default: the table's.
+        "namespace" namespace: Cow<'a, str>;
+        /// Traffic tag of `service`: `canary` makes `canary-orders.shop.example.com`.
+        "tag" tag: Cow<'a, str>;
+        /// The authority as it is, instead of `service`.
+        "host" host: Cow<'a, str>;
+        /// Answered by the gateway with a redirect.
+        "redirect" redirect: Redirect<'a>;
+        /// Answered by the gateway.
+        "respond" respond: Respond<'a>;
+        /// For logs, metrics and messages; default: the first `match`.
+        "name" name: Cow<'a, str>;
+        /// Conditions beside method and path; all must hold.
+        "when" when: When<'a>;
+        /// Template of the forwarded path, such as `/v2/{rest}`; the query is kept.
+        "rewritePath" rewrite_path: Cow<'a, str>;
+    }
+}
+
+object! {
+    /// Where a redirect leads.
+    pub struct Redirect<'a> called "an object with `to`" {
+        /// Template of the location: a path, or an absolute URL whose scheme and host are literal.
+        "to" to: Cow<'a, str>, required "where it leads, such as `to: /v2/{id}`";
+        /// 301, 302, 303, 307 or 308. Default: 308.
+        "status" status: u16;
+    }
+}
+
+object! {
+    /// An answer made in the gateway.
+    pub struct Respond<'a> called "an object with `status`" {
+        /// 200 to 599.
+        "status" status: u16, required "such as `status: 200`";
+        /// Headers of the answer, by name.
+        "headers" headers: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
+        /// The body as it is.
+        "body" body: Cow<'a, str>;
+    }
+}
+
+object! {
+    /// Conditions on the request; the value `*` means present.
+    pub struct When<'a> called "an object with `headers` or `query`" {
+        /// Header values, by name.
+        "headers" headers: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
+        /// Values of query parameters, by name; the first one of a name counts.
+        "query" query: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
+    }
+}
+
+choice! {
+    /// What becomes of a request inside the scope that no route serves.
+    pub enum OnNoMatch {
+        "notFound" NotFound,
+        "passThrough" PassThrough,
+    }
+}
+
+choice! {
+    /// Whether a final slash counts.
+    pub enum TrailingSlash {
+        "strict" Strict,
+        "ignore" Ignore,
+    }
+}
+
+choice! {
+    /// What becomes of a path that can mean two things.
+    pub enum UnsafePaths {
+        "reject" Reject,
+        "allow" Allow,
+    }
+}
+
+/// Words in a message: "`a`, `b` and `c`".
+pub(crate) struct Listed<'a, T>(pub(crate) &'a [T]);
+
+impl<T: AsRef<str>> fmt::Display for Listed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, word) in self.0.iter().enumerate() {
+            let before = match index {
+                0 => "",
+                _ if index + 1 == self.0.len() => " or ",
+                _ => ", ",
+            };
+            write!(f, "{before}`{}`", word.as_ref())?;
+        }
+        Ok(())
+    }
+}
+
+/// The JSON Schema of the configuration, for editors.
+#[cfg(feature = "schema")]
+pub fn schema() -> serde_json::Value {
+    let mut schema = <Config<'static> as crate::read::Read<'static>>::schema();
+    if let Some(keywords) = schema.as_object_mut() {
+        keywords.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
+        keywords.insert("title".into(), "ksvc-router: the route table (`pluginConfig`)".into());
+    }
+    if let Some(route) = schema.pointer_mut("/properties/routes/items").and_then(|route| route.as_object_mut()) {
+        let targets = ["service", "host", "redirect", "respond"];
+        let each = targets.iter().map(|target| serde_json::json!({"required": [target]})).collect::<Vec<_>>();
+        route.insert("oneOf".into(), each.into());
+    }
+    schema
+}

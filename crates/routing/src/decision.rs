@@ -1,0 +1,121 @@
+//! What the filter is to do with a request: everything is decided here, it only carries it out.
+
+use std::borrow::Cow;
+
+use crate::table::Captures;
+
+#[derive(Debug)]
+pub enum Decision<'a> {
+    /// Left as it came: not a header is touched.
+    Untouched(Untouched),
+    /// Sent on to another authority.
+    Forward(Forward<'a>),
+    /// Answered in the gateway.
+    Answer(Answer<'a>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untouched {
+    OutOfScope,
+    /// In scope, no route, `onNoMatch: passThrough`.
+    PassThrough,
+}
+
+#[derive(Debug)]
+pub struct Forward<'a> {
+    pub chosen: Chosen<'a>,
+    /// The authority as it will be written.
+    pub authority: &'a str,
+    /// `:path`, query included, where it changes.
+    pub path: Option<Vec<u8>>,
+    /// All changes to the request's headers, `:authority` and `:path` included.
+    pub changes: Vec<Change<'a>>,
+}
+
+/// A change to the request's headers.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Replaces every value that the header has.
+    Set(&'static str, Cow<'a, [u8]>),
+    /// Removes every value; only for headers that the request has.
+    Remove(&'static str),
+}
+
+#[derive(Debug)]
+pub struct Answer<'a> {
+    pub outcome: Outcome,
+    /// The route that answers, where one was found.
+    pub chosen: Option<Chosen<'a>>,
+    pub status: u16,
+    pub headers: Vec<(Cow<'a, str>, Cow<'a, [u8]>)>,
+    pub body: Cow<'a, [u8]>,
+    /// For gRPC clients; `None` leaves it to Envoy's mapping of the status.
+    pub grpc_status: Option<u8>,
+}
+
+/// The route that was found.
+#[derive(Debug, Clone, Copy)]
+pub struct Chosen<'a> {
+    /// Its name.
+    pub route: &'a str,
+    /// The element of `match` as written.
+    pub matched: &'a str,
+    /// Its place in the document: `routes[index]`.
+    pub index: usize,
+    pub(crate) captures: Captures<'a>,
+}
+
+impl<'a> Chosen<'a> {
+    /// Captured values by name, as they stood in the request.
+    pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.captures.iter()
+    }
+}
+
+/// What became of a request, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    Route,
+    Redirect,
+    Respond,
+    NotFound,
+    MethodNotAllowed,
+    UnsafePath,
+    DeniedDirect,
+    BrokenRoute,
+    PassThrough,
+    OutOfScope,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Route => "route",
+            Outcome::Redirect => "redirect",
+            Outcome::Respond => "respond",
+            Outcome::NotFound => "notFound",
+            Outcome::MethodNotAllowed => "methodNotAllowed",
+            Outcome::UnsafePath => "unsafePath",
+            Outcome::DeniedDirect => "deniedDirect",
+            Outcome::BrokenRoute => "brokenRoute",
+            Outcome::PassThrough => "passThrough",
+            Outcome::OutOfScope => "outOfScope",
+        }
+    }
+
+    /// Whether routes were looked at.
+    pub(crate) fn is_in_scope(self) -> bool {
+        !matches!(self, Outcome::OutOfScope | Outcome::DeniedDirect | Outcome::UnsafePath)
+    }
+}
+
+impl Decision<'_> {
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Decision::Untouched(Untouched::OutOfScope) => Outcome::OutOfScope,
+            Decision::Untouched(Untouched::PassThrough) => Outcome::PassThrough,
+            Decision::Forward(_) => Outcome::Route,
+            Decision::Answer(answer) => answer.outcome,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Why a request goes where it goes, and the table as a list: for the command line.
+
+use std::fmt;
+
+use crate::condition::{Conditions, Expected};
+use crate::decision::Decision;
+use crate::head::Head;
+use crate::path::RequestPath;
+use crate::search::{Served, toggle_trailing_slash};
+use crate::table::{Candidate, RouteTable, Target};
+use crate::texts::Text;
+
+/// A decision with the routes that were considered for it.
+#[derive(Debug)]
+pub struct Explanation<'a> {
+    pub decision: Decision<'a>,
+    /// Every `match` whose path matches, most specific first.
+    pub considered: Vec<Considered<'a>>,
+}
+
+#[derive(Debug)]
+pub struct Considered<'a> {
+    /// The route's name.
+    pub route: &'a str,
+    /// The element of `match` as written.
+    pub matched: &'a str,
+    pub verdict: Verdict,
+}
+
+/// Why a route was chosen or passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    Chosen,
+    OtherMethod,
+    /// The condition that does not hold.
+    ConditionFails(String),
+    /// It has conditions, and those of a more specific path have failed.
+    OnlyUnconditional,
+    /// A route before it was chosen.
+    Behind,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Chosen => f.write_str("chosen"),
+            Verdict::OtherMethod => f.write_str("passed over: it does not serve the method"),
+            Verdict::ConditionFails(condition) => write!(f, "passed over: {condition}"),
+            Verdict::OnlyUnconditional => f.write_str(
+                "passed over: conditions failed at a more specific path, so only unconditional routes are next",
+            ),
+            Verdict::Behind => f.write_str("not reached: a route before it was chosen"),
+        }
+    }
+}
+
+/// One element of `match` in the order of precedence.
+#[derive(Debug)]
+pub struct Line<'a> {
+    /// As written: `GET|POST`, `ANY`.
+    pub methods: &'a str,
+    /// `basePath` included.
+    pub path: String,
+    /// The route's name.
+    pub route: &'a str,
+    /// The authority, `redirect …`, `respond …` or `broken`.
+    pub target: String,
+    /// Such as `header x-beta = "true"`.
+    pub conditions: Vec<String>,
+    /// The route's place in the document: `routes[index]`.
+    pub index: usize,
+}
+
+impl RouteTable {
+    /// Decides as `decide` does for a request that no other table has routed, and says why.
+    pub fn explain<'a>(&'a self, head: &Head<'a>) -> Explanation<'a> {
+        let decision = self.decide(head, || false);
+        let chosen = match &decision {
+            Decision::Forward(forward) => Some(forward.chosen),
+            Decision::Answer(answer) => answer.chosen,
+            Decision::Untouched(_) => None,
+        };
+        let chosen = chosen.map(|chosen| (chosen.index, chosen.matched));
+        let considered = match head.path.filter(|_| decision.outcome().is_in_scope()) {
+            Some(path) => self.consider(head, &RequestPath::read(path), chosen),
+            None => Vec::new(),
+        };
+        Explanation { decision, considered }
+    }
+
+    fn consider(&self, head: &Head<'_>, path: &RequestPath<'_>, chosen: Option<(usize, &str)>) -> Vec<Considered<'_>> {
+        let Some(below) = self.base.below(&path.normal) else { return Vec::new() };
+        let toggled = toggle_trailing_slash(below).filter(|_| self.ignore_trailing_slash);
+        let served = Served::new(&self.methods, head.method.unwrap_or_default());
+        let mut considered = Vec::new();
+        let mut found = false;
+        for below in [Some(below), toggled.as_deref()].into_iter().flatten() {
+            for entry in self.matching(below) {
+                let mut listed = Vec::new();
+                let in_turn = served.iter().flat_map(|method| {
+                    self.candidates(entry).iter().filter(move |candidate| candidate.method == method)
+                });
+                for candidate in in_turn.chain(self.candidates(entry)) {
+                    let Some((pattern, route)) = self.pattern(candidate.pattern) else { continue };
+                    if listed.contains(&candidate.pattern) {
+                        continue;
+                    }
+                    listed.push(candidate.pattern);
+                    let matched = self.texts.get(pattern.text);
+                    let verdict = if !served.iter().any(|method| method == candidate.method) {
+                        Verdict::OtherMethod
+                    } else if found {
+                        Verdict::Behind
+                    } else if let Some(condition) = self.failing(candidate, head, path) {
+                        Verdict::ConditionFails(condition)
+                    } else if chosen == Some((pattern.route as usize, matched)) {
+                        found = true;
+                        Verdict::Chosen
+                    } else {
+                        Verdict::OnlyUnconditional
+                    };
+                    considered.push(Considered { route: self.texts.get(route.name), matched, verdict });
+                }
+            }
+        }
+        considered
+    }
+
+    fn failing(&self, candidate: &Candidate, head: &Head<'_>, path: &RequestPath<'_>) -> Option<String> {
+        let conditions = self.conditions.get(candidate.conditions as usize)?;
+        conditions.failing(&self.texts, head, path.query).map(|failing| failing.described(&self.texts))
+    }
+
+    /// The table in the order of precedence: where two patterns match a path, the upper one is tried first.
+    pub fn routes(&self) -> Vec<Line<'_>> {
+        let mut lines = Vec::new();
+        for entry in self.tree.in_order() {
+            let mut seen = Vec::new();
+            for candidate in self.candidates(entry) {
+                if seen.contains(&candidate.pattern) {
+                    continue;
+                }
+                seen.push(candidate.pattern);
+                lines.extend(self.line(candidate));
+            }
+        }
+        lines
+    }
+
+    fn line(&self, candidate: &Candidate) -> Option<Line<'_>> {
+        let (pattern, route) = self.pattern(candidate.pattern)?;
+        let written = self.texts.get(pattern.text);
+        let (methods, path) = written.split_once(' ').unwrap_or(("ANY", written));
+        let text = |text: Text| self.texts.get(text);
+        let target = match &route.target {
+            Target::Forward { authority, rewrite: None } => text(*authority).to_owned(),
+            Target::Forward { authority, rewrite: Some(path) } => {
+                format!("{} path {}", text(*authority), path.described(&self.texts))
+            }
+            Target::Redirect(redirect) => {
+                format!("redirect {} {}", redirect.status, redirect.to.described(&self.texts))
+            }
+            Target::Respond(respond) => format!("respond {}", respond.status),
+            Target::Broken => "broken".to_owned(),
+        };
+        let path = if path == "/" && !self.base.is_empty() { "" } else { path };
+        let conditions = self.conditions.get(candidate.conditions as usize);
+        Some(Line {
+            methods,
+            path: format!("{}{path}", self.base.text),
+            route: text(route.name),
+            target,
+            conditions: conditions.map(|all| self.described(all)).unwrap_or_default(),
+            index: pattern.route as usize,
+        })
+    }
+
+    fn described(&self, conditions: &Conditions) -> Vec<String> {
+        let describe = |part: &str, &(name, expected): &(Text, Expected)| match expected {
+            Expected::Present => format!("{part} {}", self.texts.get(name)),
+            Expected::Equal(value) => format!("{part} {} = {:?}", self.texts.get(name), self.texts.get(value)),
+        };
+        let headers = conditions.headers.iter().map(|condition| describe("header", condition));
+        headers.chain(conditions.query.iter().map(|condition| describe("query", condition))).collect()
+    }
+}

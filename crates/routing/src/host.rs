@@ -1,0 +1,251 @@
+//! Hosts: which names are the table's own, and what is a valid authority.
+
+/// The hosts of a table: exact names, `*.suffix`, `*`.
+#[derive(Debug, Default)]
+pub(crate) struct HostSet {
+    /// Lower case, sorted.
+    exact: Vec<Box<str>>,
+    /// Lower case, sorted, without the `*.`.
+    suffixes: Vec<Box<str>>,
+    any: bool,
+}
+
+/// How a host belongs to a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Membership {
+    Exact,
+    Suffix,
+    Any,
+}
+
+impl HostSet {
+    pub(crate) fn insert(&mut self, host: &str) {
+        if host == "*" {
+            self.any = true;
+        } else if let Some(suffix) = host.strip_prefix("*.") {
+            self.suffixes.push(suffix.to_ascii_lowercase().into());
+        } else {
+            self.exact.push(host.to_ascii_lowercase().into());
+        }
+    }
+
+    /// To be called once all hosts are in.
+    pub(crate) fn sort(&mut self) {
+        self.exact.sort_unstable();
+        self.exact.dedup();
+        self.suffixes.sort_unstable();
+        self.suffixes.dedup();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.exact.len() + self.suffixes.len() + usize::from(self.any)
+    }
+
+    /// How a bare host, as `bare` gives it, belongs to the set; `None` where it does not.
+    pub(crate) fn membership(&self, host: &[u8]) -> Option<Membership> {
+        if contains(&self.exact, host) {
+            return Some(Membership::Exact);
+        }
+        if !self.suffixes.is_empty() {
+            let mut rest = host;
+            while let Some(dot) = rest.iter().position(|&b| b == b'.') {
+                let labels_before = dot > 0 || rest.len() < host.len();
+                rest = rest.get(dot + 1..).unwrap_or_default();
+                if labels_before && contains(&self.suffixes, rest) {
+                    return Some(Membership::Suffix);
+                }
+            }
+        }
+        self.any.then_some(Membership::Any)
+    }
+}
+
+/// Whether a sorted list of lower-case names holds a host, whatever its case.
+pub(crate) fn contains(names: &[Box<str>], host: &[u8]) -> bool {
+    names.binary_search_by(|name| name.bytes().cmp(host.iter().map(u8::to_ascii_lowercase))).is_ok()
+}
+
+/// The host of an authority, without port and trailing dot.
+pub(crate) fn bare(authority: &[u8]) -> &[u8] {
+    let end = match authority.iter().rposition(|&b| b == b':') {
+        // A colon inside brackets belongs to an IPv6 address.
+        Some(colon) if !authority.get(colon..).unwrap_or_default().contains(&b']') => colon,
+        _ => authority.len(),
+    };
+    let host = authority.get(..end).unwrap_or_default();
+    host.strip_suffix(b".").unwrap_or(host)
+}
+
+/// Why a text is not a host name, and what to write instead.
+pub(crate) type HostFault = (&'static str, String);
+
+/// Checks an entry of `hosts`.
+pub(crate) fn check_public_host(text: &str) -> Result<(), HostFault> {
+    if text == "*" {
+        return Ok(());
+    }
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    if name.contains('*') {
+        return Err(("has a `*` that is not its first label", "`*.example.com`, or `*` for every host".into()));
+    }
+    match check_authority(name)? {
+        Some(_) => Err(("has a port, and ports are not compared", quoted(text.rsplit_once(':').map_or(text, |p| p.0)))),
+        None => Ok(()),
+    }
+}
+
+/// Checks an authority `host[:port]` and gives its port.
+pub(crate) fn check_authority(text: &str) -> Result<Option<u16>, HostFault> {
+    if text.is_empty() {
+        return Err(("is empty", "a host, such as `api.example.com`".into()));
+    }
+    if let Some((_, rest)) = text.split_once("://") {
+        let host = rest.split('/').next().unwrap_or_default();
+        return Err(("is a URL", format!("the host alone: {}", quoted(host))));
+    }
+    if let Some((host, _)) = text.split_once('/') {
+        return Err(("has a path", format!("the host alone: {}", quoted(host))));
+    }
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let Some((address, after)) = rest.split_once(']') else {
+            return Err(("opens a bracket and does not close it", "for example `[::1]`".into()));
+        };
+        if address.parse::<std::net::Ipv6Addr>().is_err() {
+            return Err(("is not an IPv6 address", "for example `[::1]`".into()));
+        }
+        (None, after)
+    } else {
+        let end = text.find(':').unwrap_or(text.len());
+        let (host, port) = text.split_at_checked(end).unwrap_or((text, ""));
+        (Some(host), port)
+    };
+    let port = match port.strip_prefix(':') {
+        Some(digits) => match digits.parse::<u16>() {
+            Ok(port) if port > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => Some(port),
+            _ => {
+                return Err((
+                    "has a port that is not a number from 1 to 65535",
+                    "for example `legacy.example.com:8080`".into(),
+                ));
+            }
+        },
+        None if port.is_empty() => None,
+        None => return Err(("has text behind its address", "for example `[::1]:8080`".into())),
+    };
+    if let Some(host) = host {
+        if let Some(without) = host.strip_suffix('.') {
+            return Err(("ends in a dot", quoted(without)));
+        }
+        if !is_dns_name(host) {
+            return Err((
+                "is not a host name",
+                "labels of letters, digits and `-` joined by dots, such as `api.example.com`".into(),
+            ));
+        }
+    }
+    Ok(port)
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+/// Labels of letters, digits, `-` and `_`, at most 63 octets each and 253 in all (RFC 1123; the underscore
+/// is not a host name's, but is seen in the wild and harmless).
+pub(crate) fn is_dns_name(text: &str) -> bool {
+    text.len() <= 253
+        && text.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+/// A Kubernetes object's name as part of a host: one lower-case DNS label.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// Whether a host is one that only a cluster's inside knows.
+pub(crate) fn is_cluster_local(host: &str) -> bool {
+    let host = host.split(':').next().unwrap_or_default();
+    host.ends_with(".svc") || host.contains(".svc.cluster.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(hosts: &[&str]) -> HostSet {
+        let mut set = HostSet::default();
+        for host in hosts {
+            set.insert(host);
+        }
+        set.sort();
+        set
+    }
+
+    #[test]
+    fn case_port_and_trailing_dot_do_not_count() {
+        let set = set(&["API.example.com"]);
+        for authority in ["api.example.com", "Api.Example.COM", "api.example.com:8443", "api.example.com.:80"] {
+            assert_eq!(set.membership(bare(authority.as_bytes())), Some(Membership::Exact), "{authority}");
+        }
+        for authority in ["example.com", "api.example.com.evil.org", "xapi.example.com", "", ":80", "api.example.com.."]
+        {
+            assert_eq!(set.membership(bare(authority.as_bytes())), None, "{authority}");
+        }
+    }
+
+    #[test]
+    fn a_suffix_takes_one_or_more_labels() {
+        let set = set(&["*.example.com"]);
+        for host in ["a.example.com", "a.b.EXAMPLE.com"] {
+            assert_eq!(set.membership(host.as_bytes()), Some(Membership::Suffix), "{host}");
+        }
+        for host in ["example.com", ".example.com", "aexample.com", "a.example.org"] {
+            assert_eq!(set.membership(host.as_bytes()), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn any_takes_all() {
+        assert_eq!(set(&["*", "a.b"]).membership(b"x"), Some(Membership::Any));
+        assert_eq!(set(&["*", "a.b"]).membership(b"a.b"), Some(Membership::Exact));
+    }
+
+    #[test]
+    fn ipv6_addresses_keep_their_colons() {
+        assert_eq!(bare(b"[::1]"), b"[::1]");
+        assert_eq!(bare(b"[::1]:80"), b"[::1]");
+        assert!(check_authority("[::1]:80").is_ok());
+    }
+
+    #[test]
+    fn hosts_that_are_none_are_told() {
+        for text in [
+            "",
+            "https://a.b",
+            "a.b/c",
+            "a b",
+            "a..b",
+            "-a.b",
+            "a.b.",
+            "a:b",
+            "a:0",
+            "a:99999",
+            "[::1",
+            "[x]",
+            "[::1]x",
+        ] {
+            assert!(check_authority(text).is_err(), "{text}");
+        }
+        for text in ["a.*.b", "*.*.b", "a.b:80", "*a.b", "*."] {
+            assert!(check_public_host(text).is_err(), "{text}");
+        }
+    }
+}

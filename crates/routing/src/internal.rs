@@ -1,0 +1,47 @@
+//! Headers by which Knative's parts talk to each other, and which a client must not choose.
+
+use crate::decision::Change;
+use crate::head::Head;
+
+/// Sorted. Knative: networking/pkg/http/header, serving/pkg/activator, serving/pkg/queue.
+const INTERNAL: [&str; 10] = [
+    "k-kubelet-probe",
+    "k-network-hash",
+    "k-network-probe",
+    "k-original-host",
+    "k-passthrough-lb",
+    "k-proxy-request",
+    "knative-serving-default-route",
+    "knative-serving-namespace",
+    "knative-serving-revision",
+    "knative-serving-tag",
+];
+
+/// Removes the internal headers that a request has.
+pub(crate) fn strip(head: &Head<'_>, changes: &mut Vec<Change<'_>>) {
+    for (name, value) in head.headers {
+        let internal = match name.first() {
+            Some(b'k' | b'K') => INTERNAL.into_iter().find(|known| name.eq_ignore_ascii_case(known.as_bytes())),
+            Some(b'u' | b'U') if name.eq_ignore_ascii_case(b"user-agent") && is_probe_agent(value) => {
+                Some("user-agent")
+            }
+            _ => None,
+        };
+        if let Some(known) = internal {
+            let change = Change::Remove(known);
+            if !changes.contains(&change) {
+                changes.push(change);
+            }
+        }
+    }
+}
+
+/// queue-proxy lets requests of these agents past its limits.
+fn is_probe_agent(agent: &[u8]) -> bool {
+    agent.starts_with(b"kube-probe/") || (agent.starts_with(b"Knative-") && agent.ends_with(b"-Probe"))
+}
+
+/// Knative's own check that a KSVC's host is served: never ours.
+pub(crate) fn is_network_probe(head: &Head<'_>, path: &[u8]) -> bool {
+    path == b"/healthz" && head.has("k-network-probe")
+}

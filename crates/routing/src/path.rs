@@ -1,0 +1,393 @@
+//! Paths: the normal form that is matched (RFC 3986, section 6.2.2), and the paths that can mean two things.
+//!
+//! Hex digits in upper case, unreserved octets decoded, octets outside `pchar` encoded. Nothing is decoded
+//! before the path is split, and a path that needs none of this is not copied.
+
+use std::borrow::Cow;
+
+/// `:path` of a request, cut at the first `?`.
+#[derive(Debug)]
+pub(crate) struct RequestPath<'a> {
+    /// As it came, without the query.
+    pub(crate) raw: &'a [u8],
+    /// Behind the first `?`.
+    pub(crate) query: Option<&'a [u8]>,
+    /// The normal form.
+    pub(crate) normal: Cow<'a, str>,
+    /// Why it can mean two things.
+    pub(crate) hazard: Option<Hazard>,
+}
+
+/// What makes a path ambiguous between the gateway and what is behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hazard {
+    NoSlash,
+    EmptySegment,
+    DotSegment,
+    EncodedSlash,
+    EncodedBackslash,
+    EncodedNul,
+    Backslash,
+    Fragment,
+    MalformedEscape,
+    Octet,
+}
+
+impl Hazard {
+    /// Named without a word of the path itself.
+    pub(crate) fn described(self) -> &'static str {
+        match self {
+            Hazard::NoSlash => "a path that does not begin with a slash",
+            Hazard::EmptySegment => "an empty path segment",
+            Hazard::DotSegment => "a dot segment",
+            Hazard::EncodedSlash => "an encoded slash",
+            Hazard::EncodedBackslash => "an encoded backslash",
+            Hazard::EncodedNul => "an encoded NUL",
+            Hazard::Backslash => "a backslash",
+            Hazard::Fragment => "a fragment",
+            Hazard::MalformedEscape => "a malformed percent-escape",
+            Hazard::Octet => "a control or non-ASCII octet",
+        }
+    }
+}
+
+impl<'a> RequestPath<'a> {
+    pub(crate) fn read(path: &'a [u8]) -> Self {
+        let (raw, query) = match path.iter().position(|&b| b == b'?') {
+            Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
+            None => (path, None),
+        };
+        let (normal, hazard) = normalize(raw);
+        RequestPath { raw, query, normal, hazard }
+    }
+}
+
+/// The hazard of a path (no query) that a template has made.
+pub(crate) fn hazard(path: &[u8]) -> Option<Hazard> {
+    normalize(path).1
+}
+
+/// The normal form of a literal, whose octets outside `pchar` mean their percent-encoding.
+pub(crate) fn normal_literal(text: &str) -> Cow<'_, str> {
+    normalize(text.as_bytes()).0
+}
+
+fn normalize(raw: &[u8]) -> (Cow<'_, str>, Option<Hazard>) {
+    let mut hazard = if raw.first() == Some(&b'/') { None } else { Some(Hazard::NoSlash) };
+    let mut before = b'/';
+    let mut plain = true;
+    for (index, &octet) in raw.iter().enumerate() {
+        match class(octet) {
+            Class::Segment => {
+                if octet == b'.' && before == b'/' && is_dot_segment(raw.get(index..).unwrap_or_default()) {
+                    hazard = hazard.or(Some(Hazard::DotSegment));
+                }
+            }
+            Class::Slash => {
+                if before == b'/' && index > 0 {
+                    hazard = hazard.or(Some(Hazard::EmptySegment));
+                }
+            }
+            Class::Percent | Class::Encoded => {
+                plain = false;
+                break;
+            }
+        }
+        before = octet;
+    }
+    if plain {
+        // Only ASCII has passed.
+        if let Ok(text) = std::str::from_utf8(raw) {
+            return (Cow::Borrowed(text), hazard);
+        }
+    }
+    let mut normal = String::with_capacity(raw.len() + 8);
+    let mut hazard = if raw.first() == Some(&b'/') { None } else { Some(Hazard::NoSlash) };
+    for unit in Units(raw) {
+        hazard = hazard.or(unit.hazard());
+        unit.append_to(&mut normal);
+    }
+    hazard = hazard.or_else(|| {
+        let mut segments = normal.split('/').skip(1).peekable();
+        while let Some(segment) = segments.next() {
+            if is_dot_segment(segment.as_bytes()) {
+                return Some(Hazard::DotSegment);
+            }
+            if segment.is_empty() && segments.peek().is_some() {
+                return Some(Hazard::EmptySegment);
+            }
+        }
+        None
+    });
+    (Cow::Owned(normal), hazard)
+}
+
+/// Whether the text begins with a segment `.` or `..`, with or without parameters behind a `;`.
+fn is_dot_segment(text: &[u8]) -> bool {
+    let name = text.split(|&b| matches!(b, b'/' | b';')).next().unwrap_or_default();
+    matches!(name, b"." | b"..")
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// `pchar` but for the percent sign.
+    Segment,
+    Slash,
+    Percent,
+    /// Stands in a normal form only as its percent-encoding.
+    Encoded,
+}
+
+fn class(octet: u8) -> Class {
+    match octet {
+        b'/' => Class::Slash,
+        b'%' => Class::Percent,
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => Class::Segment,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' => Class::Segment,
+        _ => Class::Encoded,
+    }
+}
+
+fn is_unreserved(octet: u8) -> bool {
+    matches!(octet, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~')
+}
+
+/// One octet of a path, as it stands or escaped.
+#[derive(Clone, Copy)]
+struct Unit {
+    octet: u8,
+    escaped: bool,
+    /// How many octets of the raw path it takes.
+    width: usize,
+}
+
+impl Unit {
+    fn hazard(self) -> Option<Hazard> {
+        match (self.escaped, self.octet) {
+            (true, b'/') => Some(Hazard::EncodedSlash),
+            (true, b'\\') => Some(Hazard::EncodedBackslash),
+            (true, 0) => Some(Hazard::EncodedNul),
+            (false, b'\\') => Some(Hazard::Backslash),
+            (false, b'#') => Some(Hazard::Fragment),
+            (false, b'%') => Some(Hazard::MalformedEscape),
+            (false, 0..=0x20 | 0x7f..) => Some(Hazard::Octet),
+            _ => None,
+        }
+    }
+
+    fn is_encoded_in_normal_form(self) -> bool {
+        match self.escaped {
+            true => !is_unreserved(self.octet),
+            false => matches!(class(self.octet), Class::Encoded | Class::Percent),
+        }
+    }
+
+    fn append_to(self, normal: &mut String) {
+        if self.is_encoded_in_normal_form() {
+            normal.push('%');
+            for digit in [self.octet >> 4, self.octet & 15] {
+                normal.push(char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase());
+            }
+        } else {
+            normal.push(char::from(self.octet));
+        }
+    }
+
+    fn normal_width(self) -> usize {
+        if self.is_encoded_in_normal_form() { 3 } else { 1 }
+    }
+}
+
+/// A path octet by octet, valid escapes taken together.
+struct Units<'a>(&'a [u8]);
+
+impl Iterator for Units<'_> {
+    type Item = Unit;
+
+    fn next(&mut self) -> Option<Unit> {
+        let (&first, rest) = self.0.split_first()?;
+        let unit = match (first, rest) {
+            (b'%', [high, low, ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => Unit { octet: high << 4 | low, escaped: true, width: 3 },
+                _ => Unit { octet: first, escaped: false, width: 1 },
+            },
+            _ => Unit { octet: first, escaped: false, width: 1 },
+        };
+        self.0 = self.0.get(unit.width..).unwrap_or_default();
+        Some(unit)
+    }
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// The octets that a text stands for: valid escapes decoded, malformed ones left as they are.
+pub(crate) fn decoded(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    Units(text).map(|unit| unit.octet)
+}
+
+/// Cuts as many octets off the front (or end) of a raw segment as make up a prefix (or suffix) of the given
+/// length in its normal form.
+pub(crate) fn without_affixes(raw: &[u8], prefix: usize, suffix: usize) -> &[u8] {
+    if prefix == 0 && suffix == 0 {
+        return raw;
+    }
+    let widths = || Units(raw).map(|unit| (unit.normal_width(), unit.width));
+    let length: usize = widths().map(|(normal, _)| normal).sum();
+    let mut at = (0, 0);
+    let (mut start, mut end) = (0, raw.len());
+    for (normal, width) in widths() {
+        if at.0 == prefix {
+            start = at.1;
+        }
+        if at.0 + suffix == length {
+            end = at.1;
+        }
+        at = (at.0 + normal, at.1 + width);
+    }
+    raw.get(start..end).unwrap_or_default()
+}
+
+/// A literal path prefix on a segment border, such as `/faas`.
+#[derive(Debug, Default)]
+pub(crate) struct BasePath {
+    /// As written: what `x-forwarded-prefix` gets.
+    pub(crate) text: Box<str>,
+    normal: Box<str>,
+    decoded: Box<[u8]>,
+    segments: usize,
+}
+
+impl BasePath {
+    /// `text` begins with a slash and has no hazard.
+    pub(crate) fn new(text: &str) -> Self {
+        let normal = normal_literal(text);
+        BasePath {
+            text: text.into(),
+            decoded: decoded(text.as_bytes()).collect(),
+            segments: normal.bytes().filter(|&b| b == b'/').count(),
+            normal: normal.into(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.decoded.is_empty()
+    }
+
+    /// Whether a path is in scope: the base path itself or below it, however it is escaped.
+    pub(crate) fn holds(&self, raw: &[u8]) -> bool {
+        if self.is_empty() {
+            return true;
+        }
+        let mut path = decoded(raw);
+        self.decoded.iter().all(|&octet| path.next() == Some(octet)) && matches!(path.next(), None | Some(b'/'))
+    }
+
+    /// What is below the base path in a normal form; `None` where it only looks like it is (`/faas%2Fa`).
+    pub(crate) fn below<'p>(&self, normal: &'p str) -> Option<&'p str> {
+        normal.strip_prefix(&*self.normal).filter(|below| below.is_empty() || below.starts_with('/'))
+    }
+
+    /// What is below the base path in a path as it came, which must be one that `below` takes.
+    pub(crate) fn strip<'p>(&self, raw: &'p [u8]) -> &'p [u8] {
+        let mut slashes = 0;
+        let at = raw.iter().position(|&b| {
+            slashes += usize::from(b == b'/');
+            slashes > self.segments
+        });
+        at.and_then(|at| raw.get(at..)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(raw: &str) -> String {
+        normalize(raw.as_bytes()).0.into_owned()
+    }
+
+    #[test]
+    fn plain_paths_are_not_copied() {
+        assert!(matches!(normalize(b"/orders/42;v=1/a.b").0, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn normal_form_decodes_unreserved_and_encodes_the_rest() {
+        assert_eq!(normal("/%61%2f%2F%7e"), "/a%2F%2F~");
+        assert_eq!(normal("/é {}"), "/%C3%A9%20%7B%7D");
+        assert_eq!(normal("/100%"), "/100%25");
+        assert_eq!(normal("/%zz%4"), "/%25zz%254");
+        assert_eq!(normal("/%3a:"), "/%3A:");
+    }
+
+    #[test]
+    fn normal_form_is_its_own_normal_form() {
+        for raw in ["/%61%2f", "/é {}%", "/%C3%A9/..;/%5c"] {
+            let once = normal(raw);
+            assert_eq!(normal(&once), once);
+        }
+    }
+
+    #[test]
+    fn paths_that_can_mean_two_things_are_told() {
+        for (raw, expected) in [
+            ("/a//b", Hazard::EmptySegment),
+            ("//", Hazard::EmptySegment),
+            ("/%61//b", Hazard::EmptySegment),
+            ("/./a", Hazard::DotSegment),
+            ("/a/..", Hazard::DotSegment),
+            ("/a/..;x/b", Hazard::DotSegment),
+            ("/a/.;", Hazard::DotSegment),
+            ("/a/%2e%2E/b", Hazard::DotSegment),
+            ("/a/.%2e;x", Hazard::DotSegment),
+            ("/a%2fb", Hazard::EncodedSlash),
+            ("/a%5Cb", Hazard::EncodedBackslash),
+            ("/a%00", Hazard::EncodedNul),
+            ("/a\\b", Hazard::Backslash),
+            ("/a#b", Hazard::Fragment),
+            ("/a%", Hazard::MalformedEscape),
+            ("/a%4", Hazard::MalformedEscape),
+            ("/a%g1", Hazard::MalformedEscape),
+            ("/a b", Hazard::Octet),
+            ("/a\u{7f}", Hazard::Octet),
+            ("/é", Hazard::Octet),
+            ("a", Hazard::NoSlash),
+            ("", Hazard::NoSlash),
+            ("%2Fa", Hazard::NoSlash),
+        ] {
+            assert_eq!(normalize(raw.as_bytes()).1, Some(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn harmless_paths_have_no_hazard() {
+        for raw in ["/", "/a/", "/a/.b", "/a/...", "/a;x/..b", "/%C3%A9", "/a%20b", "/a%01", "/%25", "/{x}|\"<>^`"] {
+            assert_eq!(normalize(raw.as_bytes()).1, None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn affixes_are_cut_in_the_path_as_it_came() {
+        assert_eq!(without_affixes(b"v42.json", 1, 5), b"42");
+        assert_eq!(without_affixes(b"%7642%2Ejson", 1, 5), b"42");
+        assert_eq!(without_affixes(b"%c3%a9x", 6, 0), b"x");
+        assert_eq!(without_affixes(b"\xc3\xa9x", 6, 0), b"x");
+    }
+
+    #[test]
+    fn base_path_ends_on_a_segment_border() {
+        let base = BasePath::new("/faas/v1");
+        for raw in ["/faas/v1", "/faas/v1/", "/faas/v1/a", "/f%61as/v1/a", "/faas%2Fv1", "/faas/v1%2fa", "%2Ffaas/v1"] {
+            assert!(base.holds(raw.as_bytes()), "{raw}");
+        }
+        for raw in ["/faas", "/faas/v1x", "/faas/v1%3F", "/FAAS/v1", "/x/faas/v1", "//faas/v1", ""] {
+            assert!(!base.holds(raw.as_bytes()), "{raw}");
+        }
+        assert_eq!(base.below("/faas/v1/a"), Some("/a"));
+        assert_eq!(base.below("/faas%2Fv1/a"), None);
+        assert_eq!(base.strip(b"/f%61as/v1/a/b"), b"/a/b");
+        assert_eq!(base.strip(b"/faas/v1"), b"");
+    }
+}

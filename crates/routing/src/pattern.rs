@@ -1,0 +1,379 @@
+//! One element of `match`: `METHODS PATH`, read into methods and segments.
+//!
+//! What can't be read is told, and the rest is kept: a broken pattern still knows which requests it was
+//! meant for, as far as it can be read, so that these are not sent elsewhere.
+
+use std::borrow::Cow;
+
+use crate::path::normal_literal;
+use crate::problem::What;
+
+/// A longer path is refused: the tree is searched as deep as its longest pattern.
+const SEGMENTS: usize = 256;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Pattern<'a> {
+    pub(crate) methods: Methods<'a>,
+    pub(crate) segments: Vec<Segment<'a>>,
+    /// Whether it could be read in whole. Otherwise `segments` are the readable literal ones and a rest.
+    pub(crate) whole: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Methods<'a> {
+    Any,
+    Named(Vec<&'a str>),
+}
+
+/// Literal parts are in normal form.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Segment<'a> {
+    Literal(Cow<'a, str>),
+    /// One segment, at least one octet longer than its prefix and suffix together.
+    Capture {
+        prefix: Cow<'a, str>,
+        name: &'a str,
+        suffix: Cow<'a, str>,
+    },
+    /// One or more segments, all that are left.
+    Rest {
+        name: &'a str,
+    },
+}
+
+impl<'a> Pattern<'a> {
+    /// What stands for a pattern of which nothing can be read: any method, any path.
+    pub(crate) fn unreadable() -> Self {
+        Pattern { methods: Methods::Any, segments: vec![Segment::Rest { name: "" }], whole: false }
+    }
+
+    /// Reads `METHODS PATH` and tells everything that is wrong with it.
+    pub(crate) fn read(text: &'a str, tell: &mut impl FnMut(What)) -> Self {
+        let mut broken = false;
+        let mut tell = |what: What| {
+            broken |= !matches!(what, What::QueryInPath | What::ForeignSyntax { .. } | What::MethodCase { .. });
+            tell(what);
+        };
+        let (methods, path) = match text.split_once(' ') {
+            Some((methods, path)) => (methods, Some(path)),
+            None if text.starts_with('/') => {
+                tell(What::NoPath { found: text.to_owned() });
+                ("ANY", Some(text))
+            }
+            None => {
+                tell(What::NoPath { found: text.to_owned() });
+                (text, None)
+            }
+        };
+        let methods = read_methods(methods, text, &mut tell);
+        let mut segments = path.map(|path| read_path(path, &mut tell)).unwrap_or_default();
+        if broken {
+            let literals = segments.iter().take_while(|segment| matches!(segment, Some(Segment::Literal(_)))).count();
+            segments.truncate(literals);
+            segments.push(Some(Segment::Rest { name: "" }));
+        }
+        Pattern { methods, segments: segments.into_iter().flatten().collect(), whole: !broken }
+    }
+
+    /// The names it captures.
+    pub(crate) fn captures(&self) -> impl Iterator<Item = &'a str> + '_ {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Literal(_) => None,
+            Segment::Capture { name, .. } | Segment::Rest { name } => Some(*name),
+        })
+    }
+}
+
+fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut impl FnMut(What)) -> Methods<'a> {
+    if text == "ANY" {
+        return Methods::Any;
+    }
+    if text.is_empty() {
+        tell(What::NoMethod { found: whole.to_owned() });
+        return Methods::Any;
+    }
+    let mut methods: Vec<&str> = Vec::new();
+    let mut readable = true;
+    for method in text.split('|') {
+        if method == "ANY" {
+            tell(What::AnyAmongMethods);
+            readable = false;
+        } else if !is_token(method) {
+            tell(What::Method { found: method.to_owned() });
+            readable = false;
+        } else if methods.contains(&method) {
+            tell(What::MethodRepeated { method: method.to_owned() });
+        } else {
+            if is_standard_method(&method.to_ascii_uppercase()) && !is_standard_method(method) {
+                tell(What::MethodCase { found: method.to_owned() });
+            }
+            methods.push(method);
+        }
+    }
+    // What can't be read may have meant any method.
+    if readable { Methods::Named(methods) } else { Methods::Any }
+}
+
+fn is_standard_method(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE" | "CONNECT")
+}
+
+/// RFC 9110, section 5.6.2.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// The segments of a path; `None` for one that can't be read. `/` has none.
+fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> Vec<Option<Segment<'a>>> {
+    let Some(below) = path.strip_prefix('/') else {
+        tell(What::PathStart { found: path.to_owned() });
+        return vec![None];
+    };
+    if below.is_empty() {
+        return Vec::new();
+    }
+    if path.contains('?') {
+        tell(What::QueryInPath);
+    }
+    let texts: Vec<&str> = below.split('/').collect();
+    if texts.len() > SEGMENTS {
+        tell(What::TooManySegments { found: texts.len(), limit: SEGMENTS });
+    }
+    let last = texts.len() - 1;
+    let mut names: Vec<&str> = Vec::new();
+    let mut segments = Vec::with_capacity(texts.len());
+    for (index, text) in texts.into_iter().enumerate() {
+        let segment = match read_segment(text) {
+            Ok(segment) => Some(segment),
+            Err(what) => {
+                tell(what);
+                None
+            }
+        };
+        match &segment {
+            Some(Segment::Literal(_)) => tell_foreign_syntax(text, tell),
+            Some(Segment::Capture { name, .. } | Segment::Rest { name }) => {
+                if names.contains(name) {
+                    tell(What::CaptureRepeated { name: (*name).to_owned() });
+                }
+                names.push(name);
+            }
+            None => {}
+        }
+        if matches!(segment, Some(Segment::Rest { .. })) && index != last {
+            tell(What::RestNotLast { segment: text.to_owned() });
+        }
+        segments.push(segment);
+    }
+    segments
+}
+
+/// Other routers' parameters, which are plain text here.
+fn tell_foreign_syntax(text: &str, tell: &mut impl FnMut(What)) {
+    let write = match text.strip_prefix(':') {
+        Some(name) if is_capture_name(name) => format!("{{{name}}}"),
+        _ if matches!(text, "*" | "**") => "{*rest}".into(),
+        _ => return,
+    };
+    tell(What::ForeignSyntax { segment: text.to_owned(), write });
+}
+
+fn read_segment(text: &str) -> Result<Segment<'_>, What> {
+    let mut pieces = Pieces(text);
+    let mut prefix = Cow::Borrowed("");
+    let mut suffix = Cow::Borrowed("");
+    let mut capture = None;
+    while let Some(piece) = pieces.next() {
+        match piece.map_err(|fault| fault.in_segment(text))? {
+            Piece::Literal(literal) => {
+                let part = if capture.is_none() { &mut prefix } else { &mut suffix };
+                if part.is_empty() {
+                    *part = Cow::Borrowed(literal);
+                } else {
+                    part.to_mut().push_str(literal);
+                }
+            }
+            Piece::Name(_) if capture.is_some() => {
+                return Err(What::SeveralCaptures { segment: text.to_owned() });
+            }
+            Piece::Name(name) => capture = Some(name),
+        }
+    }
+    let Some(name) = capture else {
+        return Ok(Segment::Literal(normal(prefix)));
+    };
+    let rest = name.strip_prefix('*');
+    let name = rest.unwrap_or(name);
+    if !is_capture_name(name) {
+        let found = capture.unwrap_or_default().to_owned();
+        // As AWS API Gateway writes a rest, and as Go does.
+        let inner = found.strip_suffix('+').or(found.strip_suffix("..."));
+        let write = inner.filter(|inner| is_capture_name(inner)).map(|inner| format!("{{*{inner}}}"));
+        let write = write.or_else(|| {
+            let (before, _) = found.split_once(':')?;
+            is_capture_name(before).then(|| format!("{{{before}}}"))
+        });
+        return Err(What::CaptureName { found, write });
+    }
+    match (rest, prefix.is_empty() && suffix.is_empty()) {
+        (Some(_), false) => Err(What::RestAffixed { segment: text.to_owned() }),
+        (Some(_), true) => Ok(Segment::Rest { name }),
+        (None, _) => Ok(Segment::Capture { prefix: normal(prefix), name, suffix: normal(suffix) }),
+    }
+}
+
+fn normal(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => normal_literal(text),
+        Cow::Owned(text) => Cow::Owned(normal_literal(&text).into_owned()),
+    }
+}
+
+fn is_capture_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+/// A text with `{name}`s in it, `{{` and `}}` being literal braces: patterns and templates alike.
+pub(crate) struct Pieces<'a>(pub(crate) &'a str);
+
+pub(crate) enum Piece<'a> {
+    Literal(&'a str),
+    Name(&'a str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BraceFault {
+    NotClosed,
+    NotOpened,
+}
+
+impl BraceFault {
+    fn in_segment(self, segment: &str) -> What {
+        let segment = segment.to_owned();
+        match self {
+            BraceFault::NotClosed => What::BraceOpen { segment },
+            BraceFault::NotOpened => What::BraceClosed { segment },
+        }
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Result<Piece<'a>, BraceFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.0;
+        if text.is_empty() {
+            return None;
+        }
+        let at = text.find(['{', '}']).unwrap_or(text.len());
+        let (literal, rest) = text.split_at_checked(at)?;
+        if !literal.is_empty() {
+            self.0 = rest;
+            return Some(Ok(Piece::Literal(literal)));
+        }
+        for (double, brace) in [("{{", "{"), ("}}", "}")] {
+            if let Some(rest) = text.strip_prefix(double) {
+                self.0 = rest;
+                return Some(Ok(Piece::Literal(brace)));
+            }
+        }
+        self.0 = "";
+        let Some(inside) = text.strip_prefix('{') else {
+            return Some(Err(BraceFault::NotOpened));
+        };
+        match inside.split_once('}') {
+            Some((name, rest)) if !name.contains('{') => {
+                self.0 = rest;
+                Some(Ok(Piece::Name(name)))
+            }
+            _ => Some(Err(BraceFault::NotClosed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Pattern<'_>, Vec<What>) {
+        let mut told = Vec::new();
+        let pattern = Pattern::read(text, &mut |what| told.push(what));
+        (pattern, told)
+    }
+
+    fn literal(text: &str) -> Segment<'_> {
+        Segment::Literal(text.into())
+    }
+
+    #[test]
+    fn a_pattern_is_methods_and_segments() {
+        let (pattern, told) = read("GET|POST /v{n}.json/a b/{*rest}");
+        assert_eq!(told, []);
+        assert_eq!(pattern.methods, Methods::Named(vec!["GET", "POST"]));
+        assert_eq!(
+            pattern.segments,
+            [
+                Segment::Capture { prefix: "v".into(), name: "n", suffix: ".json".into() },
+                literal("a%20b"),
+                Segment::Rest { name: "rest" },
+            ]
+        );
+        assert_eq!(read("ANY /").0.segments, []);
+        assert_eq!(read("ANY /a/").0.segments, [literal("a"), literal("")]);
+    }
+
+    #[test]
+    fn double_braces_are_literal() {
+        assert_eq!(read("GET /{{a}}").0.segments, [literal("%7Ba%7D")]);
+        assert_eq!(
+            read("GET /{{{id}}}").0.segments,
+            [Segment::Capture { prefix: "%7B".into(), name: "id", suffix: "%7D".into() }]
+        );
+    }
+
+    #[test]
+    fn an_unreadable_pattern_keeps_its_readable_literals_and_methods() {
+        for (text, methods, literals) in [
+            ("GET /orders/{id", Methods::Named(vec!["GET"]), vec!["orders"]),
+            ("GET /a/{x}/b/{y", Methods::Named(vec!["GET"]), vec!["a"]),
+            ("GET", Methods::Named(vec!["GET"]), vec![]),
+            ("GET|B@D /a/b", Methods::Any, vec!["a", "b"]),
+            ("GET orders", Methods::Named(vec!["GET"]), vec![]),
+            ("/orders", Methods::Any, vec!["orders"]),
+            ("GET /a}/b", Methods::Named(vec!["GET"]), vec![]),
+        ] {
+            let (pattern, told) = read(text);
+            assert_eq!(told.len(), 1, "{text}: {told:?}");
+            assert!(!pattern.whole);
+            assert_eq!(pattern.methods, methods, "{text}");
+            let mut expected: Vec<Segment> = literals.into_iter().map(literal).collect();
+            expected.push(Segment::Rest { name: "" });
+            assert_eq!(pattern.segments, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_wrong_with_a_pattern_is_told_at_once() {
+        let (_, told) = read("GET|GET|P@ST /{*a}/{b/{c}{d}/{e}/{e}");
+        assert_eq!(told.len(), 6, "{told:?}");
+    }
+
+    #[test]
+    fn other_routers_syntax_is_refused_or_warned_about_with_ours() {
+        assert_eq!(
+            read("GET /{rest...}").1,
+            [What::CaptureName { found: "rest...".into(), write: Some("{*rest}".into()) }]
+        );
+        assert_eq!(
+            read("GET /{proxy+}").1,
+            [What::CaptureName { found: "proxy+".into(), write: Some("{*proxy}".into()) }]
+        );
+        assert_eq!(
+            read("GET /{id:[0-9]+}").1,
+            [What::CaptureName { found: "id:[0-9]+".into(), write: Some("{id}".into()) }]
+        );
+        let (pattern, told) = read("GET /:id");
+        assert!(pattern.whole);
+        assert_eq!(told, [What::ForeignSyntax { segment: ":id".into(), write: "{id}".into() }]);
+    }
+}

@@ -1,0 +1,400 @@
+//! What is wrong with a document: the place, what is wrong, and what to write instead.
+//!
+//! Problems are data. The same ones are printed by the command line, with file and line, and by the
+//! filter into Envoy's log, with the place alone.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::config::Listed;
+
+/// One step from the document's root towards a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Key(Cow<'static, str>),
+    Index(usize),
+}
+
+/// Where in the document: `routes[3].match[1]`. Empty for the document itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place(Vec<Step>);
+
+impl Place {
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    pub(crate) fn new(steps: &[Step]) -> Self {
+        Place(steps.to_vec())
+    }
+
+    pub(crate) fn key(&self, key: &'static str) -> Self {
+        self.with(Step::Key(Cow::Borrowed(key)))
+    }
+
+    pub(crate) fn named(&self, key: &str) -> Self {
+        self.with(Step::Key(Cow::Owned(key.to_owned())))
+    }
+
+    pub(crate) fn index(&self, index: usize) -> Self {
+        self.with(Step::Index(index))
+    }
+
+    fn with(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Place(steps)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) if !is_plain(key) => write!(f, "[{key:?}]")?,
+                Step::Key(key) if position == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_plain(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// An error keeps what it bears on from being served; a warning is told and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub place: Place,
+    pub what: What,
+}
+
+impl Problem {
+    pub fn severity(&self) -> Severity {
+        match self.what {
+            What::ClusterLocalHost { .. }
+            | What::UpperCaseHost { .. }
+            | What::AnyHostNotFound
+            | What::Shadowed { .. }
+            | What::Unreachable { .. }
+            | What::QueryInPath
+            | What::ForeignSyntax { .. }
+            | What::MethodCase { .. }
+            | What::StripWithoutBase => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.severity() == Severity::Error
+    }
+
+    /// The other of two routes that get in each other's way.
+    pub fn other(&self) -> Option<&Place> {
+        match &self.what {
+            What::Duplicate { other, .. } | What::Shadowed { other, .. } => Some(other),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.place.0.is_empty() {
+            write!(f, "{}: ", self.place)?;
+        }
+        self.what.fmt(f)
+    }
+}
+
+/// What is wrong. `Display` says it together with what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    // The document as such.
+    Empty,
+    NotJson { message: String },
+    WrongType { expected: &'static str, found: String, quote: bool },
+    NoValue { expected: &'static str },
+    UnknownKey { key: String, like: Option<&'static str>, known: &'static [&'static str] },
+    RepeatedKey { key: String },
+    MissingKey { key: &'static str, write: &'static str },
+    NoSuchChoice { found: String, choices: &'static [&'static str] },
+
+    // The table.
+    TableName { found: String },
+    NoHosts,
+    Host { found: String, reason: &'static str, write: String },
+    BasePath { found: String, reason: &'static str, write: String },
+    DnsLabel { key: &'static str, found: String },
+    DnsName { key: &'static str, found: String },
+    HostTemplateField { found: String },
+    HostTemplateWithoutService,
+    HostTemplateBraces { found: String },
+    AnyHostNotFound,
+    StripWithoutBase,
+
+    // A route's target.
+    NoTarget,
+    SeveralTargets { found: Vec<&'static str> },
+    OnlyWith { key: &'static str, with: &'static str },
+    Needs { key: &'static str },
+    AuthorityTooLong { authority: String },
+    TargetHost { found: String, reason: &'static str, write: String },
+    ClusterLocalHost { host: String },
+    UpperCaseHost { host: String },
+    Status { found: String, allowed: &'static str },
+    BodyForbidden { status: u16 },
+    RedirectTo { found: String, reason: &'static str, write: &'static str },
+    HeaderName { found: String },
+    HeaderForbidden { name: String, reason: &'static str },
+    HeaderRepeated { name: String },
+    HeaderValue { name: String },
+    EmptyQueryName,
+    RouteName,
+
+    // A route's match.
+    NoMatch,
+    NoPath { found: String },
+    NoMethod { found: String },
+    Method { found: String },
+    MethodRepeated { method: String },
+    AnyAmongMethods,
+    MethodCase { found: String },
+    PathStart { found: String },
+    BraceOpen { segment: String },
+    BraceClosed { segment: String },
+    CaptureName { found: String, write: Option<String> },
+    CaptureRepeated { name: String },
+    SeveralCaptures { segment: String },
+    RestAffixed { segment: String },
+    RestNotLast { segment: String },
+    TooManySegments { found: usize, limit: usize },
+    QueryInPath,
+    ForeignSyntax { segment: String, write: String },
+    Unreachable { reason: &'static str },
+    Duplicate { other: Place, other_text: String, methods: String },
+    Shadowed { other: Place, other_text: String },
+
+    // A template.
+    TemplateBraces { found: String },
+    UnknownCapture { name: String, pattern: String, known: Vec<String> },
+    RestInTemplate { name: String },
+    RewriteStart { found: String },
+    RewriteQuery { character: char },
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use What::*;
+        match self {
+            Empty => f.write_str("the configuration is empty; write at least `hosts` and `routes`"),
+            NotJson { message } => write!(f, "the configuration can't be read as JSON: {message}"),
+            WrongType { expected, found, quote } => {
+                write!(f, "expected {expected}, found {found}")?;
+                if *quote {
+                    write!(f, "; write it in quotes")?;
+                }
+                Ok(())
+            }
+            NoValue { expected } => write!(f, "has no value; write {expected}, or take the key out"),
+            UnknownKey { key, like: Some(like), .. } => {
+                write!(f, "unknown key `{key}`; did you mean `{like}`?")
+            }
+            UnknownKey { key, like: None, known } => {
+                write!(f, "unknown key `{key}`; the keys here are {}", Listed(known))
+            }
+            RepeatedKey { key } => write!(f, "the key `{key}` is written twice; keep one"),
+            MissingKey { key, write } => write!(f, "`{key}` is missing; write {write}"),
+            NoSuchChoice { found, choices } => {
+                write!(f, "\"{found}\" is not a choice here; write {}", Listed(choices))
+            }
+
+            TableName { found } => write!(
+                f,
+                "\"{found}\" can't be part of a metric's name; use letters, digits, `-` and `_`"
+            ),
+            NoHosts => f.write_str(
+                "the list is empty, so no request would be routed; write the public hosts, such as `[api.example.com]`",
+            ),
+            Host { found, reason, write } => write!(f, "\"{found}\" {reason}; write {write}"),
+            BasePath { found, reason, write } => write!(f, "\"{found}\" {reason}; {write}"),
+            DnsLabel { key, found } => write!(
+                f,
+                "\"{found}\" can't be the name of a Kubernetes {key}; use at most 63 lower-case letters, digits and `-`, with a letter or digit at both ends"
+            ),
+            DnsName { key, found } => write!(
+                f,
+                "\"{found}\" is not a DNS name; `{key}` is made of labels of letters, digits and `-`, joined by dots, such as `example.com`"
+            ),
+            HostTemplateField { found } => write!(
+                f,
+                "unknown field `{{{found}}}`; the fields are `{{service}}`, `{{namespace}}` and `{{domain}}`"
+            ),
+            HostTemplateWithoutService => f.write_str(
+                "has no `{service}`, so every service would have the same host; write for example `{service}.{namespace}.{domain}`",
+            ),
+            HostTemplateBraces { found } => write!(
+                f,
+                "\"{found}\" has a brace without its counterpart; write for example `{{service}}.{{namespace}}.{{domain}}`"
+            ),
+            AnyHostNotFound => f.write_str(
+                "`*` takes in every host of the gateway, and `onNoMatch: notFound` then answers 404 for all of them; name the hosts, or write `onNoMatch: passThrough`",
+            ),
+            StripWithoutBase => {
+                f.write_str("has no effect without `basePath`; add `basePath`, or take this key out")
+            }
+
+            NoTarget => f.write_str("has no target; write one of `service`, `host`, `redirect` or `respond`"),
+            SeveralTargets { found } => {
+                write!(f, "has {} targets, `{}`; keep one", found.len(), found.join("` and `"))
+            }
+            OnlyWith { key, with } => {
+                write!(f, "`{key}` has no meaning here: it goes with {with}; take it out")
+            }
+            Needs { key: "namespace" } => f.write_str(
+                "has no namespace; write `namespace` in this route or for the whole table",
+            ),
+            Needs { key } => write!(f, "needs `{key}` to make the host; write `{key}` for the table"),
+            AuthorityTooLong { authority } => write!(
+                f,
+                "the host \"{authority}\" is longer than DNS allows (63 characters a label, 253 in all); shorten the names"
+            ),
+            TargetHost { found, reason, write } => write!(f, "\"{found}\" {reason}; write {write}"),
+            ClusterLocalHost { host } => write!(
+                f,
+                "\"{host}\" is a cluster-local host, which the gateway's external listener does not know (404); use the service's external domain"
+            ),
+            UpperCaseHost { host } => write!(
+                f,
+                "hosts are compared and written in lower case; write \"{}\"",
+                host.to_ascii_lowercase()
+            ),
+            Status { found, allowed } => write!(f, "{found} is not a status for this; write {allowed}"),
+            BodyForbidden { status } => {
+                write!(f, "an answer with status {status} has no body; take `body` out, or write another status")
+            }
+            RedirectTo { found, reason, write } => write!(f, "\"{found}\" {reason}; write {write}"),
+            HeaderName { found } => write!(
+                f,
+                "\"{found}\" is not a header's name; use letters, digits and `-`, such as `x-example`"
+            ),
+            HeaderForbidden { name, reason } => write!(f, "the header `{name}` {reason}; take it out"),
+            HeaderRepeated { name } => write!(
+                f,
+                "the header `{name}` is written twice (case does not count); keep one"
+            ),
+            HeaderValue { name } => write!(
+                f,
+                "the value of `{name}` has a control character or a space at its end; take it out"
+            ),
+            RouteName => f.write_str("is empty or has a control character; write one line of text, or take the key out"),
+            EmptyQueryName => f.write_str("a query parameter has a name; write it in place of \"\""),
+
+            NoMatch => f.write_str("the list is empty, so the route is never chosen; write for example `GET /orders/{id}`"),
+            NoPath { found } => write!(
+                f,
+                "\"{found}\" has no path; write methods, one space and a path, such as `{}`",
+                if found.starts_with('/') { format!("ANY {found}") } else { format!("{found} /orders") }
+            ),
+            NoMethod { found } => write!(
+                f,
+                "\"{found}\" names no method before its path; write for example `GET /orders`, `GET|POST /orders` or `ANY /orders`"
+            ),
+            Method { found } => write!(
+                f,
+                "\"{found}\" is not a method; write tokens joined by `|`, such as `GET|POST`, or `ANY`"
+            ),
+            MethodRepeated { method } => write!(f, "the method {method} is named twice; keep one"),
+            AnyAmongMethods => f.write_str("ANY takes in every method; write it alone, or leave it out"),
+            MethodCase { found } => write!(
+                f,
+                "methods are compared with case, and \"{found}\" is not \"{}\"; write it in upper case",
+                found.to_ascii_uppercase()
+            ),
+            PathStart { found } => write!(f, "the path \"{found}\" does not begin with `/`; write \"/{found}\""),
+            BraceOpen { segment } => write!(
+                f,
+                "in \"{segment}\" a brace is opened and not closed; write `{{name}}` for a parameter, `{{{{` for a literal brace"
+            ),
+            BraceClosed { segment } => write!(
+                f,
+                "in \"{segment}\" a brace is closed and was not opened; write `{{name}}` for a parameter, `}}}}` for a literal brace"
+            ),
+            CaptureName { found, write } => {
+                write!(f, "\"{{{found}}}\" does not name a parameter; ")?;
+                match write {
+                    Some(write) => write!(f, "write `{write}`"),
+                    None => f.write_str("use letters, digits, `_` and `-`, such as `{id}`"),
+                }
+            }
+            CaptureRepeated { name } => {
+                write!(f, "the parameter `{{{name}}}` is named twice in one path; rename one")
+            }
+            SeveralCaptures { segment } => write!(
+                f,
+                "\"{segment}\" has more than one parameter in one segment; keep one, with a literal prefix and suffix"
+            ),
+            RestAffixed { segment } => write!(
+                f,
+                "in \"{segment}\" a `{{*name}}` stands beside literal text; let it be a segment of its own"
+            ),
+            RestNotLast { segment } => write!(
+                f,
+                "\"{segment}\" is not the last segment; `{{*name}}` takes all segments that follow, so write `{{name}}` for one segment, or end the path here"
+            ),
+            TooManySegments { found, limit } => {
+                write!(f, "the path has {found} segments, more than {limit}; shorten it, or end it with `{{*rest}}`")
+            }
+            QueryInPath => f.write_str(
+                "the query takes no part in matching, so `?` is read as a literal `%3F`; for a query parameter use `when: {query: …}`",
+            ),
+            ForeignSyntax { segment, write } => write!(
+                f,
+                "\"{segment}\" is matched as it is written; if it is meant as a parameter, write \"{write}\""
+            ),
+            Unreachable { reason } => write!(
+                f,
+                "can never be chosen: {reason} is refused before matching; change the path, or write `unsafePaths: allow`"
+            ),
+            Duplicate { other, other_text, methods } => write!(
+                f,
+                "can't be told apart from {other} (\"{other_text}\"): same path, same conditions, {methods}; remove one, or tell them apart by method or `when`"
+            ),
+            Shadowed { other, other_text } => write!(
+                f,
+                "can never be chosen: wherever its conditions hold, {other} (\"{other_text}\") is chosen first; remove it, or give it more conditions"
+            ),
+
+            TemplateBraces { found } => write!(
+                f,
+                "\"{found}\" has a brace without its counterpart; write `{{name}}` for a captured value, `{{{{` and `}}}}` for literal braces"
+            ),
+            UnknownCapture { name, pattern, known } if known.is_empty() => write!(
+                f,
+                "`{{{name}}}` is not captured by \"{pattern}\", which captures nothing; add the parameter to the path, or take it out here"
+            ),
+            UnknownCapture { name, pattern, known } => write!(
+                f,
+                "`{{{name}}}` is not captured by \"{pattern}\"; it captures {}",
+                Listed(&known.iter().map(|n| format!("{{{n}}}")).collect::<Vec<_>>())
+            ),
+            RestInTemplate { name } => write!(f, "a template names the captured text alone; write `{{{name}}}`"),
+            RewriteStart { found } => write!(f, "\"{found}\" does not begin with `/`; write \"/{found}\""),
+            RewriteQuery { character } => write!(
+                f,
+                "a path has no `{character}`: the request's query is kept as it came; take it out, or write `%{:02X}` for a literal one",
+                *character as u32
+            ),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! From JSON to the document as written, without ever giving up: a value that can't be read becomes a
+//! problem with its place, and everything beside it is read all the same.
+//!
+//! `object!` and `choice!` define a part of the document once: its type, its reader, and its JSON Schema.
+
+use std::borrow::Cow;
+
+use crate::node::Node;
+use crate::problem::{Place, Problem, Step, What};
+
+/// A key of the document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key<T> {
+    Absent,
+    /// Written, but it can't be read; the problem is told.
+    Broken,
+    Set(T),
+}
+
+impl<T> Default for Key<T> {
+    fn default() -> Self {
+        Key::Absent
+    }
+}
+
+impl<T> Key<T> {
+    pub(crate) fn get(&self) -> Option<&T> {
+        match self {
+            Key::Set(value) => Some(value),
+            Key::Absent | Key::Broken => None,
+        }
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self, Key::Broken)
+    }
+
+    pub(crate) fn is_present(&self) -> bool {
+        !matches!(self, Key::Absent)
+    }
+}
+
+/// One value, or a list of them: `match: GET /a` and `match: [GET /a, GET /b]`. An element that can't be
+/// read is `None`, so that the others keep their places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OneOrMany<T> {
+    One(T),
+    Many(Vec<Option<T>>),
+}
+
+pub(crate) trait Read<'a>: Sized {
+    /// What a message calls such a value.
+    const EXPECTED: &'static str;
+
+    /// `None` after the problem has been told.
+    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self>;
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value;
+}
+
+/// Knows where it stands in the document and collects what is wrong.
+#[derive(Default)]
+pub(crate) struct Reader {
+    place: Vec<Step>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Reader {
+    pub(crate) fn tell(&mut self, what: What) {
+        self.problems.push(Problem { place: Place::new(&self.place), what });
+    }
+
+    pub(crate) fn at<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.place.push(step);
+        let value = read(self);
+        self.place.pop();
+        value
+    }
+
+    pub(crate) fn wrong_type<'a, T: Read<'a>>(&mut self, found: &Node<'_>) {
+        let expected = T::EXPECTED;
+        self.tell(match found {
+            Node::Null => What::NoValue { expected },
+            found => What::WrongType {
+                expected,
+                found: found.described(),
+                quote: expected.starts_with("a string") && found.lacks_quotes(),
+            },
+        });
+    }
+
+    /// Reads the value of a key into its field; a repeated key leaves the field broken.
+    pub(crate) fn field<'a, T: Read<'a>>(&mut self, key: &'static str, node: Node<'a>, field: &mut Key<T>) {
+        self.at(Step::Key(Cow::Borrowed(key)), |reader| {
+            if field.is_present() {
+                reader.tell(What::RepeatedKey { key: key.to_owned() });
+                *field = Key::Broken;
+            } else {
+                *field = T::read(node, reader).map_or(Key::Broken, Key::Set);
+            }
+        });
+    }
+
+    pub(crate) fn unknown(&mut self, key: &str, known: &'static [&'static str]) {
+        self.at(Step::Key(Cow::Owned(key.to_owned())), |reader| {
+            reader.tell(What::UnknownKey { key: key.to_owned(), like: most_like(key, known), known });
+        });
+    }
+
+    pub(crate) fn missing(&mut self, key: &'static str, write: &'static str) {
+        self.tell(What::MissingKey { key, write });
+    }
+}
+
+/// The known key that was probably meant: the same letters, or one or two edits away.
+pub(crate) fn most_like(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    let letters = |text: &str| -> Vec<char> {
+        text.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
+    };
+    let key = letters(key);
+    let (distance, like) =
+        known.iter().map(|candidate| (edits(&key, &letters(candidate)), *candidate)).min_by_key(|(d, _)| *d)?;
+    // A long key may be off by more than a short one.
+    (distance <= 1 + key.len().min(12) / 6 && distance < key.len()).then_some(like)
+}
+
+/// Levenshtein's distance, one row at a time.
+fn edits(a: &[char], b: &[char]) -> usize {
+    if a.len().abs_diff(b.len()) > 3 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.iter().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (above, cb) in row.iter_mut().skip(1).zip(b) {
+            let cost = (diagonal + usize::from(ca != cb)).min(left + 1).min(*above + 1);
+            diagonal = std::mem::replace(above, cost);
+            left = cost;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+impl<'a> Read<'a> for Cow<'a, str> {
+    const EXPECTED: &'static str = "a string";
+
+    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+        match node {
+            Node::Text(text) => Some(text),
+            other => {
+                reader.wrong_type::<Self>(&other);
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "string"})
+    }
+}
+
+impl<'a> Read<'a> for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+        match node {
+            Node::Bool(value) => Some(value),
+            other => {
+                reader.wrong_type::<Self>(&other);
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "boolean"})
+    }
+}
+
+/// A whole number; Istio hands every number on as a double.
+impl<'a> Read<'a> for u16 {
+    const EXPECTED: &'static str = "a whole number, such as 308";
+
+    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+        match node {
+            Node::Number(value) if value.fract() == 0.0 && (0.0..=65535.0).contains(&value) => Some(value as u16),
+            other => {
+                reader.wrong_type::<Self>(&other);
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "integer"})
+    }
+}
+
+/// A list; an element that can't be read is `None`, so that the others keep their places.
+impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
+    const EXPECTED: &'static str = "a list";
+
+    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+        match node {
+            Node::List(nodes) => Some(
+                nodes
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, node)| reader.at(Step::Index(index), |reader| T::read(node, reader)))
+                    .collect(),
+            ),
+            other => {
+                reader.wrong_type::<Self>(&other);
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "array", "items": T::schema()})
+    }
+}
+
+impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
+    const EXPECTED: &'static str = "a string or a list of strings";
+
+    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+        match node {
+            Node::List(_) => Vec::read(node, reader).map(OneOrMany::Many),
+            Node::Text(_) => T::read(node, reader).map(OneOrMany::One),
+            other => {
+                reader.wrong_type::<Self>(&other);
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"oneOf": [T::schema(), {"type": "array", "items": T::schema(), "minItems": 1}]})
+    }
+}
+
+/// Keys that the user chooses, such as headers by name; a value that can't be read is `None`.
+impl<'a, T: Read<'a>> Read<'a> for Vec<(Cow<'a, str>, Option<T>)> {
+    const EXPECTED: &'static str = "an object";
+
+    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+        match node {
+            Node::Object(entries) => Some(
+                entries
+                    .into_iter()
+                    .map(|(key, node)| {
+                        let step = Step::Key(Cow::Owned(key.clone().into_owned()));
+                        (key, reader.at(step, |reader| T::read(node, reader)))
+                    })
+                    .collect(),
+            ),
+            other => {
+                reader.wrong_type::<Self>(&other);
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "object", "additionalProperties": T::schema()})
+    }
+}
+
+/// An object with known keys, each defined once: `"key" field: Type`. `, required "what to write"` after
+/// the type makes its absence a problem.
+macro_rules! object {
+    (
+        $(#[doc = $about:literal])*
+        pub struct $name:ident<$life:lifetime> called $expected:literal {
+            $(
+                $(#[doc = $doc:literal])*
+                $key:literal $field:ident: $type:ty $(, required $write:literal)?;
+            )*
+        }
+    ) => {
+        $(#[doc = $about])*
+        #[derive(Debug, Default)]
+        pub struct $name<$life> {
+            $( $(#[doc = $doc])* pub $field: $crate::read::Key<$type>, )*
+            /// Keys that do not belong here.
+            pub unknown: Vec<std::borrow::Cow<$life, str>>,
+        }
+
+        impl $name<'_> {
+            pub const KEYS: &'static [&'static str] = &[$($key),*];
+        }
+
+        impl<$life> $crate::read::Read<$life> for $name<$life> {
+            const EXPECTED: &'static str = $expected;
+
+            fn read(node: $crate::node::Node<$life>, reader: &mut $crate::read::Reader) -> Option<Self> {
+                let $crate::node::Node::Object(entries) = node else {
+                    reader.wrong_type::<Self>(&node);
+                    return None;
+                };
+                let mut this = Self::default();
+                for (key, value) in entries {
+                    match &*key {
+                        $( $key => reader.field($key, value, &mut this.$field), )*
+                        _ => {
+                            reader.unknown(&key, Self::KEYS);
+                            this.unknown.push(key);
+                        }
+                    }
+                }
+                $( $(
+                    if !this.$field.is_present() {
+                        reader.missing($key, $write);
+                    }
+                )? )*
+                Some(this)
+            }
+
+            #[cfg(feature = "schema")]
+            fn schema() -> serde_json::Value {
+                let properties = [
+                    $( ($key, <$type as $crate::read::Read<$life>>::schema(), concat!($($doc, "\n"),*)), )*
+                ];
+                let required: &[&str] = &[$( $( { let _ = $write; $key }, )? )*];
+                $crate::read::object_schema(properties, required)
+            }
+        }
+    };
+}
+pub(crate) use object;
+
+#[cfg(feature = "schema")]
+pub(crate) fn object_schema<const N: usize>(
+    properties: [(&str, serde_json::Value, &str); N],
+    required: &[&str],
+) -> serde_json::Value {
+    let described = properties.map(|(key, mut schema, about)| {
+        if let Some(keywords) = schema.as_object_mut() {
+            keywords.insert(
+                "description".into(),
+                about.replace('\n', " ").split_whitespace().collect::<Vec<_>>().join(" ").into(),
+            );
+        }
+        (key.to_owned(), schema)
+    });
+    let properties: serde_json::Map<_, _> = described.into_iter().collect();
+    let mut schema = serde_json::json!({"type": "object", "additionalProperties": false, "properties": properties});
+    if let (Some(keywords), false) = (schema.as_object_mut(), required.is_empty()) {
+        keywords.insert("required".into(), required.into());
+    }
+    schema
+}
+
+/// One of a few words, each defined once.
+macro_rules! choice {
+    (
+        $(#[doc = $about:literal])*
+        pub enum $name:ident { $($word:literal $variant:ident,)* }
+    ) => {
+        $(#[doc = $about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($variant,)* }
+
+        impl<'a> $crate::read::Read<'a> for $name {
+            const EXPECTED: &'static str = concat!("a string: ", $crate::read::choice!(@list $($word)*));
+
+            fn read(node: $crate::node::Node<'a>, reader: &mut $crate::read::Reader) -> Option<Self> {
+                match node {
+                    $( $crate::node::Node::Text(word) if word == $word => Some(Self::$variant), )*
+                    $crate::node::Node::Text(other) => {
+                        reader.tell($crate::problem::What::NoSuchChoice {
+                            found: other.into_owned(),
+                            choices: &[$($word),*],
+                        });
+                        None
+                    }
+                    other => {
+                        reader.wrong_type::<Self>(&other);
+                        None
+                    }
+                }
+            }
+
+            #[cfg(feature = "schema")]
+            fn schema() -> serde_json::Value {
+                serde_json::json!({"enum": [$($word),*]})
+            }
+        }
+    };
+    (@list $first:literal $($rest:literal)*) => { concat!("`", $first, "`" $(, " or `", $rest, "`")*) };
+}
+pub(crate) use choice;

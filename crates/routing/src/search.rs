@@ -1,0 +1,223 @@
+//! Which route serves a request: the candidates of the paths that match, in the order of precedence.
+//!
+//! Path first, then method (`HEAD` before `GET` before `ANY`), then conditions, then file order. A path
+//! without a route for the method is passed over; once conditions have failed at a path that has one, only
+//! unconditional routes of less specific paths are next.
+
+use std::ops::ControlFlow;
+
+use crate::head::Head;
+use crate::path::RequestPath;
+use crate::table::{Candidate, RouteTable};
+use crate::tree::{Ending, Entry};
+
+/// All method tokens of a table, sorted; a method's number is its position.
+#[derive(Debug, Default)]
+pub(crate) struct Methods(pub(crate) Vec<Box<str>>);
+
+/// Sorts behind every named method.
+pub(crate) const ANY: u16 = u16::MAX;
+
+impl Methods {
+    pub(crate) fn number(&self, method: &[u8]) -> Option<u16> {
+        self.0.binary_search_by(|known| known.as_bytes().cmp(method)).ok().and_then(|at| u16::try_from(at).ok())
+    }
+
+    pub(crate) fn name(&self, number: u16) -> &str {
+        self.0.get(usize::from(number)).map_or("ANY", |name| name)
+    }
+}
+
+/// The methods whose routes serve a request, first to last: at most three.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served([Option<u16>; 3]);
+
+impl Served {
+    pub(crate) fn new(methods: &Methods, method: &[u8]) -> Self {
+        let head_by_get = if method == b"HEAD" { methods.number(b"GET") } else { None };
+        Served([methods.number(method), head_by_get, Some(ANY)])
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = u16> {
+        self.0.into_iter().flatten()
+    }
+}
+
+pub(crate) struct Found {
+    pub(crate) pattern: u32,
+}
+
+pub(crate) enum Verdict {
+    Found(Found),
+    /// Some pattern matches the path, and none that does serves the method.
+    MethodNotAllowed {
+        allow: String,
+    },
+    NotFound,
+}
+
+/// What one path has for a request.
+enum Offer {
+    Found(Candidate),
+    /// Routes for the method, whose conditions don't hold.
+    ConditionsFail,
+    NoMethod,
+}
+
+impl RouteTable {
+    /// Finds the route; `below` is the normal form of the path below `basePath`.
+    pub(crate) fn find(&self, method: &[u8], head: &Head<'_>, path: &RequestPath<'_>, below: &str) -> Verdict {
+        let mut search = Search {
+            table: self,
+            served: Served::new(&self.methods, method),
+            head,
+            query: path.query,
+            matched: Vec::new(),
+            conditions_failed: false,
+        };
+        if let Some(candidate) = search.run(below) {
+            return Verdict::Found(Found { pattern: candidate.pattern });
+        }
+        if self.ignore_trailing_slash
+            && let Some(toggled) = toggle_trailing_slash(below)
+            && let Some(candidate) = search.run(&toggled)
+        {
+            return Verdict::Found(Found { pattern: candidate.pattern });
+        }
+        match search.allow() {
+            Some(allow) => Verdict::MethodNotAllowed { allow },
+            None => Verdict::NotFound,
+        }
+    }
+
+    pub(crate) fn candidates(&self, entry: Entry) -> &[Candidate] {
+        let (start, end) = self.entries.get(entry as usize).copied().unwrap_or_default();
+        self.candidates.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// The entries of all patterns that match, in the order of precedence.
+    pub(crate) fn matching(&self, below: &str) -> Vec<Entry> {
+        let (mut exact, mut rests) = (Vec::new(), Vec::new());
+        self.tree.search(below, &mut |ending, entry| {
+            match ending {
+                Ending::Exact => exact.push(entry),
+                Ending::Rest => rests.push(entry),
+            }
+            ControlFlow::Continue(())
+        });
+        exact.append(&mut rests);
+        exact
+    }
+}
+
+/// `/a` for `/a/` and the reverse; the root has but one form.
+pub(crate) fn toggle_trailing_slash(below: &str) -> Option<String> {
+    match below {
+        "" | "/" => None,
+        _ => Some(below.strip_suffix('/').map_or_else(|| format!("{below}/"), str::to_owned)),
+    }
+}
+
+struct Search<'s> {
+    table: &'s RouteTable,
+    served: Served,
+    head: &'s Head<'s>,
+    query: Option<&'s [u8]>,
+    /// Paths that matched without a route for the method.
+    matched: Vec<Entry>,
+    /// Whether some path had routes for the method, whose conditions failed.
+    conditions_failed: bool,
+}
+
+/// The way through the paths of one ending.
+#[derive(Default)]
+struct Walk {
+    found: Option<Candidate>,
+    /// Conditions have failed at a more specific path.
+    unconditional_only: bool,
+}
+
+impl Walk {
+    fn take(&mut self, offer: Offer) {
+        match offer {
+            Offer::Found(candidate) => self.found = Some(candidate),
+            Offer::ConditionsFail => self.unconditional_only = true,
+            Offer::NoMethod => {}
+        }
+    }
+}
+
+impl Search<'_> {
+    fn run(&mut self, below: &str) -> Option<Candidate> {
+        let table = self.table;
+        // Patterns that end with `{*name}` come after all others, but are met in between: two walks are kept
+        // for them, one for each way that the others can end without a find.
+        let mut exact = Walk::default();
+        let mut rest = Walk::default();
+        let mut rest_unconditional = Walk { unconditional_only: true, ..Walk::default() };
+        table.tree.search(below, &mut |ending, entry| match ending {
+            Ending::Exact => {
+                let offer = self.offer(entry, exact.unconditional_only);
+                exact.take(offer);
+                if exact.found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+            Ending::Rest => {
+                for walk in [&mut rest, &mut rest_unconditional] {
+                    if walk.found.is_none() {
+                        let offer = self.offer(entry, walk.unconditional_only);
+                        walk.take(offer);
+                    }
+                }
+                ControlFlow::Continue(())
+            }
+        });
+        let rest = if exact.unconditional_only { rest_unconditional } else { rest };
+        exact.found.or(rest.found)
+    }
+
+    fn offer(&mut self, entry: Entry, unconditional_only: bool) -> Offer {
+        let candidates = self.table.candidates(entry);
+        let mut has_method = false;
+        for method in self.served.iter() {
+            for candidate in candidates.iter().filter(|candidate| candidate.method == method) {
+                has_method = true;
+                if self.holds(candidate, unconditional_only) {
+                    return Offer::Found(*candidate);
+                }
+            }
+        }
+        if has_method {
+            self.conditions_failed = true;
+            Offer::ConditionsFail
+        } else {
+            self.matched.push(entry);
+            Offer::NoMethod
+        }
+    }
+
+    fn holds(&self, candidate: &Candidate, unconditional_only: bool) -> bool {
+        if candidate.conditions == 0 {
+            return true;
+        }
+        let conditions = self.table.conditions.get(candidate.conditions as usize);
+        !unconditional_only
+            && conditions.is_some_and(|all| all.failing(&self.table.texts, self.head, self.query).is_none())
+    }
+
+    /// The value of `Allow`, where only the method kept the request from being served.
+    fn allow(&self) -> Option<String> {
+        if self.conditions_failed || self.matched.is_empty() {
+            return None;
+        }
+        let mut numbers: Vec<u16> =
+            self.matched.iter().flat_map(|entry| self.table.candidates(*entry)).map(|c| c.method).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut names: Vec<&str> = numbers.iter().map(|number| self.table.methods.name(*number)).collect();
+        if names.contains(&"GET") && !names.contains(&"HEAD") {
+            names.push("HEAD");
+        }
+        names.sort_unstable();
+        Some(names.join(", "))
+    }
+}
