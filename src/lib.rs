@@ -1,2 +1,148 @@
 #![cfg(target_family = "wasm")]
-//! The proxy-wasm adapter.
+//! ksvc-router as a proxy-wasm plugin: configuration in, table swapped. One request is `filter`'s, every
+//! host call is `host`'s, and what is to be done is decided in `ksvc_routing`.
+
+mod filter;
+mod host;
+mod metrics;
+
+use std::rc::Rc;
+
+use ksvc_routing::{Adoption, Judgement, Memory, Served, Severity, adopt};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use filter::{Active, Filter};
+use host::Level;
+use metrics::{Counter, Counters};
+
+proxy_wasm::main! {{
+    proxy_wasm::set_root_context(|_| Box::<Root>::default());
+}}
+
+/// istiod sets it to another value at every edit, so it tells documents apart.
+const VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
+
+/// One plugin in one VM.
+#[derive(Default)]
+struct Root {
+    active: Option<Rc<Active>>,
+}
+
+impl Context for Root {
+    /// The VM ends: nothing that was counted is lost.
+    fn on_done(&mut self) -> bool {
+        self.on_tick();
+        true
+    }
+}
+
+impl RootContext for Root {
+    /// Never refuses: a refused document makes Envoy refuse every later change of the listener too.
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let document = host::configuration();
+        let plugin = host::property("plugin_name").unwrap_or_default();
+        let shared = SharedKeys::of(&String::from_utf8_lossy(&plugin));
+        let good = host::shared_data(&shared.good);
+        let record = host::shared_data(&shared.record);
+        let version = std::env::var(VERSION).ok();
+        let memory = Memory { good: good.as_deref(), record: record.as_deref() };
+        let Adoption { table, served, judgement } = adopt(&document, version.as_deref(), &memory);
+
+        // The host need not be told the same names again.
+        let counters = match self.active.take() {
+            Some(active) if active.counters.name() == table.name() => active.counters.clone(),
+            active => {
+                if let Some(active) = active {
+                    active.counters.flush();
+                }
+                Rc::new(Counters::new(table.name()))
+            }
+        };
+        let active = Rc::new(Active { table, counters });
+        if let Some(judgement) = judgement {
+            if judgement.keep {
+                host::set_shared_data(&shared.good, &document);
+            }
+            host::set_shared_data(&shared.record, &judgement.record);
+            report(&judgement, served, &active, document.len());
+        }
+        self.active = Some(active);
+        host::set_tick_period(metrics::TICK);
+        true
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(active) = &self.active {
+            active.counters.flush();
+        }
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Filter::new(self.active.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// Where a plugin keeps what must outlive its VMs. All plugins of a proxy share one name space.
+struct SharedKeys {
+    good: String,
+    record: String,
+}
+
+impl SharedKeys {
+    fn of(plugin: &str) -> Self {
+        SharedKeys { good: format!("ksvc_router/{plugin}/good"), record: format!("ksvc_router/{plugin}/record") }
+    }
+}
+
+/// Tells operators what became of a document: once in a process.
+fn report(judgement: &Judgement, served: Served, active: &Active, size: usize) {
+    let Judgement { problems, name, cleared, hash, .. } = judgement;
+    for problem in problems {
+        let level = match problem.severity() {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warn,
+        };
+        host::log(level, &format!("ksvc-router {name}: {problem}"));
+    }
+    let (routes, hosts) = (active.table.route_count(), active.table.host_count());
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    let (level, outcome) = match served {
+        Served::New => (Level::Info, "configuration accepted".to_owned()),
+        Served::LastGood => {
+            (Level::Error, format!("configuration has {errors} errors; the last good one goes on serving"))
+        }
+        Served::InPart => (
+            Level::Error,
+            format!("configuration has {errors} errors and there is no good one before it; serving what can be served"),
+        ),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    host::log(
+        level,
+        &format!(
+            "ksvc-router {name}: {outcome}: {routes} routes, {hosts} hosts, {size} bytes, hash {hash:016x}, plugin {version}"
+        ),
+    );
+
+    let good = served == Served::New;
+    let counter = if good { Counter::ConfigAccepted } else { Counter::ConfigRejected };
+    if active.counters.name() == name {
+        active.counters.add(counter);
+        active.counters.flush();
+    } else {
+        let counters = Counters::new(name);
+        counters.add(counter);
+        counters.flush();
+    }
+    metrics::set_gauge(active.table.name(), "routes", routes as u64);
+    metrics::set_gauge(name, "config_degraded", u64::from(!good));
+    for name in cleared {
+        metrics::set_gauge(name, "routes", 0);
+        metrics::set_gauge(name, "config_degraded", 0);
+    }
+}

@@ -1,0 +1,228 @@
+//! Every call to the host, octets in and out. Whatever a host answers, nothing here panics: what fails is
+//! `None` or `false`.
+//!
+//! The SDK's own wrappers panic on any status that they don't expect, read headers into one allocation
+//! each, and some of them want UTF-8. So the calls of proxy-wasm ABI 0.2.1 that the filter needs are made
+//! here, and this is the one file with `unsafe`.
+#![allow(unsafe_code)]
+
+use std::ptr::null_mut;
+
+/// proxy-wasm's map and buffer types, metric types and log levels.
+const REQUEST_HEADERS: u32 = 0;
+const PLUGIN_CONFIGURATION: u32 = 7;
+
+#[derive(Clone, Copy)]
+pub enum Level {
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+}
+
+#[derive(Clone, Copy)]
+pub enum MetricType {
+    Counter = 0,
+    Gauge = 1,
+}
+
+/// Status of a call; 0 is success.
+type Status = u32;
+const OK: Status = 0;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> Status;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> Status;
+    fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> Status;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> Status;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> Status;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> Status;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> Status;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> Status;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> Status;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> Status;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> Status;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> Status;
+    fn proxy_increment_metric(id: u32, offset: i64) -> Status;
+    fn proxy_record_metric(id: u32, value: u64) -> Status;
+}
+
+pub fn log(level: Level, message: &str) {
+    // SAFETY: the host reads `message` during the call.
+    unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
+}
+
+pub fn set_tick_period(milliseconds: u32) {
+    // SAFETY: no memory is passed.
+    unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+}
+
+/// The plugin's configuration; empty where there is none.
+pub fn configuration() -> Vec<u8> {
+    // SAFETY: `owned` hands in places for the answer.
+    unsafe { owned(|data, size| proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size)) }
+        .unwrap_or_default()
+}
+
+/// All request headers in one call, as the host serialises them; see `pairs`.
+pub fn request_headers() -> Option<Vec<u8>> {
+    // SAFETY: as above.
+    unsafe { owned(|data, size| proxy_get_header_map_pairs(REQUEST_HEADERS, data, size)) }
+}
+
+/// Names and values of a serialised map: the number of pairs, the sizes of all names and values, then the
+/// octets of each, with a NUL behind. What is cut short is left out.
+pub fn pairs(map: &[u8]) -> Vec<(&[u8], &[u8])> {
+    let number = |at: usize| -> Option<usize> {
+        let octets = map.get(at..at + 4)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(octets)).ok()
+    };
+    let count = number(0).unwrap_or(0).min(map.len() / 8);
+    let mut pairs = Vec::with_capacity(count);
+    let mut at = 4 + count * 8;
+    for index in 0..count {
+        let sizes = 4 + index * 8;
+        let (Some(name), Some(value)) = (number(sizes), number(sizes + 4)) else { break };
+        let Some(value_at) = at.checked_add(name).and_then(|end| end.checked_add(1)) else { break };
+        let Some(end) = value_at.checked_add(value) else { break };
+        let (Some(name), Some(value)) = (map.get(at..at + name), map.get(value_at..end)) else { break };
+        pairs.push((name, value));
+        at = end + 1;
+    }
+    pairs
+}
+
+pub fn replace_request_header(name: &str, value: &[u8]) -> bool {
+    // SAFETY: the host reads name and value during the call.
+    let status = unsafe {
+        proxy_replace_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    };
+    status == OK
+}
+
+pub fn remove_request_header(name: &str) -> bool {
+    // SAFETY: the host reads the name during the call.
+    unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) == OK }
+}
+
+/// Answers the request. `details` is what `%RESPONSE_CODE_DETAILS%` shows; `grpc_status` -1 leaves the
+/// gRPC status to Envoy's mapping.
+pub fn send_response<'h>(
+    status: u16,
+    details: &str,
+    headers: impl ExactSizeIterator<Item = (&'h str, &'h [u8])> + Clone,
+    body: &[u8],
+    grpc_status: i32,
+) {
+    let map = serialize(headers);
+    // SAFETY: the host reads all of it during the call.
+    unsafe {
+        proxy_send_local_response(
+            status.into(),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            map.as_ptr(),
+            map.len(),
+            grpc_status,
+        )
+    };
+}
+
+/// The opposite of `pairs`.
+fn serialize<'h>(headers: impl ExactSizeIterator<Item = (&'h str, &'h [u8])> + Clone) -> Vec<u8> {
+    let mut map = Vec::with_capacity(128);
+    map.extend_from_slice(&(headers.len() as u32).to_le_bytes());
+    for (name, value) in headers.clone() {
+        map.extend_from_slice(&(name.len() as u32).to_le_bytes());
+        map.extend_from_slice(&(value.len() as u32).to_le_bytes());
+    }
+    for (name, value) in headers {
+        map.extend_from_slice(name.as_bytes());
+        map.push(0);
+        map.extend_from_slice(value);
+        map.push(0);
+    }
+    map
+}
+
+/// A property, or the filter state `wasm.<name>`.
+pub fn property(name: &str) -> Option<Vec<u8>> {
+    // SAFETY: as in `configuration`; the host reads the name during the call.
+    unsafe { owned(|data, size| proxy_get_property(name.as_ptr(), name.len(), data, size)) }
+}
+
+/// Writes the filter state `wasm.<name>`.
+pub fn set_property(name: &str, value: &[u8]) {
+    // SAFETY: the host reads name and value during the call.
+    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
+pub fn shared_data(key: &str) -> Option<Vec<u8>> {
+    let mut cas = 0;
+    // SAFETY: as in `configuration`; `cas` outlives the call.
+    unsafe { owned(|data, size| proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas)) }
+}
+
+pub fn set_shared_data(key: &str, value: &[u8]) {
+    // SAFETY: the host reads key and value during the call.
+    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), 0) };
+}
+
+/// A metric of this name, the same one for all who define it.
+pub fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
+    let mut id = 0;
+    // SAFETY: the host reads the name and writes `id` during the call.
+    let status = unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut id) };
+    (status == OK).then_some(id)
+}
+
+pub fn increment_metric(id: u32, offset: i64) {
+    // SAFETY: no memory is passed.
+    unsafe { proxy_increment_metric(id, offset) };
+}
+
+pub fn record_metric(id: u32, value: u64) {
+    // SAFETY: no memory is passed.
+    unsafe { proxy_record_metric(id, value) };
+}
+
+/// Takes over what the host allocated in the guest for its answer.
+///
+/// # Safety
+/// `call` must be a host call that leaves its places alone, or sets them to memory that it got from
+/// `proxy_on_memory_allocate`, which is a boxed slice of that size.
+unsafe fn owned(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Option<Vec<u8>> {
+    let mut data = null_mut();
+    let mut size = 0;
+    if call(&mut data, &mut size) != OK {
+        return None;
+    }
+    if data.is_null() {
+        return Some(Vec::new());
+    }
+    // SAFETY: as the caller says.
+    Some(unsafe { Vec::from_raw_parts(data, size, size) })
+}
