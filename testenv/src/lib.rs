@@ -17,7 +17,8 @@ use anyhow::{Result, ensure};
 
 /// The repository's root.
 pub fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let testenv = Path::new(env!("CARGO_MANIFEST_DIR"));
+    testenv.parent().unwrap_or(testenv)
 }
 
 /// Cargo's build folder, which holds everything that is fetched as well.

@@ -84,7 +84,7 @@ fn send(cases: &[Case], gateway: &Gateway) -> Result<bool> {
 
 fn written(case: &Case) -> String {
     let headers = case.request.headers.pairs();
-    let headers = headers.iter().map(|(name, value)| format!(" {name}: {value}"));
+    let headers = headers.iter().map(|(name, value)| format!(" [{name}: {value}]"));
     format!("{} {}{}", case.request.method, case.request.url, headers.collect::<String>())
 }
 
