@@ -1,0 +1,329 @@
+//! Route tables as tests: the file of cases, each a request and what is expected to become of it.
+//!
+//! ```yaml
+//! cases:
+//!   - name: an order is found by its id
+//!     request: {method: GET, url: https://api.example.com/orders/42, headers: {x-beta: "true"}}
+//!     expect: {outcome: route, authority: orders.shop.example.com, requestHeaders: {x-beta: null}}
+//! ```
+//!
+//! A case compares what its `expect` names with the fields of an `Explanation`, `requestHeaders` header by
+//! header. The file may hold a `pluginConfig:` too.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::explanation::OUTCOMES;
+use crate::load;
+use crate::message::Message;
+use crate::position::Span;
+use crate::request::Request;
+use crate::source::Source;
+use crate::yaml::{Key, Node, Value as Yaml};
+
+#[derive(Debug)]
+pub struct Case {
+    pub name: String,
+    pub source: Arc<Source>,
+    /// Where the case begins.
+    pub at: Span,
+    pub request: Request,
+    pub expect: Vec<Expected>,
+}
+
+/// One thing that is expected.
+#[derive(Debug)]
+pub struct Expected {
+    /// `status`, or `requestHeaders` with a header's name.
+    pub field: &'static str,
+    pub header: Option<String>,
+    /// Null where the header must be absent.
+    pub value: Value,
+    pub at: Span,
+}
+
+/// What came of it instead.
+#[derive(Debug, PartialEq)]
+pub struct Mismatch {
+    /// `status` or `requestHeaders.x-beta`.
+    pub field: String,
+    pub expected: Value,
+    /// `None` where there is no such field.
+    pub actual: Option<Value>,
+    pub at: Span,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let absent = |value: &Value| if value.is_null() { "none".to_owned() } else { value.to_string() };
+        let actual = self.actual.as_ref().map_or_else(|| "none".to_owned(), absent);
+        write!(f, "{}: expected {}, got {actual}", self.field, absent(&self.expected))
+    }
+}
+
+impl Case {
+    /// Compares with the fields that `explain --format json` prints; empty when all is as expected.
+    pub fn compare(&self, actual: &serde_json::Map<String, Value>) -> Vec<Mismatch> {
+        self.expect.iter().filter_map(|expected| expected.compare(actual)).collect()
+    }
+}
+
+impl Expected {
+    fn compare(&self, actual: &serde_json::Map<String, Value>) -> Option<Mismatch> {
+        let mut found = actual.get(self.field);
+        if let Some(header) = &self.header {
+            found = found.and_then(|headers| headers.get(header));
+        }
+        let same = match found {
+            Some(found) => same(&self.value, found),
+            None => self.value.is_null(),
+        };
+        (!same).then(|| Mismatch {
+            field: match &self.header {
+                Some(header) => format!("{}.{header}", self.field),
+                None => self.field.to_owned(),
+            },
+            expected: self.value.clone(),
+            actual: found.cloned(),
+            at: self.at,
+        })
+    }
+}
+
+/// Equal but for the way of writing: `404.0` is 404, a list of one value is that value.
+fn same(expected: &Value, actual: &Value) -> bool {
+    let single = |value: &Value| match value {
+        Value::Array(items) if items.len() == 1 => items[0].clone(),
+        other => other.clone(),
+    };
+    let (expected, actual) = (single(expected), single(actual));
+    match (expected.as_f64(), actual.as_f64()) {
+        (Some(expected), Some(actual)) => expected == actual,
+        _ => expected == actual,
+    }
+}
+
+/// Reads the cases of a file, from every document that has `cases:`. What is wrong with them is told at once.
+pub fn read(source: &Arc<Source>) -> Result<Vec<Case>, Vec<Message>> {
+    let documents = load::parse(source).map_err(|message| vec![*message])?;
+    let mut reader = Reader { source, messages: Vec::new() };
+    let mut cases = Vec::new();
+    let mut has_cases = false;
+    for document in &documents {
+        if let Some(list) = document.get("cases") {
+            has_cases = true;
+            reader.keys(document, &["cases", "pluginConfig", "pluginName"]);
+            let items = reader.list(list, "a list of cases");
+            cases.extend(items.iter().filter_map(|item| reader.case(item)));
+        }
+    }
+    if !has_cases {
+        reader.tell(Span::START, "no cases are in here; write `cases:`, a list of `{name, request, expect}`");
+    }
+    if reader.messages.is_empty() { Ok(cases) } else { Err(reader.messages) }
+}
+
+/// Collects everything that is wrong with a file of cases.
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    messages: Vec<Message>,
+}
+
+/// What a value of `expect` must be.
+#[derive(Clone, Copy)]
+enum Kind {
+    Outcome,
+    Text,
+    Status,
+    Params,
+    Headers,
+}
+
+const EXPECT: [(&str, Kind); 10] = [
+    ("outcome", Kind::Outcome),
+    ("route", Kind::Text),
+    ("match", Kind::Text),
+    ("authority", Kind::Text),
+    ("path", Kind::Text),
+    ("params", Kind::Params),
+    ("requestHeaders", Kind::Headers),
+    ("status", Kind::Status),
+    ("allow", Kind::Text),
+    ("location", Kind::Text),
+];
+
+impl<'a> Reader<'a> {
+    fn tell(&mut self, at: Span, text: impl Into<String>) {
+        self.messages.push(Message::error(self.source, at, text));
+    }
+
+    fn expected(&mut self, node: &Node, what: &str) {
+        let quotes = match node.value {
+            Yaml::Bool(_) | Yaml::Number(_) if what.contains("string") => "; write it in quotes",
+            _ => "",
+        };
+        self.tell(node.span, format!("expected {what}, found {}{quotes}", described(node)));
+    }
+
+    /// Tells keys that are unknown or repeated.
+    fn keys(&mut self, node: &Node, known: &[&str]) {
+        let mut seen: Vec<&str> = Vec::new();
+        for entry in node.entries() {
+            let Key { text, span, .. } = &entry.key;
+            if !known.contains(&&**text) {
+                self.tell(*span, format!("unknown key `{text}`; the keys here are {}", listed(known)));
+            } else if seen.contains(&&**text) {
+                self.tell(*span, format!("the key `{text}` is written twice; keep one"));
+            }
+            seen.push(text);
+        }
+    }
+
+    fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Arc<Node>] {
+        if !matches!(node.value, Yaml::List(_)) {
+            self.expected(node, what);
+        }
+        node.items()
+    }
+
+    /// An object with these keys and no others, or `None` after a message.
+    fn object(&mut self, node: &Node, known: &[&str]) -> Option<()> {
+        if matches!(node.value, Yaml::Map(_)) {
+            self.keys(node, known);
+            return Some(());
+        }
+        self.expected(node, &format!("an object with {}", listed(known)));
+        None
+    }
+
+    fn required<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n Arc<Node>> {
+        let value = node.get(key);
+        if value.is_none() {
+            self.tell(node.span, format!("`{key}` is missing"));
+        }
+        value
+    }
+
+    fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
+        if node.text().is_none() {
+            self.expected(node, "a string");
+        }
+        node.text()
+    }
+
+    fn case(&mut self, node: &Arc<Node>) -> Option<Case> {
+        self.object(node, &["name", "request", "expect"])?;
+        let name = self.required(node, "name").and_then(|name| self.text(name));
+        let request = self.required(node, "request").and_then(|request| self.request(request));
+        let expect = self.required(node, "expect").and_then(|expect| self.expect(expect));
+        Some(Case {
+            name: name?.to_owned(),
+            source: Arc::clone(self.source),
+            at: node.span,
+            request: request?,
+            expect: expect?,
+        })
+    }
+
+    fn request(&mut self, node: &Node) -> Option<Request> {
+        self.object(node, &["method", "url", "headers"])?;
+        let method = self.required(node, "method").and_then(|method| self.text(method));
+        let url = self.required(node, "url").and_then(|url| self.text(url));
+        let mut request = Request::new(method?, url?.as_bytes());
+        if let Some(headers) = node.get("headers") {
+            self.headers(headers, &mut request);
+        }
+        Some(request)
+    }
+
+    /// `{name: value}`, `{name: [value, value]}`, or `['name: value']` where the order counts.
+    fn headers(&mut self, node: &Node, request: &mut Request) {
+        let mut add = |reader: &mut Self, name: Option<&str>, value: &Node| {
+            let Some(text) = reader.text(value) else { return };
+            let added = match name {
+                Some(name) => request.add_header(name.as_bytes(), text.as_bytes()),
+                None => request.add_header_line(text.as_bytes()),
+            };
+            if let Err(error) = added {
+                reader.tell(value.span, error.to_string());
+            }
+        };
+        match &node.value {
+            Yaml::Map(entries) => {
+                for entry in entries {
+                    let name = Some(&*entry.key.text);
+                    match &entry.value.value {
+                        Yaml::List(values) => values.iter().for_each(|value| add(self, name, value)),
+                        _ => add(self, name, &entry.value),
+                    }
+                }
+            }
+            Yaml::List(lines) => lines.iter().for_each(|line| add(self, None, line)),
+            _ => self.expected(node, "an object of headers, or a list of `name: value`"),
+        }
+    }
+
+    fn expect(&mut self, node: &Node) -> Option<Vec<Expected>> {
+        let known = EXPECT.map(|(field, _)| field);
+        self.object(node, &known)?;
+        let mut expect = Vec::new();
+        for (field, kind) in EXPECT {
+            let Some(value) = node.get(field) else { continue };
+            let mut push = |header: Option<String>, value: &Node| {
+                expect.push(Expected { field, header, value: value.to_value(), at: value.span });
+            };
+            match kind {
+                Kind::Outcome if value.text().is_some_and(|word| OUTCOMES.contains(&word)) => push(None, value),
+                Kind::Outcome => self.expected(value, &format!("an outcome: {}", listed(&OUTCOMES))),
+                Kind::Text => {
+                    if self.text(value).is_some() {
+                        push(None, value);
+                    }
+                }
+                Kind::Status if matches!(value.value, Yaml::Number(_)) => push(None, value),
+                Kind::Status => self.expected(value, "a status, such as 404"),
+                Kind::Params if matches!(value.value, Yaml::Map(_)) => {
+                    if value.entries().iter().all(|entry| self.text(&entry.value).is_some()) {
+                        push(None, value);
+                    }
+                }
+                Kind::Params => self.expected(value, "an object of captured values by name"),
+                Kind::Headers if matches!(value.value, Yaml::Map(_)) => {
+                    for entry in value.entries() {
+                        let fits = match &entry.value.value {
+                            Yaml::Null => true,
+                            Yaml::List(values) => values.iter().all(|value| self.text(value).is_some()),
+                            _ => self.text(&entry.value).is_some(),
+                        };
+                        if fits {
+                            push(Some(entry.key.text.to_ascii_lowercase()), &entry.value);
+                        }
+                    }
+                }
+                Kind::Headers => self.expected(value, "an object of headers by name"),
+            }
+        }
+        if node.entries().is_empty() {
+            self.tell(node.span, format!("a case that expects nothing can't fail; write one of {}", listed(&known)));
+        }
+        Some(expect)
+    }
+}
+
+fn described(node: &Node) -> String {
+    match &node.value {
+        Yaml::Null => "nothing".to_owned(),
+        Yaml::Bool(value) => format!("the boolean {value}"),
+        Yaml::Number(number) => format!("the number {number}"),
+        Yaml::Text { text, .. } => format!("the string {text:?}"),
+        Yaml::List(_) => "a list".to_owned(),
+        Yaml::Map(_) => "an object".to_owned(),
+    }
+}
+
+fn listed(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
+}

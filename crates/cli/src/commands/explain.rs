@@ -1,0 +1,90 @@
+//! `explain FILE METHOD URL`: what becomes of a request, and which routes were considered.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use ksvc_router_cli::explanation::{Explanation, explain_decision};
+use ksvc_router_cli::message::{Message, as_text};
+use ksvc_router_cli::request::Request;
+use ksvc_routing::Considered;
+use serde_json::Value;
+
+use super::{CallError, Report, load_one, pretty, refusal};
+use crate::args::Format;
+
+pub(super) fn request(method: OsString, url: &OsStr, headers: &[OsString]) -> Result<Request, CallError> {
+    let mut request = Request::new(method.into_encoded_bytes(), url.as_encoded_bytes());
+    for line in headers {
+        request.add_header_line(line.as_encoded_bytes()).map_err(CallError::Header)?;
+    }
+    Ok(request)
+}
+
+pub(super) fn run(file: &Path, request: &Request, format: Format) -> Result<Report, CallError> {
+    let configuration = match load_one(file)? {
+        Ok(configuration) => configuration,
+        Err(messages) => return Ok(refusal(&messages, format)),
+    };
+    let (compiled, messages) = configuration.compile();
+    let errors: Vec<Message> = messages.into_iter().filter(Message::is_error).collect();
+    let mut err = as_text(&errors);
+    if !errors.is_empty() {
+        err += "The configuration has errors; this is what a gateway serves that starts with it.\n";
+    }
+    if request.authority.is_none() {
+        err += "The URL names no host; write it as https://HOST/PATH.\n";
+    }
+
+    let headers = request.header_refs();
+    let explained = compiled.table.explain(&request.head(&headers));
+    let explanation = explain_decision(&explained.decision, request);
+    let out = match format {
+        Format::Json => pretty(&explanation.to_json()),
+        Format::Text => as_lines(&explanation, &explained.considered),
+    };
+    Ok(Report { out, err, good: errors.is_empty() })
+}
+
+/// Fields and their values in two columns, then the routes in the order in which they were considered.
+fn as_lines(explanation: &Explanation, considered: &[Considered<'_>]) -> String {
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    for (field, value) in &explanation.fields {
+        match value {
+            Value::Object(_) if field == "requestHeaders" => {
+                for (name, value) in &explanation.changes {
+                    rows.push(match value {
+                        Some(value) => ("set", format!("{name}: {value}")),
+                        None => ("remove", name.clone()),
+                    });
+                }
+            }
+            Value::Object(params) => {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                rows.extend(params.iter().map(|(name, value)| ("param", format!("{name} = {}", text(value)))));
+            }
+            Value::String(text) => rows.push((field, text.clone())),
+            other => rows.push((field, other.to_string())),
+        }
+    }
+    let mut out = String::new();
+    for (field, value) in rows {
+        // Writing to a string can't fail.
+        let _ = writeln!(out, "{field:<10} {value}");
+    }
+
+    // What can't be read as a match has no text, and the route's place for a name.
+    let named = |c: &Considered<'_>| match c.matched {
+        "" => c.route.to_owned(),
+        matched if matched == c.route => matched.to_owned(),
+        matched => format!("{matched} ({})", c.route),
+    };
+    let width = considered.iter().map(|c| named(c).chars().count()).max().unwrap_or_default();
+    if !considered.is_empty() {
+        out += "considered\n";
+    }
+    for c in considered {
+        let _ = writeln!(out, "  {:<width$}  {}", named(c), c.verdict);
+    }
+    out
+}

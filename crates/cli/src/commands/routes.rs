@@ -1,0 +1,70 @@
+//! `routes FILE`: the table, one line per `match`, sorted by precedence.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use ksvc_router_cli::load::load_one;
+use ksvc_router_cli::message::{Message, as_text};
+use ksvc_routing::Line;
+use serde_json::{Value, json};
+
+use super::{CallError, Report, pretty, refusal};
+use crate::args::Format;
+
+pub(super) fn run(file: &Path, format: Format) -> Result<Report, CallError> {
+    let configuration = match load_one(file)? {
+        Ok(configuration) => configuration,
+        Err(messages) => return Ok(refusal(&messages, format)),
+    };
+    let (compiled, messages) = configuration.compile();
+    let errors: Vec<Message> = messages.into_iter().filter(Message::is_error).collect();
+    let lines = compiled.table.routes();
+    let out = match format {
+        Format::Text => aligned(&lines.iter().map(cells).collect::<Vec<_>>()),
+        Format::Json => pretty(&lines.iter().map(to_json).collect()),
+    };
+    Ok(Report { out, err: as_text(&errors), good: errors.is_empty() })
+}
+
+fn cells(line: &Line<'_>) -> [String; 6] {
+    [
+        line.methods.to_owned(),
+        line.path.clone(),
+        "→".to_owned(),
+        line.target.clone(),
+        line.route.to_owned(),
+        line.conditions.join(", "),
+    ]
+}
+
+fn to_json(line: &Line<'_>) -> Value {
+    json!({
+        "methods": line.methods.split('|').collect::<Value>(),
+        "path": line.path,
+        "target": line.target,
+        "route": line.route,
+        "conditions": line.conditions,
+        "index": line.index,
+    })
+}
+
+/// Rows of cells, each column as wide as its widest cell.
+fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            // Writing to a string can't fail.
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        out += line.trim_end();
+        out.push('\n');
+    }
+    out
+}

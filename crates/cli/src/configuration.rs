@@ -1,0 +1,191 @@
+//! One configuration of ours in a file: compiled by the routing core, its problems put at their line and column.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ksvc_routing::{Compiled, Place, Problem, Step, What, compile};
+
+use crate::manifest;
+use crate::message::{Message, Other};
+use crate::position::{Position, Span};
+use crate::source::Source;
+use crate::yaml::Node;
+
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    pub source: Arc<Source>,
+    /// Where it begins, or where it should be.
+    pub at: Span,
+    /// `None` where a manifest has none: the plugin then gets 0 bytes.
+    pub node: Option<Arc<Node>>,
+}
+
+impl Configuration {
+    pub(crate) fn new(source: &Arc<Source>, found: manifest::Found) -> Self {
+        Self { source: Arc::clone(source), at: found.at, node: found.node }
+    }
+
+    /// The bytes that the plugin gets.
+    pub fn json(&self) -> Vec<u8> {
+        self.node.as_ref().map(|node| node.to_json()).unwrap_or_default()
+    }
+
+    /// Compiles it; the messages are the core's problems, and what only the YAML text shows, in the order of
+    /// the file.
+    pub fn compile(&self) -> (Compiled, Vec<Message>) {
+        let compiled = compile(&self.json());
+        let mut messages = Vec::new();
+        let mut repetitions: HashMap<String, usize> = HashMap::new();
+        for problem in &compiled.problems {
+            let repetition = repetitions.entry(problem.place.to_string()).or_default();
+            if matches!(problem.what, What::RepeatedKey { .. }) {
+                *repetition += 1;
+            }
+            messages.push(self.message(problem, *repetition));
+        }
+        if let Some(node) = &self.node {
+            self.warn_of_boolean_keys(node, &mut messages);
+        }
+        messages.sort_by_key(|message| message.span.start);
+        (compiled, messages)
+    }
+
+    /// The routes as they are written.
+    pub fn routes(&self) -> &[Arc<Node>] {
+        self.node.as_ref().and_then(|node| node.get("routes")).map_or(&[], |routes| routes.items())
+    }
+
+    fn message(&self, problem: &Problem, repetition: usize) -> Message {
+        let aim = if is_about_key(&problem.what) { Aim::Key { repetition } } else { Aim::Value };
+        let mut span = self.locate(&problem.place, aim);
+        if let Some(fragment) = fragment(&problem.what) {
+            span = self.narrow(span, &fragment).unwrap_or(span);
+        }
+        let other = match problem.other() {
+            Some(place) => Some(place.clone()),
+            None if repetition > 0 => Some(problem.place.clone()),
+            None => None,
+        };
+        Message {
+            source: Arc::clone(&self.source),
+            span,
+            place: problem.place.to_string(),
+            severity: problem.severity(),
+            text: problem.what.to_string(),
+            other: other.map(|place| Other {
+                at: self.locate(&place, if repetition > 0 { Aim::FIRST_KEY } else { Aim::Value }).start,
+                place: place.to_string(),
+            }),
+        }
+    }
+
+    /// Where a place of the core's is in the file; the nearest place above it where it does not exist.
+    pub fn locate(&self, place: &Place, aim: Aim) -> Span {
+        let Some(mut node) = self.node.as_ref() else { return self.at };
+        let mut span = node.span;
+        let last = place.steps().len().saturating_sub(1);
+        for (depth, step) in place.steps().iter().enumerate() {
+            match step {
+                Step::Key(key) => {
+                    let mut named = node.entries().iter().filter(|entry| entry.key.text == **key);
+                    let repetition = match aim {
+                        Aim::Key { repetition } if depth == last => repetition,
+                        _ => 0,
+                    };
+                    let Some(entry) = named.nth(repetition) else { return span };
+                    node = &entry.value;
+                    let at_key = depth == last && matches!(aim, Aim::Key { .. });
+                    // A value that is not written has no place but its key's.
+                    span = if at_key || node.span.is_empty() && node.is_null() { entry.key.span } else { node.span };
+                }
+                Step::Index(index) => {
+                    let Some(item) = node.items().get(*index) else { return span };
+                    node = item;
+                    span = node.span;
+                }
+            }
+        }
+        span
+    }
+
+    /// The part of a one-line value that a message is about.
+    fn narrow(&self, span: Span, fragment: &str) -> Option<Span> {
+        let Position { line, column } = span.start;
+        if span.end.line != line || fragment.is_empty() {
+            return None;
+        }
+        let written: String = self.source.line(line)?.chars().take(span.end.column - 1).skip(column - 1).collect();
+        let at = written.find(fragment)?;
+        let start = column + written[..at].chars().count();
+        let end = start + fragment.chars().count();
+        Some(Span { start: Position { line, column: start }, end: Position { line, column: end } })
+    }
+
+    /// `on: x` has the key `true` once `kubectl` has read it: nobody who writes a header's or a parameter's
+    /// name means that.
+    fn warn_of_boolean_keys(&self, node: &Node, messages: &mut Vec<Message>) {
+        for entry in node.entries() {
+            if let Some(written) = &entry.key.boolean {
+                let text = format!(
+                    "`{written}` without quotes is a boolean, so the key is `{}`; write \"{written}\"",
+                    entry.key.text
+                );
+                messages.push(Message::warning(&self.source, entry.key.span, text));
+            }
+            self.warn_of_boolean_keys(&entry.value, messages);
+        }
+        for item in node.items() {
+            self.warn_of_boolean_keys(item, messages);
+        }
+    }
+}
+
+/// What to point at where a place names a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    Value,
+    /// The key itself; with `repetition` 1 the second of that name.
+    Key {
+        repetition: usize,
+    },
+}
+
+impl Aim {
+    const FIRST_KEY: Self = Self::Key { repetition: 0 };
+}
+
+/// Whether the key is wrong, whatever its value.
+fn is_about_key(what: &What) -> bool {
+    matches!(
+        what,
+        What::UnknownKey { .. }
+            | What::RepeatedKey { .. }
+            | What::OnlyWith { .. }
+            | What::StripWithoutBase
+            | What::BodyForbidden { .. }
+            | What::HeaderName { .. }
+            | What::HeaderForbidden { .. }
+            | What::HeaderRepeated { .. }
+            | What::EmptyQueryName
+    )
+}
+
+/// The piece of the user's text that is wrong, where the message quotes one.
+fn fragment(what: &What) -> Option<String> {
+    match what {
+        What::BraceOpen { segment }
+        | What::BraceClosed { segment }
+        | What::SeveralCaptures { segment }
+        | What::RestAffixed { segment }
+        | What::RestNotLast { segment }
+        | What::ForeignSyntax { segment, .. } => Some(segment.clone()),
+        What::Method { found } | What::MethodCase { found } | What::PathStart { found } => Some(found.clone()),
+        What::MethodRepeated { method } => Some(method.clone()),
+        What::HostTemplateField { found } => Some(format!("{{{found}}}")),
+        What::CaptureName { found, .. } => Some(format!("{{{found}}}")),
+        What::CaptureRepeated { name } | What::UnknownCapture { name, .. } => Some(format!("{{{name}}}")),
+        What::RestInTemplate { name } => Some(format!("{{*{name}}}")),
+        What::QueryInPath => Some("?".to_owned()),
+        _ => None,
+    }
+}

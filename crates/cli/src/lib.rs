@@ -1,0 +1,17 @@
+//! What the command `ksvc-router` is made of, for the tests and tools of this repository too.
+//!
+//! The way of a file: `source` (text) → `yaml` (tree with positions) → `manifest` (where the configuration is)
+//! → `configuration` (compiled, problems as `message`s at line and column). `cases` reads the tables of
+//! requests and expectations, `explanation` says what becomes of a request, and the two are compared.
+
+pub mod cases;
+pub mod configuration;
+pub mod explanation;
+pub mod load;
+pub mod manifest;
+pub mod message;
+pub mod position;
+pub mod request;
+pub mod scalar;
+pub mod source;
+pub mod yaml;

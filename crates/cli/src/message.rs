@@ -1,0 +1,138 @@
+//! What is told about a file: `FILE:LINE:COLUMN: error: place: what; remedy`, the offending line, a caret.
+//!
+//! The same messages are printed for people and, with `--format json`, for programs.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use anstyle::{AnsiColor, Style};
+use ksvc_routing::Severity;
+use serde_json::{Value, json};
+
+use crate::position::{Position, Span};
+use crate::source::Source;
+
+/// Longer lines (JSON often has but one) are cut around the caret.
+const SHOWN_WIDTH: usize = 120;
+
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub source: Arc<Source>,
+    pub span: Span,
+    /// In the configuration, such as `routes[3].match[1]`; empty for the configuration itself and for
+    /// what lies outside it.
+    pub place: String,
+    pub severity: Severity,
+    pub text: String,
+    pub other: Option<Other>,
+}
+
+/// Another place that the message is about, such as the first of two equal routes.
+#[derive(Debug, Clone)]
+pub struct Other {
+    pub at: Position,
+    pub place: String,
+}
+
+impl Message {
+    pub fn error(source: &Arc<Source>, span: Span, text: impl Into<String>) -> Self {
+        Self {
+            source: Arc::clone(source),
+            span,
+            place: String::new(),
+            severity: Severity::Error,
+            text: text.into(),
+            other: None,
+        }
+    }
+
+    pub fn warning(source: &Arc<Source>, span: Span, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(source, span, text) }
+    }
+
+    pub fn at_place(mut self, place: impl Into<String>) -> Self {
+        self.place = place.into();
+        self
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    pub fn to_json(&self) -> Value {
+        let mut object = json!({
+            "file": self.source.name,
+            "line": self.span.start.line,
+            "column": self.span.start.column,
+            "place": self.place,
+            "severity": self.severity_word(),
+            "message": self.text,
+        });
+        if let Some(Other { at, place }) = &self.other {
+            object["other"] = json!({"file": self.source.name, "line": at.line, "column": at.column, "place": place});
+        }
+        object
+    }
+
+    fn severity_word(&self) -> &'static str {
+        if self.is_error() { "error" } else { "warning" }
+    }
+
+    /// The offending line with carets below.
+    fn snippet(&self, f: &mut fmt::Formatter<'_>, style: Style) -> fmt::Result {
+        let Position { line, column } = self.span.start;
+        let Some(text) = self.source.line(line).filter(|text| !text.trim().is_empty()) else { return Ok(()) };
+        // Tabs have no width that could be known here.
+        let characters: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let begin = (column - 1).min(characters.len());
+        let end = match self.span.end {
+            end if end.line == line => (end.column - 1).clamp(begin, characters.len()),
+            // To the end of the line where the value goes on.
+            _ => characters.len(),
+        };
+        let from = if characters.len() > SHOWN_WIDTH { begin.saturating_sub(SHOWN_WIDTH / 2) } else { 0 };
+        let shown = &characters[from..characters.len().min(from + SHOWN_WIDTH)];
+        let carets = (end - begin).clamp(1, (from + shown.len()).saturating_sub(begin).max(1));
+        let (cut_before, cut_after) =
+            (if from > 0 { "…" } else { "" }, if from + shown.len() < characters.len() { "…" } else { "" });
+        let indent = begin - from + cut_before.chars().count();
+        writeln!(f, "{line:>5} | {cut_before}{}{cut_after}", shown.iter().collect::<String>().trim_end())?;
+        writeln!(f, "      | {:indent$}{style}{:^<carets$}{style:#}", "", "")
+    }
+}
+
+impl fmt::Display for Message {
+    /// Several lines, each with its end, with ANSI styles: print it through `anstream`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bold = Style::new().bold();
+        let colour = if self.is_error() { AnsiColor::Red } else { AnsiColor::Yellow };
+        let style = bold.fg_color(Some(colour.into()));
+        let Position { line, column } = self.span.start;
+        let file = &self.source.name;
+        write!(f, "{bold}{file}:{line}:{column}:{bold:#} {style}{}:{style:#} ", self.severity_word())?;
+        if !self.place.is_empty() {
+            write!(f, "{}: ", self.place)?;
+        }
+        writeln!(f, "{}", self.text)?;
+        self.snippet(f, style)?;
+        if let Some(Other { at, place }) = &self.other {
+            writeln!(f, "{bold}{file}:{}:{}:{bold:#} note: {place} is here", at.line, at.column)?;
+        }
+        Ok(())
+    }
+}
+
+/// Messages one after the other, as text.
+pub fn as_text(messages: &[Message]) -> String {
+    let mut text = String::new();
+    for message in messages {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{message}");
+    }
+    text
+}
+
+/// Messages as an array of objects.
+pub fn as_json(messages: &[Message]) -> Value {
+    messages.iter().map(Message::to_json).collect()
+}
