@@ -1,0 +1,171 @@
+//! What a request costs, counted and not measured: host calls and wasm instructions from the stream's beginning to its
+//! end, the same on every machine. A change that makes requests dearer has to change the table here.
+
+use std::fmt::Write;
+
+use serde_json::json;
+use testenv::wasm_host::{Counts, Module, Root};
+
+use crate::{api, configured, head, shop_with};
+
+/// In bytes, of `dist/plugin.wasm`.
+const MODULE_SIZE: usize = 400_000;
+
+/// Instructions beyond the budget that another compiler may need.
+const SLACK_PERCENT: u64 = 3;
+
+/// Shows what each callback did.
+const EXPLAIN: &str = "`cargo test -p testenv --test module -- --nocapture budget` shows each callback's calls";
+
+struct Budget {
+    kind: &'static str,
+    method: &'static str,
+    authority: &'static str,
+    path: &'static str,
+    host_calls: u32,
+    instructions: u64,
+}
+
+const fn budget(
+    kind: &'static str,
+    method: &'static str,
+    path: &'static str,
+    host_calls: u32,
+    instructions: u64,
+) -> Budget {
+    Budget { kind, method, authority: "api.example.com", path, host_calls, instructions }
+}
+
+/// Among 1,000 routes.
+const BUDGETS: [Budget; 9] = [
+    budget("hit, literal", "GET", "/faas/api7/things", 0, 0),
+    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", 0, 0),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 0, 0),
+    budget("miss, other path", "GET", "/elsewhere", 0, 0),
+    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", 0, 0) },
+    budget("404", "GET", "/faas/api7/nothing/42", 0, 0),
+    budget("405", "DELETE", "/faas/api7/things/42/parts/9", 0, 0),
+    budget("400", "GET", "/faas/api7//things", 0, 0),
+    budget("redirect", "GET", "/faas/api7/old", 0, 0),
+];
+
+fn thousand_routes() -> serde_json::Value {
+    let routes: Vec<_> = (0..200)
+        .flat_map(|n| {
+            [
+                json!({"match": format!("GET /api{n}/things"), "service": format!("things{n}")}),
+                json!({"match": format!("POST /api{n}/things"), "service": format!("things{n}-write")}),
+                json!({"match": format!("GET|PUT /api{n}/things/{{id}}/parts/{{part}}"), "service": format!("parts{n}")}),
+                json!({"match": format!("ANY /api{n}/files/{{*rest}}"), "service": "files", "rewritePath": "/v2/{rest}"}),
+                json!({"match": format!("GET /api{n}/old"), "redirect": {"to": format!("/faas/api{n}/things")}}),
+            ]
+        })
+        .collect();
+    shop_with(&json!({"routes": routes}))
+}
+
+/// One request as a browser's or a service's, answered and ended; what its callbacks cost.
+fn cost(root: &Root, budget: &Budget) -> Vec<(&'static str, Counts)> {
+    let mut exchange = root.send(head(budget.method, budget.authority, budget.path));
+    exchange.response(&[(":status", "200"), ("content-type", "application/json"), ("server", "envoy")], false);
+    exchange.finish()
+}
+
+#[test]
+fn request_keeps_its_budget() {
+    let (_process, root) = configured(&thousand_routes());
+    // The first requests pay for what is made once.
+    for _ in 0..3 {
+        BUDGETS.iter().for_each(|budget| drop(cost(&root, budget)));
+    }
+    let mut table =
+        format!("{:<18}{:>11}{:>9}{:>14}{:>9}{:>8}\n", "", "host calls", "budget", "instructions", "budget", "bytes");
+    let mut details = String::new();
+    let mut dear = Vec::new();
+    for budget in &BUDGETS {
+        let costs = cost(&root, budget);
+        let mut sum = Counts::default();
+        writeln!(details, "{}:", budget.kind).expect("a string takes all");
+        for (callback, counts) in &costs {
+            sum += counts;
+            let calls: Vec<_> = counts.calls.iter().map(|(call, count)| format!("{call} {count}")).collect();
+            writeln!(details, "  {callback}: {} instructions, {}", counts.instructions, calls.join(", "))
+                .expect("a string takes all");
+        }
+        let (kind, calls, instructions) = (budget.kind, sum.host_calls(), sum.instructions);
+        writeln!(
+            table,
+            "{kind:<18}{calls:>11}{:>9}{instructions:>14}{:>9}{:>8}",
+            budget.host_calls, budget.instructions, sum.copied
+        )
+        .expect("a string takes all");
+        let most = budget.instructions + budget.instructions * SLACK_PERCENT / 100;
+        if calls != budget.host_calls {
+            dear.push(format!("{kind}: {calls} host calls, the budget is {}", budget.host_calls));
+        }
+        if instructions > most {
+            dear.push(format!("{kind}: {instructions} instructions, the budget is {}", budget.instructions));
+        }
+    }
+    println!("{table}\n{details}");
+    assert!(dear.is_empty(), "{}\n{table}\n{EXPLAIN}", dear.join("\n"));
+}
+
+#[test]
+fn budget_is_the_same_in_every_run() {
+    let document = thousand_routes();
+    let costs = || {
+        let (_process, root) = configured(&document);
+        BUDGETS.iter().map(|budget| cost(&root, budget)).collect::<Vec<_>>()
+    };
+    assert_eq!(costs(), costs());
+}
+
+#[test]
+fn budget_does_not_grow_with_the_table() {
+    let few = json!({"routes": [{"match": "GET /api7/things", "service": "things"}]});
+    let cost_of = |document| {
+        let (_process, root) = configured(&document);
+        let cost = |_| api(&root, "GET", "/faas/api7/things").finish();
+        let costs = (0..3).map(cost).next_back().expect("three");
+        costs.iter().map(|(_, counts)| counts.instructions).sum::<u64>()
+    };
+    let (few, many) = (cost_of(shop_with(&few)), cost_of(thousand_routes()));
+    println!("a literal hit: {few} instructions with 1 route, {many} with 1,000");
+    assert!(many < few * 2, "a literal hit: {few} instructions with 1 route, {many} with 1,000");
+}
+
+#[test]
+fn module_keeps_its_budget_of_bytes() {
+    let size = Module::plugin().size();
+    println!("dist/plugin.wasm: {size} bytes");
+    assert!(
+        size <= MODULE_SIZE,
+        "dist/plugin.wasm has {size} bytes, the budget is {MODULE_SIZE}; `cargo tree -p ksvc-router --target \
+         wasm32-wasip1` shows what it is made of"
+    );
+}
+
+/// What the module may import: everything else is a way for it to do, or to fail at, what it has no use for.
+const IMPORTS: &[&str] = &["env.proxy_log"];
+
+#[test]
+fn module_imports_only_what_it_uses() {
+    let imports = Module::plugin().imports();
+    let surplus: Vec<_> = imports.iter().filter(|import| !IMPORTS.contains(&import.as_str())).collect();
+    assert!(surplus.is_empty(), "imported beyond the list: {surplus:#?}");
+}
+
+/// Envoy calls every callback that a module exports, for each body chunk and trailer too.
+#[test]
+fn module_exports_no_callback_without_a_use() {
+    let exports = Module::plugin().exports();
+    for unused in
+        ["proxy_on_request_body", "proxy_on_response_body", "proxy_on_request_trailers", "proxy_on_response_trailers"]
+    {
+        assert!(
+            !exports.iter().any(|export| export == unused),
+            "{unused} is exported: Envoy would call it for nothing"
+        );
+    }
+}
