@@ -132,6 +132,41 @@ struct Defaults<'a> {
     reject_unsafe: bool,
 }
 
+/// A route in the document. Its places are made only where there is something to tell.
+#[derive(Clone, Copy)]
+struct At(usize);
+
+impl At {
+    fn place(self) -> Place {
+        Place::default().key("routes").index(self.0)
+    }
+
+    fn key(self, key: &'static str) -> Place {
+        self.place().key(key)
+    }
+}
+
+/// An element of a route's `match`; no index where it is not a list.
+#[derive(Clone, Copy)]
+struct Element {
+    route: At,
+    index: Option<usize>,
+}
+
+impl Element {
+    fn place(self) -> Place {
+        let key = self.route.key("match");
+        self.index.map_or(key.clone(), |index| key.index(index))
+    }
+}
+
+/// An element of `match` that has been read.
+struct ReadPattern<'a> {
+    text: &'a str,
+    element: Element,
+    path: PathPattern<'a>,
+}
+
 /// A candidate and what it takes to sort it.
 struct Claim {
     entry: u32,
@@ -153,7 +188,7 @@ struct Compiler {
     conditions: Vec<Conditions>,
     known_conditions: HashMap<Conditions, u32>,
     patterns: Vec<Pattern>,
-    places: Vec<Place>,
+    elements: Vec<Element>,
     routes: Vec<Route>,
     targets: BTreeSet<Box<str>>,
 }
@@ -169,7 +204,7 @@ impl Compiler {
             conditions: vec![Conditions::default()],
             known_conditions: HashMap::from([(Conditions::default(), 0)]),
             patterns: Vec::new(),
-            places: Vec::new(),
+            elements: Vec::new(),
             routes: Vec::new(),
             targets: BTreeSet::new(),
         }
@@ -328,32 +363,32 @@ impl Compiler {
     }
 
     fn route(&mut self, index: usize, route: Option<&RouteConfig<'_>>, defaults: &Defaults<'_>) {
-        let place = Place::default().key("routes").index(index);
+        let at = At(index);
         let unreadable = RouteConfig::default();
         let is_object = route.is_some();
         let route = route.unwrap_or(&unreadable);
-        let patterns = self.read_patterns(route, &place);
+        let patterns = self.read_patterns(route, at);
         let name = match route.name.get() {
             Some(name) if !name.is_empty() && !name.chars().any(char::is_control) => self.texts.add(name),
             other => {
                 if other.is_some() {
-                    self.tell(place.key("name"), What::RouteName);
+                    self.tell(at.key("name"), What::RouteName);
                 }
                 match pattern_texts(route).flatten().next() {
                     Some(first) => self.texts.shared(first),
-                    None => self.texts.add(&place.to_string()),
+                    None => self.texts.add(&at.place().to_string()),
                 }
             }
         };
-        let (conditions, conditions_unreadable) = self.conditions(&route.when, &place.key("when"));
+        let (conditions, conditions_unreadable) = self.conditions(&route.when, at);
         let condition_count = conditions.len();
         let conditions = self.intern_conditions(conditions);
-        for (text, pattern_place, pattern) in &patterns {
+        for ReadPattern { text, element, path } in &patterns {
             let number = self.patterns.len() as u32;
-            let unreadable = conditions_unreadable || !pattern.whole;
-            let entry = self.tree.insert(&pattern.segments);
+            let unreadable = conditions_unreadable || !path.whole;
+            let entry = self.tree.insert(&path.segments);
             let claim = |method| Claim { entry, method, unreadable, conditions, condition_count, pattern: number };
-            match &pattern.methods {
+            match &path.methods {
                 PatternMethods::Any => self.claims.push(claim(ANY)),
                 PatternMethods::Named(names) => {
                     for name in names {
@@ -363,39 +398,35 @@ impl Compiler {
                     }
                 }
             }
-            if pattern.whole && defaults.reject_unsafe {
-                self.tell_unreachable(pattern, pattern_place);
+            if path.whole && defaults.reject_unsafe {
+                self.tell_unreachable(path, *element);
             }
             let text = self.texts.shared(text);
-            let captures = self.captures(&pattern.segments);
+            let captures = self.captures(&path.segments);
             self.patterns.push(Pattern { route: index as u32, text, captures });
-            self.places.push(pattern_place.clone());
+            self.elements.push(*element);
         }
-        let target = if is_object { self.target(route, &patterns, &place, defaults) } else { None };
+        let target = if is_object { self.target(route, &patterns, at, defaults) } else { None };
         self.routes.push(Route { name, target: target.unwrap_or(Target::Broken) });
     }
 
-    fn read_patterns<'a>(
-        &mut self,
-        route: &'a RouteConfig<'_>,
-        place: &Place,
-    ) -> Vec<(&'a str, Place, PathPattern<'a>)> {
-        let place = place.key("match");
-        let mut patterns = Vec::new();
-        let single = matches!(route.patterns, Key::Set(OneOrMany::One(_)));
+    fn read_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, at: At) -> Vec<ReadPattern<'a>> {
+        let mut patterns = Vec::with_capacity(1);
+        let is_list = !matches!(route.patterns, Key::Set(OneOrMany::One(_)));
         for (index, text) in pattern_texts(route).enumerate() {
-            let place = if single { place.clone() } else { place.index(index) };
-            let pattern = match text {
-                Some(text) => PathPattern::read(text, &mut |what| self.tell(place.clone(), what)),
+            let element = Element { route: at, index: is_list.then_some(index) };
+            let path = match text {
+                Some(text) => PathPattern::read(text, &mut |what| self.tell(element.place(), what)),
                 None => PathPattern::unreadable(),
             };
-            patterns.push((text.unwrap_or_default(), place, pattern));
+            patterns.push(ReadPattern { text: text.unwrap_or_default(), element, path });
         }
         if patterns.is_empty() {
+            let element = Element { route: at, index: None };
             if route.patterns.get().is_some() {
-                self.tell(place.clone(), What::NoMatch);
+                self.tell(element.place(), What::NoMatch);
             }
-            patterns.push(("", place, PathPattern::unreadable()));
+            patterns.push(ReadPattern { text: "", element, path: PathPattern::unreadable() });
         }
         patterns
     }
@@ -420,27 +451,33 @@ impl Compiler {
     }
 
     /// Warns of a pattern that only paths match which are refused before.
-    fn tell_unreachable(&mut self, pattern: &PathPattern<'_>, place: &Place) {
+    fn tell_unreachable(&mut self, pattern: &PathPattern<'_>, element: Element) {
         let last = pattern.segments.len().saturating_sub(1);
         let hazard = pattern.segments.iter().enumerate().find_map(|(index, segment)| match segment {
             Segment::Literal(text) if text.is_empty() && index < last => Some(path::Hazard::EmptySegment),
-            Segment::Literal(text) => path::hazard(format!("/{text}").as_bytes()),
-            Segment::Capture { prefix, suffix, .. } => path::hazard(format!("/{prefix}x{suffix}").as_bytes()),
+            Segment::Literal(text) => path::hazard_of_segment(text),
+            Segment::Capture { prefix, suffix, .. } => {
+                // Whatever is captured, an affixed segment is no dot segment of its literal text alone.
+                [prefix, suffix]
+                    .into_iter()
+                    .find_map(|text| path::hazard_of_segment(text))
+                    .filter(|hazard| *hazard != path::Hazard::DotSegment)
+            }
             Segment::Rest { .. } => None,
         });
         if let Some(hazard) = hazard {
-            self.tell(place.clone(), What::Unreachable { reason: hazard.described() });
+            self.tell(element.place(), What::Unreachable { reason: hazard.described() });
         }
     }
 
     /// The conditions of a route, and whether some of them can't be read.
-    fn conditions(&mut self, when: &Key<When<'_>>, place: &Place) -> (Conditions, bool) {
+    fn conditions(&mut self, when: &Key<When<'_>>, at: At) -> (Conditions, bool) {
         let mut conditions = Conditions::default();
         let Some(when) = when.get() else { return (conditions, when.is_broken()) };
         let mut unreadable = !when.unknown.is_empty() || when.headers.is_broken() || when.query.is_broken();
         let mut names = BTreeSet::new();
         for (name, value) in when.headers.get().into_iter().flatten() {
-            let place = place.key("headers").named(name);
+            let place = at.key("when").key("headers").named(name);
             let lower = name.to_ascii_lowercase();
             let fault = if !is_token(name) {
                 Some(What::HeaderName { found: name.to_string() })
@@ -467,7 +504,7 @@ impl Compiler {
         }
         let mut names = BTreeSet::new();
         for (name, value) in when.query.get().into_iter().flatten() {
-            let place = place.key("query").named(name);
+            let place = at.key("when").key("query").named(name);
             let fault = if name.is_empty() {
                 Some(What::EmptyQueryName)
             } else if !names.insert(name) {
@@ -507,8 +544,8 @@ impl Compiler {
     fn target(
         &mut self,
         route: &RouteConfig<'_>,
-        patterns: &[(&str, Place, PathPattern<'_>)],
-        place: &Place,
+        patterns: &[ReadPattern<'_>],
+        at: At,
         defaults: &Defaults<'_>,
     ) -> Option<Target> {
         let targets = [
@@ -520,12 +557,12 @@ impl Compiler {
         let found: Vec<&'static str> = targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key).collect();
         let target = match found.as_slice() {
             [] => {
-                self.tell(place.clone(), What::NoTarget);
+                self.tell(at.place(), What::NoTarget);
                 return None;
             }
             [target] => *target,
             _ => {
-                self.tell(place.clone(), What::SeveralTargets { found });
+                self.tell(at.place(), What::SeveralTargets { found });
                 return None;
             }
         };
@@ -540,21 +577,21 @@ impl Compiler {
             ),
         ] {
             if is_present && !belongs {
-                self.tell(place.key(key), What::OnlyWith { key, with });
+                self.tell(at.key(key), What::OnlyWith { key, with });
             }
         }
         let compiled = match target {
-            "service" => self.service(route, place, defaults).map(|authority| (authority, false)),
-            "host" => self.host(route, place).map(|authority| (authority, true)),
-            "redirect" => return self.redirect(route, patterns, place).filter(|_| !defaults.all_broken),
-            _ => return self.respond(route, place).filter(|_| !defaults.all_broken),
+            "service" => self.service(route, at, defaults),
+            "host" => self.host(route, at),
+            "redirect" => return self.redirect(route, patterns, at).filter(|_| !defaults.all_broken),
+            _ => return self.respond(route, at).filter(|_| !defaults.all_broken),
         };
         let rewrite = match &route.rewrite_path {
             Key::Absent => None,
             Key::Broken => return None,
-            Key::Set(text) => Some(Box::new(self.rewrite_path(text, patterns, &place.key("rewritePath"))?)),
+            Key::Set(text) => Some(Box::new(self.rewrite_path(text, patterns, at)?)),
         };
-        let (authority, _) = compiled?;
+        let authority = compiled?;
         self.targets.insert(String::from_utf8_lossy(host::bare(authority.as_bytes())).into());
         let authority = self.texts.shared(&authority);
         let broken =
@@ -562,7 +599,7 @@ impl Compiler {
         (!broken).then_some(Target::Forward { authority, rewrite })
     }
 
-    fn service(&mut self, route: &RouteConfig<'_>, place: &Place, defaults: &Defaults<'_>) -> Option<String> {
+    fn service(&mut self, route: &RouteConfig<'_>, at: At, defaults: &Defaults<'_>) -> Option<String> {
         let mut whole = true;
         for (key, value) in [("service", &route.service), ("namespace", &route.namespace), ("tag", &route.tag)] {
             match value {
@@ -570,7 +607,7 @@ impl Compiler {
                 Key::Broken => whole = false,
                 Key::Set(text) if host::is_dns_label(text) => {}
                 Key::Set(text) => {
-                    self.tell(place.key(key), What::DnsLabel { key, found: text.to_string() });
+                    self.tell(at.key(key), What::DnsLabel { key, found: text.to_string() });
                     whole = false;
                 }
             }
@@ -583,11 +620,11 @@ impl Compiler {
         let template = defaults.host_template.get();
         let needs = |field| template.is_some_and(|template: &HostTemplate<'_>| template.needs(field));
         if needs("namespace") && matches!(namespace, Key::Absent) {
-            self.tell(place.key("service"), What::Needs { key: "namespace" });
+            self.tell(at.key("service"), What::Needs { key: "namespace" });
             whole = false;
         }
         if needs("domain") && matches!(defaults.domain, Key::Absent) {
-            self.tell(place.key("service"), What::Needs { key: "domain" });
+            self.tell(at.key("service"), What::Needs { key: "domain" });
             whole = false;
         }
         let broken = (needs("namespace") && namespace.is_broken()) || (needs("domain") && defaults.domain.is_broken());
@@ -602,98 +639,86 @@ impl Compiler {
         let domain = defaults.domain.get().map_or("", |domain| domain);
         let authority = template?.render(&name, namespace, domain);
         if !host::is_dns_name(&authority) {
-            self.tell(place.key("service"), What::AuthorityTooLong { authority });
+            self.tell(at.key("service"), What::AuthorityTooLong { authority });
             return None;
         }
         if host::is_cluster_local(&authority) {
-            self.tell(place.key("service"), What::ClusterLocalHost { host: authority.clone() });
+            self.tell(at.key("service"), What::ClusterLocalHost { host: authority.clone() });
         }
         Some(authority)
     }
 
-    fn host(&mut self, route: &RouteConfig<'_>, place: &Place) -> Option<String> {
+    fn host(&mut self, route: &RouteConfig<'_>, at: At) -> Option<String> {
         let text = route.host.get()?;
-        let place = place.key("host");
         if let Err((reason, write)) = host::check_authority(text) {
-            self.tell(place, What::TargetHost { found: text.to_string(), reason, write });
+            self.tell(at.key("host"), What::TargetHost { found: text.to_string(), reason, write });
             return None;
         }
         let authority = text.to_ascii_lowercase();
         if authority != **text {
-            self.tell(place.clone(), What::UpperCaseHost { host: text.to_string() });
+            self.tell(at.key("host"), What::UpperCaseHost { host: text.to_string() });
         }
         if host::is_cluster_local(&authority) {
-            self.tell(place, What::ClusterLocalHost { host: authority.clone() });
+            self.tell(at.key("host"), What::ClusterLocalHost { host: authority.clone() });
         }
         Some(authority)
     }
 
-    fn rewrite_path(
-        &mut self,
-        text: &str,
-        patterns: &[(&str, Place, PathPattern<'_>)],
-        place: &Place,
-    ) -> Option<Template> {
+    fn rewrite_path(&mut self, text: &str, patterns: &[ReadPattern<'_>], at: At) -> Option<Template> {
         let mut whole = true;
         if !text.starts_with('/') {
-            self.tell(place.clone(), What::RewriteStart { found: text.to_owned() });
+            self.tell(at.key("rewritePath"), What::RewriteStart { found: text.to_owned() });
             whole = false;
         }
         if let Some(character) = text.chars().find(|c| matches!(c, '?' | '#')) {
-            self.tell(place.clone(), What::RewriteQuery { character });
+            self.tell(at.key("rewritePath"), What::RewriteQuery { character });
             whole = false;
         }
-        self.template(text, Literal::Path, patterns, place).filter(|_| whole)
+        self.template(text, Literal::Path, patterns, || at.key("rewritePath")).filter(|_| whole)
     }
 
-    fn redirect(
-        &mut self,
-        route: &RouteConfig<'_>,
-        patterns: &[(&str, Place, PathPattern<'_>)],
-        place: &Place,
-    ) -> Option<Target> {
+    fn redirect(&mut self, route: &RouteConfig<'_>, patterns: &[ReadPattern<'_>], at: At) -> Option<Target> {
         let redirect = route.redirect.get()?;
-        let place = place.key("redirect");
+        let place = |key| at.key("redirect").key(key);
         let status = match &redirect.status {
             Key::Absent => Some(308),
             Key::Broken => None,
             Key::Set(status) if matches!(status, 301 | 302 | 303 | 307 | 308) => Some(*status),
             Key::Set(status) => {
                 let found = status.to_string();
-                self.tell(place.key("status"), What::Status { found, allowed: "301, 302, 303, 307 or 308" });
+                self.tell(place("status"), What::Status { found, allowed: "301, 302, 303, 307 or 308" });
                 None
             }
         };
         let text = redirect.to.get()?;
-        let place = place.key("to");
         let fault = check_location(text);
         if let Err((reason, write)) = fault {
-            self.tell(place.clone(), What::RedirectTo { found: text.to_string(), reason, write });
+            self.tell(place("to"), What::RedirectTo { found: text.to_string(), reason, write });
         }
-        let to = self.template(text, Literal::Verbatim, patterns, &place)?;
+        let to = self.template(text, Literal::Verbatim, patterns, || place("to"))?;
         (fault.is_ok() && redirect.unknown.is_empty())
             .then_some(Target::Redirect(Box::new(Redirect { to, status: status? })))
     }
 
-    fn respond(&mut self, route: &RouteConfig<'_>, place: &Place) -> Option<Target> {
+    fn respond(&mut self, route: &RouteConfig<'_>, at: At) -> Option<Target> {
         let respond = route.respond.get()?;
-        let place = place.key("respond");
+        let place = |key| at.key("respond").key(key);
         let status = respond.status.get().copied();
         let mut whole = respond.unknown.is_empty() && !respond.headers.is_broken() && !respond.body.is_broken();
         if let Some(status) = status {
             if !(200..=599).contains(&status) {
                 let found = status.to_string();
-                self.tell(place.key("status"), What::Status { found, allowed: "a number from 200 to 599" });
+                self.tell(place("status"), What::Status { found, allowed: "a number from 200 to 599" });
                 whole = false;
             } else if matches!(status, 204 | 205 | 304) && respond.body.get().is_some_and(|body| !body.is_empty()) {
-                self.tell(place.key("body"), What::BodyForbidden { status });
+                self.tell(place("body"), What::BodyForbidden { status });
                 whole = false;
             }
         }
         let mut names = BTreeSet::new();
         let mut headers: Vec<(Text, Text)> = Vec::new();
         for (name, value) in respond.headers.get().into_iter().flatten() {
-            let place = place.key("headers").named(name);
+            let place = place("headers").named(name);
             let lower = name.to_ascii_lowercase();
             let fault = if !is_token(name) {
                 Some(What::HeaderName { found: name.to_string() })
@@ -724,25 +749,25 @@ impl Compiler {
         &mut self,
         text: &str,
         literals: Literal,
-        patterns: &[(&str, Place, PathPattern<'_>)],
-        place: &Place,
+        patterns: &[ReadPattern<'_>],
+        place: impl Fn() -> Place,
     ) -> Option<Template> {
         let problems = &mut self.problems;
         let is_known = |name: &str| {
             let lacking = patterns
                 .iter()
-                .filter(|(_, _, pattern)| pattern.whole)
-                .find(|(_, _, pattern)| pattern.captures().all(|known| known != name));
+                .filter(|pattern| pattern.path.whole)
+                .find(|pattern| pattern.path.captures().all(|known| known != name));
             match lacking {
                 None => Ok(()),
-                Some((text, _, pattern)) => Err(What::UnknownCapture {
+                Some(pattern) => Err(What::UnknownCapture {
                     name: name.to_owned(),
-                    pattern: (*text).to_owned(),
-                    known: pattern.captures().map(str::to_owned).collect(),
+                    pattern: pattern.text.to_owned(),
+                    known: pattern.path.captures().map(str::to_owned).collect(),
                 }),
             }
         };
-        let mut tell = |what| problems.push(Problem { place: place.clone(), what });
+        let mut tell = |what| problems.push(Problem { place: place(), what });
         Template::compile(text, literals, &mut self.texts, is_known, &mut tell)
     }
 
@@ -805,8 +830,8 @@ impl Compiler {
 
     /// The places of two patterns, and the text of the second.
     fn pair(&self, pattern: u32, other: u32) -> Option<(Place, Place, String)> {
-        let place = self.places.get(pattern as usize)?.clone();
-        let other_place = self.places.get(other as usize)?.clone();
+        let place = self.elements.get(pattern as usize)?.place();
+        let other_place = self.elements.get(other as usize)?.place();
         let text = self.texts.get(self.patterns.get(other as usize)?.text).to_owned();
         Some((place, other_place, text))
     }

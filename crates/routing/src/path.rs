@@ -67,6 +67,14 @@ pub(crate) fn hazard(path: &[u8]) -> Option<Hazard> {
     normalize(path).1
 }
 
+/// The hazard of a segment's literal text in its normal form.
+pub(crate) fn hazard_of_segment(text: &str) -> Option<Hazard> {
+    if is_dot_segment(text.as_bytes()) {
+        return Some(Hazard::DotSegment);
+    }
+    if text.contains('%') { Units(text.as_bytes()).find_map(Unit::hazard) } else { None }
+}
+
 /// The normal form of a literal, whose octets outside `pchar` mean their percent-encoding.
 pub(crate) fn normal_literal(text: &str) -> Cow<'_, str> {
     normalize(text.as_bytes()).0

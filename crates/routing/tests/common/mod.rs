@@ -1,0 +1,209 @@
+//! Requests and decisions in a form that tests can write down and compare.
+#![allow(dead_code, clippy::indexing_slicing, clippy::expect_used, reason = "each test uses its part; a test may panic")]
+
+use std::fmt;
+
+use ksvc_routing::{Answer, Change, Chosen, Decision, Head, Outcome, Problem, RouteTable, compile};
+use serde_json::Value;
+
+/// A request's head, owned.
+#[derive(Clone, Default)]
+pub(crate) struct Request {
+    pub(crate) method: Option<Vec<u8>>,
+    pub(crate) authority: Option<Vec<u8>>,
+    pub(crate) path: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The filter state says that a table has routed it.
+    pub(crate) routed: bool,
+}
+
+/// `GET /path` to the host of nearly every test.
+pub(crate) const HOST: &str = "api.example.com";
+
+pub(crate) fn request(method: &str, path: &str) -> Request {
+    Request {
+        method: Some(method.into()),
+        authority: Some(HOST.into()),
+        path: Some(path.into()),
+        ..Request::default()
+    }
+}
+
+impl Request {
+    pub(crate) fn host(mut self, host: &str) -> Self {
+        self.authority = Some(host.into());
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Routed by another table, which leaves both the header and the filter state.
+    pub(crate) fn already_routed(mut self) -> Self {
+        self.routed = true;
+        self.header("x-forwarded-host", "elsewhere.example.com")
+    }
+
+    pub(crate) fn grpc(self) -> Self {
+        self.header("content-type", "application/grpc")
+    }
+
+    pub(crate) fn with_head<T>(&self, then: impl FnOnce(&Head<'_>) -> T) -> T {
+        let headers = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>();
+        then(&Head {
+            method: self.method.as_deref(),
+            authority: self.authority.as_deref(),
+            path: self.path.as_deref(),
+            headers: &headers,
+        })
+    }
+
+    pub(crate) fn on(&self, table: &RouteTable) -> Seen {
+        self.with_head(|head| Seen::of(&table.decide(head, || self.routed)))
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |part: &Option<Vec<u8>>| part.as_ref().map_or("(none)".to_owned(), |part| lossy(part));
+        write!(f, "{} {}{}", text(&self.method), text(&self.authority), text(&self.path))?;
+        for (name, value) in &self.headers {
+            write!(f, " -H '{}: {}'", lossy(name), lossy(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// A decision, all of it, as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) outcome: Outcome,
+    pub(crate) chosen: Option<Choice>,
+    pub(crate) authority: String,
+    /// As forwarded, where it changes.
+    pub(crate) path: Option<String>,
+    pub(crate) set: Vec<(String, String)>,
+    pub(crate) removed: Vec<String>,
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+    pub(crate) grpc_status: Option<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) route: String,
+    pub(crate) matched: String,
+    pub(crate) index: usize,
+    pub(crate) params: Vec<(String, String)>,
+}
+
+impl Choice {
+    fn of(chosen: &Chosen<'_>) -> Self {
+        Choice {
+            route: chosen.route.to_owned(),
+            matched: chosen.matched.to_owned(),
+            index: chosen.index,
+            params: chosen.params().map(|(name, value)| (name.to_owned(), lossy(value))).collect(),
+        }
+    }
+}
+
+impl Seen {
+    pub(crate) fn of(decision: &Decision<'_>) -> Self {
+        let mut seen = Seen {
+            outcome: decision.outcome(),
+            chosen: None,
+            authority: String::new(),
+            path: None,
+            set: Vec::new(),
+            removed: Vec::new(),
+            status: 0,
+            headers: Vec::new(),
+            body: String::new(),
+            grpc_status: None,
+        };
+        match decision {
+            Decision::Untouched(_) => {}
+            Decision::Forward(forward) => {
+                seen.chosen = Some(Choice::of(&forward.chosen));
+                seen.authority = forward.authority.to_owned();
+                seen.path = forward.path.as_deref().map(lossy);
+                for change in &forward.changes {
+                    match change {
+                        Change::Set(name, value) => seen.set.push(((*name).to_owned(), lossy(value))),
+                        Change::Remove(name) => seen.removed.push((*name).to_owned()),
+                    }
+                }
+            }
+            Decision::Answer(Answer { chosen, status, headers, body, grpc_status, .. }) => {
+                seen.chosen = chosen.as_ref().map(Choice::of);
+                seen.status = *status;
+                seen.headers = headers.iter().map(|(name, value)| (name.to_string(), lossy(value))).collect();
+                seen.body = lossy(body);
+                seen.grpc_status = *grpc_status;
+            }
+        }
+        seen
+    }
+
+    /// What the request's header becomes, if it is set.
+    pub(crate) fn sets(&self, name: &str) -> Option<&str> {
+        find(&self.set, name)
+    }
+
+    /// A header of the answer.
+    pub(crate) fn answers(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+
+    pub(crate) fn route(&self) -> &str {
+        self.chosen.as_ref().map_or("", |chosen| &chosen.route)
+    }
+
+    pub(crate) fn params(&self) -> Vec<(&str, &str)> {
+        let params = self.chosen.iter().flat_map(|chosen| &chosen.params);
+        params.map(|(name, value)| (&**name, &**value)).collect()
+    }
+}
+
+/// The value of a name, which may stand there once.
+fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut found = pairs.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+    let (_, value) = found.next()?;
+    assert!(found.next().is_none(), "{name} is there twice: {pairs:?}");
+    Some(value)
+}
+
+pub(crate) fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The table of a document that must have no errors.
+pub(crate) fn good(document: &Value) -> RouteTable {
+    let compiled = compile(document.to_string().as_bytes());
+    let errors = compiled.problems.iter().filter(|problem| problem.is_error()).map(Problem::to_string);
+    let errors = errors.collect::<Vec<_>>();
+    assert!(errors.is_empty(), "errors in a good document: {errors:#?}\n{document:#}");
+    compiled.table
+}
+
+/// The table of a document that must have errors.
+pub(crate) fn bad(document: &Value) -> RouteTable {
+    let compiled = compile(document.to_string().as_bytes());
+    assert!(compiled.problems.iter().any(Problem::is_error), "no error in a bad document: {document:#}");
+    compiled.table
+}
+
+/// A random generator from the seed in the environment, or a new one; and the seed, for the message of a failure.
+pub(crate) fn random() -> (fastrand::Rng, u64) {
+    let seed = std::env::var("KSVC_ROUTING_SEED").ok().map(|seed| seed.parse().expect("KSVC_ROUTING_SEED is a number"));
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    (fastrand::Rng::with_seed(seed), seed)
+}
+
+pub(crate) fn pick<'a, T: ?Sized>(rng: &mut fastrand::Rng, from: &[&'a T]) -> &'a T {
+    from[rng.usize(..from.len())]
+}
