@@ -122,6 +122,7 @@ pub fn read(source: &Arc<Source>) -> Result<Vec<Case>, Vec<Message>> {
     if !has_cases {
         reader.tell(Span::START, "no cases are in here; write `cases:`, a list of `{name, request, expect}`");
     }
+    reader.messages.sort_by_key(|message| message.span.start);
     if reader.messages.is_empty() { Ok(cases) } else { Err(reader.messages) }
 }
 
@@ -240,20 +241,20 @@ impl<'a> Reader<'a> {
 
     /// `{name: value}`, `{name: [value, value]}`, or `['name: value']` where the order counts.
     fn headers(&mut self, node: &Node, request: &mut Request) {
-        let mut add = |reader: &mut Self, name: Option<&str>, value: &Node| {
+        let mut add = |reader: &mut Self, name: Option<&Key>, value: &Node| {
             let Some(text) = reader.text(value) else { return };
             let added = match name {
-                Some(name) => request.add_header(name.as_bytes(), text.as_bytes()),
+                Some(name) => request.add_header(name.text.as_bytes(), text.as_bytes()),
                 None => request.add_header_line(text.as_bytes()),
             };
             if let Err(error) = added {
-                reader.tell(value.span, error.to_string());
+                reader.tell(name.map_or(value.span, |name| name.span), error.to_string());
             }
         };
         match &node.value {
             Yaml::Map(entries) => {
                 for entry in entries {
-                    let name = Some(&*entry.key.text);
+                    let name = Some(&entry.key);
                     match &entry.value.value {
                         Yaml::List(values) => values.iter().for_each(|value| add(self, name, value)),
                         _ => add(self, name, &entry.value),

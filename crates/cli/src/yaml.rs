@@ -215,6 +215,9 @@ impl fmt::Display for YamlProblem {
             Self::Syntax { message, found } => {
                 write!(f, "this is not YAML: {message}")?;
                 match found {
+                    _ if message == "invalid indentation" => {
+                        f.write_str("; indent what is inside [ ] and { } further than the key before it")
+                    }
                     Some('{' | '}') => f.write_str("; inside [ ] and { }, write text that has braces in quotes"),
                     Some('*') => f.write_str("; `*` begins an alias, so write text that begins with it in quotes"),
                     Some('\t') => f.write_str("; indent with spaces"),
@@ -268,10 +271,10 @@ pub fn parse(text: &str, origin: Origin) -> Result<Vec<Arc<Node>>, YamlError> {
 fn syntax_error(text: &str, error: &ScanError) -> YamlError {
     let at = Position::from(error.marker());
     let found = text.lines().nth(at.line - 1).and_then(|line| line.chars().nth(at.column - 1));
-    let what = if error.info().contains("unknown anchor") {
-        YamlProblem::UnknownAnchor
-    } else {
-        YamlProblem::Syntax { message: error.info().to_owned(), found }
+    let what = match error.info() {
+        info if info.contains("unknown anchor") => YamlProblem::UnknownAnchor,
+        "recursion limit exceeded" => YamlProblem::TooDeep,
+        info => YamlProblem::Syntax { message: info.to_owned(), found },
     };
     YamlError { at: Span::point(at), what }
 }

@@ -1,0 +1,137 @@
+//! Where the configuration is found: in manifests of each kind, several to a file, in folders.
+
+use crate::support::{Folder, GOOD, check};
+
+/// A table whose only fault is the string `FAULT` as a host.
+const FAULTY: &str = "hosts: ['FAULT !']\nroutes: []\n";
+
+fn indented(text: &str, by: usize) -> String {
+    text.lines().map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
+}
+
+fn wasm_plugin(plugin_name: &str, config: &str) -> String {
+    format!(
+        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: x}}\nspec:\n  \
+         pluginName: {plugin_name}\n  pluginConfig:\n{}",
+        indented(config, 4)
+    )
+}
+
+fn envoy_filter(configuration: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {{name: x}}\nspec:\n  configPatches:\n  \
+         - applyTo: HTTP_FILTER\n    patch:\n      operation: INSERT_BEFORE\n      value:\n        name: ksvc-router\n        \
+         typed_config:\n          '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n          \
+         config:\n            root_id: ksvc-router\n            vm_config: {{runtime: envoy.wasm.runtime.v8}}\n            \
+         configuration:\n{}",
+        indented(configuration, 14)
+    )
+}
+
+/// The one message must be about the host, at this line and column.
+#[track_caller]
+fn expect_fault_at(text: &str, line: usize, column: usize) {
+    let (code, messages) = check(text);
+    assert_eq!(code, 1, "{messages:?}");
+    let beginning = format!("f.yaml:{line}:{column}: error: hosts[0]: \"FAULT !\"");
+    assert!(messages.len() == 1 && messages[0].starts_with(&beginning), "{beginning}: {messages:?}");
+}
+
+#[test]
+fn wasm_plugin_is_read() {
+    expect_fault_at(&wasm_plugin("ksvc-router", FAULTY), 7, 13);
+    expect_fault_at(&wasm_plugin("anything", FAULTY), 7, 13);
+}
+
+#[test]
+fn traffic_extension_is_read() {
+    let head = "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {name: x}\nspec:\n  wasm:\n    pluginConfig:\n";
+    expect_fault_at(&format!("{head}{}", indented(FAULTY, 6)), 7, 15);
+}
+
+#[test]
+fn envoy_filter_with_a_struct_is_read() {
+    let configuration = format!("'@type': type.googleapis.com/google.protobuf.Struct\nvalue:\n{}", indented(FAULTY, 2));
+    expect_fault_at(&envoy_filter(&configuration), 19, 25);
+}
+
+#[test]
+fn envoy_filter_with_json_text_is_read_at_its_place() {
+    let head = "'@type': type.googleapis.com/google.protobuf.StringValue\n";
+    let json = "{\"routes\": [],\n \"hosts\": [\"FAULT !\"]}\n";
+    expect_fault_at(&envoy_filter(&format!("{head}value: |\n{}", indented(json, 2))), 20, 28);
+    // In a string of another style nothing inside can be pointed at.
+    let quoted = "{\"hosts\": [\"FAULT !\"], \"routes\": []}";
+    expect_fault_at(&envoy_filter(&format!("{head}value: '{quoted}'\n")), 18, 22);
+}
+
+#[test]
+fn plugin_config_and_the_bare_configuration_are_read() {
+    expect_fault_at(FAULTY, 1, 9);
+    expect_fault_at(&format!("pluginConfig:\n{}", indented(FAULTY, 2)), 2, 11);
+}
+
+#[test]
+fn every_document_and_every_item_of_a_list_is_read() {
+    let text = format!("# nothing\n---\n{}---\nkind: ConfigMap\napiVersion: v1\n---\n{FAULTY}", GOOD);
+    expect_fault_at(&text, 29, 9);
+    let item = indented(&wasm_plugin("ksvc-router", FAULTY), 2);
+    expect_fault_at(&format!("apiVersion: v1\nkind: List\nitems:\n-{}", &item[1..]), 10, 15);
+}
+
+#[test]
+fn plugin_of_another_name_beside_ours_is_left_out() {
+    let other = wasm_plugin("other", "anything: 1\n");
+    let text = format!("{other}---\n{}", wasm_plugin("ksvc-router", FAULTY));
+    expect_fault_at(&text, 15, 13);
+}
+
+#[test]
+fn absent_configuration_is_an_error() {
+    for config in ["", "  pluginConfig:\n", "  pluginConfig: null\n"] {
+        let text = format!("kind: WasmPlugin\nspec:\n  pluginName: ksvc-router\n{config}");
+        let (code, messages) = check(&text);
+        assert_eq!(code, 1);
+        assert!(messages.len() == 1 && messages[0].contains("the configuration is empty"), "{messages:?}");
+    }
+}
+
+#[test]
+fn file_without_a_configuration_is_an_error() {
+    for text in
+        ["", "# nothing\n", "kind: Deployment\napiVersion: apps/v1\n", "openapi: 3.1.0\npaths: {}\n", "just text\n"]
+    {
+        let (code, messages) = check(text);
+        assert_eq!(code, 1);
+        assert!(messages.len() == 1, "{text}: {messages:?}");
+        assert!(
+            messages[0].starts_with("f.yaml:1:1: error: no configuration of ksvc-router is in here"),
+            "{messages:?}"
+        );
+    }
+}
+
+#[test]
+fn of_a_folder_only_files_that_name_the_plugin_are_read() {
+    let ours = wasm_plugin("ksvc-router", GOOD);
+    let folder = Folder::new(&[
+        ("manifests/a.yaml", &ours),
+        ("manifests/deep/b.yml", &ours),
+        ("manifests/other.yaml", &wasm_plugin("other", FAULTY)),
+        ("manifests/bare.yaml", FAULTY),
+        ("manifests/template.yaml", "{{ if .Values.x }}: ["),
+        ("manifests/notes.txt", &ours),
+    ]);
+    let run = folder.run(&["check", "manifests"]);
+    assert_eq!(
+        (run.code, &*run.out),
+        (0, "manifests/a.yaml: 6 routes, 0 errors, 0 warnings\nmanifests/deep/b.yml: 6 routes, 0 errors, 0 warnings\n")
+    );
+}
+
+#[test]
+fn folder_with_nothing_of_ours_is_an_error() {
+    let run = Folder::new(&[("manifests/bare.yaml", FAULTY)]).run(&["check", "manifests"]);
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("no file in here says `pluginName: ksvc-router`"), "{}", run.out);
+}

@@ -1,0 +1,89 @@
+//! A folder of files to run the binary in, and what came of it.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A table without a fault: two forwards, one of them conditional, a redirect and a response.
+pub(crate) const GOOD: &str = r#"
+hosts: [api.example.com]
+basePath: /faas
+domain: example.com
+namespace: shop
+routes:
+  - match: GET /orders/{id}
+    service: orders
+  - name: beta
+    match: GET /orders/{id}
+    when: {headers: {x-beta: "true"}}
+    service: orders-beta
+  - match: [POST /orders, "PUT|PATCH /orders/{id}"]
+    service: orders-write
+  - match: ANY /payments/{*rest}
+    service: payments
+    namespace: billing
+    rewritePath: /v2/{rest}
+  - match: GET /old/{id}
+    redirect: {to: "/faas/orders/{id}", status: 301}
+  - match: GET /ping
+    respond: {status: 200, body: pong}
+"#;
+
+pub(crate) struct Folder(TempDir);
+
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Folder {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Self(folder)
+    }
+
+    /// Runs `ksvc-router` in the folder.
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
+        self.run_with_input(args, "")
+    }
+
+    pub(crate) fn run_with_input(&self, args: &[&str], input: impl AsRef<[u8]>) -> Run {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ksvc-router"))
+            .args(args)
+            .current_dir(self.0.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It may end without reading.
+        let _ = child.stdin.take().unwrap().write_all(input.as_ref());
+        let output = child.wait_with_output().unwrap();
+        Run {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Run {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
+    }
+}
+
+/// Runs `check` on one file and returns the exit code and the first lines of the messages.
+pub(crate) fn check(text: &str) -> (i32, Vec<String>) {
+    let run = Folder::new(&[("f.yaml", text)]).run(&["check", "f.yaml"]);
+    let messages = run.out.lines().filter(|line| line.contains(": error: ") || line.contains(": warning: "));
+    (run.code, messages.map(str::to_owned).collect())
+}
