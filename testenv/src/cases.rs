@@ -212,6 +212,7 @@ impl Case {
             match outcome {
                 Outcome::Route => {
                     differences.check("reached a KSVC", &true, &reached);
+                    differences.check("status", &200, &response.status);
                     if let Some(arrived) = arrived {
                         self.compare_routed(arrived, differences);
                     }

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What the plugin is given to configure itself.
 #[derive(Debug, Clone)]
 pub enum Document {
-    /// As istiod sends `pluginConfig`: a protobuf Struct, which arrives as JSON.
+    /// As istiod sends `pluginConfig`: as JSON, with sorted keys.
     Table(Value),
     /// Any text at all.
     Text(String),
@@ -231,15 +231,13 @@ fn write_ecds(path: &Path, plugin: &Path, document: &Document, resource_version:
     config["vm_config"]["code"]["local"]["filename"] = plugin.to_string_lossy().into();
     config["vm_config"]["environment_variables"] =
         json!({"key_values": {RESOURCE_VERSION: resource_version.to_string()}});
-    config["configuration"] = match document {
-        Document::Table(table) => {
-            json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": table})
-        }
-        Document::Text(text) => {
-            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text})
-        }
-        Document::Absent => Value::Null,
+    let text = match document {
+        Document::Table(table) => Some(table.to_string()),
+        Document::Text(text) => Some(text.clone()),
+        Document::Absent => None,
     };
+    config["configuration"] = text
+        .map_or(Value::Null, |text| json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text}));
     let new = path.with_extension("new");
     fs::write(&new, resources.to_string())?;
     fs::rename(&new, path)?;

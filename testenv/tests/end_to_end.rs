@@ -465,7 +465,8 @@ fn same_on(version: &str) -> Result<()> {
 #[test]
 fn the_example_and_the_filter_file_hold_the_same_table() -> Result<()> {
     let ecds: Value = yaml::read(&repository().join("testenv/ecds.yaml"))?;
-    let table = ecds.pointer("/resources/0/typed_config/config/configuration/value");
+    let text = ecds.pointer("/resources/0/typed_config/config/configuration/value");
+    let table: Value = serde_json::from_str(text.and_then(Value::as_str).context("a JSON text")?)?;
     assert_eq!(table, Some(&sample_table()?), "copy pluginConfig of wasm-plugin.yaml to testenv/ecds.yaml");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A document is never refused, whatever its bytes, and never kills the VM.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testenv::wasm_host::{Process, Root};
 
 use crate::random::Random;
@@ -70,7 +70,7 @@ fn bad_documents() -> Vec<(String, Vec<u8>)> {
         ("a long match", format!(r#"{{"hosts":["*"],"routes":[{{"match":"GET {}"}}]}}"#, "/{a}".repeat(20_000))),
         (
             "a match of braces",
-            format!(r#"{{"hosts":["*"],"routes":[{{"match":"GET /{}","host":"a"}}]}}"#, "{".repeat(10_000)),
+            format!(r#"{{"hosts":["*"],"routes":[{{"match":"GET /{}","host":"a"}}]}}"#, "{".repeat(9_999)),
         ),
         ("many methods", format!(r#"{{"hosts":["*"],"routes":[{{"match":"{}GET /"}}]}}"#, "A|".repeat(20_000))),
         ("many unknown keys", (0..5000).map(|n| format!(r#""key{n}":{n},"#)).collect::<String>()),
@@ -134,6 +134,78 @@ fn huge_good_document_is_taken() {
     );
     assert!(taken);
     assert_eq!(target(&root, "/faas/api99/things19999/1"), "things19999.shop.example.com");
+}
+
+/// Tables that make a compiler or a matcher compare everything with everything.
+fn adversarial_tables() -> Vec<(&'static str, Vec<Value>)> {
+    const ROUTES: usize = 3000;
+    let routes = |route: fn(usize) -> Value| (0..ROUTES).map(route).collect();
+    vec![
+        ("plain", routes(|n| json!({"match": format!("GET /a{n}/{{id}}"), "host": "a"}))),
+        (
+            "one path, many conditions",
+            routes(|n| json!({"match": "GET /a/{id}", "host": "a", "when": {"headers": {"x-tenant": n.to_string()}}})),
+        ),
+        (
+            "one path, many headers",
+            routes(|n| json!({"match": "GET /a/{id}", "host": "a", "when": {"headers": {format!("x-{n}"): "*"}}})),
+        ),
+        ("one path, many methods", routes(|n| json!({"match": format!("M{n} /a/{{id}}"), "host": "a"}))),
+        ("all duplicates", routes(|_| json!({"match": "GET /a/{id}", "host": "a"}))),
+        ("many prefixes", routes(|n| json!({"match": format!("GET /p{n}{{id}}"), "host": "a"}))),
+        (
+            "nested prefixes",
+            (0..500).map(|n| json!({"match": format!("GET /{}{{id}}", "a".repeat(n + 1)), "host": "a"})).collect(),
+        ),
+        ("many suffixes", routes(|n| json!({"match": format!("GET /{{id}}.s{n}/x"), "host": "a"}))),
+        (
+            "every shape of ten segments",
+            (0..1024)
+                .map(|n| {
+                    let segments: String = (0..10)
+                        .map(|bit| if n >> bit & 1 == 0 { format!("/{{p{bit}}}") } else { "/a".to_owned() })
+                        .collect();
+                    json!({"match": format!("GET {segments}/end"), "host": "a"})
+                })
+                .collect(),
+        ),
+        (
+            "a rest at every depth",
+            (0..300).map(|n| json!({"match": format!("GET {}/{{*rest}}", "/a".repeat(n)), "host": "a"})).collect(),
+        ),
+        (
+            "many matches in one route",
+            vec![json!({"match": (0..ROUTES).map(|n| format!("GET /a{n}/{{id}}")).collect::<Vec<_>>(), "host": "a"})],
+        ),
+        ("all broken", routes(|n| json!({"match": format!("GET /{{{n}"), "host": "a"}))),
+    ]
+}
+
+/// What Envoy's threads stand still for: some 100 milliseconds at the most for a table of this size.
+#[test]
+fn adversarial_table_costs_little_to_take_and_to_serve() {
+    const TO_TAKE: u64 = 500_000_000;
+    const TO_SERVE: u64 = 2_000_000;
+    let mut dear = Vec::new();
+    for (name, routes) in adversarial_tables() {
+        let process = Process::new();
+        let root = process.vm(&[]).root(PLUGIN);
+        let document = json!({"hosts": ["api.example.com"], "routes": routes}).to_string();
+        let (taken, counts) = root.configure_counted(&document);
+        assert!(taken, "{name}");
+        let paths =
+            ["/a/1", &"/a".repeat(10), &"/a".repeat(400), &format!("/{}", "a".repeat(600)), "/p2999x", "/x.s2999/x"];
+        let cost = |path: &&str| -> u64 {
+            let costs = api(&root, "GET", path).finish();
+            costs.iter().map(|(_, counts)| counts.instructions).sum()
+        };
+        let request = paths.iter().map(cost).max().expect("some paths");
+        println!("{name:<28}{:>12} instructions to take, {request:>9} to serve", counts.instructions);
+        if counts.instructions > TO_TAKE || request > TO_SERVE {
+            dear.push(name);
+        }
+    }
+    assert!(dear.is_empty(), "beyond {TO_TAKE} instructions to take or {TO_SERVE} to serve: {dear:?}");
 }
 
 #[test]

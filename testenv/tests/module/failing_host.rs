@@ -37,7 +37,7 @@ fn every_fault(mut test: impl FnMut(&'static str, u32)) {
 }
 
 fn requests(root: &Root) {
-    let paths = ["/faas/orders/1", "/faas/payments/a", "/faas/nothing", "/faas//", "/faas/old", "/faas/ping", "/"];
+    let paths = ["/faas/orders/1", "/faas/payments/a", "/faas/nothing", "/faas//", "/faas/old/1", "/faas/ping", "/"];
     for path in paths {
         for method in ["GET", "DELETE"] {
             api(root, method, path).response(&[(":status", "200")], true);

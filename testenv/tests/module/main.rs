@@ -36,7 +36,7 @@ fn shop() -> Value {
             {"match": ["POST /orders", "PUT|PATCH /orders/{id}"], "service": "orders-write"},
             {"match": "GET /files/{name}.json", "service": "files"},
             {"match": "ANY /payments/{*rest}", "service": "payments", "namespace": "billing", "rewritePath": "/v2/{rest}"},
-            {"match": "GET /old", "redirect": {"to": "https://api.example.com/faas/orders"}},
+            {"match": "GET /old/{id}", "redirect": {"to": "https://api.example.com/faas/orders/{id}"}},
             {"match": "GET /ping", "respond": {"status": 200, "body": "pong"}},
         ],
     })

@@ -27,7 +27,7 @@ fn one_of_each(root: &Root) {
     api(root, "GET", "/faas/nothing");
     api(root, "DELETE", "/faas/orders/1");
     api(root, "GET", "/faas//");
-    api(root, "GET", "/faas/old");
+    api(root, "GET", "/faas/old/1");
     api(root, "GET", "/faas/ping");
     api(root, "GET", "/elsewhere");
     root.send(head("GET", "orders.shop.example.com", "/faas/orders/1"));
