@@ -38,7 +38,9 @@ pub(crate) enum Command {
     },
     /// Say what becomes of a request, and why
     Explain {
+        /// The route table
         file: PathBuf,
+        /// Such as GET
         method: OsString,
         /// Taken as it is: the authority up to the next `/` or `?`, the rest is `:path`
         url: OsString,
@@ -48,6 +50,7 @@ pub(crate) enum Command {
     },
     /// Run cases: requests, and what is expected to become of them
     Test {
+        /// The route table
         file: PathBuf,
         /// A file with `cases: [{name, request: {method, url, headers}, expect: {…}}]`; it may be FILE
         cases: PathBuf,
@@ -56,7 +59,10 @@ pub(crate) enum Command {
         fail_under: Option<f64>,
     },
     /// Print the table, sorted by precedence
-    Routes { file: PathBuf },
+    Routes {
+        /// The route table
+        file: PathBuf,
+    },
     /// Print the JSON Schema of the configuration, for editors
     Schema,
 }

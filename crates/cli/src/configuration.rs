@@ -35,13 +35,10 @@ impl Configuration {
     pub fn compile(&self) -> (Compiled, Vec<Message>) {
         let compiled = compile(&self.json());
         let mut messages = Vec::new();
-        let mut repetitions: HashMap<String, usize> = HashMap::new();
+        let mut told: HashMap<String, usize> = HashMap::new();
         for problem in &compiled.problems {
-            let repetition = repetitions.entry(problem.place.to_string()).or_default();
-            if matches!(problem.what, What::RepeatedKey { .. }) {
-                *repetition += 1;
-            }
-            messages.push(self.message(problem, *repetition));
+            let told = told.entry(problem.place.to_string()).or_default();
+            messages.push(self.message(problem, occurrence(&problem.what, told)));
         }
         if let Some(node) = &self.node {
             self.warn_of_boolean_keys(node, &mut messages);
@@ -55,16 +52,15 @@ impl Configuration {
         self.node.as_ref().and_then(|node| node.get("routes")).map_or(&[], |routes| routes.items())
     }
 
-    fn message(&self, problem: &Problem, repetition: usize) -> Message {
-        let aim = if is_about_key(&problem.what) { Aim::Key { repetition } } else { Aim::Value };
+    fn message(&self, problem: &Problem, occurrence: usize) -> Message {
+        let aim = if is_about_key(&problem.what) { Aim::Key { occurrence } } else { Aim::Value };
         let mut span = self.locate(&problem.place, aim);
         if let Some(fragment) = fragment(&problem.what) {
             span = self.narrow(span, &fragment).unwrap_or(span);
         }
-        let other = match problem.other() {
-            Some(place) => Some(place.clone()),
-            None if repetition > 0 => Some(problem.place.clone()),
-            None => None,
+        let other = match (&problem.what, problem.other()) {
+            (What::RepeatedKey { .. }, _) => Some((&problem.place, Aim::Key { occurrence: 0 })),
+            (_, other) => other.map(|place| (place, Aim::Value)),
         };
         Message {
             source: Arc::clone(&self.source),
@@ -72,10 +68,7 @@ impl Configuration {
             place: problem.place.to_string(),
             severity: problem.severity(),
             text: problem.what.to_string(),
-            other: other.map(|place| Other {
-                at: self.locate(&place, if repetition > 0 { Aim::FIRST_KEY } else { Aim::Value }).start,
-                place: place.to_string(),
-            }),
+            other: other.map(|(place, aim)| Other { at: self.locate(place, aim).start, place: place.to_string() }),
         }
     }
 
@@ -87,12 +80,12 @@ impl Configuration {
         for (depth, step) in place.steps().iter().enumerate() {
             match step {
                 Step::Key(key) => {
-                    let mut named = node.entries().iter().filter(|entry| entry.key.text == **key);
-                    let repetition = match aim {
-                        Aim::Key { repetition } if depth == last => repetition,
+                    let named = || node.entries().iter().filter(|entry| entry.key.text == **key);
+                    let occurrence = match aim {
+                        Aim::Key { occurrence } if depth == last => occurrence,
                         _ => 0,
                     };
-                    let Some(entry) = named.nth(repetition) else { return span };
+                    let Some(entry) = named().nth(occurrence).or_else(|| named().last()) else { return span };
                     node = &entry.value;
                     let at_key = depth == last && matches!(aim, Aim::Key { .. });
                     // A value that is not written has no place but its key's.
@@ -144,14 +137,26 @@ impl Configuration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aim {
     Value,
-    /// The key itself; with `repetition` 1 the second of that name.
+    /// The key itself; where it is written several times, that one, from 0.
     Key {
-        repetition: usize,
+        occurrence: usize,
     },
 }
 
-impl Aim {
-    const FIRST_KEY: Self = Self::Key { repetition: 0 };
+/// Which of the keys at its place a problem is about, after as many problems as `told` of keys there.
+fn occurrence(what: &What, told: &mut usize) -> usize {
+    match what {
+        // The first one is right.
+        What::RepeatedKey { .. } | What::HeaderRepeated { .. } => {
+            *told += 1;
+            *told
+        }
+        What::UnknownKey { .. } => {
+            *told += 1;
+            *told - 1
+        }
+        _ => 0,
+    }
 }
 
 /// Whether the key is wrong, whatever its value.

@@ -50,11 +50,6 @@ impl Message {
         Self { severity: Severity::Warning, ..Self::error(source, span, text) }
     }
 
-    pub fn at_place(mut self, place: impl Into<String>) -> Self {
-        self.place = place.into();
-        self
-    }
-
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }

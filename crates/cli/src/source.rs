@@ -13,6 +13,8 @@ use crate::position::{Position, Span};
 pub struct Source {
     pub name: String,
     pub text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 /// A file that can't be read: the call was wrong, not what the file says.
@@ -32,7 +34,13 @@ impl std::error::Error for Unreadable {}
 
 impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into() })
+        let mut text = text.into();
+        // A byte order mark takes no column.
+        if text.starts_with('\u{feff}') {
+            text.drain(..'\u{feff}'.len_utf8());
+        }
+        let lines = text.split_inclusive('\n').scan(0, |at, line| Some(std::mem::replace(at, *at + line.len())));
+        Arc::new(Self { name: name.into(), lines: lines.collect(), text })
     }
 
     /// Reads a file, or standard input for `-`. Text that is not UTF-8 is a message about the file.
@@ -52,7 +60,8 @@ impl Source {
 
     /// A line without its end; lines count from 1.
     pub fn line(&self, line: usize) -> Option<&str> {
-        self.text.lines().nth(line.checked_sub(1)?)
+        let begin = *self.lines.get(line.checked_sub(1)?)?;
+        self.text[begin..].lines().next()
     }
 }
 

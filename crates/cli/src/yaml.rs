@@ -247,7 +247,6 @@ impl fmt::Display for YamlProblem {
 
 /// The documents of a text, in order; empty ones included, as null.
 pub fn parse(text: &str, origin: Origin) -> Result<Vec<Arc<Node>>, YamlError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let joined = join_surrogates(text);
     let text = joined.as_deref().unwrap_or(text);
     let fail = |error: YamlError| YamlError { at: origin.span(error.at), what: error.what };

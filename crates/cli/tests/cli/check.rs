@@ -78,6 +78,14 @@ fn key_written_twice_is_pointed_at_the_second_and_names_the_first() {
 }
 
 #[test]
+fn unknown_key_written_twice_is_told_at_both_places() {
+    expect(
+        "hosts: [a.example.com]\nroutes: []\nx: 1\nx: 2\n",
+        &["f.yaml:3:1: error: x: unknown key", "f.yaml:4:1: error: x: unknown key"],
+    );
+}
+
+#[test]
 fn duplicate_routes_name_each_other_with_file_and_line() {
     let text = table("  - match: GET /a/{x}\n    service: a\n  - match: GET /a/{y}\n    service: b\n");
     let run = Folder::new(&[("f.yaml", &text)]).run(&["check", "f.yaml"]);
@@ -226,6 +234,11 @@ fn text_that_is_not_utf8_is_an_error_at_its_place() {
     let run = Folder::new(&[]).run_with_input(&["check", "-"], b"hosts: []\nroutes: [\xff]\n");
     assert_eq!(run.code, 1);
     assert!(run.out.starts_with("<stdin>:2:10: error: this is not UTF-8"), "{}", run.out);
+}
+
+#[test]
+fn byte_order_mark_and_line_ends_of_windows_do_not_move_columns() {
+    expect("\u{feff}hosts: ['a b']\r\nroutes: []\r\nx: 1\r\n", &["f.yaml:1:9: error: ", "f.yaml:3:1: error: "]);
 }
 
 #[test]
