@@ -1,0 +1,138 @@
+//! The manifests that users apply: they are what Istio's types say, their configuration is good, all of them
+//! carry the same table, and Envoy takes the patches.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use kcr_extensions_istio_io::v1alpha1::wasmplugins::WasmPlugin;
+use kcr_networking_istio_io::v1alpha3::envoyfilters::EnvoyFilter;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use testenv::{envoy, plugin, repository, yaml};
+
+const WASM_PLUGIN: &str = "wasm-plugin.yaml";
+const ENVOY_FILTERS: [&str; 2] = ["envoyfilter/local.yaml", "envoyfilter/remote.yaml"];
+
+fn path(manifest: &str) -> PathBuf {
+    repository().join(manifest)
+}
+
+/// Reads a manifest as an Istio type and back: what the type does not know is lost on the way.
+fn assert_is_a<T: DeserializeOwned + Serialize>(manifest: &str) -> Result<()> {
+    let written: Value = yaml::read(&path(manifest))?;
+    let typed: T = serde_json::from_value(written.clone()).with_context(|| format!("{manifest} as Istio's type"))?;
+    assert_eq!(serde_json::to_value(typed)?, written, "{manifest}: keys that Istio does not know");
+    Ok(())
+}
+
+fn patch(manifest: &str) -> Result<Value> {
+    let document: Value = yaml::read(&path(manifest))?;
+    let patches = document.pointer("/spec/configPatches").and_then(Value::as_array).context("configPatches")?;
+    ensure!(patches.len() == 1, "{manifest} has one patch");
+    Ok(patches[0].clone())
+}
+
+#[test]
+fn the_wasm_plugin_is_what_istio_takes() -> Result<()> {
+    assert_is_a::<WasmPlugin>(WASM_PLUGIN)
+}
+
+#[test]
+fn the_envoy_filters_are_what_istio_takes() -> Result<()> {
+    ENVOY_FILTERS.into_iter().try_for_each(assert_is_a::<EnvoyFilter>)
+}
+
+#[test]
+fn all_manifests_carry_the_same_table() -> Result<()> {
+    let table = yaml::plugin_config(&path(WASM_PLUGIN))?;
+    for manifest in ENVOY_FILTERS {
+        let patch = patch(manifest)?;
+        let value = patch.pointer("/patch/value/typed_config/config/configuration/value");
+        assert_eq!(value, Some(&table), "{manifest}");
+    }
+    Ok(())
+}
+
+#[test]
+fn check_finds_nothing_wrong_with_them() -> Result<()> {
+    for manifest in [WASM_PLUGIN].into_iter().chain(ENVOY_FILTERS) {
+        let loaded = ksvc_router_cli::load::load(&[path(manifest)])?;
+        let configurations: Vec<_> = loaded.iter().flat_map(|loaded| &loaded.configurations).collect();
+        let told = configurations.iter().flat_map(|configuration| configuration.compile().1);
+        let unreadable = loaded.iter().flat_map(|loaded| loaded.messages.clone());
+        let messages: Vec<String> = told.chain(unreadable).map(|message| message.text).collect();
+        ensure!(messages.is_empty(), "{manifest}: {messages:#?}");
+        assert_eq!(configurations.len(), 1, "{manifest}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_filter_stands_before_cors_and_behind_the_policies() -> Result<()> {
+    for manifest in ENVOY_FILTERS {
+        let patch = patch(manifest)?;
+        assert_eq!(patch["patch"]["operation"], "INSERT_BEFORE");
+        let sub_filter = patch.pointer("/match/listener/filterChain/filter/subFilter/name");
+        assert_eq!(sub_filter, Some(&json!("envoy.filters.http.cors")), "{manifest}");
+    }
+    Ok(())
+}
+
+#[test]
+fn envoy_takes_the_patches() -> Result<()> {
+    let module = plugin()?;
+    for manifest in ENVOY_FILTERS {
+        let mut filter = patch(manifest)?["patch"]["value"].take();
+        // The module's place in a gateway is not its place here.
+        if let Some(filename) = filter.pointer_mut("/typed_config/config/vm_config/code/local/filename") {
+            *filename = json!(module);
+        }
+        validate(manifest, filter)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn envoy_refuses_a_patch_that_is_misspelt() -> Result<()> {
+    let mut filter = patch("envoyfilter/remote.yaml")?["patch"]["value"].take();
+    let vm = filter.pointer_mut("/typed_config/config/vm_config").and_then(Value::as_object_mut);
+    vm.context("vm_config")?.insert("runtimes".into(), json!("v8"));
+    ensure!(validate("a misspelt one", filter).is_err(), "the check above checks nothing");
+    Ok(())
+}
+
+/// `envoy --mode validate` with the filter in front of cors, as istiod would put it.
+fn validate(name: &str, filter: Value) -> Result<()> {
+    let typed = |kind: &str| json!({"@type": format!("type.googleapis.com/envoy.extensions.filters.http.{kind}")});
+    let cluster = filter.pointer("/typed_config/config/vm_config/code/remote/http_uri/cluster");
+    let clusters: Vec<Value> = cluster.into_iter().map(|name| json!({"name": name, "type": "STATIC"})).collect();
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "ingress",
+        "route_config": {"virtual_hosts": []},
+        "http_filters": [
+            filter,
+            {"name": "envoy.filters.http.cors", "typed_config": typed("cors.v3.Cors")},
+            {"name": "envoy.filters.http.router", "typed_config": typed("router.v3.Router")},
+        ],
+    });
+    let bootstrap = json!({"static_resources": {
+        "clusters": clusters,
+        "listeners": [{
+            "name": "ingress",
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+            "filter_chains": [{"filters": [
+                {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager},
+            ]}],
+        }],
+    }});
+    let folder = tempfile::tempdir()?;
+    let file: &Path = &folder.path().join("envoy.json");
+    fs::write(file, serde_json::to_vec_pretty(&bootstrap)?)?;
+    let output = Command::new(envoy::find()?).args(["--mode", "validate", "-c"]).arg(file).output()?;
+    ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
