@@ -1,5 +1,10 @@
 //! Requests and decisions in a form that tests can write down and compare.
-#![allow(dead_code, clippy::indexing_slicing, clippy::expect_used, reason = "each test uses its part; a test may panic")]
+#![allow(
+    dead_code,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "each test uses its part; a test may panic"
+)]
 
 use std::fmt;
 
@@ -21,12 +26,7 @@ pub(crate) struct Request {
 pub(crate) const HOST: &str = "api.example.com";
 
 pub(crate) fn request(method: &str, path: &str) -> Request {
-    Request {
-        method: Some(method.into()),
-        authority: Some(HOST.into()),
-        path: Some(path.into()),
-        ..Request::default()
-    }
+    Request { method: Some(method.into()), authority: Some(HOST.into()), path: Some(path.into()), ..Request::default() }
 }
 
 impl Request {

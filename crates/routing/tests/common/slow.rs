@@ -1,0 +1,647 @@
+//! A slow, obvious matcher: no tree, no index. Every element of every `match` is tried and the ones that match are
+//! sorted, by the words of the reference: which route, and paths that can mean two things.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::common::{HOST, Request, lossy, pick, request};
+
+/// A table as written, and nothing but it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Table {
+    pub(crate) hosts: Vec<String>,
+    pub(crate) base_path: Option<String>,
+    pub(crate) strip_base_path: bool,
+    pub(crate) ignore_trailing_slash: bool,
+    pub(crate) allow_unsafe_paths: bool,
+    pub(crate) pass_through: bool,
+    pub(crate) routes: Vec<Route>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Route {
+    pub(crate) name: String,
+    pub(crate) matches: Vec<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) query: Vec<(String, String)>,
+}
+
+impl Table {
+    pub(crate) fn document(&self) -> Value {
+        let mut document = json!({
+            "hosts": self.hosts,
+            "domain": "example.com",
+            "namespace": "shop",
+            "routes": self.routes.iter().map(Route::document).collect::<Vec<_>>(),
+        });
+        if let Some(base_path) = &self.base_path {
+            document["basePath"] = json!(base_path);
+            document["stripBasePath"] = json!(self.strip_base_path);
+        }
+        if self.ignore_trailing_slash {
+            document["trailingSlash"] = json!("ignore");
+        }
+        if self.allow_unsafe_paths {
+            document["unsafePaths"] = json!("allow");
+        }
+        if self.pass_through {
+            document["onNoMatch"] = json!("passThrough");
+        }
+        document
+    }
+}
+
+impl Route {
+    fn document(&self) -> Value {
+        let mut route = json!({ "name": self.name, "match": self.matches, "service": self.name });
+        if let [only] = &*self.matches {
+            route["match"] = json!(only);
+        }
+        let pairs =
+            |pairs: &[(String, String)]| Value::Object(pairs.iter().map(|(k, v)| (k.clone(), json!(v))).collect());
+        if !self.headers.is_empty() {
+            route["when"]["headers"] = pairs(&self.headers);
+        }
+        if !self.query.is_empty() {
+            route["when"]["query"] = pairs(&self.query);
+        }
+        route
+    }
+
+    fn conditions(&self) -> usize {
+        self.headers.len() + self.query.len()
+    }
+}
+
+/// What the reference says must become of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Expected {
+    OutOfScope,
+    Unsafe,
+    PassThrough,
+    NotFound,
+    MethodNotAllowed { allow: String },
+    Route { index: usize, matched: String, params: Vec<(String, String)> },
+}
+
+/// One octet of a path in its normal form: a character, or an upper-case triplet. And as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unit {
+    normal: String,
+    raw: Vec<u8>,
+}
+
+fn unreserved(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-._~".contains(&b)
+}
+
+fn pchar(b: u8) -> bool {
+    unreserved(b) || b"!$&'()*+,;=:@".contains(&b)
+}
+
+/// The octet of the triplet that the text begins with.
+fn triplet(text: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = text else { return None };
+    let digits = [*high, *low];
+    digits.iter().all(u8::is_ascii_hexdigit).then(|| u8::from_str_radix(&lossy(&digits), 16).unwrap())
+}
+
+/// RFC 3986, section 6.2.2, of text that stands between two slashes.
+fn units(mut text: &[u8]) -> Vec<Unit> {
+    let mut units = Vec::new();
+    while let Some(&first) = text.first() {
+        let escaped = triplet(text);
+        let octet = escaped.unwrap_or(first);
+        let as_it_is = if escaped.is_some() { unreserved(octet) } else { pchar(octet) };
+        let normal = if as_it_is { char::from(octet).to_string() } else { format!("%{octet:02X}") };
+        let length = if escaped.is_some() { 3 } else { 1 };
+        units.push(Unit { normal, raw: text[..length].to_vec() });
+        text = &text[length..];
+    }
+    units
+}
+
+fn normal(units: &[Unit]) -> Vec<String> {
+    units.iter().map(|unit| unit.normal.clone()).collect()
+}
+
+fn raw(units: &[Unit]) -> Vec<u8> {
+    units.iter().flat_map(|unit| unit.raw.clone()).collect()
+}
+
+/// A segment of a pattern. The text is in units, so that a suffix `9` is not found in `%A9`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(Vec<String>),
+    Affixed { prefix: Vec<String>, name: String, suffix: Vec<String> },
+    Plain { name: String },
+    Rest { name: String },
+}
+
+impl Segment {
+    fn parse(text: &str) -> Self {
+        let (mut literals, mut name, mut rest) = (vec![String::new()], String::new(), false);
+        let mut left = text;
+        while let Some(first) = left.chars().next() {
+            if left.starts_with("{{") || left.starts_with("}}") {
+                literals.last_mut().unwrap().push(first);
+                left = &left[2..];
+            } else if let Some(opened) = left.strip_prefix('{') {
+                let (inside, behind) = opened.split_once('}').unwrap();
+                rest = inside.starts_with('*');
+                name = inside.trim_start_matches('*').to_owned();
+                literals.push(String::new());
+                left = behind;
+            } else {
+                literals.last_mut().unwrap().push(first);
+                left = &left[first.len_utf8()..];
+            }
+        }
+        let literal = |text: &str| normal(&units(text.as_bytes()));
+        match &*literals {
+            [only] => Segment::Literal(literal(only)),
+            [_, _] if rest => Segment::Rest { name },
+            [prefix, suffix] if prefix.is_empty() && suffix.is_empty() => Segment::Plain { name },
+            [prefix, suffix] => Segment::Affixed { prefix: literal(prefix), name, suffix: literal(suffix) },
+            _ => panic!("the generator made {text}"),
+        }
+    }
+
+    /// The same with no name: two patterns with the same shapes are the same path.
+    fn nameless(mut self) -> Self {
+        if let Segment::Affixed { name, .. } | Segment::Plain { name } | Segment::Rest { name } = &mut self {
+            name.clear();
+        }
+        self
+    }
+
+    /// Literal beats affixed (longer literal part first, then the longer prefix) beats plain beats rest.
+    fn rank(&self) -> (u8, Reverse<usize>, Reverse<usize>) {
+        let length = |units: &[String]| units.concat().len();
+        match self {
+            Segment::Literal(_) => (0, Reverse(0), Reverse(0)),
+            Segment::Affixed { prefix, suffix, .. } => {
+                (1, Reverse(length(prefix) + length(suffix)), Reverse(length(prefix)))
+            }
+            Segment::Plain { .. } => (2, Reverse(0), Reverse(0)),
+            Segment::Rest { .. } => (3, Reverse(0), Reverse(0)),
+        }
+    }
+}
+
+/// One method of one element of one `match`.
+#[derive(Debug, Clone)]
+struct Claim {
+    route: usize,
+    /// As written.
+    element: String,
+    method: String,
+    segments: Vec<Segment>,
+    conditions: usize,
+}
+
+/// The texts between the slashes; none in the empty path, which is not even `/`.
+fn split(path: &[u8]) -> Option<Vec<&[u8]>> {
+    match path.split_first() {
+        None => Some(Vec::new()),
+        Some((b'/', below)) => Some(below.split(|&b| b == b'/').collect()),
+        Some(_) => None,
+    }
+}
+
+/// All claims of one element. `/` is the base path with and without its slash.
+fn claims(table: &Table, index: usize, element: &str) -> Vec<Claim> {
+    let (methods, path) = element.split_once(' ').unwrap();
+    let base = table.base_path.as_deref().unwrap_or_default();
+    let mut paths = vec![format!("{base}{path}")];
+    if path == "/" {
+        paths.push(base.to_owned());
+    }
+    let mut claims = Vec::new();
+    for path in paths {
+        let segments = split(path.as_bytes()).unwrap().into_iter().map(|text| Segment::parse(&lossy(text)));
+        let segments = segments.collect::<Vec<_>>();
+        for method in methods.split('|') {
+            claims.push(Claim {
+                route: index,
+                element: element.to_owned(),
+                method: method.to_owned(),
+                segments: segments.clone(),
+                conditions: table.routes[index].conditions(),
+            });
+        }
+    }
+    claims
+}
+
+fn all_claims(table: &Table) -> Vec<Claim> {
+    let elements = table.routes.iter().enumerate();
+    let elements = elements.flat_map(|(index, route)| route.matches.iter().map(move |element| (index, element)));
+    elements.flat_map(|(index, element)| claims(table, index, element)).collect()
+}
+
+/// Leaves out what can't be told apart from something before it: same path, same method, same conditions.
+pub(crate) fn without_duplicates(mut table: Table) -> Table {
+    let mut seen = Vec::new();
+    for index in 0..table.routes.len() {
+        let conditions = {
+            let route = &table.routes[index];
+            let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
+            (
+                route.headers.iter().map(lower).collect::<BTreeSet<_>>(),
+                route.query.iter().cloned().collect::<BTreeSet<_>>(),
+            )
+        };
+        let mut kept = Vec::new();
+        for element in std::mem::take(&mut table.routes[index].matches) {
+            let keys = claims(&table, index, &element).into_iter().map(|claim| {
+                let shape = claim.segments.into_iter().map(Segment::nameless).collect::<Vec<_>>();
+                (shape, claim.method, conditions.clone())
+            });
+            let keys = keys.collect::<Vec<_>>();
+            if !keys.iter().any(|key| seen.contains(key)) {
+                seen.extend(keys);
+                kept.push(element);
+            }
+        }
+        table.routes[index].matches = kept;
+    }
+    table.routes.retain(|route| !route.matches.is_empty());
+    table
+}
+
+/// Captured values as they stood in the request, if the path matches.
+fn captures(pattern: &[Segment], path: &[Vec<Unit>]) -> Option<Vec<(String, Vec<u8>)>> {
+    let mut captured = Vec::new();
+    let mut left = path;
+    for segment in pattern {
+        let (first, behind) = left.split_first()?;
+        let text = normal(first);
+        match segment {
+            Segment::Literal(literal) if *literal == text => {}
+            Segment::Affixed { prefix, name, suffix }
+                if text.len() > prefix.len() + suffix.len() && text.starts_with(prefix) && text.ends_with(suffix) =>
+            {
+                captured.push((name.clone(), raw(&first[prefix.len()..first.len() - suffix.len()])));
+            }
+            Segment::Plain { name } if !text.is_empty() => captured.push((name.clone(), raw(first))),
+            // One or more segments: the empty one behind a final slash alone is none.
+            Segment::Rest { name } if left.len() > 1 || !text.is_empty() => {
+                let segments = left.iter().map(|segment| raw(segment)).collect::<Vec<_>>();
+                captured.push((name.clone(), segments.join(&b'/')));
+                return Some(captured);
+            }
+            _ => return None,
+        }
+        left = behind;
+    }
+    left.is_empty().then_some(captured)
+}
+
+fn is_unsafe(path: &[u8]) -> bool {
+    let Some(below) = path.strip_prefix(b"/") else { return true };
+    let segments = below.split(|&b| b == b'/').collect::<Vec<_>>();
+    let last = segments.len() - 1;
+    segments.iter().enumerate().any(|(index, segment)| {
+        let text = normal(&units(segment)).concat();
+        let before_semicolon = text.split(';').next().unwrap();
+        (segment.is_empty() && index < last)
+            || matches!(before_semicolon, "." | "..")
+            || ["%2F", "%5C", "%00"].iter().any(|forbidden| text.contains(forbidden))
+            || segment.iter().any(|b| b.is_ascii_control() || !b.is_ascii() || matches!(b, b'\\' | b'#'))
+            || (0..segment.len()).any(|at| segment[at] == b'%' && triplet(&segment[at..]).is_none())
+    })
+}
+
+/// Valid triplets decoded, malformed ones as they are.
+fn decoded(path: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    let mut left = path;
+    while let Some(&first) = left.first() {
+        let escaped = triplet(left);
+        decoded.push(escaped.unwrap_or(first));
+        left = &left[if escaped.is_some() { 3 } else { 1 }..];
+    }
+    decoded
+}
+
+fn host_matches(pattern: &str, authority: &[u8]) -> bool {
+    let host = lossy(authority).to_ascii_lowercase();
+    let port_at =
+        host.rfind(':').filter(|&at| !host[at..].contains(']') && host[at + 1..].bytes().all(|b| b.is_ascii_digit()));
+    let host = &host[..port_at.unwrap_or(host.len())];
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let pattern = pattern.to_ascii_lowercase();
+    match pattern.strip_prefix('*') {
+        Some("") => true,
+        Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
+        None => host == pattern,
+    }
+}
+
+fn holds(route: &Route, request: &Request, query: &[u8]) -> bool {
+    let header = |name: &str| {
+        let named = request.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
+        let values = named.map(|(_, value)| value.clone()).collect::<Vec<_>>();
+        (!values.is_empty()).then(|| values.join(&b','))
+    };
+    let parameter = |name: &str| {
+        let mut parameters = query.split(|&b| b == b'&').map(|pair| pair.splitn(2, |&b| b == b'=').collect::<Vec<_>>());
+        let pair = parameters.find(|pair| pair[0] == name.as_bytes())?;
+        Some(pair.get(1).copied().unwrap_or_default().to_vec())
+    };
+    let as_said = |expected: &str, found: Option<Vec<u8>>| {
+        found.is_some_and(|found| expected == "*" || found == expected.as_bytes())
+    };
+    route.headers.iter().all(|(name, expected)| as_said(expected, header(name)))
+        && route.query.iter().all(|(name, expected)| as_said(expected, parameter(name)))
+}
+
+/// The methods of routes that serve a request's method, best first.
+fn serving(method: &str) -> Vec<&str> {
+    if method == "HEAD" { vec!["HEAD", "GET", "ANY"] } else { vec![method, "ANY"] }
+}
+
+/// The claims whose path matches, one group a path, most specific first.
+fn matching<'c>(claims: &'c [Claim], path: &[u8]) -> Vec<Vec<&'c Claim>> {
+    let Some(path) = split(path) else { return Vec::new() };
+    let path = path.into_iter().map(units).collect::<Vec<_>>();
+    let mut found = claims.iter().filter(|claim| captures(&claim.segments, &path).is_some()).collect::<Vec<_>>();
+    let rank = |claim: &Claim| {
+        let has_rest = claim.segments.iter().any(|segment| matches!(segment, Segment::Rest { .. }));
+        (has_rest, claim.segments.iter().map(Segment::rank).collect::<Vec<_>>())
+    };
+    found.sort_by_key(|claim| rank(claim));
+    let mut paths: Vec<Vec<&Claim>> = Vec::new();
+    for claim in found {
+        match paths.last_mut() {
+            Some(last) if rank(last[0]) == rank(claim) => last.push(claim),
+            _ => paths.push(vec![claim]),
+        }
+    }
+    paths
+}
+
+/// Rules 3 to 5 on one form of the path.
+fn find<'c>(table: &Table, claims: &'c [Claim], request: &Request, path: &[u8], query: &[u8]) -> Option<&'c Claim> {
+    let method = lossy(request.method.as_deref().unwrap());
+    let mut conditions_failed = false;
+    for mut at_path in matching(claims, path) {
+        let serving = serving(&method);
+        at_path.retain(|claim| serving.contains(&&*claim.method));
+        at_path.sort_by_key(|claim| {
+            let method = serving.iter().position(|method| *method == claim.method);
+            (method, Reverse(claim.conditions), claim.route)
+        });
+        let Some(_) = at_path.first() else { continue };
+        let next = at_path.into_iter().find(|claim| {
+            holds(&table.routes[claim.route], request, query) && !(conditions_failed && claim.conditions > 0)
+        });
+        if next.is_some() {
+            return next;
+        }
+        conditions_failed = true;
+    }
+    None
+}
+
+/// What must become of a request with all its pseudo headers, in ASCII but for the path.
+pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
+    let authority = request.authority.as_deref().unwrap();
+    let whole = request.path.as_deref().unwrap();
+    let method = lossy(request.method.as_deref().unwrap());
+    let (forms, query) = forms(table, request);
+    let path = &*forms[0];
+    let base = decoded(table.base_path.as_deref().unwrap_or_default().as_bytes());
+    let in_base = |path: Vec<u8>| {
+        path.strip_prefix(&*base).is_some_and(|below| base.is_empty() || below.is_empty() || below[0] == b'/')
+    };
+    if !table.hosts.iter().any(|host| host_matches(host, authority))
+        || !in_base(decoded(path))
+        || (method == "OPTIONS" && whole == b"*")
+    {
+        return Expected::OutOfScope;
+    }
+    if !table.allow_unsafe_paths && is_unsafe(path) {
+        return Expected::Unsafe;
+    }
+    let claims = all_claims(table);
+    if let Some(claim) = forms.iter().find_map(|form| find(table, &claims, request, form, query)) {
+        // From whichever form matches, but as it stood in the request.
+        let params = params(claim, path, &forms);
+        return Expected::Route { index: claim.route, matched: claim.element.clone(), params };
+    }
+    let matching = forms.iter().flat_map(|form| matching(&claims, form)).flatten().collect::<Vec<_>>();
+    let serves = serving(&method);
+    if table.pass_through {
+        Expected::PassThrough
+    } else if matching.is_empty() || matching.iter().any(|claim| serves.contains(&&*claim.method)) {
+        Expected::NotFound
+    } else {
+        let mut allow = matching.iter().map(|claim| &*claim.method).collect::<BTreeSet<_>>();
+        if allow.contains("GET") {
+            allow.insert("HEAD");
+        }
+        Expected::MethodNotAllowed { allow: allow.into_iter().collect::<Vec<_>>().join(", ") }
+    }
+}
+
+/// The forms of a request's path that are tried, and its query.
+fn forms<'r>(table: &Table, request: &'r Request) -> (Vec<Vec<u8>>, &'r [u8]) {
+    let whole = request.path.as_deref().unwrap();
+    let (path, query) = match whole.iter().position(|&b| b == b'?') {
+        Some(at) => (&whole[..at], &whole[at + 1..]),
+        None => (whole, &[][..]),
+    };
+    let mut forms = vec![path.to_vec()];
+    if table.ignore_trailing_slash {
+        match path.strip_suffix(b"/") {
+            Some(without) => forms.push(without.to_vec()),
+            None => forms.push([path, b"/"].concat()),
+        }
+    }
+    (forms, query)
+}
+
+/// Whether two routes hold for a request with the same path, the same rank of method and as many conditions.
+pub(crate) fn is_settled_by_file_order(table: &Table, request: &Request) -> bool {
+    let claims = all_claims(table);
+    let (forms, query) = forms(table, request);
+    let method = lossy(request.method.as_deref().unwrap());
+    let serving = serving(&method);
+    forms.iter().flat_map(|form| matching(&claims, form)).any(|at_path| {
+        let held = at_path
+            .iter()
+            .filter(|claim| serving.contains(&&*claim.method) && holds(&table.routes[claim.route], request, query));
+        let mut ranks = BTreeSet::new();
+        let mut ranks_of = held.map(|claim| (claim.method.clone(), claim.conditions));
+        ranks_of.any(|rank| !ranks.insert(rank))
+    })
+}
+
+/// The elements of `match` whose path matches, by path, most specific first: route, methods and the whole path.
+pub(crate) fn paths_in_turn(table: &Table, request: &Request) -> Vec<Vec<String>> {
+    let claims = all_claims(table);
+    let (forms, _) = forms(table, request);
+    let base = table.base_path.as_deref().unwrap_or_default();
+    let line = |claim: &Claim| {
+        let (methods, path) = claim.element.split_once(' ').unwrap();
+        let path = if path == "/" && !base.is_empty() { "" } else { path };
+        format!("{} {methods} {base}{path}", table.routes[claim.route].name)
+    };
+    matching(&claims, &forms[0]).into_iter().map(|at_path| at_path.into_iter().map(line).collect()).collect()
+}
+
+/// All of them, in either form of the path: name of the route and the element as written.
+pub(crate) fn considered(table: &Table, request: &Request) -> BTreeSet<(String, String)> {
+    let claims = all_claims(table);
+    let (forms, _) = forms(table, request);
+    let matching = forms.iter().flat_map(|form| matching(&claims, form)).flatten();
+    matching.map(|claim| (table.routes[claim.route].name.clone(), claim.element.clone())).collect()
+}
+
+fn params(claim: &Claim, path: &[u8], forms: &[Vec<u8>]) -> Vec<(String, String)> {
+    let segments = |path: &[u8]| split(path).unwrap().into_iter().map(units).collect::<Vec<_>>();
+    let as_it_came = captures(&claim.segments, &segments(path));
+    let captured = as_it_came.or_else(|| captures(&claim.segments, &segments(forms.last().unwrap()))).unwrap();
+    captured.into_iter().map(|(name, value)| (name, lossy(&value))).collect()
+}
+
+/// Small alphabets, so that patterns collide with each other and with the requests.
+#[rustfmt::skip]
+const SEGMENTS: &[&str] = &[
+    "a", "b", "ab", "a.b", "%61", "é", "%C3%A9", "%c3%a9", "c%25", "c%", "a;b", "{{a}}", "{x}", "{y}", "a{x}", "{x}b",
+    "a{x}b", "{x}.b", "%C3%A9{x}", "{x}%A9", "{x}9", "c%25{x}",
+];
+/// So few that most tables have several routes for a request, where methods and conditions decide.
+const FEW_SEGMENTS: &[&str] = &["a", "a", "{x}", "{y}", "a{x}", "{x}b"];
+const HAZARDOUS: &[&str] = &["", ".", "..", "%2f", "a%2Fb", "..;a", "{x}%2F", "%5C"];
+const REST: &[&str] = &["{*rest}", "{*r}"];
+const METHODS: &[&str] =
+    &["GET", "GET", "POST", "HEAD", "ANY", "ANY", "GET|POST", "POST|HEAD", "PUT|DELETE|GET", "QUERY"];
+const REQUEST_METHODS: &[&str] = &["GET", "GET", "POST", "HEAD", "PUT", "QUERY", "OPTIONS", "get"];
+const VALUES: &[&str] = &["1", "2", "*"];
+#[rustfmt::skip]
+const REQUEST_SEGMENTS: &[&str] = &[
+    "a", "b", "ab", "aab", "a.b", "%61", "%61b", "%C3%A9", "%c3%A9", "c%25", "c%25a", "a;b", "%7Ba%7d", "ab9", "1",
+    "%C3%A9a%A9",
+];
+#[rustfmt::skip]
+const REQUEST_HAZARDS: &[&str] = &[
+    "", "", ".", "..", "%2e", ".%2E", "..;a", ".;", "%2f", "a%2Fb", "1%2F", "%5c", "a\\b", "%00", "c%", "c%zz", "é",
+    "a#", "\x07", "...", "a^b",
+];
+const BASES: &[&str] = &["/a", "/a/b", "/é", "/c%25"];
+const HOSTS: &[&str] = &["api.example.com", "*.wild.example.com", "*", "API.example.com"];
+#[rustfmt::skip]
+const REQUEST_HOSTS: &[&str] = &[
+    "api.example.com", "API.Example.com:8443", "api.example.com.", "api.example.com.:80", "x.wild.example.com",
+    "x.y.wild.example.com", "wild.example.com", "xwild.example.com", "other.example.com", "[::1]:80",
+];
+
+pub(crate) fn random_table(rng: &mut fastrand::Rng) -> Table {
+    let allow_unsafe_paths = rng.u8(..4) == 0;
+    let (segments, at_most, one_in) = if rng.bool() { (SEGMENTS, 4, 6) } else { (FEW_SEGMENTS, 3, 3) };
+    let route = |rng: &mut fastrand::Rng, index: usize| {
+        let elements = if rng.u8(..4) == 0 { rng.usize(2..4) } else { 1 };
+        let conditions = |rng: &mut fastrand::Rng, names: &[&str]| {
+            let mut conditions: Vec<(String, String)> = Vec::new();
+            for name in names {
+                if rng.u8(..one_in) == 0 {
+                    conditions.push(((*name).to_owned(), pick(rng, VALUES).to_owned()));
+                }
+            }
+            conditions
+        };
+        Route {
+            name: format!("r{index}"),
+            matches: (0..elements).map(|_| random_element(rng, segments, at_most, allow_unsafe_paths)).collect(),
+            headers: conditions(rng, &["x-a", "X-B"]),
+            query: conditions(rng, &["v", "w"]),
+        }
+    };
+    let base_path = (rng.u8(..3) == 0).then(|| pick(rng, BASES).to_owned());
+    let routes = rng.usize(..9);
+    without_duplicates(Table {
+        hosts: if rng.bool() { vec![HOST.into()] } else { vec![pick(rng, HOSTS).into()] },
+        strip_base_path: base_path.is_some() && rng.bool(),
+        base_path,
+        ignore_trailing_slash: rng.u8(..3) == 0,
+        allow_unsafe_paths,
+        pass_through: rng.u8(..5) == 0,
+        routes: (0..routes).map(|index| route(rng, index)).collect(),
+    })
+}
+
+fn random_element(rng: &mut fastrand::Rng, segments: &[&str], at_most: usize, hazardous: bool) -> String {
+    let mut path = String::new();
+    for position in 0..rng.usize(..at_most) {
+        let from = if hazardous && rng.u8(..6) == 0 { HAZARDOUS } else { segments };
+        // A name may stand in a path once.
+        let segment = pick(rng, from).replace("{x}", &format!("{{x{position}}}"));
+        let segment = segment.replace("{y}", &format!("{{y{position}}}"));
+        path = format!("{path}/{segment}");
+    }
+    if path.is_empty() || rng.u8(..5) == 0 {
+        path.push('/');
+        if rng.bool() {
+            path.push_str(pick(rng, REST));
+        }
+    }
+    format!("{} {path}", pick(rng, METHODS))
+}
+
+pub(crate) fn random_request(rng: &mut fastrand::Rng, table: &Table) -> Request {
+    let mut path = String::new();
+    if let Some(base) = table.base_path.as_deref().filter(|_| rng.u8(..10) > 0) {
+        path.push_str(&match rng.u8(..8) {
+            0 => base.replace('a', "%61"),
+            1 => base.replace("/b", "%2Fb"),
+            2 => base.replace("%25", "%"),
+            _ => base.replace('é', "%C3%a9"),
+        });
+    }
+    // Often along a pattern, so that long ones are reached.
+    let elements = table.routes.iter().flat_map(|route| &route.matches).collect::<Vec<_>>();
+    let along = (rng.u8(..3) > 0 && !elements.is_empty()).then(|| elements[rng.usize(..elements.len())].clone());
+    let along = along.map(|element| element.split_once("/").unwrap().1.to_owned());
+    let segments = match &along {
+        Some(pattern) => pattern.split('/').map(str::to_owned).collect(),
+        None => vec!["{x}".to_owned(); rng.usize(..5)],
+    };
+    for segment in segments {
+        let from = if rng.u8(..12) == 0 { REQUEST_HAZARDS } else { REQUEST_SEGMENTS };
+        let other = pick(rng, from);
+        path.push('/');
+        path.push_str(&match rng.u8(..8) {
+            0 => other.to_owned(),
+            _ => filled(&segment, other).replace('é', if rng.bool() { "%C3%A9" } else { "%c3%a9" }),
+        });
+    }
+    match rng.u8(..32) {
+        0..4 => path.push('/'),
+        4..8 => drop(path.pop()),
+        8 if !path.is_empty() => drop(path.remove(0)),
+        9..12 => path.push_str("/a"),
+        _ => {}
+    }
+    path.push_str(pick(rng, &["", "", "", "?", "?v=1", "?v=2&w=1", "?w=2", "?x=/a/../b&v", "?v=1&v=2", "?vv=1?v=1"]));
+    let host = if rng.u8(..8) == 0 { pick(rng, REQUEST_HOSTS).to_owned() } else { table.hosts[0].replace('*', "x") };
+    let mut request = request(pick(rng, REQUEST_METHODS), &path).host(&host);
+    for name in ["x-a", "x-b"] {
+        for _ in 0..[0, 0, 0, 1, 1, 2][rng.usize(..6)] {
+            request = request.header(name, pick(rng, &["1", "2", ""]));
+        }
+    }
+    request
+}
+
+/// A segment of a pattern with a text in place of its parameter.
+fn filled(segment: &str, text: &str) -> String {
+    match (segment.starts_with("{{"), segment.find('{'), segment.find('}')) {
+        (false, Some(open), Some(close)) => format!("{}{text}{}", &segment[..open], &segment[close + 1..]),
+        _ => segment.replace("{{", "%7B").replace("}}", "%7D"),
+    }
+}
