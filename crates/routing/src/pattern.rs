@@ -179,11 +179,10 @@ fn tell_foreign_syntax(text: &str, tell: &mut impl FnMut(What)) {
 }
 
 fn read_segment(text: &str) -> Result<Segment<'_>, What> {
-    let mut pieces = Pieces(text);
     let mut prefix = Cow::Borrowed("");
     let mut suffix = Cow::Borrowed("");
     let mut capture = None;
-    while let Some(piece) = pieces.next() {
+    for piece in Pieces(text) {
         match piece.map_err(|fault| fault.in_segment(text))? {
             Piece::Literal(literal) => {
                 let part = if capture.is_none() { &mut prefix } else { &mut suffix };

@@ -9,18 +9,13 @@ use crate::node::Node;
 use crate::problem::{Place, Problem, Step, What};
 
 /// A key of the document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Key<T> {
+    #[default]
     Absent,
     /// Written, but it can't be read; the problem is told.
     Broken,
     Set(T),
-}
-
-impl<T> Default for Key<T> {
-    fn default() -> Self {
-        Key::Absent
-    }
 }
 
 impl<T> Key<T> {
