@@ -608,3 +608,37 @@ fn enter(store: &mut Store<State>, function: wasmtime::Func, arguments: &[u32]) 
         _ => panic!("no callback takes {} arguments", arguments.len()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module that imports one function without arguments and does nothing.
+    fn module_with_import(space: &str, name: &str) -> &'static Module {
+        let text = |text: &str| [&[u8::try_from(text.len()).expect("a short name")], text.as_bytes()].concat();
+        let section =
+            |id: u8, content: &[u8]| [&[id, u8::try_from(content.len()).expect("a short section")], content].concat();
+        let types = section(1, &[1, 0x60, 0, 0]);
+        let imports = section(2, &[&[1][..], &text(space), &text(name), &[0, 0]].concat());
+        let bytes = [b"\0asm\x01\0\0\0".as_slice(), &types, &imports].concat();
+        Box::leak(Box::new(Module::new(&bytes)))
+    }
+
+    #[test]
+    #[should_panic(expected = "the module imports `env.proxy_open_door`")]
+    fn module_with_an_unknown_import_does_not_start() {
+        Process::with_module(module_with_import("env", "proxy_open_door")).vm(&[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "the module imports `wasi_snapshot_preview1.path_open`")]
+    fn module_that_wants_files_does_not_start() {
+        Process::with_module(module_with_import(wasi::MODULE, "path_open")).vm(&[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "exports its memory")]
+    fn unused_call_may_be_imported() {
+        Process::with_module(module_with_import("env", "proxy_http_call")).vm(&[]);
+    }
+}

@@ -4,23 +4,11 @@ use serde_json::{Value, json};
 use testenv::wasm_host::{Process, Root};
 
 use crate::random::Random;
-use crate::{ORDERS, PLUGIN, api, head, shop, shop_with, target};
-
-/// Names the document at hand where the host panics.
-struct Doing<'a>(&'a str, &'a [u8]);
-
-impl Drop for Doing<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let end = self.1.len().min(4000);
-            eprintln!("with the document {}: {}", self.0, self.1[..end].escape_ascii());
-        }
-    }
-}
+use crate::{Doing, ORDERS, PLUGIN, api, head, shop, shop_with, target};
 
 /// Configures, and sends some requests to whatever came of it.
 fn takes(root: &Root, name: &str, document: &[u8]) {
-    let doing = Doing(name, document);
+    let _doing = Doing(|| format!("{name}: {}", document[..document.len().min(4000)].escape_ascii()));
     assert!(root.configure(document), "{name}: refused");
     for (method, path) in
         [("GET", "/faas/orders/1"), ("DELETE", "/faas/payments/a/b"), ("GET", "/"), ("PUT", "/faas//")]
@@ -28,7 +16,6 @@ fn takes(root: &Root, name: &str, document: &[u8]) {
         api(root, method, path).response(&[(":status", "200")], false);
     }
     root.send(head("GET", "orders.shop.example.com", "/healthz"));
-    drop(doing);
 }
 
 fn nested(open: &str, close: &str, depth: usize) -> String {

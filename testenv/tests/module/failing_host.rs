@@ -3,21 +3,10 @@
 use serde_json::json;
 use testenv::wasm_host::{HOST_CALLS, Module, Process, Root};
 
-use crate::{ORDERS, PLUGIN, VERSION, api, head, shop, shop_with, target};
+use crate::{Doing, ORDERS, PLUGIN, VERSION, api, head, shop, shop_with, target};
 
 /// Every status of proxy-wasm but Ok, and two that it does not have.
 const STATUSES: [u32; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 99, u32::MAX];
-
-/// Names the fault at hand where the host panics.
-struct Failing(&'static str, u32);
-
-impl Drop for Failing {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("with {} answering {}", self.0, self.1);
-        }
-    }
-}
 
 /// The host calls that the module makes at all, by its imports.
 fn calls() -> Vec<&'static str> {
@@ -29,9 +18,8 @@ fn calls() -> Vec<&'static str> {
 fn every_fault(mut test: impl FnMut(&'static str, u32)) {
     for call in calls() {
         for status in STATUSES {
-            let failing = Failing(call, status);
+            let _doing = Doing(|| format!("{call} answering {status}"));
             test(call, status);
-            drop(failing);
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testenv::wasm_host::{Exchange, Head, Process, Root, Verdict};
 
 use crate::random::Random;
-use crate::{PLUGIN, api, configured, shop, shop_with};
+use crate::{Doing, PLUGIN, api, configured, shop, shop_with};
 
 /// What one callback may take, however hostile the request: about a tenth of a second in Envoy.
 const MOST_INSTRUCTIONS: u64 = 50_000_000;
@@ -367,23 +367,21 @@ fn random_requests_never_trap() {
             }
         }
         let (_, root) = random.pick(&roots);
-        let doing = Doing(n, random.seed(), headers.clone());
-        goes_through(root, Head::from_bytes(headers));
-        drop(doing);
-    }
-}
-
-/// Names the request at hand where the host panics.
-struct Doing(usize, u64, Vec<(Vec<u8>, Vec<u8>)>);
-
-impl Drop for Doing {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let headers =
-                self.2.iter().map(|(name, value)| format!("{}: {}", name.escape_ascii(), value.escape_ascii()));
-            let headers: Vec<_> = headers.collect();
-            eprintln!("with request {} of MODULE_SEED={}:\n{}", self.0, self.1, headers.join("\n"));
-        }
+        let seed = random.seed();
+        let _doing = Doing(|| {
+            let line =
+                |(name, value): &(Vec<u8>, Vec<u8>)| format!("{}: {}", name.escape_ascii(), value.escape_ascii());
+            let lines: Vec<_> = headers.iter().map(line).collect();
+            format!(
+                "request {n} of MODULE_SEED={seed}:
+{}",
+                lines.join(
+                    "
+"
+                )
+            )
+        });
+        goes_through(root, Head::from_bytes(headers.iter().cloned()));
     }
 }
 

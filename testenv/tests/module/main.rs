@@ -107,6 +107,17 @@ fn gauge(process: &Process, table: &str, name: &str) -> u64 {
     process.gauge(&metric(table, name)).unwrap_or_default()
 }
 
+/// Says what was going on where a test panics in its midst.
+struct Doing<F: Fn() -> String>(F);
+
+impl<F: Fn() -> String> Drop for Doing<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("with {}", (self.0)());
+        }
+    }
+}
+
 /// The log's lines of this level.
 fn lines(process: &Process, level: Level) -> Vec<String> {
     let logs = process.logs().into_iter();
