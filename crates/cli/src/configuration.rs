@@ -85,7 +85,7 @@ impl Configuration {
                         Aim::Key { occurrence } if depth == last => occurrence,
                         _ => 0,
                     };
-                    let Some(entry) = named().nth(occurrence).or_else(|| named().last()) else { return span };
+                    let Some(entry) = named().nth(occurrence).or_else(|| named().next_back()) else { return span };
                     node = &entry.value;
                     let at_key = depth == last && matches!(aim, Aim::Key { .. });
                     // A value that is not written has no place but its key's.
