@@ -1,6 +1,6 @@
 //! What becomes of a request, as the object that `explain --format json` prints and `test` compares with.
 
-use ksvc_routing::{Answer, Change, Chosen, Decision, Forward, RouteTable};
+use ksvc_routing::{Answer, Change, Chosen, Decision, Forward, Outcome, RouteTable};
 use serde_json::{Map, Value, json};
 
 use crate::request::Request;
@@ -110,7 +110,10 @@ impl Explanation {
     fn answer(&mut self, answer: &Answer<'_>) {
         if let Some(chosen) = &answer.chosen {
             self.chosen(chosen);
-            self.params(chosen);
+            // What a broken route captures means nothing.
+            if answer.outcome != Outcome::BrokenRoute {
+                self.params(chosen);
+            }
         }
         self.set("status", answer.status);
         for field in ["allow", "location"] {
