@@ -20,6 +20,9 @@ use crate::{repository, yaml};
 /// The response header that tells the route's name, which the plugin leaves in filter state.
 pub const ROUTE_HEADER: &str = "x-testenv-route";
 
+/// The response header that tells which virtual host served the request.
+pub const VIRTUAL_HOST_HEADER: &str = "x-testenv-virtual-host";
+
 /// What istiod puts into the module's environment, new at every edit.
 const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
@@ -179,6 +182,11 @@ impl Setup {
                 {"match": {"prefix": "/"}, "route": {"cluster": cluster_of_added_hosts, "timeout": "0s"}},
                 {"match": {"path": "*"}, "route": {"cluster": cluster_of_added_hosts, "timeout": "0s"}},
             ]}));
+        }
+
+        for virtual_host in virtual_hosts {
+            virtual_host["response_headers_to_add"] =
+                json!([{"header": {"key": VIRTUAL_HOST_HEADER, "value": virtual_host["name"]}}]);
         }
 
         let mut listeners = vec![ingress];

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// No answer in this time is an error: a test must not hang.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,7 +63,7 @@ impl Request {
     }
 }
 
-/// Sends raw octets and reads the answer up to the end of the connection.
+/// Sends raw octets and reads one answer.
 pub fn exchange(to: SocketAddr, octets: &[u8], head_only: bool) -> Result<Response> {
     let mut connection =
         TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("nobody listens at {to}"))?;
@@ -71,13 +71,17 @@ pub fn exchange(to: SocketAddr, octets: &[u8], head_only: bool) -> Result<Respon
     connection.set_write_timeout(Some(PATIENCE))?;
     connection.set_nodelay(true)?;
     connection.write_all(octets)?;
+    // Not up to the end of the connection: Envoy keeps it open for a second after answers of its own.
     let mut answer = Vec::new();
-    if let Err(error) = connection.read_to_end(&mut answer)
-        && answer.is_empty()
-    {
-        return Err(error).context(format!("no answer from {to}"));
+    let mut piece = [0; 16 * 1024];
+    loop {
+        let read = connection.read(&mut piece).with_context(|| format!("no whole answer from {to}"))?;
+        answer.extend(piece.iter().take(read));
+        if let Some(response) = Response::parse(&answer, head_only, read == 0)? {
+            return Ok(response);
+        }
+        ensure!(read > 0, "half an answer: {:?}", String::from_utf8_lossy(&answer));
     }
-    Response::parse(&answer, head_only)
 }
 
 /// An answer. Header names are lower case.
@@ -89,25 +93,33 @@ pub struct Response {
 }
 
 impl Response {
-    fn parse(octets: &[u8], head_only: bool) -> Result<Self> {
+    /// `None` where more has to come.
+    fn parse(octets: &[u8], head_only: bool, ended: bool) -> Result<Option<Self>> {
         let mut fields = [httparse::EMPTY_HEADER; 100];
         let mut head = httparse::Response::new(&mut fields);
         let httparse::Status::Complete(length) = head.parse(octets).context("not an HTTP/1.1 answer")? else {
-            bail!("half an answer: {:?}", String::from_utf8_lossy(octets));
+            return Ok(None);
         };
-        let headers: Vec<(String, String)> = head
+        let headers = head
             .headers
             .iter()
             .map(|field| (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).into_owned()))
             .collect();
-        let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
-        let body = octets.get(length..).unwrap_or_default();
-        let body = match (head_only, chunked) {
-            (true, _) => Vec::new(),
-            (false, true) => dechunk(body)?,
-            (false, false) => body.to_vec(),
+        let mut response = Self { status: head.code.unwrap_or_default(), headers, body: Vec::new() };
+        let rest = octets.get(length..).unwrap_or_default();
+        let body = if head_only {
+            Some(Vec::new())
+        } else if response.header("transfer-encoding") == Some("chunked") {
+            dechunk(rest)?
+        } else if let Some(length) = response.header("content-length") {
+            rest.get(..length.parse().context("content-length")?).map(<[u8]>::to_vec)
+        } else {
+            ended.then(|| rest.to_vec())
         };
-        Ok(Self { status: head.code.unwrap_or_default(), headers, body })
+        Ok(body.map(|body| {
+            response.body = body;
+            response
+        }))
     }
 
     /// The first header of that name.
@@ -120,17 +132,17 @@ impl Response {
     }
 }
 
-fn dechunk(mut octets: &[u8]) -> Result<Vec<u8>> {
+fn dechunk(mut octets: &[u8]) -> Result<Option<Vec<u8>>> {
     let mut body = Vec::new();
     loop {
-        let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(octets) else {
-            bail!("half a chunked body");
-        };
-        let size = usize::try_from(size)?;
+        let Ok(size) = httparse::parse_chunk_size(octets) else { bail!("not a chunked body") };
+        let httparse::Status::Complete((start, size)) = size else { return Ok(None) };
+        let end = start + usize::try_from(size)?;
+        let Some(rest) = octets.get(end + 2..) else { return Ok(None) };
+        body.extend(octets.get(start..end).unwrap_or_default());
         if size == 0 {
-            return Ok(body);
+            return Ok(Some(body));
         }
-        body.extend(octets.get(start..start + size).context("half a chunk")?);
-        octets = octets.get(start + size + 2..).context("a chunk without its end")?;
+        octets = rest;
     }
 }

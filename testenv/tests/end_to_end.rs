@@ -118,7 +118,7 @@ fn hostile_requests_get_an_answer_and_never_a_trap() -> Result<()> {
         for path in raw_paths {
             let response = Request::get("api.example.com", path).send(to)?;
             let shown = String::from_utf8_lossy(path);
-            // With normalize_path on, Envoy encodes raw octets and turns `\` round: nothing matches then.
+            // With normalize_path on, Envoy turns `\` round: nothing matches then.
             assert!([400, 404].contains(&response.status), "{shown}: {}", response.status);
         }
         let long = format!("/faas/orders/{}", "a".repeat(50_000));
@@ -131,13 +131,22 @@ fn hostile_requests_get_an_answer_and_never_a_trap() -> Result<()> {
         assert_eq!(http1::exchange(to, odd_header, false)?.status, 200);
         let no_host = b"GET /faas/orders/1 HTTP/1.0\r\n\r\n";
         assert!(http1::exchange(to, no_host, false)?.status < 500);
-        let asterisk = Request::new("OPTIONS", "api.example.com", "*").send(to)?;
-        assert_eq!(asterisk.status, 200, "OPTIONS * is out of scope, and the stand-in answers");
+        // Envoy answers it by itself: 404.
+        assert!(Request::new("OPTIONS", "api.example.com", "*").send(to)?.status < 500);
     }
-    let as_sent = Request::get("api.example.com", b"/faas/orders/\xff").send(gateway.address_as_sent())?;
-    assert_eq!(as_sent.status, 400);
-    assert_eq!(as_sent.header("content-type"), Some("application/problem+json"));
     assert!(!gateway.log().contains("panicked"), "{}", gateway.log());
+    Ok(())
+}
+
+/// Envoy's HTTP/1.1 codec refuses such octets by itself, that of HTTP/2 does not.
+#[tokio::test]
+async fn octets_beyond_ascii_are_refused_by_the_plugin() -> Result<()> {
+    let (_stand_in, gateway) = start(orders_table("orders"))?;
+    let mut client = http2(gateway.address_as_sent()).await?;
+    let request = hyper::Request::get("http://api.example.com/faas/orders/café").body(whole(""))?;
+    let response = client.send_request(request).await?;
+    assert_eq!(response.status(), 400);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
     Ok(())
 }
 
@@ -467,7 +476,7 @@ fn the_example_and_the_filter_file_hold_the_same_table() -> Result<()> {
     let ecds: Value = yaml::read(&repository().join("testenv/ecds.yaml"))?;
     let text = ecds.pointer("/resources/0/typed_config/config/configuration/value");
     let table: Value = serde_json::from_str(text.and_then(Value::as_str).context("a JSON text")?)?;
-    assert_eq!(table, Some(&sample_table()?), "copy pluginConfig of wasm-plugin.yaml to testenv/ecds.yaml");
+    assert_eq!(table, sample_table()?, "copy pluginConfig of wasm-plugin.yaml to testenv/ecds.yaml");
     Ok(())
 }
 
