@@ -7,15 +7,18 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::host;
-use crate::metrics::Counters;
+use crate::metrics::Metrics;
 
 /// Filter state by which access logs, and other tables on the same gateway, know what was routed.
 const ROUTE: &str = "ksvc_router.route";
 
+/// What `%RESPONSE_CODE_DETAILS%` shows where the host did not do what it was asked.
+const HOST_CALL_FAILED: &str = "ksvc_router_host_call_failed";
+
 /// What a plugin serves from now on. Requests in flight keep the one that they began with.
 pub struct Active {
     pub table: RouteTable,
-    pub counters: Rc<Counters>,
+    pub metrics: Rc<Metrics>,
 }
 
 pub struct Filter {
@@ -36,7 +39,7 @@ impl HttpContext for Filter {
         let (Some(active), Some(map)) = (&self.active, host::request_headers()) else { return Action::Continue };
         let pairs = host::pairs(&map);
         let decision = active.table.decide(&head(&pairs), || host::property(ROUTE).is_some());
-        active.counters.count(decision.outcome());
+        active.metrics.count(decision.outcome());
         match &decision {
             Decision::Untouched(_) => Action::Continue,
             Decision::Forward(forward) => self::forward(forward),
@@ -67,7 +70,7 @@ fn forward(forward: &Forward<'_>) -> Action {
         };
         if !done {
             // Half a rewrite could lead anywhere.
-            host::send_response(503, "ksvc_router_host_call_failed", [].into_iter(), b"", -1);
+            host::send_response(503, HOST_CALL_FAILED, [].into_iter(), b"", -1);
             return Action::Pause;
         }
     }
@@ -81,6 +84,8 @@ fn answer(answer: &Answer<'_>) -> Action {
     }
     let headers = answer.headers.iter().map(|(name, value)| (&**name, &**value));
     let grpc_status = answer.grpc_status.map_or(-1, i32::from);
-    host::send_response(answer.status, answer.outcome.as_str(), headers, &answer.body, grpc_status);
+    if !host::send_response(answer.status, answer.outcome.as_str(), headers, &answer.body, grpc_status) {
+        host::send_response(500, HOST_CALL_FAILED, [].into_iter(), b"", -1);
+    }
     Action::Pause
 }

@@ -134,12 +134,12 @@ pub fn send_response<'h>(
     headers: impl ExactSizeIterator<Item = (&'h str, &'h [u8])> + Clone,
     body: &[u8],
     grpc_status: i32,
-) {
+) -> bool {
     let map = serialize(headers);
     // SAFETY: the host reads all of it during the call.
-    unsafe {
+    let status = unsafe {
         proxy_send_local_response(
-            status.into(),
+            u32::from(status),
             details.as_ptr(),
             details.len(),
             body.as_ptr(),
@@ -149,6 +149,7 @@ pub fn send_response<'h>(
             grpc_status,
         )
     };
+    status == OK
 }
 
 /// The opposite of `pairs`.

@@ -14,7 +14,7 @@ use proxy_wasm::types::ContextType;
 
 use filter::{Active, Filter};
 use host::Level;
-use metrics::{Counter, Counters};
+use metrics::{Counter, Metrics};
 
 proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::<Root>::default());
@@ -27,6 +27,58 @@ const VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 #[derive(Default)]
 struct Root {
     active: Option<Rc<Active>>,
+    /// Of every table name that this VM has met.
+    metrics: Vec<Rc<Metrics>>,
+}
+
+impl Root {
+    fn metrics(&mut self, name: &str) -> Rc<Metrics> {
+        if let Some(known) = self.metrics.iter().find(|metrics| metrics.name() == name) {
+            return known.clone();
+        }
+        let defined = Rc::new(Metrics::define(name));
+        self.metrics.push(defined.clone());
+        defined
+    }
+
+    /// Tells operators what became of a document: once in a process.
+    fn report(&mut self, judgement: &Judgement, served: Served, active: &Active, size: usize) {
+        let Judgement { problems, name, cleared, hash, .. } = judgement;
+        for problem in problems {
+            let level = match problem.severity() {
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warn,
+            };
+            host::log(level, &format!("ksvc-router {name}: {problem}"));
+        }
+        let (routes, hosts) = (active.table.route_count(), active.table.host_count());
+        let (level, outcome) = match served {
+            Served::New => (Level::Info, "configuration accepted"),
+            Served::LastGood => (Level::Error, "configuration has errors; the last good one goes on serving"),
+            Served::InPart => (
+                Level::Error,
+                "configuration has errors and there is no good one before it; serving what can be served",
+            ),
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        host::log(
+            level,
+            &format!(
+                "ksvc-router {name}: {outcome}: {routes} routes, {hosts} hosts, {size} bytes, hash {hash:016x}, plugin {version}"
+            ),
+        );
+
+        let metrics = self.metrics(name);
+        metrics.add(if served == Served::New { Counter::ConfigAccepted } else { Counter::ConfigRejected });
+        metrics.flush();
+        metrics.set_config_degraded(served != Served::New);
+        active.metrics.set_routes(routes);
+        for name in cleared {
+            let metrics = self.metrics(name);
+            metrics.set_routes(0);
+            metrics.set_config_degraded(false);
+        }
+    }
 }
 
 impl Context for Root {
@@ -49,23 +101,14 @@ impl RootContext for Root {
         let memory = Memory { good: good.as_deref(), record: record.as_deref() };
         let Adoption { table, served, judgement } = adopt(&document, version.as_deref(), &memory);
 
-        // The host need not be told the same names again.
-        let counters = match self.active.take() {
-            Some(active) if active.counters.name() == table.name() => active.counters.clone(),
-            active => {
-                if let Some(active) = active {
-                    active.counters.flush();
-                }
-                Rc::new(Counters::new(table.name()))
-            }
-        };
-        let active = Rc::new(Active { table, counters });
+        let metrics = self.metrics(table.name());
+        let active = Rc::new(Active { table, metrics });
         if let Some(judgement) = judgement {
             if judgement.keep {
                 host::set_shared_data(&shared.good, &document);
             }
             host::set_shared_data(&shared.record, &judgement.record);
-            report(&judgement, served, &active, document.len());
+            self.report(&judgement, served, &active, document.len());
         }
         self.active = Some(active);
         host::set_tick_period(metrics::TICK);
@@ -73,8 +116,8 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(active) = &self.active {
-            active.counters.flush();
+        for metrics in &self.metrics {
+            metrics.flush();
         }
     }
 
@@ -96,53 +139,5 @@ struct SharedKeys {
 impl SharedKeys {
     fn of(plugin: &str) -> Self {
         SharedKeys { good: format!("ksvc_router/{plugin}/good"), record: format!("ksvc_router/{plugin}/record") }
-    }
-}
-
-/// Tells operators what became of a document: once in a process.
-fn report(judgement: &Judgement, served: Served, active: &Active, size: usize) {
-    let Judgement { problems, name, cleared, hash, .. } = judgement;
-    for problem in problems {
-        let level = match problem.severity() {
-            Severity::Error => Level::Error,
-            Severity::Warning => Level::Warn,
-        };
-        host::log(level, &format!("ksvc-router {name}: {problem}"));
-    }
-    let (routes, hosts) = (active.table.route_count(), active.table.host_count());
-    let errors = problems.iter().filter(|problem| problem.is_error()).count();
-    let (level, outcome) = match served {
-        Served::New => (Level::Info, "configuration accepted".to_owned()),
-        Served::LastGood => {
-            (Level::Error, format!("configuration has {errors} errors; the last good one goes on serving"))
-        }
-        Served::InPart => (
-            Level::Error,
-            format!("configuration has {errors} errors and there is no good one before it; serving what can be served"),
-        ),
-    };
-    let version = env!("CARGO_PKG_VERSION");
-    host::log(
-        level,
-        &format!(
-            "ksvc-router {name}: {outcome}: {routes} routes, {hosts} hosts, {size} bytes, hash {hash:016x}, plugin {version}"
-        ),
-    );
-
-    let good = served == Served::New;
-    let counter = if good { Counter::ConfigAccepted } else { Counter::ConfigRejected };
-    if active.counters.name() == name {
-        active.counters.add(counter);
-        active.counters.flush();
-    } else {
-        let counters = Counters::new(name);
-        counters.add(counter);
-        counters.flush();
-    }
-    metrics::set_gauge(active.table.name(), "routes", routes as u64);
-    metrics::set_gauge(name, "config_degraded", u64::from(!good));
-    for name in cleared {
-        metrics::set_gauge(name, "routes", 0);
-        metrics::set_gauge(name, "config_degraded", 0);
     }
 }

@@ -16,6 +16,7 @@ pub enum Counter {
     NotFound,
     MethodNotAllowed,
     UnsafePath,
+    Preflight,
     DeniedDirect,
     Answered,
     BrokenRoute,
@@ -23,11 +24,13 @@ pub enum Counter {
     ConfigRejected,
 }
 
-const COUNTERS: [(Counter, &str); 9] = [
+/// In the order of the enum.
+const COUNTERS: [(Counter, &str); 10] = [
     (Counter::Routed, "routed"),
     (Counter::NotFound, "not_found"),
     (Counter::MethodNotAllowed, "method_not_allowed"),
     (Counter::UnsafePath, "unsafe_path"),
+    (Counter::Preflight, "preflight"),
     (Counter::DeniedDirect, "denied_direct"),
     (Counter::Answered, "answered"),
     (Counter::BrokenRoute, "broken_route"),
@@ -50,18 +53,26 @@ impl Counter {
     }
 }
 
-/// The counters of one table name.
-pub struct Counters {
+/// The metrics of one table name, defined once in a VM.
+pub struct Metrics {
     name: String,
     /// The host's id and what it has not been told yet, by `Counter`.
     counts: [(Option<u32>, Cell<i64>); COUNTERS.len()],
+    routes: Option<u32>,
+    config_degraded: Option<u32>,
 }
 
-impl Counters {
+impl Metrics {
     /// Defines them all, so that they are there from the start, with 0.
-    pub fn new(name: &str) -> Self {
-        let define = |(_, counter)| (host::define_metric(MetricType::Counter, &stat(name, counter)), Cell::new(0));
-        Counters { name: name.to_owned(), counts: COUNTERS.map(define) }
+    pub fn define(name: &str) -> Self {
+        // Istio's bootstrap makes a label of `wasm_filter.<name>.`.
+        let define = |kind, metric| host::define_metric(kind, &format!("wasm_filter.{name}.ksvc_router.{metric}"));
+        Metrics {
+            name: name.to_owned(),
+            counts: COUNTERS.map(|(_, metric)| (define(MetricType::Counter, metric), Cell::new(0))),
+            routes: define(MetricType::Gauge, "routes"),
+            config_degraded: define(MetricType::Gauge, "config_degraded"),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -80,7 +91,7 @@ impl Counters {
         }
     }
 
-    /// Tells the host what it does not know yet.
+    /// Tells the host the counts that it does not know yet.
     pub fn flush(&self) {
         for (id, count) in &self.counts {
             if let (Some(id), 1..) = (*id, count.get()) {
@@ -88,16 +99,18 @@ impl Counters {
             }
         }
     }
-}
 
-/// Sets a gauge of a table.
-pub fn set_gauge(name: &str, gauge: &str, value: u64) {
-    if let Some(id) = host::define_metric(MetricType::Gauge, &stat(name, gauge)) {
-        host::record_metric(id, value);
+    /// How many routes are served.
+    pub fn set_routes(&self, routes: usize) {
+        if let Some(id) = self.routes {
+            host::record_metric(id, routes as u64);
+        }
     }
-}
 
-/// Istio's bootstrap makes a label of `wasm_filter.<name>.`.
-fn stat(name: &str, metric: &str) -> String {
-    format!("wasm_filter.{name}.ksvc_router.{metric}")
+    /// Whether the last document was bad.
+    pub fn set_config_degraded(&self, degraded: bool) {
+        if let Some(id) = self.config_degraded {
+            host::record_metric(id, degraded.into());
+        }
+    }
 }

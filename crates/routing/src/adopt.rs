@@ -13,7 +13,7 @@ use crate::problem::Problem;
 use crate::table::RouteTable;
 
 /// How many judgements a process remembers: as many documents as a slow worker can lag behind.
-const REMEMBERED: usize = 16;
+const REMEMBERED: usize = 64;
 
 /// What shared data holds of this plugin. Nothing of it is trusted: others may have written it.
 #[derive(Debug, Clone, Copy, Default)]

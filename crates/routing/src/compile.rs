@@ -435,7 +435,7 @@ impl Compiler {
         let numbered = (0u32..).zip(segments);
         numbered
             .filter_map(|(segment, found)| match found {
-                Segment::Literal(_) => None,
+                Segment::Literal(_) | Segment::Rest { name: "" } => None,
                 Segment::Capture { prefix, name, suffix } => Some(Capture {
                     name: self.texts.shared(name),
                     segment,
@@ -785,7 +785,8 @@ impl Compiler {
                 continue;
             }
             let mut first_with: HashMap<u32, u32> = HashMap::new();
-            let mut with_presence: Vec<&Claim> = Vec::new();
+            // By what they ask about: only conditions on the same names can shadow each other.
+            let mut with_presence: HashMap<Vec<Text>, Vec<&Claim>> = HashMap::new();
             for claim in rivals.iter().filter(|claim| !claim.unreadable) {
                 let conditions = self.conditions.get(claim.conditions as usize);
                 if let Some(first) = first_with.get(&claim.conditions) {
@@ -794,15 +795,15 @@ impl Compiler {
                 }
                 first_with.insert(claim.conditions, claim.pattern);
                 let Some(conditions) = conditions else { continue };
-                let stronger = with_presence.iter().find(|other| {
-                    let others = self.conditions.get(other.conditions as usize);
-                    others.is_some_and(|others| others.len() == conditions.len() && others.follow_from(conditions))
+                let names = conditions.names();
+                let stronger = with_presence.get(&names).into_iter().flatten().find(|other| {
+                    self.conditions.get(other.conditions as usize).is_some_and(|others| others.follow_from(conditions))
                 });
                 if let Some(stronger) = stronger {
                     shadowed.entry(claim.pattern).or_insert((0, stronger.pattern)).0 += 1;
                 }
                 if conditions.has_presence() {
-                    with_presence.push(claim);
+                    with_presence.entry(names).or_default().push(claim);
                 }
             }
         }

@@ -48,7 +48,12 @@ impl Conditions {
         self.headers.iter().chain(&self.query).any(|(_, expected)| *expected == Expected::Present)
     }
 
-    /// Whether these conditions hold wherever the others do. Both have the same number of conditions.
+    /// What is asked about, header or parameter.
+    pub(crate) fn names(&self) -> Vec<Text> {
+        self.headers.iter().chain(&self.query).map(|(name, _)| *name).collect()
+    }
+
+    /// Whether these conditions hold wherever the others do.
     pub(crate) fn follow_from(&self, others: &Conditions) -> bool {
         let follow = |these: &[(Text, Expected)], those: &[(Text, Expected)]| {
             these.len() == those.len()

@@ -151,7 +151,11 @@ impl RouteTable {
     fn line(&self, candidate: &Candidate) -> Option<Line<'_>> {
         let (pattern, route) = self.pattern(candidate.pattern)?;
         let written = self.texts.get(pattern.text);
-        let (methods, path) = written.split_once(' ').unwrap_or(("ANY", written));
+        let (methods, path) = match written.split_once(' ') {
+            Some((methods, path)) => (methods, path.trim_start()),
+            None if written.starts_with('/') => ("ANY", written),
+            None => (written, ""),
+        };
         let text = |text: Text| self.texts.get(text);
         let target = match &route.target {
             Target::Forward { authority, rewrite: None } => text(*authority).to_owned(),

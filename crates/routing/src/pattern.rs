@@ -15,7 +15,8 @@ const SEGMENTS: usize = 256;
 pub(crate) struct Pattern<'a> {
     pub(crate) methods: Methods<'a>,
     pub(crate) segments: Vec<Segment<'a>>,
-    /// Whether it could be read in whole. Otherwise `segments` are the readable literal ones and a rest.
+    /// Whether it could be read in whole. If its path could not, `segments` are the literal ones that could,
+    /// and a rest.
     pub(crate) whole: bool,
 }
 
@@ -49,30 +50,35 @@ impl<'a> Pattern<'a> {
 
     /// Reads `METHODS PATH` and tells everything that is wrong with it.
     pub(crate) fn read(text: &'a str, tell: &mut impl FnMut(What)) -> Self {
-        let mut broken = false;
-        let mut tell = |what: What| {
-            broken |= !matches!(what, What::QueryInPath | What::ForeignSyntax { .. } | What::MethodCase { .. });
-            tell(what);
-        };
         let (methods, path) = match text.split_once(' ') {
             Some((methods, path)) => (methods, Some(path)),
-            None if text.starts_with('/') => {
-                tell(What::NoPath { found: text.to_owned() });
-                ("ANY", Some(text))
-            }
-            None => {
-                tell(What::NoPath { found: text.to_owned() });
-                (text, None)
-            }
+            None if text.starts_with('/') => ("ANY", Some(text)),
+            None => (text, None),
         };
-        let methods = read_methods(methods, text, &mut tell);
-        let mut segments = path.map(|path| read_path(path, &mut tell)).unwrap_or_default();
-        if broken {
-            let literals = segments.iter().take_while(|segment| matches!(segment, Some(Segment::Literal(_)))).count();
-            segments.truncate(literals);
-            segments.push(Some(Segment::Rest { name: "" }));
+        let mut whole = true;
+        if path.is_none() || path == Some(text) {
+            tell(What::NoPath { found: text.to_owned() });
+            whole = false;
         }
-        Pattern { methods, segments: segments.into_iter().flatten().collect(), whole: !broken }
+        let (methods, methods_are_whole) = read_methods(methods, text, tell);
+        let trimmed = path.map(str::trim_start);
+        if trimmed != path {
+            tell(What::SeveralSpaces { found: text.to_owned() });
+            whole = false;
+        }
+        let mut segments = trimmed.map(|path| read_path(path, tell)).unwrap_or_else(|| SegmentsRead {
+            segments: vec![None],
+            is_readable: false,
+            names_are_unique: true,
+        });
+        if !segments.is_readable {
+            let all = &mut segments.segments;
+            let literals = all.iter().take_while(|segment| matches!(segment, Some(Segment::Literal(_)))).count();
+            all.truncate(literals);
+            all.push(Some(Segment::Rest { name: "" }));
+        }
+        let whole = whole && methods_are_whole && segments.is_readable && segments.names_are_unique;
+        Pattern { methods, segments: segments.segments.into_iter().flatten().collect(), whole }
     }
 
     /// The names it captures.
@@ -84,16 +90,18 @@ impl<'a> Pattern<'a> {
     }
 }
 
-fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut impl FnMut(What)) -> Methods<'a> {
+/// The methods, and whether all of them could be read.
+fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut impl FnMut(What)) -> (Methods<'a>, bool) {
     if text == "ANY" {
-        return Methods::Any;
+        return (Methods::Any, true);
     }
     if text.is_empty() {
         tell(What::NoMethod { found: whole.to_owned() });
-        return Methods::Any;
+        return (Methods::Any, false);
     }
     let mut methods: Vec<&str> = Vec::new();
     let mut readable = true;
+    let mut repeated = false;
     for method in text.split('|') {
         if method == "ANY" {
             tell(What::AnyAmongMethods);
@@ -103,6 +111,7 @@ fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut impl FnMut(What)) -> 
             readable = false;
         } else if methods.contains(&method) {
             tell(What::MethodRepeated { method: method.to_owned() });
+            repeated = true;
         } else {
             if is_standard_method(&method.to_ascii_uppercase()) && !is_standard_method(method) {
                 tell(What::MethodCase { found: method.to_owned() });
@@ -111,7 +120,8 @@ fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut impl FnMut(What)) -> 
         }
     }
     // What can't be read may have meant any method.
-    if readable { Methods::Named(methods) } else { Methods::Any }
+    let methods = if readable { Methods::Named(methods) } else { Methods::Any };
+    (methods, readable && !repeated)
 }
 
 fn is_standard_method(method: &str) -> bool {
@@ -123,14 +133,24 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-/// The segments of a path; `None` for one that can't be read. `/` has none.
-fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> Vec<Option<Segment<'a>>> {
+struct SegmentsRead<'a> {
+    /// `None` for one that can't be read.
+    segments: Vec<Option<Segment<'a>>>,
+    /// Whether it is known which paths it matches.
+    is_readable: bool,
+    names_are_unique: bool,
+}
+
+/// The segments of a path; `/` has none.
+fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> SegmentsRead<'a> {
+    let mut read = SegmentsRead { segments: Vec::new(), is_readable: true, names_are_unique: true };
     let Some(below) = path.strip_prefix('/') else {
         tell(What::PathStart { found: path.to_owned() });
-        return vec![None];
+        read.is_readable = false;
+        return read;
     };
     if below.is_empty() {
-        return Vec::new();
+        return read;
     }
     if path.contains('?') {
         tell(What::QueryInPath);
@@ -138,15 +158,18 @@ fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> Vec<Option<Segme
     let texts: Vec<&str> = below.split('/').collect();
     if texts.len() > SEGMENTS {
         tell(What::TooManySegments { found: texts.len(), limit: SEGMENTS });
+        read.is_readable = false;
+        return read;
     }
     let last = texts.len() - 1;
     let mut names: Vec<&str> = Vec::new();
-    let mut segments = Vec::with_capacity(texts.len());
+    read.segments.reserve_exact(texts.len());
     for (index, text) in texts.into_iter().enumerate() {
         let segment = match read_segment(text) {
             Ok(segment) => Some(segment),
             Err(what) => {
                 tell(what);
+                read.is_readable = false;
                 None
             }
         };
@@ -155,6 +178,7 @@ fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> Vec<Option<Segme
             Some(Segment::Capture { name, .. } | Segment::Rest { name }) => {
                 if names.contains(name) {
                     tell(What::CaptureRepeated { name: (*name).to_owned() });
+                    read.names_are_unique = false;
                 }
                 names.push(name);
             }
@@ -162,10 +186,11 @@ fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> Vec<Option<Segme
         }
         if matches!(segment, Some(Segment::Rest { .. })) && index != last {
             tell(What::RestNotLast { segment: text.to_owned() });
+            read.is_readable = false;
         }
-        segments.push(segment);
+        read.segments.push(segment);
     }
-    segments
+    read
 }
 
 /// Other routers' parameters, which are plain text here.
@@ -336,9 +361,7 @@ mod tests {
             ("GET /orders/{id", Methods::Named(vec!["GET"]), vec!["orders"]),
             ("GET /a/{x}/b/{y", Methods::Named(vec!["GET"]), vec!["a"]),
             ("GET", Methods::Named(vec!["GET"]), vec![]),
-            ("GET|B@D /a/b", Methods::Any, vec!["a", "b"]),
             ("GET orders", Methods::Named(vec!["GET"]), vec![]),
-            ("/orders", Methods::Any, vec!["orders"]),
             ("GET /a}/b", Methods::Named(vec!["GET"]), vec![]),
         ] {
             let (pattern, told) = read(text);
@@ -349,6 +372,19 @@ mod tests {
             expected.push(Segment::Rest { name: "" });
             assert_eq!(pattern.segments, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_readable_path_is_kept_whatever_else_is_wrong() {
+        for text in ["GET|B@D /a/{b}", "/a/{b}", "GET  /a/{b}", "GET|GET /a/{b}"] {
+            let (pattern, told) = read(text);
+            assert_eq!(told.len(), 1, "{text}: {told:?}");
+            assert!(!pattern.whole);
+            let capture = Segment::Capture { prefix: "".into(), name: "b", suffix: "".into() };
+            assert_eq!(pattern.segments, [literal("a"), capture], "{text}");
+        }
+        let (pattern, _) = read("GET /{a}/x/{a}");
+        assert_eq!((pattern.segments.len(), pattern.whole), (3, false));
     }
 
     #[test]

@@ -166,6 +166,7 @@ pub enum What {
     NoMatch,
     NoPath { found: String },
     NoMethod { found: String },
+    SeveralSpaces { found: String },
     Method { found: String },
     MethodRepeated { method: String },
     AnyAmongMethods,
@@ -309,6 +310,11 @@ impl fmt::Display for What {
             NoMethod { found } => write!(
                 f,
                 "\"{found}\" names no method before its path; write for example `GET /orders`, `GET|POST /orders` or `ANY /orders`"
+            ),
+            SeveralSpaces { found } => write!(
+                f,
+                "\"{found}\" has more than one space before its path; write \"{}\"",
+                found.split_whitespace().collect::<Vec<_>>().join(" ")
             ),
             Method { found } => write!(
                 f,

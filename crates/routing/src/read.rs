@@ -120,25 +120,27 @@ pub(crate) fn most_like(key: &str, known: &[&'static str]) -> Option<&'static st
     (distance <= 1 + key.len().min(12) / 6 && distance < key.len()).then_some(like)
 }
 
-/// Levenshtein's distance, one row at a time.
+/// The optimal string alignment distance: insertions, deletions, replacements, and neighbours swapped.
 fn edits(a: &[char], b: &[char]) -> usize {
     if a.len().abs_diff(b.len()) > 3 {
         return usize::MAX;
     }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX - 1);
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (above, cb) in row.iter_mut().skip(1).zip(b) {
-            let cost = (diagonal + usize::from(ca != cb)).min(left + 1).min(*above + 1);
-            diagonal = std::mem::replace(above, cost);
-            left = cost;
+        let mut row = vec![i + 1];
+        for (j, cb) in b.iter().enumerate() {
+            let mut cost = (at(&above, j) + usize::from(ca != cb)).min(at(&row, j) + 1).min(at(&above, j + 1) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(cb) && b.get(j - 1) == Some(ca);
+            if swapped {
+                cost = cost.min(at(&before, j - 1) + 1);
+            }
+            row.push(cost);
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        before = std::mem::replace(&mut above, row);
     }
-    row.last().copied().unwrap_or(usize::MAX)
+    at(&above, b.len())
 }
 
 impl<'a> Read<'a> for Cow<'a, str> {
@@ -397,3 +399,27 @@ macro_rules! choice {
     (@list $first:literal $($rest:literal)*) => { concat!("`", $first, "`" $(, " or `", $rest, "`")*) };
 }
 pub(crate) use choice;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_that_was_meant_is_found() {
+        let known = ["hosts", "basePath", "name", "namespace", "routes"];
+        for (written, meant) in [
+            ("hsots", Some("hosts")),
+            ("host", Some("hosts")),
+            ("base_path", Some("basePath")),
+            ("BASEPATH", Some("basePath")),
+            ("basPath", Some("basePath")),
+            ("nmae", Some("name")),
+            ("note", None),
+            ("timeout", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(most_like(written, &known), meant, "{written}");
+        }
+    }
+}
