@@ -98,14 +98,18 @@ fn reached(outcome: &Outcomes) -> String {
 
 /// Hands every new content of the manifest to the gateway until told to stop.
 fn follow(manifest: &Path, mut document: String, mut gateway: Gateway, stop: &AtomicBool) -> Result<()> {
+    let mut last_seen = document.clone();
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(LOOK_EVERY);
         // Between an editor's remove and its rename there is no file.
-        let Ok(new) = fs::read_to_string(manifest) else { continue };
-        if new == document {
+        let Ok(seen) = fs::read_to_string(manifest) else { continue };
+        // What still changes from one look to the next is half written.
+        let settled = seen == last_seen;
+        last_seen = seen;
+        if !settled || last_seen == document {
             continue;
         }
-        document = new;
+        document.clone_from(&last_seen);
         println!("\nwasm-plugin.yaml has changed:");
         if let Err(error) = take_up(manifest, &mut gateway)
             && !stop.load(Ordering::Relaxed)
