@@ -557,7 +557,12 @@ impl Compiler {
         let found: Vec<&'static str> = targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key).collect();
         let target = match found.as_slice() {
             [] => {
-                self.tell(at.place(), What::NoTarget);
+                // A misspelt target has been told as an unknown key.
+                let misspelt =
+                    |key: &Cow<'_, str>| targets.iter().any(|(t, _)| most_like(key, RouteConfig::KEYS) == Some(t));
+                if !route.unknown.iter().any(misspelt) {
+                    self.tell(at.place(), What::NoTarget);
+                }
                 return None;
             }
             [target] => *target,
