@@ -9,7 +9,7 @@ use crate::build;
 use crate::step::{self, cargo};
 
 pub(crate) fn run() -> Result<ExitCode> {
-    let format = || step::run("Format", cargo(["fmt", "--all", "--check"]));
+    let format = || step::run("Format (mended by `cargo fmt --all`)", cargo(["fmt", "--all", "--check"]));
     let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     let native_lints = || step::run("Lints, native", cargo(lints));
     let lints = ["clippy", "-p", "ksvc-router", "--target", "wasm32-wasip1", "--", "-D", "warnings"];
