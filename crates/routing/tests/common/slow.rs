@@ -1,5 +1,6 @@
 //! A slow, obvious matcher: no tree, no index. Every element of every `match` is tried and the ones that match are
 //! sorted, by the words of the reference: which route, and paths that can mean two things.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

@@ -1,0 +1,242 @@
+//! Which document a process serves: a little model of Envoy's shared data, and the runs of one process on it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod common;
+
+use common::{HOST, request};
+use ksvc_routing::{Adoption, Judgement, Memory, Outcome, Served, adopt};
+use serde_json::json;
+
+/// The shared data of one process, as the plugin keeps it.
+#[derive(Default, Clone, PartialEq, Debug)]
+struct Process {
+    good: Option<Vec<u8>>,
+    record: Option<Vec<u8>>,
+}
+
+/// What one run came to.
+#[derive(Debug)]
+struct Run {
+    served: Served,
+    /// Where `GET /a` goes: the table that is served.
+    target: String,
+    judgement: Option<Judgement>,
+}
+
+impl Process {
+    fn run(&mut self, document: &str, version: Option<&str>) -> Run {
+        let memory = Memory { good: self.good.as_deref(), record: self.record.as_deref() };
+        let Adoption { table, served, judgement } = adopt(document.as_bytes(), version, &memory);
+        let seen = request("GET", "/a").on(&table);
+        let target = match seen.outcome {
+            Outcome::Route => seen.authority,
+            outcome => outcome.as_str().to_owned(),
+        };
+        if let Some(judgement) = &judgement {
+            if judgement.keep {
+                self.good = Some(document.into());
+            }
+            self.record = Some(judgement.record.clone());
+        }
+        Run { served, target, judgement }
+    }
+
+    /// The first run, which judges.
+    fn judge(&mut self, document: &str, version: &str) -> (Served, String, Judgement) {
+        let run = self.run(document, Some(version));
+        (run.served, run.target, run.judgement.expect("the first run judges"))
+    }
+
+    /// A run behind the first: it follows the record and stores nothing.
+    fn follow(&mut self, document: &str, version: &str) -> (Served, String) {
+        let before = self.clone();
+        let run = self.run(document, Some(version));
+        assert!(run.judgement.is_none(), "judged twice: {run:?}");
+        assert_eq!(*self, before);
+        (run.served, run.target)
+    }
+}
+
+fn good(target: &str, name: &str) -> String {
+    json!({ "hosts": [HOST], "name": name, "routes": [{ "match": "GET /a", "host": target }] }).to_string()
+}
+
+/// Of which `GET /b` can be served, and `GET /a` is broken.
+fn bad(name: &str) -> String {
+    let routes = json!([{ "match": "GET /a", "host": "a b" }, { "match": "GET /b", "host": "b.example.com" }]);
+    json!({ "hosts": [HOST], "name": name, "routes": routes }).to_string()
+}
+
+const A: &str = "a.example.net";
+const B: &str = "b.example.net";
+
+#[test]
+fn the_first_run_judges_and_the_workers_follow() {
+    let mut process = Process::default();
+    let (served, target, judgement) = process.judge(&good(A, "x"), "1");
+    assert_eq!((served, &*target, judgement.keep), (Served::New, A, true));
+    assert!(judgement.problems.is_empty());
+    assert_eq!(process.good, Some(good(A, "x").into_bytes()));
+    for _ in 0..3 {
+        assert_eq!(process.follow(&good(A, "x"), "1"), (Served::New, A.to_owned()));
+    }
+}
+
+#[test]
+fn behind_a_bad_document_the_last_good_one_goes_on() {
+    let mut process = Process::default();
+    process.judge(&good(A, "x"), "1");
+    process.judge(&good(B, "x"), "2");
+    for (version, document) in [("3", bad("x")), ("4", String::new()), ("5", "garbage".to_owned())] {
+        let (served, target, judgement) = process.judge(&document, version);
+        assert_eq!((served, &*target, judgement.keep), (Served::LastGood, B, false));
+        assert!(judgement.problems.iter().any(ksvc_routing::Problem::is_error));
+        assert_eq!(process.follow(&document, version), (Served::LastGood, B.to_owned()));
+        assert_eq!(process.good, Some(good(B, "x").into_bytes()));
+    }
+}
+
+#[test]
+fn without_a_good_one_before_it_a_bad_document_is_served_in_part() {
+    let mut process = Process::default();
+    let (served, target, judgement) = process.judge(&bad("x"), "1");
+    assert_eq!((served, &*target, judgement.keep), (Served::InPart, "brokenRoute", false));
+    assert_eq!(process.good, None);
+    assert_eq!(process.follow(&bad("x"), "1"), (Served::InPart, "brokenRoute".to_owned()));
+    let (served, target, _) = process.judge("", "2");
+    assert_eq!((served, &*target), (Served::InPart, "outOfScope"));
+}
+
+#[test]
+fn a_late_worker_never_brings_an_older_table_back() {
+    let mut process = Process::default();
+    process.judge(&good(A, "x"), "1");
+    process.judge(&good(B, "x"), "2");
+    process.follow(&good(A, "x"), "1");
+    let (served, target, _) = process.judge(&bad("x"), "3");
+    assert_eq!((served, &*target), (Served::LastGood, B));
+    process.follow(&good(A, "x"), "1");
+    process.follow(&good(B, "x"), "2");
+    assert_eq!(process.follow(&bad("x"), "3"), (Served::LastGood, B.to_owned()));
+    // In part it was judged, and in part it is served by whoever comes late.
+    let mut cold = Process::default();
+    cold.judge(&bad("x"), "1");
+    cold.judge(&good(A, "x"), "2");
+    cold.follow(&bad("x"), "1");
+    assert_eq!(cold.judge("", "3").1, A);
+}
+
+#[test]
+fn another_document_under_a_known_version_is_judged() {
+    let mut process = Process::default();
+    process.judge(&good(A, "x"), "1");
+    assert_eq!(process.judge(&good(B, "x"), "1").1, B);
+    assert_eq!(process.judge("", "1").1, B);
+}
+
+#[test]
+fn without_a_version_each_run_decides_alone() {
+    let mut process = Process::default();
+    for (document, served, target) in [
+        (bad("x"), Served::InPart, "brokenRoute"),
+        (good(A, "x"), Served::New, A),
+        (good(A, "x"), Served::New, A),
+        (bad("x"), Served::LastGood, A),
+        (bad("x"), Served::LastGood, A),
+        (good(B, "x"), Served::New, B),
+        (String::new(), Served::LastGood, B),
+    ] {
+        let run = process.run(&document, None);
+        assert_eq!((run.served, &*run.target), (served, target));
+        assert!(run.judgement.is_some());
+    }
+}
+
+#[test]
+fn shared_data_is_not_trusted() {
+    let garbage = [&b""[..], b"\xff\x00", b"null", b"7", b"{}", b"{\"judged\":[{}]}", b"[]"];
+    for record in garbage {
+        for document in garbage.into_iter().chain([bad("y").as_bytes()]) {
+            let mut process = Process { good: Some(document.to_vec()), record: Some(record.to_vec()) };
+            let (served, target, _) = process.clone().judge(&bad("x"), "1");
+            assert_eq!((served, &*target), (Served::InPart, "brokenRoute"), "{record:?} {document:?}");
+            let (served, target, judgement) = process.judge(&good(A, "x"), "1");
+            assert_eq!((served, &*target, judgement.keep), (Served::New, A, true), "{record:?} {document:?}");
+            assert_eq!(process.judge(&bad("x"), "2").1, A);
+        }
+    }
+    // What was good when it was judged, and is not what lies there now.
+    let mut process = Process::default();
+    process.judge(&good(A, "x"), "1");
+    process.judge(&bad("x"), "2");
+    process.good = Some(b"no longer".to_vec());
+    assert_eq!(process.follow(&bad("x"), "2"), (Served::InPart, "brokenRoute".to_owned()));
+    process.good = None;
+    assert_eq!(process.judge(&bad("x"), "3").0, Served::InPart);
+}
+
+#[test]
+fn a_name_that_cannot_be_read_is_the_last_good_ones() {
+    let mut process = Process::default();
+    assert_eq!(process.judge("", "0").2.name, "default");
+    process.judge(&good(A, "shop"), "1");
+    let unreadable = [bad("not a name"), bad("x").replace("\"x\"", "7"), String::new(), "garbage".to_owned()];
+    for (index, document) in unreadable.iter().enumerate() {
+        assert_eq!(process.judge(document, &format!("bad{index}")).2.name, "shop", "{document}");
+    }
+}
+
+#[test]
+fn a_good_document_clears_every_gauge_that_was_raised() {
+    let mut process = Process::default();
+    for (version, name) in [("1", "one"), ("2", "two"), ("3", "three")] {
+        let judgement = process.judge(&bad(name), version).2;
+        assert_eq!(judgement.name, name);
+        assert!(judgement.cleared.is_empty());
+    }
+    let mut judgement = process.judge(&good(A, "two"), "4").2;
+    judgement.cleared.sort_unstable();
+    assert_eq!((&*judgement.name, judgement.cleared), ("two", vec!["one".to_owned(), "three".to_owned()]));
+    assert!(process.judge(&good(B, "two"), "5").2.cleared.is_empty());
+    // A renamed table leaves no gauge behind: neither the one that counts its routes.
+    assert_eq!(process.judge(&good(B, "new"), "6").2.cleared, ["two"]);
+    assert!(process.judge(&good(A, "new"), "7").2.cleared.is_empty());
+}
+
+#[test]
+fn whatever_the_order_of_runs_the_last_good_document_is_the_last_one_judged_good() {
+    let (mut rng, seed) = common::random();
+    eprintln!("KSVC_ROUTING_SEED={seed}");
+    for _ in 0..300 {
+        let mut process = Process::default();
+        let (mut last_good, mut judged) = (None, Vec::<(String, String)>::new());
+        for version in 0..12 {
+            let target = format!("t{version}.example.net");
+            let document = if rng.bool() { good(&target, "x") } else { bad(["x", "y"][rng.usize(..2)]) };
+            let is_good = document.contains(&target);
+            let (served, reached, _) = process.judge(&document, &version.to_string());
+            if is_good {
+                last_good = Some(target);
+            }
+            let expected = match (is_good, &last_good) {
+                (true, _) => Served::New,
+                (false, Some(_)) => Served::LastGood,
+                (false, None) => Served::InPart,
+            };
+            assert_eq!(served, expected);
+            assert_eq!(reached, last_good.clone().unwrap_or("brokenRoute".to_owned()));
+            judged.push((document, version.to_string()));
+            // Workers come late, those of older versions among them.
+            for _ in 0..rng.usize(..4) {
+                let (document, version) = &judged[rng.usize(..judged.len())];
+                process.follow(document, version);
+            }
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! What happens to a request that was found a route, and to one that is answered in the gateway; headers that a
+//! client must not choose.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod common;
+
+use common::{HOST, Request, good, request};
+use ksvc_routing::{Outcome, RouteTable};
+use serde_json::{Value, json};
+
+/// A table of these routes, with keys of its own.
+fn table(keys: Value, routes: Value) -> RouteTable {
+    let mut document = json!({ "hosts": [HOST], "domain": "example.com", "namespace": "shop", "routes": routes });
+    document.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    good(&document)
+}
+
+fn one(keys: Value, mut route: Value, pattern: &str) -> RouteTable {
+    route["match"] = json!(pattern);
+    table(keys, json!([route]))
+}
+
+#[test]
+fn the_authority_is_the_targets_in_lower_case_and_without_a_port_of_its_own() {
+    for (keys, route, authority) in [
+        (json!({}), json!({ "service": "orders" }), "orders.shop.example.com"),
+        (json!({}), json!({ "service": "orders", "namespace": "billing" }), "orders.billing.example.com"),
+        (json!({}), json!({ "service": "orders", "tag": "canary" }), "canary-orders.shop.example.com"),
+        (json!({ "domain": "Example.COM" }), json!({ "service": "orders" }), "orders.shop.example.com"),
+        (
+            json!({ "hostTemplate": "{service}-{namespace}.{domain}" }),
+            json!({ "service": "orders" }),
+            "orders-shop.example.com",
+        ),
+        (json!({}), json!({ "host": "Legacy.Other.example.com" }), "legacy.other.example.com"),
+        (json!({}), json!({ "host": "legacy.example.com:8443" }), "legacy.example.com:8443"),
+    ] {
+        let seen = request("GET", "/a").host("api.example.com:8080").on(&one(keys, route, "GET /a"));
+        assert_eq!(seen.authority, authority);
+        assert_eq!(seen.sets(":authority"), Some(authority));
+    }
+}
+
+#[test]
+fn the_forwarded_path_is_rewritten_or_stripped_or_as_it_came() {
+    let base = || json!({ "basePath": "/faas" });
+    let strip = || json!({ "basePath": "/faas", "stripBasePath": true });
+    let plain = || json!({});
+    let to = |path: &str| json!({ "rewritePath": path });
+    // Table, route, pattern, request's path, what is forwarded; no change where that is the same.
+    for (keys, route, pattern, path, forwarded) in [
+        (plain(), plain(), "GET /a/{id}", "/a/%7E%c3%a9?x=%2f&y", "/a/%7E%c3%a9?x=%2f&y"),
+        (base(), plain(), "GET /a", "/faas/a", "/faas/a"),
+        (base(), plain(), "GET /a", "/f%61as/a", "/f%61as/a"),
+        (strip(), plain(), "GET /a/{id}", "/faas/a/%7e?q=/faas", "/a/%7e?q=/faas"),
+        (strip(), plain(), "GET /a", "/f%61as/a", "/a"),
+        (strip(), plain(), "GET /", "/faas", "/"),
+        (strip(), plain(), "GET /", "/faas?x", "/?x"),
+        (strip(), plain(), "GET /", "/faas/", "/"),
+        (strip(), to("/v2"), "GET /a", "/faas/a?x=1", "/v2?x=1"),
+        (plain(), to("/v2/{rest}"), "GET /a/{*rest}", "/a/b/c%20d/?x", "/v2/b/c%20d/?x"),
+        (plain(), to("/{id}/of/{kind}.json"), "GET /{kind}/{id}.xml", "/a%3Ab/%41%2e.xml", "/%41%2e/of/a%3Ab.json"),
+        (plain(), to("/{{{id}}}"), "GET /a/{id}", "/a/1", "/%7B1%7D"),
+        (plain(), to("/é/100%25"), "GET /a", "/a", "/%C3%A9/100%25"),
+        (plain(), to("/{id}/{id}"), "GET /a/{id}", "/a/1?", "/1/1?"),
+    ] {
+        let mut route = route;
+        route["service"] = json!("s");
+        let seen = request("GET", path).on(&one(keys.clone(), route.clone(), pattern));
+        let changed = (path != forwarded).then_some(forwarded);
+        let message = format!("{keys} {route} {pattern} {path}");
+        assert_eq!(seen.outcome, Outcome::Route, "{message}");
+        assert_eq!(seen.path.as_deref(), changed, "{message}");
+        assert_eq!(seen.sets(":path"), changed, "{message}");
+        assert_eq!(seen.sets("x-envoy-original-path"), changed.map(|_| path), "{message}");
+        let stripped = keys["stripBasePath"] == true && route["rewritePath"].is_null();
+        assert_eq!(seen.sets("x-forwarded-prefix"), stripped.then_some("/faas"), "{message}");
+    }
+}
+
+#[test]
+fn the_forwarded_host_is_the_original_authority_whatever_the_client_sent() {
+    let table = one(json!({}), json!({ "service": "s" }), "GET /a");
+    for authority in ["api.example.com", "API.example.com:8443", "api.example.com."] {
+        let seen = request("GET", "/a").host(authority).header("x-forwarded-host", "evil.example").on(&table);
+        assert_eq!(seen.sets("x-forwarded-host"), Some(authority));
+    }
+}
+
+#[test]
+fn a_rewritten_path_that_means_two_things_is_refused() {
+    let unsafe_for = |keys: Value, path: &str| {
+        let route = json!({ "service": "s", "rewritePath": "/x/{a}{b}" });
+        request("GET", path).on(&one(keys, route, "GET /{a}/{b}")).outcome
+    };
+    for path in ["/./.", "/%2e/a"] {
+        assert_eq!(unsafe_for(json!({}), path), Outcome::UnsafePath, "as it came: {path}");
+    }
+    let joined = json!({ "service": "s", "rewritePath": "/x/{a}.{b}/" });
+    let refused = |path: &str, keys: Value| request("GET", path).on(&one(keys, joined.clone(), "GET /v{a}/w{b}"));
+    assert_eq!(refused("/v1/w2", json!({})).sets(":path"), Some("/x/1.2/"));
+    // Each part alone is harmless.
+    let dots = json!({ "service": "s", "rewritePath": "/x/.{b}" });
+    let seen = request("GET", "/a/w.?q").on(&one(json!({}), dots.clone(), "GET /a/w{b}"));
+    assert_eq!((seen.outcome, seen.status), (Outcome::UnsafePath, 400));
+    let allowed = request("GET", "/a/w.?q").on(&one(json!({ "unsafePaths": "allow" }), dots, "GET /a/w{b}"));
+    assert_eq!(allowed.sets(":path"), Some("/x/..?q"));
+}
+
+#[test]
+fn captures_are_as_they_stood_in_the_request() {
+    for (pattern, path, params) in [
+        ("GET /{a}/{b}", "/%41/%e2%82%ac", &[("a", "%41"), ("b", "%e2%82%ac")][..]),
+        ("GET /{name}.json", "/a.json.json", &[("name", "a.json")]),
+        ("GET /é{name}", "/%c3%a9x", &[("name", "x")]),
+        ("GET /{name}%7E", "/x~", &[("name", "x")]),
+        ("GET /a/{*rest}", "/a/b/%63/?x", &[("rest", "b/%63/")]),
+        ("GET /a", "/a", &[]),
+    ] {
+        let seen = request("GET", path).on(&one(json!({}), json!({ "service": "s" }), pattern));
+        assert_eq!(seen.params(), params, "{pattern} {path}");
+    }
+}
+
+#[test]
+fn a_route_is_named_by_its_first_match_unless_it_has_a_name() {
+    let table = table(
+        json!({}),
+        json!([
+            { "match": ["GET /a", "GET /b"], "service": "s" },
+            { "match": "GET /c", "service": "s", "name": "third" },
+        ]),
+    );
+    let names = ["/a", "/b", "/c"].map(|path| request("GET", path).on(&table).route().to_owned());
+    assert_eq!(names, ["GET /a", "GET /a", "third"]);
+    assert_eq!(request("GET", "/b").on(&table).chosen.unwrap().matched, "GET /b");
+}
+
+#[test]
+fn a_redirect_keeps_the_query_unless_it_has_one() {
+    for (redirect, path, status, location) in [
+        (json!({ "to": "/b" }), "/a/1", 308, "/b"),
+        (json!({ "to": "/b/{id}", "status": 301 }), "/a/%7e1?x=1&y", 301, "/b/%7e1?x=1&y"),
+        (json!({ "to": "/b?id={id}", "status": 302 }), "/a/1?x=1", 302, "/b?id=1"),
+        (
+            json!({ "to": "https://new.example.com/b/{id}", "status": 303 }),
+            "/a/1?x",
+            303,
+            "https://new.example.com/b/1?x",
+        ),
+        (json!({ "to": "/b#part", "status": 307 }), "/a/1?x", 307, "/b?x#part"),
+    ] {
+        let seen = request("GET", path).on(&one(json!({}), json!({ "redirect": redirect }), "GET /a/{id}"));
+        assert_eq!((seen.outcome, seen.status), (Outcome::Redirect, status));
+        assert_eq!(seen.answers("location"), Some(location));
+        assert_eq!(seen.route(), "GET /a/{id}");
+    }
+}
+
+#[test]
+fn a_redirect_never_leads_to_another_host_by_a_capture() {
+    let table = one(json!({}), json!({ "redirect": { "to": "/{rest}" } }), "GET /a/{*rest}");
+    for path in ["/a//evil.example", "/a/%2Fevil.example", "/a/%5cevil.example"] {
+        assert_eq!(request("GET", path).on(&table).outcome, Outcome::UnsafePath, "{path}");
+    }
+    let allow = one(json!({ "unsafePaths": "allow" }), json!({ "redirect": { "to": "/{rest}" } }), "GET /a/{*rest}");
+    for path in ["/a//evil.example", "/a/\\evil.example"] {
+        let seen = request("GET", path).on(&allow);
+        let location = seen.answers("location").unwrap_or_default();
+        assert!(!location.starts_with("//") && !location.starts_with("/\\"), "{path} leads to {location}");
+    }
+}
+
+#[test]
+fn respond_answers_as_written() {
+    let respond =
+        json!({ "status": 410, "headers": { "content-type": "text/plain", "X-Why": "moved" }, "body": "gone é\n" });
+    let seen = request("GET", "/a?x").on(&one(json!({}), json!({ "respond": respond }), "GET /a"));
+    assert_eq!((seen.outcome, seen.status, &*seen.body), (Outcome::Respond, 410, "gone é\n"));
+    assert_eq!(seen.answers("content-type"), Some("text/plain"));
+    assert_eq!(seen.answers("x-why"), Some("moved"));
+    let bare = request("GET", "/a").on(&one(json!({}), json!({ "respond": { "status": 204 } }), "GET /a"));
+    assert_eq!((bare.status, bare.body.is_empty(), bare.headers.is_empty()), (204, true, true));
+}
+
+/// Every error of the filter's own: what is asked, and the status.
+fn errors() -> Vec<(RouteTable, Request, u16)> {
+    let keys = || json!({ "denyDirect": true });
+    let table = || one(keys(), json!({ "service": "secret" }), "POST /secret/{x}");
+    let broken = json!({ "hosts": [HOST], "routes": [{ "match": "GET /secret" }] });
+    let with_secrets = |request: Request| request.header("x-secret", "secret").header("cookie", "secret");
+    vec![
+        (table(), with_secrets(request("GET", "/other-secret?secret")), 404),
+        (table(), with_secrets(request("GET", "/secret/1")), 405),
+        (table(), with_secrets(request("GET", "/secret/%zz")), 400),
+        (table(), with_secrets(request("GET", "/").host("secret.shop.example.com")), 404),
+        (common::bad(&broken), with_secrets(request("GET", "/secret")), 503),
+    ]
+}
+
+#[test]
+fn errors_are_problem_details_and_never_echo_the_request() {
+    for (table, request, status) in errors() {
+        let seen = request.on(&table);
+        assert_eq!(seen.status, status, "{request:?}");
+        assert_eq!(seen.answers("content-type"), Some("application/problem+json"));
+        let body: Value = serde_json::from_str(&seen.body).unwrap();
+        let body = body.as_object().unwrap();
+        assert_eq!(body["status"], status);
+        for key in ["title", "detail"] {
+            assert!(body[key].as_str().is_some_and(|text| !text.is_empty()), "{request:?} {body:?}");
+        }
+        let all = format!("{body:?}{:?}", seen.headers);
+        assert!(!all.contains("secret") && !all.contains("api.example"), "{request:?} {all}");
+        assert_eq!(seen.answers("allow").is_some(), status == 405);
+    }
+}
+
+#[test]
+fn errors_to_grpc_clients_are_grpc_statuses() {
+    for (table, request, status) in errors() {
+        for content_type in ["application/grpc", "application/grpc+proto"] {
+            let seen = request.clone().header("content-type", content_type).on(&table);
+            assert_eq!(seen.status, status, "{request:?}");
+            assert!(!seen.body.contains('{') && !seen.body.contains("secret"), "{:?}", seen.body);
+            assert_ne!(seen.answers("content-type"), Some("application/problem+json"));
+        }
+        let other = request.clone().header("content-type", "application/grpc-web").on(&table);
+        assert_eq!(other.answers("content-type"), Some("application/problem+json"));
+        assert_eq!(other.grpc_status, request.header("content-type", "application/json").on(&table).grpc_status);
+    }
+}
+
+const INTERNAL: [&str; 10] = [
+    "k-original-host",
+    "k-network-probe",
+    "k-network-hash",
+    "k-proxy-request",
+    "k-passthrough-lb",
+    "k-kubelet-probe",
+    "knative-serving-tag",
+    "knative-serving-default-route",
+    "knative-serving-revision",
+    "knative-serving-namespace",
+];
+
+#[test]
+fn internal_headers_are_removed_from_routed_requests_alone() {
+    let strips = table(
+        json!({}),
+        json!([
+            { "match": "GET /a", "service": "s" },
+            { "match": "GET /b", "redirect": { "to": "/a" } },
+        ]),
+    );
+    let keeps = one(json!({ "stripInternalHeaders": false }), json!({ "service": "s" }), "GET /a");
+    for name in INTERNAL {
+        let sent = |path: &str| request("GET", path).header("x-other", "1").header(name, "1").header(name, "2");
+        assert_eq!(sent("/a").on(&strips).removed, [name]);
+        assert!(sent("/a").on(&keeps).removed.is_empty(), "{name}");
+        assert!(sent("/c").on(&strips).removed.is_empty(), "{name}");
+        assert!(sent("/a").host("x.example.com").on(&strips).removed.is_empty(), "{name}");
+    }
+    let mut all = request("GET", "/a");
+    for name in INTERNAL {
+        all = all.header(name, "");
+    }
+    let mut removed = all.on(&strips).removed;
+    removed.sort_unstable();
+    let mut expected = INTERNAL;
+    expected.sort_unstable();
+    assert_eq!(removed, expected);
+    assert!(request("GET", "/a").header("k-other", "1").on(&strips).removed.is_empty());
+}
+
+#[test]
+fn a_probes_user_agent_is_removed() {
+    let table = one(json!({}), json!({ "service": "s" }), "GET /a");
+    for (agent, removed) in [
+        ("kube-probe/1.36", true),
+        ("kube-probe/", true),
+        ("Knative-Ingress-Probe", true),
+        ("curl/8.0", false),
+        ("my-kube-probe/1", false),
+        ("kube-probe", false),
+    ] {
+        let seen = request("GET", "/a").header("user-agent", agent).on(&table);
+        assert_eq!(seen.removed == ["user-agent"], removed, "{agent}");
+    }
+}
+
+/// `denyDirect` with a service, a host with a port and a target that is one of the table's own hosts.
+fn denying(hosts: &[&str]) -> RouteTable {
+    let routes = json!([
+        { "match": "GET /a", "service": "s" },
+        { "match": "GET /b", "host": "other.example.net:8443" },
+        { "match": "GET /c", "host": HOST },
+    ]);
+    table(json!({ "denyDirect": true, "hosts": hosts, "onNoMatch": "passThrough" }), routes)
+}
+
+#[test]
+fn direct_requests_to_targets_are_denied() {
+    use Outcome::{DeniedDirect, OutOfScope, PassThrough, Route};
+    let exact = denying(&[HOST]);
+    let targets = [
+        "s.shop.example.com",
+        "S.Shop.example.com:443",
+        "s.shop.example.com.",
+        "other.example.net",
+        "other.example.net:1",
+    ];
+    for host in targets {
+        let asked = |path: &str| request("GET", path).host(host);
+        assert_eq!(asked("/anything//..").on(&exact).outcome, DeniedDirect, "{host}");
+        assert_eq!(asked("/").on(&exact).status, 404);
+        // The exceptions.
+        assert_eq!(asked("/.well-known/acme-challenge/token").on(&exact).outcome, OutOfScope);
+        assert_eq!(asked("/.well-known/acme-challenges").on(&exact).outcome, DeniedDirect);
+        assert_eq!(asked("/healthz").header("k-network-probe", "probe").on(&exact).outcome, OutOfScope);
+        assert_eq!(asked("/health").header("k-network-probe", "probe").on(&exact).outcome, DeniedDirect);
+        assert_eq!(asked("/healthz").on(&exact).outcome, DeniedDirect);
+        assert_eq!(asked("/").already_routed().on(&exact).outcome, OutOfScope);
+        // The header alone is the client's word.
+        assert_eq!(asked("/").header("x-forwarded-host", HOST).on(&exact).outcome, DeniedDirect);
+    }
+    assert_eq!(request("GET", "/a").on(&exact).outcome, Route);
+    assert_eq!(request("GET", "/d").on(&exact).outcome, PassThrough);
+    assert_eq!(request("GET", "/").host("unknown.example.com").on(&exact).outcome, OutOfScope);
+    // Named, or taken in by a suffix, a target's host is public; by `*` it is not.
+    assert_eq!(request("GET", "/a").host("s.shop.example.com").on(&denying(&["*.example.com"])).outcome, Route);
+    assert_eq!(request("GET", "/a").host("s.shop.example.com").on(&denying(&["*"])).outcome, DeniedDirect);
+    assert_eq!(request("GET", "/a").host("public.example.com").on(&denying(&["*"])).outcome, Route);
+}
+
+#[test]
+fn without_deny_direct_the_direct_way_is_open() {
+    let table = one(json!({}), json!({ "service": "s" }), "GET /a");
+    assert_eq!(request("GET", "/a").host("s.shop.example.com").on(&table).outcome, Outcome::OutOfScope);
+}
+
+#[test]
+fn what_another_table_has_routed_is_left_alone() {
+    let table = one(json!({ "hosts": ["*"] , "onNoMatch": "passThrough" }), json!({ "service": "s" }), "ANY /{*all}");
+    assert_eq!(request("GET", "/a").already_routed().on(&table).outcome, Outcome::OutOfScope);
+    assert_eq!(request("GET", "/a").header("x-forwarded-host", "x").on(&table).outcome, Outcome::Route);
+}
+
+#[test]
+fn a_probe_to_a_ksvc_host_is_never_touched() {
+    for hosts in ["*", "*.example.com"] {
+        let table =
+            one(json!({ "hosts": [hosts], "onNoMatch": "passThrough" }), json!({ "service": "s" }), "ANY /{*all}");
+        let probe = request("GET", "/healthz").host("s.shop.example.com:80").header("k-network-probe", "probe");
+        assert_eq!(probe.on(&table).outcome, Outcome::OutOfScope, "{hosts}");
+    }
+}
+
+#[test]
+fn out_of_scope_is_what_has_no_path_or_is_about_the_server() {
+    let table = one(json!({}), json!({ "service": "s" }), "ANY /{*all}");
+    assert_eq!(request("OPTIONS", "*").on(&table).outcome, Outcome::OutOfScope);
+    assert_eq!(request("GET", "*").on(&table).outcome, Outcome::UnsafePath);
+    let mut connect = request("CONNECT", "");
+    connect.path = None;
+    assert_eq!(connect.on(&table).outcome, Outcome::OutOfScope);
+}
+
+#[test]
+fn a_request_in_scope_that_cannot_be_read_is_refused() {
+    let table = one(json!({ "hosts": ["*"], "onNoMatch": "passThrough" }), json!({ "service": "s" }), "ANY /{*all}");
+    let mut no_method = request("GET", "/a");
+    no_method.method = None;
+    let mut no_host = request("GET", "/a");
+    no_host.authority = None;
+    let mut bytes = request("GET", "/a");
+    bytes.path = Some(b"/a\xff".to_vec());
+    for unreadable in [no_method, no_host, bytes] {
+        let seen = unreadable.on(&table);
+        assert_eq!((seen.outcome, seen.status), (Outcome::UnsafePath, 400), "{unreadable:?}");
+    }
+}

@@ -1,0 +1,315 @@
+//! A bad document with no good one before it: what can be served is served, and no request goes to where the whole
+//! document would not have sent it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may panic"
+)]
+
+mod common;
+#[path = "common/slow.rs"]
+mod slow;
+
+use common::{HOST, Seen, bad, good, random, request};
+use ksvc_routing::{Outcome, compile};
+use serde_json::{Value, json};
+use slow::{random_request, random_table};
+
+/// Puts one error into a good document, but not into a `match`. Says whether it may hide the scope.
+fn break_something(rng: &mut fastrand::Rng, document: &mut Value) -> bool {
+    let routes = document["routes"].as_array().map_or(0, Vec::len);
+    if routes > 0 && rng.u8(..4) > 0 {
+        let index = rng.usize(..routes);
+        break_route(rng, document, index);
+        return false;
+    }
+    let keys = document
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|key| !["routes", "trailingSlash"].contains(&&***key))
+        .cloned()
+        .collect::<Vec<_>>();
+    let key = &keys[rng.usize(..keys.len())];
+    match rng.u8(..4) {
+        0 => document["unheard-of"] = json!(true),
+        1 => document[key] = Value::Null,
+        2 => document[key] = one_of(rng, [json!({ "a": 1 }), json!(7), json!("no such thing"), json!([[]])]),
+        _ => misspell(rng, document, key),
+    }
+    ["hosts", "basePath"].contains(&&**key)
+}
+
+fn break_route(rng: &mut fastrand::Rng, document: &mut Value, index: usize) {
+    let routes = document["routes"].as_array_mut().unwrap();
+    let route = &mut routes[index];
+    match rng.u8(..7) {
+        0 => {
+            let mut double = route.clone();
+            double["name"] = json!("double");
+            routes.insert(rng.usize(..=routes.len()), double);
+        }
+        1 => route["host"] = json!(7),
+        2 => route["service"] = one_of(rng, [json!(7), json!("Not_A_Name"), json!(null)]),
+        3 => route["rewritePath"] = json!("/{no-such-capture}"),
+        4 => {
+            let headers = json!({ "headers": { "a b": "1" } });
+            route["when"] = one_of(rng, [json!("x"), json!({ "header": {} }), headers]);
+        }
+        5 => route["unheard-of"] = json!(1),
+        _ => {
+            let keys = route.as_object().unwrap().keys().filter(|key| *key != "match").cloned().collect::<Vec<_>>();
+            let key = &keys[rng.usize(..keys.len())];
+            misspell(rng, route, key);
+        }
+    }
+}
+
+fn misspell(rng: &mut fastrand::Rng, object: &mut Value, key: &str) {
+    let value = object.as_object_mut().unwrap().remove(key).unwrap();
+    let misspelt = match rng.u8(..4) {
+        0 => key.to_ascii_lowercase() + "s",
+        1 => key[1..].to_owned(),
+        2 => key[..key.len() - 1].to_owned(),
+        _ => format!("{}{}", &key[..2], &key[1..]),
+    };
+    object[misspelt] = value;
+}
+
+fn one_of<const N: usize>(rng: &mut fastrand::Rng, from: [Value; N]) -> Value {
+    from[rng.usize(..N)].clone()
+}
+
+/// A good document of all kinds of routes.
+fn random_document(rng: &mut fastrand::Rng, table: &slow::Table) -> Value {
+    let mut document = table.document();
+    for route in document["routes"].as_array_mut().unwrap() {
+        match rng.u8(..6) {
+            0 => route["namespace"] = json!("billing"),
+            1 => route["rewritePath"] = json!("/v2"),
+            2 => {
+                let (key, target) = match rng.bool() {
+                    true => ("respond", json!({ "status": 204 })),
+                    false => ("redirect", json!({ "to": "/elsewhere" })),
+                };
+                route.as_object_mut().unwrap().remove("service");
+                route[key] = target;
+            }
+            _ => {}
+        }
+    }
+    if rng.u8(..4) == 0 {
+        document["stripInternalHeaders"] = json!(false);
+    }
+    document
+}
+
+#[test]
+fn a_request_goes_where_the_whole_document_sends_it_or_nowhere() {
+    let (mut rng, seed) = random();
+    eprintln!("KSVC_ROUTING_SEED={seed}");
+    for _ in 0..5_000 {
+        let table = random_table(&mut rng);
+        let whole = random_document(&mut rng, &table);
+        let mut broken = whole.clone();
+        let mut scope_hidden = false;
+        for _ in 0..[1, 1, 1, 2, 3][rng.usize(..5)] {
+            scope_hidden |= break_something(&mut rng, &mut broken);
+        }
+        let compiled = compile(broken.to_string().as_bytes());
+        if compiled.is_good() {
+            // A second slip may mend the first.
+            continue;
+        }
+        let (whole_table, broken_table) = (good(&whole), compiled.table);
+        // Where only routes have errors, what is not broken is decided as ever.
+        let routes_alone =
+            whole.as_object().unwrap().iter().all(|(key, value)| key == "routes" || broken[key] == *value)
+                && whole.as_object().unwrap().len() == broken.as_object().unwrap().len();
+        for _ in 0..15 {
+            let request = random_request(&mut rng, &table).header("k-network-hash", "1");
+            let (expected, seen) = (request.on(&whole_table), request.on(&broken_table));
+            let right = match seen.outcome {
+                Outcome::BrokenRoute => true,
+                Outcome::OutOfScope if scope_hidden => true,
+                Outcome::NotFound | Outcome::MethodNotAllowed | Outcome::UnsafePath if !routes_alone => true,
+                _ => destination(seen.clone()) == destination(expected.clone()),
+            };
+            assert!(right, "{request:?}\n{expected:?}\n{seen:?}\nwhole  {whole}\nbroken {broken}");
+        }
+    }
+}
+
+/// Without the place in the document, which errors move.
+fn destination(mut seen: Seen) -> Seen {
+    seen.chosen = None;
+    seen
+}
+
+/// A document with one good route, `GET /good`, and those given.
+fn with_routes(routes: &[Value]) -> Value {
+    let mut all = vec![json!({ "match": "GET /good", "service": "good" })];
+    all.extend_from_slice(routes);
+    json!({ "hosts": [HOST], "domain": "example.com", "namespace": "shop", "routes": all })
+}
+
+#[test]
+fn a_route_with_any_error_is_broken_and_no_other() {
+    for route in [
+        json!({ "match": "GET /a", "service": "s", "unknown": 1 }),
+        json!({ "match": "GET /a", "servise": "s" }),
+        json!({ "match": "GET /a", "service": 1 }),
+        json!({ "match": "GET /a", "service": "s", "name": [] }),
+        json!({ "match": "GET /a", "service": "s", "namespace": "Not_A_Name" }),
+        json!({ "match": "GET /a", "service": "s", "tag": 1 }),
+        json!({ "match": "GET /a", "service": "s", "rewritePath": "/{x}" }),
+        json!({ "match": "GET /a", "service": "s", "host": "x.example.com" }),
+        json!({ "match": "GET /a" }),
+        json!({ "match": "GET /a", "host": "a b" }),
+        json!({ "match": "GET /a", "redirect": { "to": "/x", "status": 200 } }),
+        json!({ "match": "GET /a", "redirect": { "to": "/x", "code": 301 } }),
+        json!({ "match": "GET /a", "respond": { "status": "200" } }),
+        json!({ "match": "GET /a", "respond": { "status": 200, "headers": { ":x": "1" } } }),
+        json!({ "match": "GET /a", "respond": { "status": 200 }, "rewritePath": "/x" }),
+        json!({ "match": "GET /a", "service": "s", "when": [] }),
+        json!({ "match": "GET /a", "service": "s", "when": { "cookies": {} } }),
+        json!({ "match": ["GET /a", "GET /b/{"], "service": "s" }),
+    ] {
+        let table = bad(&with_routes(std::slice::from_ref(&route)));
+        assert_eq!(request("GET", "/a").on(&table).outcome, Outcome::BrokenRoute, "{route}");
+        assert_eq!(request("GET", "/a").on(&table).status, 503, "{route}");
+        assert_eq!(request("GET", "/good").on(&table).authority, "good.shop.example.com", "{route}");
+        assert_eq!(request("GET", "/other").on(&table).outcome, Outcome::NotFound, "{route}");
+        assert_eq!(request("GET", "/a").host("x.example.com").on(&table).outcome, Outcome::OutOfScope, "{route}");
+    }
+}
+
+#[test]
+fn of_duplicates_both_are_broken() {
+    let first = json!({ "match": ["GET /a/{x}", "GET /b"], "service": "first" });
+    for second in ["GET /a/{y}", "HEAD|GET /%61/{x}"] {
+        let table = bad(&with_routes(&[first.clone(), json!({ "match": second, "service": "second" })]));
+        for path in ["/a/1", "/b"] {
+            assert_eq!(request("GET", path).on(&table).outcome, Outcome::BrokenRoute, "{second} {path}");
+        }
+        assert_eq!(request("GET", "/good").on(&table).outcome, Outcome::Route);
+    }
+}
+
+#[test]
+fn unreadable_conditions_may_have_held() {
+    let broken = json!({ "match": "GET /a", "service": "beta", "when": { "headers": { "x-beta": true } } });
+    let table = bad(&with_routes(&[json!({ "match": "GET /a", "service": "s" }), broken]));
+    assert_eq!(request("GET", "/a").on(&table).outcome, Outcome::BrokenRoute);
+}
+
+#[test]
+fn an_unreadable_match_counts_as_its_literals_and_all_below() {
+    let cases: &[(&str, &[&str], &[&str])] = &[
+        ("GET /a/{id", &["GET /a/1", "HEAD /a/1/2"], &["POST /a/1", "GET /b/1"]),
+        ("GET|PUT /a/b/{x}{y}/c", &["PUT /a/b/1", "GET /a/b/c/d"], &["GET /a/c", "POST /a/b/1"]),
+        ("GET /a/{*rest}/b", &["GET /a/1/b"], &["GET /c"]),
+        ("G@T /a/{id", &["GET /a/1", "POST /a/1"], &["GET /b/1"]),
+        ("GET", &["GET /a/1", "HEAD /b"], &["POST /a/1"]),
+    ];
+    for (text, broken, served) in cases {
+        let table = bad(&with_routes(&[json!({ "match": text, "service": "s" })]));
+        for (expected, requests) in [(true, broken), (false, served)] {
+            for line in *requests {
+                let (method, path) = line.split_once(' ').unwrap();
+                let outcome = request(method, path).on(&table).outcome;
+                assert_eq!(outcome == Outcome::BrokenRoute, expected, "{text}: {line} is {outcome:?}");
+            }
+        }
+        assert_eq!(request("GET", "/good").on(&table).outcome, Outcome::Route, "{text}");
+    }
+}
+
+#[test]
+fn an_unreadable_match_wins_over_an_equal_pattern() {
+    let broken = json!({ "match": "GET /a/{id", "service": "s" });
+    for equal in [
+        json!({ "match": "GET /a/{*rest}", "service": "rest" }),
+        json!({ "match": "ANY /a/{*rest}", "service": "rest" }),
+        json!({ "match": "GET /a/{*rest}", "service": "rest", "when": { "headers": { "x-a": "1" } } }),
+    ] {
+        for routes in [[broken.clone(), equal.clone()], [equal.clone(), broken.clone()]] {
+            let seen = request("GET", "/a/1").header("x-a", "1").on(&bad(&with_routes(&routes)));
+            assert_eq!(seen.outcome, Outcome::BrokenRoute, "{equal}");
+        }
+    }
+}
+
+#[test]
+fn where_the_scope_is_unreadable_all_traffic_is_untouched() {
+    for (key, values) in [
+        ("hosts", [json!(null), json!([]), json!("api.example.com"), json!({}), json!([7])]),
+        ("basePath", [json!(null), json!(7), json!("faas"), json!([]), json!("/a/{b}")]),
+    ] {
+        for value in values {
+            let mut document = with_routes(&[]);
+            document[key] = value;
+            let table = bad(&document);
+            for path in ["/good", "/faas/good", "/", "/a//b"] {
+                assert_eq!(request("GET", path).on(&table).outcome, Outcome::OutOfScope, "{document}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_of_the_table_breaks_the_routes_it_bears_on() {
+    let routes = json!([
+        { "match": "GET /service", "service": "s" },
+        { "match": "GET /own", "service": "s", "namespace": "billing" },
+        { "match": "GET /host", "host": "x.other.example.com" },
+        { "match": "GET /rewritten", "host": "x.other.example.com", "rewritePath": "/v2" },
+        { "match": "GET /respond", "respond": { "status": 204 } },
+    ]);
+    let all = ["/service", "/own", "/host", "/rewritten", "/respond", "/none"];
+    for (key, value, broken) in [
+        ("namespace", json!("Not_A_Name"), &["/service"][..]),
+        ("namespace", json!(7), &["/service"]),
+        ("domain", json!("exa mple"), &["/service", "/own"]),
+        ("domain", json!(null), &["/service", "/own"]),
+        ("hostTemplate", json!("{service}.{nope}"), &["/service", "/own"]),
+        ("stripBasePath", json!("yes"), &["/service", "/own", "/host"]),
+        ("onNoMatch", json!("nope"), &["/none"]),
+        ("trailingSlash", json!("nope"), &["/service", "/own", "/host", "/rewritten", "/respond"]),
+        ("unsafePaths", json!("nope"), &["/service", "/own", "/host", "/rewritten", "/respond"]),
+        ("unheard-of", json!(1), &["/service", "/own", "/host", "/rewritten", "/respond"]),
+        ("routes", json!({}), &all),
+        ("routes", json!(null), &all),
+        ("name", json!("no name!"), &[]),
+        ("denyDirect", json!("yes"), &[]),
+    ] {
+        let mut document = json!({ "hosts": [HOST], "domain": "example.com", "namespace": "shop", "routes": routes });
+        document[key] = value;
+        let table = bad(&document);
+        for path in all {
+            let outcome = request("GET", path).on(&table).outcome;
+            let unknowable = path == "/none" && outcome == Outcome::BrokenRoute;
+            assert!(
+                unknowable || broken.contains(&path) == (outcome == Outcome::BrokenRoute),
+                "{path} {outcome:?}\n{document}"
+            );
+        }
+        assert_eq!(request("GET", "/service").host("x.example.com").on(&table).outcome, Outcome::OutOfScope);
+    }
+}
+
+#[test]
+fn of_garbage_nothing_is_served_and_all_is_untouched() {
+    for document in
+        ["", " \n", "null", "[]", "7", "\"x\"", "{", "{\"hosts\":[\"api.example.com\"]", "\u{0}\u{1}", "hosts: []"]
+    {
+        let compiled = compile(document.as_bytes());
+        assert!(!compiled.is_good() && !compiled.problems.is_empty(), "{document:?}");
+        for path in ["/", "/a/b", "//", "*"] {
+            assert_eq!(request("GET", path).on(&compiled.table).outcome, Outcome::OutOfScope, "{document:?}");
+        }
+    }
+}

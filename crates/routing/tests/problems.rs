@@ -1,0 +1,455 @@
+//! Everything that can be wrong with a document is told: all of it at once, each with its place, what is wrong in the
+//! user's own words, and what to write instead.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod common;
+
+use ksvc_routing::{Severity, compile};
+use serde_json::{Value, json};
+
+/// Place, severity and message of all problems of a document, in their order.
+fn problems(document: &str) -> Vec<(String, Severity, String)> {
+    let compiled = compile(document.as_bytes());
+    let problems = compiled
+        .problems
+        .iter()
+        .map(|problem| (problem.place.to_string(), problem.severity(), problem.what.to_string()));
+    let problems = problems.collect::<Vec<_>>();
+    let errors = problems.iter().filter(|(_, severity, _)| *severity == Severity::Error).count();
+    assert_eq!(compiled.is_good(), errors == 0);
+    problems
+}
+
+/// What a user is to do stands behind a `;`, or after `write` or `expected`, or is asked.
+fn has_remedy(message: &str) -> bool {
+    [";", "write", "expected", "?"].iter().any(|word| message.contains(word))
+}
+
+/// The problems must be these and no others: place and a telling part of the message. Says what is not so.
+fn differences(document: &str, severity: Severity, expected: &[(&str, &str)]) -> Vec<String> {
+    let mut left = problems(document);
+    let mut differences = Vec::new();
+    for (place, telling) in expected {
+        let is_it = |(at, found, message): &(String, Severity, String)| {
+            at == place && *found == severity && message.contains(telling)
+        };
+        match left.iter().position(is_it).map(|found| left.remove(found)) {
+            Some((.., message)) if has_remedy(&message) => {}
+            Some((.., message)) => differences.push(format!("no remedy: {message}")),
+            None => differences.push(format!("{place} has no {severity:?} with {telling:?}")),
+        }
+    }
+    differences.extend(left.iter().map(|problem| format!("not expected: {problem:?}")));
+    if !differences.is_empty() {
+        differences.push(document.to_owned());
+    }
+    differences
+}
+
+fn check(document: &str, severity: Severity, expected: &[(&str, &str)]) {
+    check_all([(document.to_owned(), expected)], severity);
+}
+
+fn check_all<'a>(cases: impl IntoIterator<Item = (String, &'a [(&'a str, &'a str)])>, severity: Severity) {
+    let cases = cases.into_iter().flat_map(|(document, expected)| differences(&document, severity, expected));
+    let differences = cases.collect::<Vec<_>>();
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
+fn errors(document: &Value, expected: &[(&str, &str)]) {
+    check(&document.to_string(), Severity::Error, expected);
+}
+
+fn warnings(document: &Value, expected: &[(&str, &str)]) {
+    check(&document.to_string(), Severity::Warning, expected);
+}
+
+/// Documents with one error each.
+fn each_has_one_error<'a>(cases: impl IntoIterator<Item = (Value, &'a str, &'a str)>) {
+    let cases = cases.into_iter().map(|(document, place, telling)| (document.to_string(), [(place, telling)]));
+    let cases = cases.collect::<Vec<_>>();
+    check_all(cases.iter().map(|(document, expected)| (document.clone(), &expected[..])), Severity::Error);
+}
+
+/// A good document with other values for some keys; `null` takes a key out.
+fn with(keys: Value) -> Value {
+    let routes = json!([{ "match": "GET /a/{id}", "service": "orders" }]);
+    let mut document =
+        json!({ "hosts": ["api.example.com"], "domain": "example.com", "namespace": "shop", "routes": routes });
+    for (key, value) in keys.as_object().unwrap() {
+        match value {
+            Value::Null => drop(document.as_object_mut().unwrap().remove(key)),
+            value => document[key] = value.clone(),
+        }
+    }
+    document
+}
+
+fn with_routes(routes: Value) -> Value {
+    with(json!({ "routes": routes }))
+}
+
+/// One route: `GET /a/{id}` to a service, with other keys; `null` takes a key out.
+fn with_route(keys: Value) -> Value {
+    let mut route = json!({ "match": "GET /a/{id}", "service": "orders" });
+    for (key, value) in keys.as_object().unwrap() {
+        match value {
+            Value::Null => drop(route.as_object_mut().unwrap().remove(key)),
+            value => route[key] = value.clone(),
+        }
+    }
+    with_routes(json!([route]))
+}
+
+#[test]
+fn good_documents_have_no_problems() {
+    for document in [
+        with(json!({})),
+        with_routes(json!([])),
+        with(json!({ "name": "shop_1-a", "hosts": ["a.example.com", "*.b.example.com"], "basePath": "/faas/v1" })),
+        with(json!({ "hosts": ["*"], "onNoMatch": "passThrough" })),
+        with(json!({ "hosts": ["localhost", "10.0.0.1", "[::1]"] })),
+        with(
+            json!({ "hostTemplate": "{service}-{namespace}.{domain}", "trailingSlash": "ignore", "unsafePaths": "reject" }),
+        ),
+        with(json!({ "basePath": "/a", "stripBasePath": true, "stripInternalHeaders": false, "denyDirect": true })),
+        with(
+            json!({ "domain": null, "namespace": null, "routes": [{ "match": "GET /", "host": "x.example.net:8080" }] }),
+        ),
+        with(json!({ "unsafePaths": "allow", "routes": [{ "match": "GET //a/../%2F", "service": "s" }] })),
+        with_route(
+            json!({ "match": ["GET|POST /a", "ANY /b/{x}.json", "M-SEARCH /c/{*rest}", "PUT /é/{{x}}/%20/100%25"] }),
+        ),
+        with_route(json!({ "tag": "canary", "namespace": "billing", "name": "Orders, all of them" })),
+        with_route(json!({ "when": { "headers": { "X-Beta": "true", "y": "*" }, "query": { "v": "2" } } })),
+        with_route(json!({ "rewritePath": "/v2/{id}/{{x}}" })),
+        with_route(json!({ "service": null, "redirect": { "to": "https://x.example.com/{id}?a=b", "status": 301 } })),
+        with_route(json!({ "service": null, "respond": { "status": 200, "headers": { "x-a": "b" }, "body": "é" } })),
+        with_routes(json!([
+            { "match": "GET /users/{id}", "service": "a" },
+            { "match": "GET /users/{*rest}", "service": "b" },
+            { "match": "HEAD /users/{id}", "service": "c" },
+            { "match": "ANY /users/{name}", "service": "d" },
+            { "match": "GET /users/{id}", "service": "e", "when": { "query": { "v": "2" } } },
+            { "match": "GET /users/{id}/", "service": "f" },
+            { "match": "GET /users/{id}.json", "service": "g" },
+        ])),
+    ] {
+        check(&document.to_string(), Severity::Error, &[]);
+    }
+}
+
+#[test]
+fn documents_of_which_nothing_can_be_read() {
+    for (document, telling) in
+        [("", "empty"), (" \n", "empty"), ("null", ""), ("[]", "hosts"), ("7", "hosts"), ("\"x\"", "hosts")]
+    {
+        check(document, Severity::Error, &[("", telling)]);
+    }
+    for document in ["{", "hosts: [a]", "{} x"] {
+        let found = problems(document);
+        assert!(matches!(&*found, [(place, _, message)] if place.is_empty() && message.contains("JSON")), "{found:?}");
+    }
+    check("{}", Severity::Error, &[("", "`hosts` is missing"), ("", "`routes` is missing")]);
+    assert!(!compile(b"{\"name\":\"\xff\"}").is_good());
+}
+
+#[test]
+fn errors_of_the_tables_keys() {
+    let cases = [
+        (json!({ "hosts": null }), "", "`hosts` is missing"),
+        (json!({ "routes": null }), "", "`routes` is missing"),
+        (json!({ "hosts": [] }), "hosts", "empty"),
+        (json!({ "hosts": "api.example.com" }), "hosts", "list"),
+        (json!({ "hosts": [7] }), "hosts[0]", "7"),
+        (json!({ "hosts": ["api.example.com", "a b"] }), "hosts[1]", "a b"),
+        (json!({ "hosts": ["https://api.example.com"] }), "hosts[0]", "api.example.com"),
+        (json!({ "hosts": ["api.example.com/x"] }), "hosts[0]", "api.example.com/x"),
+        (json!({ "hosts": ["api.example.com:80"] }), "hosts[0]", "api.example.com"),
+        (json!({ "hosts": ["a.*.example.com"] }), "hosts[0]", "*"),
+        (json!({ "hosts": ["*example.com"] }), "hosts[0]", "*.example.com"),
+        (json!({ "hosts": [""] }), "hosts[0]", "empty"),
+        (json!({ "basePath": "faas" }), "basePath", "/faas"),
+        (json!({ "basePath": "/a/{b}" }), "basePath", "{b}"),
+        (json!({ "basePath": "/a?b" }), "basePath", "/a?b"),
+        (json!({ "basePath": "/a//b" }), "basePath", "/a//b"),
+        (json!({ "basePath": "/a/../b" }), "basePath", "/a/../b"),
+        (json!({ "basePath": 7 }), "basePath", "7"),
+        (json!({ "domain": "exa mple.com" }), "domain", "exa mple.com"),
+        (json!({ "domain": ["example.com"] }), "domain", "string"),
+        (json!({ "namespace": "Shop" }), "namespace", "Shop"),
+        (json!({ "hostTemplate": "{service}.{ns}.{domain}" }), "hostTemplate", "{ns}"),
+        (json!({ "hostTemplate": "{namespace}.{domain}" }), "hostTemplate", "{service}"),
+        (json!({ "hostTemplate": "{service}.{domain" }), "hostTemplate", "brace"),
+        (json!({ "stripBasePath": "true" }), "stripBasePath", "true"),
+        (json!({ "stripInternalHeaders": 1 }), "stripInternalHeaders", "1"),
+        (json!({ "denyDirect": "no" }), "denyDirect", "no"),
+        (json!({ "onNoMatch": "404" }), "onNoMatch", "`notFound` or `passThrough`"),
+        (json!({ "trailingSlash": "Ignore" }), "trailingSlash", "`ignore`"),
+        (json!({ "unsafePaths": true }), "unsafePaths", "`reject`"),
+        (json!({ "name": "my table" }), "name", "my table"),
+        (json!({ "name": "" }), "name", "letters"),
+        (json!({ "routes": {} }), "routes", "list"),
+        (json!({ "routes": [7] }), "routes[0]", "7"),
+        (json!({ "basepath": "/a" }), "basepath", "`basePath`"),
+        (json!({ "rooutes": [] }), "rooutes", "`routes`"),
+        (json!({ "frobnicate": 1 }), "frobnicate", "the keys here are"),
+    ];
+    each_has_one_error(cases.map(|(keys, place, telling)| (with(keys), place, telling)));
+    // What is needed only by a route that makes its host of it.
+    errors(&with(json!({ "domain": null })), &[("routes[0].service", "`domain`")]);
+    errors(&with(json!({ "namespace": null })), &[("routes[0].service", "`namespace`")]);
+}
+
+#[test]
+fn errors_of_a_route() {
+    let cases = [
+        (json!({ "match": null }), "routes[0]", "`match` is missing"),
+        (json!({ "match": [] }), "routes[0].match", "empty"),
+        (json!({ "match": 7 }), "routes[0].match", "7"),
+        (json!({ "match": ["GET /a", 7] }), "routes[0].match[1]", "7"),
+        (json!({ "service": null }), "routes[0]", "no target"),
+        (json!({ "host": "x.example.com" }), "routes[0]", "`service` and `host`"),
+        (json!({ "service": 7 }), "routes[0].service", "7"),
+        (json!({ "service": "Orders" }), "routes[0].service", "Orders"),
+        (json!({ "service": "a.b" }), "routes[0].service", "a.b"),
+        (json!({ "service": "a".repeat(64) }), "routes[0].service", "63"),
+        (json!({ "service": "a".repeat(60), "tag": "canary" }), "routes[0].service", "63"),
+        (json!({ "namespace": "-x" }), "routes[0].namespace", "-x"),
+        (json!({ "tag": "Canary" }), "routes[0].tag", "Canary"),
+        (json!({ "name": "" }), "routes[0].name", "empty"),
+        (json!({ "name": "a\nb" }), "routes[0].name", "control"),
+        (json!({ "servce": "x", "service": null, "host": "a.example.com" }), "routes[0].servce", "`service`"),
+        (json!({ "service": null, "host": "a b" }), "routes[0].host", "a b"),
+        (json!({ "service": null, "host": "http://a.example.com" }), "routes[0].host", "a.example.com"),
+        (json!({ "service": null, "host": "a.example.com:99999" }), "routes[0].host", "99999"),
+        (json!({ "service": null, "host": "*.example.com" }), "routes[0].host", "*"),
+        (json!({ "service": null, "host": "a.example.com", "tag": "x" }), "routes[0].tag", "`service`"),
+        (json!({ "service": null, "host": "a.example.com", "namespace": "x" }), "routes[0].namespace", "`service`"),
+        (
+            json!({ "service": null, "respond": { "status": 200 }, "rewritePath": "/" }),
+            "routes[0].rewritePath",
+            "`host`",
+        ),
+        (json!({ "service": null, "redirect": {} }), "routes[0].redirect", "`to` is missing"),
+        (json!({ "service": null, "redirect": "/b" }), "routes[0].redirect", "`to`"),
+        (json!({ "service": null, "redirect": { "to": "/b", "status": 300 } }), "routes[0].redirect.status", "308"),
+        (json!({ "service": null, "redirect": { "to": "/b", "status": "301" } }), "routes[0].redirect.status", "301"),
+        (json!({ "service": null, "redirect": { "to": "/{x}" } }), "routes[0].redirect.to", "{x}"),
+        (
+            json!({ "service": null, "redirect": { "to": "https://{id}.example.com/" } }),
+            "routes[0].redirect.to",
+            "{id}",
+        ),
+        (json!({ "service": null, "redirect": { "to": "{id}://example.com/" } }), "routes[0].redirect.to", "{id}"),
+        (json!({ "service": null, "redirect": { "to": "//{id}/x" } }), "routes[0].redirect.to", "{id}"),
+        (json!({ "service": null, "redirect": { "to": "/b", "code": 301 } }), "routes[0].redirect.code", "`status`"),
+        (json!({ "service": null, "respond": {} }), "routes[0].respond", "`status` is missing"),
+        (json!({ "service": null, "respond": { "status": 99 } }), "routes[0].respond.status", "99"),
+        (json!({ "service": null, "respond": { "status": 101 } }), "routes[0].respond.status", "101"),
+        (json!({ "service": null, "respond": { "status": 600 } }), "routes[0].respond.status", "600"),
+        (json!({ "service": null, "respond": { "status": 204, "body": "x" } }), "routes[0].respond.body", "204"),
+        (json!({ "service": null, "respond": { "status": 200, "body": 7 } }), "routes[0].respond.body", "7"),
+        (json!({ "rewritePath": "v2" }), "routes[0].rewritePath", "/v2"),
+        (json!({ "rewritePath": "/{x}" }), "routes[0].rewritePath", "{id}"),
+        (json!({ "rewritePath": "/{*id}" }), "routes[0].rewritePath", "{id}"),
+        (json!({ "rewritePath": "/{id" }), "routes[0].rewritePath", "/{id"),
+        (json!({ "rewritePath": "/a?b={id}" }), "routes[0].rewritePath", "?"),
+        (json!({ "rewritePath": 7 }), "routes[0].rewritePath", "7"),
+        (json!({ "when": "x" }), "routes[0].when", "`headers`"),
+        (json!({ "when": { "header": {} } }), "routes[0].when.header", "`headers`"),
+        (json!({ "when": { "headers": { "x": true } } }), "routes[0].when.headers.x", "quotes"),
+        (json!({ "when": { "query": { "v": 2 } } }), "routes[0].when.query.v", "quotes"),
+        (json!({ "when": { "query": { "": "2" } } }), "routes[0].when.query[\"\"]", "name"),
+        (json!({ "when": { "headers": { "a b": "1" } } }), "routes[0].when.headers[\"a b\"]", "a b"),
+        (json!({ "when": { "headers": { ":path": "1" } } }), "routes[0].when.headers[\":path\"]", ":path"),
+        (json!({ "when": { "headers": { "x": "a\nb" } } }), "routes[0].when.headers.x", "control"),
+    ];
+    each_has_one_error(cases.map(|(keys, place, telling)| (with_route(keys), place, telling)));
+    for (name, telling) in [(":status", ":status"), ("Host", "host"), ("a b", "a b")] {
+        let respond = json!({ "status": 200, "headers": { name: "x" } });
+        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric());
+        let place = if plain {
+            format!("routes[0].respond.headers.{name}")
+        } else {
+            format!("routes[0].respond.headers[{name:?}]")
+        };
+        errors(&with_route(json!({ "service": null, "respond": respond })), &[(&place, telling)]);
+    }
+}
+
+#[test]
+fn errors_of_a_match() {
+    let cases = [
+        ("/orders", "ANY /orders"),
+        ("GET", "GET /orders"),
+        ("GET orders", "\"/orders\""),
+        (" /orders", "method"),
+        ("GET  /orders", "/orders"),
+        ("G@T /a", "G@T"),
+        ("GET,POST /a", "GET|POST"),
+        ("GET| /a", "GET|"),
+        ("GET|GET /a", "GET"),
+        ("ANY|GET /a", "ANY"),
+        ("GET /a/{id", "{id"),
+        ("GET /a/id}", "id}"),
+        ("GET /a/{}", "{}"),
+        ("GET /a/{a b}", "{a b}"),
+        ("GET /a/{id}/{id}", "{id}"),
+        ("GET /a/{x}{y}", "{x}{y}"),
+        ("GET /a/{x}-{y}", "{x}-{y}"),
+        ("GET /a/v{*rest}", "v{*rest}"),
+        ("GET /a/{*rest}/b", "{*rest}"),
+        ("GET /a/{rest...}", "{*rest}"),
+        ("GET /a/{id:[0-9]+}", "{id}"),
+    ];
+    let alone = |(text, telling)| (with_route(json!({ "match": text })), "routes[0].match", telling);
+    each_has_one_error(cases.map(alone));
+    let listed = |(text, telling)| (with_route(json!({ "match": ["GET /fine", text] })), "routes[0].match[1]", telling);
+    each_has_one_error(cases.map(listed));
+}
+
+#[test]
+fn a_template_is_held_against_every_match_of_its_route() {
+    for (other, telling) in [("GET /b/{name}", "it captures `{name}`"), ("GET /c", "captures nothing")] {
+        for patterns in [["GET /a/{id}", other], [other, "GET /a/{id}"]] {
+            let route = with_route(json!({ "match": patterns, "rewritePath": "/{id}" }));
+            errors(&route, &[("routes[0].rewritePath", telling)]);
+            errors(&route, &[("routes[0].rewritePath", other)]);
+        }
+    }
+}
+
+#[test]
+fn routes_that_cannot_be_told_apart_are_both_named() {
+    for (first, second) in [
+        (json!({ "match": "GET /a/{x}" }), json!({ "match": "GET /a/{y}" })),
+        (json!({ "match": "GET /a" }), json!({ "match": "GET|POST /%61" })),
+        (json!({ "match": "ANY /a/{*x}" }), json!({ "match": "ANY /a/{*y}" })),
+        (json!({ "match": "GET /é{x}" }), json!({ "match": "GET /%c3%a9{x}" })),
+        (
+            json!({ "match": "GET /a", "when": { "headers": { "X-A": "1", "y": "*" }, "query": { "v": "1" } } }),
+            json!({ "match": "GET /a", "when": { "query": { "v": "1" }, "headers": { "Y": "*", "x-a": "1" } } }),
+        ),
+    ] {
+        let mut routes = json!([{ "match": "GET /other" }, first, second]);
+        for (index, route) in routes.as_array_mut().unwrap().iter_mut().enumerate() {
+            route["service"] = json!(format!("s{index}"));
+        }
+        let found = problems(&with_routes(routes.clone()).to_string());
+        assert!(!found.is_empty() && found.iter().all(|(_, severity, _)| *severity == Severity::Error), "{found:?}");
+        let (place, _, message) = &found[0];
+        let both = format!("{place} {message}");
+        for index in [1, 2] {
+            let text = routes[index]["match"].as_str().unwrap();
+            assert!(both.contains(&format!("routes[{index}]")), "{both}");
+            assert!(both.contains(text) || place.contains(&format!("[{index}]")), "{both}");
+        }
+    }
+    let twice = with_route(json!({ "match": ["GET /a", "GET /%61"] }));
+    assert_eq!(problems(&twice.to_string())[0].1, Severity::Error);
+}
+
+#[test]
+fn keys_written_twice() {
+    check(
+        r#"{"hosts":["a.example.com"],"hosts":["b.example.com"],"routes":[]}"#,
+        Severity::Error,
+        &[("hosts", "twice")],
+    );
+    check(
+        r#"{"hosts":["a.example.com"],"routes":[{"match":"GET /a","host":"x.example.com","host":"y.example.com"}]}"#,
+        Severity::Error,
+        &[("routes[0].host", "twice")],
+    );
+    errors(
+        &with_route(json!({ "when": { "headers": { "X-A": "1", "x-a": "2" } } })),
+        &[("routes[0].when.headers.x-a", "twice")],
+    );
+}
+
+#[test]
+fn warnings_are_told_and_nothing_is_refused() {
+    let cluster_local = "s.shop.svc.cluster.local";
+    warnings(&with_route(json!({ "service": null, "host": cluster_local })), &[("routes[0].host", cluster_local)]);
+    warnings(
+        &with_route(json!({ "service": null, "host": "s.shop.svc.cluster.local:80" })),
+        &[("routes[0].host", cluster_local)],
+    );
+    let by_domain = with(json!({ "domain": "svc.cluster.local", "routes": [{ "match": "GET /a", "service": "s" }] }));
+    warnings(&by_domain, &[("routes[0].service", cluster_local)]);
+    warnings(&with(json!({ "hosts": ["API.example.com"] })), &[("hosts[0]", "api.example.com")]);
+    warnings(&with(json!({ "domain": "Example.com" })), &[("domain", "example.com")]);
+    warnings(&with_route(json!({ "service": null, "host": "A.example.com" })), &[("routes[0].host", "a.example.com")]);
+    warnings(&with(json!({ "hosts": ["*"] })), &[("hosts[0]", "passThrough")]);
+    warnings(&with(json!({ "hosts": ["*"], "onNoMatch": "notFound" })), &[("hosts[0]", "passThrough")]);
+}
+
+#[test]
+fn a_route_that_can_never_be_chosen_is_a_warning() {
+    for path in ["/a//b", "/a/../b", "/./a", "/a%2Fb", "/a/%5c", "/%00", "/..;x/a", "/a/%2e%2E", "/{x}%2f"] {
+        warnings(&with_route(json!({ "match": format!("GET {path}") })), &[("routes[0].match", "never")]);
+        let allowed =
+            with(json!({ "unsafePaths": "allow", "routes": [{ "match": format!("GET {path}"), "service": "s" }] }));
+        warnings(&allowed, &[]);
+    }
+    // Wherever the second one's condition holds, the first is as good and stands before it.
+    let shadowed = with_routes(json!([
+        { "match": "GET /a", "service": "first", "when": { "headers": { "x": "*" } } },
+        { "match": "GET /b", "service": "other" },
+        { "match": "GET /a", "service": "second", "when": { "headers": { "x": "1" } } },
+    ]));
+    warnings(&shadowed, &[("routes[2].match", "routes[0].match (\"GET /a\")")]);
+    let not_shadowed = with_routes(json!([
+        { "match": "GET /a", "service": "first", "when": { "headers": { "x": "1" } } },
+        { "match": "GET /a", "service": "second", "when": { "headers": { "x": "*" } } },
+        { "match": "GET /a", "service": "third" },
+    ]));
+    warnings(&not_shadowed, &[]);
+}
+
+#[test]
+fn every_error_is_told_at_once() {
+    let document = json!({
+        "hosts": ["api.example.com", "a b"],
+        "basePath": "faas",
+        "trailingSlash": "no",
+        "extra": 1,
+        "routes": [
+            { "match": "GET /a/{id", "service": "Bad", "rewritePath": "x", "more": 1 },
+            { "match": ["GET /b", "P@ST /b"], "service": "s", "host": "t" },
+            7,
+            { "match": "GET /c", "service": "s" },
+            { "service": "s", "when": { "headers": { "a b": 1 } } },
+            { "match": "GET /d", "respond": { "status": 7, "headers": { "host": "x" } } },
+            { "match": "GET /d", "redirect": { "to": "/{x}", "status": 7 } },
+        ],
+    });
+    let found = problems(&document.to_string());
+    let places = found.iter().map(|(place, ..)| &**place).collect::<std::collections::BTreeSet<_>>();
+    for place in [
+        "hosts[1]",
+        "basePath",
+        "trailingSlash",
+        "extra",
+        "routes[0].match",
+        "routes[0].service",
+        "routes[0].rewritePath",
+        "routes[0].more",
+        "routes[1].match[1]",
+        "routes[1]",
+        "routes[2]",
+        "routes[3].service",
+        "routes[4]",
+        "routes[4].when.headers[\"a b\"]",
+        "routes[5].respond.status",
+        "routes[5].respond.headers.host",
+        "routes[6].redirect.to",
+        "routes[6].redirect.status",
+    ] {
+        assert!(places.contains(place), "{place} is not among {found:#?}");
+    }
+    let order =
+        found.iter().filter_map(|(place, ..)| place.strip_prefix("routes[")?.chars().next()).collect::<Vec<_>>();
+    assert!(order.is_sorted(), "{found:#?}");
+}
