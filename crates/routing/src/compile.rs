@@ -68,6 +68,10 @@ fn read<'a>(document: &'a [u8], reader: &mut Reader) -> Option<Config<'a>> {
         return None;
     }
     match serde_json::from_slice::<Node<'a>>(document) {
+        Ok(Node::Null) => {
+            reader.tell(What::Empty);
+            None
+        }
         Ok(node) => Config::read(node, reader),
         Err(error) => {
             reader.tell(What::NotJson { message: error.to_string() });
@@ -171,9 +175,8 @@ struct ReadPattern<'a> {
 struct Claim {
     entry: u32,
     method: u16,
-    /// Of an unreadable pattern or unreadable conditions: it stands before its equals, so that none of
-    /// them gets what may have been meant for it.
     unreadable: bool,
+    unreadable_conditions: bool,
     conditions: u32,
     condition_count: usize,
     pattern: u32,
@@ -243,8 +246,7 @@ impl Compiler {
             all_broken: config.trailing_slash.is_broken() || config.unsafe_paths.is_broken(),
             forwards_broken: config.strip_internal_headers.is_broken(),
             plain_forwards_broken: config.strip_base_path.is_broken(),
-            reject_unsafe: config.unsafe_paths.get() == Some(&UnsafePaths::Reject)
-                || matches!(config.unsafe_paths, Key::Absent),
+            reject_unsafe: config.unsafe_paths.get() != Some(&UnsafePaths::Allow),
         };
         if let Some(name) = config.name.get() {
             if is_table_name(name) {
@@ -258,7 +260,9 @@ impl Compiler {
             Key::Set(OnNoMatch::PassThrough) => NoMatch::PassThrough,
             Key::Broken => NoMatch::Broken,
         };
-        parts.ignore_trailing_slash = config.trailing_slash.get() == Some(&TrailingSlash::Ignore);
+        // Where it can't be known whether the slash counts, a route that would be found without it is broken too.
+        parts.ignore_trailing_slash =
+            config.trailing_slash.get() == Some(&TrailingSlash::Ignore) || config.trailing_slash.is_broken();
         parts.reject_unsafe = defaults.reject_unsafe;
         parts.strip_base = config.strip_base_path.get() == Some(&true);
         parts.strip_internal = config.strip_internal_headers.get() != Some(&false);
@@ -330,15 +334,17 @@ impl Compiler {
     /// Hosts that can be read are served, even where others can't: a request for them is in scope either way.
     fn hosts(&mut self, hosts: &Key<Vec<Option<Cow<'_, str>>>>, parts: &mut RouteTableParts) {
         let place = Place::default().key("hosts");
-        let Some(hosts) = hosts.get() else { return };
-        if hosts.is_empty() {
+        if hosts.get().is_some_and(Vec::is_empty) {
             self.tell(place.clone(), What::NoHosts);
         }
+        let hosts = hosts.get().map_or(&[][..], Vec::as_slice);
+        let mut readable = 0;
         for (index, text) in hosts.iter().enumerate() {
             let Some(text) = text else { continue };
             let place = place.index(index);
             match host::check_public_host(text) {
                 Ok(()) => {
+                    readable += 1;
                     parts.hosts.insert(text);
                     if text.bytes().any(|b| b.is_ascii_uppercase()) {
                         self.tell(place, What::UpperCaseHost { host: text.to_string() });
@@ -350,6 +356,8 @@ impl Compiler {
             }
         }
         parts.hosts.sort();
+        // A host that can't be read may be a target's.
+        parts.deny_direct &= readable == hosts.len() && readable > 0;
     }
 
     /// Numbers the methods in their sorted order, before routes refer to them.
@@ -380,14 +388,22 @@ impl Compiler {
                 }
             }
         };
-        let (conditions, conditions_unreadable) = self.conditions(&route.when, at);
+        let (conditions, unreadable_conditions) = self.conditions(&route.when, at);
         let condition_count = conditions.len();
         let conditions = self.intern_conditions(conditions);
         for ReadPattern { text, element, path } in &patterns {
             let number = self.patterns.len() as u32;
-            let unreadable = conditions_unreadable || !path.whole;
+            let unreadable = !path.whole;
             let entry = self.tree.insert(&path.segments);
-            let claim = |method| Claim { entry, method, unreadable, conditions, condition_count, pattern: number };
+            let claim = |method| Claim {
+                entry,
+                method,
+                unreadable,
+                unreadable_conditions,
+                conditions,
+                condition_count,
+                pattern: number,
+            };
             match &path.methods {
                 PatternMethods::Any => self.claims.push(claim(ANY)),
                 PatternMethods::Named(names) => {
@@ -435,7 +451,7 @@ impl Compiler {
         let numbered = (0u32..).zip(segments);
         numbered
             .filter_map(|(segment, found)| match found {
-                Segment::Literal(_) | Segment::Rest { name: "" } => None,
+                Segment::Literal(_) | Segment::Unknown => None,
                 Segment::Capture { prefix, name, suffix } => Some(Capture {
                     name: self.texts.shared(name),
                     segment,
@@ -463,7 +479,7 @@ impl Compiler {
                     .find_map(|text| path::hazard_of_segment(text))
                     .filter(|hazard| *hazard != path::Hazard::DotSegment)
             }
-            Segment::Rest { .. } => None,
+            Segment::Rest { .. } | Segment::Unknown => None,
         });
         if let Some(hazard) = hazard {
             self.tell(element.place(), What::Unreachable { reason: hazard.described() });
@@ -585,20 +601,22 @@ impl Compiler {
                 self.tell(at.key(key), What::OnlyWith { key, with });
             }
         }
-        let compiled = match target {
+        let authority = match target {
             "service" => self.service(route, at, defaults),
             "host" => self.host(route, at),
             "redirect" => return self.redirect(route, patterns, at).filter(|_| !defaults.all_broken),
             _ => return self.respond(route, at).filter(|_| !defaults.all_broken),
         };
+        // A target's host stays closed to direct requests, whatever else is wrong with the route.
+        if let Some(authority) = &authority {
+            self.targets.insert(String::from_utf8_lossy(host::bare(authority.as_bytes())).into());
+        }
         let rewrite = match &route.rewrite_path {
             Key::Absent => None,
             Key::Broken => return None,
             Key::Set(text) => Some(Box::new(self.rewrite_path(text, patterns, at)?)),
         };
-        let authority = compiled?;
-        self.targets.insert(String::from_utf8_lossy(host::bare(authority.as_bytes())).into());
-        let authority = self.texts.shared(&authority);
+        let authority = self.texts.shared(&authority?);
         let broken =
             defaults.all_broken || defaults.forwards_broken || (defaults.plain_forwards_broken && rewrite.is_none());
         (!broken).then_some(Target::Forward { authority, rewrite })
@@ -758,41 +776,41 @@ impl Compiler {
         place: impl Fn() -> Place,
     ) -> Option<Template> {
         let problems = &mut self.problems;
-        let is_known = |name: &str| {
-            let lacking = patterns
+        let faults = |name: &str| -> Vec<What> {
+            patterns
                 .iter()
-                .filter(|pattern| pattern.path.whole)
-                .find(|pattern| pattern.path.captures().all(|known| known != name));
-            match lacking {
-                None => Ok(()),
-                Some(pattern) => Err(What::UnknownCapture {
+                .filter(|pattern| pattern.path.whole && pattern.path.captures().all(|known| known != name))
+                .map(|pattern| What::UnknownCapture {
                     name: name.to_owned(),
                     pattern: pattern.text.to_owned(),
                     known: pattern.path.captures().map(str::to_owned).collect(),
-                }),
-            }
+                })
+                .collect()
         };
         let mut tell = |what| problems.push(Problem { place: place(), what });
-        Template::compile(text, literals, &mut self.texts, is_known, &mut tell)
+        Template::compile(text, literals, &mut self.texts, faults, &mut tell)
     }
 
     /// Sorts the claims into their order of precedence, and tells those that get in each other's way.
     fn tell_ambiguities(&mut self) {
         self.claims.sort_unstable_by_key(|claim| {
-            (claim.entry, claim.method, !claim.unreadable, Reverse(claim.condition_count), claim.pattern)
+            let rank = (!claim.unreadable_conditions, Reverse(claim.condition_count), claim.pattern);
+            (claim.entry, !claim.unreadable, claim.method, rank)
         });
         // By pair of patterns: the methods for which they can't be told apart.
         let mut duplicates: HashMap<(u32, u32), Vec<u16>> = HashMap::new();
         // By pattern: how many of its claims are shadowed, and by which pattern.
         let mut shadowed: HashMap<u32, (usize, u32)> = HashMap::new();
-        for rivals in self.claims.chunk_by(|a, b| (a.entry, a.method) == (b.entry, b.method)) {
-            if rivals.len() < 2 {
+        for rivals in
+            self.claims.chunk_by(|a, b| (a.entry, a.unreadable, a.method) == (b.entry, b.unreadable, b.method))
+        {
+            if rivals.len() < 2 || rivals.iter().any(|claim| claim.unreadable) {
                 continue;
             }
             let mut first_with: HashMap<u32, u32> = HashMap::new();
             // By what they ask about: only conditions on the same names can shadow each other.
             let mut with_presence: HashMap<Vec<Text>, Vec<&Claim>> = HashMap::new();
-            for claim in rivals.iter().filter(|claim| !claim.unreadable) {
+            for claim in rivals.iter().filter(|claim| !claim.unreadable_conditions) {
                 let conditions = self.conditions.get(claim.conditions as usize);
                 if let Some(first) = first_with.get(&claim.conditions) {
                     duplicates.entry((*first, claim.pattern)).or_default().push(claim.method);
@@ -863,8 +881,12 @@ impl Compiler {
                 *end = index + 1;
             }
         }
-        let claim =
-            |claim: &Claim| Candidate { method: claim.method, conditions: claim.conditions, pattern: claim.pattern };
+        let claim = |&Claim { method, unreadable, conditions, pattern, .. }: &Claim| Candidate {
+            method,
+            unreadable,
+            conditions,
+            pattern,
+        };
         let RouteTableParts {
             name,
             hosts,

@@ -98,17 +98,15 @@ impl RouteTable {
         for below in [Some(below), toggled.as_deref()].into_iter().flatten() {
             for entry in self.matching(below) {
                 let mut listed = Vec::new();
-                let in_turn = served.iter().flat_map(|method| {
-                    self.candidates(entry).iter().filter(move |candidate| candidate.method == method)
-                });
-                for candidate in in_turn.chain(self.candidates(entry)) {
+                let candidates = self.candidates(entry);
+                for candidate in served.in_turn(candidates).chain(candidates) {
                     let Some((pattern, route)) = self.pattern(candidate.pattern) else { continue };
                     if listed.contains(&candidate.pattern) {
                         continue;
                     }
                     listed.push(candidate.pattern);
                     let matched = self.texts.get(pattern.text);
-                    let verdict = if !served.iter().any(|method| method == candidate.method) {
+                    let verdict = if !served.has(candidate.method) {
                         Verdict::OtherMethod
                     } else if found {
                         Verdict::Behind

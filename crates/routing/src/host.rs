@@ -88,9 +88,12 @@ pub(crate) fn check_public_host(text: &str) -> Result<(), HostFault> {
     if name.contains('*') {
         return Err(("has a `*` that is not its first label", "`*.example.com`, or `*` for every host".into()));
     }
-    match check_authority(name)? {
-        Some(_) => Err(("has a port, and ports are not compared", quoted(text.rsplit_once(':').map_or(text, |p| p.0)))),
-        None => Ok(()),
+    match text.rsplit_once(':') {
+        // A colon inside brackets belongs to an IPv6 address, one before a slash to a URL.
+        Some((host, port)) if !port.contains('/') && (host.ends_with(']') || !host.starts_with('[')) => {
+            Err(("has a port, and ports are not compared", quoted(host)))
+        }
+        _ => check_authority(name).map(|_| ()),
     }
 }
 
@@ -130,7 +133,7 @@ pub(crate) fn check_authority(text: &str) -> Result<Option<u16>, HostFault> {
             }
         },
         None if port.is_empty() => None,
-        None => return Err(("has text behind its address", "for example `[::1]:8080`".into())),
+        None => return Err(("has text behind its address", "for example `[::1]`".into())),
     };
     if let Some(host) = host {
         if let Some(without) = host.strip_suffix('.') {

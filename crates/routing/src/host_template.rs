@@ -17,6 +17,9 @@ impl Default for HostTemplate<'_> {
 
 impl<'a> HostTemplate<'a> {
     pub(crate) fn read(text: Cow<'a, str>) -> Result<Self, What> {
+        if text.contains("{{.") {
+            return Err(What::HostTemplateOfGo { found: text.into_owned() });
+        }
         for piece in Pieces(&text) {
             match piece {
                 Ok(Piece::Name("service" | "namespace" | "domain")) => {}

@@ -26,11 +26,6 @@ impl Node<'_> {
             Node::Object(_) => "an object".into(),
         }
     }
-
-    /// Whether it would be the string that was asked for, had it been quoted.
-    pub(crate) fn lacks_quotes(&self) -> bool {
-        matches!(self, Node::Bool(_) | Node::Number(_))
-    }
 }
 
 impl<'de> Deserialize<'de> for Node<'de> {

@@ -16,7 +16,7 @@ pub(crate) struct Pattern<'a> {
     pub(crate) methods: Methods<'a>,
     pub(crate) segments: Vec<Segment<'a>>,
     /// Whether it could be read in whole. If its path could not, `segments` are the literal ones that could,
-    /// and a rest.
+    /// and what is unknown.
     pub(crate) whole: bool,
 }
 
@@ -40,23 +40,26 @@ pub(crate) enum Segment<'a> {
     Rest {
         name: &'a str,
     },
+    /// What can't be read: it takes one or more segments as a rest does, but what it was meant to be may
+    /// have been more specific than a rest.
+    Unknown,
 }
 
 impl<'a> Pattern<'a> {
     /// What stands for a pattern of which nothing can be read: any method, any path.
     pub(crate) fn unreadable() -> Self {
-        Pattern { methods: Methods::Any, segments: vec![Segment::Rest { name: "" }], whole: false }
+        Pattern { methods: Methods::Any, segments: vec![Segment::Unknown], whole: false }
     }
 
     /// Reads `METHODS PATH` and tells everything that is wrong with it.
     pub(crate) fn read(text: &'a str, tell: &mut impl FnMut(What)) -> Self {
         let (methods, path) = match text.split_once(' ') {
             Some((methods, path)) => (methods, Some(path)),
-            None if text.starts_with('/') => ("ANY", Some(text)),
+            None if text.starts_with('/') => ("", Some(text)),
             None => (text, None),
         };
         let mut whole = true;
-        if path.is_none() || path == Some(text) {
+        if path.is_none() {
             tell(What::NoPath { found: text.to_owned() });
             whole = false;
         }
@@ -75,7 +78,7 @@ impl<'a> Pattern<'a> {
             let all = &mut segments.segments;
             let literals = all.iter().take_while(|segment| matches!(segment, Some(Segment::Literal(_)))).count();
             all.truncate(literals);
-            all.push(Some(Segment::Rest { name: "" }));
+            all.push(Some(Segment::Unknown));
         }
         let whole = whole && methods_are_whole && segments.is_readable && segments.names_are_unique;
         Pattern { methods, segments: segments.segments.into_iter().flatten().collect(), whole }
@@ -84,7 +87,7 @@ impl<'a> Pattern<'a> {
     /// The names it captures.
     pub(crate) fn captures(&self) -> impl Iterator<Item = &'a str> + '_ {
         self.segments.iter().filter_map(|segment| match segment {
-            Segment::Literal(_) => None,
+            Segment::Literal(_) | Segment::Unknown => None,
             Segment::Capture { name, .. } | Segment::Rest { name } => Some(*name),
         })
     }
@@ -182,7 +185,7 @@ fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> SegmentsRead<'a>
                 }
                 names.push(name);
             }
-            None => {}
+            Some(Segment::Unknown) | None => {}
         }
         if matches!(segment, Some(Segment::Rest { .. })) && index != last {
             tell(What::RestNotLast { segment: text.to_owned() });
@@ -369,7 +372,7 @@ mod tests {
             assert!(!pattern.whole);
             assert_eq!(pattern.methods, methods, "{text}");
             let mut expected: Vec<Segment> = literals.into_iter().map(literal).collect();
-            expected.push(Segment::Rest { name: "" });
+            expected.push(Segment::Unknown);
             assert_eq!(pattern.segments, expected, "{text}");
         }
     }

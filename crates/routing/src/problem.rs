@@ -123,7 +123,7 @@ pub enum What {
     // The document as such.
     Empty,
     NotJson { message: String },
-    WrongType { expected: &'static str, found: String, quote: bool },
+    WrongType { expected: &'static str, found: String, write: &'static str },
     NoValue { expected: &'static str },
     UnknownKey { key: String, like: Option<&'static str>, known: &'static [&'static str] },
     RepeatedKey { key: String },
@@ -140,6 +140,7 @@ pub enum What {
     HostTemplateField { found: String },
     HostTemplateWithoutService,
     HostTemplateBraces { found: String },
+    HostTemplateOfGo { found: String },
     AnyHostNotFound,
     StripWithoutBase,
 
@@ -199,14 +200,10 @@ impl fmt::Display for What {
         use What::*;
         match self {
             Empty => f.write_str("the configuration is empty; write at least `hosts` and `routes`"),
-            NotJson { message } => write!(f, "the configuration can't be read as JSON: {message}"),
-            WrongType { expected, found, quote } => {
-                write!(f, "expected {expected}, found {found}")?;
-                if *quote {
-                    write!(f, "; write it in quotes")?;
-                }
-                Ok(())
-            }
+            NotJson { message } => {
+                write!(f, "the configuration can't be read as JSON: {message}; write one object with `hosts` and `routes`")
+            },
+            WrongType { expected, found, write } => write!(f, "expected {expected}, found {found}; write {write}"),
             NoValue { expected } => write!(f, "has no value; write {expected}, or take the key out"),
             UnknownKey { key, like: Some(like), .. } => {
                 write!(f, "unknown key `{key}`; did you mean `{like}`?")
@@ -231,7 +228,7 @@ impl fmt::Display for What {
             BasePath { found, reason, write } => write!(f, "\"{found}\" {reason}; {write}"),
             DnsLabel { key, found } => write!(
                 f,
-                "\"{found}\" can't be the name of a Kubernetes {key}; use at most 63 lower-case letters, digits and `-`, with a letter or digit at both ends"
+                "\"{found}\" is not a name for `{key}`; write at most 63 lower-case letters, digits and `-`, with a letter or digit at both ends"
             ),
             DnsName { key, found } => write!(
                 f,
@@ -247,6 +244,10 @@ impl fmt::Display for What {
             HostTemplateBraces { found } => write!(
                 f,
                 "\"{found}\" has a brace without its counterpart; write for example `{{service}}.{{namespace}}.{{domain}}`"
+            ),
+            HostTemplateOfGo { found } => write!(
+                f,
+                "\"{found}\" is written in Go's template language; write its fields as `{{service}}.{{namespace}}.{{domain}}`"
             ),
             AnyHostNotFound => f.write_str(
                 "`*` takes in every host of the gateway, and `onNoMatch: notFound` then answers 404 for all of them; name the hosts, or write `onNoMatch: passThrough`",
@@ -296,7 +297,7 @@ impl fmt::Display for What {
             ),
             HeaderValue { name } => write!(
                 f,
-                "the value of `{name}` has a control character or a space at its end; take it out"
+                "the value of `{name}` has a control character, or a space at its start or end; take it out"
             ),
             RouteName => f.write_str("is empty or has a control character; write one line of text, or take the key out"),
             EmptyQueryName => f.write_str("a query parameter has a name; write it in place of \"\""),
@@ -304,12 +305,12 @@ impl fmt::Display for What {
             NoMatch => f.write_str("the list is empty, so the route is never chosen; write for example `GET /orders/{id}`"),
             NoPath { found } => write!(
                 f,
-                "\"{found}\" has no path; write methods, one space and a path, such as `{}`",
-                if found.starts_with('/') { format!("ANY {found}") } else { format!("{found} /orders") }
+                "\"{found}\" has no path; write methods, one space and a path, such as `{found} /orders`"
             ),
             NoMethod { found } => write!(
                 f,
-                "\"{found}\" names no method before its path; write for example `GET /orders`, `GET|POST /orders` or `ANY /orders`"
+                "\"{found}\" names no method; write for example `GET {0}`, `GET|POST {0}`, or `ANY {0}` for every method",
+                found.trim_start()
             ),
             SeveralSpaces { found } => write!(
                 f,

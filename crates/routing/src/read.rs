@@ -77,11 +77,14 @@ impl Reader {
         let expected = T::EXPECTED;
         self.tell(match found {
             Node::Null => What::NoValue { expected },
-            found => What::WrongType {
-                expected,
-                found: found.described(),
-                quote: expected.starts_with("a string") && found.lacks_quotes(),
-            },
+            found => {
+                let write = match found {
+                    Node::Bool(_) | Node::Number(_) if expected.starts_with("a string") => "it in quotes",
+                    Node::Text(text) if is_bool_or_whole_number(text) => "it without quotes",
+                    _ => expected,
+                };
+                What::WrongType { expected, found: found.described(), write }
+            }
         });
     }
 
@@ -106,6 +109,10 @@ impl Reader {
     pub(crate) fn missing(&mut self, key: &'static str, write: &'static str) {
         self.tell(What::MissingKey { key, write });
     }
+}
+
+fn is_bool_or_whole_number(text: &str) -> bool {
+    matches!(text, "true" | "false") || (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The known key that was probably meant: the same letters, or one or two edits away.

@@ -38,8 +38,18 @@ impl Served {
         Served([methods.number(method), head_by_get, Some(ANY)])
     }
 
-    pub(crate) fn iter(self) -> impl Iterator<Item = u16> {
-        self.0.into_iter().flatten()
+    pub(crate) fn has(self, method: u16) -> bool {
+        self.0.contains(&Some(method))
+    }
+
+    /// The candidates of an entry that serve the method, first to last.
+    pub(crate) fn in_turn(self, candidates: &[Candidate]) -> impl Iterator<Item = &Candidate> {
+        let unreadable = candidates.iter().take_while(|candidate| candidate.unreadable);
+        let unreadable = unreadable.filter(move |candidate| self.has(candidate.method));
+        let readable = self.0.into_iter().flatten().flat_map(move |method| {
+            candidates.iter().filter(move |candidate| candidate.method == method && !candidate.unreadable)
+        });
+        unreadable.chain(readable)
     }
 }
 
@@ -176,14 +186,11 @@ impl Search<'_> {
     }
 
     fn offer(&mut self, entry: Entry, unconditional_only: bool) -> Offer {
-        let candidates = self.table.candidates(entry);
         let mut has_method = false;
-        for method in self.served.iter() {
-            for candidate in candidates.iter().filter(|candidate| candidate.method == method) {
-                has_method = true;
-                if self.holds(candidate, unconditional_only) {
-                    return Offer::Found(*candidate);
-                }
+        for candidate in self.served.in_turn(self.table.candidates(entry)) {
+            has_method = true;
+            if self.holds(candidate, unconditional_only) {
+                return Offer::Found(*candidate);
             }
         }
         if has_method {

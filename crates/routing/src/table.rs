@@ -47,10 +47,14 @@ pub(crate) enum NoMatch {
     Broken,
 }
 
-/// A route's claim to one method of one path. Those of an entry are sorted by method, then by precedence.
+/// A route's claim to one method of one path. Those of an entry are sorted: unreadable ones first, then by
+/// method, then by precedence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate {
     pub(crate) method: u16,
+    /// Its pattern can't be read in whole: it stands before its equals, so that none of them gets what may
+    /// have been meant for it.
+    pub(crate) unreadable: bool,
     /// An index; `Conditions::default()`'s is 0.
     pub(crate) conditions: u32,
     pub(crate) pattern: u32,

@@ -25,12 +25,12 @@ pub(crate) enum Literal {
 }
 
 impl Template {
-    /// Compiles a text; tells braces that have no counterpart, and names that `is_known` does not have.
+    /// Compiles a text; tells braces that have no counterpart, and what `faults` says of a name.
     pub(crate) fn compile(
         text: &str,
         literals: Literal,
         texts: &mut TextsBuilder,
-        mut is_known: impl FnMut(&str) -> Result<(), What>,
+        mut faults: impl FnMut(&str) -> Vec<What>,
         tell: &mut impl FnMut(What),
     ) -> Option<Self> {
         let mut parts = Vec::new();
@@ -42,16 +42,16 @@ impl Template {
                     Literal::Verbatim => texts.add(literal),
                 })),
                 Ok(Piece::Name(name)) => {
-                    let fault = match name.strip_prefix('*') {
-                        Some(name) => Err(What::RestInTemplate { name: name.to_owned() }),
-                        None => is_known(name),
+                    let faults = match name.strip_prefix('*') {
+                        Some(name) => vec![What::RestInTemplate { name: name.to_owned() }],
+                        None => faults(name),
                     };
-                    match fault {
-                        Ok(()) => parts.push(Part::Capture(texts.shared(name))),
-                        Err(what) => {
-                            tell(what);
-                            whole = false;
-                        }
+                    if faults.is_empty() {
+                        parts.push(Part::Capture(texts.shared(name)));
+                    }
+                    for what in faults {
+                        tell(what);
+                        whole = false;
                     }
                 }
                 Err(_) => {

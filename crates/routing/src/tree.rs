@@ -17,7 +17,7 @@ pub(crate) type Entry = u32;
 /// How a pattern ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// At its last segment.
+    /// At its last segment, as far as is known.
     Exact,
     /// With `{*name}`.
     Rest,
@@ -38,6 +38,8 @@ struct Node {
     here: Entry,
     /// `NONE` or the entry of the pattern that ends here with `{*name}`.
     rest: Entry,
+    /// `NONE` or the entry of the pattern that can't be read from here on.
+    unknown: Entry,
     /// Where this node's children with affixes begin and end.
     affixed: (u32, u32),
     /// Of a literal child: its parent, and where its text begins and ends in `Tree::texts`.
@@ -45,8 +47,16 @@ struct Node {
     text: (u32, u32),
 }
 
-const EMPTY: Node =
-    Node { literal: NONE, capture: NONE, here: NONE, rest: NONE, affixed: (0, 0), parent: NONE, text: (0, 0) };
+const EMPTY: Node = Node {
+    literal: NONE,
+    capture: NONE,
+    here: NONE,
+    rest: NONE,
+    unknown: NONE,
+    affixed: (0, 0),
+    parent: NONE,
+    text: (0, 0),
+};
 
 #[derive(Debug, Clone)]
 struct Affixed {
@@ -107,8 +117,13 @@ impl Tree {
         if node.capture != NONE && !segment.is_empty() {
             self.descend(node.capture, below, visit)?;
         }
-        if node.rest != NONE && !tail.is_empty() {
-            visit(Ending::Rest, node.rest)?;
+        if !tail.is_empty() {
+            if node.unknown != NONE {
+                visit(Ending::Exact, node.unknown)?;
+            }
+            if node.rest != NONE {
+                visit(Ending::Rest, node.rest)?;
+            }
         }
         ControlFlow::Continue(())
     }
@@ -164,6 +179,9 @@ impl Tree {
         let children = own.map(|(.., child)| *child).chain(affixed.iter().map(|affixed| affixed.child));
         for child in children.chain([node.capture]) {
             self.collect(child, literals, exact, rests);
+        }
+        if node.unknown != NONE {
+            exact.push(node.unknown);
         }
         if node.rest != NONE {
             rests.push(node.rest);
@@ -223,6 +241,13 @@ impl TreeBuilder {
                         self.edit(id, |node| node.rest = entry);
                     }
                     return self.node(id).rest;
+                }
+                Segment::Unknown => {
+                    if node.unknown == NONE {
+                        let entry = self.add_entry();
+                        self.edit(id, |node| node.unknown = entry);
+                    }
+                    return self.node(id).unknown;
                 }
             };
         }
