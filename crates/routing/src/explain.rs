@@ -90,8 +90,8 @@ impl RouteTable {
     }
 
     fn consider(&self, head: &Head<'_>, path: &RequestPath<'_>, chosen: Option<(usize, &str)>) -> Vec<Considered<'_>> {
-        let Some(below) = self.base.below(&path.normal) else { return Vec::new() };
-        let toggled = toggle_trailing_slash(below).filter(|_| self.ignore_trailing_slash);
+        let Some(below) = self.settings.base.below(&path.normal) else { return Vec::new() };
+        let toggled = toggle_trailing_slash(below).filter(|_| self.settings.ignore_trailing_slash);
         let served = Served::new(&self.methods, head.method.unwrap_or_default());
         let mut considered = Vec::new();
         let mut found = false;
@@ -166,11 +166,11 @@ impl RouteTable {
             Target::Respond(respond) => format!("respond {}", respond.status),
             Target::Broken => "broken".to_owned(),
         };
-        let path = if path == "/" && !self.base.is_empty() { "" } else { path };
+        let path = if path == "/" && !self.settings.base.is_empty() { "" } else { path };
         let conditions = self.conditions.get(candidate.conditions as usize);
         Some(Line {
             methods,
-            path: format!("{}{path}", self.base.text),
+            path: format!("{}{path}", self.settings.base.text),
             route: text(route.name),
             target,
             conditions: conditions.map(|all| self.described(all)).unwrap_or_default(),

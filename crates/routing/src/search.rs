@@ -88,7 +88,7 @@ impl RouteTable {
         if let Some(candidate) = search.run(below) {
             return Verdict::Found(Found { pattern: candidate.pattern });
         }
-        if self.ignore_trailing_slash
+        if self.settings.ignore_trailing_slash
             && let Some(toggled) = toggle_trailing_slash(below)
             && let Some(candidate) = search.run(&toggled)
         {

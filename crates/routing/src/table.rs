@@ -16,15 +16,7 @@ use crate::{answer, internal};
 /// A route table. It is never empty of meaning: one compiled from a bad document serves what can be served.
 #[derive(Debug)]
 pub struct RouteTable {
-    pub(crate) name: Box<str>,
-    pub(crate) hosts: HostSet,
-    pub(crate) base: BasePath,
-    pub(crate) strip_base: bool,
-    pub(crate) no_match: NoMatch,
-    pub(crate) ignore_trailing_slash: bool,
-    pub(crate) reject_unsafe: bool,
-    pub(crate) strip_internal: bool,
-    pub(crate) deny_direct: bool,
+    pub(crate) settings: Settings,
     /// Hosts of all targets, without port, lower case, sorted.
     pub(crate) targets: Vec<Box<str>>,
     pub(crate) texts: Texts,
@@ -36,6 +28,37 @@ pub struct RouteTable {
     pub(crate) conditions: Vec<Conditions>,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) routes: Vec<Route>,
+}
+
+/// The part of a table that does not come from its routes.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) name: Box<str>,
+    pub(crate) hosts: HostSet,
+    pub(crate) base: BasePath,
+    pub(crate) strip_base: bool,
+    pub(crate) no_match: NoMatch,
+    pub(crate) ignore_trailing_slash: bool,
+    pub(crate) reject_unsafe: bool,
+    pub(crate) strip_internal: bool,
+    pub(crate) deny_direct: bool,
+}
+
+impl Settings {
+    /// No host is the table's: nothing is touched.
+    pub(crate) fn untouched() -> Self {
+        Settings {
+            name: "default".into(),
+            hosts: HostSet::default(),
+            base: BasePath::default(),
+            strip_base: false,
+            no_match: NoMatch::NotFound,
+            ignore_trailing_slash: false,
+            reject_unsafe: true,
+            strip_internal: true,
+            deny_direct: false,
+        }
+    }
 }
 
 /// What becomes of a request in scope that no route serves.
@@ -115,7 +138,7 @@ pub(crate) struct Respond {
 impl RouteTable {
     /// Name of the table, for logs and metrics.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.settings.name
     }
 
     /// How many routes it serves, broken ones aside.
@@ -125,7 +148,7 @@ impl RouteTable {
 
     /// How many hosts it has.
     pub fn host_count(&self) -> usize {
-        self.hosts.len()
+        self.settings.hosts.len()
     }
 
     /// What is to be done with a request. `already_routed` tells whether another table has routed it; it is
@@ -134,8 +157,8 @@ impl RouteTable {
         const OUT_OF_SCOPE: Decision<'static> = Decision::Untouched(Untouched::OutOfScope);
         let Some(path) = head.path else { return OUT_OF_SCOPE };
         let host = host::bare(head.authority.unwrap_or_default());
-        let membership = self.hosts.membership(host);
-        let direct = self.deny_direct
+        let membership = self.settings.hosts.membership(host);
+        let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
             && host::contains(&self.targets, host);
         if (membership.is_none() && !direct) || internal::is_network_probe(head, path) {
@@ -150,7 +173,7 @@ impl RouteTable {
             return OUT_OF_SCOPE;
         }
         let raw = path.split(|&b| b == b'?').next().unwrap_or_default();
-        if !self.base.holds(raw) {
+        if !self.settings.base.holds(raw) {
             return OUT_OF_SCOPE;
         }
         self.decide_in_scope(head, path)
@@ -158,18 +181,18 @@ impl RouteTable {
 
     fn decide_in_scope<'a>(&'a self, head: &Head<'a>, whole_path: &'a [u8]) -> Decision<'a> {
         let path = RequestPath::read(whole_path);
-        let hazard = if self.reject_unsafe { path.hazard } else { None };
+        let hazard = if self.settings.reject_unsafe { path.hazard } else { None };
         if let Some(hazard) = hazard {
             return Decision::Answer(answer::unsafe_path(head, hazard));
         }
         let (Some(method), true) = (readable(head.method), readable(head.authority).is_some()) else {
             return Decision::Answer(answer::unreadable(head));
         };
-        let verdict = match self.base.below(&path.normal) {
+        let verdict = match self.settings.base.below(&path.normal) {
             Some(below) => self.find(method, head, &path, below),
             None => Verdict::NotFound,
         };
-        match (verdict, self.no_match) {
+        match (verdict, self.settings.no_match) {
             (Verdict::Found(found), _) => self.act(found, head, whole_path, &path),
             (_, NoMatch::PassThrough) => Decision::Untouched(Untouched::PassThrough),
             (_, NoMatch::Broken) => Decision::Answer(answer::broken_table(head)),
@@ -184,7 +207,7 @@ impl RouteTable {
         let Some((pattern, route)) = self.pattern(found.pattern) else {
             return Decision::Answer(answer::broken_table(head));
         };
-        let below = self.base.strip(path.raw);
+        let below = self.settings.base.strip(path.raw);
         let captures = Captures { list: &pattern.captures, below, texts: &self.texts };
         let chosen = Chosen {
             route: self.texts.get(route.name),
@@ -198,12 +221,12 @@ impl RouteTable {
                 let forwarded = match rewrite {
                     Some(template) => {
                         let rewritten = template.render(&self.texts, |name| captures.get(name));
-                        if let (true, Some(hazard)) = (self.reject_unsafe, path::hazard(&rewritten)) {
+                        if let (true, Some(hazard)) = (self.settings.reject_unsafe, path::hazard(&rewritten)) {
                             return Decision::Answer(answer::unsafe_rewrite(head, chosen, hazard));
                         }
                         Some(rewritten)
                     }
-                    None if self.strip_base => {
+                    None if self.settings.strip_base => {
                         stripped = true;
                         Some(if below.is_empty() { b"/".to_vec() } else { below.to_vec() })
                     }
@@ -220,9 +243,9 @@ impl RouteTable {
                     changes.push(Change::Set("x-envoy-original-path", whole_path.into()));
                 }
                 if stripped {
-                    changes.push(Change::Set("x-forwarded-prefix", self.base.text.as_bytes().into()));
+                    changes.push(Change::Set("x-forwarded-prefix", self.settings.base.text.as_bytes().into()));
                 }
-                if self.strip_internal {
+                if self.settings.strip_internal {
                     internal::strip(head, &mut changes);
                 }
                 Decision::Forward(Forward { chosen, authority, path: forwarded, changes })

@@ -1,0 +1,79 @@
+//! Routes that get in each other's way: those that can't be told apart, and those that are never chosen.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::{Claim, Compiler};
+use crate::problem::{Place, What};
+use crate::texts::Text;
+
+impl Compiler {
+    /// Sorts the claims into their order of precedence, and tells those that get in each other's way.
+    pub(super) fn tell_ambiguities(&mut self) {
+        self.claims.sort_unstable_by_key(|claim| {
+            let rank = (!claim.unreadable_conditions, Reverse(claim.condition_count), claim.pattern);
+            (claim.entry, !claim.unreadable, claim.method, rank)
+        });
+        // By pair of patterns: the methods for which they can't be told apart.
+        let mut duplicates: HashMap<(u32, u32), Vec<u16>> = HashMap::new();
+        // By pattern: how many of its claims are shadowed, and by which pattern.
+        let mut shadowed: HashMap<u32, (usize, u32)> = HashMap::new();
+        for rivals in
+            self.claims.chunk_by(|a, b| (a.entry, a.unreadable, a.method) == (b.entry, b.unreadable, b.method))
+        {
+            if rivals.len() < 2 || rivals.iter().any(|claim| claim.unreadable) {
+                continue;
+            }
+            let mut first_with: HashMap<u32, u32> = HashMap::new();
+            // By what they ask about: only conditions on the same names can shadow each other.
+            let mut with_presence: HashMap<Vec<Text>, Vec<&Claim>> = HashMap::new();
+            for claim in rivals.iter().filter(|claim| !claim.unreadable_conditions) {
+                let conditions = self.conditions.get(claim.conditions as usize);
+                if let Some(first) = first_with.get(&claim.conditions) {
+                    duplicates.entry((*first, claim.pattern)).or_default().push(claim.method);
+                    continue;
+                }
+                first_with.insert(claim.conditions, claim.pattern);
+                let Some(conditions) = conditions else { continue };
+                let names = conditions.names();
+                let stronger = with_presence.get(&names).into_iter().flatten().find(|other| {
+                    self.conditions.get(other.conditions as usize).is_some_and(|others| others.follow_from(conditions))
+                });
+                if let Some(stronger) = stronger {
+                    shadowed.entry(claim.pattern).or_insert((0, stronger.pattern)).0 += 1;
+                }
+                if conditions.has_presence() {
+                    with_presence.entry(names).or_default().push(claim);
+                }
+            }
+        }
+        let mut duplicates: Vec<_> = duplicates.into_iter().collect();
+        duplicates.sort_unstable();
+        for ((first, second), methods) in duplicates {
+            let names: Vec<&str> = methods
+                .iter()
+                .map(|method| self.methods.get(usize::from(*method)).map_or("ANY", |name| name))
+                .collect();
+            let methods = format!("both for {}", names.join(", "));
+            if let Some((place, other, other_text)) = self.pair(second, first) {
+                self.tell(place, What::Duplicate { other, other_text, methods });
+            }
+        }
+        let mut shadowed: Vec<_> = shadowed.into_iter().collect();
+        shadowed.sort_unstable();
+        for (pattern, (count, by)) in shadowed {
+            let claims = self.claims.iter().filter(|claim| claim.pattern == pattern).count();
+            if let (true, Some((place, other, other_text))) = (claims == count, self.pair(pattern, by)) {
+                self.tell(place, What::Shadowed { other, other_text });
+            }
+        }
+    }
+
+    /// The places of two patterns, and the text of the second.
+    fn pair(&self, pattern: u32, other: u32) -> Option<(Place, Place, String)> {
+        let place = self.elements.get(pattern as usize)?.place();
+        let other_place = self.elements.get(other as usize)?.place();
+        let text = self.texts.get(self.patterns.get(other as usize)?.text).to_owned();
+        Some((place, other_place, text))
+    }
+}

@@ -1,0 +1,226 @@
+//! One route: its matches and conditions, entered into the tree, and where it leads.
+
+use std::collections::BTreeSet;
+
+use super::settings::Defaults;
+use super::target::is_header_value;
+use super::{At, Claim, Compiler, Element, ReadPattern};
+use crate::condition::{Conditions, Expected};
+use crate::config::{Route as RouteConfig, When};
+use crate::path;
+use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, is_token};
+use crate::problem::What;
+use crate::read::{Key, OneOrMany, most_like};
+use crate::search::ANY;
+use crate::table::{Capture, Pattern, Route, Target};
+
+impl Compiler {
+    /// Numbers the methods in their sorted order, before routes refer to them.
+    pub(super) fn collect_methods(&mut self, routes: &[Option<RouteConfig<'_>>]) {
+        let mut methods: BTreeSet<&str> = BTreeSet::from(["GET", "HEAD"]);
+        for text in routes.iter().flatten().flat_map(pattern_texts).flatten() {
+            let named = text.split(' ').next().unwrap_or_default();
+            methods.extend(named.split('|').filter(|method| is_token(method) && *method != "ANY"));
+        }
+        self.methods = methods.into_iter().take(usize::from(ANY)).map(Box::from).collect();
+    }
+
+    pub(super) fn route(&mut self, index: usize, route: Option<&RouteConfig<'_>>, defaults: &Defaults<'_>) {
+        let at = At(index);
+        let unreadable = RouteConfig::default();
+        let is_object = route.is_some();
+        let route = route.unwrap_or(&unreadable);
+        let patterns = self.read_patterns(route, at);
+        let name = match route.name.get() {
+            Some(name) if !name.is_empty() && !name.chars().any(char::is_control) => self.texts.add(name),
+            other => {
+                if other.is_some() {
+                    self.tell(at.key("name"), What::RouteName);
+                }
+                match pattern_texts(route).flatten().next() {
+                    Some(first) => self.texts.shared(first),
+                    None => self.texts.add(&at.place().to_string()),
+                }
+            }
+        };
+        let (conditions, mut unreadable_conditions) = self.conditions(&route.when, at);
+        // A key that is not known may have been meant for conditions, unless it is more like another.
+        unreadable_conditions |=
+            route.unknown.iter().any(|key| matches!(most_like(key, RouteConfig::KEYS), None | Some("when")));
+        let condition_count = conditions.len();
+        let conditions = self.intern_conditions(conditions);
+        for ReadPattern { text, element, path } in &patterns {
+            let number = self.patterns.len() as u32;
+            let unreadable = !path.whole;
+            let entry = self.tree.insert(&path.segments);
+            let claim = |method| Claim {
+                entry,
+                method,
+                unreadable,
+                unreadable_conditions,
+                conditions,
+                condition_count,
+                pattern: number,
+            };
+            match &path.methods {
+                PatternMethods::Any => self.claims.push(claim(ANY)),
+                PatternMethods::Named(names) => {
+                    for name in names {
+                        let found = self.methods.binary_search_by(|known| (**known).cmp(name));
+                        let method = found.ok().and_then(|at| u16::try_from(at).ok()).unwrap_or(ANY);
+                        self.claims.push(claim(method));
+                    }
+                }
+            }
+            if path.whole && defaults.reject_unsafe {
+                self.tell_unreachable(path, *element);
+            }
+            let text = self.texts.shared(text);
+            let captures = self.captures(&path.segments);
+            self.patterns.push(Pattern { route: index as u32, text, captures });
+            self.elements.push(*element);
+        }
+        let target = if is_object { self.target(route, &patterns, at, defaults) } else { None };
+        self.routes.push(Route { name, target: target.unwrap_or(Target::Broken) });
+    }
+
+    fn read_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, at: At) -> Vec<ReadPattern<'a>> {
+        let mut patterns = Vec::with_capacity(1);
+        let is_list = !matches!(route.patterns, Key::Set(OneOrMany::One(_)));
+        for (index, text) in pattern_texts(route).enumerate() {
+            let element = Element { route: at, index: is_list.then_some(index) };
+            let path = match text {
+                Some(text) => PathPattern::read(text, &mut |what| self.tell(element.place(), what)),
+                None => PathPattern::unreadable(),
+            };
+            patterns.push(ReadPattern { text: text.unwrap_or_default(), element, path });
+        }
+        if patterns.is_empty() {
+            let element = Element { route: at, index: None };
+            if route.patterns.get().is_some() {
+                self.tell(element.place(), What::NoMatch);
+            }
+            patterns.push(ReadPattern { text: "", element, path: PathPattern::unreadable() });
+        }
+        patterns
+    }
+
+    fn captures(&mut self, segments: &[Segment<'_>]) -> Box<[Capture]> {
+        let numbered = (0u32..).zip(segments);
+        numbered
+            .filter_map(|(segment, found)| match found {
+                Segment::Literal(_) | Segment::Unknown => None,
+                Segment::Capture { prefix, name, suffix } => Some(Capture {
+                    name: self.texts.shared(name),
+                    segment,
+                    prefix: prefix.len() as u32,
+                    suffix: suffix.len() as u32,
+                    rest: false,
+                }),
+                Segment::Rest { name } => {
+                    Some(Capture { name: self.texts.shared(name), segment, prefix: 0, suffix: 0, rest: true })
+                }
+            })
+            .collect()
+    }
+
+    /// Warns of a pattern that only paths match which are refused before.
+    fn tell_unreachable(&mut self, pattern: &PathPattern<'_>, element: Element) {
+        let last = pattern.segments.len().saturating_sub(1);
+        let hazard = pattern.segments.iter().enumerate().find_map(|(index, segment)| match segment {
+            Segment::Literal(text) if text.is_empty() && index < last => Some(path::Hazard::EmptySegment),
+            Segment::Literal(text) => path::hazard_of_segment(text),
+            Segment::Capture { prefix, suffix, .. } => {
+                // Whatever is captured, an affixed segment is no dot segment of its literal text alone.
+                [prefix, suffix]
+                    .into_iter()
+                    .find_map(|text| path::hazard_of_segment(text))
+                    .filter(|hazard| *hazard != path::Hazard::DotSegment)
+            }
+            Segment::Rest { .. } | Segment::Unknown => None,
+        });
+        if let Some(hazard) = hazard {
+            self.tell(element.place(), What::Unreachable { reason: hazard.described() });
+        }
+    }
+
+    /// The conditions of a route, and whether some of them can't be read.
+    fn conditions(&mut self, when: &Key<When<'_>>, at: At) -> (Conditions, bool) {
+        let mut conditions = Conditions::default();
+        let Some(when) = when.get() else { return (conditions, when.is_broken()) };
+        let mut unreadable = !when.unknown.is_empty() || when.headers.is_broken() || when.query.is_broken();
+        let mut names = BTreeSet::new();
+        for (name, value) in when.headers.get().into_iter().flatten() {
+            let place = at.key("when").key("headers").named(name);
+            let lower = name.to_ascii_lowercase();
+            let fault = if !is_token(name) {
+                Some(What::HeaderName { found: name.to_string() })
+            } else if lower == "host" {
+                Some(What::HeaderForbidden {
+                    name: lower.clone(),
+                    reason: "is the request's host, which `hosts` is for",
+                })
+            } else if value.as_deref().is_some_and(|value| !is_header_value(value)) {
+                Some(What::HeaderValue { name: name.to_string() })
+            } else if !names.insert(lower.clone()) {
+                Some(What::HeaderRepeated { name: lower.clone() })
+            } else {
+                None
+            };
+            match (fault, value) {
+                (None, Some(value)) => conditions.headers.push((self.texts.shared(&lower), self.expected(value))),
+                (None, None) => unreadable = true,
+                (Some(what), _) => {
+                    self.tell(place, what);
+                    unreadable = true;
+                }
+            }
+        }
+        let mut names = BTreeSet::new();
+        for (name, value) in when.query.get().into_iter().flatten() {
+            let place = at.key("when").key("query").named(name);
+            let fault = if name.is_empty() {
+                Some(What::EmptyQueryName)
+            } else if !names.insert(name) {
+                Some(What::RepeatedKey { key: name.to_string() })
+            } else {
+                None
+            };
+            match (fault, value) {
+                (None, Some(value)) => conditions.query.push((self.texts.shared(name), self.expected(value))),
+                (None, None) => unreadable = true,
+                (Some(what), _) => {
+                    self.tell(place, what);
+                    unreadable = true;
+                }
+            }
+        }
+        conditions.headers.sort_unstable();
+        conditions.query.sort_unstable();
+        (conditions, unreadable)
+    }
+
+    fn expected(&mut self, value: &str) -> Expected {
+        if value == "*" { Expected::Present } else { Expected::Equal(self.texts.shared(value)) }
+    }
+
+    fn intern_conditions(&mut self, conditions: Conditions) -> u32 {
+        if let Some(known) = self.known_conditions.get(&conditions) {
+            return *known;
+        }
+        let number = self.conditions.len() as u32;
+        self.known_conditions.insert(conditions.clone(), number);
+        self.conditions.push(conditions);
+        number
+    }
+}
+
+/// The elements of `match`; `None` for one that is not a string.
+fn pattern_texts<'r>(route: &'r RouteConfig<'_>) -> impl Iterator<Item = Option<&'r str>> {
+    let (one, many) = match route.patterns.get() {
+        None => (None, None),
+        Some(OneOrMany::One(text)) => (Some(Some(&**text)), None),
+        Some(OneOrMany::Many(texts)) => (None, Some(texts)),
+    };
+    one.into_iter().chain(many.into_iter().flatten().map(|text| text.as_deref()))
+}

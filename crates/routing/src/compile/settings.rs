@@ -1,0 +1,181 @@
+//! The keys of the table: what is in scope, and what routes take from it.
+
+use std::borrow::Cow;
+
+use super::Compiler;
+use crate::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
+use crate::host::{self, HostSet};
+use crate::host_template::HostTemplate;
+use crate::path::{self, BasePath};
+use crate::problem::{Place, What};
+use crate::read::{Key, most_like};
+use crate::table::{NoMatch, Settings};
+
+/// What routes take from the table: errors there bear on the routes that need it.
+pub(super) struct Defaults<'a> {
+    pub(super) namespace: Key<Cow<'a, str>>,
+    pub(super) domain: Key<String>,
+    pub(super) host_template: Key<HostTemplate<'a>>,
+    /// An error bears on every route.
+    pub(super) all_broken: bool,
+    /// An error bears on every route that forwards.
+    pub(super) forwards_broken: bool,
+    /// An error bears on every route that forwards the path as it came.
+    pub(super) plain_forwards_broken: bool,
+    pub(super) reject_unsafe: bool,
+}
+
+impl Compiler {
+    pub(super) fn settings<'a>(&mut self, config: Config<'a>) -> (Settings, Defaults<'a>) {
+        let root = Place::default();
+        let mut parts = Settings::untouched();
+        let mut defaults = Defaults {
+            namespace: config.namespace,
+            domain: Key::Absent,
+            host_template: Key::Absent,
+            all_broken: config.trailing_slash.is_broken() || config.unsafe_paths.is_broken(),
+            forwards_broken: config.strip_internal_headers.is_broken(),
+            plain_forwards_broken: config.strip_base_path.is_broken(),
+            reject_unsafe: config.unsafe_paths.get() != Some(&UnsafePaths::Allow),
+        };
+        if let Some(name) = config.name.get() {
+            if is_table_name(name) {
+                parts.name = (&**name).into();
+            } else {
+                self.tell(root.key("name"), What::TableName { found: name.to_string() });
+            }
+        }
+        parts.no_match = match config.on_no_match {
+            Key::Absent | Key::Set(OnNoMatch::NotFound) => NoMatch::NotFound,
+            Key::Set(OnNoMatch::PassThrough) => NoMatch::PassThrough,
+            Key::Broken => NoMatch::Broken,
+        };
+        // Where it can't be known whether the slash counts, a route that would be found without it is broken too.
+        parts.ignore_trailing_slash =
+            config.trailing_slash.get() == Some(&TrailingSlash::Ignore) || config.trailing_slash.is_broken();
+        parts.reject_unsafe = defaults.reject_unsafe;
+        parts.strip_base = config.strip_base_path.get() == Some(&true);
+        parts.strip_internal = config.strip_internal_headers.get() != Some(&false);
+        parts.deny_direct = config.deny_direct.get() == Some(&true);
+        if parts.strip_base && !config.base_path.is_present() {
+            self.tell(root.key("stripBasePath"), What::StripWithoutBase);
+        }
+        self.hosts(&config.hosts, &mut parts);
+        let mut scope_is_readable = true;
+        match config.base_path {
+            Key::Absent => {}
+            Key::Broken => scope_is_readable = false,
+            Key::Set(text) => match check_base_path(&text) {
+                Ok(()) => parts.base = BasePath::new(&text),
+                Err((reason, write)) => {
+                    scope_is_readable = false;
+                    self.tell(root.key("basePath"), What::BasePath { found: text.into_owned(), reason, write });
+                }
+            },
+        }
+        for key in &config.unknown {
+            // What a key was meant for is known only by its likeness; it may bear on all routes.
+            match most_like(key, Config::KEYS) {
+                Some("basePath" | "hosts") => scope_is_readable = false,
+                Some("name") => {}
+                Some("onNoMatch" | "routes") => parts.no_match = NoMatch::Broken,
+                _ => defaults.all_broken = true,
+            }
+        }
+        if !scope_is_readable {
+            parts.hosts = HostSet::default();
+            parts.deny_direct = false;
+        }
+        if let Some(namespace) = defaults.namespace.get()
+            && !host::is_dns_label(namespace)
+        {
+            let found = namespace.to_string();
+            self.tell(root.key("namespace"), What::DnsLabel { key: "namespace", found });
+            defaults.namespace = Key::Broken;
+        }
+        defaults.domain = match config.domain {
+            Key::Absent => Key::Absent,
+            Key::Broken => Key::Broken,
+            Key::Set(domain) if host::is_dns_name(&domain) => {
+                if domain.bytes().any(|b| b.is_ascii_uppercase()) {
+                    self.tell(root.key("domain"), What::UpperCaseHost { host: domain.to_string() });
+                }
+                Key::Set(domain.to_ascii_lowercase())
+            }
+            Key::Set(domain) => {
+                self.tell(root.key("domain"), What::DnsName { key: "domain", found: domain.into_owned() });
+                Key::Broken
+            }
+        };
+        defaults.host_template = match config.host_template {
+            Key::Absent => Key::Set(HostTemplate::default()),
+            Key::Broken => Key::Broken,
+            Key::Set(text) => match HostTemplate::read(text) {
+                Ok(template) => Key::Set(template),
+                Err(what) => {
+                    self.tell(root.key("hostTemplate"), what);
+                    Key::Broken
+                }
+            },
+        };
+        (parts, defaults)
+    }
+
+    /// Hosts that can be read are served, even where others can't: a request for them is in scope either way.
+    fn hosts(&mut self, hosts: &Key<Vec<Option<Cow<'_, str>>>>, parts: &mut Settings) {
+        let place = Place::default().key("hosts");
+        if hosts.get().is_some_and(Vec::is_empty) {
+            self.tell(place.clone(), What::NoHosts);
+        }
+        let hosts = hosts.get().map_or(&[][..], Vec::as_slice);
+        let mut readable = 0;
+        for (index, text) in hosts.iter().enumerate() {
+            let Some(text) = text else { continue };
+            let place = place.index(index);
+            match host::check_public_host(text) {
+                Ok(()) => {
+                    readable += 1;
+                    parts.hosts.insert(text);
+                    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+                        self.tell(place, What::UpperCaseHost { host: text.to_string() });
+                    } else if text == "*" && parts.no_match == NoMatch::NotFound {
+                        self.tell(place, What::AnyHostNotFound);
+                    }
+                }
+                Err((reason, write)) => self.tell(place, What::Host { found: text.to_string(), reason, write }),
+            }
+        }
+        parts.hosts.sort();
+        // A host that can't be read may be a target's.
+        parts.deny_direct &= readable == hosts.len() && readable > 0;
+    }
+}
+
+pub(crate) fn is_table_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn check_base_path(text: &str) -> Result<(), (&'static str, String)> {
+    let trimmed = text.trim_end_matches('/');
+    if trimmed.is_empty() {
+        return Err(("takes in every path", "take the key out".into()));
+    }
+    if !text.starts_with('/') {
+        return Err(("does not begin with `/`", format!("write \"/{trimmed}\"")));
+    }
+    if trimmed != text {
+        return Err(("ends with `/`", format!("write \"{trimmed}\"")));
+    }
+    if text.contains(['{', '}']) {
+        return Err(("has a brace, but is literal", "write it without parameters".into()));
+    }
+    if text.contains(['?', '#']) {
+        return Err(("has a query or a fragment", "write the path alone".into()));
+    }
+    match path::hazard(path::normal_literal(text).as_bytes()) {
+        Some(_) => {
+            Err(("can mean two paths", "write it without empty, `.` and `..` segments, `%2F`, `%5C` and `%00`".into()))
+        }
+        None => Ok(()),
+    }
+}

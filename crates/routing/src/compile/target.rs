@@ -1,0 +1,295 @@
+//! Where a route leads: a service, a host, a redirect or an answer.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::settings::Defaults;
+use super::{At, Compiler, ReadPattern};
+use crate::config::Route as RouteConfig;
+use crate::host;
+use crate::host_template::HostTemplate;
+use crate::pattern::is_token;
+use crate::problem::{Place, Problem, What};
+use crate::read::{Key, most_like};
+use crate::table::{Redirect, Respond, Target};
+use crate::template::{Literal, Template};
+use crate::texts::Text;
+
+impl Compiler {
+    /// Where the route leads; `None` where an error bears on that.
+    pub(super) fn target(
+        &mut self,
+        route: &RouteConfig<'_>,
+        patterns: &[ReadPattern<'_>],
+        at: At,
+        defaults: &Defaults<'_>,
+    ) -> Option<Target> {
+        let targets = [
+            ("service", route.service.is_present()),
+            ("host", route.host.is_present()),
+            ("redirect", route.redirect.is_present()),
+            ("respond", route.respond.is_present()),
+        ];
+        let found: Vec<&'static str> = targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key).collect();
+        let target = match found.as_slice() {
+            [] => {
+                // A misspelt target has been told as an unknown key.
+                let misspelt =
+                    |key: &Cow<'_, str>| targets.iter().any(|(t, _)| most_like(key, RouteConfig::KEYS) == Some(t));
+                if !route.unknown.iter().any(misspelt) {
+                    self.tell(at.place(), What::NoTarget);
+                }
+                return None;
+            }
+            [target] => *target,
+            _ => {
+                self.tell(at.place(), What::SeveralTargets { found });
+                return None;
+            }
+        };
+        for (key, is_present, with, belongs) in [
+            ("namespace", route.namespace.is_present(), "`service`", target == "service"),
+            ("tag", route.tag.is_present(), "`service`", target == "service"),
+            (
+                "rewritePath",
+                route.rewrite_path.is_present(),
+                "`service` and `host`",
+                matches!(target, "service" | "host"),
+            ),
+        ] {
+            if is_present && !belongs {
+                self.tell(at.key(key), What::OnlyWith { key, with });
+            }
+        }
+        let authority = match target {
+            "service" => self.service(route, at, defaults),
+            "host" => self.host(route, at),
+            "redirect" => return self.redirect(route, patterns, at).filter(|_| !defaults.all_broken),
+            _ => return self.respond(route, at).filter(|_| !defaults.all_broken),
+        };
+        // A target's host stays closed to direct requests, whatever else is wrong with the route.
+        if let Some(authority) = &authority {
+            self.targets.insert(String::from_utf8_lossy(host::bare(authority.as_bytes())).into());
+        }
+        let rewrite = match &route.rewrite_path {
+            Key::Absent => None,
+            Key::Broken => return None,
+            Key::Set(text) => Some(Box::new(self.rewrite_path(text, patterns, at)?)),
+        };
+        let authority = self.texts.shared(&authority?);
+        let broken =
+            defaults.all_broken || defaults.forwards_broken || (defaults.plain_forwards_broken && rewrite.is_none());
+        (!broken).then_some(Target::Forward { authority, rewrite })
+    }
+
+    fn service(&mut self, route: &RouteConfig<'_>, at: At, defaults: &Defaults<'_>) -> Option<String> {
+        let mut whole = true;
+        for (key, value) in [("service", &route.service), ("namespace", &route.namespace), ("tag", &route.tag)] {
+            match value {
+                Key::Absent => {}
+                Key::Broken => whole = false,
+                Key::Set(text) if host::is_dns_label(text) => {}
+                Key::Set(text) => {
+                    self.tell(at.key(key), What::DnsLabel { key, found: text.to_string() });
+                    whole = false;
+                }
+            }
+        }
+        let service = route.service.get()?;
+        let namespace = match &route.namespace {
+            Key::Absent => &defaults.namespace,
+            own => own,
+        };
+        let template = defaults.host_template.get();
+        let needs = |field| template.is_some_and(|template: &HostTemplate<'_>| template.needs(field));
+        if needs("namespace") && matches!(namespace, Key::Absent) {
+            self.tell(at.key("service"), What::Needs { key: "namespace" });
+            whole = false;
+        }
+        if needs("domain") && matches!(defaults.domain, Key::Absent) {
+            self.tell(at.key("service"), What::Needs { key: "domain" });
+            whole = false;
+        }
+        let broken = (needs("namespace") && namespace.is_broken()) || (needs("domain") && defaults.domain.is_broken());
+        if !whole || broken {
+            return None;
+        }
+        let name = match route.tag.get() {
+            Some(tag) => format!("{tag}-{service}"),
+            None => service.to_string(),
+        };
+        let namespace = namespace.get().map_or("", |namespace| namespace);
+        let domain = defaults.domain.get().map_or("", |domain| domain);
+        let authority = template?.render(&name, namespace, domain);
+        if !host::is_dns_name(&authority) {
+            self.tell(at.key("service"), What::AuthorityTooLong { authority });
+            return None;
+        }
+        if host::is_cluster_local(&authority) {
+            self.tell(at.key("service"), What::ClusterLocalHost { host: authority.clone() });
+        }
+        Some(authority)
+    }
+
+    fn host(&mut self, route: &RouteConfig<'_>, at: At) -> Option<String> {
+        let text = route.host.get()?;
+        if let Err((reason, write)) = host::check_authority(text) {
+            self.tell(at.key("host"), What::TargetHost { found: text.to_string(), reason, write });
+            return None;
+        }
+        let authority = text.to_ascii_lowercase();
+        if authority != **text {
+            self.tell(at.key("host"), What::UpperCaseHost { host: text.to_string() });
+        }
+        if host::is_cluster_local(&authority) {
+            self.tell(at.key("host"), What::ClusterLocalHost { host: authority.clone() });
+        }
+        Some(authority)
+    }
+
+    fn rewrite_path(&mut self, text: &str, patterns: &[ReadPattern<'_>], at: At) -> Option<Template> {
+        let mut whole = true;
+        if !text.starts_with('/') {
+            self.tell(at.key("rewritePath"), What::RewriteStart { found: text.to_owned() });
+            whole = false;
+        }
+        if let Some(character) = text.chars().find(|c| matches!(c, '?' | '#')) {
+            self.tell(at.key("rewritePath"), What::RewriteQuery { character });
+            whole = false;
+        }
+        self.template(text, Literal::Path, patterns, || at.key("rewritePath")).filter(|_| whole)
+    }
+
+    fn redirect(&mut self, route: &RouteConfig<'_>, patterns: &[ReadPattern<'_>], at: At) -> Option<Target> {
+        let redirect = route.redirect.get()?;
+        let place = |key| at.key("redirect").key(key);
+        let status = match &redirect.status {
+            Key::Absent => Some(308),
+            Key::Broken => None,
+            Key::Set(status) if matches!(status, 301 | 302 | 303 | 307 | 308) => Some(*status),
+            Key::Set(status) => {
+                let found = status.to_string();
+                self.tell(place("status"), What::Status { found, allowed: "301, 302, 303, 307 or 308" });
+                None
+            }
+        };
+        let text = redirect.to.get()?;
+        let fault = check_location(text);
+        if let Err((reason, write)) = fault {
+            self.tell(place("to"), What::RedirectTo { found: text.to_string(), reason, write });
+        }
+        let to = self.template(text, Literal::Verbatim, patterns, || place("to"))?;
+        (fault.is_ok() && redirect.unknown.is_empty())
+            .then_some(Target::Redirect(Box::new(Redirect { to, status: status? })))
+    }
+
+    fn respond(&mut self, route: &RouteConfig<'_>, at: At) -> Option<Target> {
+        let respond = route.respond.get()?;
+        let place = |key| at.key("respond").key(key);
+        let status = respond.status.get().copied();
+        let mut whole = respond.unknown.is_empty() && !respond.headers.is_broken() && !respond.body.is_broken();
+        if let Some(status) = status {
+            if !(200..=599).contains(&status) {
+                let found = status.to_string();
+                self.tell(place("status"), What::Status { found, allowed: "a number from 200 to 599" });
+                whole = false;
+            } else if matches!(status, 204 | 205 | 304) && respond.body.get().is_some_and(|body| !body.is_empty()) {
+                self.tell(place("body"), What::BodyForbidden { status });
+                whole = false;
+            }
+        }
+        let mut names = BTreeSet::new();
+        let mut headers: Vec<(Text, Text)> = Vec::new();
+        for (name, value) in respond.headers.get().into_iter().flatten() {
+            let place = place("headers").named(name);
+            let lower = name.to_ascii_lowercase();
+            let fault = if !is_token(name) {
+                Some(What::HeaderName { found: name.to_string() })
+            } else if let Some(reason) = forbidden_in_answer(&lower) {
+                Some(What::HeaderForbidden { name: lower.clone(), reason })
+            } else if value.as_deref().is_some_and(|value| !is_header_value(value)) {
+                Some(What::HeaderValue { name: name.to_string() })
+            } else if !names.insert(lower.clone()) {
+                Some(What::HeaderRepeated { name: lower.clone() })
+            } else {
+                None
+            };
+            match (fault, value) {
+                (None, Some(value)) => headers.push((self.texts.shared(&lower), self.texts.shared(value))),
+                (None, None) => whole = false,
+                (Some(what), _) => {
+                    self.tell(place, what);
+                    whole = false;
+                }
+            }
+        }
+        let body = self.texts.add(respond.body.get().map_or("", |body| body));
+        whole.then_some(Target::Respond(Box::new(Respond { status: status?, headers, body })))
+    }
+
+    /// A template over the names that every pattern of the route captures.
+    fn template(
+        &mut self,
+        text: &str,
+        literals: Literal,
+        patterns: &[ReadPattern<'_>],
+        place: impl Fn() -> Place,
+    ) -> Option<Template> {
+        let problems = &mut self.problems;
+        let faults = |name: &str| -> Vec<What> {
+            patterns
+                .iter()
+                .filter(|pattern| pattern.path.whole && pattern.path.captures().all(|known| known != name))
+                .map(|pattern| What::UnknownCapture {
+                    name: name.to_owned(),
+                    pattern: pattern.text.to_owned(),
+                    known: pattern.path.captures().map(str::to_owned).collect(),
+                })
+                .collect()
+        };
+        let mut tell = |what| problems.push(Problem { place: place(), what });
+        Template::compile(text, literals, &mut self.texts, faults, &mut tell)
+    }
+}
+
+/// A redirect's location: a path, or a URL whose scheme and host are literal.
+fn check_location(text: &str) -> Result<(), (&'static str, &'static str)> {
+    const EXAMPLE: &str = "a path such as `/v2/{id}`, or a URL such as `https://www.example.com/{id}`";
+    if text.bytes().any(|b| !(0x21..0x7f).contains(&b) || b == b'\\') {
+        return Err((
+            "has a space, a backslash, a control or a non-ASCII character, as no URL has",
+            "it percent-encoded",
+        ));
+    }
+    if text.starts_with("//") {
+        return Err(("has a host and no scheme", "the scheme too, such as `https://www.example.com/`"));
+    }
+    if text.starts_with('/') {
+        return Ok(());
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(("is neither a path nor a URL", EXAMPLE));
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if scheme.contains(['{', '}']) || authority.contains(['{', '}']) {
+        return Err(("has a captured value in its scheme or host, so a client could choose them", EXAMPLE));
+    }
+    if !matches!(scheme, "http" | "https") || host::check_authority(authority).is_err() {
+        return Err(("is not a URL of the web", EXAMPLE));
+    }
+    Ok(())
+}
+
+/// RFC 9110, section 5.5, in ASCII and beyond, without white space at its ends.
+pub(super) fn is_header_value(value: &str) -> bool {
+    value.trim() == value && !value.chars().any(char::is_control)
+}
+
+fn forbidden_in_answer(name: &str) -> Option<&'static str> {
+    match name {
+        "host" => Some("belongs to requests"),
+        "content-length" | "transfer-encoding" | "trailer" => Some("is set by Envoy"),
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "upgrade" => Some("concerns one connection only"),
+        _ => None,
+    }
+}
