@@ -5,13 +5,18 @@ use std::borrow::Cow;
 use crate::pattern::{Piece, Pieces};
 use crate::problem::What;
 
-/// A template that has been checked.
+/// A template that has been checked, and which fields it has beside `{service}`.
 #[derive(Debug, Clone)]
-pub(crate) struct HostTemplate<'a>(Cow<'a, str>);
+pub(crate) struct HostTemplate<'a> {
+    text: Cow<'a, str>,
+    pub(crate) needs_namespace: bool,
+    pub(crate) needs_domain: bool,
+}
 
 impl Default for HostTemplate<'_> {
     fn default() -> Self {
-        HostTemplate(Cow::Borrowed("{service}.{namespace}.{domain}"))
+        let text = Cow::Borrowed("{service}.{namespace}.{domain}");
+        HostTemplate { text, needs_namespace: true, needs_domain: true }
     }
 }
 
@@ -33,18 +38,16 @@ impl<'a> HostTemplate<'a> {
                 Err(_) => return Err(What::HostTemplateBraces { found: text.into_owned() }),
             }
         }
-        let template = HostTemplate(text);
-        if template.needs("service") { Ok(template) } else { Err(What::HostTemplateWithoutService) }
-    }
-
-    /// Whether the template has a field.
-    pub(crate) fn needs(&self, field: &str) -> bool {
-        Pieces(&self.0).any(|piece| matches!(piece, Ok(Piece::Name(name)) if name == field))
+        let needs = |field| Pieces(&text).any(|piece| matches!(piece, Ok(Piece::Name(name)) if name == field));
+        if !needs("service") {
+            return Err(What::HostTemplateWithoutService);
+        }
+        Ok(HostTemplate { needs_namespace: needs("namespace"), needs_domain: needs("domain"), text })
     }
 
     pub(crate) fn render(&self, service: &str, namespace: &str, domain: &str) -> String {
-        let mut host = String::new();
-        for piece in Pieces(&self.0).flatten() {
+        let mut host = String::with_capacity(self.text.len() + service.len() + namespace.len() + domain.len());
+        for piece in Pieces(&self.text).flatten() {
             host.push_str(match piece {
                 Piece::Literal(literal) => literal,
                 Piece::Name("service") => service,

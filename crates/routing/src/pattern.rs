@@ -207,6 +207,9 @@ fn tell_foreign_syntax(text: &str, tell: &mut impl FnMut(What)) {
 }
 
 fn read_segment(text: &str) -> Result<Segment<'_>, What> {
+    if !text.bytes().any(|b| matches!(b, b'{' | b'}')) {
+        return Ok(Segment::Literal(normal_literal(text)));
+    }
     let mut prefix = Cow::Borrowed("");
     let mut suffix = Cow::Borrowed("");
     let mut capture = None;

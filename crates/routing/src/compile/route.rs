@@ -16,39 +16,39 @@ use crate::table::{Capture, Pattern, Route, Target};
 
 impl Compiler {
     /// Numbers the methods in their sorted order, before routes refer to them.
+    /// Numbers the methods in their sorted order, before routes refer to them.
     pub(super) fn collect_methods(&mut self, routes: &[Option<RouteConfig<'_>>]) {
         let mut methods: BTreeSet<&str> = BTreeSet::from(["GET", "HEAD"]);
+        let mut before = "";
         for text in routes.iter().flatten().flat_map(pattern_texts).flatten() {
             let named = text.split(' ').next().unwrap_or_default();
-            methods.extend(named.split('|').filter(|method| is_token(method) && *method != "ANY"));
+            if named != before {
+                methods.extend(named.split('|').filter(|method| is_token(method) && *method != "ANY"));
+                before = named;
+            }
         }
         self.methods = methods.into_iter().take(usize::from(ANY)).map(Box::from).collect();
     }
 
     pub(super) fn route(&mut self, index: usize, route: Option<&RouteConfig<'_>>, defaults: &Defaults<'_>) {
         let at = At(index);
-        let unreadable = RouteConfig::default();
+        let unreadable;
         let is_object = route.is_some();
-        let route = route.unwrap_or(&unreadable);
-        let patterns = self.read_patterns(route, at);
-        let name = match route.name.get() {
-            Some(name) if !name.is_empty() && !name.chars().any(char::is_control) => self.texts.add(name),
-            other => {
-                if other.is_some() {
-                    self.tell(at.key("name"), What::RouteName);
-                }
-                match pattern_texts(route).flatten().next() {
-                    Some(first) => self.texts.shared(first),
-                    None => self.texts.add(&at.place().to_string()),
-                }
+        let route = match route {
+            Some(route) => route,
+            None => {
+                unreadable = RouteConfig::default();
+                &unreadable
             }
         };
+        let patterns = self.read_patterns(route, at);
         let (conditions, mut unreadable_conditions) = self.conditions(&route.when, at);
         // A key that is not known may have been meant for conditions, unless it is more like another.
         unreadable_conditions |=
             route.unknown.iter().any(|key| matches!(most_like(key, RouteConfig::KEYS), None | Some("when")));
         let condition_count = conditions.len();
         let conditions = self.intern_conditions(conditions);
+        let mut first = None;
         for ReadPattern { text, element, path } in &patterns {
             let number = self.patterns.len() as u32;
             let unreadable = !path.whole;
@@ -75,11 +75,22 @@ impl Compiler {
             if path.whole && defaults.reject_unsafe {
                 self.tell_unreachable(path, *element);
             }
-            let text = self.texts.shared(text);
+            let text = self.texts.add(text);
+            first = first.or(Some(text));
             let captures = self.captures(&path.segments);
             self.patterns.push(Pattern { route: index as u32, text, captures });
             self.elements.push(*element);
         }
+        let name = match (route.name.get(), first) {
+            (Some(name), _) if !name.is_empty() && !name.chars().any(char::is_control) => self.texts.add(name),
+            (written, first) => {
+                if written.is_some() {
+                    self.tell(at.key("name"), What::RouteName);
+                }
+                let first = first.filter(|text| !self.texts.get(*text).is_empty());
+                first.unwrap_or_else(|| self.texts.add(&at.place().to_string()))
+            }
+        };
         let target = if is_object { self.target(route, &patterns, at, defaults) } else { None };
         self.routes.push(Route { name, target: target.unwrap_or(Target::Broken) });
     }
@@ -205,6 +216,9 @@ impl Compiler {
     }
 
     fn intern_conditions(&mut self, conditions: Conditions) -> u32 {
+        if conditions.len() == 0 {
+            return 0;
+        }
         if let Some(known) = self.known_conditions.get(&conditions) {
             return *known;
         }

@@ -23,6 +23,8 @@ pub(super) struct Defaults<'a> {
     /// An error bears on every route that forwards the path as it came.
     pub(super) plain_forwards_broken: bool,
     pub(super) reject_unsafe: bool,
+    /// The hosts of targets are closed to direct requests.
+    pub(super) deny_direct: bool,
 }
 
 impl Compiler {
@@ -37,6 +39,7 @@ impl Compiler {
             forwards_broken: config.strip_internal_headers.is_broken(),
             plain_forwards_broken: config.strip_base_path.is_broken(),
             reject_unsafe: config.unsafe_paths.get() != Some(&UnsafePaths::Allow),
+            deny_direct: config.deny_direct.get() == Some(&true),
         };
         if let Some(name) = config.name.get() {
             if is_table_name(name) {
@@ -56,7 +59,7 @@ impl Compiler {
         parts.reject_unsafe = defaults.reject_unsafe;
         parts.strip_base = config.strip_base_path.get() == Some(&true);
         parts.strip_internal = config.strip_internal_headers.get() != Some(&false);
-        parts.deny_direct = config.deny_direct.get() == Some(&true);
+        parts.deny_direct = defaults.deny_direct;
         if parts.strip_base && !config.base_path.is_present() {
             self.tell(root.key("stripBasePath"), What::StripWithoutBase);
         }

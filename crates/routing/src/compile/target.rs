@@ -7,7 +7,6 @@ use super::settings::Defaults;
 use super::{At, Compiler, ReadPattern};
 use crate::config::Route as RouteConfig;
 use crate::host;
-use crate::host_template::HostTemplate;
 use crate::pattern::is_token;
 use crate::problem::{Place, Problem, What};
 use crate::read::{Key, most_like};
@@ -68,7 +67,7 @@ impl Compiler {
             _ => return self.respond(route, at).filter(|_| !defaults.all_broken),
         };
         // A target's host stays closed to direct requests, whatever else is wrong with the route.
-        if let Some(authority) = &authority {
+        if let (true, Some(authority)) = (defaults.deny_direct, &authority) {
             self.targets.insert(String::from_utf8_lossy(host::bare(authority.as_bytes())).into());
         }
         let rewrite = match &route.rewrite_path {
@@ -101,16 +100,17 @@ impl Compiler {
             own => own,
         };
         let template = defaults.host_template.get();
-        let needs = |field| template.is_some_and(|template: &HostTemplate<'_>| template.needs(field));
-        if needs("namespace") && matches!(namespace, Key::Absent) {
+        let needs_namespace = template.is_some_and(|template| template.needs_namespace);
+        let needs_domain = template.is_some_and(|template| template.needs_domain);
+        if needs_namespace && matches!(namespace, Key::Absent) {
             self.tell(at.key("service"), What::Needs { key: "namespace" });
             whole = false;
         }
-        if needs("domain") && matches!(defaults.domain, Key::Absent) {
+        if needs_domain && matches!(defaults.domain, Key::Absent) {
             self.tell(at.key("service"), What::Needs { key: "domain" });
             whole = false;
         }
-        let broken = (needs("namespace") && namespace.is_broken()) || (needs("domain") && defaults.domain.is_broken());
+        let broken = (needs_namespace && namespace.is_broken()) || (needs_domain && defaults.domain.is_broken());
         if !whole || broken {
             return None;
         }
