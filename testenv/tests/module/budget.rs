@@ -9,7 +9,7 @@ use testenv::wasm_host::{Counts, Module, Process, Root};
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// In bytes, of `dist/plugin.wasm`.
-const MODULE_SIZE: usize = 520_000;
+const MODULE_SIZE: usize = 530_000;
 
 /// Instructions beyond the budget that another compiler may need.
 const SLACK_PERCENT: u64 = 3;
@@ -38,15 +38,15 @@ const fn budget(
 
 /// Among 1,000 routes.
 const BUDGETS: [Budget; 9] = [
-    budget("hit, literal", "GET", "/faas/api7/things", 4, 9_938),
-    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", 4, 11_317),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 6, 12_375),
-    budget("miss, other path", "GET", "/elsewhere", 1, 5_105),
-    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", 1, 4_089) },
-    budget("404", "GET", "/faas/api7/nothing/42", 2, 11_479),
-    budget("405", "DELETE", "/faas/api7/things/42/parts/9", 2, 16_168),
-    budget("400", "GET", "/faas/api7//things", 2, 10_986),
-    budget("redirect", "GET", "/faas/api7/old", 3, 10_234),
+    budget("hit, literal", "GET", "/faas/api7/things", 4, 9_865),
+    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", 4, 11_307),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 6, 12_631),
+    budget("miss, other path", "GET", "/elsewhere", 1, 4_864),
+    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", 1, 3_848) },
+    budget("404", "GET", "/faas/api7/nothing/42", 2, 11_326),
+    budget("405", "DELETE", "/faas/api7/things/42/parts/9", 2, 16_225),
+    budget("400", "GET", "/faas/api7//things", 2, 10_751),
+    budget("redirect", "GET", "/faas/api7/old", 3, 10_160),
 ];
 
 fn thousand_routes() -> serde_json::Value {
@@ -114,9 +114,9 @@ fn request_keeps_its_budget() {
 /// Every worker's requests wait while a document is taken.
 #[test]
 fn document_keeps_its_budget() {
-    const TO_JUDGE: u64 = 38_280_000;
-    const TO_FOLLOW: u64 = 38_270_000;
-    const MEMORY: usize = 1_966_080;
+    const TO_JUDGE: u64 = 25_680_000;
+    const TO_FOLLOW: u64 = 25_660_000;
+    const MEMORY: usize = 1_900_544;
     let document = thousand_routes().to_string();
     let process = Process::new();
     let take = || {
