@@ -54,6 +54,7 @@ pub struct Setup {
     envoy: PathBuf,
     plugin: PathBuf,
     document: Document,
+    filter: Option<Value>,
     hosts: Vec<String>,
     catch_all: bool,
     as_sent: bool,
@@ -68,12 +69,21 @@ impl Setup {
             envoy: envoy.to_owned(),
             plugin: plugin.to_owned(),
             document: document.into(),
+            filter: None,
             hosts: Vec::new(),
             catch_all: false,
             as_sent: false,
             workers: 1,
             ports: (0, 0),
         }
+    }
+
+    /// Takes this filter, which an EnvoyFilter puts into the listener, in place of the one that comes by ECDS. Such
+    /// a gateway takes no edits.
+    #[must_use]
+    pub fn filter(mut self, filter: Value) -> Self {
+        self.filter = Some(filter);
+        self
     }
 
     /// Adds a virtual host as net-istio makes it for each of these KSVC hosts.
@@ -164,6 +174,9 @@ impl Setup {
         let manager = at(&mut ingress, HTTP_CONNECTION_MANAGER)?;
         *at(manager, "/http_filters/0/config_discovery/config_source/path_config_source/path")? =
             ecds.to_string_lossy().into();
+        if let Some(filter) = &self.filter {
+            *at(manager, "/http_filters/0")? = filter.clone();
+        }
         let routes = at(manager, "/route_config")?;
         routes["response_headers_to_add"] = json!([{"header": {
             "key": ROUTE_HEADER, "value": "%FILTER_STATE(wasm.ksvc_router.route:PLAIN)%"
