@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ksvc_routing::{Compiled, Place, Problem, Step, What, compile};
 
-use crate::manifest;
+use crate::manifest::{self, ManifestProblem};
 use crate::message::{Message, Other};
 use crate::position::{Position, Span};
 use crate::source::Source;
@@ -18,25 +18,31 @@ pub struct Configuration {
     pub at: Span,
     /// `None` where a manifest has none: the plugin then gets 0 bytes.
     pub node: Option<Arc<Node>>,
+    /// What keeps it from the plugin, however good it is.
+    undelivered: Vec<ManifestProblem>,
 }
 
 impl Configuration {
     pub(crate) fn new(source: &Arc<Source>, found: manifest::Found) -> Self {
-        Self { source: Arc::clone(source), at: found.at, node: found.node }
+        Self { source: Arc::clone(source), at: found.at, node: found.node, undelivered: found.problems }
     }
 
-    /// The bytes that the plugin gets.
+    /// The bytes that the plugin gets, once the manifest delivers them.
     pub fn json(&self) -> Vec<u8> {
         self.node.as_ref().map(|node| node.to_json()).unwrap_or_default()
     }
 
-    /// Compiles it; the messages are the core's problems, and what only the YAML text shows, in the order of
-    /// the file.
+    /// Compiles it; the messages are the core's problems, and what only the manifest or the YAML text shows, in
+    /// the order of the file.
     pub fn compile(&self) -> (Compiled, Vec<Message>) {
         let compiled = compile(&self.json());
-        let mut messages = Vec::new();
+        let undelivered = self.undelivered.iter();
+        let mut messages: Vec<Message> =
+            undelivered.map(|problem| Message::error(&self.source, problem.at, problem.what.to_string())).collect();
         let mut told: HashMap<String, usize> = HashMap::new();
-        for problem in &compiled.problems {
+        // Where there is nothing because nothing could be read, that has been told.
+        let problems = if self.node.is_none() && !messages.is_empty() { &[] } else { &compiled.problems[..] };
+        for problem in problems {
             let told = told.entry(problem.place.to_string()).or_default();
             messages.push(self.message(problem, occurrence(&problem.what, told)));
         }

@@ -109,11 +109,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Vec<Arc<Node>>, Box<Message>> {
 }
 
 fn parse_and_find(source: &Source) -> Result<Vec<manifest::Found>, YamlError> {
-    let mut found = Vec::new();
-    for document in yaml::parse(&source.text, Origin::File)? {
-        found.extend(manifest::find(&document)?);
-    }
-    Ok(found)
+    Ok(yaml::parse(&source.text, Origin::File)?.iter().flat_map(manifest::find).collect())
 }
 
 fn yaml_message(source: &Arc<Source>, error: &YamlError) -> Message {

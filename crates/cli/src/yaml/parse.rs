@@ -21,6 +21,19 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The origin of a string's text, from where the string is.
+    pub(crate) fn of_text(text: &str, style: Style, span: Span) -> Self {
+        match style {
+            Style::Literal => {
+                // The span begins at the first line that is not blank.
+                let blank = text.chars().take_while(|c| *c == '\n').count();
+                let Position { line, column } = span.start;
+                Self::Block(Position { line: line.saturating_sub(blank), column })
+            }
+            Style::Other => Self::Whole(span),
+        }
+    }
+
     fn position(self, at: Position) -> Position {
         match self {
             Self::File => at,
@@ -29,7 +42,7 @@ impl Origin {
         }
     }
 
-    fn span(self, span: Span) -> Span {
+    pub(crate) fn span(self, span: Span) -> Span {
         match self {
             Self::Whole(whole) => whole,
             _ => Span { start: self.position(span.start), end: self.position(span.end) },

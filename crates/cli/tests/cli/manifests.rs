@@ -49,17 +49,93 @@ fn traffic_extension_is_read() {
     expect_fault_at(&format!("{head}{}", indented(FAULTY, 6)), 7, 15);
 }
 
+/// Expects messages that begin so, each after `f.yaml:`, in this order, and no others.
+#[track_caller]
+fn expect(text: &str, beginnings: &[&str]) {
+    let (code, messages) = check(text);
+    let fits = |(message, beginning): (&String, &&str)| message.strip_prefix("f.yaml:").unwrap().starts_with(beginning);
+    assert!(
+        messages.len() == beginnings.len() && messages.iter().zip(beginnings).all(fits),
+        "expected {beginnings:#?}, got {messages:#?}"
+    );
+    assert_eq!(code, 1);
+}
+
+const STRING_VALUE: &str = "'@type': type.googleapis.com/google.protobuf.StringValue\n";
+
 #[test]
-fn envoy_filter_with_a_struct_is_read() {
+fn envoy_filter_with_a_struct_is_told_and_read_all_the_same() {
     let configuration = format!("'@type': type.googleapis.com/google.protobuf.Struct\nvalue:\n{}", indented(FAULTY, 2));
-    expect_fault_at(&envoy_filter(&configuration), 19, 25);
+    let text = envoy_filter(&configuration);
+    expect(
+        &text,
+        &["17:24: error: Envoy hands a `google.protobuf.Struct` to the plugin in", "19:25: error: hosts[0]: "],
+    );
+    let run = Folder::new(&[("f.yaml", &text)]).run(&["check", "f.yaml"]);
+    assert!(run.out.contains("; write `type.googleapis.com/google.protobuf.StringValue`, and below `value: |`"));
+}
+
+#[test]
+fn what_the_table_decides_is_told_of_a_struct_too() {
+    let table = indented(GOOD, 2);
+    let text = envoy_filter(&format!("'@type': type.googleapis.com/google.protobuf.Struct\nvalue:\n{table}"));
+    let folder = Folder::new(&[("f.yaml", &text)]);
+    let run = folder.run(&["explain", "f.yaml", "GET", "https://api.example.com/faas/orders/42"]);
+    assert!(run.code == 1 && run.out.contains("orders.shop.example.com"), "{}", run.out);
+    assert!(run.err.starts_with("f.yaml:17:24: error: Envoy hands a "), "{}", run.err);
+    assert!(folder.run(&["routes", "f.yaml"]).out.contains("/faas/orders/{id}"));
+}
+
+#[test]
+fn ecds_document_with_a_struct_is_told() {
+    let text = "resources:\n- '@type': type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig\n  name: x\n  \
+        typed_config:\n    '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n    config:\n      \
+        vm_config: {}\n      configuration:\n        '@type': type.googleapis.com/google.protobuf.Struct\n        \
+        value: {hosts: ['FAULT !'], routes: []}\n";
+    expect(text, &["9:18: error: Envoy hands a `google.protobuf.Struct`", "10:25: error: hosts[0]: "]);
+}
+
+#[test]
+fn configuration_of_no_type_and_of_other_types_is_told() {
+    let value = format!("value:\n{}", indented(FAULTY, 2));
+    expect(
+        &envoy_filter(&value),
+        &["17:15: error: Envoy takes no `configuration` without `@type`", "18:25: error: hosts[0]: "],
+    );
+    expect(
+        &envoy_filter(&format!("{STRING_VALUE}{value}")),
+        &["19:17: error: a StringValue holds text", "19:25: error: hosts[0]: "],
+    );
+    expect(
+        &envoy_filter("'@type': type.googleapis.com/google.protobuf.BytesValue\nvalue: eyJob3N0cyI6W119\n"),
+        &["17:24: error: a BytesValue holds base64"],
+    );
+}
+
+#[test]
+fn text_that_is_no_json_is_told_where_it_goes_wrong_and_read_all_the_same() {
+    let block = |text: &str| envoy_filter(&format!("{STRING_VALUE}value: |\n{}", indented(text, 2)));
+    let no_json = |at: &str| format!("{at}: error: the plugin gets this text as it is, and it is not JSON: ");
+    expect(&block(FAULTY), &[&no_json("19:17"), "19:25: error: hosts[0]: "]);
+    expect(
+        &block("{\"name\": \"a\", \"hosts\": [\"FAULT !\"],\n \"routes\": [],\n}\n"),
+        &["19:41: error: hosts[0]: ", &no_json("21:17")],
+    );
+    // What YAML can't read either is told once.
+    expect(&block("{\"name\": \"ä\", \"hosts\": [\"a.b\", \"routes\": []}\n"), &[&no_json("19:56")]);
+    expect(
+        &envoy_filter(&format!("{STRING_VALUE}value: '{{\"hosts\": [\"a.b\"],}}'\n")),
+        &[&no_json("18:22"), "18:22: error: `routes` is missing"],
+    );
 }
 
 #[test]
 fn envoy_filter_with_json_text_is_read_at_its_place() {
-    let head = "'@type': type.googleapis.com/google.protobuf.StringValue\n";
+    let head = STRING_VALUE;
     let json = "{\"routes\": [],\n \"hosts\": [\"FAULT !\"]}\n";
     expect_fault_at(&envoy_filter(&format!("{head}value: |\n{}", indented(json, 2))), 20, 28);
+    let tabs = indented("{\n\t\"routes\": [],\n\t\"hosts\": [\"FAULT !\"]\n}\n", 2);
+    expect_fault_at(&envoy_filter(&format!("{head}value: |\n\n{tabs}")), 22, 28);
     // In a string of another style nothing inside can be pointed at.
     let quoted = "{\"hosts\": [\"FAULT !\"], \"routes\": []}";
     expect_fault_at(&envoy_filter(&format!("{head}value: '{quoted}'\n")), 18, 22);
@@ -88,8 +164,11 @@ fn plugin_of_another_name_beside_ours_is_left_out() {
 
 #[test]
 fn absent_configuration_is_an_error() {
-    for config in ["", "  pluginConfig:\n", "  pluginConfig: null\n"] {
-        let text = format!("kind: WasmPlugin\nspec:\n  pluginName: ksvc-router\n{config}");
+    let plugin = |config| format!("kind: WasmPlugin\nspec:\n  pluginName: ksvc-router\n{config}");
+    let empty = ["", "  pluginConfig:\n", "  pluginConfig: null\n"].map(plugin);
+    let empty_text =
+        ["", "value:\n", "value: ''\n", "value: |\n"].map(|value| envoy_filter(&format!("{STRING_VALUE}{value}")));
+    for text in empty.into_iter().chain(empty_text) {
         let (code, messages) = check(&text);
         assert_eq!(code, 1);
         assert!(messages.len() == 1 && messages[0].contains("the configuration is empty"), "{messages:?}");
