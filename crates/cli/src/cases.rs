@@ -207,6 +207,15 @@ impl<'a> Reader<'a> {
         value
     }
 
+    /// Tells names, of headers or parameters, that YAML takes for something else.
+    fn names(&mut self, node: &Node) {
+        for entry in node.entries() {
+            if let Some(text) = entry.key.boolean_problem() {
+                self.tell(entry.key.span, text);
+            }
+        }
+    }
+
     fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
         if node.text().is_none() {
             self.expected(node, "a string");
@@ -251,6 +260,7 @@ impl<'a> Reader<'a> {
                 reader.tell(name.map_or(value.span, |name| name.span), error.to_string());
             }
         };
+        self.names(node);
         match &node.value {
             Yaml::Map(entries) => {
                 for entry in entries {
@@ -286,12 +296,14 @@ impl<'a> Reader<'a> {
                 Kind::Status if matches!(value.value, Yaml::Number(_)) => push(None, value),
                 Kind::Status => self.expected(value, "a status, such as 404"),
                 Kind::Params if matches!(value.value, Yaml::Map(_)) => {
+                    self.names(value);
                     if value.entries().iter().all(|entry| self.text(&entry.value).is_some()) {
                         push(None, value);
                     }
                 }
                 Kind::Params => self.expected(value, "an object of captured values by name"),
                 Kind::Headers if matches!(value.value, Yaml::Map(_)) => {
+                    self.names(value);
                     for entry in value.entries() {
                         let fits = match &entry.value.value {
                             Yaml::Null => true,

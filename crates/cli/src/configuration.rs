@@ -120,15 +120,9 @@ impl Configuration {
         Some(Span { start: Position { line, column: start }, end: Position { line, column: end } })
     }
 
-    /// `on: x` has the key `true` once `kubectl` has read it: nobody who writes a header's or a parameter's
-    /// name means that.
     fn warn_of_boolean_keys(&self, node: &Node, messages: &mut Vec<Message>) {
         for entry in node.entries() {
-            if let Some(written) = &entry.key.boolean {
-                let text = format!(
-                    "`{written}` without quotes is a boolean, so the key is `{}`; write \"{written}\"",
-                    entry.key.text
-                );
+            if let Some(text) = entry.key.boolean_problem() {
                 messages.push(Message::warning(&self.source, entry.key.span, text));
             }
             self.warn_of_boolean_keys(&entry.value, messages);

@@ -56,6 +56,15 @@ pub struct Key {
     pub boolean: Option<String>,
 }
 
+impl Key {
+    /// What is wrong with `on: x`: once `kubectl` has read it, the key is `true`, and nobody who writes a
+    /// header's or a parameter's name means that.
+    pub(crate) fn boolean_problem(&self) -> Option<String> {
+        let written = self.boolean.as_ref()?;
+        Some(format!("`{written}` without quotes is a boolean, so the key is `{}`; write \"{written}\"", self.text))
+    }
+}
+
 impl Node {
     fn new(span: Span, value: Value) -> Self {
         let size = 1 + match &value {

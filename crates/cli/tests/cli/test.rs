@@ -106,6 +106,23 @@ fn cases_that_cannot_be_read_are_told_all_at_once() {
 }
 
 #[test]
+fn name_that_yaml_takes_for_a_boolean_is_an_error() {
+    let case = |n: &str| {
+        format!(
+            "- name: a\n  request: {{method: GET, url: a/, headers: {{{n}: b}}}}\n  expect:\n    params: {{{n}: \"12\"}}\n    \
+             requestHeaders: {{{n}: b}}\n"
+        )
+    };
+    let run = test(&case("n"), &[]);
+    assert_eq!(run.code, 1);
+    for place in ["c.yaml:3:45", "c.yaml:5:14", "c.yaml:6:22"] {
+        let message = format!("{place}: error: `n` without quotes is a boolean, so the key is `false`; write \"n\"");
+        assert!(run.err.contains(&message), "{message} in {}", run.err);
+    }
+    assert!(test(&case("\"n\""), &[]).out.starts_with("c.yaml:2:3: failed: a"));
+}
+
+#[test]
 fn file_without_cases_is_an_error() {
     let run = Folder::new(&[("f.yaml", GOOD)]).run(&["test", "f.yaml", "f.yaml"]);
     assert_eq!(run.code, 1);
