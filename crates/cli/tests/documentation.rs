@@ -1,4 +1,5 @@
-//! `docs/configuration.md` holds: every block of it is run, and its tables say what the code says.
+//! `docs/configuration.md` holds: every block of it is run, and its tables say what the code says. And the tables
+//! that README.md shows pass `check`.
 //!
 //! Blocks are of these kinds, all others fail:
 //! - `yaml` with `pluginConfig:` and `cases:`: the cases are run against the table beside them;
@@ -14,13 +15,14 @@ use ksvc_router_cli::cases::{self, Case};
 use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::explanation::explain;
 use ksvc_router_cli::load::from_named;
-use ksvc_router_cli::message::Message;
+use ksvc_router_cli::message::{Message, as_text};
 use ksvc_router_cli::source::Source;
 use ksvc_routing::{Decision, Problem, RouteTable, compile};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 const PAGE_NAME: &str = "docs/configuration.md";
+const README: &str = include_str!("../../../README.md");
 
 /// Where messages, metrics and log lines are defined: no value lists them all, and the plugin is for wasm alone.
 const PROBLEMS: &str = include_str!("../../routing/src/problem.rs");
@@ -192,6 +194,19 @@ fn every_block_does_what_the_page_says() {
     let blocks = blocks(PAGE);
     let faults: String = page_examples(&blocks).iter().map(Example::faults).collect();
     assert!(faults.is_empty(), "\n{faults}");
+}
+
+#[test]
+fn tables_of_the_readme_pass_check() {
+    let holds = |text: &str| text.lines().filter(|line| line.trim_start().starts_with("pluginConfig:")).count();
+    let tables: Vec<Block> =
+        blocks(README).into_iter().filter(|block| block.language == "yaml" && holds(&block.text) > 0).collect();
+    let shown: usize = tables.iter().map(|block| holds(&block.text)).sum();
+    assert_eq!(shown, holds(README), "a table stands in no block, or in one of no `yaml`");
+    for Block { line, text, .. } in &tables {
+        let (_, messages) = check(&Source::new("README.md", "\n".repeat(line - 1) + text));
+        assert!(messages.is_empty(), "{}", as_text(&messages));
+    }
 }
 
 #[test]
