@@ -37,7 +37,7 @@ object! {
         "stripInternalHeaders" strip_internal_headers: bool;
         /// Answer 404 to requests that name a target's host directly. Default: false.
         "denyDirect" deny_direct: bool;
-        /// The table; may be empty. The order does not matter.
+        /// The table; may be empty. The order matters only between routes that are equal in all else.
         "routes" routes: Vec<Option<Route<'a>>>, required "the list of routes, or `routes: []`";
     }
 }
@@ -124,7 +124,7 @@ choice! {
     }
 }
 
-/// Words in a message: "`a`, `b` and `c`".
+/// Words in a message: "`a`, `b` or `c`".
 pub(crate) struct Listed<'a, T>(pub(crate) &'a [T]);
 
 impl<T: AsRef<str>> fmt::Display for Listed<'_, T> {

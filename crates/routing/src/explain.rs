@@ -82,7 +82,7 @@ impl RouteTable {
             Decision::Untouched(_) => None,
         };
         let chosen = chosen.map(|chosen| (chosen.index, chosen.matched));
-        let considered = match head.path.filter(|_| decision.outcome().is_in_scope()) {
+        let considered = match head.path.filter(|_| decision.outcome().is_in_scope() || chosen.is_some()) {
             Some(path) => self.consider(head, &RequestPath::read(path), chosen),
             None => Vec::new(),
         };
@@ -95,8 +95,13 @@ impl RouteTable {
         let served = Served::new(&self.methods, head.method.unwrap_or_default());
         let mut considered = Vec::new();
         let mut found = false;
+        let mut seen = Vec::new();
         for below in [Some(below), toggled.as_deref()].into_iter().flatten() {
             for entry in self.matching(below) {
+                if seen.contains(&entry) {
+                    continue;
+                }
+                seen.push(entry);
                 let mut listed = Vec::new();
                 let candidates = self.candidates(entry);
                 for candidate in served.in_turn(candidates).chain(candidates) {

@@ -67,12 +67,12 @@ pub(crate) fn contains(names: &[Box<str>], host: &[u8]) -> bool {
 
 /// The host of an authority, without port and trailing dot.
 pub(crate) fn bare(authority: &[u8]) -> &[u8] {
-    let end = match authority.iter().rposition(|&b| b == b':') {
-        // A colon inside brackets belongs to an IPv6 address.
-        Some(colon) if !authority.get(colon..).unwrap_or_default().contains(&b']') => colon,
-        _ => authority.len(),
-    };
-    let host = authority.get(..end).unwrap_or_default();
+    // Colons inside brackets belong to an IPv6 address. Of several others the first one counts: Envoy takes one
+    // port away and matches what is left by prefix, so that `host:x:80` leads to `host`.
+    let address = if authority.first() == Some(&b'[') { authority.iter().position(|&b| b == b']') } else { None };
+    let from = address.unwrap_or(0);
+    let colon = authority.get(from..).unwrap_or_default().iter().position(|&b| b == b':');
+    let host = authority.get(..colon.map_or(authority.len(), |colon| from + colon)).unwrap_or_default();
     host.strip_suffix(b".").unwrap_or(host)
 }
 
@@ -195,7 +195,15 @@ mod tests {
     #[test]
     fn case_port_and_trailing_dot_do_not_count() {
         let set = set(&["API.example.com"]);
-        for authority in ["api.example.com", "Api.Example.COM", "api.example.com:8443", "api.example.com.:80"] {
+        for authority in [
+            "api.example.com",
+            "Api.Example.COM",
+            "api.example.com:8443",
+            "api.example.com.:80",
+            "api.example.com:80:1",
+            "api.example.com:x:80",
+            "api.example.com::80",
+        ] {
             assert_eq!(set.membership(bare(authority.as_bytes())), Some(Membership::Exact), "{authority}");
         }
         for authority in ["example.com", "api.example.com.evil.org", "xapi.example.com", "", ":80", "api.example.com.."]

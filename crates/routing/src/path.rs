@@ -260,9 +260,10 @@ pub(crate) fn without_affixes(raw: &[u8], prefix: usize, suffix: usize) -> &[u8]
 /// A literal path prefix on a segment border, such as `/faas`.
 #[derive(Debug, Default)]
 pub(crate) struct BasePath {
-    /// As written: what `x-forwarded-prefix` gets.
+    /// As written.
     pub(crate) text: Box<str>,
-    normal: Box<str>,
+    /// In normal form: what `x-forwarded-prefix` gets.
+    pub(crate) normal: Box<str>,
     decoded: Box<[u8]>,
     segments: usize,
 }

@@ -53,6 +53,13 @@ impl<'a> Pattern<'a> {
 
     /// Reads `METHODS PATH` and tells everything that is wrong with it.
     pub(crate) fn read(text: &'a str, tell: &mut impl FnMut(What)) -> Self {
+        if text.chars().any(char::is_control) {
+            tell(What::ControlCharacter);
+            return Pattern::unreadable();
+        }
+        if text.ends_with(' ') {
+            tell(What::FinalSpace);
+        }
         let (methods, path) = match text.split_once(' ') {
             Some((methods, path)) => (methods, Some(path)),
             None if text.starts_with('/') => ("", Some(text)),

@@ -87,6 +87,7 @@ impl Problem {
             | What::Shadowed { .. }
             | What::Unreachable { .. }
             | What::QueryInPath
+            | What::FinalSpace
             | What::ForeignSyntax { .. }
             | What::MethodCase { .. }
             | What::StripWithoutBase => Severity::Warning,
@@ -181,6 +182,8 @@ pub enum What {
     RestAffixed { segment: String },
     RestNotLast { segment: String },
     TooManySegments { found: usize, limit: usize },
+    ControlCharacter,
+    FinalSpace,
     QueryInPath,
     ForeignSyntax { segment: String, write: String },
     Unreachable { reason: &'static str },
@@ -209,7 +212,7 @@ impl fmt::Display for What {
                 write!(f, "unknown key `{key}`; did you mean `{like}`?")
             }
             UnknownKey { key, like: None, known } => {
-                write!(f, "unknown key `{key}`; the keys here are {}", Listed(known))
+                write!(f, "unknown key `{key}`; the keys here are `{}`", known.join("`, `"))
             }
             RepeatedKey { key } => write!(f, "the key `{key}` is written twice; keep one"),
             MissingKey { key, write } => write!(f, "`{key}` is missing; write {write}"),
@@ -362,6 +365,8 @@ impl fmt::Display for What {
             TooManySegments { found, limit } => {
                 write!(f, "the path has {found} segments, more than {limit}; shorten it, or end it with `{{*rest}}`")
             }
+            ControlCharacter => f.write_str("has a control character, such as a line break; write one line of text"),
+            FinalSpace => f.write_str("ends with a space, which is read as a literal `%20`; take it out, or write `%20`"),
             QueryInPath => f.write_str(
                 "the query takes no part in matching, so `?` is read as a literal `%3F`; for a query parameter use `when: {query: …}`",
             ),

@@ -111,7 +111,8 @@ impl RouteTable {
         self.tree.search(below, &mut |ending, entry| {
             match ending {
                 Ending::Exact => exact.push(entry),
-                Ending::Rest => rests.push(entry),
+                Ending::Unknown if rests.is_empty() => exact.push(entry),
+                Ending::Unknown | Ending::Rest => rests.push(entry),
             }
             ControlFlow::Continue(())
         });
@@ -166,7 +167,8 @@ impl Search<'_> {
         let mut rest = Walk::default();
         let mut rest_unconditional = Walk { unconditional_only: true, ..Walk::default() };
         table.tree.search(below, &mut |ending, entry| match ending {
-            Ending::Exact => {
+            Ending::Unknown if rest.found.is_some() => ControlFlow::Continue(()),
+            Ending::Exact | Ending::Unknown => {
                 let offer = self.offer(entry, exact.unconditional_only);
                 exact.take(offer);
                 if exact.found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -161,13 +161,18 @@ impl RouteTable {
         let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
             && host::contains(&self.targets, host);
-        if (membership.is_none() && !direct) || internal::is_network_probe(head, path) {
+        // A host that is named in `hosts` is public, no KSVC's, so that a probe of it is a request like others.
+        let is_probe = membership != Some(Membership::Exact) && internal::is_network_probe(head, path);
+        if (membership.is_none() && !direct) || is_probe {
             return OUT_OF_SCOPE;
         }
         // A routed request carries `x-forwarded-host`: without it the filter state need not be read.
         let routed = head.has("x-forwarded-host") && already_routed();
-        if direct && !routed && !path.starts_with(b"/.well-known/acme-challenge/") {
-            return Decision::Answer(answer::denied_direct(head));
+        if direct && !routed {
+            return match path.starts_with(b"/.well-known/acme-challenge/") {
+                true => OUT_OF_SCOPE,
+                false => Decision::Answer(answer::denied_direct(head)),
+            };
         }
         if membership.is_none() || routed || (path == b"*" && head.method == Some(b"OPTIONS")) {
             return OUT_OF_SCOPE;
@@ -189,8 +194,11 @@ impl RouteTable {
             return Decision::Answer(answer::unreadable(head));
         };
         let verdict = match self.settings.base.below(&path.normal) {
-            Some(below) => self.find(method, head, &path, below),
-            None => Verdict::NotFound,
+            // Only an empty path is the root without its slash.
+            Some(below) if path.raw.is_empty() || path.hazard != Some(Hazard::NoSlash) => {
+                self.find(method, head, &path, below)
+            }
+            _ => Verdict::NotFound,
         };
         match (verdict, self.settings.no_match) {
             (Verdict::Found(found), _) => self.act(found, head, whole_path, &path),
@@ -243,7 +251,7 @@ impl RouteTable {
                     changes.push(Change::Set("x-envoy-original-path", whole_path.into()));
                 }
                 if stripped {
-                    changes.push(Change::Set("x-forwarded-prefix", self.settings.base.text.as_bytes().into()));
+                    changes.push(Change::Set("x-forwarded-prefix", self.settings.base.normal.as_bytes().into()));
                 }
                 if self.settings.strip_internal {
                     internal::strip(head, &mut changes);
@@ -253,7 +261,9 @@ impl RouteTable {
             Target::Redirect(redirect) => {
                 let location = redirect.to.render(&self.texts, |name| captures.get(name));
                 // A captured `/` behind a leading one would name a host: `//evil.example`.
-                if matches!(location.get(..2), Some(b"//" | b"/\\")) {
+                // So would a control octet between the two, which browsers leave out.
+                let leads_away = matches!(location.get(..2), Some(b"//" | b"/\\"));
+                if leads_away || location.iter().any(u8::is_ascii_control) {
                     return Decision::Answer(answer::unsafe_rewrite(head, chosen, Hazard::EmptySegment));
                 }
                 let location = match location.contains(&b'?') {

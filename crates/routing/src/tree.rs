@@ -17,10 +17,13 @@ pub(crate) type Entry = u32;
 /// How a pattern ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// At its last segment, as far as is known.
+    /// At its last segment.
     Exact,
     /// With `{*name}`.
     Rest,
+    /// It can't be read to its end: as exact as anything that does not go on from here, so it yields to
+    /// patterns that were visited before, whatever their ending.
+    Unknown,
 }
 
 type NodeId = u32;
@@ -119,7 +122,7 @@ impl Tree {
         }
         if !tail.is_empty() {
             if node.unknown != NONE {
-                visit(Ending::Exact, node.unknown)?;
+                visit(Ending::Unknown, node.unknown)?;
             }
             if node.rest != NONE {
                 visit(Ending::Rest, node.rest)?;

@@ -334,6 +334,51 @@ fn direct_requests_to_targets_are_denied() {
 }
 
 #[test]
+fn whatever_envoy_takes_for_a_targets_host_is_denied() {
+    for port in ["", ":80", ".", ".:80", ":80:1", ":x:80", "::80", ":"] {
+        let host = format!("s.shop.example.com{port}");
+        assert_eq!(request("GET", "/a").host(&host).on(&denying(&[HOST])).outcome, Outcome::DeniedDirect, "{host}");
+    }
+}
+
+#[test]
+fn a_certificate_challenge_of_a_target_passes_whatever_hosts_says() {
+    for hosts in [[HOST], ["*"]] {
+        let challenge = request("GET", "/.well-known/acme-challenge/token").host("s.shop.example.com");
+        assert_eq!(challenge.on(&denying(&hosts)).outcome, Outcome::OutOfScope, "{hosts:?}");
+    }
+}
+
+#[test]
+fn a_probe_of_a_public_host_is_a_request_like_others() {
+    let public = table(json!({}), json!([{ "match": "GET /healthz", "service": "s" }]));
+    let seen = request("GET", "/healthz").header("k-network-probe", "probe").on(&public);
+    assert_eq!(seen.outcome, Outcome::Route);
+    assert_eq!(seen.removed, ["k-network-probe"]);
+}
+
+#[test]
+fn a_redirect_never_holds_a_control_octet() {
+    let allowing = table(
+        json!({ "unsafePaths": "allow" }),
+        json!([{ "match": "GET /r/{*rest}", "redirect": { "to": "/{rest}" } }]),
+    );
+    assert_eq!(request("GET", "/r/\t/evil.example").on(&allowing).outcome, Outcome::UnsafePath);
+    assert_eq!(request("GET", "/r//evil.example").on(&allowing).outcome, Outcome::UnsafePath);
+    assert_eq!(request("GET", "/r/fine").on(&allowing).outcome, Outcome::Redirect);
+}
+
+#[test]
+fn a_path_without_a_slash_matches_nothing() {
+    let allowing = table(
+        json!({ "unsafePaths": "allow" }),
+        json!([{ "match": "GET /", "service": "s" }, { "match": "GET /a", "service": "s" }]),
+    );
+    assert_eq!(request("GET", "a").on(&allowing).outcome, Outcome::NotFound);
+    assert_eq!(request("GET", "").on(&allowing).outcome, Outcome::Route);
+}
+
+#[test]
 fn without_deny_direct_the_direct_way_is_open() {
     let table = one(json!({}), json!({ "service": "s" }), "GET /a");
     assert_eq!(request("GET", "/a").host("s.shop.example.com").on(&table).outcome, Outcome::OutOfScope);

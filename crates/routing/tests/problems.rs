@@ -453,3 +453,38 @@ fn every_error_is_told_at_once() {
         found.iter().filter_map(|(place, ..)| place.strip_prefix("routes[")?.chars().next()).collect::<Vec<_>>();
     assert!(order.is_sorted(), "{found:#?}");
 }
+
+/// Whatever is mended first, nothing new comes up: all of it was told at once.
+#[test]
+fn mending_one_error_brings_up_no_other() {
+    let faults: &[(&str, serde_json::Value, serde_json::Value)] = &[
+        ("service", json!("Bad_Name"), json!("good")),
+        ("namespace", json!("Bad_Name"), json!("shop")),
+        ("tag", json!("UPPER"), json!("canary")),
+        ("rewritePath", json!("x?y"), json!("/x")),
+        ("name", json!(7), json!("name")),
+        ("match", json!("GET /{a"), json!("GET /a")),
+        ("when", json!({ "headers": { "a b": "1" } }), json!({})),
+    ];
+    let document = |mended: usize| {
+        let mut route = serde_json::Map::new();
+        for (index, (key, bad, good)) in faults.iter().enumerate() {
+            let value = if mended & (1 << index) == 0 { bad } else { good };
+            route.insert((*key).into(), value.clone());
+        }
+        json!({ "hosts": ["api.example.com"], "domain": "example.com", "routes": [route] })
+    };
+    let problems = |mended: usize| {
+        let compiled = ksvc_routing::compile(document(mended).to_string().as_bytes());
+        compiled.problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for mended in 0..1usize << faults.len() {
+        let told = problems(mended);
+        for next in (0..faults.len()).filter(|next| mended & (1 << next) == 0) {
+            for problem in problems(mended | 1 << next) {
+                assert!(told.contains(&problem), "mending `{}` brings up: {problem}\n{told:#?}", faults[next].0);
+            }
+        }
+    }
+    assert_eq!(problems((1 << faults.len()) - 1), Vec::<String>::new());
+}

@@ -59,11 +59,15 @@ impl Compiler {
                 self.tell(place, What::Duplicate { other, other_text, methods });
             }
         }
+        let mut claims: HashMap<u32, usize> = HashMap::new();
+        for claim in self.claims.iter().filter(|claim| shadowed.contains_key(&claim.pattern)) {
+            *claims.entry(claim.pattern).or_default() += 1;
+        }
         let mut shadowed: Vec<_> = shadowed.into_iter().collect();
         shadowed.sort_unstable();
         for (pattern, (count, by)) in shadowed {
-            let claims = self.claims.iter().filter(|claim| claim.pattern == pattern).count();
-            if let (true, Some((place, other, other_text))) = (claims == count, self.pair(pattern, by)) {
+            let all = claims.get(&pattern) == Some(&count);
+            if let (true, Some((place, other, other_text))) = (all, self.pair(pattern, by)) {
                 self.tell(place, What::Shadowed { other, other_text });
             }
         }

@@ -16,7 +16,6 @@ use crate::table::{Capture, Pattern, Route, Target};
 
 impl Compiler {
     /// Numbers the methods in their sorted order, before routes refer to them.
-    /// Numbers the methods in their sorted order, before routes refer to them.
     pub(super) fn collect_methods(&mut self, routes: &[Option<RouteConfig<'_>>]) {
         let mut methods: BTreeSet<&str> = BTreeSet::from(["GET", "HEAD"]);
         let mut before = "";
@@ -67,8 +66,11 @@ impl Compiler {
                 PatternMethods::Named(names) => {
                     for name in names {
                         let found = self.methods.binary_search_by(|known| (**known).cmp(name));
-                        let method = found.ok().and_then(|at| u16::try_from(at).ok()).unwrap_or(ANY);
-                        self.claims.push(claim(method));
+                        match found.ok().and_then(|at| u16::try_from(at).ok()) {
+                            Some(method) => self.claims.push(claim(method)),
+                            // More methods than there are numbers for.
+                            None => self.tell(element.place(), What::Method { found: (*name).to_owned() }),
+                        }
                     }
                 }
             }

@@ -39,7 +39,9 @@ impl Compiler {
             forwards_broken: config.strip_internal_headers.is_broken(),
             plain_forwards_broken: config.strip_base_path.is_broken(),
             reject_unsafe: config.unsafe_paths.get() != Some(&UnsafePaths::Allow),
-            deny_direct: config.deny_direct.get() == Some(&true),
+            // Whoever writes the key wants the way closed; what can't be read does not open it.
+            deny_direct: matches!(config.deny_direct, Key::Set(true) | Key::Broken)
+                || config.unknown.iter().any(|key| most_like(key, Config::KEYS) == Some("denyDirect")),
         };
         if let Some(name) = config.name.get() {
             if is_table_name(name) {
@@ -82,6 +84,11 @@ impl Compiler {
                 Some("basePath" | "hosts") => scope_is_readable = false,
                 Some("name") => {}
                 Some("onNoMatch" | "routes") => parts.no_match = NoMatch::Broken,
+                Some("denyDirect") => {}
+                Some("trailingSlash") => {
+                    parts.ignore_trailing_slash = true;
+                    defaults.all_broken = true;
+                }
                 _ => defaults.all_broken = true,
             }
         }
@@ -114,6 +121,11 @@ impl Compiler {
             Key::Absent => Key::Set(HostTemplate::default()),
             Key::Broken => Key::Broken,
             Key::Set(text) => match HostTemplate::read(text) {
+                Ok(template) if !host::is_dns_name(&template.render("service", "namespace", "example.com")) => {
+                    let found = template.render("{service}", "{namespace}", "{domain}");
+                    self.tell(root.key("hostTemplate"), What::DnsName { key: "hostTemplate", found });
+                    Key::Broken
+                }
                 Ok(template) => Key::Set(template),
                 Err(what) => {
                     self.tell(root.key("hostTemplate"), what);
@@ -168,6 +180,9 @@ fn check_base_path(text: &str) -> Result<(), (&'static str, String)> {
     }
     if trimmed != text {
         return Err(("ends with `/`", format!("write \"{trimmed}\"")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(("has a control character", "take it out".into()));
     }
     if text.contains(['{', '}']) {
         return Err(("has a brace, but is literal", "write it without parameters".into()));

@@ -29,6 +29,20 @@ impl Compiler {
             ("redirect", route.redirect.is_present()),
             ("respond", route.respond.is_present()),
         ];
+        // Everything that is written is checked, whatever else is wrong: all errors are told at once.
+        let service = self.service(route, at, defaults);
+        let host = self.host(route, at);
+        let redirect = self.redirect(route, patterns, at);
+        let respond = self.respond(route, at);
+        let rewrite = match &route.rewrite_path {
+            Key::Absent => Some(None),
+            Key::Broken => None,
+            Key::Set(text) => self.rewrite_path(text, patterns, at).map(|template| Some(Box::new(template))),
+        };
+        // A target's host stays closed to direct requests, whatever else is wrong with the route.
+        for authority in [&service, &host].into_iter().flatten().filter(|_| defaults.deny_direct) {
+            self.targets.insert(String::from_utf8_lossy(host::bare(authority.as_bytes())).into());
+        }
         let found: Vec<&'static str> = targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key).collect();
         let target = match found.as_slice() {
             [] => {
@@ -46,39 +60,27 @@ impl Compiler {
                 return None;
             }
         };
+        let forwards = matches!(target, "service" | "host");
         for (key, is_present, with, belongs) in [
             ("namespace", route.namespace.is_present(), "`service`", target == "service"),
             ("tag", route.tag.is_present(), "`service`", target == "service"),
-            (
-                "rewritePath",
-                route.rewrite_path.is_present(),
-                "`service` and `host`",
-                matches!(target, "service" | "host"),
-            ),
+            ("rewritePath", route.rewrite_path.is_present(), "`service` and `host`", forwards),
         ] {
             if is_present && !belongs {
                 self.tell(at.key(key), What::OnlyWith { key, with });
             }
         }
-        let authority = match target {
-            "service" => self.service(route, at, defaults),
-            "host" => self.host(route, at),
-            "redirect" => return self.redirect(route, patterns, at).filter(|_| !defaults.all_broken),
-            _ => return self.respond(route, at).filter(|_| !defaults.all_broken),
-        };
-        // A target's host stays closed to direct requests, whatever else is wrong with the route.
-        if let (true, Some(authority)) = (defaults.deny_direct, &authority) {
-            self.targets.insert(String::from_utf8_lossy(host::bare(authority.as_bytes())).into());
+        let broken = defaults.all_broken
+            || forwards && defaults.forwards_broken
+            || forwards && defaults.plain_forwards_broken && !route.rewrite_path.is_present();
+        if broken {
+            return None;
         }
-        let rewrite = match &route.rewrite_path {
-            Key::Absent => None,
-            Key::Broken => return None,
-            Key::Set(text) => Some(Box::new(self.rewrite_path(text, patterns, at)?)),
-        };
-        let authority = self.texts.shared(&authority?);
-        let broken =
-            defaults.all_broken || defaults.forwards_broken || (defaults.plain_forwards_broken && rewrite.is_none());
-        (!broken).then_some(Target::Forward { authority, rewrite })
+        match target {
+            "redirect" => redirect,
+            "respond" => respond,
+            _ => Some(Target::Forward { authority: self.texts.shared(&service.or(host)?), rewrite: rewrite? }),
+        }
     }
 
     fn service(&mut self, route: &RouteConfig<'_>, at: At, defaults: &Defaults<'_>) -> Option<String> {
@@ -94,7 +96,9 @@ impl Compiler {
                 }
             }
         }
-        let service = route.service.get()?;
+        if !route.service.is_present() {
+            return None;
+        }
         let namespace = match &route.namespace {
             Key::Absent => &defaults.namespace,
             own => own,
@@ -114,6 +118,7 @@ impl Compiler {
         if !whole || broken {
             return None;
         }
+        let service = route.service.get()?;
         let name = match route.tag.get() {
             Some(tag) => format!("{tag}-{service}"),
             None => service.to_string(),
