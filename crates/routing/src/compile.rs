@@ -5,6 +5,7 @@
 //! document, read in whole, would not have sent it.
 
 mod ambiguity;
+mod headers;
 mod route;
 mod settings;
 mod target;

@@ -73,7 +73,8 @@ impl Reader {
         value
     }
 
-    pub(crate) fn wrong_type<'a, T: Read<'a>>(&mut self, found: &Node<'_>) {
+    /// Tells that something else belongs here; always `None`.
+    pub(crate) fn wrong_type<'a, T: Read<'a>>(&mut self, found: &Node<'_>) -> Option<T> {
         let expected = T::EXPECTED;
         self.tell(match found {
             Node::Null => What::NoValue { expected },
@@ -86,6 +87,7 @@ impl Reader {
                 What::WrongType { expected, found: found.described(), write }
             }
         });
+        None
     }
 
     /// Reads the value of a key into its field; a repeated key leaves the field broken.
@@ -156,10 +158,7 @@ impl<'a> Read<'a> for Cow<'a, str> {
     fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
         match node {
             Node::Text(text) => Some(text),
-            other => {
-                reader.wrong_type::<Self>(&other);
-                None
-            }
+            other => reader.wrong_type(&other),
         }
     }
 
@@ -175,10 +174,7 @@ impl<'a> Read<'a> for bool {
     fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
         match node {
             Node::Bool(value) => Some(value),
-            other => {
-                reader.wrong_type::<Self>(&other);
-                None
-            }
+            other => reader.wrong_type(&other),
         }
     }
 
@@ -195,10 +191,7 @@ impl<'a> Read<'a> for u16 {
     fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
         match node {
             Node::Number(value) if value.fract() == 0.0 && (0.0..=65535.0).contains(&value) => Some(value as u16),
-            other => {
-                reader.wrong_type::<Self>(&other);
-                None
-            }
+            other => reader.wrong_type(&other),
         }
     }
 
@@ -221,10 +214,7 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
                     .map(|(index, node)| reader.at(Step::Index(index), |reader| T::read(node, reader)))
                     .collect(),
             ),
-            other => {
-                reader.wrong_type::<Self>(&other);
-                None
-            }
+            other => reader.wrong_type(&other),
         }
     }
 
@@ -241,10 +231,7 @@ impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
         match node {
             Node::List(_) => Vec::read(node, reader).map(OneOrMany::Many),
             Node::Text(_) => T::read(node, reader).map(OneOrMany::One),
-            other => {
-                reader.wrong_type::<Self>(&other);
-                None
-            }
+            other => reader.wrong_type(&other),
         }
     }
 
@@ -269,10 +256,7 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<(Cow<'a, str>, Option<T>)> {
                     })
                     .collect(),
             ),
-            other => {
-                reader.wrong_type::<Self>(&other);
-                None
-            }
+            other => reader.wrong_type(&other),
         }
     }
 
@@ -311,8 +295,7 @@ macro_rules! object {
 
             fn read(node: $crate::node::Node<$life>, reader: &mut $crate::read::Reader) -> Option<Self> {
                 let $crate::node::Node::Object(entries) = node else {
-                    reader.wrong_type::<Self>(&node);
-                    return None;
+                    return reader.wrong_type(&node);
                 };
                 let mut this = Self::default();
                 for (key, value) in entries {
@@ -390,10 +373,7 @@ macro_rules! choice {
                         });
                         None
                     }
-                    other => {
-                        reader.wrong_type::<Self>(&other);
-                        None
-                    }
+                    other => reader.wrong_type(&other),
                 }
             }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::headers::forbidden_in_condition;
 use super::settings::Defaults;
-use super::target::is_header_value;
 use super::{At, Claim, Compiler, Element, ReadPattern};
 use crate::condition::{Conditions, Expected};
 use crate::config::{Route as RouteConfig, When};
@@ -161,34 +161,13 @@ impl Compiler {
     fn conditions(&mut self, when: &Key<When<'_>>, at: At) -> (Conditions, bool) {
         let mut conditions = Conditions::default();
         let Some(when) = when.get() else { return (conditions, when.is_broken()) };
-        let mut unreadable = !when.unknown.is_empty() || when.headers.is_broken() || when.query.is_broken();
-        let mut names = BTreeSet::new();
-        for (name, value) in when.headers.get().into_iter().flatten() {
-            let place = at.key("when").key("headers").named(name);
-            let lower = name.to_ascii_lowercase();
-            let fault = if !is_token(name) {
-                Some(What::HeaderName { found: name.to_string() })
-            } else if lower == "host" {
-                Some(What::HeaderForbidden {
-                    name: lower.clone(),
-                    reason: "is the request's host, which `hosts` is for",
-                })
-            } else if value.as_deref().is_some_and(|value| !is_header_value(value)) {
-                Some(What::HeaderValue { name: name.to_string() })
-            } else if !names.insert(lower.clone()) {
-                Some(What::HeaderRepeated { name: lower.clone() })
-            } else {
-                None
-            };
-            match (fault, value) {
-                (None, Some(value)) => conditions.headers.push((self.texts.shared(&lower), self.expected(value))),
-                (None, None) => unreadable = true,
-                (Some(what), _) => {
-                    self.tell(place, what);
-                    unreadable = true;
-                }
-            }
+        let place = || at.key("when").key("headers");
+        let (headers, headers_are_whole) = self.headers(&when.headers, place, forbidden_in_condition);
+        for (name, value) in headers {
+            let expected = self.expected(value);
+            conditions.headers.push((name, expected));
         }
+        let mut unreadable = !when.unknown.is_empty() || !headers_are_whole || when.query.is_broken();
         let mut names = BTreeSet::new();
         for (name, value) in when.query.get().into_iter().flatten() {
             let place = at.key("when").key("query").named(name);

@@ -1,18 +1,16 @@
 //! Where a route leads: a service, a host, a redirect or an answer.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
+use super::headers::forbidden_in_answer;
 use super::settings::Defaults;
 use super::{At, Compiler, ReadPattern};
 use crate::config::Route as RouteConfig;
 use crate::host;
-use crate::pattern::is_token;
 use crate::problem::{Place, Problem, What};
 use crate::read::{Key, most_like};
 use crate::table::{Redirect, Respond, Target};
 use crate::template::{Literal, Template};
-use crate::texts::Text;
 
 impl Compiler {
     /// Where the route leads; `None` where an error bears on that.
@@ -192,7 +190,7 @@ impl Compiler {
         let respond = route.respond.get()?;
         let place = |key| at.key("respond").key(key);
         let status = respond.status.get().copied();
-        let mut whole = respond.unknown.is_empty() && !respond.headers.is_broken() && !respond.body.is_broken();
+        let mut whole = respond.unknown.is_empty() && !respond.body.is_broken();
         if let Some(status) = status {
             if !(200..=599).contains(&status) {
                 let found = status.to_string();
@@ -203,33 +201,10 @@ impl Compiler {
                 whole = false;
             }
         }
-        let mut names = BTreeSet::new();
-        let mut headers: Vec<(Text, Text)> = Vec::new();
-        for (name, value) in respond.headers.get().into_iter().flatten() {
-            let place = place("headers").named(name);
-            let lower = name.to_ascii_lowercase();
-            let fault = if !is_token(name) {
-                Some(What::HeaderName { found: name.to_string() })
-            } else if let Some(reason) = forbidden_in_answer(&lower) {
-                Some(What::HeaderForbidden { name: lower.clone(), reason })
-            } else if value.as_deref().is_some_and(|value| !is_header_value(value)) {
-                Some(What::HeaderValue { name: name.to_string() })
-            } else if !names.insert(lower.clone()) {
-                Some(What::HeaderRepeated { name: lower.clone() })
-            } else {
-                None
-            };
-            match (fault, value) {
-                (None, Some(value)) => headers.push((self.texts.shared(&lower), self.texts.shared(value))),
-                (None, None) => whole = false,
-                (Some(what), _) => {
-                    self.tell(place, what);
-                    whole = false;
-                }
-            }
-        }
+        let (headers, headers_are_whole) = self.headers(&respond.headers, || place("headers"), forbidden_in_answer);
+        let headers = headers.into_iter().map(|(name, value)| (name, self.texts.shared(value))).collect();
         let body = self.texts.add(respond.body.get().map_or("", |body| body));
-        whole.then_some(Target::Respond(Box::new(Respond { status: status?, headers, body })))
+        (whole && headers_are_whole).then_some(Target::Respond(Box::new(Respond { status: status?, headers, body })))
     }
 
     /// A template over the names that every pattern of the route captures.
@@ -283,18 +258,4 @@ fn check_location(text: &str) -> Result<(), (&'static str, &'static str)> {
         return Err(("is not a URL of the web", EXAMPLE));
     }
     Ok(())
-}
-
-/// RFC 9110, section 5.5, in ASCII and beyond, without white space at its ends.
-pub(super) fn is_header_value(value: &str) -> bool {
-    value.trim() == value && !value.chars().any(char::is_control)
-}
-
-fn forbidden_in_answer(name: &str) -> Option<&'static str> {
-    match name {
-        "host" => Some("belongs to requests"),
-        "content-length" | "transfer-encoding" | "trailer" => Some("is set by Envoy"),
-        "connection" | "keep-alive" | "proxy-connection" | "te" | "upgrade" => Some("concerns one connection only"),
-        _ => None,
-    }
 }
