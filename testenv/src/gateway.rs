@@ -253,7 +253,11 @@ fn write_ecds(path: &Path, plugin: &Path, document: &Document, resource_version:
     config["vm_config"]["environment_variables"] =
         json!({"key_values": {RESOURCE_VERSION: resource_version.to_string()}});
     let text = match document {
-        Document::Table(table) => Some(table.to_string()),
+        Document::Table(table) => {
+            let mut table = table.clone();
+            table.sort_all_objects();
+            Some(table.to_string())
+        }
         Document::Text(text) => Some(text.clone()),
         Document::Absent => None,
     };

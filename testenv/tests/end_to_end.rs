@@ -18,7 +18,7 @@ use hyper::body::Body;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use testenv::cases::CaseFile;
+use testenv::cases::{self, CaseFile, Sent};
 use testenv::gateway::{Document, Gateway, Setup};
 use testenv::http1::{self, Request, Response};
 use testenv::stand_in::{Report, StandIn};
@@ -60,7 +60,7 @@ case_tables! {
 
 #[test]
 fn every_case_table_is_listed_here() -> Result<()> {
-    let files = testenv::cases::files()?;
+    let files = cases::files()?;
     let stems: Vec<_> = files.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
     assert_eq!(stems, CASE_TABLES);
     Ok(())
@@ -69,17 +69,16 @@ fn every_case_table_is_listed_here() -> Result<()> {
 fn cases_hold(table: &str, envoy: &Path) -> Result<()> {
     let file = CaseFile::read(&repository().join(format!("testenv/cases/{table}.yaml")))?;
     let stand_in = StandIn::start()?;
-    let gateway = file.setup(envoy, &plugin()?)?.start(stand_in.address())?;
+    let gateway = file.setup(envoy, &plugin()?).start(stand_in.address())?;
     let mut failures = Vec::new();
     for case in &file.cases {
-        let outcome = case.run(&gateway)?;
+        let outcome = cases::run(case, &gateway)?;
         if !outcome.differences.is_empty() {
-            let request = &case.request;
             failures.push(format!(
                 "{} ({} {}, answered {})\n    {}",
                 case.name,
-                request.method,
-                request.url,
+                Sent::of(case).method,
+                case.url,
                 outcome.response.status,
                 outcome.differences.join("\n    ")
             ));

@@ -11,7 +11,7 @@ use kcr_networking_istio_io::v1alpha3::envoyfilters::EnvoyFilter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use testenv::cases::CaseFile;
+use testenv::cases::{self, CaseFile};
 use testenv::gateway::{Document, Setup};
 use testenv::http1::Request;
 use testenv::stand_in::StandIn;
@@ -99,9 +99,9 @@ fn the_local_patch_does_in_envoy_what_its_table_says() -> Result<()> {
     let samples = CaseFile::read(&repository().join("testenv/cases/sample.yaml"))?;
     for envoy in [envoy::find()?, envoy::pinned(envoy::OLDEST)?, envoy::pinned(envoy::NEWEST)?] {
         let stand_in = StandIn::start()?;
-        let gateway = samples.setup(&envoy, &plugin()?)?.filter(local_filter()?).start(stand_in.address())?;
+        let gateway = samples.setup(&envoy, &plugin()?).filter(local_filter()?).start(stand_in.address())?;
         for case in &samples.cases {
-            let differences = case.run(&gateway)?.differences;
+            let differences = cases::run(case, &gateway)?.differences;
             ensure!(differences.is_empty(), "{}: {}: {differences:#?}", envoy.display(), case.name);
         }
         let answer = Request::get("api.example.com", "/faas/ping").send(gateway.address())?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use testenv::cases::{Case, CaseFile, Outcome};
+use testenv::cases::{Case, CaseFile, Sent};
 use testenv::repository;
 
 const BEGIN: &str = "<!-- cases: testenv/cases/sample.yaml -->\n";
@@ -28,9 +28,9 @@ fn the_readmes_table_is_made_from_the_cases() -> Result<()> {
 fn table(cases: &[Case]) -> Result<String> {
     let mut table = String::from("\n| request | what becomes of it |\n|---|---|\n");
     for case in cases {
-        let headers: Vec<String> =
-            case.request.headers.pairs().iter().map(|(name, value)| format!(" `{name}: {value}`")).collect();
-        let request = format!("`{} {}`{}", case.request.method, case.request.url, headers.concat());
+        let Sent { method, headers, .. } = Sent::of(case);
+        let headers: Vec<String> = headers.iter().map(|(name, value)| format!(" `{name}: {value}`")).collect();
+        let request = format!("`{method} {}`{}", case.url, headers.concat());
         writeln!(table, "| {request} | {} |", result(case).context(case.name.clone())?)?;
     }
     table.push('\n');
@@ -38,19 +38,14 @@ fn table(cases: &[Case]) -> Result<String> {
 }
 
 fn result(case: &Case) -> Result<String> {
-    let expect = &case.expect;
-    Ok(match expect.outcome.context("no outcome")? {
-        Outcome::Route => {
-            let authority = expect.authority.as_deref().context("no authority")?;
-            format!("arrives at `{authority}` as `{}`", expect.path.as_deref().context("no path")?)
-        }
-        Outcome::Redirect => {
-            let location = expect.location.as_deref().context("no location")?;
-            format!("{} to `{location}`", expect.status.context("no status")?)
-        }
-        Outcome::Respond => format!("{}, answered in the gateway", expect.status.context("no status")?),
-        Outcome::MethodNotAllowed => format!("405, `Allow: {}`", expect.allow.as_deref().context("no allow")?),
-        Outcome::OutOfScope | Outcome::PassThrough => "left as it came".into(),
-        _ => format!("{}: {}", expect.status.context("no status")?, case.name),
+    let text = |field: &'static str| case.expected_text(field).context(field);
+    let status = || case.expected("status").context("status");
+    Ok(match text("outcome")? {
+        "route" => format!("arrives at `{}` as `{}`", text("authority")?, text("path")?),
+        "redirect" => format!("{} to `{}`", status()?, text("location")?),
+        "respond" => format!("{}, answered in the gateway", status()?),
+        "methodNotAllowed" => format!("405, `Allow: {}`", text("allow")?),
+        "outOfScope" | "passThrough" => "left as it came".into(),
+        _ => format!("{}: {}", status()?, case.name),
     })
 }

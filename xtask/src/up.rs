@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use testenv::cases::{Case, CaseFile, Outcomes};
+use testenv::cases::{self, Case, CaseFile, Outcomes, Sent};
 use testenv::gateway::Gateway;
 use testenv::stand_in::StandIn;
 use testenv::{envoy, plugin, repository, yaml};
@@ -39,7 +39,7 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
     let ports = (free_or_any(PORTS.0), free_or_any(PORTS.1));
     let document = fs::read_to_string(&manifest)?;
     eprintln!("==> Starting {}", envoy.display());
-    let gateway = samples.setup(&envoy, &plugin()?)?.ports(ports.0, ports.1).start(stand_in.address())?;
+    let gateway = samples.setup(&envoy, &plugin()?).ports(ports.0, ports.1).start(stand_in.address())?;
 
     let as_expected = send(&samples.cases, &gateway)?;
     if once {
@@ -65,7 +65,7 @@ fn send(cases: &[Case], gateway: &Gateway) -> Result<bool> {
     println!("\n  {:<width$}   {:<6} reached the KSVC stand-in as", "request", "status");
     let mut all = true;
     for (case, request) in cases.iter().zip(&requests) {
-        let outcome = case.run(gateway)?;
+        let outcome = cases::run(case, gateway)?;
         let mark = if outcome.differences.is_empty() { ' ' } else { '!' };
         println!("{mark} {request:<width$}   {:<6} {}", outcome.response.status, reached(&outcome));
         for difference in &outcome.differences {
@@ -83,9 +83,9 @@ fn send(cases: &[Case], gateway: &Gateway) -> Result<bool> {
 }
 
 fn written(case: &Case) -> String {
-    let headers = case.request.headers.pairs();
+    let Sent { method, headers, .. } = Sent::of(case);
     let headers = headers.iter().map(|(name, value)| format!(" [{name}: {value}]"));
-    format!("{} {}{}", case.request.method, case.request.url, headers.collect::<String>())
+    format!("{method} {}{}", case.url, headers.collect::<String>())
 }
 
 fn reached(outcome: &Outcomes) -> String {
@@ -130,6 +130,7 @@ fn take_up(manifest: &Path, gateway: &mut Gateway) -> Result<()> {
     match edited {
         Ok(Ok(())) if good => println!("The new table is live, after {} ms.", took.as_millis()),
         Ok(Err(error)) => return Err(error),
+        Err(error) if good => return Err(error.context("the last good table goes on serving")),
         _ => println!("The last good table goes on serving."),
     }
     Ok(())

@@ -30,6 +30,8 @@ pub struct Case {
     /// Where the case begins.
     pub at: Span,
     pub request: Request,
+    /// The request's, as it is written.
+    pub url: String,
     pub expect: Vec<Expected>,
 }
 
@@ -66,16 +68,29 @@ impl fmt::Display for Mismatch {
 impl Case {
     /// Compares with the fields that `explain --format json` prints; empty when all is as expected.
     pub fn compare(&self, actual: &serde_json::Map<String, Value>) -> Vec<Mismatch> {
-        self.expect.iter().filter_map(|expected| expected.compare(actual)).collect()
+        let compared = self.expect.iter().filter_map(|expected| {
+            let field = actual.get(expected.field);
+            expected.compare(match &expected.header {
+                Some(header) => field.and_then(|headers| headers.get(header)),
+                None => field,
+            })
+        });
+        compared.collect()
+    }
+
+    /// What is expected of a field other than `requestHeaders`.
+    pub fn expected(&self, field: &str) -> Option<&Value> {
+        self.expect.iter().find(|expected| expected.field == field).map(|expected| &expected.value)
+    }
+
+    pub fn expected_text(&self, field: &str) -> Option<&str> {
+        self.expected(field).and_then(Value::as_str)
     }
 }
 
 impl Expected {
-    fn compare(&self, actual: &serde_json::Map<String, Value>) -> Option<Mismatch> {
-        let mut found = actual.get(self.field);
-        if let Some(header) = &self.header {
-            found = found.and_then(|headers| headers.get(header));
-        }
+    /// Compares with what was found, which is `None` where there is no such field or header.
+    pub fn compare(&self, found: Option<&Value>) -> Option<Mismatch> {
         let same = match found {
             Some(found) => same(&self.value, found),
             None => self.value.is_null(),
@@ -226,13 +241,16 @@ impl<'a> Reader<'a> {
     fn case(&mut self, node: &Arc<Node>) -> Option<Case> {
         self.object(node, &["name", "request", "expect"])?;
         let name = self.required(node, "name").and_then(|name| self.text(name));
-        let request = self.required(node, "request").and_then(|request| self.request(request));
+        let request = self.required(node, "request");
+        let url = request.and_then(|request| request.get("url")).and_then(|url| url.text());
+        let request = request.and_then(|request| self.request(request));
         let expect = self.required(node, "expect").and_then(|expect| self.expect(expect));
         Some(Case {
             name: name?.to_owned(),
             source: Arc::clone(self.source),
             at: node.span,
             request: request?,
+            url: url?.to_owned(),
             expect: expect?,
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use testenv::cases::{self, Case, CaseFile, Outcome};
+use testenv::cases::{self, Case, CaseFile, Differences, Sent, own_status};
 use testenv::wasm_host::{Exchange, Head, HeaderMap, LocalResponse, Process, Verdict};
 
 use crate::PLUGIN;
@@ -16,10 +16,9 @@ fn every_case_holds() {
     let mut failures = Vec::new();
     for path in files {
         let file = CaseFile::read(&path).unwrap_or_else(|error| panic!("{error:#}"));
-        let table = file.table().unwrap_or_else(|error| panic!("{error:#}"));
         let process = Process::new();
         let root = process.vm(&[]).root(PLUGIN);
-        assert!(root.configure(table.to_string()));
+        assert!(root.configure(file.table.to_string()));
         for case in &file.cases {
             count += 1;
             let head = head(case);
@@ -35,27 +34,24 @@ fn every_case_holds() {
 
 /// The request's headers as Envoy would have them.
 fn head(case: &Case) -> HeaderMap {
-    let (authority, path) = case.request.authority_and_path();
-    // `OPTIONS *` has no URL of its own.
-    let path = if case.request.method == "OPTIONS" && path == "/*" { "*" } else { path };
-    let pseudo = [(":authority", authority), (":path", path), (":method", &case.request.method), (":scheme", "https")];
-    let pseudo = pseudo.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let all = pseudo.chain(case.request.headers.pairs());
-    all.map(|(name, value)| (name.into_bytes(), value.into_bytes())).collect()
+    let Sent { method, authority, path, headers } = Sent::of(case);
+    let pseudo = [(":authority", authority), (":path", path), (":method", method), (":scheme", "https".to_owned())];
+    let pseudo = pseudo.into_iter().map(|(name, value)| (name.to_owned(), value));
+    pseudo.chain(headers).map(|(name, value)| (name.into_bytes(), value.into_bytes())).collect()
 }
 
 fn differences(case: &Case, sent: &HeaderMap, exchange: &Exchange) -> Vec<String> {
-    let mut differences = Differences(Vec::new());
-    let expect = &case.expect;
+    let mut differences = Differences::default();
+    let outcome = case.expected_text("outcome");
     let routed = exchange.filter_state("wasm.ksvc_router.route");
     match &exchange.verdict {
         Verdict::Continue => {
             let headers = exchange.headers();
             let kind = if routed.is_some() { "routed" } else { "untouched" };
-            let expected = match expect.outcome {
+            let expected = match outcome {
                 None => kind,
-                Some(Outcome::Route) => "routed",
-                Some(Outcome::OutOfScope | Outcome::PassThrough) => "untouched",
+                Some("route") => "routed",
+                Some("outOfScope" | "passThrough") => "untouched",
                 Some(_) => "answered",
             };
             differences.check("outcome", &expected, &kind);
@@ -65,38 +61,44 @@ fn differences(case: &Case, sent: &HeaderMap, exchange: &Exchange) -> Vec<String
             } else {
                 check_routed(sent, exchange, &mut differences);
             }
-            if let Some(route) = &expect.route {
-                differences.check("route", &Some(route), &routed.as_ref());
-            }
-            let compared = [(":authority", &expect.authority), (":path", &expect.path)];
-            for (name, expected) in compared {
-                if expected.is_some() {
-                    differences.check(name, expected, &headers.text(name));
-                }
-            }
-            for (name, value) in expect.request_headers.iter().flatten() {
-                differences.check(name, value, &headers.text(name));
-            }
+            check_fields(case, &mut differences, |field, header| match (field, header) {
+                ("route", _) => Some(routed.clone()),
+                ("authority", _) => Some(headers.text(":authority")),
+                ("path", _) => Some(headers.text(":path")),
+                ("requestHeaders", Some(name)) => Some(headers.text(name)),
+                _ => None,
+            });
         }
         Verdict::Answered(response) => {
-            let kind = match expect.outcome {
-                Some(Outcome::Route | Outcome::OutOfScope | Outcome::PassThrough) => "goes on",
+            let kind = match outcome {
+                Some("route" | "outOfScope" | "passThrough") => "goes on",
                 _ => "answered",
             };
             differences.check("outcome", &kind, &"answered");
-            if let Some(status) = expect.status {
-                differences.check("status", &u32::from(status), &response.status);
+            if let Some(status) = case.expected("status") {
+                differences.check("status", &status.as_u64(), &Some(response.status.into()));
             }
-            for (name, expected) in [("allow", &expect.allow), ("location", &expect.location)] {
-                if expected.is_some() {
-                    differences.check(name, expected, &response.headers.text(name));
-                }
-            }
-            check_answer(expect.outcome, response, &mut differences);
+            check_fields(case, &mut differences, |field, _| {
+                ["allow", "location"].contains(&field).then(|| response.headers.text(field))
+            });
+            check_answer(outcome, response, &mut differences);
         }
         Verdict::Paused => differences.0.push("the request waits".to_owned()),
     }
     differences.0
+}
+
+/// Compares what is expected with what was found, where anything can be found; the inner `None` is an absence.
+fn check_fields(
+    case: &Case,
+    differences: &mut Differences,
+    found: impl Fn(&str, Option<&str>) -> Option<Option<String>>,
+) {
+    for expected in &case.expect {
+        let Some(found) = found(expected.field, expected.header.as_deref()) else { continue };
+        let mismatch = expected.compare(found.map(Value::from).as_ref());
+        differences.0.extend(mismatch.map(|mismatch| mismatch.to_string()));
+    }
 }
 
 /// What holds for every routed request.
@@ -115,15 +117,9 @@ fn check_routed(sent: &HeaderMap, exchange: &Exchange, differences: &mut Differe
 }
 
 /// What holds for every answer of the module's own making.
-fn check_answer(outcome: Option<Outcome>, response: &LocalResponse, differences: &mut Differences) {
-    let status = match outcome {
-        Some(Outcome::NotFound | Outcome::DeniedDirect) => 404,
-        Some(Outcome::MethodNotAllowed) => 405,
-        Some(Outcome::UnsafePath) => 400,
-        Some(Outcome::BrokenRoute) => 503,
-        _ => return,
-    };
-    differences.check("status", &status, &response.status);
+fn check_answer(outcome: Option<&str>, response: &LocalResponse, differences: &mut Differences) {
+    let Some(status) = outcome.and_then(own_status) else { return };
+    differences.check("status", &u32::from(status), &response.status);
     let mut content_type = response.headers.text("content-type");
     if response.grpc_status >= 0 {
         return;
@@ -133,15 +129,5 @@ fn check_answer(outcome: Option<Outcome>, response: &LocalResponse, differences:
     differences.check("problem's status", &Some(&Value::from(status)), &problem.get("status"));
     for key in ["title", "detail"] {
         differences.check(&format!("a {key}"), &true, &problem.get(key).is_some_and(Value::is_string));
-    }
-}
-
-struct Differences(Vec<String>);
-
-impl Differences {
-    fn check<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: &T, found: &T) {
-        if expected != found {
-            self.0.push(format!("{what}: expected {expected:?}, found {found:?}"));
-        }
     }
 }
