@@ -9,7 +9,7 @@ use testenv::wasm_host::{Counts, Module, Process, Root};
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// In bytes, of `dist/plugin.wasm`.
-const MODULE_SIZE: usize = 530_000;
+const MODULE_SIZE: usize = 540_000;
 
 /// Instructions beyond the budget that another compiler may need.
 const SLACK_PERCENT: u64 = 3;
@@ -38,15 +38,15 @@ const fn budget(
 
 /// Among 1,000 routes.
 const BUDGETS: [Budget; 9] = [
-    budget("hit, literal", "GET", "/faas/api7/things", 4, 9_865),
-    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", 4, 11_307),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 6, 12_631),
-    budget("miss, other path", "GET", "/elsewhere", 1, 4_864),
-    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", 1, 3_848) },
-    budget("404", "GET", "/faas/api7/nothing/42", 2, 11_326),
-    budget("405", "DELETE", "/faas/api7/things/42/parts/9", 2, 16_225),
-    budget("400", "GET", "/faas/api7//things", 2, 10_751),
-    budget("redirect", "GET", "/faas/api7/old", 3, 10_160),
+    budget("hit, literal", "GET", "/faas/api7/things", 4, 9_880),
+    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", 4, 11_322),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 6, 12_621),
+    budget("miss, other path", "GET", "/elsewhere", 1, 4_880),
+    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", 1, 3_905) },
+    budget("404", "GET", "/faas/api7/nothing/42", 2, 11_348),
+    budget("405", "DELETE", "/faas/api7/things/42/parts/9", 2, 16_222),
+    budget("400", "GET", "/faas/api7//things", 2, 10_767),
+    budget("redirect", "GET", "/faas/api7/old", 3, 10_526),
 ];
 
 fn thousand_routes() -> serde_json::Value {
@@ -114,8 +114,8 @@ fn request_keeps_its_budget() {
 /// Every worker's requests wait while a document is taken.
 #[test]
 fn document_keeps_its_budget() {
-    const TO_JUDGE: u64 = 25_680_000;
-    const TO_FOLLOW: u64 = 25_660_000;
+    const TO_JUDGE: u64 = 26_520_000;
+    const TO_FOLLOW: u64 = 26_510_000;
     const MEMORY: usize = 1_900_544;
     let document = thousand_routes().to_string();
     let process = Process::new();
