@@ -82,9 +82,9 @@ impl Compiler {
             // What a key was meant for is known only by its likeness; it may bear on all routes.
             match most_like(key, Config::KEYS) {
                 Some("basePath" | "hosts") => scope_is_readable = false,
-                Some("name") => {}
                 Some("onNoMatch" | "routes") => parts.no_match = NoMatch::Broken,
-                Some("denyDirect") => {}
+                // A misspelt `denyDirect` has been taken for it above, and `name` bears on no route.
+                Some("denyDirect" | "name") => {}
                 Some("trailingSlash") => {
                     parts.ignore_trailing_slash = true;
                     defaults.all_broken = true;
