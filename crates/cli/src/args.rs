@@ -63,6 +63,8 @@ pub(crate) enum Command {
         /// The route table
         file: PathBuf,
     },
+    /// Print the ValidatingAdmissionPolicy that refuses misshapen tables at `kubectl apply`
+    Admission,
     /// Print the JSON Schema of the configuration, for editors
     Schema,
 }

@@ -7,6 +7,7 @@ mod test;
 
 use std::fmt;
 
+use ksvc_router_cli::admission;
 use ksvc_router_cli::load::load_one;
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::request::HeaderError;
@@ -54,6 +55,7 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
         }
         Command::Test { file, cases, fail_under } => test::run(&file, &cases, fail_under, format),
         Command::Routes { file } => routes::run(&file, format),
+        Command::Admission => Ok(Report { out: admission::manifests(), good: true, ..Report::default() }),
         Command::Schema => Ok(Report { out: pretty(&ksvc_routing::config::schema()), good: true, ..Report::default() }),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ksvc_routing::{Compiled, Place, Problem, Step, What, compile};
 
-use crate::manifest::{self, ManifestProblem};
+use crate::manifest::{self, Manifest, ManifestProblem};
 use crate::message::{Message, Other};
 use crate::position::{Position, Span};
 use crate::source::Source;
@@ -20,11 +20,14 @@ pub struct Configuration {
     pub node: Option<Arc<Node>>,
     /// What keeps it from the plugin, however good it is.
     undelivered: Vec<ManifestProblem>,
+    /// `None` where it is not in a manifest.
+    pub manifest: Option<Manifest>,
 }
 
 impl Configuration {
     pub(crate) fn new(source: &Arc<Source>, found: manifest::Found) -> Self {
-        Self { source: Arc::clone(source), at: found.at, node: found.node, undelivered: found.problems }
+        let manifest::Found { at, node, problems, manifest, .. } = found;
+        Self { source: Arc::clone(source), at, node, undelivered: problems, manifest }
     }
 
     /// The bytes that the plugin gets, once the manifest delivers them.
@@ -74,7 +77,11 @@ impl Configuration {
             place: problem.place.to_string(),
             severity: problem.severity(),
             text: problem.what.to_string(),
-            other: other.map(|(place, aim)| Other { at: self.locate(place, aim).start, place: place.to_string() }),
+            other: other.map(|(place, aim)| Other {
+                source: Arc::clone(&self.source),
+                at: self.locate(place, aim).start,
+                place: place.to_string(),
+            }),
         }
     }
 

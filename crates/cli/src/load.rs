@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::configuration::Configuration;
+use crate::gateway::{self, Gateway};
 use crate::manifest;
 use crate::message::Message;
 use crate::position::Span;
@@ -15,6 +16,8 @@ use crate::yaml::{self, Node, Origin, YamlError};
 pub struct Loaded {
     pub source: Arc<Source>,
     pub configurations: Vec<Configuration>,
+    /// Istio's, which say what becomes of plain HTTP.
+    pub gateways: Vec<Gateway>,
     /// Why nothing, or not everything, of it could be read.
     pub messages: Vec<Message>,
 }
@@ -27,11 +30,8 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Loaded>, Unreadable> {
         let source = match Source::read(&found.path)? {
             Ok(source) => source,
             Err(message) if found.named => {
-                all.push(Loaded {
-                    source: Arc::clone(&message.source),
-                    configurations: vec![],
-                    messages: vec![message],
-                });
+                let nothing = Loaded::nothing(&message.source);
+                all.push(Loaded { messages: vec![message], ..nothing });
                 continue;
             }
             Err(_) => continue,
@@ -70,37 +70,57 @@ pub fn load_one(path: &Path) -> Result<Result<Configuration, Vec<Message>>, Unre
 /// A file that the user named: every configuration in it, whatever it says of a plugin's name; yet if
 /// something in it says that it is ours, what names another plugin is not.
 pub fn from_named(source: &Arc<Source>) -> Loaded {
-    let mut loaded = Loaded { source: Arc::clone(source), configurations: Vec::new(), messages: Vec::new() };
-    match parse_and_find(source) {
-        Ok(found) => {
-            let some_are_ours = found.iter().any(manifest::Found::is_ours_by_name);
-            let ours = found
-                .into_iter()
-                .filter(|found| !some_are_ours || found.plugin_name.is_none() || found.is_ours_by_name());
-            loaded.configurations.extend(ours.map(|found| Configuration::new(source, found)));
-            if loaded.configurations.is_empty() {
-                loaded.messages.push(nothing_of_ours(source));
-            }
-        }
-        Err(error) => loaded.messages.push(yaml_message(source, &error)),
+    let mut loaded = match parse_and_find(source) {
+        Ok(loaded) => loaded,
+        Err(error) => return Loaded { messages: vec![yaml_message(source, &error)], ..Loaded::nothing(source) },
+    };
+    let some_are_ours = loaded.found.iter().any(manifest::Found::is_ours_by_name);
+    loaded.found.retain(|found| !some_are_ours || found.plugin_name.is_none() || found.is_ours_by_name());
+    let mut loaded = loaded.finish(source);
+    if loaded.configurations.is_empty() && loaded.gateways.is_empty() {
+        loaded.messages.push(nothing_of_ours(source));
     }
     loaded
 }
 
 /// A file that lay in a folder: it may be anybody's, and a template of text at that.
 fn from_folder(source: &Arc<Source>) -> Option<Loaded> {
-    let (found, messages) = match parse_and_find(source) {
-        Ok(found) => (found, Vec::new()),
-        Err(error) if source.text.contains("ksvc-router") => (Vec::new(), vec![yaml_message(source, &error)]),
+    let loaded = match parse_and_find(source) {
+        Ok(mut loaded) => {
+            loaded.found.retain(manifest::Found::is_ours_by_name);
+            loaded.finish(source)
+        }
+        Err(error) if source.text.contains("ksvc-router") => {
+            Loaded { messages: vec![yaml_message(source, &error)], ..Loaded::nothing(source) }
+        }
         Err(_) => return None,
     };
-    let configurations: Vec<_> = found
-        .into_iter()
-        .filter(manifest::Found::is_ours_by_name)
-        .map(|found| Configuration::new(source, found))
-        .collect();
-    let is_ours = !configurations.is_empty() || !messages.is_empty();
-    is_ours.then(|| Loaded { source: Arc::clone(source), configurations, messages })
+    let is_ours = !loaded.configurations.is_empty() || !loaded.messages.is_empty() || !loaded.gateways.is_empty();
+    is_ours.then_some(loaded)
+}
+
+impl Loaded {
+    fn nothing(source: &Arc<Source>) -> Self {
+        Self { source: Arc::clone(source), configurations: vec![], gateways: vec![], messages: vec![] }
+    }
+
+    /// Whether it is here for what it says of gateways alone.
+    pub fn is_context(&self) -> bool {
+        self.configurations.is_empty() && self.messages.is_empty()
+    }
+}
+
+/// What was found in a file, before it is known what of it is ours.
+struct Contents {
+    found: Vec<manifest::Found>,
+    gateways: Vec<Gateway>,
+}
+
+impl Contents {
+    fn finish(self, source: &Arc<Source>) -> Loaded {
+        let configurations = self.found.into_iter().map(|found| Configuration::new(source, found)).collect();
+        Loaded { configurations, gateways: self.gateways, ..Loaded::nothing(source) }
+    }
 }
 
 /// The documents of a file.
@@ -108,8 +128,12 @@ pub fn parse(source: &Arc<Source>) -> Result<Vec<Arc<Node>>, Box<Message>> {
     yaml::parse(&source.text, Origin::File).map_err(|error| Box::new(yaml_message(source, &error)))
 }
 
-fn parse_and_find(source: &Source) -> Result<Vec<manifest::Found>, YamlError> {
-    Ok(yaml::parse(&source.text, Origin::File)?.iter().flat_map(manifest::find).collect())
+fn parse_and_find(source: &Arc<Source>) -> Result<Contents, YamlError> {
+    let documents = yaml::parse(&source.text, Origin::File)?;
+    Ok(Contents {
+        found: documents.iter().flat_map(manifest::find).collect(),
+        gateways: documents.iter().flat_map(|document| gateway::find(source, document)).collect(),
+    })
 }
 
 fn yaml_message(source: &Arc<Source>, error: &YamlError) -> Message {

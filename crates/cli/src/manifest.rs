@@ -11,7 +11,7 @@ use crate::position::{Position, Span};
 use crate::yaml::{self, Node, Origin, Value, YamlProblem};
 
 /// `pluginName` of the WasmPlugin, `root_id` in Envoy.
-const PLUGIN_NAME: &str = "ksvc-router";
+pub(crate) const PLUGIN_NAME: &str = "ksvc-router";
 
 /// Keys of the configuration that other documents have too: they don't make a document one.
 const COMMON_KEYS: [&str; 3] = ["name", "namespace", "domain"];
@@ -30,6 +30,27 @@ pub struct Found {
     pub node: Option<Arc<Node>>,
     /// What keeps it from the plugin, however good it is.
     pub problems: Vec<ManifestProblem>,
+    /// The manifest that it is in; `None` for a configuration alone.
+    pub manifest: Option<Manifest>,
+}
+
+/// The manifest around a configuration.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    pub kind: Kind,
+    pub document: Arc<Node>,
+    pub spec: Arc<Node>,
+    /// What holds the settings of the plugin: `spec` itself, `spec.wasm`, or Envoy's `PluginConfig`.
+    pub plugin: Arc<Node>,
+    /// Of an EnvoyFilter, the element of `configPatches`.
+    pub patch: Option<Arc<Node>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    WasmPlugin,
+    TrafficExtension,
+    EnvoyFilter,
 }
 
 /// Why a configuration would not reach the plugin as it is written.
@@ -98,6 +119,7 @@ impl Found {
             // Protobuf JSON takes null for absent.
             node: node.filter(|node| !node.is_null()).cloned(),
             problems: Vec::new(),
+            manifest: None,
         }
     }
 }
@@ -111,6 +133,10 @@ pub fn find(document: &Arc<Node>) -> Vec<Found> {
 
 fn look(document: &Arc<Node>, found: &mut Vec<Found>) {
     let spec = document.get("spec");
+    let around = |kind, plugin: &Arc<Node>, patch: Option<&Arc<Node>>| {
+        let (document, plugin, patch) = (Arc::clone(document), Arc::clone(plugin), patch.cloned());
+        spec.map(|spec| Manifest { kind, document, spec: Arc::clone(spec), plugin, patch })
+    };
     match document.get("kind").and_then(|kind| kind.text()) {
         // As `kubectl get -o yaml` prints several.
         Some("List") => {
@@ -118,19 +144,30 @@ fn look(document: &Arc<Node>, found: &mut Vec<Found>) {
                 look(item, found);
             }
         }
-        Some("WasmPlugin") => found.extend(spec.map(|spec| in_plugin(spec))),
+        Some("WasmPlugin") => {
+            let plugin =
+                |plugin: &Arc<Node>| Found { manifest: around(Kind::WasmPlugin, plugin, None), ..in_plugin(plugin) };
+            found.extend(spec.map(plugin));
+        }
         Some("TrafficExtension") => {
-            found.extend(spec.and_then(|spec| spec.get("wasm")).map(|wasm| in_plugin(wasm)));
+            let plugin = |plugin: &Arc<Node>| Found {
+                manifest: around(Kind::TrafficExtension, plugin, None),
+                ..in_plugin(plugin)
+            };
+            found.extend(spec.and_then(|spec| spec.get("wasm")).map(plugin));
         }
         Some("EnvoyFilter") => {
-            if let Some(spec) = spec {
-                in_envoy(spec, found);
+            for patch in spec.and_then(|spec| spec.get("configPatches")).map_or(&[][..], |patches| patches.items()) {
+                in_envoy(patch, &mut |plugin, configuration| {
+                    let manifest = around(Kind::EnvoyFilter, plugin, Some(patch));
+                    found.push(Found { manifest, ..configuration });
+                });
             }
         }
         Some(_) if document.get("apiVersion").is_some() => {}
         _ if document.get("pluginConfig").is_some() => found.push(in_plugin(document)),
         _ if is_configuration(document) => found.push(Found::new(document, None, Some(document))),
-        _ => in_envoy(document, found),
+        _ => in_envoy(document, &mut |_, configuration| found.push(configuration)),
     }
 }
 
@@ -144,14 +181,16 @@ fn is_configuration(document: &Node) -> bool {
 }
 
 /// Looks for Envoy's wasm `PluginConfig`, however deep it lies.
-fn in_envoy(node: &Arc<Node>, found: &mut Vec<Found>) {
-    let either = |keys: [&str; 2]| keys.into_iter().find_map(|key| node.get(key));
-    if either(["vm_config", "vmConfig"]).is_some() {
-        let root_id = either(["root_id", "rootId"]);
-        found.push(match node.get("configuration").filter(|any| !any.is_null()) {
-            Some(any) => Found::in_any(any, root_id),
-            None => Found::new(node, root_id, None),
-        });
+fn in_envoy(node: &Arc<Node>, found: &mut impl FnMut(&Arc<Node>, Found)) {
+    if either(node, ["vm_config", "vmConfig"]).is_some() {
+        let root_id = either(node, ["root_id", "rootId"]);
+        found(
+            node,
+            match node.get("configuration").filter(|any| !any.is_null()) {
+                Some(any) => Found::in_any(any, root_id),
+                None => Found::new(node, root_id, None),
+            },
+        );
         return;
     }
     for item in node.items() {
@@ -160,6 +199,11 @@ fn in_envoy(node: &Arc<Node>, found: &mut Vec<Found>) {
     for entry in node.entries() {
         in_envoy(&entry.value, found);
     }
+}
+
+/// Protobuf JSON takes a field by either of its names.
+pub(crate) fn either<'n>(node: &'n Node, keys: [&str; 2]) -> Option<&'n Arc<Node>> {
+    keys.into_iter().find_map(|key| node.get(key))
 }
 
 impl Found {

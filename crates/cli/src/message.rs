@@ -30,6 +30,7 @@ pub struct Message {
 /// Another place that the message is about, such as the first of two equal routes.
 #[derive(Debug, Clone)]
 pub struct Other {
+    pub source: Arc<Source>,
     pub at: Position,
     pub place: String,
 }
@@ -63,8 +64,8 @@ impl Message {
             "severity": self.severity_word(),
             "message": self.text,
         });
-        if let Some(Other { at, place }) = &self.other {
-            object["other"] = json!({"file": self.source.name, "line": at.line, "column": at.column, "place": place});
+        if let Some(Other { source, at, place }) = &self.other {
+            object["other"] = json!({"file": source.name, "line": at.line, "column": at.column, "place": place});
         }
         object
     }
@@ -110,8 +111,8 @@ impl fmt::Display for Message {
         }
         writeln!(f, "{}", self.text)?;
         self.snippet(f, style)?;
-        if let Some(Other { at, place }) = &self.other {
-            writeln!(f, "{bold}{file}:{}:{}:{bold:#} note: {place} is here", at.line, at.column)?;
+        if let Some(Other { source, at, place }) = &self.other {
+            writeln!(f, "{bold}{}:{}:{}:{bold:#} note: {place} is here", source.name, at.line, at.column)?;
         }
         Ok(())
     }

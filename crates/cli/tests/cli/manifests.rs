@@ -12,7 +12,8 @@ fn indented(text: &str, by: usize) -> String {
 fn wasm_plugin(plugin_name: &str, config: &str) -> String {
     format!(
         "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: x}}\nspec:\n  \
-         pluginName: {plugin_name}\n  pluginConfig:\n{}",
+         pluginName: {plugin_name}\n  pluginConfig:\n{}  url: file:///plugin.wasm\n  failStrategy: FAIL_RELOAD\n  \
+         selector: {{matchLabels: {{istio: ingressgateway}}}}\n  match: [{{ports: [{{number: 8443}}]}}]\n",
         indented(config, 4)
     )
 }
@@ -23,7 +24,9 @@ fn envoy_filter(configuration: &str) -> String {
          - applyTo: HTTP_FILTER\n    patch:\n      operation: INSERT_BEFORE\n      value:\n        name: ksvc-router\n        \
          typed_config:\n          '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n          \
          config:\n            root_id: ksvc-router\n            vm_config: {{runtime: envoy.wasm.runtime.v8}}\n            \
-         configuration:\n{}",
+         configuration:\n{}            failure_policy: FAIL_RELOAD\n    match: {{listener: {{portNumber: 8443, \
+         filterChain: {{filter: {{subFilter: {{name: envoy.filters.http.cors}}}}}}}}}}\n  \
+         workloadSelector: {{labels: {{istio: ingressgateway}}}}\n",
         indented(configuration, 14)
     )
 }
@@ -40,13 +43,16 @@ fn expect_fault_at(text: &str, line: usize, column: usize) {
 #[test]
 fn wasm_plugin_is_read() {
     expect_fault_at(&wasm_plugin("ksvc-router", FAULTY), 7, 13);
-    expect_fault_at(&wasm_plugin("anything", FAULTY), 7, 13);
+    let (_, messages) = check(&wasm_plugin("anything", FAULTY));
+    assert!(messages.len() == 2 && messages[1].starts_with("f.yaml:7:13: error: hosts[0]: "), "{messages:?}");
 }
 
 #[test]
 fn traffic_extension_is_read() {
     let head = "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {name: x}\nspec:\n  wasm:\n    pluginConfig:\n";
-    expect_fault_at(&format!("{head}{}", indented(FAULTY, 6)), 7, 15);
+    let foot = "    pluginName: ksvc-router\n    url: file:///plugin.wasm\n    failStrategy: FAIL_RELOAD\n  \
+        targetRefs: [{kind: Gateway, name: public}]\n  match: [{ports: [{number: 443}]}]\n";
+    expect_fault_at(&format!("{head}{}{foot}", indented(FAULTY, 6)), 7, 15);
 }
 
 /// Expects messages that begin so, each after `f.yaml:`, in this order, and no others.
@@ -159,7 +165,7 @@ fn every_document_and_every_item_of_a_list_is_read() {
 fn plugin_of_another_name_beside_ours_is_left_out() {
     let other = wasm_plugin("other", "anything: 1\n");
     let text = format!("{other}---\n{}", wasm_plugin("ksvc-router", FAULTY));
-    expect_fault_at(&text, 15, 13);
+    expect_fault_at(&text, 19, 13);
 }
 
 #[test]
@@ -170,8 +176,9 @@ fn absent_configuration_is_an_error() {
         ["", "value:\n", "value: ''\n", "value: |\n"].map(|value| envoy_filter(&format!("{STRING_VALUE}{value}")));
     for text in empty.into_iter().chain(empty_text) {
         let (code, messages) = check(&text);
+        let errors: Vec<_> = messages.iter().filter(|message| message.contains(": error: ")).collect();
         assert_eq!(code, 1);
-        assert!(messages.len() == 1 && messages[0].contains("the configuration is empty"), "{messages:?}");
+        assert!(errors.len() == 1 && errors[0].contains("the configuration is empty"), "{messages:?}");
     }
 }
 

@@ -1,0 +1,155 @@
+//! What `check` says of manifests that are dangerous around a good table. Every kind of danger has its example in
+//! docs/command-line.md; here are the rules between them.
+
+use crate::support::{Folder, check};
+
+/// A manifest without a danger, but for what is replaced in it.
+fn plugin(name: &str, changes: &[(&str, &str)]) -> String {
+    let mut text = format!(
+        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: {name}, namespace: istio-system}}\n\
+         spec:\n  selector: {{matchLabels: {{istio: ingressgateway}}}}\n  pluginName: ksvc-router\n  \
+         match: [{{ports: [{{number: 8443}}]}}]\n  url: oci://r.example.com/x@sha256:00\n  failStrategy: FAIL_RELOAD\n  \
+         pluginConfig: {{name: {name}, hosts: [api.example.com], basePath: /{name}, routes: []}}\n"
+    );
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    text
+}
+
+/// Expects messages that hold these words, in this order, and no others.
+#[track_caller]
+fn expect(text: &str, words: &[&str]) {
+    let (code, messages) = check(text);
+    let fits =
+        messages.len() == words.len() && messages.iter().zip(words).all(|(message, words)| message.contains(words));
+    assert!(fits, "expected {words:#?}, got {messages:#?}");
+    assert_eq!(code, i32::from(messages.iter().any(|message| message.contains(": error: "))));
+}
+
+#[test]
+fn recommended_settings_are_silent() {
+    expect(&plugin("a", &[]), &[]);
+}
+
+#[test]
+fn image_is_known_by_a_digest_in_the_url_or_beside_it() {
+    for (url, words) in [
+        ("oci://r.example.com:5000/x:1@sha256:00", &[][..]),
+        ("r.example.com:5000/x@sha256:00", &[]),
+        ("file:///opt/plugin.wasm", &[]),
+        ("oci://r.example.com:5000/x", &["f.yaml:8:8: warning: an image without a tag"]),
+        ("r.example.com/x:latest", &["`oci://r.example.com/x@sha256:…`"]),
+        ("oci://r.example.com/x:1.2", &["`oci://r.example.com/x:1.2@sha256:…`"]),
+        ("https://r.example.com/x.wasm", &["without a checksum"]),
+    ] {
+        expect(&plugin("a", &[("oci://r.example.com/x@sha256:00", url)]), words);
+    }
+    let beside = "oci://r.example.com/x:1\n  sha256: abcd";
+    expect(&plugin("a", &[("oci://r.example.com/x@sha256:00", beside)]), &[]);
+}
+
+#[test]
+fn ports_are_those_of_the_pod() {
+    for (port, words) in [
+        ("443", &["Istio compares the port that the gateway's pod listens on"][..]),
+        ("80", &["usually 8080 behind the Service's port 80"]),
+        ("8080", &["f.yaml:7:29: warning: 8080 is the port of plain HTTP"]),
+        ("9443", &[]),
+    ] {
+        expect(&plugin("a", &[("8443", port)]), words);
+    }
+    expect(&plugin("a", &[("  match: [{ports: [{number: 8443}]}]\n", "")]), &["runs on every port"]);
+    expect(&plugin("a", &[("ports: [{number: 8443}]", "mode: CLIENT")]), &["runs on every port"]);
+    expect(&plugin("a", &[("{ports:", "{mode: SERVER, ports:")]), &["never runs there"]);
+}
+
+#[test]
+fn pods_of_the_gateway_api_listen_on_the_ports_of_the_gateway() {
+    let targets = ("selector: {matchLabels: {istio: ingressgateway}}", "targetRefs: [{kind: Gateway, name: public}]");
+    expect(&plugin("a", &[targets, ("8443", "443")]), &[]);
+    expect(&plugin("a", &[targets, ("8443", "80")]), &["80 is the port of plain HTTP"]);
+}
+
+fn gateway(redirect: bool, app: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: public}}\nspec:\n  \
+         selector: {{istio: {app}}}\n  servers:\n  - port: {{number: 80}}\n    tls: {{httpsRedirect: {redirect}}}\n"
+    )
+}
+
+#[test]
+fn gateway_beside_it_settles_what_plain_http_does() {
+    for change in [("8443", "8080"), ("ports: [{number: 8443}]", "mode: CLIENT")] {
+        let plugin = plugin("a", &[change]);
+        expect(
+            &(plugin.clone() + &gateway(true, "ingressgateway")),
+            &["port 8080 too, where the Gateway `public` has"],
+        );
+        expect(&(plugin.clone() + &gateway(false, "ingressgateway")), &[]);
+        assert_eq!(check(&(plugin + &gateway(true, "other"))).1.len(), 1);
+    }
+    expect(&(plugin("a", &[]) + &gateway(true, "ingressgateway")), &[]);
+}
+
+#[test]
+fn gateway_may_be_in_another_file() {
+    let folder =
+        Folder::new(&[("a.yaml", &plugin("a", &[("8443", "8080")])), ("g.yaml", &gateway(true, "ingressgateway"))]);
+    let run = folder.run(&["check", "a.yaml", "g.yaml"]);
+    assert_eq!(run.code, 0);
+    assert!(run.out.contains("\ng.yaml:9:26: note: `httpsRedirect` is here\n"), "{}", run.out);
+    assert!(run.out.ends_with("\na.yaml: 0 routes, 0 errors, 1 warning\n"), "{}", run.out);
+    let alone = folder.run(&["check", "g.yaml"]);
+    assert_eq!(alone.code, 1);
+    assert!(alone.out.contains("no route table is in here"), "{}", alone.out);
+}
+
+#[test]
+fn tables_overlap_by_host_and_path_on_one_gateway() {
+    let base = |path: &'static str| ("basePath: /b", path);
+    for (changes, overlap) in [
+        (&[][..], false),
+        (&[base("basePath: /a")], true),
+        (&[base("basePath: /a/v2")], true),
+        (&[base("basePath: /ab")], false),
+        (&[base("denyDirect: false")], true),
+        (&[base("basePath: /a"), ("api.example.com", "'*.example.com'")], true),
+        (&[base("basePath: /a, onNoMatch: passThrough"), ("api.example.com", "'*'")], true),
+        (&[base("basePath: /a"), ("api.example.com", "'*.api.example.com'")], false),
+        (&[base("basePath: /a"), ("istio: ingressgateway", "istio: other")], false),
+        (&[base("basePath: /a"), ("8443", "9443")], false),
+    ] {
+        let text = plugin("a", &[]) + "---\n" + &plugin("b", changes);
+        expect(&text, if overlap { &["another table that may run in the same gateway takes in"] } else { &[] });
+    }
+}
+
+#[test]
+fn overlap_names_both_files() {
+    let other = plugin("b", &[("basePath: /b", "basePath: /a")]);
+    let run = Folder::new(&[("a.yaml", &plugin("a", &[])), ("b.yaml", &other)]).run(&["check", "a.yaml", "b.yaml"]);
+    assert_eq!(run.code, 0);
+    assert!(run.out.starts_with("b.yaml:10:34: warning: another table"), "{}", run.out);
+    assert!(run.out.contains("\na.yaml:10:34: note: the other table is here\n"), "{}", run.out);
+}
+
+#[test]
+fn one_object_in_two_files_does_not_overlap_with_itself() {
+    let text = plugin("a", &[]);
+    expect(&(text.clone() + "---\n" + &text), &[]);
+}
+
+#[test]
+fn sizes_are_those_of_the_object_as_json() {
+    let routes = |count: usize| {
+        let routes: String =
+            (0..count).map(|index| format!("{{match: GET /{index:060}, host: a.example.com}}, ")).collect();
+        ("routes: []", format!("routes: [{routes}]"))
+    };
+    for (count, words) in [(2_000, &[][..]), (4_000, &["--server-side"]), (20_000, &["error: the object has"])] {
+        let (from, to) = routes(count);
+        expect(&plugin("a", &[(from, &to)]), words);
+    }
+}
