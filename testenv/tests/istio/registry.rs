@@ -1,0 +1,481 @@
+//! The module as an image in a registry, which the gateway's agent fetches: what an outage, an expiry, and a folder that
+//! it can't write do to the traffic.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::{Value, json};
+use testenv::http1::Request;
+use testenv::istio::IngressGateway;
+use testenv::istio::ingress::{Data, Setup};
+use testenv::istio::objects;
+use testenv::istio::registry::{Format, Image, Registry};
+use testenv::{plugin, repository, yaml};
+
+use crate::common::{orders_table, report, table};
+use crate::fail_strategy::{LISTENER, refusal};
+use crate::{Env, tests, wasm_plugin};
+
+tests! {
+    an_image_routes_by_tag_and_by_digest,
+    the_digest_of_an_image_index_denies_everything,
+    every_thread_judges_a_document_of_an_image_for_itself,
+    a_registry_outage_leaves_edits_of_a_fetched_image_alone,
+    a_registry_outage_denies_everything_where_the_image_is_always_pulled,
+    a_registry_outage_denies_everything_on_a_new_gateway,
+    a_registry_outage_with_fail_open_takes_the_filter_away,
+    an_expired_module_voids_policies_until_the_second_edit,
+    an_expired_module_and_a_registry_outage_deny_everything_at_the_next_edit,
+    a_long_expiry_keeps_policies_in_force,
+    a_module_in_a_file_never_expires,
+    an_unwritable_data_folder_denies_everything_but_with_a_file,
+    a_new_version_rolls_out_and_back_without_a_lost_request,
+    the_documented_patches_fit_the_gateway_of_istioctl,
+}
+
+const HOSTS: [&str; 2] = ["one.shop.example.com", "two.shop.example.com"];
+const NAME: &str = "ksvc-router";
+const TAG: &str = "0.1.0";
+
+fn registry(env: &Env, namespace: &str) -> Result<Registry> {
+    Registry::start(&env.plane.folder().join("registries").join(namespace))
+}
+
+fn push(registry: &Registry, format: Format) -> Result<Image> {
+    registry.push_module(format, NAME, TAG, &std::fs::read(plugin()?)?)
+}
+
+/// A gateway that may fetch from a registry without TLS.
+fn setup(namespace: &str) -> Setup {
+    Setup::new(namespace).data(Data::Private).env("WASM_INSECURE_REGISTRIES", "*")
+}
+
+/// As it is after days: the agent looks for expired modules every second.
+fn aged(namespace: &str, expiry: &str) -> Setup {
+    setup(namespace).env("WASM_PURGE_INTERVAL", "1s").env("WASM_MODULE_EXPIRY", expiry)
+}
+
+fn start<'a>(env: &'a Env, setup: Setup) -> Result<IngressGateway<'a>> {
+    let gateway = setup.start(&env.plane)?;
+    gateway.serve_http(&HOSTS, env.stand_in.address())?;
+    Ok(gateway)
+}
+
+/// The manifest that users begin with, with this image.
+fn with_image(
+    gateway: &IngressGateway<'_>,
+    reference: &str,
+    pull_policy: Option<&str>,
+    service: &str,
+) -> Result<Value> {
+    let mut plugin = wasm_plugin(gateway, &orders_table(service))?;
+    plugin["spec"]["url"] = format!("oci://{reference}").into();
+    let spec = plugin["spec"].as_object_mut().context("the manifest has no spec")?;
+    match pull_policy {
+        Some(policy) => spec.insert("imagePullPolicy".to_owned(), policy.into()),
+        None => spec.remove("imagePullPolicy"),
+    };
+    Ok(plugin)
+}
+
+fn apply(env: &Env, object: Value) -> Result<()> {
+    env.plane.cluster().apply(&[object])
+}
+
+fn get(gateway: &IngressGateway<'_>, path: &str) -> Result<testenv::http1::Response> {
+    Request::get("api.example.com", path).send(gateway.address())
+}
+
+/// Whether each of several requests is answered so: both workers must have what is waited for.
+fn all(mut holds: impl FnMut() -> Result<bool>) -> Result<bool> {
+    for _ in 0..8 {
+        if !holds()? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn routed_to(gateway: &IngressGateway<'_>, service: &str) -> Result<()> {
+    let host = format!("{service}.shop.example.com");
+    gateway.eventually(&format!("the route to {host}"), || {
+        all(|| Ok(report(&get(gateway, "/faas/orders/1")?).is_ok_and(|report| report.authority == host)))
+    })
+}
+
+fn everything_is_denied(gateway: &IngressGateway<'_>) -> Result<()> {
+    gateway.eventually("403", || all(|| Ok(get(gateway, "/faas/orders/1")?.status == 403)))?;
+    // Of the filter's scope or not.
+    ensure!(get(gateway, "/other")?.status == 403);
+    ensure!(Request::get("www.example.net", "/").send(gateway.address())?.status == 403);
+    ensure!(Request::get(HOSTS[0], "/").send(gateway.address())?.status == 403);
+    Ok(())
+}
+
+fn deny(namespace: &str, name: &str) -> Value {
+    objects::security(
+        "AuthorizationPolicy",
+        namespace,
+        name,
+        json!({
+            "action": "DENY",
+            "rules": [{"to": [{"operation": {"hosts": ["api.example.com"], "paths": [format!("/faas/orders/{name}")]}}]}],
+        }),
+    )
+}
+
+fn is_denied(gateway: &IngressGateway<'_>, name: &str) -> Result<bool> {
+    Ok(get(gateway, &format!("/faas/orders/{name}"))?.status == 403)
+}
+
+fn listeners_refused(gateway: &IngressGateway<'_>) -> Result<u64> {
+    Ok(gateway.stats("^listener_manager\\.lds\\.update_rejected$")?.iter().map(|(_, n)| n).sum())
+}
+
+/// Waits until the agent has deleted the module; the file was at this path.
+fn expired(gateway: &IngressGateway<'_>) -> Result<()> {
+    let dump: Value = serde_json::from_str(&gateway.admin_get("/config_dump?resource=ecds_filters")?)?;
+    let at = "/configs/0/ecds_filter/typed_config/config/vm_config/code/local/filename";
+    let file = dump.pointer(at).and_then(Value::as_str).context("no file in the plugin's configuration")?;
+    // In the mount namespace of the agent.
+    let seen = format!("/proc/{}/root{file}", gateway.id());
+    gateway.eventually("the module's expiry", || Ok(!std::path::Path::new(&seen).exists()))
+}
+
+fn an_image_routes_by_tag_and_by_digest(env: &Env) -> Result<()> {
+    let registry = registry(env, "image")?;
+    for (namespace, format) in [("image-docker", Format::Docker), ("image-oci", Format::Oci)] {
+        let image = push(&registry, format)?;
+        let gateway = start(env, setup(namespace))?;
+        apply(env, with_image(&gateway, &image.by_tag, None, "one")?)?;
+        routed_to(&gateway, "one")?;
+        apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "two")?)?;
+        routed_to(&gateway, "two")?;
+    }
+    Ok(())
+}
+
+/// The agent compares the digest with that of the image for its platform, not with that of the index.
+fn the_digest_of_an_image_index_denies_everything(env: &Env) -> Result<()> {
+    let registry = registry(env, "index")?;
+    let image = registry.push_index(NAME, TAG, &std::fs::read(plugin()?)?)?;
+    let gateway = start(env, setup("index"))?;
+    apply(env, with_image(&gateway, &image.by_tag, Some("IfNotPresent"), "one")?)?;
+    routed_to(&gateway, "one")?;
+    apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "two")?)?;
+    everything_is_denied(&gateway)?;
+    let log = gateway.log();
+    ensure!(log.contains("which does not match"), "{log}");
+    Ok(())
+}
+
+/// The agent takes istiod's resource version out of the VM's environment when it fetches the module: so the VMs of an
+/// image outlive an edit, and no thread can tell that another one has judged the document already.
+fn every_thread_judges_a_document_of_an_image_for_itself(env: &Env) -> Result<()> {
+    // Envoy's main thread twice, and two workers.
+    const RUNS: u64 = 4;
+    let registry = registry(env, "threads")?;
+    let image = push(&registry, Format::Docker)?;
+    let gateway = start(env, setup("threads"))?;
+    let metric = |name: &str| gateway.metric(&format!("ksvc_router_{name}{{wasm_filter=\"default\"}}"));
+    let good = |service: &str| with_image(&gateway, &image.by_digest, Some("IfNotPresent"), service);
+    for (documents, service) in [(1, "one"), (2, "two")] {
+        apply(env, good(service)?)?;
+        routed_to(&gateway, service)?;
+        gateway.eventually("counts", || Ok(metric("config_accepted")? == Some(documents * RUNS)))?;
+    }
+    let mut bad = good("two")?;
+    bad["spec"]["pluginConfig"] = table(json!([
+        {"match": "GET /orders/{id}", "service": "one"},
+        {"match": "GET /broken/{id}", "service": "one", "rewritePath": "/{unknown}"},
+    ]));
+    apply(env, bad)?;
+    gateway.eventually("counts", || Ok(metric("config_rejected")? == Some(RUNS)))?;
+    ensure!(metric("config_degraded")? == Some(1));
+    ensure!(gateway.log().matches("routes[1].rewritePath").count() == usize::try_from(RUNS)?);
+    routed_to(&gateway, "two")?;
+    apply(env, good("one")?)?;
+    routed_to(&gateway, "one")?;
+    gateway.eventually("mended", || Ok(metric("config_degraded")? == Some(0)))
+}
+
+fn a_registry_outage_leaves_edits_of_a_fetched_image_alone(env: &Env) -> Result<()> {
+    let mut registry = registry(env, "fetched")?;
+    let image = push(&registry, Format::Docker)?;
+    let ways = [
+        ("fetched-tag", &image.by_tag, "IfNotPresent"),
+        ("fetched-digest", &image.by_digest, "IfNotPresent"),
+        // What a digest names can't change.
+        ("fetched-always", &image.by_digest, "Always"),
+    ];
+    for (namespace, reference, pull_policy) in ways {
+        registry.go_on()?;
+        let gateway = start(env, setup(namespace))?;
+        apply(env, with_image(&gateway, reference, Some(pull_policy), "one")?)?;
+        routed_to(&gateway, "one")?;
+        registry.stop();
+        for service in ["two", "one"] {
+            apply(env, with_image(&gateway, reference, Some(pull_policy), service)?)?;
+            routed_to(&gateway, service)?;
+        }
+    }
+    Ok(())
+}
+
+fn a_registry_outage_denies_everything_where_the_image_is_always_pulled(env: &Env) -> Result<()> {
+    let mut registry = registry(env, "always")?;
+    let image = push(&registry, Format::Docker)?;
+    let latest = registry.push_module(Format::Docker, NAME, "latest", &std::fs::read(plugin()?)?)?;
+    let ways = [("always", &image.by_tag, Some("Always")), ("latest", &latest.by_tag, None)];
+    for (namespace, reference, pull_policy) in ways {
+        registry.go_on()?;
+        let gateway = start(env, setup(namespace))?;
+        apply(env, with_image(&gateway, reference, pull_policy, "one")?)?;
+        routed_to(&gateway, "one")?;
+        registry.stop();
+        ensure!(report(&get(&gateway, "/faas/orders/1")?)?.authority == HOSTS[0], "nothing happens until an edit");
+        apply(env, with_image(&gateway, reference, pull_policy, "two")?)?;
+        everything_is_denied(&gateway)?;
+        ensure!(gateway.log().contains("applying deny RBAC filter"), "{}", gateway.log());
+        // The registry alone mends nothing: the agent does not try again. An edit does.
+        registry.go_on()?;
+        thread::sleep(Duration::from_secs(2));
+        everything_is_denied(&gateway)?;
+        apply(env, with_image(&gateway, reference, pull_policy, "one")?)?;
+        routed_to(&gateway, "one")?;
+    }
+    Ok(())
+}
+
+/// Nothing is in the cache of a new pod, so a digest does not help it.
+fn a_registry_outage_denies_everything_on_a_new_gateway(env: &Env) -> Result<()> {
+    let mut registry = registry(env, "new-pod")?;
+    let image = push(&registry, Format::Docker)?;
+    let gateway = start(env, setup("new-pod"))?;
+    apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "one")?)?;
+    routed_to(&gateway, "one")?;
+    let ports = gateway.ports();
+    drop(gateway);
+    registry.stop();
+    let gateway = setup("new-pod").ports(ports, 0).start(&env.plane)?;
+    gateway.eventually("the listener", || Ok(get(&gateway, "/").is_ok()))?;
+    everything_is_denied(&gateway)?;
+    registry.go_on()?;
+    apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "two")?)?;
+    routed_to(&gateway, "two")
+}
+
+fn a_registry_outage_with_fail_open_takes_the_filter_away(env: &Env) -> Result<()> {
+    let mut registry = registry(env, "outage-open")?;
+    let image = push(&registry, Format::Docker)?;
+    let gateway = start(env, setup("outage-open"))?;
+    let plugin = |service: &str| {
+        let mut plugin = with_image(&gateway, &image.by_tag, Some("Always"), service)?;
+        plugin["spec"]["failStrategy"] = "FAIL_OPEN".into();
+        anyhow::Ok(plugin)
+    };
+    apply(env, plugin("one")?)?;
+    routed_to(&gateway, "one")?;
+    registry.stop();
+    apply(env, plugin("two")?)?;
+    gateway.eventually("no filter", || {
+        all(|| Ok(report(&get(&gateway, "/faas/orders/1")?)?.authority == "api.example.com"))
+    })?;
+    ensure!(gateway.log().contains("applying allow RBAC filter"), "{}", gateway.log());
+    Ok(())
+}
+
+/// Trap 2. istiod sends listeners before plugins, so at the first edit the listener still comes before its module, and
+/// what was refused is sent again at the next change only.
+fn an_expired_module_voids_policies_until_the_second_edit(env: &Env) -> Result<()> {
+    let registry = registry(env, "expired")?;
+    let image = push(&registry, Format::Docker)?;
+    let gateway = start(env, aged("expired", "6s"))?;
+    apply(env, deny("expired", "before"))?;
+    gateway.eventually("the policy", || is_denied(&gateway, "before"))?;
+    let edit = |service: &str| {
+        apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), service)?)?;
+        routed_to(&gateway, service)
+    };
+    edit("one")?;
+    expired(&gateway)?;
+    routed_to(&gateway, "one")?;
+    ensure!(listeners_refused(&gateway)? == 0, "nothing shows until the listener changes");
+
+    apply(env, deny("expired", "after"))?;
+    gateway.eventually("a refused listener", || Ok(listeners_refused(&gateway)? > 0))?;
+    thread::sleep(Duration::from_secs(1));
+    ensure!(!is_denied(&gateway, "after")?, "the policy is void");
+    ensure!(is_denied(&gateway, "before")?);
+    let told = refusal(env, "expired", LISTENER)?;
+    ensure!(
+        told.starts_with("Error adding/updating listener(s) ") && told.contains("Invalid path: /var/lib/istio/data/"),
+        "{told}"
+    );
+
+    edit("two")?;
+    thread::sleep(Duration::from_secs(1));
+    ensure!(!is_denied(&gateway, "after")?, "one edit was enough");
+    edit("one")?;
+    gateway.eventually("the policy", || is_denied(&gateway, "after"))
+}
+
+fn an_expired_module_and_a_registry_outage_deny_everything_at_the_next_edit(env: &Env) -> Result<()> {
+    let mut registry = registry(env, "expired-down")?;
+    let image = push(&registry, Format::Docker)?;
+    let gateway = start(env, aged("expired-down", "1s"))?;
+    apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "one")?)?;
+    routed_to(&gateway, "one")?;
+    expired(&gateway)?;
+    registry.stop();
+    apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "two")?)?;
+    everything_is_denied(&gateway)
+}
+
+fn a_long_expiry_keeps_policies_in_force(env: &Env) -> Result<()> {
+    let mut registry = registry(env, "long")?;
+    let image = push(&registry, Format::Docker)?;
+    let gateway = start(env, aged("long", "87600h"))?;
+    apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "one")?)?;
+    routed_to(&gateway, "one")?;
+    registry.stop();
+    // Several rounds of the agent's purge.
+    thread::sleep(Duration::from_secs(5));
+    apply(env, deny("long", "after"))?;
+    gateway.eventually("the policy", || is_denied(&gateway, "after"))?;
+    apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "two")?)?;
+    routed_to(&gateway, "two")?;
+    ensure!(listeners_refused(&gateway)? == 0);
+    Ok(())
+}
+
+fn a_module_in_a_file_never_expires(env: &Env) -> Result<()> {
+    let gateway = start(env, aged("file", "1s"))?;
+    gateway.apply_plugin(&wasm_plugin(&gateway, &orders_table("one"))?)?;
+    routed_to(&gateway, "one")?;
+    thread::sleep(Duration::from_secs(5));
+    apply(env, deny("file", "after"))?;
+    gateway.eventually("the policy", || is_denied(&gateway, "after"))?;
+    gateway.apply_plugin(&wasm_plugin(&gateway, &orders_table("two"))?)?;
+    routed_to(&gateway, "two")?;
+    ensure!(listeners_refused(&gateway)? == 0);
+    Ok(())
+}
+
+fn an_unwritable_data_folder_denies_everything_but_with_a_file(env: &Env) -> Result<()> {
+    let registry = registry(env, "unwritable")?;
+    let image = push(&registry, Format::Docker)?;
+    let gateway = start(env, setup("unwritable").data(Data::ReadOnly))?;
+    gateway.apply_plugin(&wasm_plugin(&gateway, &orders_table("one"))?)?;
+    routed_to(&gateway, "one")?;
+    apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "two")?)?;
+    everything_is_denied(&gateway)?;
+    ensure!(gateway.log().contains("read-only file system"), "{}", gateway.log());
+    gateway.apply_plugin(&wasm_plugin(&gateway, &orders_table("two"))?)?;
+    routed_to(&gateway, "two")
+}
+
+fn a_new_version_rolls_out_and_back_without_a_lost_request(env: &Env) -> Result<()> {
+    let registry = registry(env, "versions")?;
+    let module = std::fs::read(plugin()?)?;
+    let old = registry.push_module(Format::Docker, NAME, "0.1.0", &module)?;
+    // An empty custom section named `v`: the same code in other octets.
+    let new = registry.push_module(Format::Docker, NAME, "0.1.1", &[&module[..], &[0, 2, 1, b'v']].concat())?;
+    ensure!(old.by_digest != new.by_digest);
+    let gateway = start(env, setup("versions"))?;
+    apply(env, with_image(&gateway, &old.by_digest, Some("IfNotPresent"), "one")?)?;
+    routed_to(&gateway, "one")?;
+    let done = AtomicBool::new(false);
+    let sent = thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let mut sent = 0;
+            while !done.load(Ordering::Relaxed) {
+                report(&get(&gateway, "/faas/orders/1")?)?;
+                sent += 1;
+            }
+            anyhow::Ok(sent)
+        });
+        let rolled = [(&new, "two"), (&old, "one"), (&new, "two")].into_iter().try_for_each(|(image, service)| {
+            apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), service)?)?;
+            routed_to(&gateway, service)
+        });
+        done.store(true, Ordering::Relaxed);
+        let sent = client.join().map_err(|_| anyhow!("the client panicked"))??;
+        rolled?;
+        anyhow::Ok(sent)
+    })?;
+    ensure!(sent > 0);
+    Ok(())
+}
+
+/// Each YAML block of docs/operations.md that has this in it.
+fn documented(needle: &str) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(repository().join("docs/operations.md"))?;
+    let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    let found: Vec<String> = blocks.filter(|block| block.contains(needle)).map(str::to_owned).collect();
+    ensure!(!found.is_empty(), "docs/operations.md has no YAML with {needle:?}");
+    Ok(found)
+}
+
+/// What an install of istioctl makes of the IstioOperator in the documentation, as the API server takes it; and the same
+/// from the patch of a Deployment that is there already.
+fn the_documented_patches_fit_the_gateway_of_istioctl(env: &Env) -> Result<()> {
+    let folder = env.plane.folder();
+    let generate = |operator: &str| -> Result<Value> {
+        let file = folder.join("operator.yaml");
+        std::fs::write(&file, operator)?;
+        let (made, said) = env.plane.istioctl(&["manifest", "generate", "-f", &file.display().to_string()])?;
+        ensure!(made, "{said}");
+        let documents = said.split("\n---");
+        let gateway = documents
+            .filter(|text| text.contains("kind: Deployment"))
+            .find(|t| t.contains("\n  name: istio-ingressgateway\n"));
+        let file = folder.join("deployment.yaml");
+        std::fs::write(&file, gateway.context("no Deployment of the gateway")?)?;
+        yaml::read(&file)
+    };
+    let at = "/spec/template/spec";
+    let proxy = |deployment: &Value| {
+        let containers = deployment.pointer(&format!("{at}/containers")).and_then(Value::as_array);
+        containers.and_then(|all| all.iter().find(|one| one["name"] == "istio-proxy")).cloned().unwrap_or_default()
+    };
+    let has = |deployment: &Value, what: &str| -> Result<()> {
+        let text =
+            format!("{}{}", proxy(deployment), deployment.pointer(&format!("{at}/volumes")).unwrap_or(&Value::Null));
+        ensure!(text.contains(what), "no {what} in {deployment}");
+        Ok(())
+    };
+    let bare = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  profile: default\n";
+    let takes = |deployment: &Value, patch: &str| -> Result<Value> {
+        let cluster = env.plane.cluster();
+        cluster.apply(std::slice::from_ref(deployment))?;
+        let file = folder.join("patch.yaml");
+        std::fs::write(&file, patch)?;
+        let patch = ["patch", "deployment/istio-ingressgateway", "-n", "istio-system", "-o", "json", "--patch-file"];
+        Ok(serde_json::from_str(&cluster.run(patch, &[file.as_os_str()], None)?)?)
+    };
+    let expiry = json!({"name": "WASM_MODULE_EXPIRY", "value": "87600h"}).to_string();
+    let volume = "\"reference\":\"registry.example.com/ksvc-router@sha256:";
+    let mount = "\"mountPath\":\"/var/lib/ksvc-router\"";
+    for operator in documented("kind: IstioOperator")? {
+        let made = generate(&operator)?;
+        if operator.contains("WASM_MODULE_EXPIRY") {
+            has(&made, &expiry)?;
+        } else {
+            has(&made, volume)?;
+            has(&made, mount)?;
+        }
+        env.plane.cluster().apply(&[made])?;
+        env.plane.cluster().kubectl(["delete", "deployment", "istio-ingressgateway", "-n", "istio-system"])?;
+    }
+    let bare = generate(bare)?;
+    for patch in documented("# kubectl patch")? {
+        let patched = takes(&bare, &patch)?;
+        has(&patched, volume)?;
+        has(&patched, mount)?;
+        ensure!(proxy(&patched)["image"] == proxy(&bare)["image"], "the patch leaves the rest of the container alone");
+    }
+    env.plane.cluster().kubectl(["delete", "deployment", "istio-ingressgateway", "-n", "istio-system"]).map(drop)
+}
