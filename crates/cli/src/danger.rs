@@ -89,9 +89,9 @@ impl fmt::Display for Danger {
             ),
             FailStrategy { key, found } => {
                 match found {
-                    None => write!(f, "`{key}` is missing, and by default one crash of the filter is a 503 for every request until the gateway restarts")?,
-                    Some(found) if found == "FAIL_OPEN" => write!(f, "with `FAIL_OPEN` a crash of the filter lets requests pass unrouted until the gateway restarts, `denyDirect` included")?,
-                    Some(found) => write!(f, "with `{found}` one crash of the filter is a 503 for every request until the gateway restarts")?,
+                    None => write!(f, "`{key}` is missing, and by default one crash of the filter is a 503 for every request until the plugin is edited")?,
+                    Some(found) if found == "FAIL_OPEN" => write!(f, "with `FAIL_OPEN` a crash of the filter lets requests pass unrouted until the plugin is edited, `denyDirect` included")?,
+                    Some(found) => write!(f, "with `{found}` one crash of the filter is a 503 for every request until the plugin is edited")?,
                 }
                 write!(f, "; write `{key}: FAIL_RELOAD`")
             }

@@ -1,5 +1,5 @@
 //! `docs/configuration.md` holds: every block of it is run, and its tables say what the code says. And the tables
-//! that README.md shows pass `check`.
+//! that README.md shows pass `check`. `docs/command-line.md` shows every danger as `check` tells it.
 //!
 //! Blocks are of these kinds, all others fail:
 //! - `yaml` with `pluginConfig:` and `cases:`: the cases are run against the table beside them;
@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use ksvc_router_cli::cases::{self, Case};
+use ksvc_router_cli::check::check as check_files;
 use ksvc_router_cli::configuration::Configuration;
+use ksvc_router_cli::danger::{Danger, dangers};
 use ksvc_router_cli::explanation::explain;
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
@@ -482,5 +484,64 @@ fn links_within_the_page_lead_somewhere_and_the_contents_are_whole() {
     for heading in headings.iter().filter(|line| **line != "## Contents") {
         let link = format!("](#{})", anchor(heading.trim_start_matches(['#', ' '])));
         assert!(contents.contains(&link), "the contents lack {heading}");
+    }
+}
+
+// ---- docs/command-line.md
+
+const COMMANDS_PAGE: &str = include_str!("../../../docs/command-line.md");
+const DANGERS: &str = include_str!("../src/danger.rs");
+
+/// The dangers of a block of manifests, and what `check` says of it.
+fn dangers_of(block: &Block) -> (Vec<Danger>, String) {
+    let file = from_named(&Source::new("docs/command-line.md", "\n".repeat(block.line - 1) + &block.text));
+    let configurations: Vec<&Configuration> = file.configurations.iter().collect();
+    let found = dangers(&configurations, &file.gateways).into_iter().map(|(danger, _)| danger).collect();
+    let messages = check_files(&[file]);
+    (found, messages.iter().flatten().map(in_a_line).collect())
+}
+
+#[test]
+fn every_danger_is_documented_as_check_tells_it() {
+    let blocks = blocks(COMMANDS_PAGE);
+    let mut shown = vec![
+        Danger::PullAlways { pinned: true },
+        Danger::ClientSideApply { size: 300_000 },
+        Danger::TooLarge { size: 1_600_000 },
+    ];
+    for danger in &shown {
+        assert!(COMMANDS_PAGE.contains(&danger.to_string()), "{danger}");
+    }
+    for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.language == "yaml") {
+        let expected = blocks.get(index + 1).filter(|next| next.language == "text" && next.follows);
+        let (found, messages) = dangers_of(block);
+        assert_eq!(messages, expected.map_or("", |next| &next.text), "docs/command-line.md:{}", block.line);
+        shown.extend(found);
+    }
+    let kinds = variants(DANGERS, "pub enum Danger {");
+    assert!(kinds.len() > 15, "{kinds:?}");
+    let shown: BTreeSet<String> = shown.iter().map(|danger| format!("{danger:?}")).collect();
+    let is_shown = |kind: &&&str| shown.iter().any(|danger| danger.split([' ', '{']).next() == Some(**kind));
+    let missing: Vec<&&str> = kinds.iter().filter(|kind| !is_shown(kind)).collect();
+    assert_eq!(missing, [&""; 0], "dangers without an example");
+}
+
+#[test]
+fn every_command_is_documented() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_ksvc-router")).arg("help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() > 4, "{help}");
+    for command in commands {
+        let is_row =
+            |line: &str| line.starts_with(&format!("| `{command} ")) || line.starts_with(&format!("| `{command}`"));
+        assert!(COMMANDS_PAGE.lines().any(is_row), "{command} has no row");
     }
 }
