@@ -20,7 +20,8 @@ proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::<Root>::default());
 }}
 
-/// istiod sets it to another value at every edit, so it tells documents apart.
+/// istiod sets it to another value at every edit, so it tells documents apart. pilot-agent takes it away where it
+/// fetches the module (`oci://`, `http://`).
 const VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
 /// One plugin in one VM.

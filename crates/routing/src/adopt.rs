@@ -3,8 +3,10 @@
 //!
 //! Envoy hands a document to every thread, and under Istio to a new VM on each, so that nothing in a VM
 //! lives on. What must, is kept in Envoy's shared data. The first run of a process judges a document; the
-//! others find its record and follow it. Under Istio the resource version tells documents apart; without
-//! one every run judges for itself.
+//! others find its record and follow it. Where the module is a file, istiod's resource version tells documents
+//! apart. For a module that the agent fetched there is none: then a run follows the latest judgement if that
+//! was of the same octets. A thread that lags behind judges its older document once more, and then the newer
+//! one, so that the newest is kept in the end.
 
 use serde::{Deserialize, Serialize};
 
@@ -71,18 +73,29 @@ struct Record {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Judged {
-    version: String,
+    version: Option<String>,
     hash: u64,
     served: Served,
 }
 
-/// Takes in a document. `version` tells it apart from all others of the process.
+impl Record {
+    /// What was decided of a document before. Without a version only the latest judgement counts: the same octets may
+    /// have come and gone, and come back as an edit.
+    fn of(&self, version: Option<&str>, hash: u64) -> Option<&Judged> {
+        let same = |judged: &&Judged| judged.version.as_deref() == version && judged.hash == hash;
+        match version {
+            Some(_) => self.judged.iter().find(same),
+            None => self.judged.last().filter(same),
+        }
+    }
+}
+
+/// Takes in a document. `version`, where there is one, tells it apart from all others of the process.
 pub fn adopt(document: &[u8], version: Option<&str>, memory: &Memory<'_>) -> Adoption {
     let mut record: Record = memory.record.and_then(|record| serde_json::from_slice(record).ok()).unwrap_or_default();
     let hash = hash(document);
-    let judged = record.judged.iter().find(|judged| Some(&*judged.version) == version && judged.hash == hash);
     let new = compile(document);
-    if let Some(judged) = judged {
+    if let Some(judged) = record.of(version, hash) {
         let (table, served) = match judged.served {
             Served::LastGood => last_good(memory).map_or((new.table, Served::InPart), |good| (good, Served::LastGood)),
             served => (new.table, served),
@@ -118,11 +131,9 @@ pub fn adopt(document: &[u8], version: Option<&str>, memory: &Memory<'_>) -> Ado
         names.extend(others);
         Vec::new()
     };
-    if let Some(version) = version {
-        record.judged.push(Judged { version: version.to_owned(), hash, served });
-        let excess = record.judged.len().saturating_sub(REMEMBERED);
-        record.judged.drain(..excess);
-    }
+    record.judged.push(Judged { version: version.map(str::to_owned), hash, served });
+    let excess = record.judged.len().saturating_sub(REMEMBERED);
+    record.judged.drain(..excess);
     record.names = names;
     let keep = good && memory.good != Some(document);
     // Strings, numbers and lists: there is nothing in it that can't be written.

@@ -141,20 +141,36 @@ fn another_document_under_a_known_version_is_judged() {
 }
 
 #[test]
-fn without_a_version_each_run_decides_alone() {
+fn without_a_version_a_document_is_judged_when_it_is_another_than_the_last() {
     let mut process = Process::default();
-    for (document, served, target) in [
-        (bad("x"), Served::InPart, "brokenRoute"),
-        (good(A, "x"), Served::New, A),
-        (good(A, "x"), Served::New, A),
-        (bad("x"), Served::LastGood, A),
-        (bad("x"), Served::LastGood, A),
-        (good(B, "x"), Served::New, B),
-        (String::new(), Served::LastGood, B),
+    for (document, served, target, judged) in [
+        (bad("x"), Served::InPart, "brokenRoute", true),
+        (bad("x"), Served::InPart, "brokenRoute", false),
+        (good(A, "x"), Served::New, A, true),
+        (good(A, "x"), Served::New, A, false),
+        (bad("x"), Served::LastGood, A, true),
+        (bad("x"), Served::LastGood, A, false),
+        (good(B, "x"), Served::New, B, true),
+        // An edit that brings back what was there before.
+        (good(A, "x"), Served::New, A, true),
+        (String::new(), Served::LastGood, A, true),
+        (String::new(), Served::LastGood, A, false),
     ] {
         let run = process.run(&document, None);
-        assert_eq!((run.served, &*run.target), (served, target));
-        assert!(run.judgement.is_some());
+        assert_eq!((run.served, &*run.target, run.judgement.is_some()), (served, target, judged), "{document}");
+    }
+}
+
+#[test]
+fn without_a_version_the_newest_good_document_is_kept_however_late_a_thread_is() {
+    // Every thread takes both documents in this order, but at its own pace.
+    let documents = [good(A, "x"), good(B, "x")];
+    for late in [[0, 0, 0, 1, 1, 1], [0, 1, 0, 1, 0, 1], [0, 1, 0, 0, 1, 1], [0, 0, 1, 1, 0, 1]] {
+        let mut process = Process::default();
+        for document in late {
+            process.run(&documents[document], None);
+        }
+        assert_eq!(process.run("", None).target, B, "{late:?}");
     }
 }
 

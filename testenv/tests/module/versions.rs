@@ -103,7 +103,7 @@ fn document_is_counted_by_a_run_that_never_ends_in_order() {
 }
 
 #[test]
-fn without_a_version_each_thread_decides_alone() {
+fn without_a_version_a_document_is_judged_once_as_well() {
     let process = Process::new();
     let vms: Vec<Vm> = (0..3).map(|_| process.vm(&[])).collect();
     let configure = |document: &Value| -> Vec<Root> {
@@ -118,6 +118,7 @@ fn without_a_version_each_thread_decides_alone() {
     assert_eq!(gauge(&process, "shop", "config_degraded"), 1);
     assert_eq!(served(&configure(&to("two")), "/faas/orders/1"), "two.shop.example.com");
     assert_eq!(gauge(&process, "shop", "config_degraded"), 0);
+    assert_eq!(documents_counted(&process), (2, 1));
     // And in a new VM, as under a control plane that gives none.
     let fresh = process.vm(&[]).root(PLUGIN);
     assert!(fresh.configure(broken().to_string()));
