@@ -4,14 +4,14 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 pub use ksvc_router_cli::cases::Case;
 use ksvc_router_cli::source::Source;
 use ksvc_router_cli::{cases, load};
 use serde_json::Value;
 
-use crate::gateway::{Gateway, ROUTE_HEADER, Setup, VIRTUAL_HOST_HEADER};
-use crate::http1::{Request, Response};
+use crate::gateway::{ROUTE_HEADER, Setup, VIRTUAL_HOST_HEADER};
+use crate::http1::{Endpoint, Request, Response};
 use crate::stand_in::Report;
 use crate::{repository, yaml};
 
@@ -116,10 +116,19 @@ pub struct Outcomes {
     pub differences: Vec<String>,
 }
 
+/// Where a gateway takes the cases' requests.
+#[derive(Debug, Clone)]
+pub struct Ingress {
+    /// A listener as Istio's gateway has it.
+    pub usual: Endpoint,
+    /// One with `normalize_path` off, on which paths arrive at the plugin as they were sent.
+    pub as_sent: Endpoint,
+}
+
 /// Sends the case's request and compares.
-pub fn run(case: &Case, gateway: &Gateway) -> Result<Outcomes> {
+pub fn run(case: &Case, ingress: &Ingress) -> Result<Outcomes> {
     let sent = Sent::of(case);
-    let to = if sent.changed_by_normalization() { gateway.address_as_sent() } else { gateway.address() };
+    let to = if sent.changed_by_normalization() { &ingress.as_sent } else { &ingress.usual };
     let response = sent.on_the_wire().send(to).with_context(|| format!("case {:?}", case.name))?;
     let arrived = match response.header("x-stand-in") {
         // A stand-in answers HEAD too, but its report can't come along: the access log has to do.
@@ -130,6 +139,22 @@ pub fn run(case: &Case, gateway: &Gateway) -> Result<Outcomes> {
     let mut differences = Differences::default();
     compare(case, &sent, &response, arrived.as_ref(), &mut differences);
     Ok(Outcomes { arrived, response, differences: differences.0 })
+}
+
+/// Runs every case of a file; an error that names all that fail, and how.
+pub fn run_all(file: &CaseFile, ingress: &Ingress) -> Result<()> {
+    let mut failures = Vec::new();
+    for case in &file.cases {
+        let outcome = run(case, ingress)?;
+        if !outcome.differences.is_empty() {
+            let (method, status) = (Sent::of(case).method, outcome.response.status);
+            let differences = outcome.differences.join("\n    ");
+            failures.push(format!("- {} ({method} {}, answered {status})\n    {differences}", case.name, case.url));
+        }
+    }
+    let (failed, all) = (failures.len(), file.cases.len());
+    ensure!(failures.is_empty(), "{failed} of {all} cases fail\n{}", failures.join("\n"));
+    Ok(())
 }
 
 fn compare(case: &Case, sent: &Sent, response: &Response, arrived: Option<&Report>, differences: &mut Differences) {

@@ -4,17 +4,17 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::cases::Ingress;
 use crate::http1::Request;
+use crate::process::{Running, read_lossy};
 use crate::{repository, yaml};
 
 /// The response header that tells the route's name, which the plugin leaves in filter state.
@@ -24,7 +24,7 @@ pub const ROUTE_HEADER: &str = "x-testenv-route";
 pub const VIRTUAL_HOST_HEADER: &str = "x-testenv-virtual-host";
 
 /// What istiod puts into the module's environment, new at every edit.
-const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
+pub(crate) const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
 const FILTER: &str = "ksvc-router";
 const HTTP_CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
@@ -128,19 +128,17 @@ impl Setup {
         let bootstrap = folder.path().join("envoy.json");
         fs::write(&bootstrap, self.render(stand_ins, &ecds)?.to_string())?;
 
-        let process = Command::new(&self.envoy)
+        let mut envoy = Command::new(&self.envoy);
+        envoy
             .arg("-c")
             .arg(&bootstrap)
             .arg("--admin-address-path")
             .arg(folder.path().join("admin-address"))
             .args(["--concurrency", &self.workers.to_string()])
             .args(["--disable-hot-restart", "--file-flush-interval-msec", "50"])
-            .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
-            .stdin(Stdio::null())
-            .stdout(File::create(folder.path().join("access.log"))?)
-            .stderr(File::create(folder.path().join("envoy.log"))?)
-            .spawn()
-            .with_context(|| format!("cannot start Envoy, {}", self.envoy.display()))?;
+            .args(["--log-level", "warning", "--component-log-level", "wasm:info"]);
+        let access_log = File::create(folder.path().join("access.log"))?;
+        let process = Running::start("Envoy", &mut envoy, &folder.path().join("envoy.log"), Some(access_log))?;
 
         let unset = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut gateway = Gateway {
@@ -152,7 +150,7 @@ impl Setup {
             ingress: unset,
             as_sent: None,
         };
-        gateway.await_ready().with_context(|| format!("Envoy does not serve; its log:\n{}", gateway.log_tail()))?;
+        gateway.await_ready()?;
         Ok(gateway)
     }
 
@@ -271,7 +269,7 @@ fn write_ecds(path: &Path, plugin: &Path, document: &Document, resource_version:
 
 /// A running Envoy; ends when dropped.
 pub struct Gateway {
-    process: Child,
+    process: Running,
     folder: TempDir,
     plugin: PathBuf,
     resource_version: u64,
@@ -291,6 +289,11 @@ impl Gateway {
         self.as_sent.unwrap_or(self.ingress)
     }
 
+    /// Where the cases go.
+    pub fn ingress(&self) -> Ingress {
+        Ingress { usual: self.address().into(), as_sent: self.address_as_sent().into() }
+    }
+
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
     }
@@ -304,11 +307,15 @@ impl Gateway {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let (taken, refused) = self.edits()?;
-            ensure!(refused == refused_before, "Envoy refused the edit; its log:\n{}", self.log_tail());
+            ensure!(refused == refused_before, "Envoy refused the edit; its log:\n{}", self.process.log_tail());
             if taken > before {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "Envoy does not take the edit up; its log:\n{}", self.log_tail());
+            ensure!(
+                Instant::now() < deadline,
+                "Envoy does not take the edit up; its log:\n{}",
+                self.process.log_tail()
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -347,38 +354,24 @@ impl Gateway {
 
     /// What Envoy and the plugin have logged so far.
     pub fn log(&self) -> String {
-        fs::read(self.folder.path().join("envoy.log")).map_or_else(|_| String::new(), lossy)
+        self.process.log()
     }
 
     /// The access log so far; Envoy writes it every 50 ms.
     pub fn access_log(&self) -> String {
-        fs::read(self.folder.path().join("access.log")).map_or_else(|_| String::new(), lossy)
-    }
-
-    fn log_tail(&self) -> String {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(30)..].join("\n")
+        read_lossy(&self.folder.path().join("access.log"))
     }
 
     fn await_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
         let admin_file = self.folder.path().join("admin-address");
-        loop {
-            if let Some(status) = self.process.try_wait()? {
-                bail!("it ended: {status}");
-            }
-            if let Ok(address) = fs::read_to_string(&admin_file)
-                && let Ok(address) = address.trim().parse()
-            {
-                self.admin = address;
-                if self.admin_get("/ready").is_ok() {
-                    break;
-                }
-            }
-            ensure!(Instant::now() < deadline, "not ready in {PATIENCE:?}");
-            thread::sleep(Duration::from_millis(10));
-        }
+        let mut admin = None;
+        self.process.await_ready(PATIENCE, || {
+            admin = fs::read_to_string(&admin_file).ok().and_then(|address| address.trim().parse().ok());
+            Ok(admin.is_some_and(|admin| {
+                Request::get("admin", "/ready").send(admin).is_ok_and(|ready| ready.status == 200)
+            }))
+        })?;
+        self.admin = admin.context("Envoy tells no admin address")?;
         let listeners: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
         for listener in listeners["listener_statuses"].as_array().context("no listeners")? {
             let port = listener.pointer("/local_address/socket_address/port_value").and_then(Value::as_u64);
@@ -393,23 +386,4 @@ impl Gateway {
         ensure!(self.ingress.port() != 0, "Envoy took no listener up");
         Ok(())
     }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let asked = i32::try_from(self.process.id()).map(|id| kill(Pid::from_raw(id), Signal::SIGTERM));
-        let deadline = Instant::now() + Duration::from_secs(3);
-        while matches!(asked, Ok(Ok(()))) && Instant::now() < deadline {
-            if !matches!(self.process.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn lossy(octets: Vec<u8>) -> String {
-    String::from_utf8_lossy(&octets).into_owned()
 }

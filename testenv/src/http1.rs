@@ -3,12 +3,35 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// No answer in this time is an error: a test must not hang.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where requests are sent.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub address: SocketAddr,
+    /// How TLS is spoken, where it is. The name asked for is the request's own host.
+    pub tls: Option<Arc<ClientConfig>>,
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+}
+
+impl From<&Endpoint> for Endpoint {
+    fn from(endpoint: &Endpoint) -> Self {
+        endpoint.clone()
+    }
+}
 
 /// A request, as it goes over the wire. `content-length` and `connection: close` are added.
 #[derive(Debug, Clone)]
@@ -48,7 +71,8 @@ impl Request {
     }
 
     /// Sends it over a connection of its own and reads the whole answer.
-    pub fn send(&self, to: SocketAddr) -> Result<Response> {
+    pub fn send(&self, to: impl Into<Endpoint>) -> Result<Response> {
+        let Endpoint { address, tls } = to.into();
         let mut head = Vec::new();
         head.extend([&self.method[..], b" ", &self.path, b" HTTP/1.1\r\nhost: ", &self.authority, b"\r\n"].concat());
         for (name, value) in &self.headers {
@@ -59,17 +83,34 @@ impl Request {
         }
         head.extend(b"connection: close\r\n\r\n");
         head.extend(&self.body);
-        exchange(to, &head, self.method == b"HEAD")
+        let head_only = self.method == b"HEAD";
+        let Some(tls) = tls else { return exchange(address, &head, head_only) };
+        let host = String::from_utf8_lossy(&self.authority);
+        let host = host.split(':').next().unwrap_or_default().to_owned();
+        let client = ClientConnection::new(tls, ServerName::try_from(host)?)?;
+        exchange_over(StreamOwned::new(client, connect(address)?), address, &head, head_only)
     }
 }
 
 /// Sends raw octets and reads one answer.
 pub fn exchange(to: SocketAddr, octets: &[u8], head_only: bool) -> Result<Response> {
-    let mut connection =
-        TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("nobody listens at {to}"))?;
+    exchange_over(connect(to)?, to, octets, head_only)
+}
+
+fn connect(to: SocketAddr) -> Result<TcpStream> {
+    let connection = TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("nobody listens at {to}"))?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;
     connection.set_nodelay(true)?;
+    Ok(connection)
+}
+
+fn exchange_over(
+    mut connection: impl Read + Write,
+    to: SocketAddr,
+    octets: &[u8],
+    head_only: bool,
+) -> Result<Response> {
     connection.write_all(octets)?;
     // Not up to the end of the connection: Envoy keeps it open for a second after answers of its own.
     let mut answer = Vec::new();

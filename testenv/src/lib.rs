@@ -6,6 +6,8 @@ pub mod cases;
 pub mod envoy;
 pub mod gateway;
 pub mod http1;
+pub mod istio;
+pub mod process;
 pub mod stand_in;
 #[cfg(feature = "wasm-host")]
 pub mod wasm_host;

@@ -1,31 +1,29 @@
 //! The plugin in real Envoy, behind a listener in the shape of Istio's gateway: every case table, and what no
 //! table can say: HTTP/2, WebSocket, gRPC, streaming, edits and bad documents while requests run, metrics.
 
+mod common;
+
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use common::protocols::{self, http2, next_data, whole};
+use common::{orders, orders_table, report, sample_table, table};
+use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Body;
-use hyper::client::conn::http2::SendRequest;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use testenv::cases::{self, CaseFile, Sent};
+use testenv::cases::{self, CaseFile};
 use testenv::gateway::{Document, Gateway, Setup};
-use testenv::http1::{self, Request, Response};
-use testenv::stand_in::{Report, StandIn};
+use testenv::http1::{self, Request};
+use testenv::process::{Running, free_ports};
+use testenv::stand_in::StandIn;
 use testenv::{envoy, plugin, repository, yaml};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 /// Counters and gauges lag by up to 5 s, and the machine may be busy.
 const LAG: Duration = Duration::from_secs(12);
@@ -70,28 +68,7 @@ fn cases_hold(table: &str, envoy: &Path) -> Result<()> {
     let file = CaseFile::read(&repository().join(format!("testenv/cases/{table}.yaml")))?;
     let stand_in = StandIn::start()?;
     let gateway = file.setup(envoy, &plugin()?).start(stand_in.address())?;
-    let mut failures = Vec::new();
-    for case in &file.cases {
-        let outcome = cases::run(case, &gateway)?;
-        if !outcome.differences.is_empty() {
-            failures.push(format!(
-                "{} ({} {}, answered {})\n    {}",
-                case.name,
-                Sent::of(case).method,
-                case.url,
-                outcome.response.status,
-                outcome.differences.join("\n    ")
-            ));
-        }
-    }
-    ensure!(
-        failures.is_empty(),
-        "testenv/cases/{table}.yaml: {} of {} cases fail\n- {}",
-        failures.len(),
-        file.cases.len(),
-        failures.join("\n- ")
-    );
-    Ok(())
+    cases::run_all(&file, &gateway.ingress()).with_context(|| format!("testenv/cases/{table}.yaml"))
 }
 
 // ---- what Envoy does to a path before the plugin sees it
@@ -165,121 +142,37 @@ fn own_answers_never_echo_the_request() -> Result<()> {
 #[tokio::test]
 async fn http2_requests_of_one_connection_reach_their_ksvcs() -> Result<()> {
     let (_stand_in, gateway) = start(sample_table()?)?;
-    let client = http2(gateway.address()).await?;
-    let calls = (0..20).map(|id| {
-        let (method, target) = if id % 2 == 0 { ("GET", "orders") } else { ("PUT", "orders-write") };
-        let mut client = client.clone();
-        async move {
-            let request = hyper::Request::builder()
-                .method(method)
-                .uri(format!("http://api.example.com/faas/orders/{id}?n={id}"))
-                .header("x-mine", "kept")
-                .body(whole("hello"))?;
-            let response = client.send_request(request).await?;
-            assert_eq!(response.status(), 200);
-            let report: Report = serde_json::from_slice(&response.into_body().collect().await?.to_bytes())?;
-            assert_eq!(report.authority, format!("{target}.shop.example.com"));
-            assert_eq!(report.path, format!("/faas/orders/{id}?n={id}"));
-            assert_eq!(report.header("x-forwarded-host"), Some("api.example.com"));
-            assert_eq!(report.header("x-mine"), Some("kept"));
-            assert_eq!(report.body, "hello");
-            anyhow::Ok(())
-        }
-    });
-    futures_util::future::try_join_all(calls).await?;
-    Ok(())
+    protocols::http2_requests_of_one_connection_reach_their_ksvcs(gateway.address()).await
 }
 
 #[tokio::test]
 async fn websockets_pass_through_a_rewritten_authority() -> Result<()> {
     let (_stand_in, gateway) = start(sample_table()?)?;
-    let stream = TcpStream::connect(gateway.address()).await?;
-    let mut request = "ws://api.example.com/faas/payments/live".into_client_request()?;
-    request.headers_mut().insert("k-original-host", "evil.example.net".parse()?);
-    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await?;
-
-    let report: Report = serde_json::from_str(socket.next().await.context("the report")??.to_text()?)?;
-    assert_eq!(report.authority, "payments.billing.example.com");
-    assert_eq!(report.path, "/v2/live");
-    assert_eq!(report.header("x-forwarded-host"), Some("api.example.com"));
-    assert_eq!(report.header("k-original-host"), None);
-    for text in ["one", "two"] {
-        socket.send(Message::text(text)).await?;
-        assert_eq!(socket.next().await.context("an echo")??, Message::text(text));
-    }
-    socket.close(None).await?;
-    Ok(())
-}
-
-/// One gRPC message in its frame.
-fn grpc_frame(message: &str) -> Bytes {
-    let length = u32::try_from(message.len()).unwrap_or_default().to_be_bytes();
-    [&[0][..], &length, message.as_bytes()].concat().into()
-}
-
-fn grpc_request<B>(path: &str, body: B) -> Result<hyper::Request<B>> {
-    Ok(hyper::Request::post(format!("http://api.example.com{path}"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .body(body)?)
+    protocols::websockets_pass_through_a_rewritten_authority(gateway.address()).await
 }
 
 #[tokio::test]
 async fn unary_grpc_passes_through_a_rewritten_authority() -> Result<()> {
-    let (_stand_in, gateway) = start(grpc_table())?;
-    let mut client = http2(gateway.address()).await?;
-    let response = client.send_request(grpc_request("/echo.Echo/Say", whole(grpc_frame("hello")))?).await?;
-    assert_eq!(response.status(), 200);
-    assert_eq!(response.headers()["x-arrived-authority"], "echo.shop.example.com");
-    assert_eq!(response.headers()["x-arrived-path"], "/echo.Echo/Say");
-    let answer = response.into_body().collect().await?;
-    assert_eq!(answer.trailers().context("trailers")?["grpc-status"], "0");
-    assert_eq!(answer.to_bytes(), grpc_frame("hello"));
-    Ok(())
+    let (_stand_in, gateway) = start(protocols::grpc_table())?;
+    protocols::unary_grpc_passes_through_a_rewritten_authority(gateway.address()).await
 }
 
 #[tokio::test]
 async fn streaming_grpc_is_not_held_up() -> Result<()> {
-    let (_stand_in, gateway) = start(grpc_table())?;
-    let mut client = http2(gateway.address()).await?;
-    let (mut messages, body) = Channel::<Bytes, hyper::Error>::new(1);
-    messages.send_data(grpc_frame("first")).await?;
-    let request = grpc_request("/echo.Echo/Chat", body.boxed())?;
-    let mut answers = client.send_request(request).await?.into_body();
-    // Each answer comes before the next message is sent: nothing on the way waits for the whole body.
-    assert_eq!(next_data(&mut answers).await?, grpc_frame("first"));
-    messages.send_data(grpc_frame("second")).await?;
-    assert_eq!(next_data(&mut answers).await?, grpc_frame("second"));
-    drop(messages);
-    let trailers = answers.collect().await?.trailers().cloned().context("trailers")?;
-    assert_eq!(trailers["grpc-status"], "0");
-    Ok(())
+    let (_stand_in, gateway) = start(protocols::grpc_table())?;
+    protocols::streaming_grpc_is_not_held_up(gateway.address()).await
 }
 
 #[tokio::test]
 async fn a_grpc_call_without_a_route_gets_a_grpc_status() -> Result<()> {
-    let (_stand_in, gateway) = start(grpc_table())?;
-    let mut client = http2(gateway.address()).await?;
-    let response = client.send_request(grpc_request("/other.Service/Call", whole(grpc_frame("x")))?).await?;
-    assert_eq!(response.status(), 200);
-    assert_eq!(response.headers()["content-type"], "application/grpc");
-    assert_eq!(response.headers()["grpc-status"], "12", "UNIMPLEMENTED, as HTTP's 404 is read by gRPC clients");
-    Ok(())
+    let (_stand_in, gateway) = start(protocols::grpc_table())?;
+    protocols::a_grpc_call_without_a_route_gets_a_grpc_status(gateway.address()).await
 }
 
 #[tokio::test]
 async fn bodies_stream_through_unbuffered() -> Result<()> {
     let (_stand_in, gateway) = start(sample_table()?)?;
-    let mut client = http2(gateway.address()).await?;
-    let (mut chunks, body) = Channel::<Bytes, hyper::Error>::new(1);
-    chunks.send_data(Bytes::from("one")).await?;
-    let request = hyper::Request::post("http://api.example.com/faas/orders").header("x-stand-in", "stream");
-    let response = client.send_request(request.body(body.boxed())?).await?;
-    let mut answer = response.into_body();
-    assert_eq!(next_data(&mut answer).await?, "one");
-    chunks.send_data(Bytes::from("two")).await?;
-    assert_eq!(next_data(&mut answer).await?, "two");
-    Ok(())
+    protocols::bodies_stream_through_unbuffered(gateway.address()).await
 }
 
 // ---- configuration
@@ -503,7 +396,7 @@ fn envoy_yaml_serves_as_it_stands() -> Result<()> {
     fs::write(&path, bootstrap)?;
     let mut envoy = Command::new(envoy::find()?);
     envoy.arg("-c").arg(&path).args(["--disable-hot-restart", "--concurrency", "1"]).current_dir(repository());
-    let _envoy = Running(envoy.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+    let _envoy = Running::start("Envoy", &mut envoy, &folder.path().join("envoy.log"), None)?;
 
     let gateway = SocketAddr::from(([127, 0, 0, 1], ports[0]));
     let order = Request::new("POST", "api.example.com", "/faas/orders?a=b").body("{\"größe\": 1}");
@@ -519,26 +412,6 @@ fn envoy_yaml_serves_as_it_stands() -> Result<()> {
     Ok(())
 }
 
-/// Ends the process when the test does.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    // All are held until all are known, so that they differ.
-    let held: Vec<_> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    let mut ports = [0; N];
-    for (port, listener) in ports.iter_mut().zip(&held) {
-        *port = listener.local_addr()?.port();
-    }
-    Ok(ports)
-}
-
 // ---- shared
 
 fn start(document: impl Into<Document>) -> Result<(StandIn, Gateway)> {
@@ -548,35 +421,8 @@ fn start(document: impl Into<Document>) -> Result<(StandIn, Gateway)> {
     Ok((stand_in, gateway))
 }
 
-fn sample_table() -> Result<Value> {
-    yaml::plugin_config(&PathBuf::from(repository()).join("wasm-plugin.yaml"))
-}
-
-fn table(routes: Value) -> Value {
-    json!({"hosts": ["api.example.com"], "basePath": "/faas", "domain": "example.com", "namespace": "shop", "routes": routes})
-}
-
-fn orders_table(service: &str) -> Value {
-    table(json!([{"match": "GET /orders/{id}", "service": service}]))
-}
-
-fn grpc_table() -> Value {
-    json!({"hosts": ["api.example.com"], "domain": "example.com", "namespace": "shop",
-        "routes": [{"match": "POST /echo.Echo/{method}", "service": "echo"}]})
-}
-
 fn targets(services: &[&str]) -> Vec<String> {
     services.iter().map(|service| format!("{service}.shop.example.com")).collect()
-}
-
-fn orders(to: SocketAddr) -> Result<Response> {
-    Request::get("api.example.com", "/faas/orders/1").send(to)
-}
-
-/// What reached the stand-in; an error where the gateway answered by itself.
-fn report(response: &Response) -> Result<Report> {
-    ensure!(response.status == 200, "answered {}: {}", response.status, response.text());
-    serde_json::from_slice(&response.body).with_context(|| response.text())
 }
 
 fn eventually(patience: Duration, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
@@ -586,27 +432,4 @@ fn eventually(patience: Duration, what: &str, mut holds: impl FnMut() -> Result<
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
-}
-
-type ClientBody = http_body_util::combinators::BoxBody<Bytes, hyper::Error>;
-type Client = SendRequest<ClientBody>;
-
-fn whole(octets: impl Into<Bytes>) -> ClientBody {
-    Full::new(octets.into()).map_err(|never| match never {}).boxed()
-}
-
-/// An HTTP/2 connection without TLS, with prior knowledge.
-async fn http2(to: SocketAddr) -> Result<Client> {
-    let stream = TokioIo::new(TcpStream::connect(to).await?);
-    let (client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await?;
-    tokio::spawn(connection);
-    Ok(client)
-}
-
-async fn next_data<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Result<Bytes>
-where
-    B::Error: std::error::Error + Send + Sync + 'static,
-{
-    let frame = tokio::time::timeout(Duration::from_secs(10), body.frame()).await.context("no data in 10 s")?;
-    frame.context("the body has ended")??.into_data().ok().context("trailers instead of data")
 }

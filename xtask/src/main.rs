@@ -1,9 +1,14 @@
 //! The project's tasks, called as `cargo xtask TASK`: build what is released, bring a gateway up, run all tests.
 
 mod build;
+mod check;
+mod samples;
 mod step;
+mod stop;
 mod test;
+mod test_istio;
 mod up;
+mod up_istio;
 
 use std::process::ExitCode;
 
@@ -31,9 +36,19 @@ enum Task {
         /// End after the sample requests; fail unless every one did what its case expects
         #[arg(long)]
         once: bool,
+        /// Under Istio's real control plane and a real Kubernetes API server, so that `kubectl edit` is live; needs Go
+        #[arg(long)]
+        istio: bool,
     },
     /// Run every check and test: format, lints, unit, module and end-to-end tests
-    Test,
+    Test {
+        /// Run the tests under Istio's real control plane instead; needs Go
+        #[arg(long)]
+        istio: bool,
+        /// With --istio: only tests with this in their names
+        #[arg(requires = "istio")]
+        filter: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -49,7 +64,9 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Build => build::all().map(|()| ExitCode::SUCCESS),
-        Task::Up { once } => up::run(once),
-        Task::Test => test::run(),
+        Task::Up { once, istio: false } => up::run(once),
+        Task::Up { once, istio: true } => up_istio::run(once),
+        Task::Test { istio: false, .. } => test::run(),
+        Task::Test { istio: true, filter } => test_istio::run(filter.as_deref()),
     }
 }

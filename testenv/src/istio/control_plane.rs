@@ -1,0 +1,263 @@
+//! etcd, kube-apiserver with Istio's CRDs, and istiod: started on free ports of loopback, driven by kubectl, ended in
+//! the reverse order when dropped.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::Tools;
+use super::certificates::{Authority, Purpose, key_pair};
+use crate::http1::Request;
+use crate::process::{Running, free_ports};
+
+/// The namespace of istiod, and the root namespace: its policies and plugins hold for every gateway.
+pub const ROOT_NAMESPACE: &str = "istio-system";
+
+/// The extension provider for `action: CUSTOM`, and the host and port of its service; a ServiceEntry says where it is.
+pub const EXT_AUTHZ: (&str, &str, u16) = ("ext-authz", "ext-authz.example.internal", 9000);
+
+/// A loaded machine of two cores needs some 20 s.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Knows where an API server is, and what talks to it.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    kubectl: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+/// etcd and kube-apiserver, with Istio's CRDs.
+pub struct ApiServer {
+    cluster: Cluster,
+    _api_server: Running,
+    _etcd: Running,
+}
+
+/// The whole control plane.
+pub struct ControlPlane {
+    istiod: Running,
+    istiod_http: SocketAddr,
+    discovery: SocketAddr,
+    mesh: PathBuf,
+    api_server: ApiServer,
+    authority: Authority,
+    tools: Tools,
+    // Last: whoever writes there has ended by then.
+    folder: TempDir,
+}
+
+impl ApiServer {
+    /// Starts both, with their data, keys and logs in this folder.
+    pub fn start(tools: &Tools, authority: &Authority, folder: &Path) -> Result<Self> {
+        let [etcd_port, peer_port, port] = free_ports()?;
+        let (etcd_url, peer_url) = (format!("http://127.0.0.1:{etcd_port}"), format!("http://127.0.0.1:{peer_port}"));
+        let mut etcd = Command::new(tools.etcd());
+        etcd.arg("--data-dir").arg(folder.join("etcd")).arg("--unsafe-no-fsync");
+        etcd.args(["--listen-client-urls", &etcd_url, "--advertise-client-urls", &etcd_url]);
+        etcd.args(["--listen-peer-urls", &peer_url, "--initial-advertise-peer-urls", &peer_url]);
+        etcd.args(["--initial-cluster", &format!("default={peer_url}")]);
+        let etcd = Running::start("etcd", &mut etcd, &folder.join("etcd.log"), None)?;
+
+        let server = authority.sign("kube-apiserver", Purpose::Server(&["127.0.0.1"]))?;
+        let admin = authority.sign("admin", Purpose::Client { group: "system:masters" })?;
+        let (private, public) = key_pair(folder, "service-account")?;
+        let mut api_server = Command::new(tools.program("kube-apiserver"));
+        api_server.args(["--etcd-servers", &etcd_url, "--bind-address", "127.0.0.1"]);
+        api_server.args(["--secure-port", &port.to_string(), "--cert-dir"]).arg(folder);
+        api_server.arg("--tls-cert-file").arg(server.certificate).arg("--tls-private-key-file").arg(server.key);
+        api_server.arg("--client-ca-file").arg(authority.file());
+        api_server.arg("--service-account-key-file").arg(public);
+        api_server.arg("--service-account-signing-key-file").arg(private);
+        api_server.args(["--service-account-issuer", "https://kubernetes.default.svc"]);
+        api_server.args(["--service-cluster-ip-range", "10.96.0.0/16", "--authorization-mode", "RBAC"]);
+        // No controllers run here: nobody would make the accounts or the endpoints.
+        api_server.args(["--disable-admission-plugins", "ServiceAccount", "--endpoint-reconciler-type", "none"]);
+        let api_server = Running::start("kube-apiserver", &mut api_server, &folder.join("kube-apiserver.log"), None)?;
+
+        let kubeconfig = folder.join("kubeconfig");
+        let entry = |key: &str, value: Value| json!([{"name": "testenv", key: value}]);
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": entry("cluster", json!({
+                "server": format!("https://127.0.0.1:{port}"), "certificate-authority": authority.file(),
+            })),
+            "users": entry("user", json!({"client-certificate": admin.certificate, "client-key": admin.key})),
+            "contexts": entry("context", json!({"cluster": "testenv", "user": "testenv", "namespace": ROOT_NAMESPACE})),
+            "current-context": "testenv",
+        });
+        fs::write(&kubeconfig, config.to_string())?;
+        let cluster = Cluster { kubectl: tools.program("kubectl"), kubeconfig };
+        api_server.await_ready(PATIENCE, || {
+            ensure!(etcd.ended()?.is_none(), "etcd has ended; the end of its log:\n{}", etcd.log_tail());
+            Ok(cluster.kubectl(["get", "--raw", "/readyz"]).is_ok())
+        })?;
+        cluster.namespace(ROOT_NAMESPACE)?;
+        cluster.run(["apply", "--server-side", "-f"], &[tools.crds().as_os_str()], None)?;
+        cluster.kubectl(["wait", "--for", "condition=established", "--timeout", "60s", "crd", "--all"])?;
+        Ok(Self { cluster, _api_server: api_server, _etcd: etcd })
+    }
+
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Cluster {
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// What kubectl prints; its message, where it fails.
+    pub fn kubectl<const N: usize>(&self, arguments: [&str; N]) -> Result<String> {
+        self.run(arguments, &[], None)
+    }
+
+    /// Applies objects as one user would: by server-side apply, as the size of a table asks for.
+    pub fn apply(&self, objects: &[Value]) -> Result<()> {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+        self.run(["apply", "--server-side", "--force-conflicts", "-f", "-"], &[], Some(&list)).map(drop)
+    }
+
+    /// Makes a namespace where there is none of that name.
+    pub fn namespace(&self, name: &str) -> Result<()> {
+        self.apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})])
+    }
+
+    /// A command that the caller starts and reads.
+    pub fn command(&self) -> Command {
+        let mut kubectl = Command::new(&self.kubectl);
+        kubectl.env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", self.kubeconfig.with_extension("cache"));
+        kubectl
+    }
+
+    /// Runs kubectl with text on its standard input.
+    pub fn run<const N: usize>(&self, arguments: [&str; N], files: &[&OsStr], input: Option<&str>) -> Result<String> {
+        let mut command = self.command();
+        command.args(arguments).args(files).stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot start kubectl")?;
+        if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
+            pipe.write_all(input.as_bytes())?;
+        }
+        let Output { status, stdout, stderr } = child.wait_with_output()?;
+        ensure!(status.success(), "kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&stderr).trim());
+        Ok(String::from_utf8(stdout)?)
+    }
+}
+
+impl ControlPlane {
+    pub fn start(tools: &Tools) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("ksvc-router-istio-").tempdir()?;
+        let authority = Authority::new(&folder.path().join("certificates"))?;
+        let api_server = ApiServer::start(tools, &authority, folder.path())?;
+
+        let mesh = folder.path().join("mesh.json");
+        fs::write(&mesh, mesh_config().to_string())?;
+        let [discovery, http, monitoring, introspection] = free_ports()?;
+        let mut istiod = Command::new(tools.program("pilot-discovery"));
+        istiod.arg("discovery").current_dir(folder.path());
+        istiod.arg("--kubeconfig").arg(api_server.cluster.kubeconfig()).arg("--meshConfig").arg(&mesh);
+        istiod.args(["--networksConfig", "none.yaml", "--httpsAddr", "", "--secureGRPCAddr", ""]);
+        istiod.args(["--grpcAddr", &format!("127.0.0.1:{discovery}"), "--httpAddr", &format!("127.0.0.1:{http}")]);
+        istiod.args(["--monitoringAddr", &format!("127.0.0.1:{monitoring}")]);
+        istiod.args(["--ctrlz_port", &introspection.to_string(), "--shutdownDuration", "0s"]);
+        istiod.env("POD_NAMESPACE", ROOT_NAMESPACE).env("POD_NAME", "istiod-1");
+        istiod.env("PILOT_CERT_PROVIDER", "none").env("ENABLE_CA_SERVER", "false");
+        // Filters of Istio's own build of Envoy.
+        istiod.env("PILOT_ENABLE_ALPN_FILTER", "false").env("PILOT_ENABLE_METADATA_EXCHANGE", "false");
+        // Several gateways live side by side here, each in its own namespace.
+        istiod.env("PILOT_SCOPE_GATEWAY_TO_NAMESPACE", "true");
+        let istiod = Running::start("istiod", &mut istiod, &folder.path().join("istiod.log"), None)?;
+        let loopback = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let plane = Self {
+            istiod,
+            istiod_http: loopback(http),
+            discovery: loopback(discovery),
+            mesh,
+            api_server,
+            authority,
+            tools: tools.clone(),
+            folder,
+        };
+        plane.istiod.await_ready(PATIENCE, || Ok(plane.istiod_get("/ready").is_ok()))?;
+        Ok(plane)
+    }
+
+    pub fn cluster(&self) -> &Cluster {
+        &self.api_server.cluster
+    }
+
+    pub fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
+    /// Signs the certificates of gateways.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// For what belongs to the run; gone when the control plane is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn mesh_config(&self) -> &Path {
+        &self.mesh
+    }
+
+    /// Where gateways ask for their configuration.
+    pub fn discovery_address(&self) -> SocketAddr {
+        self.discovery
+    }
+
+    /// A page of istiod's, such as `/debug/syncz`.
+    pub fn istiod_get(&self, path: &str) -> Result<String> {
+        let response = Request::get("istiod", path).send(self.istiod_http)?;
+        ensure!(response.status == 200, "istiod {path}: {} {}", response.status, response.text());
+        Ok(response.text())
+    }
+
+    pub fn istiod_log(&self) -> String {
+        self.istiod.log()
+    }
+
+    /// What istioctl prints, on standard output and standard error; whether it ended well.
+    pub fn istioctl(&self, arguments: &[&str]) -> Result<(bool, String)> {
+        let mut istioctl = Command::new(self.tools.program("istioctl"));
+        istioctl.arg("--kubeconfig").arg(self.cluster().kubeconfig()).args(arguments).stdin(Stdio::null());
+        let Output { status, stdout, stderr } = istioctl.output().context("cannot start istioctl")?;
+        Ok((status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned()))
+    }
+}
+
+/// A mesh of gateways alone, behind which no sidecars stand.
+fn mesh_config() -> Value {
+    let (name, service, port) = EXT_AUTHZ;
+    json!({
+        "accessLogFile": "/dev/stdout",
+        "accessLogFormat": concat!(
+            "access: %REQ(:METHOD)% host=%REQ(X-FORWARDED-HOST?:AUTHORITY)% path=%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% ",
+            "status=%RESPONSE_CODE% flags=%RESPONSE_FLAGS% details=%RESPONSE_CODE_DETAILS% ",
+            "authority=%REQ(:AUTHORITY)% route=%FILTER_STATE(wasm.ksvc_router.route:PLAIN)%\n"
+        ),
+        // Istio's own stats filter is not in upstream Envoy.
+        "defaultProviders": {"accessLogging": ["envoy"]},
+        "enableAutoMtls": false,
+        "enablePrometheusMerge": false,
+        "extensionProviders": [{"name": name, "envoyExtAuthzHttp": {
+            "service": service,
+            "port": port,
+            "includeRequestHeadersInCheck": ["x-ext-authz"],
+            "headersToUpstreamOnAllow": ["x-ext-authz-user"],
+        }}],
+    })
+}

@@ -1,0 +1,123 @@
+//! A program that runs beside the tests: what it prints goes to a log file, and it ends, with all that it has started,
+//! when it is dropped.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+
+/// How long a program has to end by itself once asked.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// A running program.
+pub struct Running {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Starts it with its standard error in `log`; its standard output as well, where the command does not send it
+    /// elsewhere (`stdout: Some`).
+    pub fn start(name: &str, command: &mut Command, log: &Path, stdout: Option<File>) -> Result<Self> {
+        let written = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        // Opened to append: Envoy opens /dev/stdout a second time, and neither must write over the other.
+        let appended = || File::options().append(true).open(log);
+        drop(written);
+        let stdout = stdout.map_or_else(appended, Ok)?;
+        // A group of its own: so Ctrl-C reaches this process alone, and what the program starts ends with it.
+        command.process_group(0).stdin(Stdio::null()).stdout(stdout).stderr(appended()?);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = command.spawn().with_context(|| format!("cannot start {name}, {program}"))?;
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+    }
+
+    /// Waits until `ready` says so; an error with the end of the log where the program ends first or takes too long.
+    pub fn await_ready(&self, patience: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.ended()? {
+                bail!("{} has ended ({status:?}); the end of its log:\n{}", self.name, self.log_tail());
+            }
+            if ready()? {
+                return Ok(());
+            }
+            let waited = Instant::now() < deadline;
+            ensure!(waited, "{} is not ready in {patience:?}; the end of its log:\n{}", self.name, self.log_tail());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// How it has ended, if it has. It is not waited for before it is dropped: until then its id is nobody else's.
+    pub fn ended(&self) -> Result<Option<WaitStatus>> {
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+        let status = waitid(Id::Pid(self.process()?), look)?;
+        Ok((status != WaitStatus::StillAlive).then_some(status))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has printed so far.
+    pub fn log(&self) -> String {
+        read_lossy(&self.log)
+    }
+
+    /// The last lines of the log.
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    fn process(&self) -> Result<Pid> {
+        Ok(Pid::from_raw(i32::try_from(self.child.id())?))
+    }
+
+    /// To the program and all that it has started; whether there was anyone.
+    fn signal(&self, signal: Signal) -> bool {
+        self.process().is_ok_and(|process| killpg(process, signal).is_ok())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + PARTING;
+        let asked = self.signal(Signal::SIGTERM);
+        while asked && Instant::now() < deadline && matches!(self.ended(), Ok(None)) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        // And what the program has left behind.
+        self.signal(Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// A file's text, octets that are not UTF-8 as U+FFFD; empty where there is no file.
+pub fn read_lossy(path: &Path) -> String {
+    fs::read(path).map_or_else(|_| String::new(), |octets| String::from_utf8_lossy(&octets).into_owned())
+}
+
+/// Ports of loopback that nobody listens on now, all different.
+pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    // All are held until all are known.
+    let held: Vec<_> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(&held) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}

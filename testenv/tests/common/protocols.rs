@@ -1,0 +1,159 @@
+//! What passes through a gateway besides plain HTTP/1.1, told by real clients. Every layer with a real Envoy holds
+//! these, each with its own gateway: with the table of
+//! `wasm-plugin.yaml`, or for gRPC with [`grpc_table`].
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use http_body_util::channel::Channel;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::{Value, json};
+use testenv::stand_in::Report;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+/// A table with one gRPC service.
+pub(crate) fn grpc_table() -> Value {
+    json!({"hosts": ["api.example.com"], "domain": "example.com", "namespace": "shop",
+        "routes": [{"match": "POST /echo.Echo/{method}", "service": "echo"}]})
+}
+
+pub(crate) async fn http2_requests_of_one_connection_reach_their_ksvcs(to: SocketAddr) -> Result<()> {
+    let client = http2(to).await?;
+    let calls = (0..20).map(|id| {
+        let (method, target) = if id % 2 == 0 { ("GET", "orders") } else { ("PUT", "orders-write") };
+        let mut client = client.clone();
+        async move {
+            let request = hyper::Request::builder()
+                .method(method)
+                .uri(format!("http://api.example.com/faas/orders/{id}?n={id}"))
+                .header("x-mine", "kept")
+                .body(whole("hello"))?;
+            let response = client.send_request(request).await?;
+            assert_eq!(response.status(), 200);
+            let report: Report = serde_json::from_slice(&response.into_body().collect().await?.to_bytes())?;
+            assert_eq!(report.authority, format!("{target}.shop.example.com"));
+            assert_eq!(report.path, format!("/faas/orders/{id}?n={id}"));
+            assert_eq!(report.header("x-forwarded-host"), Some("api.example.com"));
+            assert_eq!(report.header("x-mine"), Some("kept"));
+            assert_eq!(report.body, "hello");
+            anyhow::Ok(())
+        }
+    });
+    futures_util::future::try_join_all(calls).await?;
+    Ok(())
+}
+
+pub(crate) async fn websockets_pass_through_a_rewritten_authority(to: SocketAddr) -> Result<()> {
+    let stream = TcpStream::connect(to).await?;
+    let mut request = "ws://api.example.com/faas/payments/live".into_client_request()?;
+    request.headers_mut().insert("k-original-host", "evil.example.net".parse()?);
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await?;
+
+    let report: Report = serde_json::from_str(socket.next().await.context("the report")??.to_text()?)?;
+    assert_eq!(report.authority, "payments.billing.example.com");
+    assert_eq!(report.path, "/v2/live");
+    assert_eq!(report.header("x-forwarded-host"), Some("api.example.com"));
+    assert_eq!(report.header("k-original-host"), None);
+    for text in ["one", "two"] {
+        socket.send(Message::text(text)).await?;
+        assert_eq!(socket.next().await.context("an echo")??, Message::text(text));
+    }
+    socket.close(None).await?;
+    Ok(())
+}
+
+/// One gRPC message in its frame.
+fn grpc_frame(message: &str) -> Bytes {
+    let length = u32::try_from(message.len()).unwrap_or_default().to_be_bytes();
+    [&[0][..], &length, message.as_bytes()].concat().into()
+}
+
+fn grpc_request<B>(path: &str, body: B) -> Result<hyper::Request<B>> {
+    Ok(hyper::Request::post(format!("http://api.example.com{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(body)?)
+}
+
+pub(crate) async fn unary_grpc_passes_through_a_rewritten_authority(to: SocketAddr) -> Result<()> {
+    let mut client = http2(to).await?;
+    let response = client.send_request(grpc_request("/echo.Echo/Say", whole(grpc_frame("hello")))?).await?;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["x-arrived-authority"], "echo.shop.example.com");
+    assert_eq!(response.headers()["x-arrived-path"], "/echo.Echo/Say");
+    let answer = response.into_body().collect().await?;
+    assert_eq!(answer.trailers().context("trailers")?["grpc-status"], "0");
+    assert_eq!(answer.to_bytes(), grpc_frame("hello"));
+    Ok(())
+}
+
+pub(crate) async fn streaming_grpc_is_not_held_up(to: SocketAddr) -> Result<()> {
+    let mut client = http2(to).await?;
+    let (mut messages, body) = Channel::<Bytes, hyper::Error>::new(1);
+    messages.send_data(grpc_frame("first")).await?;
+    let request = grpc_request("/echo.Echo/Chat", body.boxed())?;
+    let mut answers = client.send_request(request).await?.into_body();
+    // Each answer comes before the next message is sent: nothing on the way waits for the whole body.
+    assert_eq!(next_data(&mut answers).await?, grpc_frame("first"));
+    messages.send_data(grpc_frame("second")).await?;
+    assert_eq!(next_data(&mut answers).await?, grpc_frame("second"));
+    drop(messages);
+    let trailers = answers.collect().await?.trailers().cloned().context("trailers")?;
+    assert_eq!(trailers["grpc-status"], "0");
+    Ok(())
+}
+
+pub(crate) async fn a_grpc_call_without_a_route_gets_a_grpc_status(to: SocketAddr) -> Result<()> {
+    let mut client = http2(to).await?;
+    let response = client.send_request(grpc_request("/other.Service/Call", whole(grpc_frame("x")))?).await?;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "application/grpc");
+    assert_eq!(response.headers()["grpc-status"], "12", "UNIMPLEMENTED, as HTTP's 404 is read by gRPC clients");
+    Ok(())
+}
+
+pub(crate) async fn bodies_stream_through_unbuffered(to: SocketAddr) -> Result<()> {
+    let mut client = http2(to).await?;
+    let (mut chunks, body) = Channel::<Bytes, hyper::Error>::new(1);
+    chunks.send_data(Bytes::from("one")).await?;
+    let request = hyper::Request::post("http://api.example.com/faas/orders").header("x-stand-in", "stream");
+    let response = client.send_request(request.body(body.boxed())?).await?;
+    let mut answer = response.into_body();
+    assert_eq!(next_data(&mut answer).await?, "one");
+    chunks.send_data(Bytes::from("two")).await?;
+    assert_eq!(next_data(&mut answer).await?, "two");
+    Ok(())
+}
+
+// ---- clients
+
+pub(crate) type ClientBody = http_body_util::combinators::BoxBody<Bytes, hyper::Error>;
+pub(crate) type Client = SendRequest<ClientBody>;
+
+pub(crate) fn whole(octets: impl Into<Bytes>) -> ClientBody {
+    Full::new(octets.into()).map_err(|never| match never {}).boxed()
+}
+
+/// An HTTP/2 connection without TLS, with prior knowledge.
+pub(crate) async fn http2(to: SocketAddr) -> Result<Client> {
+    let stream = TokioIo::new(TcpStream::connect(to).await?);
+    let (client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+pub(crate) async fn next_data<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Result<Bytes>
+where
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let frame = tokio::time::timeout(Duration::from_secs(10), body.frame()).await.context("no data in 10 s")?;
+    frame.context("the body has ended")??.into_data().ok().context("trailers instead of data")
+}

@@ -1,0 +1,105 @@
+//! The released module under Istio's real control plane, driven by kubectl alone: what users run, but for the cluster.
+//! One control plane serves all tests; each has a gateway in a namespace of its own.
+
+mod alternatives;
+mod cases;
+#[path = "../common/mod.rs"]
+mod common;
+mod documents;
+mod edits;
+mod fail_strategy;
+mod https;
+mod manifests;
+mod policies;
+mod protocols;
+mod registry;
+mod tables;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Trial};
+use serde_json::Value;
+use testenv::istio::ingress::Setup;
+use testenv::istio::{ControlPlane, IngressGateway, Tools, objects};
+use testenv::stand_in::StandIn;
+use testenv::{plugin, repository, yaml};
+
+/// What all tests share.
+pub(crate) struct Env {
+    pub(crate) plane: ControlPlane,
+    pub(crate) stand_in: StandIn,
+}
+
+/// A test: its name says the rule that it holds.
+type Test = (&'static str, fn(&Env) -> Result<()>);
+
+/// Lists the tests of a module.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) const TESTS: &[$crate::Test] = &[$((concat!(module_path!(), "::", stringify!($name)), $name)),*];
+    };
+}
+use tests;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let tests = [
+        alternatives::TESTS,
+        cases::TESTS,
+        documents::TESTS,
+        edits::TESTS,
+        fail_strategy::TESTS,
+        https::TESTS,
+        manifests::TESTS,
+        policies::TESTS,
+        protocols::TESTS,
+        registry::TESTS,
+        tables::TESTS,
+    ];
+    let tests = tests.concat();
+    let env = match start(&arguments) {
+        Ok(env) => env.map(Arc::new),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let trial = |(name, test): &Test| {
+        let (env, test) = (env.clone(), *test);
+        let name = name.strip_prefix("istio::").unwrap_or(name);
+        Trial::test(name, move || match &env {
+            Some(env) => test(env).map_err(|error| format!("{error:#}").into()),
+            None => Err("nothing runs while tests are listed".into()),
+        })
+    };
+    // The control plane ends here, not with the process: nothing drops what is static.
+    libtest_mimic::run(&arguments, tests.iter().map(trial).collect()).exit_code()
+}
+
+fn start(arguments: &Arguments) -> Result<Option<Env>> {
+    if arguments.list {
+        return Ok(None);
+    }
+    plugin()?;
+    Ok(Some(Env { plane: ControlPlane::start(&Tools::find_or_build()?)?, stand_in: StandIn::start()? }))
+}
+
+impl Env {
+    /// A gateway with one plain-HTTP server, and a KSVC behind it for each of these hosts.
+    pub(crate) fn gateway(&self, namespace: &str, hosts: &[&str]) -> Result<IngressGateway<'_>> {
+        let gateway = Setup::new(namespace).start(&self.plane)?;
+        gateway.serve_http(hosts, self.stand_in.address())?;
+        Ok(gateway)
+    }
+}
+
+/// The manifest that users begin with, with the built module, on the gateway's first port.
+pub(crate) fn wasm_plugin(gateway: &IngressGateway<'_>, table: &Value) -> Result<Value> {
+    objects::wasm_plugin(manifest()?, gateway.namespace(), &plugin()?, &gateway.ports()[..1], Some(table))
+}
+
+pub(crate) fn manifest() -> Result<Value> {
+    yaml::read(&repository().join("wasm-plugin.yaml"))
+}

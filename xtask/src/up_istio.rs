@@ -1,0 +1,147 @@
+//! `cargo xtask up --istio`: the gateway of a user's cluster, with `wasm-plugin.yaml` as it stands, but for the module,
+//! which is the built file. Sends the sample requests over HTTPS, and then follows the object in the API server: what
+//! `kubectl edit` saves is live at once, and its errors are shown at their place.
+
+use std::env;
+use std::fs;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use testenv::cases::{CaseFile, Ingress};
+use testenv::http1::Endpoint;
+use testenv::istio::certificates::Purpose;
+use testenv::istio::control_plane::ROOT_NAMESPACE;
+use testenv::istio::ingress::Setup;
+use testenv::istio::{ControlPlane, IngressGateway, Tools, objects};
+use testenv::stand_in::StandIn;
+use testenv::{plugin, repository, yaml};
+
+use crate::{build, check, samples, stop};
+
+const HTTP: u16 = 8080;
+const HTTPS: u16 = 8443;
+const ADMIN: u16 = 15000;
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub(crate) fn run(once: bool) -> Result<ExitCode> {
+    build::all()?;
+    let tools = Tools::find_or_build()?;
+    let stop = stop::on_ctrl_c()?;
+    let file = CaseFile::read(&repository().join(samples::FILE))?;
+    let stand_in = StandIn::start()?;
+
+    eprintln!("==> Starting etcd, kube-apiserver and istiod");
+    let begun = Instant::now();
+    let plane = ControlPlane::start(&tools)?;
+    eprintln!("==> Starting the ingress gateway, pilot-agent and Envoy");
+    let [http, https, admin] = [HTTP, HTTPS, ADMIN].map(free_or_any);
+    let gateway = Setup::new(ROOT_NAMESPACE).ports([http, https, 0, 0], admin).start(&plane)?;
+    let [http, https, ..] = gateway.ports();
+
+    let hosts: Vec<&str> = file.cases.iter().filter_map(|case| case.expected_text("authority")).collect();
+    gateway.serve(&servers(&plane, http, https)?, &hosts, stand_in.address())?;
+    let manifest = yaml::read(&repository().join("wasm-plugin.yaml"))?;
+    let plugin = objects::wasm_plugin(manifest, ROOT_NAMESPACE, &plugin()?, &[https], None)?;
+    gateway.apply_plugin(&plugin)?;
+    eprintln!("    {:.1} s", begun.elapsed().as_secs_f64());
+
+    let tls = Endpoint { address: gateway.at(https), tls: Some(plane.authority().client()?) };
+    let as_expected = samples::send(&file.cases, &Ingress { usual: tls.clone(), as_sent: tls })?;
+    if once {
+        return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    tell(&plane, &gateway, https);
+    follow(&plane, &gateway, &stop)?;
+    eprintln!("Stopping …");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn free_or_any(port: u16) -> u16 {
+    TcpListener::bind(("127.0.0.1", port)).map_or_else(
+        |_| {
+            eprintln!("    port {port} is taken: another one is used");
+            0
+        },
+        |_| port,
+    )
+}
+
+/// HTTPS with one certificate for the public host and the KSVCs, and plain HTTP that redirects there.
+fn servers(plane: &ControlPlane, http: u16, https: u16) -> Result<[Value; 2]> {
+    let names =
+        ["api.example.com", "*.example.com", "*.shop.example.com", "*.billing.example.com", "*.other.example.com"];
+    let certificate = plane.authority().sign("gateway", Purpose::Server(&names))?;
+    let mut redirecting = objects::http_server(http);
+    redirecting["tls"] = json!({"httpsRedirect": true});
+    let mut secure = objects::https_server(https, &["*"], &certificate);
+    secure["port"]["name"] = "https".into();
+    Ok([redirecting, secure])
+}
+
+fn tell(plane: &ControlPlane, gateway: &IngressGateway<'_>, https: u16) {
+    let authority = plane.authority().file();
+    println!(
+        "\nThe gateway serves at https://{}, Envoy's admin at http://{}:",
+        gateway.at(https),
+        gateway.admin_address()
+    );
+    println!(
+        "  curl -i --cacert {} --connect-to ::127.0.0.1:{https} https://api.example.com/faas/orders/42",
+        authority.display()
+    );
+    println!("In another shell:");
+    let path = if on_path("kubectl") {
+        String::new()
+    } else {
+        format!(" PATH=\"{}:$PATH\"", plane.tools().programs().display())
+    };
+    println!("  export KUBECONFIG={}{path}", plane.cluster().kubeconfig().display());
+    println!("  kubectl edit wasmplugin ksvc-router");
+    println!("An edit is live at once, or its errors are shown here. Ctrl-C stops everything.");
+}
+
+fn on_path(program: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// Says of every new version of the plugin's object whether it is live, or what is wrong with it.
+fn follow(plane: &ControlPlane, gateway: &IngressGateway<'_>, stop: &AtomicBool) -> Result<()> {
+    let mut seen = gateway.plugin_version("ksvc-router");
+    while !stop.load(Ordering::Relaxed) {
+        thread::sleep(LOOK_EVERY);
+        let version = gateway.plugin_version("ksvc-router");
+        if version == seen {
+            continue;
+        }
+        seen = version;
+        let Some(version) = &seen else {
+            println!("\nThe WasmPlugin is gone: every request passes as it came.");
+            continue;
+        };
+        println!("\nThe WasmPlugin has changed (resource version {version}):");
+        // Ctrl-C may have ended what is asked here.
+        if let Err(error) = judge(plane, gateway, version)
+            && !stop.load(Ordering::Relaxed)
+        {
+            println!("{error:#}");
+        }
+    }
+    Ok(())
+}
+
+fn judge(plane: &ControlPlane, gateway: &IngressGateway<'_>, version: &str) -> Result<()> {
+    // As the editor showed it, so that lines agree.
+    let shown = plane.cluster().kubectl(["get", "wasmplugin", "ksvc-router", "-o", "yaml"])?;
+    let file = plane.folder().join("wasmplugin-ksvc-router.yaml");
+    fs::write(&file, shown)?;
+    let good = check::run(&file)?;
+    gateway.await_plugin("ksvc-router", version)?;
+    println!("{}", if good { "The new table is live." } else { "The last good table goes on serving." });
+    Ok(())
+}
