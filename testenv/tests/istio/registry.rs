@@ -32,7 +32,9 @@ tests! {
     a_module_in_a_file_never_expires,
     an_unwritable_data_folder_denies_everything_but_with_a_file,
     a_new_version_rolls_out_and_back_without_a_lost_request,
+    edits_of_an_image_under_load_lose_and_misroute_nothing,
     the_documented_patches_fit_the_gateway_of_istioctl,
+    every_test_that_the_documentation_names_exists,
 }
 
 const HOSTS: [&str; 2] = ["one.shop.example.com", "two.shop.example.com"];
@@ -387,27 +389,59 @@ fn a_new_version_rolls_out_and_back_without_a_lost_request(env: &Env) -> Result<
     let gateway = start(env, setup("versions"))?;
     apply(env, with_image(&gateway, &old.by_digest, Some("IfNotPresent"), "one")?)?;
     routed_to(&gateway, "one")?;
-    let done = AtomicBool::new(false);
-    let sent = thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            let mut sent = 0;
-            while !done.load(Ordering::Relaxed) {
-                report(&get(&gateway, "/faas/orders/1")?)?;
-                sent += 1;
-            }
-            anyhow::Ok(sent)
-        });
-        let rolled = [(&new, "two"), (&old, "one"), (&new, "two")].into_iter().try_for_each(|(image, service)| {
+    under_load(&gateway, || {
+        [(&new, "two"), (&old, "one"), (&new, "two")].into_iter().try_for_each(|(image, service)| {
             apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), service)?)?;
             routed_to(&gateway, service)
-        });
-        done.store(true, Ordering::Relaxed);
-        let sent = client.join().map_err(|_| anyhow!("the client panicked"))??;
-        rolled?;
+        })
+    })
+}
+
+/// Good and bad documents in turn, as `edits` has them with a file: here the VMs stay, and each thread judges for itself.
+fn edits_of_an_image_under_load_lose_and_misroute_nothing(env: &Env) -> Result<()> {
+    let registry = registry(env, "image-edits")?;
+    let image = push(&registry, Format::Docker)?;
+    let gateway = start(env, setup("image-edits"))?;
+    let edit = |service: &str| with_image(&gateway, &image.by_digest, Some("IfNotPresent"), service);
+    apply(env, edit("one")?)?;
+    routed_to(&gateway, "one")?;
+    let rejected = || gateway.metric("ksvc_router_config_rejected{wasm_filter=\"default\"}");
+    under_load(&gateway, || {
+        for (n, service) in ["two", "one"].into_iter().cycle().take(12).enumerate() {
+            apply(env, edit(service)?)?;
+            routed_to(&gateway, service)?;
+            let mut bad = edit("astray")?;
+            bad["spec"]["pluginConfig"]["note"] = n.into();
+            let before = rejected()?;
+            apply(env, bad)?;
+            gateway.eventually("the bad document", || Ok(rejected()? > before))?;
+            routed_to(&gateway, service)?;
+        }
+        Ok(())
+    })
+}
+
+/// While `edits` go on, every request arrives at one of the KSVCs.
+fn under_load(gateway: &IngressGateway<'_>, edits: impl FnOnce() -> Result<()>) -> Result<()> {
+    let done = AtomicBool::new(false);
+    let requests = || {
+        let mut sent = 0;
+        while !done.load(Ordering::Relaxed) {
+            let report = report(&get(gateway, "/faas/orders/1")?)?;
+            ensure!(HOSTS.contains(&report.authority.as_str()), "arrived at {}", report.authority);
+            sent += 1;
+        }
         anyhow::Ok(sent)
-    })?;
-    ensure!(sent > 0);
-    Ok(())
+    };
+    thread::scope(|scope| {
+        let client = scope.spawn(requests);
+        let edited = edits();
+        done.store(true, Ordering::Relaxed);
+        let sent: usize = client.join().map_err(|_| anyhow!("the client panicked"))??;
+        edited?;
+        ensure!(sent > 0, "no request ran beside the edits");
+        Ok(())
+    })
 }
 
 /// Each YAML block of docs/operations.md that has this in it.
@@ -478,4 +512,21 @@ fn the_documented_patches_fit_the_gateway_of_istioctl(env: &Env) -> Result<()> {
         ensure!(proxy(&patched)["image"] == proxy(&bare)["image"], "the patch leaves the rest of the container alone");
     }
     env.plane.cluster().kubectl(["delete", "deployment", "istio-ingressgateway", "-n", "istio-system"]).map(drop)
+}
+
+fn every_test_that_the_documentation_names_exists(_: &Env) -> Result<()> {
+    let folder = repository().join("testenv/tests/istio");
+    let page = std::fs::read_to_string(repository().join("docs/operations.md"))?;
+    let named = page.split('`').filter_map(|code| code.split_once("::"));
+    let named: Vec<_> = named.filter(|(module, name)| [module, name].iter().all(|part| is_identifier(part))).collect();
+    ensure!(named.len() > 20, "{named:?}");
+    for (module, name) in named {
+        let source = std::fs::read_to_string(folder.join(format!("{module}.rs"))).context(module.to_owned())?;
+        ensure!(source.contains(&format!("\nfn {name}(")), "there is no test {module}::{name}");
+    }
+    Ok(())
+}
+
+fn is_identifier(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_')
 }
