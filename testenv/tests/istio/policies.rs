@@ -30,7 +30,7 @@ tests! {
     a_policy_on_a_prefix_of_the_host_holds_for_every_spelling,
     a_policy_on_a_path_holds_for_every_spelling_without_escapes,
     a_policy_that_allows_closes_all_but_what_knative_needs,
-    an_external_service_decides_about_the_public_request,
+    an_external_service_decides_about_the_public_request_and_all_manifests_hold_together,
     the_direct_way_is_closed_by_a_policy_for_every_host,
     the_direct_way_is_closed_by_the_filter_for_the_hosts_of_its_table,
     internal_headers_of_a_client_arrive_by_the_direct_way_alone,
@@ -310,7 +310,8 @@ fn a_policy_that_allows_closes_all_but_what_knative_needs(env: &Env) -> Result<(
     Ok(())
 }
 
-fn an_external_service_decides_about_the_public_request(env: &Env) -> Result<()> {
+/// One test, since a mesh has one service of that name.
+fn an_external_service_decides_about_the_public_request_and_all_manifests_hold_together(env: &Env) -> Result<()> {
     let authorizer = Authorizer::start()?;
     let routes = json!([
         {"match": "GET /orders/{id}", "service": "orders"},
@@ -318,11 +319,14 @@ fn an_external_service_decides_about_the_public_request(env: &Env) -> Result<()>
     ]);
     let gateway = start(env, "external", &table(routes))?;
     let (_, host, port) = EXT_AUTHZ;
-    env.plane.cluster().apply(&[objects::service_entry("external", host, port, authorizer.address)])?;
-    apply(env, &gateway, &["external-authorization.yaml"], &Issuer::new()?)?;
     let allowed = |request: Request| request.header("x-ext-authz", "allow");
     let get = |path: &str| Request::get(API, path);
 
+    // As long as istiod does not know the service, nothing passes.
+    apply(env, &gateway, &["external-authorization.yaml"], &Issuer::new()?)?;
+    eventually(&gateway, || answers(&gateway, &allowed(get("/faas/orders/42")), 403))?;
+    gateway.eventually("the access log", || Ok(gateway.log().contains("deny-due-to-bad-CUSTOM-action")))?;
+    env.plane.cluster().apply(&[objects::service_entry("external", host, port, authorizer.address)])?;
     eventually(&gateway, || {
         let answer = answers(&gateway, &get("/faas/orders/42"), 429);
         answer.and_then(|()| arrives(&gateway, &allowed(get("/faas/orders/42")), ORDERS).map(drop))
@@ -331,9 +335,9 @@ fn an_external_service_decides_about_the_public_request(env: &Env) -> Result<()>
     let denied = get("/faas/orders/42?a=b").send(gateway.address())?;
     ensure!(denied.status == 429 && denied.text() == "over quota", "{denied:?}");
     let spoofed = allowed(Request::new("PUT", API, "/faas/orders/43?c=d")).header("x-ext-authz-user", "root");
-    let report = arrives(&gateway, &spoofed, WRITE)?;
-    let users: Vec<_> = report.headers.iter().filter(|(name, _)| name == "x-ext-authz-user").collect();
-    ensure!(users.len() == 1 && users[0].1 == "alice", "{report:?}");
+    let arrived = arrives(&gateway, &spoofed, WRITE)?;
+    let users: Vec<_> = arrived.headers.iter().filter(|(name, _)| name == "x-ext-authz-user").collect();
+    ensure!(users.len() == 1 && users[0].1 == "alice", "{arrived:?}");
     let asked = authorizer.asked();
     let seen: Vec<_> = asked.iter().map(|asked| (&*asked.method, &*asked.authority, &*asked.path)).collect();
     ensure!(seen == [("GET", API, "/faas/orders/42?a=b"), ("PUT", API, "/faas/orders/43?c=d")], "{asked:?}");
@@ -352,9 +356,28 @@ fn an_external_service_decides_about_the_public_request(env: &Env) -> Result<()>
     ensure!(authorizer.asked().is_empty());
     answers(&gateway, &Request::new("OPTIONS", API, "/faas/orders/42"), 429)?;
 
+    let issuer = Issuer::new()?;
+    let mut manifests = Vec::new();
+    for entry in repository().join("docs/security").read_dir()? {
+        manifests.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    apply(env, &gateway, &manifests.iter().map(String::as_str).collect::<Vec<_>>(), &issuer)?;
+    let token = issuer.token(&json!({}))?;
+    eventually(&gateway, || {
+        answers(&gateway, &allowed(get("/faas/orders/42")), 403)?;
+        answers(&gateway, &bearing(&token, get("/faas/orders/42")), 429)?;
+        answers(&gateway, &bearing("nonsense", allowed(get("/faas/orders/42"))), 401)?;
+        answers(&gateway, &Request::get(CANARY, "/"), 403)?;
+        answers(&gateway, &preflight(API, "/faas/orders/42"), 405)?;
+        arrives(&gateway, &probe(CANARY), "canary-orders.shop.example.com:80")?;
+        arrives(&gateway, &bearing(&token, allowed(get("/faas/orders/42"))), ORDERS).map(drop)
+    })?;
+    let local = gateway.at(gateway.ports()[2]);
+    ensure!(report(&Request::get("orders.shop.svc.cluster.local", "/").send(local)?)?.path == "/");
+
     // Nobody there to ask: nothing passes.
     drop(authorizer);
-    answers(&gateway, &allowed(get("/faas/orders/42")), 403)
+    answers(&gateway, &bearing(&token, allowed(get("/faas/orders/42"))), 403)
 }
 
 fn the_direct_way_is_closed_by_a_policy_for_every_host(env: &Env) -> Result<()> {
