@@ -291,7 +291,7 @@ impl Gateway {
 
     /// Where the cases go.
     pub fn ingress(&self) -> Ingress {
-        Ingress { usual: self.address().into(), as_sent: self.address_as_sent().into() }
+        Ingress { usual: self.address().into(), as_sent: self.address_as_sent().into(), cuts_fragments: false }
     }
 
     pub fn admin_address(&self) -> SocketAddr {

@@ -52,7 +52,7 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
     eprintln!("    {:.1} s", begun.elapsed().as_secs_f64());
 
     let tls = Endpoint { address: gateway.at(https), tls: Some(plane.authority().client()?) };
-    let as_expected = samples::send(&file.cases, &Ingress { usual: tls.clone(), as_sent: tls })?;
+    let as_expected = samples::send(&file.cases, &Ingress::of_istio(tls.clone(), tls))?;
     if once {
         return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }

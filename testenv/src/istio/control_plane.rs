@@ -41,12 +41,17 @@ pub struct ApiServer {
     _etcd: Running,
 }
 
-/// The whole control plane.
-pub struct ControlPlane {
-    istiod: Running,
-    istiod_http: SocketAddr,
+/// One istiod, with a mesh configuration of its own.
+pub struct Istiod {
+    process: Running,
+    http: SocketAddr,
     discovery: SocketAddr,
     mesh: PathBuf,
+}
+
+/// The whole control plane.
+pub struct ControlPlane {
+    istiod: Istiod,
     api_server: ApiServer,
     authority: Authority,
     tools: Tools,
@@ -154,42 +159,73 @@ impl Cluster {
     }
 }
 
+impl Istiod {
+    fn start(tools: &Tools, cluster: &Cluster, folder: &Path, name: &str, mesh_config: &Value) -> Result<Self> {
+        let mesh = folder.join(format!("{name}.mesh.json"));
+        fs::write(&mesh, mesh_config.to_string())?;
+        let [discovery, http, monitoring, introspection] = free_ports()?;
+        let mut istiod = Command::new(tools.program("pilot-discovery"));
+        istiod.arg("discovery").current_dir(folder);
+        istiod.arg("--kubeconfig").arg(cluster.kubeconfig()).arg("--meshConfig").arg(&mesh);
+        istiod.args(["--networksConfig", "none.yaml", "--httpsAddr", "", "--secureGRPCAddr", ""]);
+        istiod.args(["--grpcAddr", &format!("127.0.0.1:{discovery}"), "--httpAddr", &format!("127.0.0.1:{http}")]);
+        istiod.args(["--monitoringAddr", &format!("127.0.0.1:{monitoring}")]);
+        istiod.args(["--ctrlz_port", &introspection.to_string(), "--shutdownDuration", "0s"]);
+        istiod.env("POD_NAMESPACE", ROOT_NAMESPACE).env("POD_NAME", name);
+        istiod.env("PILOT_CERT_PROVIDER", "none").env("ENABLE_CA_SERVER", "false");
+        // Filters of Istio's own build of Envoy.
+        istiod.env("PILOT_ENABLE_ALPN_FILTER", "false").env("PILOT_ENABLE_METADATA_EXCHANGE", "false");
+        // Several gateways live side by side here, each in its own namespace.
+        istiod.env("PILOT_SCOPE_GATEWAY_TO_NAMESPACE", "true");
+        let process = Running::start("istiod", &mut istiod, &folder.join(format!("{name}.log")), None)?;
+        let loopback = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let istiod = Self { process, http: loopback(http), discovery: loopback(discovery), mesh };
+        istiod.process.await_ready(PATIENCE, || Ok(istiod.get("/ready").is_ok()))?;
+        Ok(istiod)
+    }
+
+    pub fn mesh_config(&self) -> &Path {
+        &self.mesh
+    }
+
+    /// Where gateways ask for their configuration.
+    pub fn discovery_address(&self) -> SocketAddr {
+        self.discovery
+    }
+
+    /// A page such as `/debug/syncz`.
+    pub fn get(&self, path: &str) -> Result<String> {
+        let response = Request::get("istiod", path).send(self.http)?;
+        ensure!(response.status == 200, "istiod {path}: {} {}", response.status, response.text());
+        Ok(response.text())
+    }
+
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
 impl ControlPlane {
     pub fn start(tools: &Tools) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("ksvc-router-istio-").tempdir()?;
         let authority = Authority::new(&folder.path().join("certificates"))?;
         let api_server = ApiServer::start(tools, &authority, folder.path())?;
 
-        let mesh = folder.path().join("mesh.json");
-        fs::write(&mesh, mesh_config().to_string())?;
-        let [discovery, http, monitoring, introspection] = free_ports()?;
-        let mut istiod = Command::new(tools.program("pilot-discovery"));
-        istiod.arg("discovery").current_dir(folder.path());
-        istiod.arg("--kubeconfig").arg(api_server.cluster.kubeconfig()).arg("--meshConfig").arg(&mesh);
-        istiod.args(["--networksConfig", "none.yaml", "--httpsAddr", "", "--secureGRPCAddr", ""]);
-        istiod.args(["--grpcAddr", &format!("127.0.0.1:{discovery}"), "--httpAddr", &format!("127.0.0.1:{http}")]);
-        istiod.args(["--monitoringAddr", &format!("127.0.0.1:{monitoring}")]);
-        istiod.args(["--ctrlz_port", &introspection.to_string(), "--shutdownDuration", "0s"]);
-        istiod.env("POD_NAMESPACE", ROOT_NAMESPACE).env("POD_NAME", "istiod-1");
-        istiod.env("PILOT_CERT_PROVIDER", "none").env("ENABLE_CA_SERVER", "false");
-        // Filters of Istio's own build of Envoy.
-        istiod.env("PILOT_ENABLE_ALPN_FILTER", "false").env("PILOT_ENABLE_METADATA_EXCHANGE", "false");
-        // Several gateways live side by side here, each in its own namespace.
-        istiod.env("PILOT_SCOPE_GATEWAY_TO_NAMESPACE", "true");
-        let istiod = Running::start("istiod", &mut istiod, &folder.path().join("istiod.log"), None)?;
-        let loopback = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let plane = Self {
-            istiod,
-            istiod_http: loopback(http),
-            discovery: loopback(discovery),
-            mesh,
-            api_server,
-            authority,
-            tools: tools.clone(),
-            folder,
-        };
-        plane.istiod.await_ready(PATIENCE, || Ok(plane.istiod_get("/ready").is_ok()))?;
-        Ok(plane)
+        let istiod = Istiod::start(tools, api_server.cluster(), folder.path(), "istiod", &mesh_config())?;
+        Ok(Self { istiod, api_server, authority, tools: tools.clone(), folder })
+    }
+
+    pub fn istiod(&self) -> &Istiod {
+        &self.istiod
+    }
+
+    /// A second istiod over the same objects, with these settings of the mesh in addition.
+    pub fn another_istiod(&self, name: &str, settings: &Value) -> Result<Istiod> {
+        let mut mesh = mesh_config();
+        for (key, value) in settings.as_object().into_iter().flatten() {
+            mesh[key] = value.clone();
+        }
+        Istiod::start(&self.tools, self.cluster(), self.folder(), name, &mesh)
     }
 
     pub fn cluster(&self) -> &Cluster {
@@ -210,24 +246,9 @@ impl ControlPlane {
         self.folder.path()
     }
 
-    pub fn mesh_config(&self) -> &Path {
-        &self.mesh
-    }
-
-    /// Where gateways ask for their configuration.
-    pub fn discovery_address(&self) -> SocketAddr {
-        self.discovery
-    }
-
     /// A page of istiod's, such as `/debug/syncz`.
     pub fn istiod_get(&self, path: &str) -> Result<String> {
-        let response = Request::get("istiod", path).send(self.istiod_http)?;
-        ensure!(response.status == 200, "istiod {path}: {} {}", response.status, response.text());
-        Ok(response.text())
-    }
-
-    pub fn istiod_log(&self) -> String {
-        self.istiod.log()
+        self.istiod.get(path)
     }
 
     /// What istioctl prints, on standard output and standard error; whether it ended well.

@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::control_plane::ControlPlane;
+use super::control_plane::{ControlPlane, Istiod};
 use super::objects;
-use crate::cases::Ingress;
 use crate::gateway::RESOURCE_VERSION;
 use crate::http1::Request;
 use crate::process::{Running, free_ports};
@@ -84,6 +83,11 @@ impl Setup {
 
     /// Starts it and waits until Envoy has its first configuration from istiod.
     pub fn start(self, plane: &ControlPlane) -> Result<IngressGateway<'_>> {
+        self.start_under(plane, plane.istiod())
+    }
+
+    /// The same under another istiod.
+    pub fn start_under<'a>(self, plane: &'a ControlPlane, istiod: &Istiod) -> Result<IngressGateway<'a>> {
         plane.cluster().namespace(&self.namespace)?;
         let folder = plane.folder().join("gateways").join(&self.namespace);
         // Of an earlier pod of the same gateway.
@@ -102,7 +106,7 @@ impl Setup {
         let bootstrap = folder.join("envoy_bootstrap.json");
         fs::write(&bootstrap, template)?;
         let proxy_config = json!({
-            "discoveryAddress": plane.discovery_address().to_string(),
+            "discoveryAddress": istiod.discovery_address().to_string(),
             "controlPlaneAuthPolicy": "NONE",
             "concurrency": 2,
             "binaryPath": envoy::pinned(istio::tools::ENVOY)?,
@@ -116,7 +120,7 @@ impl Setup {
         let mut agent = self.in_its_data_folder(&plane.tools().program("pilot-agent"));
         agent.args(["proxy", "router", "--domain", &format!("{}.svc.cluster.local", self.namespace)]);
         agent.args(["--proxyLogLevel=warning", "--proxyComponentLogLevel=wasm:info", "--meshConfig"]);
-        agent.arg(plane.mesh_config()).current_dir(&folder);
+        agent.arg(istiod.mesh_config()).current_dir(&folder);
         agent.env("POD_NAME", format!("{}-gateway", self.namespace)).env("POD_NAMESPACE", &self.namespace);
         agent.env("INSTANCE_IP", "127.0.0.1").env("ISTIO_META_CLUSTER_ID", "Kubernetes");
         agent.env("ISTIO_METAJSON_LABELS", objects::gateway_labels().to_string());
@@ -177,11 +181,6 @@ impl IngressGateway<'_> {
         self.at(self.ports[0])
     }
 
-    /// Where the cases go: a plain-HTTP server, and one with `normalize_path` off ([`Self::serve_cases`] makes both).
-    pub fn ingress(&self) -> Ingress {
-        Ingress { usual: self.address().into(), as_sent: self.at(self.ports[1]).into() }
-    }
-
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
     }
@@ -205,31 +204,6 @@ impl IngressGateway<'_> {
     /// One plain-HTTP server on the first port, with these hosts behind it.
     pub fn serve_http(&self, hosts: &[&str], stand_in: SocketAddr) -> Result<()> {
         self.serve(&[objects::http_server(self.ports[0])], hosts, stand_in)
-    }
-
-    /// What the cases need: [`Self::serve_http`], and a second listener on which paths arrive as they were sent.
-    pub fn serve_cases(&self, hosts: &[&str], stand_in: SocketAddr) -> Result<()> {
-        let manager = "envoy.filters.network.http_connection_manager";
-        let as_sent = objects::networking(
-            "EnvoyFilter",
-            &self.namespace,
-            "as-sent",
-            json!({
-                "configPatches": [{
-                    "applyTo": "NETWORK_FILTER",
-                    "match": {"context": "GATEWAY", "listener": {
-                        "portNumber": self.ports[1], "filterChain": {"filter": {"name": manager}},
-                    }},
-                    "patch": {"operation": "MERGE", "value": {"typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                        "normalize_path": false,
-                    }}},
-                }],
-            }),
-        );
-        self.plane.cluster().apply(&[as_sent])?;
-        let servers = [objects::http_server(self.ports[0]), objects::http_server(self.ports[1])];
-        self.serve(&servers, hosts, stand_in)
     }
 
     /// Applies a WasmPlugin whose module is a file, and waits until Envoy has taken it; the time from the end of

@@ -75,7 +75,6 @@ pub fn ksvc(namespace: &str, host: &str, stand_in: SocketAddr) -> [Value; 2] {
     let private = format!("{revision}.{of}.svc.cluster.local");
     let route = json!({
         "match": [{"authority": {"prefix": name}, "gateways": [gateway_name(namespace)]}],
-        "headers": {"request": {"set": {"K-Network-Hash": "testenv"}}},
         "route": [{
             "destination": {"host": private, "port": {"number": 80}},
             "headers": {
@@ -150,4 +149,10 @@ pub fn wasm_plugin(
         spec["pluginConfig"] = table.clone();
     }
     Ok(manifest)
+}
+
+/// A ServiceEntry whose endpoint speaks HTTP/2 without TLS, as a KSVC does whose port is named `h2c`.
+pub fn h2c(mut service_entry: Value) -> Value {
+    service_entry["spec"]["ports"][0]["protocol"] = "HTTP2".into();
+    service_entry
 }

@@ -2,6 +2,7 @@
 //!
 //! The API server is one of its own, for the tests beside this one apply bad documents on purpose.
 
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -25,14 +26,25 @@ tests! {
 /// The API server takes a policy into account some time after it was made.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Guarded {
+/// An API server with the policy in force, and an object that is older than the policy.
+pub(crate) struct Guarded {
     server: ApiServer,
     // Last: whoever writes there has ended by then.
     _folder: TempDir,
 }
 
-/// An API server with the policy in force, and an object that is older than the policy.
-fn guarded(env: &Env) -> Result<Guarded> {
+/// The one that the tests here share.
+fn guarded(env: &Env) -> Result<Arc<Guarded>> {
+    let mut shared = env.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(started) = &*shared {
+        return Ok(Arc::clone(started));
+    }
+    let started = Arc::new(start(env)?);
+    *shared = Some(Arc::clone(&started));
+    Ok(started)
+}
+
+fn start(env: &Env) -> Result<Guarded> {
     let folder = tempfile::Builder::new().prefix("ksvc-router-admission-").tempdir()?;
     let authority = Authority::new(&folder.path().join("certificates"))?;
     let server = ApiServer::start(env.plane.tools(), &authority, folder.path())?;

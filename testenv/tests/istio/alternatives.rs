@@ -1,10 +1,10 @@
 //! The same table through a TrafficExtension and through an EnvoyFilter.
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
-use testenv::cases::{self, CaseFile};
+use serde_json::json;
+use testenv::cases::{self, CaseFile, Ingress};
+use testenv::http1::Endpoint;
 use testenv::istio::IngressGateway;
-use testenv::istio::ingress::Setup;
 use testenv::{plugin, repository, yaml};
 
 use crate::{Env, manifest, tests};
@@ -19,17 +19,17 @@ fn samples() -> Result<CaseFile> {
 }
 
 fn gateway<'a>(env: &'a Env, namespace: &str, samples: &CaseFile) -> Result<IngressGateway<'a>> {
-    let gateway = Setup::new(namespace).start(&env.plane)?;
     let hosts: Vec<&str> = samples.cases.iter().filter_map(|case| case.expected_text("authority")).collect();
-    gateway.serve_cases(&hosts, env.stand_in.address())?;
-    Ok(gateway)
+    env.gateway(namespace, &hosts)
 }
 
 fn hold(gateway: &IngressGateway<'_>, samples: &CaseFile) -> Result<()> {
+    let address = Endpoint::from(gateway.address());
+    let ingress = Ingress::of_istio(address.clone(), address);
     let mut last = Ok(());
     gateway
         .eventually("the sample requests", || {
-            last = cases::run_all(samples, &gateway.ingress());
+            last = cases::run_all(samples, &ingress);
             Ok(last.is_ok())
         })
         .map_err(|error| last.err().unwrap_or(error))
@@ -41,14 +41,13 @@ fn the_sample_requests_hold_through_a_traffic_extension(env: &Env) -> Result<()>
     let plugin_file = format!("file://{}", plugin()?.display());
     let plugin = manifest()?;
     let spec = &plugin["spec"];
-    let ports: Value = gateway.ports()[..2].iter().map(|port| json!({"number": port})).collect();
     let extension = json!({
         "apiVersion": "extensions.istio.io/v1alpha1",
         "kind": "TrafficExtension",
         "metadata": {"name": "ksvc-router", "namespace": "extension"},
         "spec": {
             "selector": spec["selector"],
-            "match": [{"ports": ports}],
+            "match": [{"ports": [{"number": gateway.ports()[0]}]}],
             "wasm": {
                 "url": plugin_file,
                 "pluginName": spec["pluginName"],
@@ -64,18 +63,12 @@ fn the_sample_requests_hold_through_a_traffic_extension(env: &Env) -> Result<()>
 fn the_sample_requests_hold_through_an_envoy_filter(env: &Env) -> Result<()> {
     let samples = samples()?;
     let gateway = gateway(env, "filter", &samples)?;
-    let manifest = yaml::read(&repository().join("envoyfilter/local.yaml"))?;
-    let ports = gateway.ports();
-    let filters = ports[..2].iter().map(|port| {
-        let mut filter = manifest.clone();
-        filter["metadata"]["namespace"] = "filter".into();
-        filter["metadata"]["name"] = format!("ksvc-router-{port}").into();
-        let patch = filter.pointer_mut("/spec/configPatches/0").context("a patch")?;
-        *patch.pointer_mut("/match/listener/portNumber").context("a port")? = (*port).into();
-        let file = patch.pointer_mut("/patch/value/typed_config/config/vm_config/code/local/filename");
-        *file.context("a file")? = plugin()?.display().to_string().into();
-        Ok(filter)
-    });
-    env.plane.cluster().apply(&filters.collect::<Result<Vec<_>>>()?)?;
+    let mut filter = yaml::read(&repository().join("envoyfilter/local.yaml"))?;
+    filter["metadata"]["namespace"] = "filter".into();
+    let patch = filter.pointer_mut("/spec/configPatches/0").context("a patch")?;
+    *patch.pointer_mut("/match/listener/portNumber").context("a port")? = gateway.ports()[0].into();
+    let file = patch.pointer_mut("/patch/value/typed_config/config/vm_config/code/local/filename");
+    *file.context("a file")? = plugin()?.display().to_string().into();
+    env.plane.cluster().apply(&[filter])?;
     hold(&gateway, &samples)
 }

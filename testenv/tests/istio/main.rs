@@ -1,6 +1,7 @@
 //! The released module under Istio's real control plane, driven by kubectl alone: what users run, but for the cluster.
 //! One control plane serves all tests; each has a gateway in a namespace of its own.
 
+mod admission;
 mod alternatives;
 mod cases;
 #[path = "../common/mod.rs"]
@@ -16,7 +17,7 @@ mod registry;
 mod tables;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Trial};
@@ -30,6 +31,8 @@ use testenv::{plugin, repository, yaml};
 pub(crate) struct Env {
     pub(crate) plane: ControlPlane,
     pub(crate) stand_in: StandIn,
+    /// An API server that the tests of admission start.
+    guarded: Mutex<Option<Arc<admission::Guarded>>>,
 }
 
 /// A test: its name says the rule that it holds.
@@ -46,6 +49,7 @@ use tests;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let tests = [
+        admission::TESTS,
         alternatives::TESTS,
         cases::TESTS,
         documents::TESTS,
@@ -83,7 +87,8 @@ fn start(arguments: &Arguments) -> Result<Option<Env>> {
         return Ok(None);
     }
     plugin()?;
-    Ok(Some(Env { plane: ControlPlane::start(&Tools::find_or_build()?)?, stand_in: StandIn::start()? }))
+    let plane = ControlPlane::start(&Tools::find_or_build()?)?;
+    Ok(Some(Env { plane, stand_in: StandIn::start()?, guarded: Mutex::default() }))
 }
 
 impl Env {

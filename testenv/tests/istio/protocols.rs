@@ -1,6 +1,7 @@
 //! What passes through the gateway besides plain HTTP/1.1, told by real clients.
 
 use anyhow::Result;
+use testenv::istio::objects;
 use tokio::runtime::Runtime;
 
 use crate::common::{protocols, sample_table};
@@ -21,6 +22,8 @@ fn http2_and_websockets_pass(env: &Env) -> Result<()> {
 
 fn grpc_passes(env: &Env) -> Result<()> {
     let gateway = env.gateway("grpc", &["echo.shop.example.com"])?;
+    let [_, service] = objects::ksvc("grpc", "echo.shop.example.com", env.stand_in.address());
+    env.plane.cluster().apply(&[objects::h2c(service)])?;
     gateway.apply_plugin(&wasm_plugin(&gateway, &protocols::grpc_table())?)?;
     Runtime::new()?.block_on(async {
         protocols::unary_grpc_passes_through_a_rewritten_authority(gateway.address()).await?;
