@@ -211,11 +211,11 @@ fn under_fail_reload_the_filter_serves_again_within_seconds(env: &Env) -> Result
     Ok(())
 }
 
-pub const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
-pub const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+pub(crate) const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+pub(crate) const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 
 /// What istiod knows of the last refusal of a gateway's resources of this type, by the gateway's namespace.
-pub fn refusal(env: &Env, namespace: &str, resources: &str) -> Result<String> {
+pub(crate) fn refusal(env: &Env, namespace: &str, resources: &str) -> Result<String> {
     let proxies: Value = serde_json::from_str(&env.plane.istiod_get("/debug/syncz")?)?;
     let name = format!("{namespace}-gateway.{namespace}");
     let proxy = proxies.as_array().and_then(|proxies| proxies.iter().find(|proxy| proxy["proxy"] == *name));
@@ -265,8 +265,7 @@ fn a_missing_module_file_is_500_for_everything_and_voids_policies(env: &Env) -> 
         }
         gateway.eventually("the access log", || Ok(gateway.log().contains("status=500 flags=NFCF")))?;
         the_other_port_goes_on(gateway)?;
-        ensure!(refusal(env, "no-file", EXTENSION)? == WHY);
-        Ok(())
+        gateway.eventually("the refusal", || Ok(refusal(env, "no-file", EXTENSION)? == WHY))
     };
     let gateway = start([0; 4])?;
     ensure!(send(&gateway, 0, false)? == Came::Unfiltered);
