@@ -93,8 +93,7 @@ impl Setup {
         // Of an earlier pod of the same gateway.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
-        let free = free_ports::<8>()?;
-        let [a, b, c, d, admin, status, readiness, metrics] = free;
+        let [a, b, c, d, admin, status, readiness, metrics] = free_ports()?;
         let or = |wanted: u16, free: u16| if wanted == 0 { free } else { wanted };
         let [p, q, r, s] = self.ports;
         let ports = [or(p, a), or(q, b), or(r, c), or(s, d)];
@@ -113,6 +112,7 @@ impl Setup {
             "configPath": folder.join("proxy"),
             "proxyBootstrapTemplatePath": bootstrap,
             "proxyAdminPort": admin,
+            // The one server of all that can't be kept to loopback, nor left out.
             "statusPort": status,
             "terminationDrainDuration": "1s",
         });

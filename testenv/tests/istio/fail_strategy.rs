@@ -259,13 +259,14 @@ fn a_missing_module_file_is_500_for_everything_and_voids_policies(env: &Env) -> 
         Ok(gateway)
     };
     let is_500 = |gateway: &IngressGateway<'_>| -> Result<()> {
+        // Not of istiod: what runs beside this test makes it send again.
+        gateway.eventually("the refusal", || Ok(gateway.log().contains(&format!("rejected: {WHY}"))))?;
         gateway.eventually("500", || Ok(send(gateway, 0, false)? == Came::Refused(500)))?;
         for host in ["api.example.com", "orders.shop.example.com", "www.example.net"] {
             ensure!(Request::get(host, "/").send(gateway.address())?.status == 500, "{host}");
         }
         gateway.eventually("the access log", || Ok(gateway.log().contains("status=500 flags=NFCF")))?;
-        the_other_port_goes_on(gateway)?;
-        gateway.eventually("the refusal", || Ok(refusal(env, "no-file", EXTENSION)? == WHY))
+        the_other_port_goes_on(gateway)
     };
     let gateway = start([0; 4])?;
     ensure!(send(&gateway, 0, false)? == Came::Unfiltered);

@@ -459,11 +459,8 @@ fn internal_headers_of_a_client_arrive_by_the_direct_way_alone(env: &Env) -> Res
         ("user-agent", "kube-probe/1.36"),
     ];
     /// What Knative's own VirtualService sets.
-    const SET: [(&str, &str); 3] = [
-        ("k-network-hash", "testenv"),
-        ("knative-serving-revision", "orders-00001"),
-        ("knative-serving-namespace", "shop"),
-    ];
+    const SET: [(&str, &str); 2] =
+        [("knative-serving-revision", "orders-00001"), ("knative-serving-namespace", "shop")];
     let gateway = start(env, "internal", &sample_table()?)?;
     let sent = |host: &str| {
         let request = Request::get(host, "/faas/orders/42");
