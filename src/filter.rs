@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use ksvc_routing::{Answer, Change, Decision, Forward, Head, RouteTable};
+use ksvc_routing::{Answer, Change, Decision, Forward, Head, ResponsePlan, RouteTable};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::host;
+use crate::host::{self, Map};
 use crate::metrics::Metrics;
 
 /// Filter state by which access logs, and other tables on the same gateway, know what was routed.
@@ -24,11 +24,13 @@ pub struct Active {
 pub struct Filter {
     /// `None` before the first configuration.
     active: Option<Rc<Active>>,
+    /// What the request leaves for its response; for most there is nothing.
+    response: Option<Box<ResponsePlan>>,
 }
 
 impl Filter {
     pub fn new(active: Option<Rc<Active>>) -> Self {
-        Filter { active }
+        Filter { active, response: None }
     }
 }
 
@@ -36,15 +38,33 @@ impl Context for Filter {}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let (Some(active), Some(map)) = (&self.active, host::request_headers()) else { return Action::Continue };
+        let (Some(active), Some(map)) = (&self.active, host::headers(Map::Request)) else { return Action::Continue };
         let pairs = host::pairs(&map);
         let decision = active.table.decide(&head(&pairs), || host::property(ROUTE).is_some());
         active.metrics.count(decision.outcome());
-        match &decision {
+        match decision {
             Decision::Untouched(_) => Action::Continue,
-            Decision::Forward(forward) => self::forward(forward),
-            Decision::Answer(answer) => self::answer(answer),
+            Decision::Forward(mut forward) => {
+                let action = self::forward(&forward);
+                if action == Action::Continue {
+                    self.response = forward.response.take();
+                }
+                action
+            }
+            Decision::Answer(answer) => self::answer(&answer),
         }
+    }
+
+    /// Also called for answers of Envoy's own, and for this filter's, which leave no plan.
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        let Some(plan) = self.response.take() else { return Action::Continue };
+        if let (Some(active), Some(map)) = (&self.active, host::headers(Map::Response)) {
+            for change in active.table.respond(&plan, &host::pairs(&map)) {
+                // A response that can't be changed goes on as it is: it is too late for another one.
+                carry_out(Map::Response, &change);
+            }
+        }
+        Action::Continue
     }
 }
 
@@ -56,6 +76,7 @@ fn head<'a>(pairs: &'a [(&'a [u8], &'a [u8])]) -> Head<'a> {
             b":method" => head.method = Some(value),
             b":authority" => head.authority = Some(value),
             b":path" => head.path = Some(value),
+            b":scheme" => head.scheme = Some(value),
             _ => {}
         }
     }
@@ -64,11 +85,7 @@ fn head<'a>(pairs: &'a [(&'a [u8], &'a [u8])]) -> Head<'a> {
 
 fn forward(forward: &Forward<'_>) -> Action {
     for change in &forward.changes {
-        let done = match change {
-            Change::Set(name, value) => host::replace_request_header(name, value),
-            Change::Remove(name) => host::remove_request_header(name),
-        };
-        if !done {
+        if !carry_out(Map::Request, change) {
             // Half a rewrite could lead anywhere.
             host::send_response(503, HOST_CALL_FAILED, [].into_iter(), b"", -1);
             return Action::Pause;
@@ -76,6 +93,14 @@ fn forward(forward: &Forward<'_>) -> Action {
     }
     host::set_property(ROUTE, forward.chosen.route.as_bytes());
     Action::Continue
+}
+
+fn carry_out(map: Map, change: &Change<'_>) -> bool {
+    match change {
+        Change::Set(name, value) => host::replace_header(map, name, value),
+        Change::Add(name, value) => host::add_header(map, name, value),
+        Change::Remove(name) => host::remove_header(map, name),
+    }
 }
 
 fn answer(answer: &Answer<'_>) -> Action {

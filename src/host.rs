@@ -9,8 +9,13 @@
 use std::ptr::null_mut;
 
 /// proxy-wasm's map and buffer types, metric types and log levels.
-const REQUEST_HEADERS: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
+
+#[derive(Clone, Copy)]
+pub enum Map {
+    Request = 0,
+    Response = 2,
+}
 
 #[derive(Clone, Copy)]
 pub enum Level {
@@ -36,6 +41,13 @@ unsafe extern "C" {
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> Status;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> Status;
     fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> Status;
+    fn proxy_add_header_map_value(
         map: u32,
         name: *const u8,
         name_size: usize,
@@ -85,10 +97,10 @@ pub fn configuration() -> Vec<u8> {
         .unwrap_or_default()
 }
 
-/// All request headers in one call, as the host serialises them; see `pairs`.
-pub fn request_headers() -> Option<Vec<u8>> {
+/// All headers in one call, as the host serialises them; see `pairs`.
+pub fn headers(map: Map) -> Option<Vec<u8>> {
     // SAFETY: as above.
-    unsafe { owned(|data, size| proxy_get_header_map_pairs(REQUEST_HEADERS, data, size)) }
+    unsafe { owned(|data, size| proxy_get_header_map_pairs(map as u32, data, size)) }
 }
 
 /// Names and values of a serialised map: the number of pairs, the sizes of all names and values, then the
@@ -113,17 +125,23 @@ pub fn pairs(map: &[u8]) -> Vec<(&[u8], &[u8])> {
     pairs
 }
 
-pub fn replace_request_header(name: &str, value: &[u8]) -> bool {
+pub fn replace_header(map: Map, name: &str, value: &[u8]) -> bool {
     // SAFETY: the host reads name and value during the call.
-    let status = unsafe {
-        proxy_replace_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
-    };
+    let status =
+        unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
     status == OK
 }
 
-pub fn remove_request_header(name: &str) -> bool {
+pub fn add_header(map: Map, name: &str, value: &[u8]) -> bool {
+    // SAFETY: as above.
+    let status =
+        unsafe { proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    status == OK
+}
+
+pub fn remove_header(map: Map, name: &str) -> bool {
     // SAFETY: the host reads the name during the call.
-    unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) == OK }
+    unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == OK }
 }
 
 /// Answers the request. `details` is what `%RESPONSE_CODE_DETAILS%` shows; `grpc_status` -1 leaves the

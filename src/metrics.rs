@@ -43,6 +43,7 @@ impl Counter {
         Some(match outcome {
             Outcome::Route => Counter::Routed,
             Outcome::Redirect | Outcome::Respond => Counter::Answered,
+            Outcome::Preflight => Counter::Preflight,
             Outcome::NotFound => Counter::NotFound,
             Outcome::MethodNotAllowed => Counter::MethodNotAllowed,
             Outcome::UnsafePath => Counter::UnsafePath,

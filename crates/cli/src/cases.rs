@@ -4,11 +4,13 @@
 //! cases:
 //!   - name: an order is found by its id
 //!     request: {method: GET, url: https://api.example.com/orders/42, headers: {x-beta: "true"}}
+//!     response: {headers: {server: nginx}}
 //!     expect: {outcome: route, authority: orders.shop.example.com, requestHeaders: {x-beta: null}}
 //! ```
 //!
-//! A case compares what its `expect` names with the fields of an `Explanation`, `requestHeaders` header by
-//! header. The file may hold a `pluginConfig:` too.
+//! A case compares what its `expect` names with the fields of an `Explanation`, `requestHeaders` and
+//! `responseHeaders` header by header. `response` is what the service would answer. The file may hold a
+//! `pluginConfig:` too.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,13 +34,15 @@ pub struct Case {
     pub request: Request,
     /// The request's, as it is written.
     pub url: String,
+    /// Headers with which the service would answer.
+    pub response: Vec<(Vec<u8>, Vec<u8>)>,
     pub expect: Vec<Expected>,
 }
 
 /// One thing that is expected.
 #[derive(Debug)]
 pub struct Expected {
-    /// `status`, or `requestHeaders` with a header's name.
+    /// `status`, or `requestHeaders` or `responseHeaders` with a header's name.
     pub field: &'static str,
     pub header: Option<String>,
     /// Null where the header must be absent.
@@ -78,7 +82,7 @@ impl Case {
         compared.collect()
     }
 
-    /// What is expected of a field other than `requestHeaders`.
+    /// What is expected of a field that is not one of headers.
     pub fn expected(&self, field: &str) -> Option<&Value> {
         self.expect.iter().find(|expected| expected.field == field).map(|expected| &expected.value)
     }
@@ -157,7 +161,7 @@ enum Kind {
     Headers,
 }
 
-const EXPECT: [(&str, Kind); 10] = [
+const EXPECT: [(&str, Kind); 11] = [
     ("outcome", Kind::Outcome),
     ("route", Kind::Text),
     ("match", Kind::Text),
@@ -165,6 +169,7 @@ const EXPECT: [(&str, Kind); 10] = [
     ("path", Kind::Text),
     ("params", Kind::Params),
     ("requestHeaders", Kind::Headers),
+    ("responseHeaders", Kind::Headers),
     ("status", Kind::Status),
     ("allow", Kind::Text),
     ("location", Kind::Text),
@@ -239,11 +244,12 @@ impl<'a> Reader<'a> {
     }
 
     fn case(&mut self, node: &Arc<Node>) -> Option<Case> {
-        self.object(node, &["name", "request", "expect"])?;
+        self.object(node, &["name", "request", "response", "expect"])?;
         let name = self.required(node, "name").and_then(|name| self.text(name));
         let request = self.required(node, "request");
         let url = request.and_then(|request| request.get("url")).and_then(|url| url.text());
         let request = request.and_then(|request| self.request(request));
+        let response = node.get("response").map_or(Some(Vec::new()), |response| self.response(response));
         let expect = self.required(node, "expect").and_then(|expect| self.expect(expect));
         Some(Case {
             name: name?.to_owned(),
@@ -251,6 +257,7 @@ impl<'a> Reader<'a> {
             at: node.span,
             request: request?,
             url: url?.to_owned(),
+            response: response?,
             expect: expect?,
         })
     }
@@ -264,6 +271,17 @@ impl<'a> Reader<'a> {
             self.headers(headers, &mut request);
         }
         Some(request)
+    }
+
+    /// What the service would answer.
+    fn response(&mut self, node: &Node) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.object(node, &["headers"])?;
+        // Headers are written in the same way, whoever sends them.
+        let mut sent = Request::new("GET", b"");
+        if let Some(headers) = self.required(node, "headers") {
+            self.headers(headers, &mut sent);
+        }
+        Some(sent.headers)
     }
 
     /// `{name: value}`, `{name: [value, value]}`, or `['name: value']` where the order counts.

@@ -26,32 +26,92 @@ pub struct Explanation {
     pub fields: Map<String, Value>,
     /// The chosen route's place in the document: `routes[index]`.
     pub route_index: Option<usize>,
-    /// Request headers that the filter sets, or removes.
-    pub changes: Vec<(String, Option<String>)>,
+    /// What is done to the request's headers, and to the response's: `set x-a: b`.
+    pub changes: Vec<(&'static str, String)>,
+    /// Whether the table does something to responses; where it does not, they are not worth a line.
+    changes_responses: bool,
 }
+
+/// Names and values in their order.
+type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What a table does with a request that no other table has routed.
 pub fn explain(table: &RouteTable, request: &Request) -> Explanation {
-    let headers = request.header_refs();
-    let decision = table.decide(&request.head(&headers), || false);
-    explain_decision(&decision, request)
+    explain_with_response(table, request, &[])
 }
 
-pub fn explain_decision(decision: &Decision<'_>, request: &Request) -> Explanation {
-    let mut explanation = Explanation { fields: Map::new(), route_index: None, changes: Vec::new() };
+/// As `explain`, where the service would answer with these headers.
+pub fn explain_with_response(table: &RouteTable, request: &Request, response: &[(Vec<u8>, Vec<u8>)]) -> Explanation {
+    let headers = request.header_refs();
+    let decision = table.decide(&request.head(&headers), || false);
+    explain_decision(table, &decision, request, response)
+}
+
+pub fn explain_decision(
+    table: &RouteTable,
+    decision: &Decision<'_>,
+    request: &Request,
+    response: &[(Vec<u8>, Vec<u8>)],
+) -> Explanation {
+    let mut explanation = Explanation {
+        fields: Map::new(),
+        route_index: None,
+        changes: Vec::new(),
+        changes_responses: table.changes_responses(),
+    };
     explanation.set("outcome", decision.outcome().as_str());
     match decision {
         Decision::Untouched(_) => {}
-        Decision::Forward(forward) => explanation.forward(forward, request),
+        Decision::Forward(forward) => explanation.forward(table, forward, request, response),
         Decision::Answer(answer) => explanation.answer(answer),
     }
     explanation
 }
 
+/// Carries changes out as Envoy does, and tells them.
+fn carry_out(changes: &[Change<'_>], headers: &mut Headers) -> Vec<String> {
+    let mut told = Vec::new();
+    for change in changes {
+        if !matches!(change, Change::Add(..)) {
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case(change.name().as_bytes()));
+        }
+        if let Change::Set(name, value) | Change::Add(name, value) = change {
+            headers.push((name.as_bytes().to_vec(), value.to_vec()));
+        }
+        told.push(match change {
+            Change::Set(name, value) => format!("set {name}: {}", text(value)),
+            Change::Add(name, value) => format!("add {name}: {}", text(value)),
+            Change::Remove(name) => format!("remove {name}"),
+        });
+    }
+    told
+}
+
+/// Headers as an object; one that comes several times has a list for its value.
+fn by_name(headers: &[(Vec<u8>, Vec<u8>)]) -> Map<String, Value> {
+    let mut values: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, value) in headers {
+        let (name, value) = (text(name), text(value));
+        match values.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(value),
+            None => values.push((name, vec![value])),
+        }
+    }
+    let single_or_list = |(name, mut values): (String, Vec<String>)| match values.len() {
+        1 => (name, values.remove(0).into()),
+        _ => (name, json!(values)),
+    };
+    values.into_iter().map(single_or_list).collect()
+}
+
 impl Explanation {
     /// The object as a JSON value.
     pub fn to_json(&self) -> Value {
-        Value::Object(self.fields.clone())
+        let mut fields = self.fields.clone();
+        if !self.changes_responses {
+            fields.remove("responseHeaders");
+        }
+        Value::Object(fields)
     }
 
     fn set(&mut self, field: &str, value: impl Into<Value>) {
@@ -70,41 +130,33 @@ impl Explanation {
         self.set("params", params);
     }
 
-    fn forward(&mut self, forward: &Forward<'_>, request: &Request) {
+    fn forward(
+        &mut self,
+        table: &RouteTable,
+        forward: &Forward<'_>,
+        request: &Request,
+        response: &[(Vec<u8>, Vec<u8>)],
+    ) {
         self.chosen(&forward.chosen);
         self.set("authority", forward.authority);
         let path = forward.path.as_deref().or(request.path.as_deref()).unwrap_or_default();
         self.set("path", text(path));
         self.params(&forward.chosen);
 
-        let mut headers: Vec<(String, Vec<String>)> = Vec::new();
-        for (name, value) in &request.headers {
-            let (name, value) = (text(name), text(value));
-            match headers.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, values)) => values.push(value),
-                None => headers.push((name, vec![value])),
-            }
+        let mut headers = request.headers.clone();
+        let told = carry_out(&forward.changes, &mut headers);
+        headers.retain(|(name, _)| !name.starts_with(b":"));
+        let pseudo = |change: &String| change.starts_with("set :");
+        self.changes.extend(told.into_iter().filter(|change| !pseudo(change)).map(|change| ("request", change)));
+        self.set("requestHeaders", by_name(&headers));
+
+        let mut headers = response.to_vec();
+        if let Some(plan) = &forward.response {
+            let sent: Vec<(&[u8], &[u8])> = response.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+            let told = carry_out(&table.respond(plan, &sent), &mut headers);
+            self.changes.extend(told.into_iter().map(|change| ("response", change)));
         }
-        for change in &forward.changes {
-            let (name, value) = match change {
-                Change::Set(name, value) => (*name, Some(text(value))),
-                Change::Remove(name) => (*name, None),
-            };
-            if name.starts_with(':') {
-                continue;
-            }
-            headers.retain(|(known, _)| known != name);
-            headers.extend(value.clone().map(|value| (name.to_owned(), vec![value])));
-            self.changes.push((name.to_owned(), value));
-        }
-        let headers: Map<String, Value> = headers
-            .into_iter()
-            .map(|(name, mut values)| match values.len() {
-                1 => (name, values.remove(0).into()),
-                _ => (name, json!(values)),
-            })
-            .collect();
-        self.set("requestHeaders", headers);
+        self.set("responseHeaders", by_name(&headers));
     }
 
     fn answer(&mut self, answer: &Answer<'_>) {
@@ -116,6 +168,9 @@ impl Explanation {
             }
         }
         self.set("status", answer.status);
+        let headers: Headers =
+            answer.headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
+        self.set("responseHeaders", by_name(&headers));
         for field in ["allow", "location"] {
             if let Some((_, value)) = answer.headers.iter().find(|(name, _)| name == field) {
                 self.set(field, text(value));

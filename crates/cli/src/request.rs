@@ -7,6 +7,8 @@ use ksvc_routing::Head;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: Vec<u8>,
+    /// Of the URL, where it has one.
+    pub scheme: Option<Vec<u8>>,
     pub authority: Option<Vec<u8>>,
     /// `:path`, query included.
     pub path: Option<Vec<u8>>,
@@ -38,15 +40,18 @@ impl Request {
     /// Takes a URL apart: an optional `scheme://`, the authority up to the next `/` or `?`, and the rest is
     /// `:path`, as it is. Without a rest it is `/`, which is what every client sends then.
     pub fn new(method: impl Into<Vec<u8>>, url: &[u8]) -> Self {
-        let after_scheme = match url.windows(3).position(|three| three == b"://") {
-            Some(at) if url[..at].iter().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b)) => &url[at + 3..],
-            _ => url,
+        let (scheme, after_scheme) = match url.windows(3).position(|three| three == b"://") {
+            Some(at) if url[..at].iter().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b)) => {
+                (Some(url[..at].to_ascii_lowercase()), &url[at + 3..])
+            }
+            _ => (None, url),
         };
         let end = after_scheme.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(after_scheme.len());
         let (authority, path) = after_scheme.split_at(end);
         let path = if path.is_empty() { b"/" } else { path };
         Self {
             method: method.into(),
+            scheme,
             authority: (!authority.is_empty()).then(|| authority.to_owned()),
             path: Some(path.to_owned()),
             headers: Vec::new(),
@@ -83,7 +88,13 @@ impl Request {
 
     /// The request as the filter sees it, with `header_refs`.
     pub fn head<'a>(&'a self, headers: &'a [(&'a [u8], &'a [u8])]) -> Head<'a> {
-        Head { method: Some(&self.method), authority: self.authority.as_deref(), path: self.path.as_deref(), headers }
+        Head {
+            method: Some(&self.method),
+            authority: self.authority.as_deref(),
+            path: self.path.as_deref(),
+            scheme: self.scheme.as_deref(),
+            headers,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use ksvc_router_cli::cases::{self, Case};
 use ksvc_router_cli::check::check as check_files;
 use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::danger::{Danger, dangers};
-use ksvc_router_cli::explanation::explain;
+use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
 use ksvc_router_cli::source::Source;
@@ -179,7 +179,7 @@ fn in_a_line(message: &Message) -> String {
 }
 
 fn mismatches(table: &RouteTable, case: &Case) -> String {
-    let explanation = explain(table, &case.request);
+    let explanation = explain_with_response(table, &case.request, &case.response);
     let mut faults = String::new();
     for mismatch in case.compare(&explanation.fields) {
         let _ = writeln!(faults, "{PAGE_NAME}:{}: {}: {mismatch}", mismatch.at.start.line, case.name);
@@ -271,12 +271,14 @@ fn rows<'p>(header: &str) -> BTreeMap<&'p str, Row<'p>> {
 }
 
 /// The tables of keys, and where the schema defines what they are about.
-const KEY_TABLES: [(&str, &str); 5] = [
+const KEY_TABLES: [(&str, &str); 7] = [
     ("| key of `pluginConfig` |", ""),
     ("| key of a route |", "/properties/routes/items"),
     ("| key of `redirect` |", "/properties/routes/items/properties/redirect"),
     ("| key of `respond` |", "/properties/routes/items/properties/respond"),
     ("| key of `when` |", "/properties/routes/items/properties/when"),
+    ("| key of `cors` |", "/properties/cors"),
+    ("| key of `requestHeaders` and `responseHeaders` |", "/properties/requestHeaders"),
 ];
 
 fn plain(text: &str) -> String {
@@ -304,6 +306,10 @@ fn every_key_is_documented_with_its_type_and_default() {
                         other => other,
                     };
                     assert!(kind.starts_with(expected), "{at} is a {expected}");
+                }
+                (Value::Array(kinds), ..) => {
+                    let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str().unwrap()).collect();
+                    assert_eq!(kind, kinds.join(" or "), "{at}");
                 }
                 (_, Value::Array(words), _) => {
                     let words: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_str().unwrap())).collect();
@@ -351,7 +357,7 @@ fn a_default_written_out_changes_nothing() {
         }
     }
     assert!(faults.is_empty(), "\n{faults}");
-    assert_eq!(tried, 8, "defaults that were tried");
+    assert_eq!(tried, 9, "defaults that were tried");
 }
 
 // ---- lists that have to be complete

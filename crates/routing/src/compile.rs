@@ -5,6 +5,7 @@
 //! document, read in whole, would not have sent it.
 
 mod ambiguity;
+mod cors;
 mod headers;
 mod route;
 mod settings;
@@ -14,13 +15,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::condition::Conditions;
 use crate::config::Config;
+use crate::cors::{Cors, Policy};
 use crate::node::Node;
 use crate::pattern::Pattern as PathPattern;
 use crate::problem::{Place, Problem, Step, What};
 use crate::read::{Key, Read, Reader};
 use crate::search::Methods;
 use crate::table::{Candidate, NoMatch, Pattern, Route, RouteTable, Settings, Target};
-use crate::texts::TextsBuilder;
+use crate::template::Template;
+use crate::texts::{Text, TextsBuilder};
 use crate::tree::TreeBuilder;
 
 pub(crate) use settings::is_table_name;
@@ -148,6 +151,8 @@ struct Compiler {
     elements: Vec<Element>,
     routes: Vec<Route>,
     targets: BTreeSet<Box<str>>,
+    /// By value, with their numbers.
+    known_policies: HashMap<Policy, u32>,
 }
 
 impl Compiler {
@@ -164,6 +169,7 @@ impl Compiler {
             elements: Vec::new(),
             routes: Vec::new(),
             targets: BTreeSet::new(),
+            known_policies: HashMap::new(),
         }
     }
 
@@ -185,6 +191,7 @@ impl Compiler {
             Key::Absent | Key::Broken => settings.no_match = NoMatch::Broken,
         }
         self.tell_ambiguities();
+        self.tell_captured_nowhere(&settings);
         let broken = self.broken_routes();
         let problems = std::mem::take(&mut self.problems);
         (self.finish(settings, broken), problems)
@@ -195,6 +202,34 @@ impl Compiler {
         let errors = self.problems.iter().filter(|problem| problem.is_error());
         let places = errors.flat_map(|problem| std::iter::once(&problem.place).chain(problem.other()));
         places.filter_map(route_of).collect()
+    }
+
+    /// Tells names in the table's own templates that no route captures, and breaks the routes that they bear on.
+    fn tell_captured_nowhere(&mut self, settings: &Settings) {
+        // What can't be read may capture anything, and of no routes nothing can be said.
+        if self.patterns.is_empty() || self.claims.iter().any(|claim| claim.unreadable) {
+            return;
+        }
+        let captured: BTreeSet<Text> =
+            self.patterns.iter().flat_map(|pattern| &pattern.captures).map(|capture| capture.name).collect();
+        for (key, operations) in
+            [("requestHeaders", &settings.request_headers), ("responseHeaders", &settings.response_headers)]
+        {
+            for operation in operations {
+                let names = operation.template().into_iter().flat_map(Template::captures);
+                let unknown: BTreeSet<Text> = names.filter(|name| !captured.contains(name)).collect();
+                for name in unknown {
+                    let name = self.texts.get(name).to_owned();
+                    let place = Place::default().key(key).key(operation.key()).named(self.texts.get(operation.name()));
+                    self.tell(place, What::CapturedNowhere { name });
+                    for route in &mut self.routes {
+                        if key == "responseHeaders" || matches!(route.target, Target::Forward { .. }) {
+                            route.target = Target::Broken;
+                        }
+                    }
+                }
+            }
+        }
     }
 
     fn finish(self, settings: Settings, broken: Vec<usize>) -> RouteTable {
@@ -211,6 +246,14 @@ impl Compiler {
                 *end = index + 1;
             }
         }
+        let mut policies: Vec<_> = self.known_policies.into_iter().collect();
+        policies.sort_unstable_by_key(|(_, number)| *number);
+        let uses_cors = settings.cors != Cors::Off || routes.iter().any(|route| route.cors != Cors::Off);
+        let has_own = |route: &Route| route.headers.as_deref().is_some_and(|own| !own.response.is_empty());
+        let plans_responses = uses_cors
+            || settings.rewrite_location
+            || !settings.response_headers.is_empty()
+            || routes.iter().any(has_own);
         let claim = |&Claim { method, unreadable, conditions, pattern, .. }: &Claim| Candidate {
             method,
             unreadable,
@@ -228,6 +271,9 @@ impl Compiler {
             conditions: self.conditions,
             patterns: self.patterns,
             routes,
+            policies: policies.into_iter().map(|(policy, _)| policy).collect(),
+            uses_cors,
+            plans_responses,
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::read::{OneOrMany, choice, object};
+use crate::read::{OneOrMany, OrOff, choice, object};
 
 object! {
     /// The route table of one plugin.
@@ -27,6 +27,8 @@ object! {
         "hostTemplate" host_template: Cow<'a, str>;
         /// Forward the path without `basePath`. Default: false.
         "stripBasePath" strip_base_path: bool;
+        /// In responses, turn a `Location` that names the target's host back to the public one. Default: false.
+        "rewriteLocation" rewrite_location: bool;
         /// What becomes of a request inside the scope that no route serves. Default: `notFound`.
         "onNoMatch" on_no_match: OnNoMatch;
         /// `ignore`: `/a/` finds `/a` and the reverse, an exact match first. Default: `strict`.
@@ -37,6 +39,12 @@ object! {
         "stripInternalHeaders" strip_internal_headers: bool;
         /// Answer 404 to requests that name a target's host directly. Default: false.
         "denyDirect" deny_direct: bool;
+        /// Which pages of other origins may call the routes; a route may say otherwise.
+        "cors" cors: OrOff<Cors<'a>>;
+        /// Changes to the headers of every routed request; a route's own come after.
+        "requestHeaders" request_headers: HeaderOperations<'a>;
+        /// Changes to the headers of every route's responses; a route's own come after.
+        "responseHeaders" response_headers: HeaderOperations<'a>;
         /// The table; may be empty. The order matters only between routes that are equal in all else.
         "routes" routes: Vec<Option<Route<'a>>>, required "the list of routes, or `routes: []`";
     }
@@ -65,6 +73,43 @@ object! {
         "when" when: When<'a>;
         /// Template of the forwarded path, such as `/v2/{rest}`; the query is kept.
         "rewritePath" rewrite_path: Cow<'a, str>;
+        /// Which pages of other origins may call the route, instead of the table's `cors`; `null` turns that off.
+        "cors" cors: OrOff<Cors<'a>>;
+        /// Changes to the headers of the routed request, after the table's.
+        "requestHeaders" request_headers: HeaderOperations<'a>;
+        /// Changes to the headers of the response, after the table's.
+        "responseHeaders" response_headers: HeaderOperations<'a>;
+    }
+}
+
+object! {
+    /// Cross-origin resource sharing (https://fetch.spec.whatwg.org/#http-cors-protocol).
+    pub struct Cors<'a> called "an object with `allowOrigins`" {
+        /// Origins as browsers send them, `https://app.example.com`; `https://*.example.com` for one label of any
+        /// name, `*` for every origin.
+        "allowOrigins" allow_origins: Vec<Option<Cow<'a, str>>>, required "the origins, such as `allowOrigins: [https://app.example.com]`";
+        /// Methods that a page may use; `*` for every method. Default: those of the path's routes.
+        "allowMethods" allow_methods: Vec<Option<Cow<'a, str>>>;
+        /// Request headers that a page may set; `*` for every header.
+        "allowHeaders" allow_headers: Vec<Option<Cow<'a, str>>>;
+        /// Response headers that a page may read; `*` for every header.
+        "exposeHeaders" expose_headers: Vec<Option<Cow<'a, str>>>;
+        /// Whether a page may send cookies and other credentials. Default: false.
+        "allowCredentials" allow_credentials: bool;
+        /// For how many seconds a browser may keep the answer to a preflight.
+        "maxAge" max_age: u32;
+    }
+}
+
+object! {
+    /// Changes to headers: first `remove`, then `set`, then `add`. Values are templates.
+    pub struct HeaderOperations<'a> called "an object with `set`, `add` or `remove`" {
+        /// Values by name, each in place of all that the header has.
+        "set" set: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
+        /// Values by name, each beside those that the header has.
+        "add" add: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
+        /// Names of headers to be taken away.
+        "remove" remove: Vec<Option<Cow<'a, str>>>;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::response::ResponsePlan;
 use crate::table::Captures;
 
 #[derive(Debug)]
@@ -30,15 +31,19 @@ pub struct Forward<'a> {
     pub path: Option<Vec<u8>>,
     /// All changes to the request's headers, `:authority` and `:path` included.
     pub changes: Vec<Change<'a>>,
+    /// What is to become of the response: for `RouteTable::respond`, once its head comes. `None`: nothing.
+    pub response: Option<Box<ResponsePlan>>,
 }
 
-/// A change to the request's headers.
+/// A change to the headers of a request or a response. They are carried out one after the other.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change<'a> {
     /// Replaces every value that the header has.
-    Set(&'static str, Cow<'a, [u8]>),
-    /// Removes every value; only for headers that the request has.
-    Remove(&'static str),
+    Set(&'a str, Cow<'a, [u8]>),
+    /// Leaves the values that the header has, and adds one.
+    Add(&'a str, Cow<'a, [u8]>),
+    /// Removes every value; only for headers that are there.
+    Remove(&'a str),
 }
 
 #[derive(Debug)]
@@ -78,6 +83,7 @@ pub enum Outcome {
     Route,
     Redirect,
     Respond,
+    Preflight,
     NotFound,
     MethodNotAllowed,
     UnsafePath,
@@ -93,6 +99,7 @@ impl Outcome {
             Outcome::Route => "route",
             Outcome::Redirect => "redirect",
             Outcome::Respond => "respond",
+            Outcome::Preflight => "preflight",
             Outcome::NotFound => "notFound",
             Outcome::MethodNotAllowed => "methodNotAllowed",
             Outcome::UnsafePath => "unsafePath",

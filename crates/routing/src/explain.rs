@@ -3,11 +3,12 @@
 use std::fmt;
 
 use crate::condition::{Conditions, Expected};
+use crate::cors::{Cors, Preflight};
 use crate::decision::Decision;
 use crate::head::Head;
 use crate::path::RequestPath;
 use crate::search::{Served, toggle_trailing_slash};
-use crate::table::{Candidate, RouteTable, Target};
+use crate::table::{Candidate, Route, RouteTable, Target};
 use crate::texts::Text;
 
 /// A decision with the routes that were considered for it.
@@ -68,6 +69,8 @@ pub struct Line<'a> {
     pub target: String,
     /// Such as `header x-beta = "true"`.
     pub conditions: Vec<String>,
+    /// What is done beside, the table's share included: `cors https://app.example.com`, `request set x-a: b`.
+    pub extras: Vec<String>,
     /// The route's place in the document: `routes[index]`.
     pub index: usize,
 }
@@ -92,7 +95,13 @@ impl RouteTable {
     fn consider(&self, head: &Head<'_>, path: &RequestPath<'_>, chosen: Option<(usize, &str)>) -> Vec<Considered<'_>> {
         let Some(below) = self.settings.base.below(&path.normal) else { return Vec::new() };
         let toggled = toggle_trailing_slash(below).filter(|_| self.settings.ignore_trailing_slash);
-        let served = Served::new(&self.methods, head.method.unwrap_or_default());
+        // A preflight that is answered has been matched by what it asks for.
+        let preflight = Preflight::read(head).filter(|preflight| {
+            self.uses_cors && self.answer_preflight(preflight, head, path, self.below(path)).is_some()
+        });
+        let method = preflight.map_or(head.method.unwrap_or_default(), |preflight| preflight.method);
+        let head = if preflight.is_some() { None } else { Some(head) };
+        let served = Served::new(&self.methods, method);
         let mut considered = Vec::new();
         let mut found = false;
         let mut seen = Vec::new();
@@ -130,7 +139,7 @@ impl RouteTable {
         considered
     }
 
-    fn failing(&self, candidate: &Candidate, head: &Head<'_>, path: &RequestPath<'_>) -> Option<String> {
+    fn failing(&self, candidate: &Candidate, head: Option<&Head<'_>>, path: &RequestPath<'_>) -> Option<String> {
         let conditions = self.conditions.get(candidate.conditions as usize)?;
         conditions.failing(&self.texts, head, path.query).map(|failing| failing.described(&self.texts))
     }
@@ -179,8 +188,32 @@ impl RouteTable {
             route: text(route.name),
             target,
             conditions: conditions.map(|all| self.described(all)).unwrap_or_default(),
+            extras: self.extras(route),
             index: pattern.route as usize,
         })
+    }
+
+    fn extras(&self, route: &Route) -> Vec<String> {
+        let mut extras = Vec::new();
+        if let Cors::On(policy) = route.cors
+            && let Some(policy) = self.policies.get(policy as usize)
+        {
+            extras.push(format!("cors {}", policy.origins));
+        }
+        let own = route.headers.as_deref();
+        let request = own.map_or(&[][..], |own| &own.request);
+        let response = own.map_or(&[][..], |own| &own.response);
+        let is_forwarded = matches!(route.target, Target::Forward { .. });
+        let of_table = self.settings.request_headers.iter().filter(|_| is_forwarded);
+        for operation in of_table.chain(request) {
+            extras.push(format!("request {}", operation.described(&self.texts)));
+        }
+        if !matches!(route.target, Target::Broken) {
+            for operation in self.settings.response_headers.iter().chain(response) {
+                extras.push(format!("response {}", operation.described(&self.texts)));
+            }
+        }
+        extras
     }
 
     fn described(&self, conditions: &Conditions) -> Vec<String> {

@@ -17,6 +17,11 @@ const INTERNAL: [&str; 10] = [
     "knative-serving-tag",
 ];
 
+/// Whether a name, in lower case, is one of them.
+pub(crate) fn is_internal(name: &str) -> bool {
+    INTERNAL.binary_search(&name).is_ok()
+}
+
 /// Removes the internal headers that a request has.
 pub(crate) fn strip(head: &Head<'_>, changes: &mut Vec<Change<'_>>) {
     for (name, value) in head.headers {

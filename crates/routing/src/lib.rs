@@ -6,9 +6,11 @@
 
 mod adopt;
 mod answer;
+mod changes;
 mod compile;
 mod condition;
 pub mod config;
+mod cors;
 mod decision;
 mod explain;
 mod head;
@@ -20,6 +22,7 @@ mod path;
 mod pattern;
 mod problem;
 mod read;
+mod response;
 mod search;
 mod table;
 mod template;
@@ -32,4 +35,5 @@ pub use decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched
 pub use explain::{Considered, Explanation, Line, Verdict};
 pub use head::Head;
 pub use problem::{Place, Problem, Severity, Step, What};
+pub use response::ResponsePlan;
 pub use table::RouteTable;

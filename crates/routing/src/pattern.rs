@@ -134,7 +134,7 @@ fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut impl FnMut(What)) -> 
     (methods, readable && !repeated)
 }
 
-fn is_standard_method(method: &str) -> bool {
+pub(crate) fn is_standard_method(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE" | "CONNECT")
 }
 

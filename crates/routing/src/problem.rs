@@ -164,6 +164,13 @@ pub enum What {
     EmptyQueryName,
     RouteName,
 
+    // CORS.
+    NoOrigins,
+    CorsOrigin { found: String, reason: &'static str, write: String },
+    CorsMethod { found: String },
+    AnyOriginWithCredentials,
+    ExposeAnyWithCredentials,
+
     // A route's match.
     NoMatch,
     NoPath { found: String },
@@ -193,6 +200,7 @@ pub enum What {
     // A template.
     TemplateBraces { found: String },
     UnknownCapture { name: String, pattern: String, known: Vec<String> },
+    CapturedNowhere { name: String },
     RestInTemplate { name: String },
     RewriteStart { found: String },
     RewriteQuery { character: char },
@@ -305,6 +313,21 @@ impl fmt::Display for What {
             RouteName => f.write_str("is empty or has a control character; write one line of text, or take the key out"),
             EmptyQueryName => f.write_str("a query parameter has a name; write it in place of \"\""),
 
+            NoOrigins => f.write_str(
+                "the list is empty, so no page could call; write the origins, such as `[https://app.example.com]`, or `cors: null`",
+            ),
+            CorsOrigin { found, reason, write } => write!(f, "\"{found}\" {reason}; write {write}"),
+            CorsMethod { found } => write!(
+                f,
+                "\"{found}\" is not a method; write one token for each, such as `PUT`, or `\"*\"` for every method"
+            ),
+            AnyOriginWithCredentials => f.write_str(
+                "`*` and `allowCredentials` together would let every page act as its visitor, and browsers refuse it; name the origins, or take `allowCredentials` out",
+            ),
+            ExposeAnyWithCredentials => f.write_str(
+                "with `allowCredentials`, browsers take `*` for the name of a header; name the headers",
+            ),
+
             NoMatch => f.write_str("the list is empty, so the route is never chosen; write for example `GET /orders/{id}`"),
             NoPath { found } => write!(
                 f,
@@ -399,6 +422,10 @@ impl fmt::Display for What {
                 f,
                 "`{{{name}}}` is not captured by \"{pattern}\"; it captures {}",
                 Listed(&known.iter().map(|n| format!("{{{n}}}")).collect::<Vec<_>>())
+            ),
+            CapturedNowhere { name } => write!(
+                f,
+                "`{{{name}}}` is captured by no route; add the parameter to a path, or take it out here"
             ),
             RestInTemplate { name } => write!(f, "a template names the captured text alone; write `{{{name}}}`"),
             RewriteStart { found } => write!(f, "\"{found}\" does not begin with `/`; write \"/{found}\""),

@@ -43,6 +43,13 @@ pub enum OneOrMany<T> {
     Many(Vec<Option<T>>),
 }
 
+/// A value, or `null` to turn off what another place has set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrOff<T> {
+    Off,
+    On(T),
+}
+
 pub(crate) trait Read<'a>: Sized {
     /// What a message calls such a value.
     const EXPECTED: &'static str;
@@ -198,6 +205,45 @@ impl<'a> Read<'a> for u16 {
     #[cfg(feature = "schema")]
     fn schema() -> serde_json::Value {
         serde_json::json!({"type": "integer"})
+    }
+}
+
+/// As above.
+impl<'a> Read<'a> for u32 {
+    const EXPECTED: &'static str = "a whole number, such as 600";
+
+    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+        match node {
+            Node::Number(value) if value.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(&value) => {
+                Some(value as u32)
+            }
+            other => reader.wrong_type(&other),
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "integer", "minimum": 0})
+    }
+}
+
+impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+        match node {
+            Node::Null => Some(OrOff::Off),
+            node => T::read(node, reader).map(OrOff::On),
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        let mut schema = T::schema();
+        if let Some(kind) = schema.get_mut("type") {
+            *kind = serde_json::json!([kind.take(), "null"]);
+        }
+        schema
     }
 }
 

@@ -4,10 +4,11 @@
 //! without a route for the method is passed over; once conditions have failed at a path that has one, only
 //! unconditional routes of less specific paths are next.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use crate::cors::Cors;
 use crate::head::Head;
-use crate::path::RequestPath;
 use crate::table::{Candidate, RouteTable};
 use crate::tree::{Ending, Entry};
 
@@ -75,13 +76,14 @@ enum Offer {
 }
 
 impl RouteTable {
-    /// Finds the route; `below` is the normal form of the path below `basePath`.
-    pub(crate) fn find(&self, method: &[u8], head: &Head<'_>, path: &RequestPath<'_>, below: &str) -> Verdict {
+    /// Finds the route; `below` is the normal form of the path below `basePath`. Without a head, conditions on
+    /// headers count as held.
+    pub(crate) fn find(&self, method: &[u8], head: Option<&Head<'_>>, query: Option<&[u8]>, below: &str) -> Verdict {
         let mut search = Search {
             table: self,
             served: Served::new(&self.methods, method),
             head,
-            query: path.query,
+            query,
             matched: Vec::new(),
             conditions_failed: false,
         };
@@ -98,6 +100,33 @@ impl RouteTable {
             Some(allow) => Verdict::MethodNotAllowed { allow },
             None => Verdict::NotFound,
         }
+    }
+
+    /// The methods that routes of these entries are for, with the `HEAD` that `GET` implies; `ANY` is none.
+    pub(crate) fn method_names(&self, entries: &[Entry]) -> BTreeSet<&str> {
+        let mut numbers: Vec<u16> =
+            entries.iter().flat_map(|entry| self.candidates(*entry)).map(|candidate| candidate.method).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let named = numbers.into_iter().filter(|number| *number != ANY);
+        let mut names: BTreeSet<&str> = named.map(|number| self.methods.name(number)).collect();
+        if names.contains("GET") {
+            names.insert("HEAD");
+        }
+        names
+    }
+
+    /// The entries of all patterns that match a path, in either of its forms where its final slash does not count.
+    pub(crate) fn matching_either(&self, below: &str) -> Vec<Entry> {
+        let mut entries = self.matching(below);
+        if let Some(toggled) = toggle_trailing_slash(below).filter(|_| self.settings.ignore_trailing_slash) {
+            entries.extend(self.matching(&toggled));
+        }
+        entries
+    }
+
+    fn has_cors(&self, candidate: &Candidate) -> bool {
+        self.pattern(candidate.pattern).is_some_and(|(_, route)| matches!(route.cors, Cors::On(_)))
     }
 
     pub(crate) fn candidates(&self, entry: Entry) -> &[Candidate] {
@@ -132,7 +161,7 @@ pub(crate) fn toggle_trailing_slash(below: &str) -> Option<String> {
 struct Search<'s> {
     table: &'s RouteTable,
     served: Served,
-    head: &'s Head<'s>,
+    head: Option<&'s Head<'s>>,
     query: Option<&'s [u8]>,
     /// Paths that matched without a route for the method.
     matched: Vec<Entry>,
@@ -218,15 +247,17 @@ impl Search<'_> {
         if self.conditions_failed || self.matched.is_empty() {
             return None;
         }
-        let mut numbers: Vec<u16> =
-            self.matched.iter().flat_map(|entry| self.table.candidates(*entry)).map(|c| c.method).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut names: Vec<&str> = numbers.iter().map(|number| self.table.methods.name(*number)).collect();
-        if names.contains(&"GET") && !names.contains(&"HEAD") {
-            names.push("HEAD");
+        let mut names = self.table.method_names(&self.matched);
+        let table_has_cors = matches!(self.table.settings.cors, Cors::On(_));
+        let candidates = || self.matched.iter().flat_map(|entry| self.table.candidates(*entry));
+        if table_has_cors || self.table.uses_cors && candidates().any(|candidate| self.table.has_cors(candidate)) {
+            names.insert("OPTIONS");
         }
-        names.sort_unstable();
-        Some(names.join(", "))
+        Some(listed(names))
     }
+}
+
+/// Names as the value of a header.
+pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }

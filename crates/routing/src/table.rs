@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 
+use crate::changes::{self, Changes, ControlOctet, Operation};
 use crate::condition::Conditions;
+use crate::cors::{Cors, Policy, Preflight};
 use crate::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched};
 use crate::head::Head;
 use crate::host::{self, HostSet, Membership};
 use crate::path::{self, BasePath, Hazard, RequestPath};
-use crate::search::{Found, Methods, Verdict};
+use crate::response::Public;
+use crate::search::{Found, Methods, Verdict, listed};
 use crate::template::Template;
 use crate::texts::{Text, Texts};
 use crate::tree::Tree;
-use crate::{answer, internal};
+use crate::{ResponsePlan, answer, internal};
 
 /// A route table. It is never empty of meaning: one compiled from a bad document serves what can be served.
 #[derive(Debug)]
@@ -28,6 +31,11 @@ pub struct RouteTable {
     pub(crate) conditions: Vec<Conditions>,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) routes: Vec<Route>,
+    pub(crate) policies: Vec<Policy>,
+    /// Some route, or the table, has `cors`, or may have.
+    pub(crate) uses_cors: bool,
+    /// Some route, or the table, does something to responses.
+    pub(crate) plans_responses: bool,
 }
 
 /// The part of a table that does not come from its routes.
@@ -42,6 +50,10 @@ pub(crate) struct Settings {
     pub(crate) reject_unsafe: bool,
     pub(crate) strip_internal: bool,
     pub(crate) deny_direct: bool,
+    pub(crate) rewrite_location: bool,
+    pub(crate) cors: Cors,
+    pub(crate) request_headers: Box<[Operation]>,
+    pub(crate) response_headers: Box<[Operation]>,
 }
 
 impl Settings {
@@ -57,6 +69,10 @@ impl Settings {
             reject_unsafe: true,
             strip_internal: true,
             deny_direct: false,
+            rewrite_location: false,
+            cors: Cors::Off,
+            request_headers: Box::default(),
+            response_headers: Box::default(),
         }
     }
 }
@@ -108,6 +124,17 @@ pub(crate) struct Capture {
 pub(crate) struct Route {
     pub(crate) name: Text,
     pub(crate) target: Target,
+    /// The table's, where the route has none of its own.
+    pub(crate) cors: Cors,
+    /// Of its own.
+    pub(crate) headers: Option<Box<RouteHeaders>>,
+}
+
+/// What a route does to headers, beyond what the table does.
+#[derive(Debug, Default)]
+pub(crate) struct RouteHeaders {
+    pub(crate) request: Box<[Operation]>,
+    pub(crate) response: Box<[Operation]>,
 }
 
 #[derive(Debug)]
@@ -144,6 +171,11 @@ impl RouteTable {
     /// How many routes it serves, broken ones aside.
     pub fn route_count(&self) -> usize {
         self.routes.iter().filter(|route| !matches!(route.target, Target::Broken)).count()
+    }
+
+    /// Whether some route, or the table, does something to responses: CORS, their headers, their `location`.
+    pub fn changes_responses(&self) -> bool {
+        self.plans_responses
     }
 
     /// How many hosts it has.
@@ -185,6 +217,28 @@ impl RouteTable {
     }
 
     fn decide_in_scope<'a>(&'a self, head: &Head<'a>, whole_path: &'a [u8]) -> Decision<'a> {
+        let mut decision = self.decide_alone(head, whole_path);
+        if self.uses_cors
+            && let Decision::Answer(answer) = &mut decision
+            && !matches!(answer.outcome, Outcome::Preflight | Outcome::Redirect | Outcome::Respond)
+        {
+            let route = answer.chosen.and_then(|chosen| self.routes.get(chosen.index));
+            if let Some(plan) = self.plan_of_fault(head, route) {
+                self.respond_by_itself(&plan, &mut answer.headers);
+            }
+        }
+        decision
+    }
+
+    /// Carries a plan out on an answer of the filter's own.
+    fn respond_by_itself(&self, plan: &ResponsePlan, headers: &mut Vec<(Cow<'_, str>, Cow<'_, [u8]>)>) {
+        let there = headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect::<Vec<_>>();
+        let changes = self.respond(plan, &there);
+        changes::apply(changes, headers);
+    }
+
+    /// As above, without what CORS asks of the filter's own errors.
+    fn decide_alone<'a>(&'a self, head: &Head<'a>, whole_path: &'a [u8]) -> Decision<'a> {
         let path = RequestPath::read(whole_path);
         let hazard = if self.settings.reject_unsafe { path.hazard } else { None };
         if let Some(hazard) = hazard {
@@ -193,12 +247,16 @@ impl RouteTable {
         let (Some(method), true) = (readable(head.method), readable(head.authority).is_some()) else {
             return Decision::Answer(answer::unreadable(head));
         };
-        let verdict = match self.settings.base.below(&path.normal) {
-            // Only an empty path is the root without its slash.
-            Some(below) if path.raw.is_empty() || path.hazard != Some(Hazard::NoSlash) => {
-                self.find(method, head, &path, below)
-            }
-            _ => Verdict::NotFound,
+        let below = self.below(&path);
+        if self.uses_cors
+            && let Some(preflight) = Preflight::read(head)
+            && let Some(answer) = self.answer_preflight(&preflight, head, &path, below)
+        {
+            return Decision::Answer(answer);
+        }
+        let verdict = match below {
+            Some(below) => self.find(method, Some(head), path.query, below),
+            None => Verdict::NotFound,
         };
         match (verdict, self.settings.no_match) {
             (Verdict::Found(found), _) => self.act(found, head, whole_path, &path),
@@ -211,24 +269,120 @@ impl RouteTable {
         }
     }
 
+    /// The normal form of a path below `basePath`, to be looked up in the tree.
+    pub(crate) fn below<'p>(&self, path: &'p RequestPath<'_>) -> Option<&'p str> {
+        // Only an empty path is the root without its slash.
+        let is_path = path.raw.is_empty() || path.hazard != Some(Hazard::NoSlash);
+        self.settings.base.below(&path.normal).filter(|_| is_path)
+    }
+
+    /// The answer to a preflight; `None` where it goes on as the `OPTIONS` request that it is. It is matched by the
+    /// method that it asks for, and by everything but headers.
+    pub(crate) fn answer_preflight<'a>(
+        &'a self,
+        preflight: &Preflight<'a>,
+        head: &Head<'_>,
+        path: &RequestPath<'a>,
+        below: Option<&str>,
+    ) -> Option<Answer<'a>> {
+        let verdict = match below {
+            Some(below) => self.find(preflight.method, None, path.query, below),
+            None => Verdict::NotFound,
+        };
+        let chosen = match &verdict {
+            Verdict::Found(found) => self.pattern(found.pattern),
+            _ => None,
+        };
+        let chosen = chosen.map(|(pattern, route)| (self.chosen(pattern, route, path), route));
+        let cors = match &chosen {
+            Some((_, route)) => route.cors,
+            None if self.settings.no_match == NoMatch::PassThrough => Cors::Off,
+            None => self.settings.cors,
+        };
+        let policy = match (cors, &chosen) {
+            (Cors::Off, _) => return None,
+            (_, Some((chosen, Route { target: Target::Broken, .. }))) => {
+                return Some(answer::broken_route(head, *chosen));
+            }
+            (Cors::Unknown, _) => return Some(answer::broken_table(head)),
+            _ if chosen.is_none() && self.settings.no_match == NoMatch::Broken => {
+                return Some(answer::broken_table(head));
+            }
+            (Cors::On(policy), _) => self.policies.get(policy as usize)?,
+        };
+        let methods = || match (&verdict, below) {
+            (Verdict::NotFound, _) | (_, None) => String::from_utf8_lossy(preflight.method).into_owned(),
+            (_, Some(below)) => self.methods_with(cors, preflight.method, path, below),
+        };
+        let headers = policy.answer(&self.texts, preflight, methods);
+        Some(Answer {
+            outcome: Outcome::Preflight,
+            chosen: chosen.map(|(chosen, _)| chosen),
+            status: 204,
+            headers: headers.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+            body: Cow::Borrowed(b""),
+            grpc_status: None,
+        })
+    }
+
+    /// The methods for which a preflight to a path would be told the same: a browser may remember all of them.
+    fn methods_with(&self, cors: Cors, asked: &[u8], path: &RequestPath<'_>, below: &str) -> String {
+        let asked = std::str::from_utf8(asked).unwrap_or_default();
+        let mut methods = self.method_names(&self.matching_either(below));
+        methods.insert(asked);
+        methods.retain(|method| match self.find(method.as_bytes(), None, path.query, below) {
+            Verdict::Found(found) => self
+                .pattern(found.pattern)
+                .is_some_and(|(_, route)| route.cors == cors && !matches!(route.target, Target::Broken)),
+            _ => false,
+        });
+        listed(methods)
+    }
+
+    fn chosen<'a>(&'a self, pattern: &'a Pattern, route: &Route, path: &RequestPath<'a>) -> Chosen<'a> {
+        let below = self.settings.base.strip(path.raw);
+        Chosen {
+            route: self.texts.get(route.name),
+            matched: self.texts.get(pattern.text),
+            index: pattern.route as usize,
+            captures: Captures { list: &pattern.captures, below, texts: &self.texts },
+        }
+    }
+
+    /// Carries the user's operations out on the headers of a routed request.
+    fn change_request<'a>(
+        &'a self,
+        head: &Head<'_>,
+        chosen: &Chosen<'a>,
+        route: &'a Route,
+        changes: Vec<Change<'a>>,
+    ) -> Result<Vec<Change<'a>>, ControlOctet> {
+        let own = route.headers.as_deref().map_or(&[][..], |own| &own.request);
+        if self.settings.request_headers.is_empty() && own.is_empty() {
+            return Ok(changes);
+        }
+        let mut changes = Changes::new(head.headers, changes);
+        for operation in self.settings.request_headers.iter().chain(own) {
+            if let Some(rendered) = operation.render(&self.texts, chosen)? {
+                changes.carry_out(&self.texts, rendered);
+            }
+        }
+        Ok(changes.finish())
+    }
+
     fn act<'a>(&'a self, found: Found, head: &Head<'a>, whole_path: &'a [u8], path: &RequestPath<'a>) -> Decision<'a> {
         let Some((pattern, route)) = self.pattern(found.pattern) else {
             return Decision::Answer(answer::broken_table(head));
         };
-        let below = self.settings.base.strip(path.raw);
-        let captures = Captures { list: &pattern.captures, below, texts: &self.texts };
-        let chosen = Chosen {
-            route: self.texts.get(route.name),
-            matched: self.texts.get(pattern.text),
-            index: pattern.route as usize,
-            captures,
-        };
+        let chosen = self.chosen(pattern, route, path);
+        let unsafe_value = |ControlOctet| answer::unsafe_rewrite(head, chosen, Hazard::Octet);
         match &route.target {
             Target::Forward { authority, rewrite } => {
                 let mut stripped = false;
+                let target = *authority;
                 let forwarded = match rewrite {
                     Some(template) => {
-                        let rewritten = template.render(&self.texts, |name| captures.get(name));
+                        let rewritten = template.render(&self.texts, &chosen).unwrap_or_default();
                         if let (true, Some(hazard)) = (self.settings.reject_unsafe, path::hazard(&rewritten)) {
                             return Decision::Answer(answer::unsafe_rewrite(head, chosen, hazard));
                         }
@@ -236,6 +390,7 @@ impl RouteTable {
                     }
                     None if self.settings.strip_base => {
                         stripped = true;
+                        let below = chosen.captures.below;
                         Some(if below.is_empty() { b"/".to_vec() } else { below.to_vec() })
                     }
                     None => None,
@@ -256,10 +411,26 @@ impl RouteTable {
                 if self.settings.strip_internal {
                     internal::strip(head, &mut changes);
                 }
-                Decision::Forward(Forward { chosen, authority, path: forwarded, changes })
+                let changes = match self.change_request(head, &chosen, route, changes) {
+                    Ok(changes) => changes,
+                    Err(octet) => return Decision::Answer(unsafe_value(octet)),
+                };
+                // What `rewritePath` has made of a path can't be undone in a location.
+                let has_location = self.settings.rewrite_location && rewrite.is_none();
+                let location = has_location.then(|| Public::of(head, target, stripped));
+                let response = match self.plans_responses {
+                    true => self.plan(head, &chosen, route, location),
+                    false => Ok(None),
+                };
+                match response {
+                    Ok(response) => {
+                        Decision::Forward(Forward { chosen, authority, path: forwarded, changes, response })
+                    }
+                    Err(octet) => Decision::Answer(unsafe_value(octet)),
+                }
             }
             Target::Redirect(redirect) => {
-                let location = redirect.to.render(&self.texts, |name| captures.get(name));
+                let location = redirect.to.render(&self.texts, &chosen).unwrap_or_default();
                 // A captured `/` behind a leading one would name a host: `//evil.example`.
                 // So would a control octet between the two, which browsers leave out.
                 let leads_away = matches!(location.get(..2), Some(b"//" | b"/\\"));
@@ -270,29 +441,53 @@ impl RouteTable {
                     true => location,
                     false => with_query_before_fragment(location, path.query),
                 };
-                Decision::Answer(Answer {
+                let mut answer = Answer {
                     outcome: Outcome::Redirect,
                     chosen: Some(chosen),
                     status: redirect.status,
                     headers: vec![(Cow::Borrowed("location"), location.into())],
                     body: Cow::Borrowed(b""),
                     grpc_status: None,
-                })
+                };
+                match self.decorate(head, &chosen, route, &mut answer) {
+                    Ok(()) => Decision::Answer(answer),
+                    Err(octet) => Decision::Answer(unsafe_value(octet)),
+                }
             }
             Target::Respond(respond) => {
                 let text = |text: Text| self.texts.get(text);
                 let header = |&(name, value): &(Text, Text)| (text(name).into(), text(value).as_bytes().into());
-                Decision::Answer(Answer {
+                let mut answer = Answer {
                     outcome: Outcome::Respond,
                     chosen: Some(chosen),
                     status: respond.status,
                     headers: respond.headers.iter().map(header).collect(),
                     body: text(respond.body).as_bytes().into(),
                     grpc_status: None,
-                })
+                };
+                match self.decorate(head, &chosen, route, &mut answer) {
+                    Ok(()) => Decision::Answer(answer),
+                    Err(octet) => Decision::Answer(unsafe_value(octet)),
+                }
             }
             Target::Broken => Decision::Answer(answer::broken_route(head, chosen)),
         }
+    }
+
+    /// Does to the answer of a route what would be done to a service's.
+    fn decorate(
+        &self,
+        head: &Head<'_>,
+        chosen: &Chosen<'_>,
+        route: &Route,
+        answer: &mut Answer<'_>,
+    ) -> Result<(), ControlOctet> {
+        if self.plans_responses
+            && let Some(plan) = self.plan(head, chosen, route, None)?
+        {
+            self.respond_by_itself(&plan, &mut answer.headers);
+        }
+        Ok(())
     }
 
     pub(crate) fn pattern(&self, index: u32) -> Option<(&Pattern, &Route)> {
@@ -332,9 +527,9 @@ pub(crate) struct Captures<'a> {
 }
 
 impl<'a> Captures<'a> {
-    /// The value of a name; templates are compiled with names that are there.
-    fn get(&self, name: Text) -> &'a [u8] {
-        self.list.iter().find(|capture| capture.name == name).map(|capture| self.value(capture)).unwrap_or_default()
+    /// The value of a name, if the pattern has it.
+    pub(crate) fn get(&self, name: Text) -> Option<&'a [u8]> {
+        self.list.iter().find(|capture| capture.name == name).map(|capture| self.value(capture))
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = (&'a str, &'a [u8])> {

@@ -1,5 +1,6 @@
-//! Templates over captured names: a forwarded path, a redirect's location.
+//! Templates over captured names: a forwarded path, a redirect's location, a header's value.
 
+use crate::decision::Chosen;
 use crate::path::normal_literal;
 use crate::pattern::{Piece, Pieces};
 use crate::problem::What;
@@ -10,7 +11,12 @@ enum Part {
     Literal(Text),
     /// A captured name; names are shared texts, so that equal ones have equal handles.
     Capture(Text),
+    /// The name of the route that was chosen.
+    Route,
 }
+
+/// How a header's value names the route. No parameter can have this name.
+pub(crate) const ROUTE: &str = ":route";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template(Box<[Part]>);
@@ -22,6 +28,8 @@ pub(crate) enum Literal {
     Path,
     /// As it stands.
     Verbatim,
+    /// As it stands, in a header's value, which may name the route.
+    Header,
 }
 
 impl Template {
@@ -39,8 +47,9 @@ impl Template {
             match piece {
                 Ok(Piece::Literal(literal)) => parts.push(Part::Literal(match literals {
                     Literal::Path => texts.add(&normal_literal(literal)),
-                    Literal::Verbatim => texts.add(literal),
+                    Literal::Verbatim | Literal::Header => texts.add(literal),
                 })),
+                Ok(Piece::Name(ROUTE)) if literals == Literal::Header => parts.push(Part::Route),
                 Ok(Piece::Name(name)) => {
                     let faults = match name.strip_prefix('*') {
                         Some(name) => vec![What::RestInTemplate { name: name.to_owned() }],
@@ -63,16 +72,35 @@ impl Template {
         whole.then(|| Template(parts.into()))
     }
 
-    /// The text with the captures filled in, as they stood in the request.
-    pub(crate) fn render<'a>(&self, texts: &Texts, capture: impl Fn(Text) -> &'a [u8]) -> Vec<u8> {
+    /// The text with the captures filled in, as they stood in the request; `None` if the path that was chosen has
+    /// not captured one of them, which only a template of the whole table can meet.
+    pub(crate) fn render(&self, texts: &Texts, chosen: &Chosen<'_>) -> Option<Vec<u8>> {
         let mut rendered = Vec::with_capacity(64);
         for part in &self.0 {
-            match part {
-                Part::Literal(text) => rendered.extend_from_slice(texts.get(*text).as_bytes()),
-                Part::Capture(name) => rendered.extend_from_slice(capture(*name)),
-            }
+            rendered.extend_from_slice(match part {
+                Part::Literal(text) => texts.get(*text).as_bytes(),
+                Part::Capture(name) => chosen.captures.get(*name)?,
+                Part::Route => chosen.route.as_bytes(),
+            });
         }
-        rendered
+        Some(rendered)
+    }
+
+    /// The text, where it is the same for every request.
+    pub(crate) fn literal(&self) -> Option<Text> {
+        match &*self.0 {
+            [] => Some(Text::default()),
+            [Part::Literal(text)] => Some(*text),
+            _ => None,
+        }
+    }
+
+    /// The names that it takes from the path.
+    pub(crate) fn captures(&self) -> impl Iterator<Item = Text> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Capture(name) => Some(*name),
+            Part::Literal(_) | Part::Route => None,
+        })
     }
 
     /// As it could have been written.
@@ -80,6 +108,7 @@ impl Template {
         let part = |part: &Part| match part {
             Part::Literal(text) => texts.get(*text).replace('{', "{{").replace('}', "}}"),
             Part::Capture(name) => format!("{{{}}}", texts.get(*name)),
+            Part::Route => format!("{{{ROUTE}}}"),
         };
         self.0.iter().map(part).collect()
     }

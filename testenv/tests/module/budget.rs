@@ -177,6 +177,7 @@ fn module_keeps_its_budget_of_bytes() {
 /// What the module may import: everything else is a way for it to do, or to fail at, what it has no use for.
 const IMPORTS: &[&str] = &[
     // What the filter calls.
+    "env.proxy_add_header_map_value",
     "env.proxy_define_metric",
     "env.proxy_get_buffer_bytes",
     "env.proxy_get_header_map_pairs",
@@ -192,7 +193,6 @@ const IMPORTS: &[&str] = &[
     "env.proxy_set_shared_data",
     "env.proxy_set_tick_period_milliseconds",
     // What the default methods of the SDK's traits bring along.
-    "env.proxy_add_header_map_value",
     "env.proxy_call_foreign_function",
     "env.proxy_close_stream",
     "env.proxy_continue_stream",

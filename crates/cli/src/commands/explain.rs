@@ -38,7 +38,7 @@ pub(super) fn run(file: &Path, request: &Request, format: Format) -> Result<Repo
 
     let headers = request.header_refs();
     let explained = compiled.table.explain(&request.head(&headers));
-    let explanation = explain_decision(&explained.decision, request);
+    let explanation = explain_decision(&compiled.table, &explained.decision, request, &[]);
     let out = match format {
         Format::Json => pretty(&explanation.to_json()),
         Format::Text => as_lines(&explanation, &explained.considered),
@@ -49,14 +49,22 @@ pub(super) fn run(file: &Path, request: &Request, format: Format) -> Result<Repo
 /// Fields and their values in two columns, then the routes in the order in which they were considered.
 fn as_lines(explanation: &Explanation, considered: &[Considered<'_>]) -> String {
     let mut rows: Vec<(&str, String)> = Vec::new();
-    for (field, value) in &explanation.fields {
+    let object = explanation.to_json();
+    for (field, value) in object.as_object().into_iter().flatten() {
         match value {
             Value::Object(_) if field == "requestHeaders" => {
-                for (name, value) in &explanation.changes {
-                    rows.push(match value {
-                        Some(value) => ("set", format!("{name}: {value}")),
-                        None => ("remove", name.clone()),
-                    });
+                let of_request = explanation.changes.iter().filter(|(of, _)| *of == "request");
+                rows.extend(
+                    of_request
+                        .filter_map(|(_, change)| change.split_once(' '))
+                        .map(|(verb, what)| (verb, what.to_owned())),
+                );
+            }
+            Value::Object(headers) if field == "responseHeaders" => {
+                for (name, value) in headers {
+                    let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                    let line = |value: &Value| format!("{name}: {}", value.as_str().unwrap_or_default());
+                    rows.extend(values.iter().map(|value| ("response", line(value))));
                 }
             }
             Value::Object(params) => {

@@ -26,7 +26,7 @@ pub(super) fn run(file: &Path, format: Format) -> Result<Report, CallError> {
     Ok(Report { out, err: as_text(&errors), good: errors.is_empty() })
 }
 
-fn cells(line: &Line<'_>) -> [String; 6] {
+fn cells(line: &Line<'_>) -> [String; 7] {
     [
         line.methods.to_owned(),
         line.path.clone(),
@@ -34,18 +34,23 @@ fn cells(line: &Line<'_>) -> [String; 6] {
         line.target.clone(),
         line.route.to_owned(),
         line.conditions.join(", "),
+        line.extras.join(", "),
     ]
 }
 
 fn to_json(line: &Line<'_>) -> Value {
-    json!({
+    let mut object = json!({
         "methods": line.methods.split('|').collect::<Value>(),
         "path": line.path,
         "target": line.target,
         "route": line.route,
         "conditions": line.conditions,
         "index": line.index,
-    })
+    });
+    if !line.extras.is_empty() {
+        object["extras"] = json!(line.extras);
+    }
+    object
 }
 
 /// Rows of cells, each column as wide as its widest cell.

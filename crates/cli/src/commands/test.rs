@@ -7,7 +7,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use ksvc_router_cli::cases::{self, Case, Mismatch};
 use ksvc_router_cli::configuration::Configuration;
-use ksvc_router_cli::explanation::explain;
+use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::load::load_one;
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::position::Span;
@@ -70,7 +70,7 @@ pub(super) fn run(file: &Path, cases: &Path, fail_under: Option<f64>, format: Fo
 fn run_cases(table: &RouteTable, cases: Vec<Case>) -> (Vec<Outcome>, HashSet<usize>) {
     let mut chosen = HashSet::new();
     let outcomes = cases.into_iter().map(|case| {
-        let explanation = explain(table, &case.request);
+        let explanation = explain_with_response(table, &case.request, &case.response);
         chosen.extend(explanation.route_index);
         Outcome { mismatches: case.compare(&explanation.fields), case }
     });

@@ -1,12 +1,16 @@
-//! Headers by name, in conditions and in answers: checked alike.
+//! Headers by name, in conditions, in answers, and in what is done to the headers of others: checked alike.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Compiler;
+use crate::changes::Operation;
+use crate::config::HeaderOperations;
+use crate::internal;
 use crate::pattern::is_token;
-use crate::problem::{Place, What};
+use crate::problem::{Place, Problem, What};
 use crate::read::Key;
+use crate::template::{Literal, Template};
 use crate::texts::Text;
 
 /// Headers as they are written; a value that can't be read is `None`.
@@ -26,10 +30,8 @@ impl Compiler {
         let mut names = BTreeSet::new();
         for (name, value) in headers.get().into_iter().flatten() {
             let lower = name.to_ascii_lowercase();
-            let fault = if !is_token(name) {
-                Some(What::HeaderName { found: name.to_string() })
-            } else if let Some(reason) = forbidden(&lower) {
-                Some(What::HeaderForbidden { name: lower.clone(), reason })
+            let fault = if let Some(fault) = name_fault(name, &lower, forbidden) {
+                Some(fault)
             } else if value.as_deref().is_some_and(|value| !is_header_value(value)) {
                 Some(What::HeaderValue { name: name.to_string() })
             } else if !names.insert(lower.clone()) {
@@ -48,6 +50,85 @@ impl Compiler {
         }
         (usable, whole)
     }
+
+    /// What is to be done to headers, in the order in which it is done, and whether that is all. Names in the values
+    /// are judged by `faults`.
+    pub(super) fn operations(
+        &mut self,
+        written: &Key<HeaderOperations<'_>>,
+        place: impl Fn() -> Place,
+        forbidden: fn(&str) -> Option<&'static str>,
+        faults: impl Fn(&str) -> Vec<What>,
+    ) -> (Box<[Operation]>, bool) {
+        let Some(written) = written.get() else { return (Box::default(), !written.is_broken()) };
+        let mut operations = Vec::new();
+        let mut whole = written.unknown.is_empty() && !written.remove.is_broken();
+        let mut removed = BTreeSet::new();
+        for (index, name) in written.remove.get().into_iter().flatten().enumerate() {
+            let Some(name) = name else {
+                whole = false;
+                continue;
+            };
+            let lower = name.to_ascii_lowercase();
+            let repeated = !removed.insert(lower.clone());
+            let fault = name_fault(name, &lower, forbidden)
+                .or_else(|| repeated.then(|| What::HeaderRepeated { name: lower.clone() }));
+            match fault {
+                Some(what) => {
+                    self.tell(place().key("remove").index(index), what);
+                    whole = false;
+                }
+                None => operations.push(Operation::Remove(self.texts.shared(&lower))),
+            }
+        }
+        let kinds: [(_, _, fn(Text, Template) -> Operation); 2] =
+            [("set", &written.set, Operation::Set), ("add", &written.add, Operation::Add)];
+        for (key, headers, operation) in kinds {
+            let (headers, headers_are_whole) = self.headers(headers, || place().key(key), forbidden);
+            whole &= headers_are_whole;
+            for (name, value) in headers {
+                let header = self.texts.get(name).to_owned();
+                let problems = &mut self.problems;
+                let mut tell = |what| problems.push(Problem { place: place().key(key).named(&header), what });
+                match Template::compile(value, Literal::Header, &mut self.texts, &faults, &mut tell) {
+                    Some(template) => operations.push(operation(name, template)),
+                    None => whole = false,
+                }
+            }
+        }
+        (operations.into(), whole)
+    }
+}
+
+fn name_fault(name: &str, lower: &str, forbidden: fn(&str) -> Option<&'static str>) -> Option<What> {
+    match forbidden(lower) {
+        Some(reason) => Some(What::HeaderForbidden { name: lower.to_owned(), reason }),
+        None => (!is_token(name)).then(|| What::HeaderName { found: name.to_owned() }),
+    }
+}
+
+/// Why a header of a routed request can't be changed.
+pub(super) fn forbidden_in_request(name: &str) -> Option<&'static str> {
+    match name {
+        "host" | ":authority" => Some("is the request's host, which `service` and `host` say"),
+        ":path" => Some("is the request's path, which `rewritePath` says"),
+        "x-forwarded-host" => Some("is always the host that the client asked for"),
+        _ if name.starts_with(':') => Some("is no header but a part of the request itself"),
+        _ => forbidden_in_message(name).or_else(|| forbidden_by_knative(name)),
+    }
+}
+
+/// Why a header of a response can't be changed.
+pub(super) fn forbidden_in_response(name: &str) -> Option<&'static str> {
+    match name {
+        "host" => Some("belongs to requests"),
+        _ if name.starts_with(':') => Some("is no header but a part of the response itself"),
+        _ => forbidden_in_message(name).or_else(|| forbidden_by_knative(name)),
+    }
+}
+
+fn forbidden_by_knative(name: &str) -> Option<&'static str> {
+    internal::is_internal(name).then_some("is for Knative's own parts")
 }
 
 /// Why a header can't be asked for in a condition.
@@ -59,6 +140,13 @@ pub(super) fn forbidden_in_condition(name: &str) -> Option<&'static str> {
 pub(super) fn forbidden_in_answer(name: &str) -> Option<&'static str> {
     match name {
         "host" => Some("belongs to requests"),
+        _ => forbidden_in_message(name),
+    }
+}
+
+/// Why nobody but a server can set a header.
+fn forbidden_in_message(name: &str) -> Option<&'static str> {
+    match name {
         "content-length" | "transfer-encoding" | "trailer" => Some("is set by Envoy"),
         "connection" | "keep-alive" | "proxy-connection" | "te" | "upgrade" => Some("concerns one connection only"),
         _ => None,

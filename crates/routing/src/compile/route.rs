@@ -1,18 +1,20 @@
 //! One route: its matches and conditions, entered into the tree, and where it leads.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::headers::forbidden_in_condition;
+use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_response};
 use super::settings::Defaults;
 use super::{At, Claim, Compiler, Element, ReadPattern};
 use crate::condition::{Conditions, Expected};
 use crate::config::{Route as RouteConfig, When};
+use crate::cors::Cors;
 use crate::path;
 use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, is_token};
 use crate::problem::What;
 use crate::read::{Key, OneOrMany, most_like};
 use crate::search::ANY;
-use crate::table::{Capture, Pattern, Route, Target};
+use crate::table::{Capture, Pattern, Route, RouteHeaders, Target};
 
 impl Compiler {
     /// Numbers the methods in their sorted order, before routes refer to them.
@@ -93,8 +95,34 @@ impl Compiler {
                 first.unwrap_or_else(|| self.texts.add(&at.place().to_string()))
             }
         };
+        let cors = self.cors(&route.cors, || at.key("cors"));
+        // What can't be read, and a key that is not known, may have said anything of it.
+        let may_have_cors = |key: &Cow<'_, str>| matches!(most_like(key, RouteConfig::KEYS), None | Some("cors"));
+        let cors = match cors {
+            _ if !is_object || route.unknown.iter().any(may_have_cors) => Cors::Unknown,
+            Some(own) => own,
+            None => defaults.cors,
+        };
+        let headers = self.route_headers(route, &patterns, at);
         let target = if is_object { self.target(route, &patterns, at, defaults) } else { None };
-        self.routes.push(Route { name, target: target.unwrap_or(Target::Broken) });
+        let target = target.filter(|_| cors != Cors::Unknown).unwrap_or(Target::Broken);
+        self.routes.push(Route { name, target, cors, headers });
+    }
+
+    /// What the route does to headers by itself; its errors break it.
+    fn route_headers(
+        &mut self,
+        route: &RouteConfig<'_>,
+        patterns: &[ReadPattern<'_>],
+        at: At,
+    ) -> Option<Box<RouteHeaders>> {
+        let faults = |name: &str| unknown_captures(patterns, name);
+        let place = || at.key("requestHeaders");
+        let (request, _) = self.operations(&route.request_headers, place, forbidden_in_request, faults);
+        let place = || at.key("responseHeaders");
+        let (response, _) = self.operations(&route.response_headers, place, forbidden_in_response, faults);
+        let has_any = !request.is_empty() || !response.is_empty();
+        has_any.then(|| Box::new(RouteHeaders { request, response }))
     }
 
     fn read_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, at: At) -> Vec<ReadPattern<'a>> {
@@ -208,6 +236,19 @@ impl Compiler {
         self.conditions.push(conditions);
         number
     }
+}
+
+/// The patterns of a route that do not capture a name, as problems.
+pub(super) fn unknown_captures(patterns: &[ReadPattern<'_>], name: &str) -> Vec<What> {
+    patterns
+        .iter()
+        .filter(|pattern| pattern.path.whole && pattern.path.captures().all(|known| known != name))
+        .map(|pattern| What::UnknownCapture {
+            name: name.to_owned(),
+            pattern: pattern.text.to_owned(),
+            known: pattern.path.captures().map(str::to_owned).collect(),
+        })
+        .collect()
 }
 
 /// The elements of `match`; `None` for one that is not a string.

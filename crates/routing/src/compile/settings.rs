@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::Compiler;
+use super::headers::{forbidden_in_request, forbidden_in_response};
 use crate::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
+use crate::cors::Cors;
 use crate::host::{self, HostSet};
 use crate::host_template::HostTemplate;
 use crate::path::{self, BasePath};
@@ -23,6 +25,7 @@ pub(super) struct Defaults<'a> {
     /// An error bears on every route that forwards the path as it came.
     pub(super) plain_forwards_broken: bool,
     pub(super) reject_unsafe: bool,
+    pub(super) cors: Cors,
     /// The hosts of targets are closed to direct requests.
     pub(super) deny_direct: bool,
 }
@@ -37,7 +40,8 @@ impl Compiler {
             host_template: Key::Absent,
             all_broken: config.trailing_slash.is_broken() || config.unsafe_paths.is_broken(),
             forwards_broken: config.strip_internal_headers.is_broken(),
-            plain_forwards_broken: config.strip_base_path.is_broken(),
+            plain_forwards_broken: config.strip_base_path.is_broken() || config.rewrite_location.is_broken(),
+            cors: self.cors(&config.cors, || root.key("cors")).unwrap_or(Cors::Off),
             reject_unsafe: config.unsafe_paths.get() != Some(&UnsafePaths::Allow),
             // Whoever writes the key wants the way closed; what can't be read does not open it.
             deny_direct: matches!(config.deny_direct, Key::Set(true) | Key::Broken)
@@ -62,6 +66,17 @@ impl Compiler {
         parts.strip_base = config.strip_base_path.get() == Some(&true);
         parts.strip_internal = config.strip_internal_headers.get() != Some(&false);
         parts.deny_direct = defaults.deny_direct;
+        parts.rewrite_location = config.rewrite_location.get() == Some(&true);
+        // Whether a name is captured is known once the routes are read.
+        let all_names = |_: &str| Vec::new();
+        let place = || root.key("requestHeaders");
+        let (operations, whole) = self.operations(&config.request_headers, place, forbidden_in_request, all_names);
+        parts.request_headers = operations;
+        defaults.forwards_broken |= !whole;
+        let place = || root.key("responseHeaders");
+        let (operations, whole) = self.operations(&config.response_headers, place, forbidden_in_response, all_names);
+        parts.response_headers = operations;
+        defaults.all_broken |= !whole;
         if parts.strip_base && !config.base_path.is_present() {
             self.tell(root.key("stripBasePath"), What::StripWithoutBase);
         }
@@ -85,6 +100,7 @@ impl Compiler {
                 Some("onNoMatch" | "routes") => parts.no_match = NoMatch::Broken,
                 // A misspelt `denyDirect` has been taken for it above, and `name` bears on no route.
                 Some("denyDirect" | "name") => {}
+                Some("cors") => defaults.cors = Cors::Unknown,
                 Some("trailingSlash") => {
                     parts.ignore_trailing_slash = true;
                     defaults.all_broken = true;
@@ -92,6 +108,7 @@ impl Compiler {
                 _ => defaults.all_broken = true,
             }
         }
+        parts.cors = defaults.cors;
         if !scope_is_readable {
             parts.hosts = HostSet::default();
             parts.deny_direct = false;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::headers::forbidden_in_answer;
+use super::route::unknown_captures;
 use super::settings::Defaults;
 use super::{At, Compiler, ReadPattern};
 use crate::config::Route as RouteConfig;
@@ -63,6 +64,7 @@ impl Compiler {
             ("namespace", route.namespace.is_present(), "`service`", target == "service"),
             ("tag", route.tag.is_present(), "`service`", target == "service"),
             ("rewritePath", route.rewrite_path.is_present(), "`service` and `host`", forwards),
+            ("requestHeaders", route.request_headers.is_present(), "`service` and `host`", forwards),
         ] {
             if is_present && !belongs {
                 self.tell(at.key(key), What::OnlyWith { key, with });
@@ -216,17 +218,7 @@ impl Compiler {
         place: impl Fn() -> Place,
     ) -> Option<Template> {
         let problems = &mut self.problems;
-        let faults = |name: &str| -> Vec<What> {
-            patterns
-                .iter()
-                .filter(|pattern| pattern.path.whole && pattern.path.captures().all(|known| known != name))
-                .map(|pattern| What::UnknownCapture {
-                    name: name.to_owned(),
-                    pattern: pattern.text.to_owned(),
-                    known: pattern.path.captures().map(str::to_owned).collect(),
-                })
-                .collect()
-        };
+        let faults = |name: &str| unknown_captures(patterns, name);
         let mut tell = |what| problems.push(Problem { place: place(), what });
         Template::compile(text, literals, &mut self.texts, faults, &mut tell)
     }

@@ -3,6 +3,7 @@
     dead_code,
     clippy::indexing_slicing,
     clippy::expect_used,
+    clippy::panic,
     reason = "each test uses its part; a test may panic"
 )]
 
@@ -56,8 +57,29 @@ impl Request {
             method: self.method.as_deref(),
             authority: self.authority.as_deref(),
             path: self.path.as_deref(),
+            scheme: Some(b"https"),
             headers: &headers,
         })
+    }
+
+    /// The headers of the response that the client gets, of those that the service sends.
+    pub(crate) fn answered_with(&self, table: &RouteTable, sent: &[(&str, &str)]) -> Vec<(String, String)> {
+        let octets = sent.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect::<Vec<_>>();
+        let mut headers =
+            sent.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>();
+        self.with_head(|head| {
+            let decision = table.decide(head, || self.routed);
+            let Decision::Forward(forward) = &decision else { panic!("{self:?} is not forwarded: {decision:?}") };
+            for change in forward.response.iter().flat_map(|plan| table.respond(plan, &octets)) {
+                if !matches!(change, Change::Add(..)) {
+                    headers.retain(|(name, _)| name != change.name());
+                }
+                if let Change::Set(name, value) | Change::Add(name, value) = &change {
+                    headers.push(((*name).to_owned(), lossy(value)));
+                }
+            }
+        });
+        headers
     }
 
     pub(crate) fn on(&self, table: &RouteTable) -> Seen {
@@ -85,6 +107,7 @@ pub(crate) struct Seen {
     /// As forwarded, where it changes.
     pub(crate) path: Option<String>,
     pub(crate) set: Vec<(String, String)>,
+    pub(crate) added: Vec<(String, String)>,
     pub(crate) removed: Vec<String>,
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -119,6 +142,7 @@ impl Seen {
             authority: String::new(),
             path: None,
             set: Vec::new(),
+            added: Vec::new(),
             removed: Vec::new(),
             status: 0,
             headers: Vec::new(),
@@ -134,6 +158,7 @@ impl Seen {
                 for change in &forward.changes {
                     match change {
                         Change::Set(name, value) => seen.set.push(((*name).to_owned(), lossy(value))),
+                        Change::Add(name, value) => seen.added.push(((*name).to_owned(), lossy(value))),
                         Change::Remove(name) => seen.removed.push((*name).to_owned()),
                     }
                 }

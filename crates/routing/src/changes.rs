@@ -1,0 +1,193 @@
+//! Changes to headers: the user's operations, compiled, and the list of changes that is made of them.
+
+use std::borrow::Cow;
+
+use crate::decision::{Change, Chosen};
+use crate::template::Template;
+use crate::texts::{Text, Texts};
+
+/// One change that the configuration asks for.
+#[derive(Debug)]
+pub(crate) enum Operation {
+    Remove(Text),
+    Set(Text, Template),
+    Add(Text, Template),
+}
+
+/// An operation for one request, its template filled in.
+#[derive(Debug)]
+pub(crate) enum Rendered<'v> {
+    Remove(Text),
+    Set(Text, Value<'v>),
+    Add(Text, Value<'v>),
+}
+
+#[derive(Debug)]
+pub(crate) enum Value<'v> {
+    Literal(Text),
+    Made(Cow<'v, [u8]>),
+}
+
+impl Rendered<'_> {
+    pub(crate) fn borrowed(&self) -> Rendered<'_> {
+        match self {
+            Rendered::Remove(name) => Rendered::Remove(*name),
+            Rendered::Set(name, value) => Rendered::Set(*name, value.borrowed()),
+            Rendered::Add(name, value) => Rendered::Add(*name, value.borrowed()),
+        }
+    }
+}
+
+impl Value<'_> {
+    fn borrowed(&self) -> Value<'_> {
+        match self {
+            Value::Literal(text) => Value::Literal(*text),
+            Value::Made(octets) => Value::Made(Cow::Borrowed(octets)),
+        }
+    }
+}
+
+/// A value that would have a control octet, as no header may.
+pub(crate) struct ControlOctet;
+
+impl Operation {
+    /// Fills the template in. Where the path has not captured what it names, a header that would be set is
+    /// removed, so that no client can choose it, and none is added.
+    pub(crate) fn render(&self, texts: &Texts, chosen: &Chosen<'_>) -> Result<Option<Rendered<'static>>, ControlOctet> {
+        Ok(match self {
+            Operation::Remove(name) => Some(Rendered::Remove(*name)),
+            Operation::Set(name, template) => Some(match value(template, texts, chosen)? {
+                Some(value) => Rendered::Set(*name, value),
+                None => Rendered::Remove(*name),
+            }),
+            Operation::Add(name, template) => value(template, texts, chosen)?.map(|value| Rendered::Add(*name, value)),
+        })
+    }
+
+    /// The template, where it has one.
+    pub(crate) fn template(&self) -> Option<&Template> {
+        match self {
+            Operation::Remove(_) => None,
+            Operation::Set(_, template) | Operation::Add(_, template) => Some(template),
+        }
+    }
+
+    pub(crate) fn name(&self) -> Text {
+        let (Operation::Remove(name) | Operation::Set(name, _) | Operation::Add(name, _)) = self;
+        *name
+    }
+
+    /// As the document has it.
+    pub(crate) fn key(&self) -> &'static str {
+        match self {
+            Operation::Remove(_) => "remove",
+            Operation::Set(..) => "set",
+            Operation::Add(..) => "add",
+        }
+    }
+
+    /// As it could have been written.
+    pub(crate) fn described(&self, texts: &Texts) -> String {
+        let (key, name) = (self.key(), texts.get(self.name()));
+        match self.template() {
+            Some(template) => format!("{key} {name}: {}", template.described(texts)),
+            None => format!("{key} {name}"),
+        }
+    }
+}
+
+fn value(template: &Template, texts: &Texts, chosen: &Chosen<'_>) -> Result<Option<Value<'static>>, ControlOctet> {
+    if let Some(text) = template.literal() {
+        return Ok(Some(Value::Literal(text)));
+    }
+    let Some(value) = template.render(texts, chosen) else { return Ok(None) };
+    // Where unsafe paths are allowed, a captured value can hold any octet of `:path`.
+    if value.iter().any(u8::is_ascii_control) {
+        return Err(ControlOctet);
+    }
+    Ok(Some(Value::Made(value.trim_ascii().to_vec().into())))
+}
+
+/// A list of changes in the making, together with the headers that they are for.
+pub(crate) struct Changes<'a, 'h> {
+    headers: &'h [(&'h [u8], &'h [u8])],
+    list: Vec<Change<'a>>,
+}
+
+impl<'a, 'h> Changes<'a, 'h> {
+    pub(crate) fn new(headers: &'h [(&'h [u8], &'h [u8])], list: Vec<Change<'a>>) -> Self {
+        Changes { headers, list }
+    }
+
+    pub(crate) fn finish(self) -> Vec<Change<'a>> {
+        self.list
+    }
+
+    pub(crate) fn set(&mut self, name: &'a str, value: Cow<'a, [u8]>) {
+        self.forget(name);
+        self.list.push(Change::Set(name, value));
+    }
+
+    pub(crate) fn add(&mut self, name: &'a str, value: Cow<'a, [u8]>) {
+        self.list.push(Change::Add(name, value));
+    }
+
+    pub(crate) fn remove(&mut self, name: &'a str) {
+        self.forget(name);
+        if self.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())) {
+            self.list.push(Change::Remove(name));
+        }
+    }
+
+    /// Takes back what was to become of a header: each change that is left costs a call to the host.
+    fn forget(&mut self, name: &str) {
+        self.list.retain(|change| change.name() != name);
+    }
+
+    pub(crate) fn carry_out(&mut self, texts: &'a Texts, rendered: Rendered<'a>) {
+        let octets = |value| match value {
+            Value::Literal(text) => texts.get(text).as_bytes().into(),
+            Value::Made(octets) => octets,
+        };
+        match rendered {
+            Rendered::Remove(name) => self.remove(texts.get(name)),
+            Rendered::Set(name, value) => self.set(texts.get(name), octets(value)),
+            Rendered::Add(name, value) => self.add(texts.get(name), octets(value)),
+        }
+    }
+
+    /// The values that a header will have.
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let kept = !self.list.iter().any(|change| change.name() == name && !matches!(change, Change::Add(..)));
+        let there = self.headers.iter().filter(move |(key, _)| kept && key.eq_ignore_ascii_case(name.as_bytes()));
+        let new = self.list.iter().filter(move |change| change.name() == name);
+        there.map(|(_, value)| *value).chain(new.filter_map(|change| match change {
+            Change::Set(_, value) | Change::Add(_, value) => Some(&**value),
+            Change::Remove(_) => None,
+        }))
+    }
+}
+
+impl Change<'_> {
+    /// The header's name, in lower case.
+    pub fn name(&self) -> &str {
+        match self {
+            Change::Set(name, _) | Change::Add(name, _) | Change::Remove(name) => name,
+        }
+    }
+}
+
+/// Carries changes out on headers that are the filter's own.
+pub(crate) fn apply(changes: Vec<Change<'_>>, headers: &mut Vec<(Cow<'_, str>, Cow<'_, [u8]>)>) {
+    for change in changes {
+        if !matches!(change, Change::Add(..)) {
+            headers.retain(|(name, _)| name != change.name());
+        }
+        match change {
+            Change::Set(name, value) | Change::Add(name, value) => {
+                headers.push((name.to_owned().into(), value.into_owned().into()));
+            }
+            Change::Remove(_) => {}
+        }
+    }
+}

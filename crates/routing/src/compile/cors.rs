@@ -1,0 +1,184 @@
+//! `cors`, of the table or of a route.
+
+use std::borrow::Cow;
+
+use super::Compiler;
+use crate::config::Cors as Config;
+use crate::cors::{self, AllowedHeaders, AllowedMethods, Cors, Origins, Policy};
+use crate::host;
+use crate::pattern::{is_standard_method, is_token};
+use crate::problem::{Place, What};
+use crate::read::{Key, OrOff};
+use crate::texts::Text;
+
+/// A list as it is written; an element that can't be read is `None`.
+type Written<'a> = Key<Vec<Option<Cow<'a, str>>>>;
+
+/// The names of a list. Those of headers are compared without case.
+struct Names<'c> {
+    list: Vec<&'c str>,
+    every: bool,
+    /// Whether all could be read.
+    whole: bool,
+}
+
+impl Compiler {
+    /// What is written for `cors`; `None` where nothing is.
+    pub(super) fn cors(&mut self, written: &Key<OrOff<Config<'_>>>, place: impl Fn() -> Place) -> Option<Cors> {
+        match written {
+            Key::Absent => None,
+            Key::Broken => Some(Cors::Unknown),
+            Key::Set(OrOff::Off) => Some(Cors::Off),
+            Key::Set(OrOff::On(config)) => {
+                let policy = self.policy(config, &place);
+                Some(policy.map_or(Cors::Unknown, |policy| Cors::On(self.number_of(policy))))
+            }
+        }
+    }
+
+    fn number_of(&mut self, policy: Policy) -> u32 {
+        let next = self.known_policies.len() as u32;
+        *self.known_policies.entry(policy).or_insert(next)
+    }
+
+    fn policy(&mut self, config: &Config<'_>, place: &impl Fn() -> Place) -> Option<Policy> {
+        let origins = self.origins(&config.allow_origins, || place().key("allowOrigins"));
+        let is_method = |name: &str| is_token(name) && name != "ANY";
+        let method = |found: &str| What::CorsMethod { found: found.to_owned() };
+        let methods = self.names(&config.allow_methods, || place().key("allowMethods"), is_method, method);
+        for name in &methods.list {
+            if is_standard_method(&name.to_ascii_uppercase()) && !is_standard_method(name) {
+                self.tell(place().key("allowMethods"), What::MethodCase { found: (*name).to_owned() });
+            }
+        }
+        let header = |found: &str| What::HeaderName { found: found.to_owned() };
+        let headers = self.names(&config.allow_headers, || place().key("allowHeaders"), is_token, header);
+        let expose = self.names(&config.expose_headers, || place().key("exposeHeaders"), is_token, header);
+        let credentials = config.allow_credentials.get() == Some(&true);
+        let mut whole = methods.whole
+            && headers.whole
+            && expose.whole
+            && config.unknown.is_empty()
+            && !config.allow_credentials.is_broken()
+            && !config.max_age.is_broken();
+        if credentials && origins.as_ref().is_some_and(|origins| origins.any) {
+            self.tell(place().key("allowOrigins"), What::AnyOriginWithCredentials);
+            whole = false;
+        }
+        if credentials && expose.every {
+            self.tell(place().key("exposeHeaders"), What::ExposeAnyWithCredentials);
+            whole = false;
+        }
+        let policy = Policy {
+            origins: origins.filter(|_| whole)?,
+            methods: match &config.allow_methods {
+                Key::Absent => AllowedMethods::OfTheRoutes,
+                _ if methods.every => AllowedMethods::Every,
+                _ => AllowedMethods::Listed(self.list(&methods.list)),
+            },
+            headers: match &headers {
+                Names { every: true, .. } => AllowedHeaders::Every,
+                Names { list, .. } if list.is_empty() => AllowedHeaders::None,
+                Names { list, .. } => AllowedHeaders::Listed(self.list(list)),
+            },
+            expose: match &expose {
+                Names { every: true, .. } => Some(self.list(&["*"])),
+                Names { list, .. } if list.is_empty() => None,
+                Names { list, .. } => Some(self.list(list)),
+            },
+            credentials,
+            max_age: config.max_age.get().map(|seconds| self.texts.shared(&seconds.to_string())),
+        };
+        Some(policy)
+    }
+
+    fn list(&mut self, names: &[&str]) -> Text {
+        self.texts.shared(&names.join(", "))
+    }
+
+    fn names<'c>(
+        &mut self,
+        written: &'c Written<'_>,
+        place: impl Fn() -> Place,
+        is_name: impl Fn(&str) -> bool,
+        fault: impl Fn(&str) -> What,
+    ) -> Names<'c> {
+        let mut names = Names { list: Vec::new(), every: false, whole: !written.is_broken() };
+        for (index, name) in written.get().into_iter().flatten().enumerate() {
+            match name.as_deref() {
+                None => names.whole = false,
+                Some("*") => names.every = true,
+                Some(name) if is_name(name) => names.list.push(name),
+                Some(name) => {
+                    self.tell(place().index(index), fault(name));
+                    names.whole = false;
+                }
+            }
+        }
+        names
+    }
+
+    fn origins(&mut self, written: &Written<'_>, place: impl Fn() -> Place) -> Option<Origins> {
+        let list = written.get()?;
+        let mut origins = Origins::default();
+        let mut whole = true;
+        if list.is_empty() {
+            self.tell(place(), What::NoOrigins);
+            whole = false;
+        }
+        for (index, origin) in list.iter().enumerate() {
+            match origin.as_deref().map(|origin| (origin, check_origin(origin))) {
+                None => whole = false,
+                Some(("*", _)) => origins.any = true,
+                Some((origin, Ok(()))) => {
+                    let normal = cors::normal(origin);
+                    match normal.split_once('*') {
+                        Some((before, behind)) => origins.wildcards.push((before.into(), behind.into())),
+                        None => origins.exact.push(normal.into()),
+                    }
+                }
+                Some((origin, Err((reason, write)))) => {
+                    let found = origin.to_owned();
+                    self.tell(place().index(index), What::CorsOrigin { found, reason, write });
+                    whole = false;
+                }
+            }
+        }
+        origins.exact.sort_unstable();
+        origins.exact.dedup();
+        origins.wildcards.sort_unstable();
+        origins.wildcards.dedup();
+        whole.then_some(origins)
+    }
+}
+
+/// RFC 6454, section 6.2: scheme, host and port, and a `*` for the host's first label.
+fn check_origin(text: &str) -> Result<(), (&'static str, String)> {
+    const EXAMPLE: &str = "an origin such as `https://app.example.com`";
+    if text == "*" {
+        return Ok(());
+    }
+    if text == "null" {
+        return Err(("is the origin of every sandboxed page and local file", EXAMPLE.into()));
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        let write = if host::check_authority(text).is_ok() { format!("\"https://{text}\"") } else { EXAMPLE.into() };
+        return Err(("has no scheme", write));
+    };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    if !is_scheme {
+        return Err(("has a scheme that is none", EXAMPLE.into()));
+    }
+    if let Some((authority, _)) = rest.split_once('/') {
+        return Err(("has a path, which no origin has", format!("\"{scheme}://{authority}\"")));
+    }
+    let host = rest.strip_prefix("*.").unwrap_or(rest);
+    if host.contains('*') {
+        return Err((
+            "has a `*` that is not its first label",
+            "`https://*.example.com`, or `*` for every origin".into(),
+        ));
+    }
+    host::check_authority(host).map(drop)
+}

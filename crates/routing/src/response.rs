@@ -1,0 +1,149 @@
+//! What becomes of a response: planned with the request, carried out when the response's head comes.
+
+use crate::changes::{Changes, ControlOctet, Rendered};
+use crate::cors::Cors;
+use crate::decision::{Change, Chosen};
+use crate::head::Head;
+use crate::host;
+use crate::table::{Route, RouteTable};
+use crate::texts::Text;
+
+/// What is to become of the response of one request. It has all that is needed from the request, and is small.
+#[derive(Debug)]
+pub struct ResponsePlan {
+    location: Option<Public>,
+    operations: Vec<Rendered<'static>>,
+    cors: Option<Granted>,
+}
+
+/// Where the client believes to be, for locations that name the target.
+#[derive(Debug)]
+pub(crate) struct Public {
+    scheme: &'static str,
+    authority: Box<[u8]>,
+    target: Text,
+    /// `basePath` was taken from the path.
+    stripped: bool,
+    /// `:path`, where the scheme is `http`.
+    asked: Option<Box<[u8]>>,
+}
+
+/// What a policy says of the origin of a request.
+#[derive(Debug)]
+struct Granted {
+    policy: u32,
+    /// The value of `access-control-allow-origin`, where the origin is allowed.
+    origin: Option<Box<[u8]>>,
+}
+
+impl Public {
+    pub(crate) fn of(head: &Head<'_>, target: Text, stripped: bool) -> Self {
+        let authority = head.authority.unwrap_or_default();
+        let bare = host::bare(authority);
+        let port = authority.get(bare.len()..).and_then(|tail| tail.strip_prefix(b":"));
+        let has_port = port.is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit));
+        // What Envoy or a proxy before it has seen; a list begins with the client's own.
+        let forwarded = head.values("x-forwarded-proto").next().and_then(|list| list.split(|&b| b == b',').next());
+        let scheme = [forwarded, head.scheme].into_iter().flatten().map(<[u8]>::trim_ascii);
+        let mut known = scheme.filter_map(|scheme| match scheme {
+            _ if scheme.eq_ignore_ascii_case(b"http") => Some("http"),
+            _ if scheme.eq_ignore_ascii_case(b"https") => Some("https"),
+            _ => None,
+        });
+        let scheme = known.next().unwrap_or("https");
+        Public {
+            scheme,
+            authority: if has_port { authority } else { bare }.into(),
+            target,
+            stripped,
+            asked: head.path.filter(|_| scheme == "http").map(Box::from),
+        }
+    }
+}
+
+impl RouteTable {
+    /// What is to become of the response of a chosen route; `None` where it stays as it comes.
+    pub(crate) fn plan(
+        &self,
+        head: &Head<'_>,
+        chosen: &Chosen<'_>,
+        route: &Route,
+        location: Option<Public>,
+    ) -> Result<Option<Box<ResponsePlan>>, ControlOctet> {
+        let mut operations = Vec::new();
+        let own = route.headers.as_deref().map_or(&[][..], |own| &own.response);
+        for operation in self.settings.response_headers.iter().chain(own) {
+            operations.extend(operation.render(&self.texts, chosen)?);
+        }
+        let plan = ResponsePlan { location, operations, cors: self.granted(head, route.cors) };
+        let has_use = plan.location.is_some() || !plan.operations.is_empty() || plan.cors.is_some();
+        Ok(has_use.then(|| Box::new(plan)))
+    }
+
+    /// What becomes of the filter's own answer where no route was chosen, or a route that can't answer.
+    pub(crate) fn plan_of_fault(&self, head: &Head<'_>, route: Option<&Route>) -> Option<ResponsePlan> {
+        let cors = self.granted(head, route.map_or(self.settings.cors, |route| route.cors))?;
+        Some(ResponsePlan { location: None, operations: Vec::new(), cors: Some(cors) })
+    }
+
+    fn granted(&self, head: &Head<'_>, cors: Cors) -> Option<Granted> {
+        let Cors::On(policy) = cors else { return None };
+        let origin = self.policies.get(policy as usize)?.granted(head.values("origin").next());
+        Some(Granted { policy, origin })
+    }
+
+    /// The changes to a response's headers.
+    pub fn respond<'r>(&'r self, plan: &'r ResponsePlan, headers: &[(&[u8], &[u8])]) -> Vec<Change<'r>> {
+        let mut changes = Changes::new(headers, Vec::new());
+        if let Some(public) = &plan.location {
+            let location = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"location"));
+            if let Some(back) = location.and_then(|(_, location)| self.turned_back(location, public)) {
+                changes.set("location", back.into());
+            }
+        }
+        for operation in &plan.operations {
+            changes.carry_out(&self.texts, operation.borrowed());
+        }
+        if let Some(Granted { policy, origin }) = &plan.cors
+            && let Some(policy) = self.policies.get(*policy as usize)
+        {
+            policy.decorate(&self.texts, origin.as_deref(), &mut changes);
+        }
+        changes.finish()
+    }
+
+    /// A location as the client can follow it; `None` where it can as it is.
+    fn turned_back(&self, location: &[u8], public: &Public) -> Option<Vec<u8>> {
+        // A service that heeds `x-forwarded-prefix` has put the base path in front already.
+        let prefix = |path: &[u8]| {
+            let alone = path.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
+            if public.stripped && !self.settings.base.holds(alone) { self.settings.base.normal.as_bytes() } else { b"" }
+        };
+        let Some(rest) = behind_scheme(location) else {
+            let missing = if location.first() == Some(&b'/') { prefix(location) } else { b"" };
+            return (!missing.is_empty()).then(|| [missing, location].concat());
+        };
+        let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end)?;
+        let target = host::bare(self.texts.get(public.target).as_bytes());
+        // Whatever the port: containers listen on others than the gateway. What has a user is no host alone.
+        if authority.contains(&b'@') || !host::bare(authority).eq_ignore_ascii_case(target) {
+            return None;
+        }
+        let path = [prefix(path), path].concat();
+        // From http to the same on https, as a gateway with `httpsRedirect` answers: with http it would go in a circle.
+        let is_upgrade = location.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
+            && public.asked.as_deref() == Some(&path);
+        let scheme = if is_upgrade { "https" } else { public.scheme };
+        Some([scheme.as_bytes(), b"://", &public.authority, &path].concat())
+    }
+}
+
+/// What stands behind `http://`, `https://` or `//`.
+fn behind_scheme(location: &[u8]) -> Option<&[u8]> {
+    let rest = [&b"https:"[..], b"http:", b""].into_iter().find_map(|scheme| {
+        let (start, rest) = location.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    })?;
+    rest.strip_prefix(b"//")
+}
