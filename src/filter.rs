@@ -40,18 +40,18 @@ impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         let (Some(active), Some(map)) = (&self.active, host::headers(Map::Request)) else { return Action::Continue };
         let pairs = host::pairs(&map);
-        let decision = active.table.decide(&head(&pairs), || host::property(ROUTE).is_some());
+        let mut decision = active.table.decide(&head(&pairs), || host::property(ROUTE).is_some());
         active.metrics.count(decision.outcome());
-        match decision {
+        match &mut decision {
             Decision::Untouched(_) => Action::Continue,
-            Decision::Forward(mut forward) => {
-                let action = self::forward(&forward);
+            Decision::Forward(forward) => {
+                let action = self::forward(forward);
                 if action == Action::Continue {
                     self.response = forward.response.take();
                 }
                 action
             }
-            Decision::Answer(answer) => self::answer(&answer),
+            Decision::Answer(answer) => self::answer(answer),
         }
     }
 

@@ -8,11 +8,11 @@ use anyhow::{Context, Result, ensure};
 pub use ksvc_router_cli::cases::Case;
 use ksvc_router_cli::source::Source;
 use ksvc_router_cli::{cases, load};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::gateway::{ROUTE_HEADER, Setup, VIRTUAL_HOST_HEADER};
 use crate::http1::{Endpoint, Request, Response};
-use crate::stand_in::Report;
+use crate::stand_in::{RESPONSE_HEADERS, Report};
 use crate::{repository, yaml};
 
 /// One file: a route table and the requests that show what it does.
@@ -57,6 +57,8 @@ impl CaseFile {
 #[derive(Debug)]
 pub struct Sent {
     pub method: String,
+    /// `http` or `https`, as the URL says; a gateway without TLS sees all as `http`.
+    pub scheme: String,
     pub authority: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
@@ -66,11 +68,17 @@ impl Sent {
     pub fn of(case: &Case) -> Self {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let request = &case.request;
+        let mut headers: Vec<_> = request.headers.iter().map(|(name, value)| (text(name), text(value))).collect();
+        if !case.response.is_empty() {
+            let response: Vec<_> = case.response.iter().map(|(name, value)| (text(name), text(value))).collect();
+            headers.push((RESPONSE_HEADERS.to_owned(), json!(response).to_string()));
+        }
         Self {
             method: text(&request.method),
+            scheme: text(request.scheme.as_deref().unwrap_or(b"https")),
             authority: text(request.authority.as_deref().unwrap_or_default()),
             path: text(request.path.as_deref().unwrap_or_default()),
-            headers: request.headers.iter().map(|(name, value)| (text(name), text(value))).collect(),
+            headers,
         }
     }
 
@@ -200,9 +208,8 @@ fn compare(case: &Case, sent: &Sent, response: &Response, arrived: Option<&Repor
             ("route", _) if reached => response.header(ROUTE_HEADER).map(Value::from),
             ("authority", Some(arrived)) => Some(arrived.authority.as_str().into()),
             ("path", Some(arrived)) => Some(arrived.path.as_str().into()),
-            ("requestHeaders", Some(arrived)) => {
-                expected.header.as_deref().and_then(|name| arrived.header(name)).map(Value::from)
-            }
+            ("requestHeaders", Some(arrived)) => value_of(expected.header.as_deref(), &arrived.headers),
+            ("responseHeaders", _) => value_of(expected.header.as_deref(), &response.headers),
             ("status", _) => Some(response.status.into()),
             ("allow" | "location", _) => response.header(expected.field).map(Value::from),
             // Nobody outside sees it.
@@ -215,6 +222,17 @@ fn compare(case: &Case, sent: &Sent, response: &Response, arrived: Option<&Repor
         let host = authority.split(':').next();
         let marked = response.header(VIRTUAL_HOST_HEADER).and_then(|name| name.split(':').next());
         differences.check("virtual host", &host, &marked);
+    }
+}
+
+/// A header's value as a case has it: a list where it comes several times.
+pub fn value_of(name: Option<&str>, headers: &[(String, String)]) -> Option<Value> {
+    let values: Vec<&str> =
+        headers.iter().filter(|(held, _)| Some(held.as_str()) == name).map(|(_, value)| value.as_str()).collect();
+    match values[..] {
+        [] => None,
+        [value] => Some(value.into()),
+        _ => Some(json!(values)),
     }
 }
 
@@ -265,7 +283,8 @@ fn compare_answered(case: &Case, sent: &Sent, outcome: &str, response: &Response
 }
 
 /// Headers that Envoy adds in this setup, with or without the plugin.
-const ADDED_BY_ENVOY: [&str; 6] = [
+const ADDED_BY_ENVOY: [&str; 7] = [
+    "content-length",
     "x-forwarded-for",
     "x-forwarded-proto",
     "x-request-id",

@@ -1,6 +1,7 @@
 //! A stand-in for every KSVC: one server on loopback that answers with the request that reached it, as JSON.
 //!
 //! It speaks HTTP/1.1 and HTTP/2 without TLS, and beyond the report:
+//! - `x-stand-in-response-headers: [["NAME", "VALUE"], …]`: the report has these headers;
 //! - `upgrade: websocket`: the first message is the report, then every message comes back;
 //! - `content-type: application/grpc`: every message comes back as it came, trailers `grpc-status: 0`, the
 //!   authority and path that arrived in `x-arrived-authority` and `x-arrived-path`;
@@ -17,7 +18,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
+    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
 };
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -32,6 +33,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 type Body = BoxBody<Bytes, hyper::Error>;
+
+/// The request header that says which headers the response is to have.
+pub const RESPONSE_HEADERS: &str = "x-stand-in-response-headers";
 
 /// The request as it arrived. Octets that are not UTF-8 read as U+FFFD.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -145,7 +149,15 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
         match request.into_body().collect().await {
             Ok(body) => {
                 let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+                let asked = report.header(RESPONSE_HEADERS).unwrap_or("[]");
+                let Ok(asked) = serde_json::from_str::<Vec<(String, String)>>(asked) else {
+                    return Ok(refusal(&format!("{RESPONSE_HEADERS} is no list of names and values")));
+                };
                 let mut response = Response::new(full(Report { body, ..report }.json()));
+                for (name, value) in asked {
+                    let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+                    response.headers_mut().extend(header.map(|(name, value)| (Some(name), value)));
+                }
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 response.headers_mut().insert("x-stand-in", HeaderValue::from_static("testenv"));
                 response

@@ -42,11 +42,15 @@ macro_rules! case_tables {
 
 case_tables! {
     allow_paths: "allow-paths",
+    cors: "cors",
     headers: "headers",
     kept_headers: "kept-headers",
     methods: "methods",
     pass_through: "pass-through",
     precedence: "precedence",
+    request_headers: "request-headers",
+    response_headers: "response-headers",
+    rewrite_location: "rewrite-location",
     rewriting: "rewriting",
     sample: "sample",
     scope: "scope",
@@ -360,6 +364,8 @@ fn same_on(version: &str) -> Result<()> {
     let envoy = envoy::pinned(version)?;
     cases_hold("sample", &envoy)?;
     cases_hold("headers", &envoy)?;
+    cases_hold("cors", &envoy)?;
+    cases_hold("response-headers", &envoy)?;
     bad_document_keeps_the_last_good_table(&envoy)
 }
 

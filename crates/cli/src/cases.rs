@@ -96,6 +96,7 @@ impl Expected {
     /// Compares with what was found, which is `None` where there is no such field or header.
     pub fn compare(&self, found: Option<&Value>) -> Option<Mismatch> {
         let same = match found {
+            Some(found) if self.header.is_some() => elements(&self.value) == elements(found),
             Some(found) => same(&self.value, found),
             None => self.value.is_null(),
         };
@@ -109,6 +110,17 @@ impl Expected {
             at: self.at,
         })
     }
+}
+
+/// The elements of a header's value: repeated headers are one with commas (RFC 9110, section 5.3). `None` for null.
+fn elements(value: &Value) -> Option<Vec<&str>> {
+    let lines = match value {
+        Value::Null => return None,
+        Value::Array(lines) => lines.as_slice(),
+        line => std::slice::from_ref(line),
+    };
+    let lines = lines.iter().map(|line| line.as_str().unwrap_or_default());
+    Some(lines.flat_map(|line| line.split(',')).map(str::trim).collect())
 }
 
 /// Equal but for the way of writing: `404.0` is 404, a list of one value is that value.

@@ -210,14 +210,16 @@ impl Compiler {
         if self.patterns.is_empty() || self.claims.iter().any(|claim| claim.unreadable) {
             return;
         }
-        let captured: BTreeSet<Text> =
-            self.patterns.iter().flat_map(|pattern| &pattern.captures).map(|capture| capture.name).collect();
+        let patterns = self.patterns.iter().flat_map(|pattern| &pattern.captures);
+        let mut captured: Vec<Text> = patterns.map(|capture| capture.name).collect();
+        captured.sort_unstable();
         for (key, operations) in
             [("requestHeaders", &settings.request_headers), ("responseHeaders", &settings.response_headers)]
         {
             for operation in operations {
                 let names = operation.template().into_iter().flat_map(Template::captures);
-                let unknown: BTreeSet<Text> = names.filter(|name| !captured.contains(name)).collect();
+                let mut unknown: Vec<Text> = names.filter(|name| captured.binary_search(name).is_err()).collect();
+                unknown.dedup();
                 for name in unknown {
                     let name = self.texts.get(name).to_owned();
                     let place = Place::default().key(key).key(operation.key()).named(self.texts.get(operation.name()));

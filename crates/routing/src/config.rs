@@ -40,11 +40,11 @@ object! {
         /// Answer 404 to requests that name a target's host directly. Default: false.
         "denyDirect" deny_direct: bool;
         /// Which pages of other origins may call the routes; a route may say otherwise.
-        "cors" cors: OrOff<Cors<'a>>;
+        "cors" cors: OrOff<Box<Cors<'a>>>;
         /// Changes to the headers of every routed request; a route's own come after.
-        "requestHeaders" request_headers: HeaderOperations<'a>;
+        "requestHeaders" request_headers: Box<HeaderOperations<'a>>;
         /// Changes to the headers of every route's responses; a route's own come after.
-        "responseHeaders" response_headers: HeaderOperations<'a>;
+        "responseHeaders" response_headers: Box<HeaderOperations<'a>>;
         /// The table; may be empty. The order matters only between routes that are equal in all else.
         "routes" routes: Vec<Option<Route<'a>>>, required "the list of routes, or `routes: []`";
     }
@@ -74,11 +74,11 @@ object! {
         /// Template of the forwarded path, such as `/v2/{rest}`; the query is kept.
         "rewritePath" rewrite_path: Cow<'a, str>;
         /// Which pages of other origins may call the route, instead of the table's `cors`; `null` turns that off.
-        "cors" cors: OrOff<Cors<'a>>;
+        "cors" cors: OrOff<Box<Cors<'a>>>;
         /// Changes to the headers of the routed request, after the table's.
-        "requestHeaders" request_headers: HeaderOperations<'a>;
+        "requestHeaders" request_headers: Box<HeaderOperations<'a>>;
         /// Changes to the headers of the response, after the table's.
-        "responseHeaders" response_headers: HeaderOperations<'a>;
+        "responseHeaders" response_headers: Box<HeaderOperations<'a>>;
     }
 }
 

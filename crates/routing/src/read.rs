@@ -227,6 +227,20 @@ impl<'a> Read<'a> for u32 {
     }
 }
 
+/// What few routes have takes little room in all others.
+impl<'a, T: Read<'a>> Read<'a> for Box<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+        T::read(node, reader).map(Box::new)
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        T::schema()
+    }
+}
+
 impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 

@@ -4,7 +4,6 @@
 //! without a route for the method is passed over; once conditions have failed at a path that has one, only
 //! unconditional routes of less specific paths are next.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::cors::Cors;
@@ -102,16 +101,17 @@ impl RouteTable {
         }
     }
 
-    /// The methods that routes of these entries are for, with the `HEAD` that `GET` implies; `ANY` is none.
-    pub(crate) fn method_names(&self, entries: &[Entry]) -> BTreeSet<&str> {
+    /// The methods that routes of these entries are for, sorted, with the `HEAD` that `GET` implies; `ANY` is none.
+    pub(crate) fn method_names(&self, entries: &[Entry]) -> Vec<&str> {
         let mut numbers: Vec<u16> =
             entries.iter().flat_map(|entry| self.candidates(*entry)).map(|candidate| candidate.method).collect();
         numbers.sort_unstable();
         numbers.dedup();
+        // In the order of their names.
         let named = numbers.into_iter().filter(|number| *number != ANY);
-        let mut names: BTreeSet<&str> = named.map(|number| self.methods.name(number)).collect();
-        if names.contains("GET") {
-            names.insert("HEAD");
+        let mut names: Vec<&str> = named.map(|number| self.methods.name(number)).collect();
+        if names.binary_search(&"GET").is_ok() {
+            insert(&mut names, "HEAD");
         }
         names
     }
@@ -251,13 +251,15 @@ impl Search<'_> {
         let table_has_cors = matches!(self.table.settings.cors, Cors::On(_));
         let candidates = || self.matched.iter().flat_map(|entry| self.table.candidates(*entry));
         if table_has_cors || self.table.uses_cors && candidates().any(|candidate| self.table.has_cors(candidate)) {
-            names.insert("OPTIONS");
+            insert(&mut names, "OPTIONS");
         }
-        Some(listed(names))
+        Some(names.join(", "))
     }
 }
 
-/// Names as the value of a header.
-pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
-    names.into_iter().collect::<Vec<_>>().join(", ")
+/// Puts a name into a sorted list, unless it is there.
+pub(crate) fn insert<'n>(names: &mut Vec<&'n str>, name: &'n str) {
+    if let Err(at) = names.binary_search(&name) {
+        names.insert(at, name);
+    }
 }

@@ -10,7 +10,7 @@ use crate::head::Head;
 use crate::host::{self, HostSet, Membership};
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::response::Public;
-use crate::search::{Found, Methods, Verdict, listed};
+use crate::search::{Found, Methods, Verdict, insert};
 use crate::template::Template;
 use crate::texts::{Text, Texts};
 use crate::tree::Tree;
@@ -217,9 +217,11 @@ impl RouteTable {
     }
 
     fn decide_in_scope<'a>(&'a self, head: &Head<'a>, whole_path: &'a [u8]) -> Decision<'a> {
+        if !self.uses_cors {
+            return self.decide_alone(head, whole_path);
+        }
         let mut decision = self.decide_alone(head, whole_path);
-        if self.uses_cors
-            && let Decision::Answer(answer) = &mut decision
+        if let Decision::Answer(answer) = &mut decision
             && !matches!(answer.outcome, Outcome::Preflight | Outcome::Redirect | Outcome::Respond)
         {
             let route = answer.chosen.and_then(|chosen| self.routes.get(chosen.index));
@@ -300,10 +302,11 @@ impl RouteTable {
             None => self.settings.cors,
         };
         let policy = match (cors, &chosen) {
-            (Cors::Off, _) => return None,
+            // Whether it would have been chosen, and with which CORS, may be what can't be read.
             (_, Some((chosen, Route { target: Target::Broken, .. }))) => {
                 return Some(answer::broken_route(head, *chosen));
             }
+            (Cors::Off, _) => return None,
             (Cors::Unknown, _) => return Some(answer::broken_table(head)),
             _ if chosen.is_none() && self.settings.no_match == NoMatch::Broken => {
                 return Some(answer::broken_table(head));
@@ -329,14 +332,14 @@ impl RouteTable {
     fn methods_with(&self, cors: Cors, asked: &[u8], path: &RequestPath<'_>, below: &str) -> String {
         let asked = std::str::from_utf8(asked).unwrap_or_default();
         let mut methods = self.method_names(&self.matching_either(below));
-        methods.insert(asked);
+        insert(&mut methods, asked);
         methods.retain(|method| match self.find(method.as_bytes(), None, path.query, below) {
             Verdict::Found(found) => self
                 .pattern(found.pattern)
                 .is_some_and(|(_, route)| route.cors == cors && !matches!(route.target, Target::Broken)),
             _ => false,
         });
-        listed(methods)
+        methods.join(", ")
     }
 
     fn chosen<'a>(&'a self, pattern: &'a Pattern, route: &Route, path: &RequestPath<'a>) -> Chosen<'a> {

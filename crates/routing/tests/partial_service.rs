@@ -36,7 +36,8 @@ fn break_something(rng: &mut fastrand::Rng, document: &mut Value) -> bool {
     let key = &keys[rng.usize(..keys.len())];
     match rng.u8(..4) {
         0 => document["unheard-of"] = json!(true),
-        1 => document[key] = Value::Null,
+        // Without CORS the document would be another good one.
+        1 if key != "cors" => document[key] = Value::Null,
         2 => document[key] = one_of(rng, [json!({ "a": 1 }), json!(7), json!("no such thing"), json!([[]])]),
         _ => misspell(rng, document, key),
     }
@@ -136,6 +137,8 @@ fn a_request_goes_where_the_whole_document_sends_it_or_nowhere() {
                 Outcome::BrokenRoute => true,
                 Outcome::OutOfScope if scope_hidden => true,
                 Outcome::NotFound | Outcome::MethodNotAllowed | Outcome::UnsafePath if !routes_alone => true,
+                // It leads nowhere; methods whose routes are broken are not among those that it is told.
+                Outcome::Preflight => expected.outcome == Outcome::Preflight,
                 _ => destination(seen.clone()) == destination(expected.clone()),
             };
             assert!(right, "{request:?}\n{expected:?}\n{seen:?}\nwhole  {whole}\nbroken {broken}");
@@ -146,6 +149,10 @@ fn a_request_goes_where_the_whole_document_sends_it_or_nowhere() {
 /// Without the place in the document, which errors move.
 fn destination(mut seen: Seen) -> Seen {
     seen.chosen = None;
+    // Whether CORS applies can't be known where a route's `cors` can't be read.
+    for (_, value) in seen.headers.iter_mut().filter(|(name, _)| name == "allow") {
+        *value = value.split(", ").filter(|method| *method != "OPTIONS").collect::<Vec<_>>().join(", ");
+    }
     seen
 }
 

@@ -45,6 +45,11 @@ fn found(seen: &Seen) -> Expected {
             let chosen = seen.chosen.clone().unwrap();
             Expected::Route { index: chosen.index, matched: chosen.matched, params: chosen.params }
         }
+        Outcome::Preflight => Expected::Preflight {
+            found: seen.chosen.clone().map(|chosen| (chosen.index, chosen.matched)),
+            max_age: seen.answers("access-control-max-age").unwrap().parse().unwrap(),
+            methods: seen.answers("access-control-allow-methods").unwrap_or_default().to_owned(),
+        },
         outcome => panic!("{outcome:?}"),
     }
 }
@@ -78,7 +83,7 @@ fn every_decision_is_the_slow_matchers() {
         }
     });
     // The alphabets are of use only as long as every outcome is common.
-    for outcome in ["route", "notFound", "methodNotAllowed", "unsafePath", "passThrough", "outOfScope"] {
+    for outcome in ["route", "preflight", "notFound", "methodNotAllowed", "unsafePath", "passThrough", "outOfScope"] {
         let share = outcomes.get(outcome).copied().unwrap_or_default() * 100 / (TABLES * REQUESTS);
         assert!(share >= 1, "{outcome} is rare: {outcomes:?}");
     }

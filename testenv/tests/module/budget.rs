@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use serde_json::json;
-use testenv::wasm_host::{Counts, Module, Process, Root};
+use testenv::wasm_host::{Counts, Exchange, Module, Process, Root};
 
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
@@ -49,6 +49,26 @@ const BUDGETS: [Budget; 9] = [
     budget("redirect", "GET", "/faas/api7/old", 3, 10_526),
 ];
 
+/// A browser's requests to the same routes, by a table that uses all that there is for headers and responses.
+const WITH_ALL: [Budget; 5] = [
+    budget("hit", "GET", "/faas/api7/things", 11, 17_000),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 12, 20_000),
+    budget("preflight", "OPTIONS", "/faas/api7/things", 3, 17_000),
+    budget("404", "GET", "/faas/api7/nothing/42", 2, 16_000),
+    budget("redirect", "GET", "/faas/api7/old", 3, 18_000),
+];
+
+fn with_all() -> serde_json::Value {
+    let mut document = thousand_routes();
+    document["stripBasePath"] = true.into();
+    document["rewriteLocation"] = true.into();
+    document["cors"] =
+        json!({"allowOrigins": ["https://app.example.com"], "exposeHeaders": ["x-total"], "maxAge": 600});
+    document["requestHeaders"] = json!({"set": {"x-route": "{:route}"}, "remove": ["x-debug"]});
+    document["responseHeaders"] = json!({"set": {"x-frame-options": "DENY"}, "remove": ["x-powered-by"]});
+    document
+}
+
 fn thousand_routes() -> serde_json::Value {
     let routes: Vec<_> = (0..200)
         .flat_map(|n| {
@@ -66,7 +86,25 @@ fn thousand_routes() -> serde_json::Value {
 
 /// One request as a browser's or a service's, answered and ended; what its callbacks cost.
 fn cost(root: &Root, budget: &Budget) -> Vec<(&'static str, Counts)> {
-    let mut exchange = root.send(head(budget.method, budget.authority, budget.path));
+    finished(root.send(head(budget.method, budget.authority, budget.path)))
+}
+
+/// As a page of another origin sends it.
+fn cost_of_page(root: &Root, budget: &Budget) -> Vec<(&'static str, Counts)> {
+    finished(root.request(&[
+        (":authority", budget.authority),
+        (":path", budget.path),
+        (":method", budget.method),
+        (":scheme", "https"),
+        ("origin", "https://app.example.com"),
+        ("access-control-request-method", "GET"),
+        ("user-agent", "Mozilla/5.0"),
+        ("x-forwarded-proto", "https"),
+        ("x-request-id", "5a7f4d6c-36a1-4f0e-8f5c-6a1d2b3c4d5e"),
+    ]))
+}
+
+fn finished(mut exchange: Exchange) -> Vec<(&'static str, Counts)> {
     exchange.response(&[(":status", "200"), ("content-type", "application/json"), ("server", "envoy")], false);
     exchange.finish()
 }
@@ -74,16 +112,38 @@ fn cost(root: &Root, budget: &Budget) -> Vec<(&'static str, Counts)> {
 #[test]
 fn request_keeps_its_budget() {
     let (_process, root) = configured(&thousand_routes());
+    keeps(&BUDGETS, |budget| cost(&root, budget));
+}
+
+#[test]
+fn request_of_a_page_keeps_its_budget() {
+    let (_process, root) = configured(&with_all());
+    keeps(&WITH_ALL, |budget| cost_of_page(&root, budget));
+}
+
+/// A table without CORS, header operations and locations asks nothing of the host when a response comes.
+#[test]
+fn responses_are_left_alone_where_nothing_is_done_to_them() {
+    let (_process, root) = configured(&thousand_routes());
+    for budget in &BUDGETS {
+        for (callback, counts) in cost(&root, budget).iter().filter(|(name, _)| *name == "proxy_on_response_headers") {
+            assert_eq!(counts.host_calls(), 0, "{callback} of {}", budget.kind);
+            assert!(counts.instructions < 200, "{callback} of {}: {}", budget.kind, counts.instructions);
+        }
+    }
+}
+
+fn keeps(budgets: &[Budget], cost: impl Fn(&Budget) -> Vec<(&'static str, Counts)>) {
     // The first requests pay for what is made once.
     for _ in 0..3 {
-        BUDGETS.iter().for_each(|budget| drop(cost(&root, budget)));
+        budgets.iter().for_each(|budget| drop(cost(budget)));
     }
     let mut table =
         format!("{:<18}{:>11}{:>9}{:>14}{:>9}{:>8}\n", "", "host calls", "budget", "instructions", "budget", "bytes");
     let mut details = String::new();
     let mut dear = Vec::new();
-    for budget in &BUDGETS {
-        let costs = cost(&root, budget);
+    for budget in budgets {
+        let costs = cost(budget);
         let mut sum = Counts::default();
         writeln!(details, "{}:", budget.kind).expect("a string takes all");
         for (callback, counts) in &costs {

@@ -22,8 +22,8 @@ fn every_case_holds() {
         for case in &file.cases {
             count += 1;
             let head = head(case);
-            let exchange = root.send(Head::from_bytes(head.pairs().to_vec()));
-            for difference in differences(case, &head, &exchange) {
+            let mut exchange = root.send(Head::from_bytes(head.pairs().to_vec()));
+            for difference in differences(case, &head, &mut exchange) {
                 failures.push(format!("{}: {}: {difference}", path.display(), case.name));
             }
         }
@@ -34,19 +34,33 @@ fn every_case_holds() {
 
 /// The request's headers as Envoy would have them.
 fn head(case: &Case) -> HeaderMap {
-    let Sent { method, authority, path, headers } = Sent::of(case);
-    let pseudo = [(":authority", authority), (":path", path), (":method", method), (":scheme", "https".to_owned())];
+    let Sent { method, scheme, authority, path, headers } = Sent::of(case);
+    let pseudo = [(":authority", authority), (":path", path), (":method", method), (":scheme", scheme)];
     let pseudo = pseudo.into_iter().map(|(name, value)| (name.to_owned(), value));
     pseudo.chain(headers).map(|(name, value)| (name.into_bytes(), value.into_bytes())).collect()
 }
 
-fn differences(case: &Case, sent: &HeaderMap, exchange: &Exchange) -> Vec<String> {
+/// What the service answers.
+fn response(case: &Case) -> Vec<(String, String)> {
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    let status = (":status".to_owned(), "200".to_owned());
+    std::iter::once(status).chain(case.response.iter().map(|(name, value)| (text(name), text(value)))).collect()
+}
+
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |octets: &Vec<u8>| String::from_utf8_lossy(octets).into_owned();
+    headers.pairs().iter().map(|(name, value)| (text(name), text(value))).collect()
+}
+
+fn differences(case: &Case, sent: &HeaderMap, exchange: &mut Exchange) -> Vec<String> {
     let mut differences = Differences::default();
     let outcome = case.expected_text("outcome");
     let routed = exchange.filter_state("wasm.ksvc_router.route");
-    match &exchange.verdict {
+    match &exchange.verdict.clone() {
         Verdict::Continue => {
             let headers = exchange.headers();
+            let answered = response(case);
+            let received = exchange.response(&answered.iter().map(|(n, v)| (&**n, &**v)).collect::<Vec<_>>(), true);
             let kind = if routed.is_some() { "routed" } else { "untouched" };
             let expected = match outcome {
                 None => kind,
@@ -57,15 +71,17 @@ fn differences(case: &Case, sent: &HeaderMap, exchange: &Exchange) -> Vec<String
             differences.check("outcome", &expected, &kind);
             if routed.is_none() {
                 differences.check("headers", sent, &headers);
+                differences.check("response headers", &answered, &texts(&received));
                 differences.check("route cache cleared", &0, &exchange.route_cache_clears());
             } else {
                 check_routed(sent, exchange, &mut differences);
             }
             check_fields(case, &mut differences, |field, header| match (field, header) {
-                ("route", _) => Some(routed.clone()),
-                ("authority", _) => Some(headers.text(":authority")),
-                ("path", _) => Some(headers.text(":path")),
-                ("requestHeaders", Some(name)) => Some(headers.text(name)),
+                ("route", _) => Some(routed.clone().map(Value::from)),
+                ("authority", _) => Some(headers.text(":authority").map(Value::from)),
+                ("path", _) => Some(headers.text(":path").map(Value::from)),
+                ("requestHeaders", name) => Some(cases::value_of(name, &texts(&headers))),
+                ("responseHeaders", name) => Some(cases::value_of(name, &texts(&received))),
                 _ => None,
             });
         }
@@ -78,8 +94,10 @@ fn differences(case: &Case, sent: &HeaderMap, exchange: &Exchange) -> Vec<String
             if let Some(status) = case.expected("status") {
                 differences.check("status", &status.as_u64(), &Some(response.status.into()));
             }
-            check_fields(case, &mut differences, |field, _| {
-                ["allow", "location"].contains(&field).then(|| response.headers.text(field))
+            check_fields(case, &mut differences, |field, header| match field {
+                "allow" | "location" => Some(response.headers.text(field).map(Value::from)),
+                "responseHeaders" => Some(cases::value_of(header, &texts(&response.headers))),
+                _ => None,
             });
             check_answer(outcome, response, &mut differences);
         }
@@ -92,11 +110,11 @@ fn differences(case: &Case, sent: &HeaderMap, exchange: &Exchange) -> Vec<String
 fn check_fields(
     case: &Case,
     differences: &mut Differences,
-    found: impl Fn(&str, Option<&str>) -> Option<Option<String>>,
+    found: impl Fn(&str, Option<&str>) -> Option<Option<Value>>,
 ) {
     for expected in &case.expect {
         let Some(found) = found(expected.field, expected.header.as_deref()) else { continue };
-        let mismatch = expected.compare(found.map(Value::from).as_ref());
+        let mismatch = expected.compare(found.as_ref());
         differences.0.extend(mismatch.map(|mismatch| mismatch.to_string()));
     }
 }

@@ -28,14 +28,21 @@ fn requests(root: &Root) {
     let paths = ["/faas/orders/1", "/faas/payments/a", "/faas/nothing", "/faas//", "/faas/old/1", "/faas/ping", "/"];
     for path in paths {
         for method in ["GET", "DELETE"] {
-            api(root, method, path).response(&[(":status", "200")], true);
+            api(root, method, path).response(&[(":status", "200"), ("server", "nginx")], true);
         }
     }
     root.send(head("GET", "orders.shop.example.com", "/"));
 }
 
 fn document() -> String {
-    shop_with(&json!({"denyDirect": true})).to_string()
+    let all = json!({
+        "denyDirect": true,
+        "rewriteLocation": true,
+        "cors": {"allowOrigins": ["*"]},
+        "requestHeaders": {"set": {"x-a": "b"}, "add": {"x-b": "c"}, "remove": ["accept"]},
+        "responseHeaders": {"set": {"x-a": "b"}, "add": {"x-b": "c"}, "remove": ["server"]},
+    });
+    shop_with(&all).to_string()
 }
 
 #[test]

@@ -17,6 +17,14 @@ fn tables() -> Vec<Value> {
         shop_with(&json!({"unsafePaths": "allow", "trailingSlash": "ignore", "stripBasePath": true})),
         shop_with(&json!({"basePath": null, "onNoMatch": "passThrough", "denyDirect": true})),
         shop_with(&json!({"stripInternalHeaders": false})),
+        shop_with(&json!({
+            "unsafePaths": "allow",
+            "stripBasePath": true,
+            "rewriteLocation": true,
+            "cors": {"allowOrigins": ["https://*.example.com"], "allowMethods": ["*"], "allowHeaders": ["*"]},
+            "requestHeaders": {"set": {"x-id": "{id}", "x-route": "{:route}"}, "add": {"x-rest": "{rest}"}},
+            "responseHeaders": {"set": {"x-id": "{id}"}, "add": {"x-rest": "{rest}"}, "remove": ["server"]},
+        })),
     ]
 }
 
@@ -38,7 +46,8 @@ fn with(name: &[u8], value: Option<&[u8]>) -> Head {
 fn goes_through(root: &Root, head: Head) -> Exchange {
     let mut exchange = root.send(head);
     assert!(exchange.verdict != Verdict::Paused, "the request waits");
-    exchange.response(&[(":status", "200"), ("content-type", "text/plain")], false);
+    let location = "http://orders.shop.example.com/orders/\u{e9}";
+    exchange.response(&[(":status", "200"), ("content-type", "text/plain"), ("location", location)], false);
     exchange
 }
 
@@ -294,7 +303,7 @@ fn random_requests_never_trap() {
     const REQUESTS: usize = 30_000;
     let mut random = Random::new();
     let roots = roots();
-    let names: [&[u8]; 16] = [
+    let names: [&[u8]; 17] = [
         b":authority",
         b":path",
         b":method",
@@ -308,12 +317,13 @@ fn random_requests_never_trap() {
         b"x-forwarded-proto",
         b"k-network-probe",
         b"access-control-request-method",
+        b"access-control-request-headers",
         b"upgrade",
         b"",
         b"\xff",
     ];
     // No octet that Envoy's codecs let into no header: NUL, CR, LF. Encoded, they do come.
-    let words: [&[u8]; 30] = [
+    let words: [&[u8]; 31] = [
         b"api.example.com",
         b"orders.shop.example.com",
         b":443",
@@ -340,6 +350,7 @@ fn random_requests_never_trap() {
         b"\xc3\xa9",
         b"GET",
         b"OPTIONS",
+        b"https://app.example.com",
         b"application/grpc",
         b"true",
         b"/healthz",

@@ -134,6 +134,18 @@ fn broken_route_is_counted() {
 }
 
 #[test]
+fn preflight_is_counted() {
+    let (process, root) = configured(&shop_with(&json!({"cors": {"allowOrigins": ["https://app.example.com"]}})));
+    let page = [("origin", "https://app.example.com"), ("access-control-request-method", "GET")];
+    let request = [(":authority", "api.example.com"), (":path", "/faas/orders"), (":method", "OPTIONS")];
+    let exchange = root.request(&[&request[..], &page].concat());
+    assert_eq!(exchange.answer().map(|answer| answer.status), Some(204));
+    drop(exchange);
+    root.done();
+    assert_eq!((counter(&process, "shop", "preflight"), counter(&process, "shop", "routed")), (1, 0));
+}
+
+#[test]
 fn metrics_are_defined_once_per_vm() {
     let (process, root) = configured(&shop());
     let before = process.metrics();

@@ -24,7 +24,7 @@ struct Names<'c> {
 
 impl Compiler {
     /// What is written for `cors`; `None` where nothing is.
-    pub(super) fn cors(&mut self, written: &Key<OrOff<Config<'_>>>, place: impl Fn() -> Place) -> Option<Cors> {
+    pub(super) fn cors(&mut self, written: &Key<OrOff<Box<Config<'_>>>>, place: impl Fn() -> Place) -> Option<Cors> {
         match written {
             Key::Absent => None,
             Key::Broken => Some(Cors::Unknown),

@@ -55,7 +55,7 @@ impl Compiler {
     /// are judged by `faults`.
     pub(super) fn operations(
         &mut self,
-        written: &Key<HeaderOperations<'_>>,
+        written: &Key<Box<HeaderOperations<'_>>>,
         place: impl Fn() -> Place,
         forbidden: fn(&str) -> Option<&'static str>,
         faults: impl Fn(&str) -> Vec<What>,

@@ -18,6 +18,7 @@ pub(crate) struct Table {
     pub(crate) ignore_trailing_slash: bool,
     pub(crate) allow_unsafe_paths: bool,
     pub(crate) pass_through: bool,
+    pub(crate) cors: Option<u32>,
     pub(crate) routes: Vec<Route>,
 }
 
@@ -27,6 +28,15 @@ pub(crate) struct Route {
     pub(crate) matches: Vec<String>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
+    /// Of its own; `Some(None)` turns the table's off.
+    pub(crate) cors: Option<Option<u32>>,
+}
+
+/// The page that every `cors` allows. A policy is known by its `maxAge`.
+pub(crate) const PAGE: &str = "https://app.example.com";
+
+fn cors_document(max_age: Option<u32>) -> Value {
+    max_age.map_or(Value::Null, |max_age| json!({ "allowOrigins": [PAGE], "maxAge": max_age }))
 }
 
 impl Table {
@@ -50,6 +60,9 @@ impl Table {
         if self.pass_through {
             document["onNoMatch"] = json!("passThrough");
         }
+        if self.cors.is_some() {
+            document["cors"] = cors_document(self.cors);
+        }
         document
     }
 }
@@ -68,6 +81,9 @@ impl Route {
         if !self.query.is_empty() {
             route["when"]["query"] = pairs(&self.query);
         }
+        if let Some(cors) = self.cors {
+            route["cors"] = cors_document(cors);
+        }
         route
     }
 
@@ -85,6 +101,7 @@ pub(crate) enum Expected {
     NotFound,
     MethodNotAllowed { allow: String },
     Route { index: usize, matched: String, params: Vec<(String, String)> },
+    Preflight { found: Option<(usize, String)>, max_age: u32, methods: String },
 }
 
 /// One octet of a path in its normal form: a character, or an upper-case triplet. And as it came.
@@ -342,7 +359,8 @@ fn host_matches(pattern: &str, authority: &[u8]) -> bool {
     }
 }
 
-fn holds(route: &Route, request: &Request, query: &[u8]) -> bool {
+/// Whether the conditions hold; for a preflight, those on headers do.
+fn holds(route: &Route, request: &Request, query: &[u8], is_preflight: bool) -> bool {
     let header = |name: &str| {
         let named = request.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
         let values = named.map(|(_, value)| value.clone()).collect::<Vec<_>>();
@@ -356,7 +374,7 @@ fn holds(route: &Route, request: &Request, query: &[u8]) -> bool {
     let as_said = |expected: &str, found: Option<Vec<u8>>| {
         found.is_some_and(|found| expected == "*" || found == expected.as_bytes())
     };
-    route.headers.iter().all(|(name, expected)| as_said(expected, header(name)))
+    route.headers.iter().all(|(name, expected)| is_preflight || as_said(expected, header(name)))
         && route.query.iter().all(|(name, expected)| as_said(expected, parameter(name)))
 }
 
@@ -385,12 +403,24 @@ fn matching<'c>(claims: &'c [Claim], path: &[u8]) -> Vec<Vec<&'c Claim>> {
     paths
 }
 
-/// Rules 3 to 5 on one form of the path.
-fn find<'c>(table: &Table, claims: &'c [Claim], request: &Request, path: &[u8], query: &[u8]) -> Option<&'c Claim> {
-    let method = lossy(request.method.as_deref().unwrap());
+/// Rules 3 to 5 on all forms of the path, one after the other.
+fn find<'c>(table: &Table, claims: &'c [Claim], request: &Request, preflight: Option<&str>) -> Option<&'c Claim> {
+    let (forms, query) = forms(table, request);
+    let method = preflight.map_or_else(|| lossy(request.method.as_deref().unwrap()), str::to_owned);
+    forms.iter().find_map(|form| find_in(table, claims, request, form, query, (&method, preflight.is_some())))
+}
+
+fn find_in<'c>(
+    table: &Table,
+    claims: &'c [Claim],
+    request: &Request,
+    path: &[u8],
+    query: &[u8],
+    (method, is_preflight): (&str, bool),
+) -> Option<&'c Claim> {
     let mut conditions_failed = false;
     for mut at_path in matching(claims, path) {
-        let serving = serving(&method);
+        let serving = serving(method);
         at_path.retain(|claim| serving.contains(&&*claim.method));
         at_path.sort_by_key(|claim| {
             let method = serving.iter().position(|method| *method == claim.method);
@@ -398,7 +428,8 @@ fn find<'c>(table: &Table, claims: &'c [Claim], request: &Request, path: &[u8], 
         });
         let Some(_) = at_path.first() else { continue };
         let next = at_path.into_iter().find(|claim| {
-            holds(&table.routes[claim.route], request, query) && !(conditions_failed && claim.conditions > 0)
+            holds(&table.routes[claim.route], request, query, is_preflight)
+                && !(conditions_failed && claim.conditions > 0)
         });
         if next.is_some() {
             return next;
@@ -413,7 +444,7 @@ pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
     let authority = request.authority.as_deref().unwrap();
     let whole = request.path.as_deref().unwrap();
     let method = lossy(request.method.as_deref().unwrap());
-    let (forms, query) = forms(table, request);
+    let (forms, _) = forms(table, request);
     let path = &*forms[0];
     let base = decoded(table.base_path.as_deref().unwrap_or_default().as_bytes());
     let in_base = |path: Vec<u8>| {
@@ -429,7 +460,10 @@ pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
         return Expected::Unsafe;
     }
     let claims = all_claims(table);
-    if let Some(claim) = forms.iter().find_map(|form| find(table, &claims, request, form, query)) {
+    if let Some(preflight) = decide_preflight(table, &claims, request) {
+        return preflight;
+    }
+    if let Some(claim) = find(table, &claims, request, None) {
         // From whichever form matches, but as it stood in the request.
         let params = params(claim, path, &forms);
         return Expected::Route { index: claim.route, matched: claim.element.clone(), params };
@@ -445,8 +479,51 @@ pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
         if allow.contains("GET") {
             allow.insert("HEAD");
         }
+        if table.cors.is_some() || matching.iter().any(|claim| cors_of(table, claim).is_some()) {
+            allow.insert("OPTIONS");
+        }
         Expected::MethodNotAllowed { allow: allow.into_iter().collect::<Vec<_>>().join(", ") }
     }
+}
+
+fn cors_of(table: &Table, claim: &Claim) -> Option<u32> {
+    table.routes[claim.route].cors.unwrap_or(table.cors)
+}
+
+/// What a preflight is answered; `None` where it goes on as `OPTIONS`.
+fn decide_preflight(table: &Table, claims: &[Claim], request: &Request) -> Option<Expected> {
+    let value = |name: &str| {
+        let header = request.headers.iter().find(|(key, _)| key == name.as_bytes());
+        header.map(|(_, value)| lossy(value)).filter(|_| request.method.as_deref() == Some(b"OPTIONS"))
+    };
+    let (asked, _) = value("access-control-request-method").zip(value("origin"))?;
+    let found = find(table, claims, request, Some(&asked));
+    let cors = match found {
+        Some(claim) => cors_of(table, claim),
+        None if table.pass_through => None,
+        None => table.cors,
+    };
+    let (forms, _) = forms(table, request);
+    let at_path = forms.iter().flat_map(|form| matching(claims, form)).flatten().collect::<Vec<_>>();
+    let is_served = |claim: &&Claim| serving(&asked).contains(&&*claim.method);
+    let methods = if found.is_none() && (at_path.is_empty() || at_path.iter().any(is_served)) {
+        asked.clone()
+    } else {
+        // What a browser remembers of the answer must hold for each of them.
+        let mut methods = at_path.iter().map(|claim| claim.method.clone()).collect::<BTreeSet<_>>();
+        methods.extend(["HEAD".to_owned(), asked.clone()]);
+        let named_here = |method: &str| {
+            let implied = method == "HEAD" && at_path.iter().any(|claim| claim.method == "GET");
+            implied || method == asked || at_path.iter().any(|claim| claim.method == method)
+        };
+        let same = |method: &String| {
+            let claim = find(table, claims, request, Some(method)).filter(|_| method != "ANY" && named_here(method));
+            claim.is_some_and(|claim| cors_of(table, claim) == cors)
+        };
+        methods.into_iter().filter(same).collect::<Vec<_>>().join(", ")
+    };
+    let found = found.map(|claim| (claim.route, claim.element.clone()));
+    Some(Expected::Preflight { found, max_age: cors?, methods })
 }
 
 /// The forms of a request's path that are tried, and its query.
@@ -473,9 +550,9 @@ pub(crate) fn is_settled_by_file_order(table: &Table, request: &Request) -> bool
     let method = lossy(request.method.as_deref().unwrap());
     let serving = serving(&method);
     forms.iter().flat_map(|form| matching(&claims, form)).any(|at_path| {
-        let held = at_path
-            .iter()
-            .filter(|claim| serving.contains(&&*claim.method) && holds(&table.routes[claim.route], request, query));
+        let held = at_path.iter().filter(|claim| {
+            serving.contains(&&*claim.method) && holds(&table.routes[claim.route], request, query, false)
+        });
         let mut ranks = BTreeSet::new();
         let mut ranks_of = held.map(|claim| (claim.method.clone(), claim.conditions));
         ranks_of.any(|rank| !ranks.insert(rank))
@@ -561,10 +638,16 @@ pub(crate) fn random_table(rng: &mut fastrand::Rng) -> Table {
             matches: (0..elements).map(|_| random_element(rng, segments, at_most, allow_unsafe_paths)).collect(),
             headers: conditions(rng, &["x-a", "X-B"]),
             query: conditions(rng, &["v", "w"]),
+            cors: match rng.u8(..6) {
+                0 => Some(None),
+                1 => Some(Some(rng.u32(..2))),
+                _ => None,
+            },
         }
     };
     let base_path = (rng.u8(..3) == 0).then(|| pick(rng, BASES).to_owned());
     let routes = rng.usize(..9);
+    let cors = (rng.u8(..4) == 0).then(|| rng.u32(..2));
     without_duplicates(Table {
         hosts: if rng.bool() { vec![HOST.into()] } else { vec![pick(rng, HOSTS).into()] },
         strip_base_path: base_path.is_some() && rng.bool(),
@@ -572,6 +655,7 @@ pub(crate) fn random_table(rng: &mut fastrand::Rng) -> Table {
         ignore_trailing_slash: rng.u8(..3) == 0,
         allow_unsafe_paths,
         pass_through: rng.u8(..5) == 0,
+        cors,
         routes: (0..routes).map(|index| route(rng, index)).collect(),
     })
 }
@@ -630,7 +714,12 @@ pub(crate) fn random_request(rng: &mut fastrand::Rng, table: &Table) -> Request 
     }
     path.push_str(pick(rng, &["", "", "", "?", "?v=1", "?v=2&w=1", "?w=2", "?x=/a/../b&v", "?v=1&v=2", "?vv=1?v=1"]));
     let host = if rng.u8(..8) == 0 { pick(rng, REQUEST_HOSTS).to_owned() } else { table.hosts[0].replace('*', "x") };
-    let mut request = request(pick(rng, REQUEST_METHODS), &path).host(&host);
+    let method = pick(rng, REQUEST_METHODS);
+    let is_preflight = rng.u8(..6) == 0;
+    let mut request = request(if is_preflight { "OPTIONS" } else { method }, &path).host(&host);
+    if is_preflight {
+        request = request.header("origin", PAGE).header("access-control-request-method", method);
+    }
     for name in ["x-a", "x-b"] {
         for _ in 0..[0, 0, 0, 1, 1, 2][rng.usize(..6)] {
             request = request.header(name, pick(rng, &["1", "2", ""]));
