@@ -253,11 +253,7 @@ impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
 
     #[cfg(feature = "schema")]
     fn schema() -> serde_json::Value {
-        let mut schema = T::schema();
-        if let Some(kind) = schema.get_mut("type") {
-            *kind = serde_json::json!([kind.take(), "null"]);
-        }
-        schema
+        serde_json::json!({"oneOf": [T::schema(), {"type": "null"}]})
     }
 }
 
