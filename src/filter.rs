@@ -76,7 +76,6 @@ fn head<'a>(pairs: &'a [(&'a [u8], &'a [u8])]) -> Head<'a> {
             b":method" => head.method = Some(value),
             b":authority" => head.authority = Some(value),
             b":path" => head.path = Some(value),
-            b":scheme" => head.scheme = Some(value),
             _ => {}
         }
     }

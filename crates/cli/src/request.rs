@@ -81,20 +81,15 @@ impl Request {
         }
     }
 
-    /// The headers in the form that a head borrows.
+    /// The headers in the form that a head borrows, with the scheme that Envoy puts before them.
     pub fn header_refs(&self) -> Vec<(&[u8], &[u8])> {
-        self.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect()
+        let scheme = self.scheme.iter().map(|scheme| (&b":scheme"[..], &scheme[..]));
+        scheme.chain(self.headers.iter().map(|(name, value)| (&name[..], &value[..]))).collect()
     }
 
     /// The request as the filter sees it, with `header_refs`.
     pub fn head<'a>(&'a self, headers: &'a [(&'a [u8], &'a [u8])]) -> Head<'a> {
-        Head {
-            method: Some(&self.method),
-            authority: self.authority.as_deref(),
-            path: self.path.as_deref(),
-            scheme: self.scheme.as_deref(),
-            headers,
-        }
+        Head { method: Some(&self.method), authority: self.authority.as_deref(), path: self.path.as_deref(), headers }
     }
 }
 

@@ -4,11 +4,9 @@
 pub struct Head<'a> {
     pub method: Option<&'a [u8]>,
     pub authority: Option<&'a [u8]>,
-    /// `:scheme`.
-    pub scheme: Option<&'a [u8]>,
     /// `:path`, query included.
     pub path: Option<&'a [u8]>,
-    /// The other headers in their order; names in lower case, as Envoy has them.
+    /// All headers in their order, `:scheme` among them; names in lower case, as Envoy has them.
     pub headers: &'a [(&'a [u8], &'a [u8])],
 }
 

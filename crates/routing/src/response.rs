@@ -44,7 +44,7 @@ impl Public {
         let has_port = port.is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit));
         // What Envoy or a proxy before it has seen; a list begins with the client's own.
         let forwarded = head.values("x-forwarded-proto").next().and_then(|list| list.split(|&b| b == b',').next());
-        let scheme = [forwarded, head.scheme].into_iter().flatten().map(<[u8]>::trim_ascii);
+        let scheme = [forwarded, head.values(":scheme").next()].into_iter().flatten().map(<[u8]>::trim_ascii);
         let mut known = scheme.filter_map(|scheme| match scheme {
             _ if scheme.eq_ignore_ascii_case(b"http") => Some("http"),
             _ if scheme.eq_ignore_ascii_case(b"https") => Some("https"),

@@ -276,13 +276,12 @@ fn vary_is_left_where_it_says_enough() {
 fn the_public_scheme_is_the_one_that_the_client_used() {
     let table = table(json!({ "rewriteLocation": true }), json!([{ "match": "GET /a", "service": "s" }]));
     let location = |proto: Option<&str>, scheme: Option<&str>| {
-        let headers = proto.map(|proto| (&b"x-forwarded-proto"[..], proto.as_bytes()));
-        let headers = headers.into_iter().collect::<Vec<_>>();
+        let named = [(&b":scheme"[..], scheme), (b"x-forwarded-proto", proto)];
+        let headers = named.into_iter().filter_map(|(name, value)| Some((name, value?.as_bytes()))).collect::<Vec<_>>();
         let head = Head {
             method: Some(b"GET"),
             authority: Some(b"API.example.com:8443"),
             path: Some(b"/a"),
-            scheme: scheme.map(str::as_bytes),
             headers: &headers,
         };
         let ksvc_routing::Decision::Forward(forward) = table.decide(&head, || false) else { panic!("not forwarded") };

@@ -9,7 +9,7 @@ use testenv::wasm_host::{Counts, Exchange, Module, Process, Root};
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// In bytes, of `dist/plugin.wasm`.
-const MODULE_SIZE: usize = 540_000;
+const MODULE_SIZE: usize = 640_000;
 
 /// Instructions beyond the budget that another compiler may need.
 const SLACK_PERCENT: u64 = 3;
@@ -51,11 +51,11 @@ const BUDGETS: [Budget; 9] = [
 
 /// A browser's requests to the same routes, by a table that uses all that there is for headers and responses.
 const WITH_ALL: [Budget; 5] = [
-    budget("hit", "GET", "/faas/api7/things", 11, 17_000),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 12, 20_000),
-    budget("preflight", "OPTIONS", "/faas/api7/things", 3, 17_000),
-    budget("404", "GET", "/faas/api7/nothing/42", 2, 16_000),
-    budget("redirect", "GET", "/faas/api7/old", 3, 18_000),
+    budget("hit", "GET", "/faas/api7/things", 13, 21_281),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 12, 22_150),
+    budget("preflight", "OPTIONS", "/faas/api7/things", 3, 27_788),
+    budget("404", "GET", "/faas/api7/nothing/42", 2, 19_808),
+    budget("redirect", "GET", "/faas/api7/old", 3, 22_002),
 ];
 
 fn with_all() -> serde_json::Value {

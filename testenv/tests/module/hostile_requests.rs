@@ -292,9 +292,10 @@ fn bodies_pass_untouched() {
 
 #[test]
 fn responses_without_headers_pass() {
-    for (_process, root) in roots() {
+    for (table, (_process, root)) in tables().iter().zip(roots()) {
         let mut exchange = api(&root, "GET", "/faas/orders/1");
-        assert!(exchange.response(&[], true).is_empty());
+        let changes = table.get("responseHeaders").is_some();
+        assert_eq!(exchange.response(&[], true).is_empty(), !changes);
     }
 }
 

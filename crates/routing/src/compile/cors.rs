@@ -46,9 +46,13 @@ impl Compiler {
         let is_method = |name: &str| is_token(name) && name != "ANY";
         let method = |found: &str| What::CorsMethod { found: found.to_owned() };
         let methods = self.names(&config.allow_methods, || place().key("allowMethods"), is_method, method);
-        for name in &methods.list {
-            if is_standard_method(&name.to_ascii_uppercase()) && !is_standard_method(name) {
-                self.tell(place().key("allowMethods"), What::MethodCase { found: (*name).to_owned() });
+        for (index, name) in config.allow_methods.get().into_iter().flatten().enumerate() {
+            if let Some(name) = name.as_deref()
+                && is_standard_method(&name.to_ascii_uppercase())
+                && !is_standard_method(name)
+            {
+                let found = name.to_owned();
+                self.tell(place().key("allowMethods").index(index), What::MethodCase { found });
             }
         }
         let header = |found: &str| What::HeaderName { found: found.to_owned() };

@@ -57,7 +57,6 @@ impl Request {
             method: self.method.as_deref(),
             authority: self.authority.as_deref(),
             path: self.path.as_deref(),
-            scheme: Some(b"https"),
             headers: &headers,
         })
     }
