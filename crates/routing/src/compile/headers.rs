@@ -16,6 +16,8 @@ use crate::texts::Text;
 /// Headers as they are written; a value that can't be read is `None`.
 type Written<'a> = Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>;
 
+type MakeOperation = fn(Text, Template) -> Operation;
+
 impl Compiler {
     /// The headers that can be used, with their names in lower case, and whether these are all. `forbidden`
     /// says why a name has no place here.
@@ -81,9 +83,8 @@ impl Compiler {
                 None => operations.push(Operation::Remove(self.texts.shared(&lower))),
             }
         }
-        let kinds: [(_, _, fn(Text, Template) -> Operation); 2] =
-            [("set", &written.set, Operation::Set), ("add", &written.add, Operation::Add)];
-        for (key, headers, operation) in kinds {
+        let set: MakeOperation = Operation::Set;
+        for (key, headers, operation) in [("set", &written.set, set), ("add", &written.add, Operation::Add)] {
             let (headers, headers_are_whole) = self.headers(headers, || place().key(key), forbidden);
             whole &= headers_are_whole;
             for (name, value) in headers {
