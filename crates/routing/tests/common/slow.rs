@@ -549,9 +549,13 @@ pub(crate) fn is_settled_by_file_order(table: &Table, request: &Request) -> bool
     let (forms, query) = forms(table, request);
     let method = lossy(request.method.as_deref().unwrap());
     let serving = serving(&method);
+    // A preflight asks for one method, and is told of all others that it could have asked for.
+    let is_preflight = method == "OPTIONS" && request.headers.iter().any(|(name, _)| name == b"origin");
     forms.iter().flat_map(|form| matching(&claims, form)).any(|at_path| {
         let held = at_path.iter().filter(|claim| {
-            serving.contains(&&*claim.method) && holds(&table.routes[claim.route], request, query, false)
+            let route = &table.routes[claim.route];
+            (serving.contains(&&*claim.method) && holds(route, request, query, false))
+                || (is_preflight && holds(route, request, query, true))
         });
         let mut ranks = BTreeSet::new();
         let mut ranks_of = held.map(|claim| (claim.method.clone(), claim.conditions));
