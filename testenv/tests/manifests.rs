@@ -65,12 +65,11 @@ fn all_manifests_carry_the_same_table() -> Result<()> {
 fn check_finds_nothing_wrong_with_them() -> Result<()> {
     for manifest in [WASM_PLUGIN].into_iter().chain(ENVOY_FILTERS) {
         let loaded = ksvc_router_cli::load::load(&[path(manifest)])?;
-        let configurations: Vec<_> = loaded.iter().flat_map(|loaded| &loaded.configurations).collect();
-        let told = configurations.iter().flat_map(|configuration| configuration.compile().1);
-        let unreadable = loaded.iter().flat_map(|loaded| loaded.messages.clone());
-        let messages: Vec<String> = told.chain(unreadable).map(|message| message.text).collect();
+        let told = ksvc_router_cli::check::check(&loaded).into_iter().flatten();
+        let messages: Vec<String> = told.map(|message| message.text).collect();
         ensure!(messages.is_empty(), "{manifest}: {messages:#?}");
-        assert_eq!(configurations.len(), 1, "{manifest}");
+        let configurations: usize = loaded.iter().map(|loaded| loaded.configurations.len()).sum();
+        assert_eq!(configurations, 1, "{manifest}");
     }
     Ok(())
 }
@@ -100,10 +99,7 @@ fn the_local_patch_does_in_envoy_what_its_table_says() -> Result<()> {
     for envoy in [envoy::find()?, envoy::pinned(envoy::OLDEST)?, envoy::pinned(envoy::NEWEST)?] {
         let stand_in = StandIn::start()?;
         let gateway = samples.setup(&envoy, &plugin()?).filter(local_filter()?).start(stand_in.address())?;
-        for case in &samples.cases {
-            let differences = cases::run(case, &gateway)?.differences;
-            ensure!(differences.is_empty(), "{}: {}: {differences:#?}", envoy.display(), case.name);
-        }
+        cases::run_all(&samples, &gateway.ingress()).with_context(|| envoy.display().to_string())?;
         let answer = Request::get("api.example.com", "/faas/ping").send(gateway.address())?;
         assert_eq!((answer.status, answer.text().as_str()), (200, "pong"), "{}", envoy.display());
     }
