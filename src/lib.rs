@@ -6,6 +6,8 @@ mod filter;
 mod host;
 mod metrics;
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ksvc_routing::{Adoption, Judgement, Memory, Served, Severity, adopt};
@@ -23,6 +25,11 @@ proxy_wasm::main! {{
 /// istiod sets it to another value at every edit, so it tells documents apart. pilot-agent takes it away where it
 /// fetches the module (`oci://`, `http://`).
 const VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
+
+thread_local! {
+    /// The judgement that each plugin of this VM followed last. An edit makes a new root context, but not always a new VM.
+    static SEEN: Cell<BTreeMap<Vec<u8>, u64>> = const { Cell::new(BTreeMap::new()) };
+}
 
 /// One plugin in one VM.
 #[derive(Default)]
@@ -99,8 +106,11 @@ impl RootContext for Root {
         let good = host::shared_data(&shared.good);
         let record = host::shared_data(&shared.record);
         let version = std::env::var(VERSION).ok();
-        let memory = Memory { good: good.as_deref(), record: record.as_deref() };
-        let Adoption { table, served, judgement } = adopt(&document, version.as_deref(), &memory);
+        let mut seen = SEEN.take();
+        let memory = Memory { good: good.as_deref(), record: record.as_deref(), seen: seen.get(&plugin).copied() };
+        let Adoption { table, served, number, judgement } = adopt(&document, version.as_deref(), &memory);
+        seen.insert(plugin, number);
+        SEEN.set(seen);
 
         let metrics = self.metrics(table.name());
         let active = Rc::new(Active { table, metrics });

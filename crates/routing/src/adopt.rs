@@ -4,9 +4,10 @@
 //! Envoy hands a document to every thread, and under Istio to a new VM on each, so that nothing in a VM
 //! lives on. What must, is kept in Envoy's shared data. The first run of a process judges a document; the
 //! others find its record and follow it. Where the module is a file, istiod's resource version tells documents
-//! apart. For a module that the agent fetched there is none: then a run follows the latest judgement if that
-//! was of the same octets. A thread that lags behind judges its older document once more, and then the newer
-//! one, so that the newest is kept in the end.
+//! apart. For a module that the agent fetched there is none; but then VMs live on, and a run follows what was
+//! judged of the same octets since its VM took in the document before. A new VM follows the latest judgement
+//! alone: should the VM be a document behind, it judges that once more, and then the newer one, so that the newest
+//! is kept in the end.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,8 @@ pub struct Memory<'m> {
     pub good: Option<&'m [u8]>,
     /// The record of judgements.
     pub record: Option<&'m [u8]>,
+    /// What this VM's last `Adoption` had as `number`: not from shared data, for each VM is at its own pace.
+    pub seen: Option<u64>,
 }
 
 /// A document taken in: what to serve, and what is left to do.
@@ -31,6 +34,8 @@ pub struct Memory<'m> {
 pub struct Adoption {
     pub table: RouteTable,
     pub served: Served,
+    /// Of the judgement that was made or followed.
+    pub number: u64,
     /// In the run that judges the document; `None` where a record was followed.
     pub judgement: Option<Judgement>,
 }
@@ -73,19 +78,22 @@ struct Record {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Judged {
+    /// One more than that of the judgement before.
+    number: u64,
     version: Option<String>,
     hash: u64,
     served: Served,
 }
 
 impl Record {
-    /// What was decided of a document before. Without a version only the latest judgement counts: the same octets may
-    /// have come and gone, and come back as an edit.
-    fn of(&self, version: Option<&str>, hash: u64) -> Option<&Judged> {
+    /// What was decided of a document before, so far as that run was of the same edit: the same octets may have come
+    /// and gone, and come back as another one.
+    fn of(&self, version: Option<&str>, hash: u64, seen: Option<u64>) -> Option<&Judged> {
         let same = |judged: &&Judged| judged.version.as_deref() == version && judged.hash == hash;
-        match version {
-            Some(_) => self.judged.iter().find(same),
-            None => self.judged.last().filter(same),
+        match (version, seen) {
+            (Some(_), _) => self.judged.iter().find(same),
+            (None, Some(seen)) => self.judged.iter().filter(|judged| judged.number >= seen).find(same),
+            (None, None) => self.judged.last().filter(same),
         }
     }
 }
@@ -95,12 +103,12 @@ pub fn adopt(document: &[u8], version: Option<&str>, memory: &Memory<'_>) -> Ado
     let mut record: Record = memory.record.and_then(|record| serde_json::from_slice(record).ok()).unwrap_or_default();
     let hash = hash(document);
     let new = compile(document);
-    if let Some(judged) = record.of(version, hash) {
+    if let Some(judged) = record.of(version, hash, memory.seen) {
         let (table, served) = match judged.served {
             Served::LastGood => last_good(memory).map_or((new.table, Served::InPart), |good| (good, Served::LastGood)),
             served => (new.table, served),
         };
-        return Adoption { table, served, judgement: None };
+        return Adoption { table, served, number: judged.number, judgement: None };
     }
     let good = new.is_good();
     let Compiled { table, problems, name_is_readable } = new;
@@ -131,14 +139,15 @@ pub fn adopt(document: &[u8], version: Option<&str>, memory: &Memory<'_>) -> Ado
         names.extend(others);
         Vec::new()
     };
-    record.judged.push(Judged { version: version.map(str::to_owned), hash, served });
+    let number = record.judged.last().map_or(0, |last| last.number).wrapping_add(1);
+    record.judged.push(Judged { number, version: version.map(str::to_owned), hash, served });
     let excess = record.judged.len().saturating_sub(REMEMBERED);
     record.judged.drain(..excess);
     record.names = names;
     let keep = good && memory.good != Some(document);
     // Strings, numbers and lists: there is nothing in it that can't be written.
     let record = serde_json::to_vec(&record).unwrap_or_default();
-    Adoption { table, served, judgement: Some(Judgement { problems, name, cleared, hash, keep, record }) }
+    Adoption { table, served, number, judgement: Some(Judgement { problems, name, cleared, hash, keep, record }) }
 }
 
 /// The last good document compiled again, if it is still good: an older version of the plugin may have

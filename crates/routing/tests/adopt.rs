@@ -30,9 +30,16 @@ struct Run {
 }
 
 impl Process {
+    /// In a new VM.
     fn run(&mut self, document: &str, version: Option<&str>) -> Run {
-        let memory = Memory { good: self.good.as_deref(), record: self.record.as_deref() };
-        let Adoption { table, served, judgement } = adopt(document.as_bytes(), version, &memory);
+        self.run_in(&mut None, document, version)
+    }
+
+    /// In a VM that has seen other documents, or none.
+    fn run_in(&mut self, vm: &mut Option<u64>, document: &str, version: Option<&str>) -> Run {
+        let memory = Memory { good: self.good.as_deref(), record: self.record.as_deref(), seen: *vm };
+        let Adoption { table, served, number, judgement } = adopt(document.as_bytes(), version, &memory);
+        *vm = Some(number);
         let seen = request("GET", "/a").on(&table);
         let target = match seen.outcome {
             Outcome::Route => seen.authority,
@@ -171,6 +178,48 @@ fn without_a_version_the_newest_good_document_is_kept_however_late_a_thread_is()
             process.run(&documents[document], None);
         }
         assert_eq!(process.run("", None).target, B, "{late:?}");
+    }
+}
+
+/// As Envoy runs them: on a VM that it throws away, on the main thread's, and on the workers', each of which may lag
+/// behind as far as it likes.
+#[test]
+fn without_a_version_lasting_vms_judge_each_document_once_whatever_their_pace() {
+    let (mut rng, seed) = common::random();
+    for _ in 0..200 {
+        let mut process = Process::default();
+        let documents: Vec<String> = (0..8)
+            .map(|_| match rng.u8(..4) {
+                0 => bad("x"),
+                1 => String::new(),
+                2 => good(A, "x"),
+                _ => good(B, "x"),
+            })
+            .collect();
+        let (mut main, mut workers) = (None, [(None, 0); 3]);
+        let mut last_good = None;
+        for (n, document) in documents.iter().enumerate() {
+            let is_edit = n == 0 || documents[n - 1] != *document;
+            let run = process.run(document, None);
+            assert_eq!(run.judgement.is_some(), is_edit, "seed {seed}, document {n} of {documents:?}");
+            assert!(process.run_in(&mut main, document, None).judgement.is_none(), "seed {seed}, {documents:?}");
+            if n == 0 {
+                // The gateway starts: nobody lags behind yet.
+                for (vm, taken) in &mut workers {
+                    assert!(process.run_in(vm, document, None).judgement.is_none());
+                    *taken = 1;
+                }
+            }
+            last_good = if run.served == Served::New { Some(document) } else { last_good };
+            for (vm, taken) in &mut workers {
+                while *taken <= n && rng.bool() {
+                    let late = process.run_in(vm, &documents[*taken], None);
+                    assert!(late.judgement.is_none(), "seed {seed}, document {taken} of {documents:?}");
+                    *taken += 1;
+                }
+            }
+            assert_eq!(process.good.as_deref(), last_good.map(String::as_bytes), "seed {seed}, {documents:?}");
+        }
     }
 }
 
