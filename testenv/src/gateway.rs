@@ -55,6 +55,7 @@ pub struct Setup {
     plugin: PathBuf,
     document: Document,
     filter: Option<Value>,
+    policy: Option<Value>,
     hosts: Vec<String>,
     catch_all: bool,
     as_sent: bool,
@@ -70,6 +71,7 @@ impl Setup {
             plugin: plugin.to_owned(),
             document: document.into(),
             filter: None,
+            policy: None,
             hosts: Vec::new(),
             catch_all: false,
             as_sent: false,
@@ -83,6 +85,13 @@ impl Setup {
     #[must_use]
     pub fn filter(mut self, filter: Value) -> Self {
         self.filter = Some(filter);
+        self
+    }
+
+    /// Puts this filter in front of the plugin, where Istio has its policies.
+    #[must_use]
+    pub fn policy(mut self, filter: Value) -> Self {
+        self.policy = Some(filter);
         self
     }
 
@@ -174,6 +183,10 @@ impl Setup {
             ecds.to_string_lossy().into();
         if let Some(filter) = &self.filter {
             *at(manager, "/http_filters/0")? = filter.clone();
+        }
+        if let Some(policy) = &self.policy {
+            let filters = at(manager, "/http_filters")?.as_array_mut().context("http_filters: a list")?;
+            filters.insert(0, policy.clone());
         }
         let routes = at(manager, "/route_config")?;
         routes["response_headers_to_add"] = json!([{"header": {

@@ -3,6 +3,7 @@
 //! run through both ([`cases`]). `cargo xtask up` and the end-to-end tests are made of these.
 
 pub mod cases;
+pub mod chromium;
 pub mod envoy;
 pub mod gateway;
 pub mod http1;

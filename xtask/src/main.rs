@@ -6,6 +6,7 @@ mod samples;
 mod step;
 mod stop;
 mod test;
+mod test_browser;
 mod test_istio;
 mod up;
 mod up_istio;
@@ -43,10 +44,13 @@ enum Task {
     /// Run every check and test: format, lints, unit, module and end-to-end tests
     Test {
         /// Run the tests under Istio's real control plane instead; needs Go
-        #[arg(long)]
+        #[arg(long, group = "kind")]
         istio: bool,
-        /// With --istio: only tests with this in their names
-        #[arg(requires = "istio")]
+        /// Run the tests of CORS in a real browser instead; needs Chromium
+        #[arg(long, group = "kind")]
+        browser: bool,
+        /// With --istio or --browser: only tests with this in their names
+        #[arg(requires = "kind")]
         filter: Option<String>,
     },
 }
@@ -66,7 +70,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Build => build::all().map(|()| ExitCode::SUCCESS),
         Task::Up { once, istio: false } => up::run(once),
         Task::Up { once, istio: true } => up_istio::run(once),
-        Task::Test { istio: false, .. } => test::run(),
-        Task::Test { istio: true, filter } => test_istio::run(filter.as_deref()),
+        Task::Test { istio: true, filter, .. } => test_istio::run(filter.as_deref()),
+        Task::Test { browser: true, filter, .. } => test_browser::run(filter.as_deref()),
+        Task::Test { .. } => test::run(),
     }
 }

@@ -10,7 +10,8 @@ use crate::step::{self, cargo};
 
 pub(crate) fn run() -> Result<ExitCode> {
     let format = || step::run("Format (mended by `cargo fmt --all`)", cargo(["fmt", "--all", "--check"]));
-    let lints = ["clippy", "--workspace", "--all-targets", "--features", "testenv/istio", "--", "-D", "warnings"];
+    let features = "testenv/istio,testenv/browser";
+    let lints = ["clippy", "--workspace", "--all-targets", "--features", features, "--", "-D", "warnings"];
     let native_lints = || step::run("Lints, native", cargo(lints));
     let lints = ["clippy", "-p", "ksvc-router", "--target", "wasm32-wasip1", "--", "-D", "warnings"];
     let plugin_lints = || step::run("Lints, plugin", cargo(lints));
