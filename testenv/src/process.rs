@@ -1,11 +1,13 @@
 //! A program that runs beside the tests: what it prints goes to a log file, and it ends, with all that it has started,
-//! when it is dropped.
+//! when it is dropped, or when this process is told to end.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,29 @@ use nix::unistd::Pid;
 
 /// How long a program has to end by itself once asked.
 const PARTING: Duration = Duration::from_secs(5);
+
+/// The groups of all programs that run.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+fn running(change: impl FnOnce(&mut Vec<Pid>)) {
+    change(&mut RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Nothing is dropped when a signal ends this process, so the programs are ended first; unless there is a handler
+/// already, which sees to it that all is dropped.
+fn end_them_on_a_signal() {
+    static SET: Once = Once::new();
+    SET.call_once(|| {
+        let _ = ctrlc::set_handler(|| {
+            running(|groups| {
+                for group in groups {
+                    let _ = killpg(*group, Signal::SIGKILL);
+                }
+            });
+            std::process::exit(130);
+        });
+    });
+}
 
 /// A running program.
 pub struct Running {
@@ -33,11 +58,15 @@ impl Running {
         let appended = || File::options().append(true).open(log);
         drop(written);
         let stdout = stdout.map_or_else(appended, Ok)?;
+        end_them_on_a_signal();
         // A group of its own: so Ctrl-C reaches this process alone, and what the program starts ends with it.
         command.process_group(0).stdin(Stdio::null()).stdout(stdout).stderr(appended()?);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().with_context(|| format!("cannot start {name}, {program}"))?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+        let started = Self { name: name.to_owned(), child, log: log.to_owned() };
+        let group = started.process()?;
+        running(|groups| groups.push(group));
+        Ok(started)
     }
 
     /// Waits until `ready` says so; an error with the end of the log where the program ends first or takes too long.
@@ -102,6 +131,9 @@ impl Drop for Running {
         }
         // And what the program has left behind.
         self.signal(Signal::SIGKILL);
+        if let Ok(group) = self.process() {
+            running(|groups| groups.retain(|held| *held != group));
+        }
         let _ = self.child.wait();
     }
 }
@@ -111,13 +143,27 @@ pub fn read_lossy(path: &Path) -> String {
     fs::read(path).map_or_else(|_| String::new(), |octets| String::from_utf8_lossy(&octets).into_owned())
 }
 
-/// Ports of loopback that nobody listens on now, all different.
+/// Below the ports from which Linux takes those of clients: who is to listen there may do so much later.
+const LISTENING: std::ops::Range<u16> = 10_000..32_000;
+
+/// Ports of loopback that nobody listens on now, all different, and not soon given out again.
 pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    // All are held until all are known.
-    let held: Vec<_> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let count = LISTENING.end - LISTENING.start;
+    // Another process begins elsewhere.
+    let begin = u16::try_from(std::process::id() % u32::from(count))?;
     let mut ports = [0; N];
-    for (port, listener) in ports.iter_mut().zip(&held) {
-        *port = listener.local_addr()?.port();
+    let mut tried = 0;
+    for port in &mut ports {
+        *port = loop {
+            ensure!(tried < count, "no free port on loopback from {} to {}", LISTENING.start, LISTENING.end);
+            tried += 1;
+            let next = begin.wrapping_mul(7).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+            let candidate = LISTENING.start + next;
+            if TcpListener::bind(("127.0.0.1", candidate)).is_ok() {
+                break candidate;
+            }
+        };
     }
     Ok(ports)
 }

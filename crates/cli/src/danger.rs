@@ -122,8 +122,9 @@ impl fmt::Display for Danger {
             ),
             ServicePort { port } => write!(
                 f,
-                "Istio compares the port that the gateway's pod listens on, which is usually {} behind the Service's port \
-                 {port}, so the filter would never run; write {}",
+                "Istio compares the port that the gateway's pod listens on, and behind the Service's port {port} \
+                 that is {} in installs by istioctl and by Knative, where the filter would never run; write {}, unless \
+                 the gateway comes from the Helm chart `gateway`, whose pods listen on {port}",
                 target_port(*port),
                 target_port(443),
             ),
@@ -298,12 +299,17 @@ impl<'c> Placed<'c> {
         if let Some(operation) = path(patch, &["patch", "operation"]) {
             let before = path(patch, &["match", "listener", "filterChain", "filter", "subFilter", "name"]);
             let policies = ["jwt_authn", "rbac", "ext_authz"].map(|name| format!("envoy.filters.http.{name}"));
+            let last = "envoy.filters.http.rbac";
             let early = match operation.text() {
                 Some("INSERT_FIRST") => true,
                 // Without a filter to stand before, that is the first place.
                 Some("INSERT_BEFORE") => {
                     before.is_none_or(|name| policies.iter().any(|policy| name.text() == Some(policy)))
                 }
+                // The last of the policies, in Istio's order.
+                Some("INSERT_AFTER") => before.is_some_and(|name| {
+                    name.text() != Some(last) && policies.iter().any(|policy| name.text() == Some(policy))
+                }),
                 _ => false,
             };
             if early {

@@ -312,7 +312,9 @@ fn every_key_is_documented_with_its_type_and_default() {
                     assert_eq!(kind, words.join(" or "), "{at}");
                 }
                 (.., Value::Array(kinds)) => {
-                    let kinds: Vec<&str> = kinds.iter().map(|kind| kind["type"].as_str().unwrap()).collect();
+                    let kind_of =
+                        |kind: &Value| kind["type"].as_str().map_or(kind["enum"][0].to_string(), str::to_owned);
+                    let kinds: Vec<String> = kinds.iter().map(kind_of).collect();
                     let kinds = kinds.join(" or ").replace("array", "list of strings");
                     assert_eq!(kind, kinds, "{at}");
                 }

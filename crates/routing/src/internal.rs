@@ -42,7 +42,7 @@ pub(crate) fn strip(head: &Head<'_>, changes: &mut Vec<Change<'_>>) {
 }
 
 /// queue-proxy lets requests of these agents past its limits.
-fn is_probe_agent(agent: &[u8]) -> bool {
+pub(crate) fn is_probe_agent(agent: &[u8]) -> bool {
     agent.starts_with(b"kube-probe/") || (agent.starts_with(b"Knative-") && agent.ends_with(b"-Probe"))
 }
 

@@ -314,7 +314,7 @@ impl fmt::Display for What {
             EmptyQueryName => f.write_str("a query parameter has a name; write it in place of \"\""),
 
             NoOrigins => f.write_str(
-                "the list is empty, so no page could call; write the origins, such as `[https://app.example.com]`, or `cors: null`",
+                "the list is empty, so no page could call; write the origins, such as `[https://app.example.com]`, or `cors: false`",
             ),
             CorsOrigin { found, reason, write } => write!(f, "\"{found}\" {reason}; write {write}"),
             CorsMethod { found } => write!(

@@ -43,7 +43,8 @@ pub enum OneOrMany<T> {
     Many(Vec<Option<T>>),
 }
 
-/// A value, or `null` to turn off what another place has set.
+/// A value, or `false` or `null` to turn off what another place has set. A null in a list does not outlive a JSON Merge
+/// Patch (RFC 7396), and that is what `kubectl edit` sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrOff<T> {
     Off,
@@ -246,14 +247,14 @@ impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
 
     fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
         match node {
-            Node::Null => Some(OrOff::Off),
+            Node::Null | Node::Bool(false) => Some(OrOff::Off),
             node => T::read(node, reader).map(OrOff::On),
         }
     }
 
     #[cfg(feature = "schema")]
     fn schema() -> serde_json::Value {
-        serde_json::json!({"oneOf": [T::schema(), {"type": "null"}]})
+        serde_json::json!({"oneOf": [T::schema(), {"type": "null"}, {"enum": [false]}]})
     }
 }
 

@@ -370,6 +370,10 @@ impl RouteTable {
                 changes.carry_out(&self.texts, rendered);
             }
         }
+        // A client may have chosen what a template has made of the path.
+        if self.settings.strip_internal && changes.values("user-agent").any(internal::is_probe_agent) {
+            changes.remove("user-agent");
+        }
         Ok(changes.finish())
     }
 
@@ -437,8 +441,11 @@ impl RouteTable {
                 // A captured `/` behind a leading one would name a host: `//evil.example`.
                 // So would a control octet between the two, which browsers leave out.
                 let leads_away = matches!(location.get(..2), Some(b"//" | b"/\\"));
-                if leads_away || location.iter().any(u8::is_ascii_control) {
+                if leads_away {
                     return Decision::Answer(answer::unsafe_rewrite(head, chosen, Hazard::EmptySegment));
+                }
+                if location.iter().any(u8::is_ascii_control) {
+                    return Decision::Answer(unsafe_value(ControlOctet));
                 }
                 let location = match location.contains(&b'?') {
                     true => location,

@@ -152,7 +152,11 @@ fn compile(into: &Path) -> Result<()> {
 /// Go in the folder of the control plane's module; without C, so that a Go toolchain is all it needs.
 fn go(arguments: &[&str]) -> Command {
     let mut go = Command::new("go");
-    go.args(arguments).current_dir(module()).env("CGO_ENABLED", "0").env("GOFLAGS", "-mod=readonly");
+    go.args(arguments)
+        .current_dir(module())
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "-mod=readonly")
+        .env("GOWORK", "off");
     go.stdin(Stdio::null());
     go
 }

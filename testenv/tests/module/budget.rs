@@ -9,7 +9,7 @@ use testenv::wasm_host::{Counts, Exchange, Module, Process, Root};
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// In bytes, of `dist/plugin.wasm`.
-const MODULE_SIZE: usize = 640_000;
+const MODULE_SIZE: usize = 655_000;
 
 /// Instructions beyond the budget that another compiler may need.
 const SLACK_PERCENT: u64 = 3;

@@ -54,7 +54,7 @@ fn image_is_known_by_a_digest_in_the_url_or_beside_it() {
 fn ports_are_those_of_the_pod() {
     for (port, words) in [
         ("443", &["Istio compares the port that the gateway's pod listens on"][..]),
-        ("80", &["usually 8080 behind the Service's port 80"]),
+        ("80", &["behind the Service's port 80 that is 8080"]),
         ("8080", &["f.yaml:7:29: warning: 8080 is the port of plain HTTP"]),
         ("9443", &[]),
     ] {
