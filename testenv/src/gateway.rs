@@ -28,6 +28,7 @@ pub(crate) const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSI
 
 const FILTER: &str = "ksvc-router";
 const HTTP_CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
+const ACCESS_LOG_FORMAT: &str = "/access_log/0/typed_config/log_format/text_format_source/inline_string";
 /// Long enough for a loaded machine of two cores; what takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -59,6 +60,7 @@ pub struct Setup {
     hosts: Vec<String>,
     catch_all: bool,
     as_sent: bool,
+    access_log: Option<String>,
     workers: u32,
     ports: (u16, u16),
 }
@@ -75,6 +77,7 @@ impl Setup {
             hosts: Vec::new(),
             catch_all: false,
             as_sent: false,
+            access_log: None,
             workers: 1,
             ports: (0, 0),
         }
@@ -113,6 +116,13 @@ impl Setup {
     #[must_use]
     pub fn as_sent(mut self) -> Self {
         self.as_sent = true;
+        self
+    }
+
+    /// Writes the access log in this format, one line a request.
+    #[must_use]
+    pub fn access_log(mut self, format: &str) -> Self {
+        self.access_log = Some(format!("{format}\n"));
         self
     }
 
@@ -187,6 +197,9 @@ impl Setup {
         if let Some(policy) = &self.policy {
             let filters = at(manager, "/http_filters")?.as_array_mut().context("http_filters: a list")?;
             filters.insert(0, policy.clone());
+        }
+        if let Some(format) = &self.access_log {
+            *at(manager, ACCESS_LOG_FORMAT)? = format.as_str().into();
         }
         let routes = at(manager, "/route_config")?;
         routes["response_headers_to_add"] = json!([{"header": {
@@ -309,6 +322,11 @@ impl Gateway {
 
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// Envoy's process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Gives the plugin a new configuration and waits until Envoy has handed it to every worker.

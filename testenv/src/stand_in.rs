@@ -5,20 +5,25 @@
 //! - `upgrade: websocket`: the first message is the report, then every message comes back;
 //! - `content-type: application/grpc`: every message comes back as it came, trailers `grpc-status: 0`, the
 //!   authority and path that arrived in `x-arrived-authority` and `x-arrived-path`;
-//! - `x-stand-in: stream`: the body comes back as it comes, chunk by chunk.
+//! - `x-stand-in: stream`: the body comes back as it comes, chunk by chunk;
+//! - `x-stand-in: count`: the body is counted and thrown away, so that it may have any size; the report has its length;
+//! - `x-stand-in: octets=N`: a body of N octets;
+//! - `x-stand-in: status=N`: the report with this status.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, stream};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, UPGRADE,
 };
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -145,6 +150,12 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
         grpc(request, &report)
     } else if is("x-stand-in", "stream") {
         Response::new(request.into_body().boxed())
+    } else if is("x-stand-in", "count") {
+        count(request, report).await
+    } else if let Some(octets) = wanted(&report, "octets=") {
+        octets_of_body(octets)
+    } else if let Some(status) = wanted(&report, "status=") {
+        with_status(report, status)
     } else {
         match request.into_body().collect().await {
             Ok(body) => {
@@ -223,4 +234,39 @@ fn refusal(why: &str) -> Response<Body> {
 
 fn full(text: String) -> Body {
     Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed()
+}
+
+/// The number in `x-stand-in: WHATnumber`.
+fn wanted<N: FromStr>(report: &Report, what: &str) -> Option<N> {
+    report.header("x-stand-in")?.strip_prefix(what)?.parse().ok()
+}
+
+async fn count(request: Request<Incoming>, report: Report) -> Response<Body> {
+    let mut body = request.into_body();
+    let mut octets = 0;
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => octets += frame.data_ref().map_or(0, Bytes::len),
+            Err(error) => return refusal(&format!("the body broke off after {octets} octets: {error}")),
+        }
+    }
+    Response::new(full(Report { body: octets.to_string(), ..report }.json()))
+}
+
+fn octets_of_body(octets: usize) -> Response<Body> {
+    const PIECE: &[u8] = &[b'x'; 256 * 1024];
+    let pieces = stream::unfold(octets, |left| async move {
+        let piece = PIECE.get(..left).unwrap_or(PIECE);
+        (left > 0).then(|| (Ok(Frame::data(Bytes::from_static(piece))), left - piece.len()))
+    });
+    let mut response = Response::new(BodyExt::boxed(StreamBody::new(pieces)));
+    response.headers_mut().insert(CONTENT_LENGTH, octets.into());
+    response
+}
+
+fn with_status(report: Report, status: u16) -> Response<Body> {
+    let Ok(status) = StatusCode::from_u16(status) else { return refusal("a status that is none") };
+    let mut response = Response::new(full(report.json()));
+    *response.status_mut() = status;
+    response
 }

@@ -1,0 +1,133 @@
+//! What Knative does by itself and must go on doing: scale from zero, and probe.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use hyper::{Response, Version};
+use serde_json::json;
+use testenv::gateway::{ROUTE_HEADER, VIRTUAL_HOST_HEADER};
+use testenv::http1::Request;
+use testenv::stand_in::StandIn;
+
+use crate::client::{Client, VERSIONS};
+use crate::common::report;
+use crate::ksvc::{Ksvc, whole};
+use crate::{gateway, orders, setup};
+
+/// Longer than the 15 s that Envoy gives a route by default, which Knative switches off.
+const COLD_START: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_ksvc_that_starts_from_zero_is_waited_for_and_asked_once() -> Result<()> {
+    let mut ksvc = Ksvc::start().await?;
+    let gateway = gateway(orders(), ksvc.address)?;
+    // Side by side, so that both wait at the same time.
+    let mut waiting = Vec::new();
+    for version in VERSIONS {
+        let mut client = Client::connect(version, gateway.address()).await?;
+        let request = client.request("POST", "/faas/orders/1").body(whole("hello"))?;
+        waiting.push(tokio::spawn(async move { client.send(request).await.map(|answer| (version, answer.status())) }));
+    }
+    let calls = [ksvc.call().await?, ksvc.call().await?];
+    tokio::time::sleep(COLD_START).await;
+    assert!(!ksvc.has_more(), "a request was sent again while its KSVC was starting");
+    for call in calls {
+        call.answer(Response::new(whole("awake")))?;
+    }
+    for client in waiting {
+        let (version, status) = client.await??;
+        assert_eq!(status, 200, "{version:?}");
+    }
+    assert!(!ksvc.has_more(), "a request was sent again after it was answered");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_fails_is_not_sent_again() -> Result<()> {
+    let mut ksvc = Ksvc::start().await?;
+    let gateway = gateway(orders(), ksvc.address)?;
+    let mut client = Client::connect(Version::HTTP_11, gateway.address()).await?;
+    let request = client.request("POST", "/faas/orders/1").body(whole("hello"))?;
+    let response = Response::builder().status(503).body(whole("not yet"))?;
+    let (answer, _) = ksvc.answer(client.send(request), response).await?;
+    assert_eq!(answer.status(), 503);
+    assert!(!ksvc.has_more());
+    Ok(())
+}
+
+/// As net-istio's prober sends it (a Go client).
+fn probe(host: &str) -> Request {
+    Request::get(host, "/healthz")
+        .header("user-agent", "Knative-Ingress-Probe")
+        .header("k-network-probe", "probe")
+        .header("k-network-hash", "override")
+        .header("accept-encoding", "gzip")
+}
+
+#[test]
+fn knatives_probes_pass_a_table_of_every_host_that_denies_the_direct_way() -> Result<()> {
+    // All that could lay hands on a probe: every host in scope, a route for its path, and the direct way closed.
+    let table = json!({"hosts": ["*"], "denyDirect": true, "domain": "example.com", "namespace": "shop", "routes": [
+        {"match": "GET /healthz", "service": "orders-write"},
+        {"match": "ANY /{*rest}", "service": "orders", "requestHeaders": {"set": {"x-set": "by the table"}}},
+        {"match": "GET /beta", "service": "orders", "tag": "beta"},
+    ]});
+    let stand_in = StandIn::start()?;
+    // A tag and a service that the table does not name: their probes come through the same listener.
+    let unnamed = ["canary-orders.shop.example.com", "invoices.billing.example.com"];
+    let gateway = setup(table)?.ksvcs(unnamed).start(stand_in.address())?;
+
+    let named = ["orders.shop.example.com", "orders-write.shop.example.com", "beta-orders.shop.example.com"];
+    for host in named.into_iter().chain(unnamed) {
+        for port in [":80", ":8080", ":443", ""] {
+            let authority = format!("{host}{port}");
+            let response = probe(&authority).send(gateway.address())?;
+            assert_eq!(response.header(VIRTUAL_HOST_HEADER), Some(format!("{host}:80").as_str()), "{authority}");
+            assert_eq!(response.header(ROUTE_HEADER), None, "{authority}");
+            let arrived = report(&response)?;
+            assert_eq!((arrived.authority.as_str(), arrived.path.as_str()), (authority.as_str(), "/healthz"));
+            for untouched in ["x-forwarded-host", "x-set"] {
+                assert_eq!(arrived.header(untouched), None, "{authority}");
+            }
+            let expected = [
+                ("user-agent", "Knative-Ingress-Probe"),
+                ("k-network-probe", "probe"),
+                // net-istio's own route for probes puts the hash in; other virtual hosts here have none.
+                ("k-network-hash", if host == "orders.shop.example.com" { "2f1b7c0f" } else { "override" }),
+                ("accept-encoding", "gzip"),
+            ];
+            for (name, value) in expected {
+                assert_eq!(arrived.header(name), Some(value), "{authority}: {name}");
+            }
+        }
+    }
+
+    // The same without the header that makes it a probe: the direct way is closed, other hosts are the table's.
+    for (host, expected) in [("orders.shop.example.com:80", 404), ("invoices.billing.example.com:80", 200)] {
+        let mut request = probe(host);
+        request.headers.retain(|(name, _)| name != "k-network-probe");
+        let response = request.send(gateway.address())?;
+        assert_eq!(response.status, expected, "{host}: {}", response.text());
+        if expected == 200 {
+            let arrived = report(&response)?;
+            assert_eq!(arrived.authority, "orders-write.shop.example.com");
+            assert_eq!((arrived.header("k-network-hash"), arrived.header("user-agent")), (None, None));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn with_the_public_host_named_the_direct_way_is_open_to_probes_alone() -> Result<()> {
+    let mut table = orders();
+    table["denyDirect"] = true.into();
+    let stand_in = StandIn::start()?;
+    let gateway = gateway(table, stand_in.address())?;
+    let host = "orders.shop.example.com:8080";
+    assert_eq!(report(&probe(host).send(gateway.address())?)?.authority, host);
+    let mut other_path = probe(host);
+    other_path.path = b"/faas/orders/1".to_vec();
+    assert_eq!(other_path.send(gateway.address())?.status, 404);
+    assert_eq!(Request::get(host, "/healthz").send(gateway.address())?.status, 404);
+    Ok(())
+}
