@@ -33,6 +33,7 @@ pub enum MetricType {
 /// Status of a call; 0 is success.
 type Status = u32;
 const OK: Status = 0;
+const CAS_MISMATCH: Status = 8;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -199,15 +200,18 @@ pub fn set_property(name: &str, value: &[u8]) {
     unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
-pub fn shared_data(key: &str) -> Option<Vec<u8>> {
+/// A value, and the number of its writing, for `set_shared_data`.
+pub fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
     let mut cas = 0;
     // SAFETY: as in `configuration`; `cas` outlives the call.
-    unsafe { owned(|data, size| proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas)) }
+    let value = unsafe { owned(|data, size| proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas)) };
+    Some((value?, cas))
 }
 
-pub fn set_shared_data(key: &str, value: &[u8]) {
+/// False where another thread has written since the writing of this number; 0 is any.
+pub fn set_shared_data(key: &str, value: &[u8], cas: u32) -> bool {
     // SAFETY: the host reads key and value during the call.
-    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), 0) };
+    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) != CAS_MISMATCH }
 }
 
 /// A metric of this name, the same one for all who define it.

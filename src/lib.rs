@@ -22,6 +22,9 @@ proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::<Root>::default());
 }}
 
+/// How often a run looks for what other threads have judged, should they go on judging meanwhile.
+const LOOKS: u32 = 4;
+
 /// istiod sets it to another value at every edit, so it tells documents apart. pilot-agent takes it away where it
 /// fetches the module (`oci://`, `http://`).
 const VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
@@ -47,6 +50,26 @@ impl Root {
         let defined = Rc::new(Metrics::define(name));
         self.metrics.push(defined.clone());
         defined
+    }
+
+    /// Takes in a document. Envoy tries one that it has had before on no thread first, but hands it to all at once:
+    /// the one that has its judgement recorded reports it, and the others look again and follow.
+    fn adopt(document: &[u8], version: Option<&str>, seen: Option<u64>, shared: &SharedKeys) -> Adoption {
+        let mut looks = 1;
+        loop {
+            let good = host::shared_data(&shared.good);
+            let (record, cas) = host::shared_data(&shared.record).unzip();
+            let good = good.as_ref().map(|(document, _)| document.as_slice());
+            let adoption = adopt(document, version, &Memory { good, record: record.as_deref(), seen });
+            let stands = match &adoption.judgement {
+                Some(judgement) => host::set_shared_data(&shared.record, &judgement.record, cas.unwrap_or_default()),
+                None => true,
+            };
+            if stands || looks == LOOKS {
+                return adoption;
+            }
+            looks += 1;
+        }
     }
 
     /// Tells operators what became of a document: once in a process.
@@ -103,12 +126,10 @@ impl RootContext for Root {
         let document = host::configuration();
         let plugin = host::property("plugin_name").unwrap_or_default();
         let shared = SharedKeys::of(&String::from_utf8_lossy(&plugin));
-        let good = host::shared_data(&shared.good);
-        let record = host::shared_data(&shared.record);
         let version = std::env::var(VERSION).ok();
         let mut seen = SEEN.take();
-        let memory = Memory { good: good.as_deref(), record: record.as_deref(), seen: seen.get(&plugin).copied() };
-        let Adoption { table, served, number, judgement } = adopt(&document, version.as_deref(), &memory);
+        let number = seen.get(&plugin).copied();
+        let Adoption { table, served, number, judgement } = Self::adopt(&document, version.as_deref(), number, &shared);
         seen.insert(plugin, number);
         SEEN.set(seen);
 
@@ -116,9 +137,8 @@ impl RootContext for Root {
         let active = Rc::new(Active { table, metrics });
         if let Some(judgement) = judgement {
             if judgement.keep {
-                host::set_shared_data(&shared.good, &document);
+                host::set_shared_data(&shared.good, &document, 0);
             }
-            host::set_shared_data(&shared.record, &judgement.record);
             self.report(&judgement, served, &active, document.len());
         }
         self.active = Some(active);

@@ -65,7 +65,7 @@ pub struct Judgement {
     pub hash: u64,
     /// Whether the document is to be stored as the last good one.
     pub keep: bool,
-    /// The record to be stored, after the document.
+    /// The record to be stored, before the document, and only if no other has been since this one was read.
     pub record: Vec<u8>,
 }
 
