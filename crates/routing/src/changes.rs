@@ -160,11 +160,16 @@ impl<'a, 'h> Changes<'a, 'h> {
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let kept = !self.list.iter().any(|change| change.name() == name && !matches!(change, Change::Add(..)));
         let there = self.headers.iter().filter(move |(key, _)| kept && key.eq_ignore_ascii_case(name.as_bytes()));
+        there.map(|(_, value)| *value).chain(self.written(name))
+    }
+
+    /// The values that the changes give to a header.
+    pub(crate) fn written(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let new = self.list.iter().filter(move |change| change.name() == name);
-        there.map(|(_, value)| *value).chain(new.filter_map(|change| match change {
+        new.filter_map(|change| match change {
             Change::Set(_, value) | Change::Add(_, value) => Some(&**value),
             Change::Remove(_) => None,
-        }))
+        })
     }
 }
 

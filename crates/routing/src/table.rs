@@ -371,7 +371,7 @@ impl RouteTable {
             }
         }
         // A client may have chosen what a template has made of the path.
-        if self.settings.strip_internal && changes.values("user-agent").any(internal::is_probe_agent) {
+        if self.settings.strip_internal && changes.written("user-agent").any(internal::is_probe_agent) {
             changes.remove("user-agent");
         }
         Ok(changes.finish())

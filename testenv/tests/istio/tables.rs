@@ -12,6 +12,7 @@ use crate::{Env, tests, wasm_plugin};
 tests! {
     fourteen_thousand_routes_pass_by_server_side_apply,
     tables_beyond_one_object_share_a_gateway,
+    a_request_that_one_table_has_routed_passes_another_untouched,
 }
 
 const TARGETS: [&str; 3] = ["one.shop.example.com", "two.shop.example.com", "three.shop.example.com"];
@@ -70,5 +71,32 @@ fn tables_beyond_one_object_share_a_gateway(env: &Env) -> Result<()> {
         let routed = format!("ksvc_router_routed{{wasm_filter=\"{name}\"}}");
         gateway.eventually(&routed, || Ok(gateway.metric(&routed)? == Some(1)))?;
     }
+    Ok(())
+}
+
+/// Another team's table that would take every host, and denies the direct way to the first one's service.
+fn a_request_that_one_table_has_routed_passes_another_untouched(env: &Env) -> Result<()> {
+    let gateway = env.gateway("teams", &TARGETS)?;
+    let mut first = wasm_plugin(&gateway, &table("first", "/a", 3))?;
+    first["metadata"]["name"] = "ksvc-router-first".into();
+    first["spec"]["priority"] = 10.into();
+    let mut second = table("second", "/", 0);
+    second["hosts"] = json!(["*"]);
+    second["denyDirect"] = true.into();
+    second["requestHeaders"] = json!({"set": {"x-second": "was here"}});
+    second["routes"] = json!([
+        {"match": "ANY /{*rest}", "service": "two"},
+        {"match": "GET /never", "service": "one"},
+    ]);
+    second.as_object_mut().map(|table| table.remove("basePath"));
+    let mut second = wasm_plugin(&gateway, &second)?;
+    second["metadata"]["name"] = "ksvc-router-second".into();
+    gateway.apply_plugin(&first)?;
+    gateway.apply_plugin(&second)?;
+
+    let routed = report(&Request::get("api.example.com", "/a/items-0/1").send(gateway.address())?)?;
+    ensure!(routed.authority == TARGETS[0] && routed.header("x-second").is_none(), "{routed:?}");
+    let by_second = report(&Request::get("api.example.com", "/b").send(gateway.address())?)?;
+    ensure!(by_second.authority == TARGETS[1] && by_second.header("x-second") == Some("was here"), "{by_second:?}");
     Ok(())
 }
