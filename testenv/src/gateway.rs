@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cases::Ingress;
-use crate::http1::Request;
 use crate::process::{Running, read_lossy};
-use crate::{repository, yaml};
+use crate::{admin, repository, yaml};
 
 /// The response header that tells the route's name, which the plugin leaves in filter state.
 pub const ROUTE_HEADER: &str = "x-testenv-route";
@@ -363,10 +362,7 @@ impl Gateway {
 
     /// Every counter and gauge whose name matches the regular expression.
     pub fn stats(&self, regex: &str) -> Result<Vec<(String, u64)>> {
-        let query: String = regex.bytes().map(|octet| format!("%{octet:02X}")).collect();
-        let listed = self.admin_get(&format!("/stats?usedonly&filter={query}"))?;
-        let stats = listed.lines().filter_map(|line| line.split_once(": "));
-        Ok(stats.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())
+        admin::stats(self.admin, regex)
     }
 
     /// One of the plugin's own counters or gauges, `routed` say, of the table of that name; 0 before its first use.
@@ -378,9 +374,7 @@ impl Gateway {
 
     /// The body of an admin page.
     pub fn admin_get(&self, path: &str) -> Result<String> {
-        let response = Request::get("admin", path).send(self.admin)?;
-        ensure!(response.status == 200, "admin {path}: {} {}", response.status, response.text());
-        Ok(response.text())
+        admin::get(self.admin, path)
     }
 
     /// What Envoy and the plugin have logged so far.
@@ -395,14 +389,12 @@ impl Gateway {
 
     fn await_ready(&mut self) -> Result<()> {
         let admin_file = self.folder.path().join("admin-address");
-        let mut admin = None;
+        let mut told = None;
         self.process.await_ready(PATIENCE, || {
-            admin = fs::read_to_string(&admin_file).ok().and_then(|address| address.trim().parse().ok());
-            Ok(admin.is_some_and(|admin| {
-                Request::get("admin", "/ready").send(admin).is_ok_and(|ready| ready.status == 200)
-            }))
+            told = fs::read_to_string(&admin_file).ok().and_then(|address| address.trim().parse().ok());
+            Ok(told.is_some_and(|address| admin::get(address, "/ready").is_ok()))
         })?;
-        self.admin = admin.context("Envoy tells no admin address")?;
+        self.admin = told.context("Envoy tells no admin address")?;
         let listeners: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
         for listener in listeners["listener_statuses"].as_array().context("no listeners")? {
             let port = listener.pointer("/local_address/socket_address/port_value").and_then(Value::as_u64);

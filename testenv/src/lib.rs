@@ -2,6 +2,7 @@
 //! ([`gateway`]), stand-ins for KSVCs that report what reached them ([`stand_in`]), and the case tables that
 //! run through both ([`cases`]). `cargo xtask up` and the end-to-end tests are made of these.
 
+pub mod admin;
 pub mod cases;
 pub mod chromium;
 pub mod envoy;

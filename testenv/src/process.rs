@@ -167,3 +167,8 @@ pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
     }
     Ok(ports)
 }
+
+/// The port, if nobody listens there, or else 0, which is any free one.
+pub fn free_or_any(port: u16) -> u16 {
+    TcpListener::bind(("127.0.0.1", port)).map_or(0, |_| port)
+}

@@ -3,7 +3,6 @@
 //! has errors the last good table goes on serving.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use testenv::cases::CaseFile;
 use testenv::gateway::Gateway;
+use testenv::process::free_or_any;
 use testenv::stand_in::StandIn;
 use testenv::{envoy, plugin, repository, yaml};
 
@@ -49,10 +49,6 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
     follow(&manifest, document, gateway, &stop)?;
     eprintln!("Stopped.");
     Ok(ExitCode::SUCCESS)
-}
-
-fn free_or_any(port: u16) -> u16 {
-    TcpListener::bind(("127.0.0.1", port)).map_or(0, |_| port)
 }
 
 /// Hands every new content of the manifest to the gateway until told to stop.

@@ -4,7 +4,6 @@
 
 use std::env;
 use std::fs;
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,6 +17,7 @@ use testenv::istio::certificates::Purpose;
 use testenv::istio::control_plane::ROOT_NAMESPACE;
 use testenv::istio::ingress::Setup;
 use testenv::istio::{ControlPlane, IngressGateway, Tools, objects};
+use testenv::process::free_or_any;
 use testenv::stand_in::StandIn;
 use testenv::{plugin, repository, yaml};
 
@@ -40,7 +40,7 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
     let begun = Instant::now();
     let plane = ControlPlane::start(&tools)?;
     eprintln!("==> Starting the ingress gateway, pilot-agent and Envoy");
-    let [http, https, admin] = [HTTP, HTTPS, ADMIN].map(free_or_any);
+    let [http, https, admin] = [HTTP, HTTPS, ADMIN].map(preferably);
     let gateway = Setup::new(ROOT_NAMESPACE).ports([http, https, 0, 0], admin).start(&plane)?;
     let [http, https, ..] = gateway.ports();
 
@@ -62,14 +62,12 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn free_or_any(port: u16) -> u16 {
-    TcpListener::bind(("127.0.0.1", port)).map_or_else(
-        |_| {
-            eprintln!("    port {port} is taken: another one is used");
-            0
-        },
-        |_| port,
-    )
+fn preferably(port: u16) -> u16 {
+    let chosen = free_or_any(port);
+    if chosen != port {
+        eprintln!("    port {port} is taken: another one is used");
+    }
+    chosen
 }
 
 /// HTTPS with one certificate for the public host and the KSVCs, and plain HTTP that redirects there.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::objects;
 use crate::gateway::RESOURCE_VERSION;
 use crate::http1::Request;
 use crate::process::{Running, free_ports};
-use crate::{envoy, istio};
+use crate::{admin, envoy, istio};
 
 /// A push of istiod's, with new VMs, on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -253,10 +253,7 @@ impl IngressGateway<'_> {
 
     /// Every counter and gauge whose name matches the regular expression.
     pub fn stats(&self, regex: &str) -> Result<Vec<(String, u64)>> {
-        let query: String = regex.bytes().map(|octet| format!("%{octet:02X}")).collect();
-        let listed = self.admin_get(&format!("/stats?usedonly&filter={query}"))?;
-        let stats = listed.lines().filter_map(|line| line.split_once(": "));
-        Ok(stats.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())
+        admin::stats(self.admin, regex)
     }
 
     /// A line of the page that Prometheus reads from the gateway's pod; `None` where there is no such metric.
@@ -268,9 +265,7 @@ impl IngressGateway<'_> {
 
     /// The body of a page of Envoy's admin interface.
     pub fn admin_get(&self, path: &str) -> Result<String> {
-        let response = Request::get("admin", path).send(self.admin)?;
-        ensure!(response.status == 200, "admin {path}: {} {}", response.status, response.text());
-        Ok(response.text())
+        admin::get(self.admin, path)
     }
 
     /// What the agent, Envoy and the plugin have logged, and the access log.
@@ -301,9 +296,4 @@ impl IngressGateway<'_> {
         }
         Ok(())
     }
-}
-
-/// The module as the tests of this layer name it in a `file://` URL.
-pub fn module() -> Result<PathBuf> {
-    crate::plugin()
 }
