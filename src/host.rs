@@ -91,10 +91,10 @@ pub fn set_tick_period(milliseconds: u32) {
     unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
 }
 
-/// The plugin's configuration; empty where there is none.
-pub fn configuration() -> Vec<u8> {
+/// The plugin's configuration from `start` on, at most so many octets; empty where there is none.
+pub fn configuration(start: usize, max: usize) -> Vec<u8> {
     // SAFETY: `owned` hands in places for the answer.
-    unsafe { owned(|data, size| proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size)) }
+    unsafe { owned(|data, size| proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, start, max, data, size)) }
         .unwrap_or_default()
 }
 

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ksvc_routing::{Adoption, Judgement, Memory, Served, Severity, adopt};
+use ksvc_routing::{Adoption, Edition, Hash, Judgement, Memory, Served, Severity, adopt};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -54,15 +54,12 @@ impl Root {
 
     /// Takes in a document. Envoy tries one that it has had before on no thread first, but hands it to all at once:
     /// the one that has its judgement recorded reports it, and the others look again and follow.
-    fn adopt(document: &[u8], version: Option<&str>, seen: Option<u64>, shared: &SharedKeys) -> Adoption {
+    fn adopt(edition: &Edition<'_>, shared: &Shared) -> Adoption {
         let mut looks = 1;
         loop {
-            let good = host::shared_data(&shared.good);
-            let (record, cas) = host::shared_data(&shared.record).unzip();
-            let good = good.as_ref().map(|(document, _)| document.as_slice());
-            let adoption = adopt(document, version, &Memory { good, record: record.as_deref(), seen });
+            let adoption = adopt(edition, shared);
             let stands = match &adoption.judgement {
-                Some(judgement) => host::set_shared_data(&shared.record, &judgement.record, cas.unwrap_or_default()),
+                Some(judgement) => shared.keep(judgement),
                 None => true,
             };
             if stands || looks == LOOKS {
@@ -73,8 +70,8 @@ impl Root {
     }
 
     /// Tells operators what became of a document: once in a process.
-    fn report(&mut self, judgement: &Judgement, served: Served, active: &Active, size: usize) {
-        let Judgement { problems, name, cleared, hash, .. } = judgement;
+    fn report(&mut self, judgement: &Judgement, hash: u64, served: Served, active: &Active) {
+        let Judgement { problems, name, cleared, size, .. } = judgement;
         for problem in problems {
             let level = match problem.severity() {
                 Severity::Error => Level::Error,
@@ -122,24 +119,21 @@ impl Context for Root {
 
 impl RootContext for Root {
     /// Never refuses: a refused document makes Envoy refuse every later change of the listener too.
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let document = host::configuration();
+    fn on_configure(&mut self, size: usize) -> bool {
         let plugin = host::property("plugin_name").unwrap_or_default();
-        let shared = SharedKeys::of(&String::from_utf8_lossy(&plugin));
+        let shared = Shared::of(&String::from_utf8_lossy(&plugin));
         let version = std::env::var(VERSION).ok();
         let mut seen = SEEN.take();
-        let number = seen.get(&plugin).copied();
-        let Adoption { table, served, number, judgement } = Self::adopt(&document, version.as_deref(), number, &shared);
+        let hash = hash_of_document(size);
+        let edition = Edition { hash, version: version.as_deref(), seen: seen.get(&plugin).copied() };
+        let Adoption { table, served, number, judgement } = Self::adopt(&edition, &shared);
         seen.insert(plugin, number);
         SEEN.set(seen);
 
         let metrics = self.metrics(table.name());
         let active = Rc::new(Active { table, metrics });
         if let Some(judgement) = judgement {
-            if judgement.keep {
-                host::set_shared_data(&shared.good, &document, 0);
-            }
-            self.report(&judgement, served, &active, document.len());
+            self.report(&judgement, hash, served, &active);
         }
         self.active = Some(active);
         host::set_tick_period(metrics::TICK);
@@ -161,14 +155,60 @@ impl RootContext for Root {
     }
 }
 
-/// Where a plugin keeps what must outlive its VMs. All plugins of a proxy share one name space.
-struct SharedKeys {
-    good: String,
-    record: String,
+/// The document's hash, read piece by piece: what a VM has once allocated it never gives back.
+fn hash_of_document(size: usize) -> u64 {
+    const PIECE: usize = 64 * 1024;
+    let mut hash = Hash::default();
+    for start in (0..size).step_by(PIECE) {
+        hash.update(&host::configuration(start, PIECE));
+    }
+    hash.digest()
 }
 
-impl SharedKeys {
+/// What a plugin keeps in shared data, for it must outlive its VMs. All plugins of a proxy share one name space.
+struct Shared {
+    good: String,
+    record: String,
+    image: String,
+    /// Of the record, when it was read last.
+    writing: Cell<u32>,
+}
+
+impl Shared {
     fn of(plugin: &str) -> Self {
-        SharedKeys { good: format!("ksvc_router/{plugin}/good"), record: format!("ksvc_router/{plugin}/record") }
+        let key = |what| format!("ksvc_router/{plugin}/{what}");
+        Shared { good: key("good"), record: key("record"), image: key("image"), writing: Cell::new(0) }
+    }
+
+    /// Keeps what was judged, unless another thread has recorded a judgement since the record was read.
+    fn keep(&self, judgement: &Judgement) -> bool {
+        if !host::set_shared_data(&self.record, &judgement.record, self.writing.get()) {
+            return false;
+        }
+        if let Some(good) = &judgement.good {
+            host::set_shared_data(&self.good, good, 0);
+        }
+        host::set_shared_data(&self.image, &judgement.image, 0);
+        true
+    }
+}
+
+impl Memory for Shared {
+    fn document(&self) -> Vec<u8> {
+        host::configuration(0, usize::MAX)
+    }
+
+    fn record(&self) -> Option<Vec<u8>> {
+        let (record, writing) = host::shared_data(&self.record).unzip();
+        self.writing.set(writing.unwrap_or_default());
+        record
+    }
+
+    fn good(&self) -> Option<Vec<u8>> {
+        host::shared_data(&self.good).map(|(document, _)| document)
+    }
+
+    fn image(&self) -> Option<Vec<u8>> {
+        host::shared_data(&self.image).map(|(image, _)| image)
     }
 }

@@ -10,6 +10,7 @@
 //! is kept in the end.
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh64::xxh64;
 
 use crate::compile::{Compiled, compile, is_table_name};
 use crate::problem::Problem;
@@ -18,15 +19,29 @@ use crate::table::RouteTable;
 /// How many judgements a process remembers: as many documents as a slow worker can lag behind.
 const REMEMBERED: usize = 64;
 
-/// What shared data holds of this plugin. Nothing of it is trusted: others may have written it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Memory<'m> {
-    /// The last good document.
-    pub good: Option<&'m [u8]>,
-    /// The record of judgements.
-    pub record: Option<&'m [u8]>,
+/// What a run knows of its document before it has read it in whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Edition<'e> {
+    /// As `hash` gives it.
+    pub hash: u64,
+    /// Where there is one, it tells the document apart from all others of the process.
+    pub version: Option<&'e str>,
     /// What this VM's last `Adoption` had as `number`: not from shared data, for each VM is at its own pace.
     pub seen: Option<u64>,
+}
+
+/// What can be read while a document is taken in. Only the run that judges a document needs all of it, and the others
+/// are to be quick: a worker serves nobody meanwhile. Nothing of what shared data holds is trusted: others may have
+/// written it.
+pub trait Memory {
+    /// The document.
+    fn document(&self) -> Vec<u8>;
+    /// The record of judgements, from shared data.
+    fn record(&self) -> Option<Vec<u8>>;
+    /// The last good document, from shared data.
+    fn good(&self) -> Option<Vec<u8>>;
+    /// The image of the table that was served last, from shared data.
+    fn image(&self) -> Option<Vec<u8>>;
 }
 
 /// A document taken in: what to serve, and what is left to do.
@@ -61,12 +76,14 @@ pub struct Judgement {
     pub name: String,
     /// Names whose gauges an earlier document raised and this one clears.
     pub cleared: Vec<String>,
-    /// To compare what several gateways serve.
-    pub hash: u64,
-    /// Whether the document is to be stored as the last good one.
-    pub keep: bool,
-    /// The record to be stored, before the document, and only if no other has been since this one was read.
+    /// The document, if it is to be stored as the last good one.
+    pub good: Option<Vec<u8>>,
+    /// The document's size in octets.
+    pub size: usize,
+    /// The record to be stored, before all else, and only if no other has been since this one was read.
     pub record: Vec<u8>,
+    /// The image of the table, to be stored.
+    pub image: Vec<u8>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -83,12 +100,15 @@ struct Judged {
     version: Option<String>,
     hash: u64,
     served: Served,
+    /// The hash of the document that is served.
+    table: u64,
 }
 
 impl Record {
     /// What was decided of a document before, so far as that run was of the same edit: the same octets may have come
     /// and gone, and come back as another one.
-    fn of(&self, version: Option<&str>, hash: u64, seen: Option<u64>) -> Option<&Judged> {
+    fn of(&self, edition: &Edition<'_>) -> Option<&Judged> {
+        let Edition { hash, version, seen } = *edition;
         let same = |judged: &&Judged| judged.version.as_deref() == version && judged.hash == hash;
         match (version, seen) {
             (Some(_), _) => self.judged.iter().find(same),
@@ -98,39 +118,62 @@ impl Record {
     }
 }
 
-/// Takes in a document. `version`, where there is one, tells it apart from all others of the process.
-pub fn adopt(document: &[u8], version: Option<&str>, memory: &Memory<'_>) -> Adoption {
-    let mut record: Record = memory.record.and_then(|record| serde_json::from_slice(record).ok()).unwrap_or_default();
-    let hash = hash(document);
-    let new = compile(document);
-    if let Some(judged) = record.of(version, hash, memory.seen) {
-        let (table, served) = match judged.served {
-            Served::LastGood => last_good(memory).map_or((new.table, Served::InPart), |good| (good, Served::LastGood)),
-            served => (new.table, served),
-        };
-        return Adoption { table, served, number: judged.number, judgement: None };
+/// Tells documents apart. A document may be given piece by piece, so that it need never be in memory as a whole.
+pub use xxhash_rust::xxh64::Xxh64 as Hash;
+
+/// Takes in a document.
+pub fn adopt(edition: &Edition<'_>, memory: &impl Memory) -> Adoption {
+    let record = memory.record();
+    let record: Record = record.and_then(|record| serde_json::from_slice(&record).ok()).unwrap_or_default();
+    match record.of(edition) {
+        Some(judged) => follow(judged, memory),
+        None => judge(edition, record, memory),
     }
+}
+
+/// Serves what another run has decided, from its image. Where that is gone, because another document has come
+/// meanwhile, the table is compiled once more.
+fn follow(judged: &Judged, memory: &impl Memory) -> Adoption {
+    let number = judged.number;
+    let adoption = |table, served| Adoption { table, served, number, judgement: None };
+    if let Some(table) = memory.image().and_then(|image| RouteTable::from_image(&image, judged.table)) {
+        return adoption(table, judged.served);
+    }
+    match judged.served {
+        Served::LastGood => match last_good(memory) {
+            Some((table, _)) => adoption(table, Served::LastGood),
+            None => adoption(compile(&memory.document()).table, Served::InPart),
+        },
+        served => adoption(compile(&memory.document()).table, served),
+    }
+}
+
+fn judge(edition: &Edition<'_>, mut record: Record, memory: &impl Memory) -> Adoption {
+    let Edition { hash, version, .. } = *edition;
+    let document = memory.document();
+    let new = compile(&document);
     let good = new.is_good();
     let Compiled { table, problems, name_is_readable } = new;
     let last_good = if good { None } else { last_good(memory) };
     let name = match &last_good {
-        Some(last_good) if !name_is_readable => last_good.name(),
+        Some((last_good, _)) if !name_is_readable => last_good.name(),
         _ => table.name(),
     };
     let name = name.to_owned();
-    let (table, served) = match (good, last_good) {
-        (true, _) => (table, Served::New),
-        (false, Some(last_good)) => (last_good, Served::LastGood),
-        (false, None) => (table, Served::InPart),
+    let named = table.name().to_owned();
+    let (table, served, hash_of_served) = match (good, last_good) {
+        (true, _) => (table, Served::New, hash),
+        (false, Some((last_good, hash))) => (last_good, Served::LastGood, hash),
+        (false, None) => (table, Served::InPart, hash),
     };
 
     let mut raised = std::mem::take(&mut record.names);
     raised.retain(|raised| is_table_name(raised));
-    let current = [name.as_str(), table.name()];
-    let (mut names, others): (Vec<_>, Vec<_>) = raised.into_iter().partition(|name| current.contains(&name.as_str()));
+    let current = [&name, &named];
+    let (mut names, others): (Vec<_>, Vec<_>) = raised.into_iter().partition(|name| current.contains(&name));
     for name in current {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
+        if !names.contains(name) {
+            names.push(name.clone());
         }
     }
     let cleared = if good {
@@ -140,24 +183,24 @@ pub fn adopt(document: &[u8], version: Option<&str>, memory: &Memory<'_>) -> Ado
         Vec::new()
     };
     let number = record.judged.last().map_or(0, |last| last.number).wrapping_add(1);
-    record.judged.push(Judged { number, version: version.map(str::to_owned), hash, served });
+    let version = version.map(str::to_owned);
+    record.judged.push(Judged { number, version, hash, served, table: hash_of_served });
     let excess = record.judged.len().saturating_sub(REMEMBERED);
     record.judged.drain(..excess);
     record.names = names;
-    let keep = good && memory.good != Some(document);
     // Strings, numbers and lists: there is nothing in it that can't be written.
     let record = serde_json::to_vec(&record).unwrap_or_default();
-    Adoption { table, served, number, judgement: Some(Judgement { problems, name, cleared, hash, keep, record }) }
+    let image = table.image(hash_of_served);
+    let size = document.len();
+    let good = good.then_some(document);
+    let judgement = Judgement { problems, name, cleared, good, size, record, image };
+    Adoption { table, served, number, judgement: Some(judgement) }
 }
 
 /// The last good document compiled again, if it is still good: an older version of the plugin may have
-/// taken what this one does not.
-fn last_good(memory: &Memory<'_>) -> Option<RouteTable> {
-    let compiled = compile(memory.good?);
-    compiled.is_good().then_some(compiled.table)
-}
-
-/// FNV-1a.
-fn hash(document: &[u8]) -> u64 {
-    document.iter().fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3))
+/// taken what this one does not. With its hash.
+fn last_good(memory: &impl Memory) -> Option<(RouteTable, u64)> {
+    let document = memory.good()?;
+    let compiled = compile(&document);
+    compiled.is_good().then(|| (compiled.table, xxh64(&document, 0)))
 }

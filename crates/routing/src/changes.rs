@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::decision::{Change, Chosen};
 use crate::template::Template;
 use crate::texts::{Text, Texts};
 
 /// One change that the configuration asks for.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, BorshSerialize, BorshDeserialize)]
 pub(crate) enum Operation {
     Remove(Text),
     Set(Text, Template),
@@ -56,19 +58,19 @@ impl Operation {
     pub(crate) fn render(&self, texts: &Texts, chosen: &Chosen<'_>) -> Result<Option<Rendered<'static>>, ControlOctet> {
         Ok(match self {
             Operation::Remove(name) => Some(Rendered::Remove(*name)),
-            Operation::Set(name, template) => Some(match value(template, texts, chosen)? {
+            Operation::Set(name, template) => Some(match value(*template, texts, chosen)? {
                 Some(value) => Rendered::Set(*name, value),
                 None => Rendered::Remove(*name),
             }),
-            Operation::Add(name, template) => value(template, texts, chosen)?.map(|value| Rendered::Add(*name, value)),
+            Operation::Add(name, template) => value(*template, texts, chosen)?.map(|value| Rendered::Add(*name, value)),
         })
     }
 
     /// The template, where it has one.
-    pub(crate) fn template(&self) -> Option<&Template> {
+    pub(crate) fn template(&self) -> Option<Template> {
         match self {
             Operation::Remove(_) => None,
-            Operation::Set(_, template) | Operation::Add(_, template) => Some(template),
+            Operation::Set(_, template) | Operation::Add(_, template) => Some(*template),
         }
     }
 
@@ -96,8 +98,8 @@ impl Operation {
     }
 }
 
-fn value(template: &Template, texts: &Texts, chosen: &Chosen<'_>) -> Result<Option<Value<'static>>, ControlOctet> {
-    if let Some(text) = template.literal() {
+fn value(template: Template, texts: &Texts, chosen: &Chosen<'_>) -> Result<Option<Value<'static>>, ControlOctet> {
+    if let Some(text) = template.literal(texts) {
         return Ok(Some(Value::Literal(text)));
     }
     let Some(value) = template.render(texts, chosen) else { return Ok(None) };

@@ -13,6 +13,7 @@ mod target;
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::changes::Operation;
 use crate::condition::Conditions;
 use crate::config::Config;
 use crate::cors::{Cors, Policy};
@@ -21,8 +22,7 @@ use crate::pattern::Pattern as PathPattern;
 use crate::problem::{Place, Problem, Step, What};
 use crate::read::{Key, Read, Reader};
 use crate::search::Methods;
-use crate::table::{Candidate, NoMatch, Pattern, Route, RouteTable, Settings, Target};
-use crate::template::Template;
+use crate::table::{Candidate, Capture, NoMatch, Pattern, Route, RouteTable, Settings, Span, Target};
 use crate::texts::{Text, TextsBuilder};
 use crate::tree::TreeBuilder;
 
@@ -148,8 +148,10 @@ struct Compiler {
     conditions: Vec<Conditions>,
     known_conditions: HashMap<Conditions, u32>,
     patterns: Vec<Pattern>,
+    captures: Vec<Capture>,
     elements: Vec<Element>,
     routes: Vec<Route>,
+    operations: Vec<Operation>,
     targets: BTreeSet<Box<str>>,
     /// By value, with their numbers.
     known_policies: HashMap<Policy, u32>,
@@ -166,8 +168,10 @@ impl Compiler {
             conditions: vec![Conditions::default()],
             known_conditions: HashMap::from([(Conditions::default(), 0)]),
             patterns: Vec::new(),
+            captures: Vec::new(),
             elements: Vec::new(),
             routes: Vec::new(),
+            operations: Vec::new(),
             targets: BTreeSet::new(),
             known_policies: HashMap::new(),
         }
@@ -210,14 +214,14 @@ impl Compiler {
         if self.patterns.is_empty() || self.claims.iter().any(|claim| claim.unreadable) {
             return;
         }
-        let patterns = self.patterns.iter().flat_map(|pattern| &pattern.captures);
-        let mut captured: Vec<Text> = patterns.map(|capture| capture.name).collect();
+        let mut captured: Vec<Text> = self.captures.iter().map(|capture| capture.name).collect();
         captured.sort_unstable();
         for (key, operations) in
             [("requestHeaders", &settings.request_headers), ("responseHeaders", &settings.response_headers)]
         {
             for operation in operations {
-                let names = operation.template().into_iter().flat_map(Template::captures);
+                let texts = self.texts.texts();
+                let names = operation.template().into_iter().flat_map(|template| template.captures(texts));
                 let mut unknown: Vec<Text> = names.filter(|name| captured.binary_search(name).is_err()).collect();
                 unknown.dedup();
                 for name in unknown {
@@ -241,9 +245,9 @@ impl Compiler {
                 route.target = Target::Broken;
             }
         }
-        let mut entries = vec![(0, 0); self.tree.entries()];
+        let mut entries = vec![Span::default(); self.tree.entries()];
         for (index, claim) in (0u32..).zip(&self.claims) {
-            if let Some((start, end)) = entries.get_mut(claim.entry as usize) {
+            if let Some(Span { start, end }) = entries.get_mut(claim.entry as usize) {
                 *start = if *end == 0 { index } else { *start };
                 *end = index + 1;
             }
@@ -251,7 +255,7 @@ impl Compiler {
         let mut policies: Vec<_> = self.known_policies.into_iter().collect();
         policies.sort_unstable_by_key(|(_, number)| *number);
         let uses_cors = settings.cors != Cors::Off || routes.iter().any(|route| route.cors != Cors::Off);
-        let has_own = |route: &Route| route.headers.as_deref().is_some_and(|own| !own.response.is_empty());
+        let has_own = |route: &Route| !route.response_headers.is_empty();
         let plans_responses = uses_cors
             || settings.rewrite_location
             || !settings.response_headers.is_empty()
@@ -272,7 +276,9 @@ impl Compiler {
             candidates: self.claims.iter().map(claim).collect(),
             conditions: self.conditions,
             patterns: self.patterns,
+            captures: self.captures,
             routes,
+            operations: self.operations,
             policies: policies.into_iter().map(|(policy, _)| policy).collect(),
             uses_cors,
             plans_responses,

@@ -1,18 +1,20 @@
 //! Conditions of a route beside method and path: header values and query parameters.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::head::Head;
 use crate::path::decoded;
 use crate::texts::{Text, Texts};
 
 /// What all must hold. Sorted, so that equal conditions are equal values.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Conditions {
     pub(crate) headers: Vec<(Text, Expected)>,
     pub(crate) query: Vec<(Text, Expected)>,
 }
 
 /// Texts are shared ones: equal strings have equal handles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub(crate) enum Expected {
     Present,
     Equal(Text),

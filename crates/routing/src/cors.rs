@@ -4,13 +4,15 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::changes::Changes;
 use crate::head::Head;
 use crate::pattern::is_token;
 use crate::texts::{Text, Texts};
 
 /// What a route, or the table, has for `cors`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) enum Cors {
     Off,
     /// An index. Equal policies have equal ones.
@@ -20,7 +22,7 @@ pub(crate) enum Cors {
 }
 
 /// One `cors` of the document, compiled. Texts are shared ones.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Policy {
     pub(crate) origins: Origins,
     pub(crate) methods: AllowedMethods,
@@ -32,7 +34,7 @@ pub(crate) struct Policy {
     pub(crate) max_age: Option<Text>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub(crate) enum AllowedMethods {
     OfTheRoutes,
     /// As the header has them.
@@ -41,7 +43,7 @@ pub(crate) enum AllowedMethods {
     Every,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 pub(crate) enum AllowedHeaders {
     None,
     /// As the header has them.
@@ -51,7 +53,7 @@ pub(crate) enum AllowedHeaders {
 }
 
 /// Allowed origins, in the form that `normal` gives.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Origins {
     pub(crate) any: bool,
     /// Sorted.

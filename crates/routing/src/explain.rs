@@ -200,9 +200,8 @@ impl RouteTable {
         {
             extras.push(format!("cors {}", policy.origins));
         }
-        let own = route.headers.as_deref();
-        let request = own.map_or(&[][..], |own| &own.request);
-        let response = own.map_or(&[][..], |own| &own.response);
+        let request = route.request_headers.of(&self.operations);
+        let response = route.response_headers.of(&self.operations);
         let is_forwarded = matches!(route.target, Target::Forward { .. });
         let of_table = self.settings.request_headers.iter().filter(|_| is_forwarded);
         for operation in of_table.chain(request) {

@@ -1,7 +1,9 @@
 //! Hosts: which names are the table's own, and what is a valid authority.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// The hosts of a table: exact names, `*.suffix`, `*`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
 pub(crate) struct HostSet {
     /// Lower case, sorted.
     exact: Vec<Box<str>>,

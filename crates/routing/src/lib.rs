@@ -16,6 +16,7 @@ mod explain;
 mod head;
 mod host;
 mod host_template;
+mod image;
 mod internal;
 mod node;
 mod path;
@@ -29,7 +30,7 @@ mod template;
 mod texts;
 mod tree;
 
-pub use adopt::{Adoption, Judgement, Memory, Served, adopt};
+pub use adopt::{Adoption, Edition, Hash, Judgement, Memory, Served, adopt};
 pub use compile::{Compiled, compile};
 pub use decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched};
 pub use explain::{Considered, Explanation, Line, Verdict};

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// `:path` of a request, cut at the first `?`.
 #[derive(Debug)]
 pub(crate) struct RequestPath<'a> {
@@ -258,7 +260,7 @@ pub(crate) fn without_affixes(raw: &[u8], prefix: usize, suffix: usize) -> &[u8]
 }
 
 /// A literal path prefix on a segment border, such as `/faas`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
 pub(crate) struct BasePath {
     /// As written.
     pub(crate) text: Box<str>,

@@ -71,7 +71,7 @@ impl RouteTable {
         location: Option<Public>,
     ) -> Result<Option<Box<ResponsePlan>>, ControlOctet> {
         let mut operations = Vec::new();
-        let own = route.headers.as_deref().map_or(&[][..], |own| &own.response);
+        let own = route.response_headers.of(&self.operations);
         for operation in self.settings.response_headers.iter().chain(own) {
             operations.extend(operation.render(&self.texts, chosen)?);
         }

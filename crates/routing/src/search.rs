@@ -6,13 +6,15 @@
 
 use std::ops::ControlFlow;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::cors::Cors;
 use crate::head::Head;
 use crate::table::{Candidate, RouteTable};
 use crate::tree::{Ending, Entry};
 
 /// All method tokens of a table, sorted; a method's number is its position.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Methods(pub(crate) Vec<Box<str>>);
 
 /// Sorts behind every named method.
@@ -130,8 +132,7 @@ impl RouteTable {
     }
 
     pub(crate) fn candidates(&self, entry: Entry) -> &[Candidate] {
-        let (start, end) = self.entries.get(entry as usize).copied().unwrap_or_default();
-        self.candidates.get(start as usize..end as usize).unwrap_or_default()
+        self.entries.get(entry as usize).copied().unwrap_or_default().of(&self.candidates)
     }
 
     /// The entries of all patterns that match, in the order of precedence.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::changes::{self, Changes, ControlOctet, Operation};
 use crate::condition::Conditions;
 use crate::cors::{Cors, Policy, Preflight};
@@ -17,7 +19,7 @@ use crate::tree::Tree;
 use crate::{ResponsePlan, answer, internal};
 
 /// A route table. It is never empty of meaning: one compiled from a bad document serves what can be served.
-#[derive(Debug)]
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct RouteTable {
     pub(crate) settings: Settings,
     /// Hosts of all targets, without port, lower case, sorted.
@@ -25,12 +27,15 @@ pub struct RouteTable {
     pub(crate) texts: Texts,
     pub(crate) methods: Methods,
     pub(crate) tree: Tree,
-    /// By the tree's entry: where its candidates begin and end.
-    pub(crate) entries: Vec<(u32, u32)>,
+    /// By the tree's entry: where in `candidates`.
+    pub(crate) entries: Vec<Span>,
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) conditions: Vec<Conditions>,
     pub(crate) patterns: Vec<Pattern>,
+    pub(crate) captures: Vec<Capture>,
     pub(crate) routes: Vec<Route>,
+    /// Of all routes.
+    pub(crate) operations: Vec<Operation>,
     pub(crate) policies: Vec<Policy>,
     /// Some route, or the table, has `cors`, or may have.
     pub(crate) uses_cors: bool,
@@ -38,8 +43,33 @@ pub struct RouteTable {
     pub(crate) plans_responses: bool,
 }
 
+/// Some elements, one behind the other, of one of the table's lists. What many routes have is kept in few lists, and not
+/// in one for each route: that is small, and quickly read from an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    pub(crate) fn of<T>(self, list: &[T]) -> &[T] {
+        list.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// Puts elements behind the others of a list.
+    pub(crate) fn append<T>(list: &mut Vec<T>, elements: impl IntoIterator<Item = T>) -> Self {
+        let start = list.len() as u32;
+        list.extend(elements);
+        Span { start, end: list.len() as u32 }
+    }
+}
+
 /// The part of a table that does not come from its routes.
-#[derive(Debug)]
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Settings {
     pub(crate) name: Box<str>,
     pub(crate) hosts: HostSet,
@@ -78,7 +108,7 @@ impl Settings {
 }
 
 /// What becomes of a request in scope that no route serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) enum NoMatch {
     NotFound,
     PassThrough,
@@ -88,7 +118,7 @@ pub(crate) enum NoMatch {
 
 /// A route's claim to one method of one path. Those of an entry are sorted: unreadable ones first, then by
 /// method, then by precedence.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Candidate {
     pub(crate) method: u16,
     /// Its pattern can't be read in whole: it stands before its equals, so that none of them gets what may
@@ -100,16 +130,17 @@ pub(crate) struct Candidate {
 }
 
 /// An element of `match`.
-#[derive(Debug)]
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Pattern {
     pub(crate) route: u32,
     /// As written.
     pub(crate) text: Text,
-    pub(crate) captures: Box<[Capture]>,
+    /// Where in `RouteTable::captures`.
+    pub(crate) captures: Span,
 }
 
 /// Where a captured value stands in the path below `basePath`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Capture {
     pub(crate) name: Text,
     pub(crate) segment: u32,
@@ -120,42 +151,36 @@ pub(crate) struct Capture {
     pub(crate) rest: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Route {
     pub(crate) name: Text,
     pub(crate) target: Target,
     /// The table's, where the route has none of its own.
     pub(crate) cors: Cors,
-    /// Of its own.
-    pub(crate) headers: Option<Box<RouteHeaders>>,
+    /// What it does to headers beyond what the table does: where in `RouteTable::operations`.
+    pub(crate) request_headers: Span,
+    pub(crate) response_headers: Span,
 }
 
-/// What a route does to headers, beyond what the table does.
-#[derive(Debug, Default)]
-pub(crate) struct RouteHeaders {
-    pub(crate) request: Box<[Operation]>,
-    pub(crate) response: Box<[Operation]>,
-}
-
-#[derive(Debug)]
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) enum Target {
     Forward {
         authority: Text,
-        rewrite: Option<Box<Template>>,
+        rewrite: Option<Template>,
     },
-    Redirect(Box<Redirect>),
+    Redirect(Redirect),
     Respond(Box<Respond>),
     /// An error of the document bears on it.
     Broken,
 }
 
-#[derive(Debug)]
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Redirect {
     pub(crate) to: Template,
     pub(crate) status: u16,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Respond {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(Text, Text)>,
@@ -348,7 +373,7 @@ impl RouteTable {
             route: self.texts.get(route.name),
             matched: self.texts.get(pattern.text),
             index: pattern.route as usize,
-            captures: Captures { list: &pattern.captures, below, texts: &self.texts },
+            captures: Captures { list: pattern.captures.of(&self.captures), below, texts: &self.texts },
         }
     }
 
@@ -360,7 +385,7 @@ impl RouteTable {
         route: &'a Route,
         changes: Vec<Change<'a>>,
     ) -> Result<Vec<Change<'a>>, ControlOctet> {
-        let own = route.headers.as_deref().map_or(&[][..], |own| &own.request);
+        let own = route.request_headers.of(&self.operations);
         if self.settings.request_headers.is_empty() && own.is_empty() {
             return Ok(changes);
         }

@@ -1,13 +1,17 @@
 //! Templates over captured names: a forwarded path, a redirect's location, a header's value.
 
+use std::ops::Range;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::decision::Chosen;
 use crate::path::normal_literal;
 use crate::pattern::{Piece, Pieces};
 use crate::problem::What;
 use crate::texts::{Text, Texts, TextsBuilder};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) enum Part {
     Literal(Text),
     /// A captured name; names are shared texts, so that equal ones have equal handles.
     Capture(Text),
@@ -18,8 +22,12 @@ enum Part {
 /// How a header's value names the route. No parameter can have this name.
 pub(crate) const ROUTE: &str = ":route";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Template(Box<[Part]>);
+/// Its parts are kept with the table's texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Template {
+    start: u32,
+    end: u32,
+}
 
 /// How a template's literal text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +41,14 @@ pub(crate) enum Literal {
 }
 
 impl Template {
+    pub(crate) fn new(parts: Range<usize>) -> Self {
+        Template { start: parts.start as u32, end: parts.end as u32 }
+    }
+
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
     /// Compiles a text; tells braces that have no counterpart, and what `faults` says of a name.
     pub(crate) fn compile(
         text: &str,
@@ -69,14 +85,14 @@ impl Template {
                 }
             }
         }
-        whole.then(|| Template(parts.into()))
+        whole.then(|| texts.template(&parts))
     }
 
     /// The text with the captures filled in, as they stood in the request; `None` if the path that was chosen has
     /// not captured one of them, which only a template of the whole table can meet.
-    pub(crate) fn render(&self, texts: &Texts, chosen: &Chosen<'_>) -> Option<Vec<u8>> {
+    pub(crate) fn render(self, texts: &Texts, chosen: &Chosen<'_>) -> Option<Vec<u8>> {
         let mut rendered = Vec::with_capacity(64);
-        for part in &self.0 {
+        for part in texts.parts(self) {
             rendered.extend_from_slice(match part {
                 Part::Literal(text) => texts.get(*text).as_bytes(),
                 Part::Capture(name) => chosen.captures.get(*name)?,
@@ -87,8 +103,8 @@ impl Template {
     }
 
     /// The text, where it is the same for every request.
-    pub(crate) fn literal(&self) -> Option<Text> {
-        match &*self.0 {
+    pub(crate) fn literal(self, texts: &Texts) -> Option<Text> {
+        match texts.parts(self) {
             [] => Some(Text::default()),
             [Part::Literal(text)] => Some(*text),
             _ => None,
@@ -96,20 +112,20 @@ impl Template {
     }
 
     /// The names that it takes from the path.
-    pub(crate) fn captures(&self) -> impl Iterator<Item = Text> {
-        self.0.iter().filter_map(|part| match part {
+    pub(crate) fn captures(self, texts: &Texts) -> impl Iterator<Item = Text> {
+        texts.parts(self).iter().filter_map(|part| match part {
             Part::Capture(name) => Some(*name),
             Part::Literal(_) | Part::Route => None,
         })
     }
 
     /// As it could have been written.
-    pub(crate) fn described(&self, texts: &Texts) -> String {
+    pub(crate) fn described(self, texts: &Texts) -> String {
         let part = |part: &Part| match part {
             Part::Literal(text) => texts.get(*text).replace('{', "{{").replace('}', "}}"),
             Part::Capture(name) => format!("{{{}}}", texts.get(*name)),
             Part::Route => format!("{{{ROUTE}}}"),
         };
-        self.0.iter().map(part).collect()
+        texts.parts(self).iter().map(part).collect()
     }
 }

@@ -1,21 +1,34 @@
-//! All of a table's strings in one allocation, each named by a small handle.
+//! All of a table's strings in one allocation, and all parts of its templates in another, each named by a small handle.
 
 use std::collections::HashMap;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::template::{Part, Template};
+
 /// A string of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
+)]
 pub(crate) struct Text {
     start: u32,
     length: u32,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Texts(Box<str>);
+#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Texts {
+    all: String,
+    parts: Vec<Part>,
+}
 
 impl Texts {
     pub(crate) fn get(&self, text: Text) -> &str {
         let start = text.start as usize;
-        self.0.get(start..start + text.length as usize).unwrap_or_default()
+        self.all.get(start..start.saturating_add(text.length as usize)).unwrap_or_default()
+    }
+
+    pub(crate) fn parts(&self, template: Template) -> &[Part] {
+        self.parts.get(template.range()).unwrap_or_default()
     }
 }
 
@@ -23,14 +36,14 @@ impl Texts {
 /// are equal.
 #[derive(Default)]
 pub(crate) struct TextsBuilder {
-    all: String,
+    texts: Texts,
     shared: HashMap<Box<str>, Text>,
 }
 
 impl TextsBuilder {
     pub(crate) fn add(&mut self, text: &str) -> Text {
-        let start = self.all.len() as u32;
-        self.all.push_str(text);
+        let start = self.texts.all.len() as u32;
+        self.texts.all.push_str(text);
         Text { start, length: text.len() as u32 }
     }
 
@@ -43,12 +56,24 @@ impl TextsBuilder {
         added
     }
 
+    pub(crate) fn template(&mut self, parts: &[Part]) -> Template {
+        let start = self.texts.parts.len();
+        self.texts.parts.extend_from_slice(parts);
+        Template::new(start..self.texts.parts.len())
+    }
+
+    pub(crate) fn texts(&self) -> &Texts {
+        &self.texts
+    }
+
     pub(crate) fn get(&self, text: Text) -> &str {
-        let start = text.start as usize;
-        self.all.get(start..start + text.length as usize).unwrap_or_default()
+        self.texts.get(text)
     }
 
     pub(crate) fn finish(self) -> Texts {
-        Texts(self.all.into())
+        let mut texts = self.texts;
+        texts.all.shrink_to_fit();
+        texts.parts.shrink_to_fit();
+        texts
     }
 }

@@ -8,6 +8,8 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::pattern::Segment;
 
 /// What stands at the end of a pattern: an index that the tree gives out, one for all patterns that match
@@ -31,7 +33,7 @@ const ROOT: NodeId = 0;
 const NONE: u32 = u32::MAX;
 const SEVERAL: NodeId = NONE - 1;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, BorshSerialize, BorshDeserialize)]
 struct Node {
     /// `NONE`, the only child for a literal, or `SEVERAL` that `Tree::literals` knows.
     literal: NodeId,
@@ -61,7 +63,7 @@ const EMPTY: Node = Node {
     text: (0, 0),
 };
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 struct Affixed {
     prefix: Box<str>,
     suffix: Box<str>,
@@ -78,7 +80,7 @@ impl Affixed {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Tree {
     nodes: Vec<Node>,
     affixed: Vec<Affixed>,
@@ -321,7 +323,7 @@ impl TreeBuilder {
 }
 
 /// The literal children of all nodes that have several, in one open-addressed hash table.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
 struct Literals {
     /// A hash and a child; the root is nobody's child, so it marks a vacant slot.
     slots: Vec<(u32, NodeId)>,

@@ -14,7 +14,7 @@ use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment,
 use crate::problem::What;
 use crate::read::{Key, OneOrMany, most_like};
 use crate::search::ANY;
-use crate::table::{Capture, Pattern, Route, RouteHeaders, Target};
+use crate::table::{Capture, Pattern, Route, Span, Target};
 
 impl Compiler {
     /// Numbers the methods in their sorted order, before routes refer to them.
@@ -103,26 +103,25 @@ impl Compiler {
             Some(own) => own,
             None => defaults.cors,
         };
-        let headers = self.route_headers(route, &patterns, at);
+        let (request_headers, response_headers) = self.route_headers(route, &patterns, at);
         let target = if is_object { self.target(route, &patterns, at, defaults) } else { None };
         let target = target.filter(|_| cors != Cors::Unknown).unwrap_or(Target::Broken);
-        self.routes.push(Route { name, target, cors, headers });
+        self.routes.push(Route { name, target, cors, request_headers, response_headers });
     }
 
-    /// What the route does to headers by itself; its errors break it.
+    /// What the route does to the headers of requests and of responses by itself; its errors break it.
     fn route_headers(
         &mut self,
         route: &RouteConfig<'_>,
         patterns: &[ReadPattern<'_>],
         at: At,
-    ) -> Option<Box<RouteHeaders>> {
+    ) -> (Span, Span) {
         let faults = |name: &str| unknown_captures(patterns, name);
         let place = || at.key("requestHeaders");
         let (request, _) = self.operations(&route.request_headers, place, forbidden_in_request, faults);
         let place = || at.key("responseHeaders");
         let (response, _) = self.operations(&route.response_headers, place, forbidden_in_response, faults);
-        let has_any = !request.is_empty() || !response.is_empty();
-        has_any.then(|| Box::new(RouteHeaders { request, response }))
+        (Span::append(&mut self.operations, request), Span::append(&mut self.operations, response))
     }
 
     fn read_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, at: At) -> Vec<ReadPattern<'a>> {
@@ -146,23 +145,23 @@ impl Compiler {
         patterns
     }
 
-    fn captures(&mut self, segments: &[Segment<'_>]) -> Box<[Capture]> {
+    fn captures(&mut self, segments: &[Segment<'_>]) -> Span {
+        let texts = &mut self.texts;
         let numbered = (0u32..).zip(segments);
-        numbered
-            .filter_map(|(segment, found)| match found {
-                Segment::Literal(_) | Segment::Unknown => None,
-                Segment::Capture { prefix, name, suffix } => Some(Capture {
-                    name: self.texts.shared(name),
-                    segment,
-                    prefix: prefix.len() as u32,
-                    suffix: suffix.len() as u32,
-                    rest: false,
-                }),
-                Segment::Rest { name } => {
-                    Some(Capture { name: self.texts.shared(name), segment, prefix: 0, suffix: 0, rest: true })
-                }
-            })
-            .collect()
+        let captures = numbered.filter_map(|(segment, found)| match found {
+            Segment::Literal(_) | Segment::Unknown => None,
+            Segment::Capture { prefix, name, suffix } => Some(Capture {
+                name: texts.shared(name),
+                segment,
+                prefix: prefix.len() as u32,
+                suffix: suffix.len() as u32,
+                rest: false,
+            }),
+            Segment::Rest { name } => {
+                Some(Capture { name: texts.shared(name), segment, prefix: 0, suffix: 0, rest: true })
+            }
+        });
+        Span::append(&mut self.captures, captures)
     }
 
     /// Warns of a pattern that only paths match which are refused before.

@@ -36,7 +36,7 @@ impl Compiler {
         let rewrite = match &route.rewrite_path {
             Key::Absent => Some(None),
             Key::Broken => None,
-            Key::Set(text) => self.rewrite_path(text, patterns, at).map(|template| Some(Box::new(template))),
+            Key::Set(text) => self.rewrite_path(text, patterns, at).map(Some),
         };
         // A target's host stays closed to direct requests, whatever else is wrong with the route.
         for authority in [&service, &host].into_iter().flatten().filter(|_| defaults.deny_direct) {
@@ -185,7 +185,7 @@ impl Compiler {
         }
         let to = self.template(text, Literal::Verbatim, patterns, || place("to"))?;
         (fault.is_ok() && redirect.unknown.is_empty())
-            .then_some(Target::Redirect(Box::new(Redirect { to, status: status? })))
+            .then_some(Target::Redirect(Redirect { to, status: status? }))
     }
 
     fn respond(&mut self, route: &RouteConfig<'_>, at: At) -> Option<Target> {
