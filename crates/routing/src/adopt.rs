@@ -10,7 +10,6 @@
 //! is kept in the end.
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh64::xxh64;
 
 use crate::compile::{Compiled, compile, is_table_name};
 use crate::problem::Problem;
@@ -136,12 +135,14 @@ pub fn adopt(edition: &Edition<'_>, memory: &impl Memory) -> Adoption {
 fn follow(judged: &Judged, memory: &impl Memory) -> Adoption {
     let number = judged.number;
     let adoption = |table, served| Adoption { table, served, number, judgement: None };
-    if let Some(table) = memory.image().and_then(|image| RouteTable::from_image(&image, judged.table)) {
+    if let Some(table) =
+        memory.image().and_then(|image| RouteTable::read(image).filter(|table| table.document() == judged.table))
+    {
         return adoption(table, judged.served);
     }
     match judged.served {
         Served::LastGood => match last_good(memory) {
-            Some((table, _)) => adoption(table, Served::LastGood),
+            Some(table) => adoption(table, Served::LastGood),
             None => adoption(compile(&memory.document()).table, Served::InPart),
         },
         served => adoption(compile(&memory.document()).table, served),
@@ -156,15 +157,15 @@ fn judge(edition: &Edition<'_>, mut record: Record, memory: &impl Memory) -> Ado
     let Compiled { table, problems, name_is_readable } = new;
     let last_good = if good { None } else { last_good(memory) };
     let name = match &last_good {
-        Some((last_good, _)) if !name_is_readable => last_good.name(),
+        Some(last_good) if !name_is_readable => last_good.name(),
         _ => table.name(),
     };
     let name = name.to_owned();
     let named = table.name().to_owned();
-    let (table, served, hash_of_served) = match (good, last_good) {
-        (true, _) => (table, Served::New, hash),
-        (false, Some((last_good, hash))) => (last_good, Served::LastGood, hash),
-        (false, None) => (table, Served::InPart, hash),
+    let (table, served) = match (good, last_good) {
+        (true, _) => (table, Served::New),
+        (false, Some(last_good)) => (last_good, Served::LastGood),
+        (false, None) => (table, Served::InPart),
     };
 
     let mut raised = std::mem::take(&mut record.names);
@@ -184,13 +185,13 @@ fn judge(edition: &Edition<'_>, mut record: Record, memory: &impl Memory) -> Ado
     };
     let number = record.judged.last().map_or(0, |last| last.number).wrapping_add(1);
     let version = version.map(str::to_owned);
-    record.judged.push(Judged { number, version, hash, served, table: hash_of_served });
+    record.judged.push(Judged { number, version, hash, served, table: table.document() });
     let excess = record.judged.len().saturating_sub(REMEMBERED);
     record.judged.drain(..excess);
     record.names = names;
     // Strings, numbers and lists: there is nothing in it that can't be written.
     let record = serde_json::to_vec(&record).unwrap_or_default();
-    let image = table.image(hash_of_served);
+    let image = table.image().to_vec();
     let size = document.len();
     let good = good.then_some(document);
     let judgement = Judgement { problems, name, cleared, good, size, record, image };
@@ -198,9 +199,8 @@ fn judge(edition: &Edition<'_>, mut record: Record, memory: &impl Memory) -> Ado
 }
 
 /// The last good document compiled again, if it is still good: an older version of the plugin may have
-/// taken what this one does not. With its hash.
-fn last_good(memory: &impl Memory) -> Option<(RouteTable, u64)> {
-    let document = memory.good()?;
-    let compiled = compile(&document);
-    compiled.is_good().then(|| (compiled.table, xxh64(&document, 0)))
+/// taken what this one does not.
+fn last_good(memory: &impl Memory) -> Option<RouteTable> {
+    let compiled = compile(&memory.good()?);
+    compiled.is_good().then_some(compiled.table)
 }

@@ -2,18 +2,20 @@
 
 use std::borrow::Cow;
 
-use borsh::{BorshDeserialize, BorshSerialize};
-
 use crate::decision::{Change, Chosen};
+use crate::image::row;
 use crate::template::Template;
 use crate::texts::{Text, Texts};
 
-/// One change that the configuration asks for.
-#[derive(Debug, Clone, Copy, BorshSerialize, BorshDeserialize)]
-pub(crate) enum Operation {
-    Remove(Text),
-    Set(Text, Template),
-    Add(Text, Template),
+// One change that the configuration asks for.
+row! {
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) enum Operation {
+        0 Remove(name: Text),
+        1 Set(name: Text, value: Template),
+        2 Add(name: Text, value: Template),
+        else Operation::Remove(Text::default())
+    }
 }
 
 /// An operation for one request, its template filled in.
@@ -55,32 +57,32 @@ pub(crate) struct ControlOctet;
 impl Operation {
     /// Fills the template in. Where the path has not captured what it names, a header that would be set is
     /// removed, so that no client can choose it, and none is added.
-    pub(crate) fn render(&self, texts: &Texts, chosen: &Chosen<'_>) -> Result<Option<Rendered<'static>>, ControlOctet> {
+    pub(crate) fn render(self, texts: &Texts, chosen: &Chosen<'_>) -> Result<Option<Rendered<'static>>, ControlOctet> {
         Ok(match self {
-            Operation::Remove(name) => Some(Rendered::Remove(*name)),
-            Operation::Set(name, template) => Some(match value(*template, texts, chosen)? {
-                Some(value) => Rendered::Set(*name, value),
-                None => Rendered::Remove(*name),
+            Operation::Remove(name) => Some(Rendered::Remove(name)),
+            Operation::Set(name, template) => Some(match value(template, texts, chosen)? {
+                Some(value) => Rendered::Set(name, value),
+                None => Rendered::Remove(name),
             }),
-            Operation::Add(name, template) => value(*template, texts, chosen)?.map(|value| Rendered::Add(*name, value)),
+            Operation::Add(name, template) => value(template, texts, chosen)?.map(|value| Rendered::Add(name, value)),
         })
     }
 
     /// The template, where it has one.
-    pub(crate) fn template(&self) -> Option<Template> {
+    pub(crate) fn template(self) -> Option<Template> {
         match self {
             Operation::Remove(_) => None,
-            Operation::Set(_, template) | Operation::Add(_, template) => Some(*template),
+            Operation::Set(_, template) | Operation::Add(_, template) => Some(template),
         }
     }
 
-    pub(crate) fn name(&self) -> Text {
+    pub(crate) fn name(self) -> Text {
         let (Operation::Remove(name) | Operation::Set(name, _) | Operation::Add(name, _)) = self;
-        *name
+        name
     }
 
     /// As the document has it.
-    pub(crate) fn key(&self) -> &'static str {
+    pub(crate) fn key(self) -> &'static str {
         match self {
             Operation::Remove(_) => "remove",
             Operation::Set(..) => "set",
@@ -89,7 +91,7 @@ impl Operation {
     }
 
     /// As it could have been written.
-    pub(crate) fn described(&self, texts: &Texts) -> String {
+    pub(crate) fn described(self, texts: &Texts) -> String {
         let (key, name) = (self.key(), texts.get(self.name()));
         match self.template() {
             Some(template) => format!("{key} {name}: {}", template.described(texts)),

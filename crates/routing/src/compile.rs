@@ -5,6 +5,7 @@
 //! document, read in whole, would not have sent it.
 
 mod ambiguity;
+mod conditions;
 mod cors;
 mod headers;
 mod route;
@@ -13,19 +14,21 @@ mod target;
 
 use std::collections::{BTreeSet, HashMap};
 
+use xxhash_rust::xxh64::xxh64;
+
 use crate::changes::Operation;
-use crate::condition::Conditions;
 use crate::config::Config;
 use crate::cors::{Cors, Policy};
+use crate::image::{Span, Writer};
 use crate::node::Node;
 use crate::pattern::Pattern as PathPattern;
 use crate::problem::{Place, Problem, Step, What};
 use crate::read::{Key, Read, Reader};
-use crate::search::Methods;
-use crate::table::{Candidate, Capture, NoMatch, Pattern, Route, RouteTable, Settings, Span, Target};
+use crate::table::{Candidate, Capture, NoMatch, Pattern, Route, RouteTable, Settings, Target};
 use crate::texts::{Text, TextsBuilder};
 use crate::tree::TreeBuilder;
 
+use conditions::ConditionSets;
 pub(crate) use settings::is_table_name;
 
 /// A document compiled: always a table, and everything that is wrong.
@@ -54,17 +57,21 @@ pub fn compile(document: &[u8]) -> Compiled {
         Key::Broken => false,
         Key::Set(name) => is_table_name(name),
     });
-    let mut compiler = Compiler::new(reader.problems);
+    let mut compiler = Compiler::new(hash(document), reader.problems);
     let (table, mut problems) = match config {
         Some(config) => compiler.compile(config),
         None => {
-            let table = Settings::untouched();
             let problems = std::mem::take(&mut compiler.problems);
-            (compiler.finish(table, Vec::new()), problems)
+            (compiler.finish(Settings::default(), Vec::new()), problems)
         }
     };
     problems.sort_by_key(|problem| route_of(&problem.place).map_or(0, |index| index + 1));
     Compiled { table, problems, name_is_readable }
+}
+
+/// Tells documents apart.
+pub(crate) fn hash(document: &[u8]) -> u64 {
+    xxh64(document, 0)
 }
 
 fn read<'a>(document: &'a [u8], reader: &mut Reader) -> Option<Config<'a>> {
@@ -140,33 +147,34 @@ struct Claim {
 }
 
 struct Compiler {
+    /// The document's hash.
+    document: u64,
     problems: Vec<Problem>,
     texts: TextsBuilder,
     tree: TreeBuilder,
     methods: Vec<Box<str>>,
     claims: Vec<Claim>,
-    conditions: Vec<Conditions>,
-    known_conditions: HashMap<Conditions, u32>,
+    conditions: ConditionSets,
     patterns: Vec<Pattern>,
     captures: Vec<Capture>,
     elements: Vec<Element>,
     routes: Vec<Route>,
     operations: Vec<Operation>,
-    targets: BTreeSet<Box<str>>,
+    targets: BTreeSet<String>,
     /// By value, with their numbers.
     known_policies: HashMap<Policy, u32>,
 }
 
 impl Compiler {
-    fn new(problems: Vec<Problem>) -> Self {
+    fn new(document: u64, problems: Vec<Problem>) -> Self {
         Compiler {
+            document,
             problems,
             texts: TextsBuilder::default(),
             tree: TreeBuilder::new(),
             methods: Vec::new(),
             claims: Vec::new(),
-            conditions: vec![Conditions::default()],
-            known_conditions: HashMap::from([(Conditions::default(), 0)]),
+            conditions: ConditionSets::new(),
             patterns: Vec::new(),
             captures: Vec::new(),
             elements: Vec::new(),
@@ -217,11 +225,10 @@ impl Compiler {
         let mut captured: Vec<Text> = self.captures.iter().map(|capture| capture.name).collect();
         captured.sort_unstable();
         for (key, operations) in
-            [("requestHeaders", &settings.request_headers), ("responseHeaders", &settings.response_headers)]
+            [("requestHeaders", settings.request_headers), ("responseHeaders", settings.response_headers)]
         {
-            for operation in operations {
-                let texts = self.texts.texts();
-                let names = operation.template().into_iter().flat_map(|template| template.captures(texts));
+            for operation in operations.of(&self.operations).to_vec() {
+                let names = operation.template().into_iter().flat_map(|template| template.captures(&self.texts));
                 let mut unknown: Vec<Text> = names.filter(|name| captured.binary_search(name).is_err()).collect();
                 unknown.dedup();
                 for name in unknown {
@@ -229,7 +236,7 @@ impl Compiler {
                     let place = Place::default().key(key).key(operation.key()).named(self.texts.get(operation.name()));
                     self.tell(place, What::CapturedNowhere { name });
                     for route in &mut self.routes {
-                        if key == "responseHeaders" || matches!(route.target, Target::Forward { .. }) {
+                        if key == "responseHeaders" || matches!(route.target, Target::Forward(..)) {
                             route.target = Target::Broken;
                         }
                     }
@@ -238,50 +245,57 @@ impl Compiler {
         }
     }
 
-    fn finish(self, settings: Settings, broken: Vec<usize>) -> RouteTable {
-        let mut routes = self.routes;
+    fn finish(mut self, mut settings: Settings, broken: Vec<usize>) -> RouteTable {
         for index in broken {
-            if let Some(route) = routes.get_mut(index) {
+            if let Some(route) = self.routes.get_mut(index) {
                 route.target = Target::Broken;
             }
         }
         let mut entries = vec![Span::default(); self.tree.entries()];
-        for (index, claim) in (0u32..).zip(&self.claims) {
-            if let Some(Span { start, end }) = entries.get_mut(claim.entry as usize) {
-                *start = if *end == 0 { index } else { *start };
-                *end = index + 1;
+        let mut candidates = Vec::with_capacity(self.claims.len());
+        for claims in self.claims.chunk_by(|a, b| a.entry == b.entry) {
+            let candidate = |&Claim { method, unreadable, conditions, pattern, .. }: &Claim| Candidate {
+                method,
+                unreadable,
+                conditions,
+                pattern,
+            };
+            let span = Span::append(&mut candidates, claims.iter().map(candidate));
+            if let Some(entry) = claims.first().and_then(|claim| entries.get_mut(claim.entry as usize)) {
+                *entry = span;
             }
         }
         let mut policies: Vec<_> = self.known_policies.into_iter().collect();
         policies.sort_unstable_by_key(|(_, number)| *number);
-        let uses_cors = settings.cors != Cors::Off || routes.iter().any(|route| route.cors != Cors::Off);
-        let has_own = |route: &Route| !route.response_headers.is_empty();
-        let plans_responses = uses_cors
+        let policies: Vec<Policy> = policies.into_iter().map(|(policy, _)| policy).collect();
+
+        settings.routes = self.routes.iter().filter(|route| !matches!(route.target, Target::Broken)).count() as u32;
+        settings.uses_cors = settings.cors != Cors::Off || self.routes.iter().any(|route| route.cors != Cors::Off);
+        settings.plans_responses = settings.uses_cors
             || settings.rewrite_location
             || !settings.response_headers.is_empty()
-            || routes.iter().any(has_own);
-        let claim = |&Claim { method, unreadable, conditions, pattern, .. }: &Claim| Candidate {
-            method,
-            unreadable,
-            conditions,
-            pattern,
-        };
-        RouteTable {
-            settings,
-            targets: self.targets.into_iter().collect(),
-            texts: self.texts.finish(),
-            methods: Methods(self.methods),
-            tree: self.tree.finish(),
-            entries,
-            candidates: self.claims.iter().map(claim).collect(),
-            conditions: self.conditions,
-            patterns: self.patterns,
-            captures: self.captures,
-            routes,
-            operations: self.operations,
-            policies: policies.into_iter().map(|(policy, _)| policy).collect(),
-            uses_cors,
-            plans_responses,
+            || self.routes.iter().any(|route| !route.response_headers.is_empty());
+        settings.methods = self.texts.list(self.methods.iter().map(|method| &**method));
+        settings.targets = self.texts.list(self.targets.iter().map(String::as_str));
+        if settings.name == Text::default() {
+            settings.name = self.texts.shared("default");
         }
+        let tree = self.tree.finish(&mut self.texts);
+
+        // In the order in which `RouteTable::read` reads it.
+        let mut image = Writer::new(self.document);
+        image.list(&[settings]);
+        self.texts.write(&mut image);
+        tree.write(&mut image);
+        image.list(&entries);
+        image.list(&candidates);
+        self.conditions.write(&mut image);
+        image.list(&self.patterns);
+        image.list(&self.captures);
+        image.list(&self.routes);
+        image.list(&self.operations);
+        image.list(&policies);
+        // What has just been written can be read.
+        RouteTable::read(image.finish()).unwrap_or_default()
     }
 }

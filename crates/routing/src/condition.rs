@@ -1,99 +1,117 @@
 //! Conditions of a route beside method and path: header values and query parameters.
 
-use borsh::{BorshDeserialize, BorshSerialize};
+use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use crate::head::Head;
+use crate::image::{Rows, Span, row};
 use crate::path::decoded;
 use crate::texts::{Text, Texts};
 
-/// What all must hold. Sorted, so that equal conditions are equal values.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Conditions {
-    pub(crate) headers: Vec<(Text, Expected)>,
-    pub(crate) query: Vec<(Text, Expected)>,
+row! {
+    /// What all must hold: sorted lists of `Condition`s.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub(crate) struct Conditions {
+        headers: Span,
+        query: Span,
+    }
 }
 
-/// Texts are shared ones: equal strings have equal handles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
-pub(crate) enum Expected {
-    Present,
-    Equal(Text),
+row! {
+    /// The name is that of a header in lower case, or of a query parameter.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub(crate) struct Condition {
+        name: Text,
+        expected: Expected,
+    }
+}
+
+row! {
+    /// Texts are shared ones: equal strings have equal handles.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub(crate) enum Expected {
+        0 Present,
+        1 Equal(value: Text),
+        else Expected::Present
+    }
 }
 
 impl Conditions {
-    pub(crate) fn len(&self) -> usize {
-        self.headers.len() + self.query.len()
-    }
-
     /// The first condition that does not hold. Without a head, those on headers count as held: a preflight can't
     /// have the headers of the request that it asks for.
-    pub(crate) fn failing(&self, texts: &Texts, head: Option<&Head<'_>>, query: Option<&[u8]>) -> Option<Failing> {
+    pub(crate) fn failing(
+        self,
+        all: &Rows<Condition>,
+        texts: &Texts,
+        head: Option<&Head<'_>>,
+        query: &Query<'_>,
+    ) -> Option<Failing> {
         let header = head.and_then(|head| {
-            self.headers.iter().find(|(name, expected)| !match expected {
-                Expected::Present => head.has(texts.get(*name)),
-                Expected::Equal(value) => head.equals(texts.get(*name), texts.get(*value).as_bytes()),
+            all.span(self.headers).find(|condition| !match condition.expected {
+                Expected::Present => head.has(texts.get(condition.name)),
+                Expected::Equal(value) => head.equals(texts.get(condition.name), texts.octets(value)),
             })
         });
-        if let Some(&(name, expected)) = header {
-            return Some(Failing { part: "header", name, expected });
+        if let Some(condition) = header {
+            return Some(Failing { part: "header", condition });
         }
-        let parameter = self.query.iter().find(|(name, expected)| {
-            let found = first_parameter(query.unwrap_or_default(), texts.get(*name).as_bytes());
-            !match (expected, found) {
-                (_, None) => false,
-                (Expected::Present, Some(_)) => true,
-                (Expected::Equal(value), Some(found)) => decoded(found).eq(texts.get(*value).bytes()),
-            }
+        let parameter = all.span(self.query).find(|condition| !match (
+            condition.expected,
+            query.value(texts.octets(condition.name)),
+        ) {
+            (_, None) => false,
+            (Expected::Present, Some(_)) => true,
+            (Expected::Equal(value), Some(found)) => decoded(found).eq(texts.octets(value).iter().copied()),
         });
-        parameter.map(|&(name, expected)| Failing { part: "query parameter", name, expected })
-    }
-
-    /// Whether some condition asks for presence alone.
-    pub(crate) fn has_presence(&self) -> bool {
-        self.headers.iter().chain(&self.query).any(|(_, expected)| *expected == Expected::Present)
-    }
-
-    /// What is asked about, header or parameter.
-    pub(crate) fn names(&self) -> Vec<Text> {
-        self.headers.iter().chain(&self.query).map(|(name, _)| *name).collect()
-    }
-
-    /// Whether these conditions hold wherever the others do.
-    pub(crate) fn follow_from(&self, others: &Conditions) -> bool {
-        let follow = |these: &[(Text, Expected)], those: &[(Text, Expected)]| {
-            these.len() == those.len()
-                && these.iter().zip(those).all(|((name, expected), (other_name, other))| {
-                    name == other_name && (expected == other || *expected == Expected::Present)
-                })
-        };
-        follow(&self.headers, &others.headers) && follow(&self.query, &others.query)
+        parameter.map(|condition| Failing { part: "query parameter", condition })
     }
 }
 
 /// A condition that does not hold.
 pub(crate) struct Failing {
     part: &'static str,
-    name: Text,
-    expected: Expected,
+    condition: Condition,
 }
 
 impl Failing {
     /// In the user's words.
     pub(crate) fn described(&self, texts: &Texts) -> String {
-        let (part, name) = (self.part, texts.get(self.name));
-        match self.expected {
+        let (part, name) = (self.part, texts.get(self.condition.name));
+        match self.condition.expected {
             Expected::Present => format!("{part} `{name}` is not present"),
             Expected::Equal(value) => format!("{part} `{name}` is not \"{}\"", texts.get(value)),
         }
     }
 }
 
-/// The value of the first query parameter of a name, still encoded, as Envoy's own matcher takes it.
-fn first_parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<&'q [u8]> {
-    query.split(|&b| b == b'&').find_map(|parameter| {
-        let mut halves = parameter.splitn(2, |&b| b == b'=');
-        let key = halves.next().unwrap_or_default();
-        let same = decoded(key).eq(name.iter().copied());
-        (same && !key.is_empty()).then(|| halves.next().unwrap_or_default())
-    })
+/// The query of a request. It is taken apart when the first condition asks for it, once for all routes.
+pub(crate) struct Query<'q> {
+    text: &'q [u8],
+    /// By decoded name, sorted: its first value, still encoded.
+    parameters: OnceCell<Vec<(Cow<'q, [u8]>, &'q [u8])>>,
+}
+
+impl<'q> Query<'q> {
+    pub(crate) fn new(text: Option<&'q [u8]>) -> Self {
+        Query { text: text.unwrap_or_default(), parameters: OnceCell::new() }
+    }
+
+    /// The value of the first parameter of a name, as Envoy's own matcher takes it.
+    fn value(&self, name: &[u8]) -> Option<&'q [u8]> {
+        let parameters = self.parameters.get_or_init(|| {
+            let mut parameters: Vec<_> = self.text.split(|&b| b == b'&').filter_map(parameter).collect();
+            parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
+            parameters.dedup_by(|(later, _), (first, _)| later == first);
+            parameters
+        });
+        let at = parameters.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        parameters.get(at).map(|(_, value)| *value)
+    }
+}
+
+fn parameter(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
+    let mut halves = text.splitn(2, |&b| b == b'=');
+    let name = halves.next().filter(|name| !name.is_empty())?;
+    let name = if name.contains(&b'%') { Cow::Owned(decoded(name).collect()) } else { Cow::Borrowed(name) };
+    Some((name, halves.next().unwrap_or_default()))
 }

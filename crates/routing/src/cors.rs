@@ -2,68 +2,79 @@
 //! (https://fetch.spec.whatwg.org/#http-cors-protocol).
 
 use std::borrow::Cow;
-use std::fmt;
-
-use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::changes::Changes;
 use crate::head::Head;
+use crate::image::{Span, row};
 use crate::pattern::is_token;
 use crate::texts::{Text, Texts};
 
-/// What a route, or the table, has for `cors`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(crate) enum Cors {
-    Off,
-    /// An index. Equal policies have equal ones.
-    On(u32),
-    /// It can't be read.
-    Unknown,
+row! {
+    /// What a route, or the table, has for `cors`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Cors {
+        0 Off,
+        /// An index. Equal policies have equal ones.
+        1 On(policy: u32),
+        /// It can't be read.
+        2 Unknown,
+        else Cors::Unknown
+    }
 }
 
-/// One `cors` of the document, compiled. Texts are shared ones.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Policy {
-    pub(crate) origins: Origins,
-    pub(crate) methods: AllowedMethods,
-    pub(crate) headers: AllowedHeaders,
-    /// The value of `access-control-expose-headers`.
-    pub(crate) expose: Option<Text>,
-    pub(crate) credentials: bool,
-    /// The value of `access-control-max-age`.
-    pub(crate) max_age: Option<Text>,
+row! {
+    /// One `cors` of the document, compiled. Texts are shared ones.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub(crate) struct Policy {
+        origins: Origins,
+        methods: AllowedMethods,
+        headers: AllowedHeaders,
+        /// The value of `access-control-expose-headers`.
+        expose: Option<Text>,
+        credentials: bool,
+        /// The value of `access-control-max-age`.
+        max_age: Option<Text>,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
-pub(crate) enum AllowedMethods {
-    OfTheRoutes,
-    /// As the header has them.
-    Listed(Text),
-    /// Whatever is asked for.
-    Every,
+row! {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub(crate) enum AllowedMethods {
+        0 OfTheRoutes,
+        /// As the header has them.
+        1 Listed(methods: Text),
+        /// Whatever is asked for.
+        2 Every,
+        else AllowedMethods::OfTheRoutes
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
-pub(crate) enum AllowedHeaders {
-    None,
-    /// As the header has them.
-    Listed(Text),
-    /// Whatever is asked for. A literal `*` would not cover `authorization`, and with credentials means nothing.
-    Every,
+row! {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub(crate) enum AllowedHeaders {
+        0 None,
+        /// As the header has them.
+        1 Listed(headers: Text),
+        /// Whatever is asked for. A literal `*` would not cover `authorization`, and with credentials means nothing.
+        2 Every,
+        else AllowedHeaders::None
+    }
 }
 
-/// Allowed origins, in the form that `normal` gives.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Origins {
-    pub(crate) any: bool,
-    /// Sorted.
-    pub(crate) exact: Vec<Box<str>>,
-    /// What stands before and behind a first label of any name.
-    pub(crate) wildcards: Vec<(Box<str>, Box<str>)>,
+row! {
+    /// Allowed origins, in the form that `normal` gives.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub(crate) struct Origins {
+        any: bool,
+        /// A sorted list.
+        exact: Span,
+        /// Pairs: what stands before and behind a first label of any name.
+        wildcards: Span,
+    }
 }
 
 impl Origins {
-    fn allow(&self, origin: &[u8]) -> bool {
+    fn allow(self, texts: &Texts, origin: &[u8]) -> bool {
         if self.any {
             return true;
         }
@@ -71,20 +82,21 @@ impl Origins {
         let is_label = |text: &str| {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
-        self.exact.binary_search_by(|known| (**known).cmp(&origin)).is_ok()
-            || self.wildcards.iter().any(|(before, behind)| {
-                let label = origin.strip_prefix(&**before).and_then(|rest| rest.strip_suffix(&**behind));
+        texts.position(self.exact, |known| known.cmp(origin.as_bytes())).is_some()
+            || texts.pairs(self.wildcards).any(|(before, behind)| {
+                let label = origin.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind));
                 label.is_some_and(is_label)
             })
     }
 }
 
-impl fmt::Display for Origins {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Origins {
+    /// As they could have been written.
+    pub(crate) fn described(self, texts: &Texts) -> String {
         let any = self.any.then_some("*".to_owned());
-        let exact = self.exact.iter().map(|origin| origin.to_string());
-        let wildcards = self.wildcards.iter().map(|(before, behind)| format!("{before}*{behind}"));
-        f.write_str(&any.into_iter().chain(exact).chain(wildcards).collect::<Vec<_>>().join(" "))
+        let exact = texts.list(self.exact).map(str::to_owned);
+        let wildcards = texts.pairs(self.wildcards).map(|(before, behind)| format!("{before}*{behind}"));
+        any.into_iter().chain(exact).chain(wildcards).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -138,37 +150,37 @@ const OF_RESPONSES: [&str; 7] = [
 impl Policy {
     /// The value of `access-control-allow-origin` for the origin of a request; `None` where there is none, or it
     /// is not allowed.
-    pub(crate) fn granted(&self, origin: Option<&[u8]>) -> Option<Box<[u8]>> {
-        let origin = origin.filter(|origin| !origin.is_empty() && self.origins.allow(origin))?;
+    pub(crate) fn granted(self, texts: &Texts, origin: Option<&[u8]>) -> Option<Box<[u8]>> {
+        let origin = origin.filter(|origin| !origin.is_empty() && self.origins.allow(texts, origin))?;
         Some(if self.origins.any { b"*".as_slice().into() } else { origin.into() })
     }
 
     /// The headers of an answer to a preflight. `methods` are those of the path's routes.
     pub(crate) fn answer<'a>(
-        &self,
+        self,
         texts: &'a Texts,
         preflight: &Preflight<'_>,
         methods: impl FnOnce() -> String,
     ) -> Vec<(&'static str, Cow<'a, [u8]>)> {
         let mut headers = Vec::with_capacity(6);
-        if let Some(origin) = self.granted(Some(preflight.origin)) {
+        if let Some(origin) = self.granted(texts, Some(preflight.origin)) {
             headers.push(("access-control-allow-origin", origin.into_vec().into()));
             if self.credentials {
                 headers.push(("access-control-allow-credentials", b"true".into()));
             }
-            let methods = match &self.methods {
-                AllowedMethods::Listed(methods) => texts.get(*methods).as_bytes().into(),
+            let methods = match self.methods {
+                AllowedMethods::Listed(methods) => texts.octets(methods).into(),
                 AllowedMethods::Every => preflight.method.to_vec().into(),
                 AllowedMethods::OfTheRoutes => methods().into_bytes().into(),
             };
-            let allowed = match &self.headers {
+            let allowed = match self.headers {
                 AllowedHeaders::None => None,
-                AllowedHeaders::Listed(headers) => Some(texts.get(*headers).as_bytes().into()),
+                AllowedHeaders::Listed(headers) => Some(texts.octets(headers).into()),
                 AllowedHeaders::Every => {
                     preflight.headers.filter(|names| is_list_of_tokens(names)).map(|names| names.to_vec().into())
                 }
             };
-            let max_age = self.max_age.map(|seconds| texts.get(seconds).as_bytes().into());
+            let max_age = self.max_age.map(|seconds| texts.octets(seconds).into());
             let optional = [
                 ("access-control-allow-methods", Some(methods)),
                 ("access-control-allow-headers", allowed),
@@ -182,13 +194,13 @@ impl Policy {
     }
 
     /// Gives a response its headers, in place of those that a service may have set.
-    pub(crate) fn decorate<'a>(&self, texts: &'a Texts, granted: Option<&'a [u8]>, changes: &mut Changes<'a, '_>) {
+    pub(crate) fn decorate<'a>(self, texts: &'a Texts, granted: Option<&'a [u8]>, changes: &mut Changes<'a, '_>) {
         for name in OF_RESPONSES {
             match (name, granted) {
                 ("access-control-allow-origin", Some(origin)) => changes.set(name, origin.into()),
                 ("access-control-allow-credentials", Some(_)) if self.credentials => changes.set(name, b"true".into()),
                 ("access-control-expose-headers", Some(_)) if self.expose.is_some() => {
-                    changes.set(name, self.expose.map_or("", |names| texts.get(names)).as_bytes().into());
+                    changes.set(name, self.expose.map_or(&b""[..], |names| texts.octets(names)).into());
                 }
                 _ => changes.remove(name),
             }
@@ -213,26 +225,26 @@ fn is_list_of_tokens(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::texts::TextsBuilder;
 
-    fn origins(written: &[&str]) -> Origins {
-        let mut origins = Origins::default();
-        for origin in written {
-            match origin.split_once('*') {
-                Some((before, behind)) => origins.wildcards.push((before.into(), behind.into())),
-                None => origins.exact.push((*origin).into()),
-            }
-        }
-        origins.exact.sort();
-        origins
+    fn origins(written: &[&str]) -> impl Fn(&[u8]) -> bool + use<> {
+        let mut texts = TextsBuilder::default();
+        let (mut wildcards, mut exact): (Vec<&str>, Vec<&str>) = written.iter().partition(|text| text.contains('*'));
+        exact.sort_unstable();
+        wildcards.sort_unstable();
+        let wildcards = texts.list(wildcards.iter().flat_map(|text| text.split('*')));
+        let origins = Origins { any: false, exact: texts.list(exact), wildcards };
+        let texts = texts.texts();
+        move |origin| origins.allow(&texts, origin)
     }
 
     #[test]
     fn scheme_host_and_port_are_compared_without_case() {
         let origins = origins(&["https://app.example.com", "http://localhost:3000"]);
         for origin in ["https://app.example.com", "HTTPS://App.Example.com", "https://app.example.com:443"] {
-            assert!(origins.allow(origin.as_bytes()), "{origin}");
+            assert!(origins(origin.as_bytes()), "{origin}");
         }
-        assert!(origins.allow(b"http://localhost:3000"));
+        assert!(origins(b"http://localhost:3000"));
         for origin in [
             "http://app.example.com",
             "https://app.example.com:8443",
@@ -245,7 +257,7 @@ mod tests {
             "null",
             "",
         ] {
-            assert!(!origins.allow(origin.as_bytes()), "{origin}");
+            assert!(!origins(origin.as_bytes()), "{origin}");
         }
     }
 
@@ -253,7 +265,7 @@ mod tests {
     fn a_star_is_exactly_one_label() {
         let origins = origins(&["https://*.example.com", "https://*.example.net:8443"]);
         for origin in ["https://a.example.com", "https://A-1.EXAMPLE.com:443", "https://a.example.net:8443"] {
-            assert!(origins.allow(origin.as_bytes()), "{origin}");
+            assert!(origins(origin.as_bytes()), "{origin}");
         }
         for origin in [
             "https://example.com",
@@ -268,9 +280,9 @@ mod tests {
             "https://a:1.example.com",
             "https://a.example.com.evil.org",
         ] {
-            assert!(!origins.allow(origin.as_bytes()), "{origin}");
+            assert!(!origins(origin.as_bytes()), "{origin}");
         }
-        assert!(!origins.allow(b"https://\xff.example.com"));
+        assert!(!origins(b"https://\xff.example.com"));
     }
 
     #[test]

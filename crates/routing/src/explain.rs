@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::condition::{Conditions, Expected};
+use crate::condition::{Condition, Conditions, Expected, Query};
 use crate::cors::{Cors, Preflight};
 use crate::decision::Decision;
 use crate::head::Head;
@@ -93,15 +93,16 @@ impl RouteTable {
     }
 
     fn consider(&self, head: &Head<'_>, path: &RequestPath<'_>, chosen: Option<(usize, &str)>) -> Vec<Considered<'_>> {
-        let Some(below) = self.settings.base.below(&path.normal) else { return Vec::new() };
+        let Some(below) = self.base.below(&path.normal) else { return Vec::new() };
         let toggled = toggle_trailing_slash(below).filter(|_| self.settings.ignore_trailing_slash);
         // A preflight that is answered has been matched by what it asks for.
         let preflight = Preflight::read(head).filter(|preflight| {
-            self.uses_cors && self.answer_preflight(preflight, head, path, self.below(path)).is_some()
+            self.settings.uses_cors && self.answer_preflight(preflight, head, path, self.below(path)).is_some()
         });
         let method = preflight.map_or(head.method.unwrap_or_default(), |preflight| preflight.method);
         let head = if preflight.is_some() { None } else { Some(head) };
-        let served = Served::new(&self.methods, method);
+        let served = Served::new(self, method);
+        let query = Query::new(path.query);
         let mut considered = Vec::new();
         let mut found = false;
         let mut seen = Vec::new();
@@ -113,7 +114,7 @@ impl RouteTable {
                 seen.push(entry);
                 let mut listed = Vec::new();
                 let candidates = self.candidates(entry);
-                for candidate in served.in_turn(candidates).chain(candidates) {
+                for candidate in served.in_turn(candidates.clone()).chain(candidates) {
                     let Some((pattern, route)) = self.pattern(candidate.pattern) else { continue };
                     if listed.contains(&candidate.pattern) {
                         continue;
@@ -124,8 +125,8 @@ impl RouteTable {
                         Verdict::OtherMethod
                     } else if found {
                         Verdict::Behind
-                    } else if let Some(condition) = self.failing(candidate, head, path) {
-                        Verdict::ConditionFails(condition)
+                    } else if let Some(condition) = self.failing(candidate, head, &query) {
+                        Verdict::ConditionFails(condition.described(&self.texts))
                     } else if chosen == Some((pattern.route as usize, matched)) {
                         found = true;
                         Verdict::Chosen
@@ -139,15 +140,10 @@ impl RouteTable {
         considered
     }
 
-    fn failing(&self, candidate: &Candidate, head: Option<&Head<'_>>, path: &RequestPath<'_>) -> Option<String> {
-        let conditions = self.conditions.get(candidate.conditions as usize)?;
-        conditions.failing(&self.texts, head, path.query).map(|failing| failing.described(&self.texts))
-    }
-
     /// The table in the order of precedence: where two patterns match a path, the upper one is tried first.
     pub fn routes(&self) -> Vec<Line<'_>> {
         let mut lines = Vec::new();
-        for entry in self.tree.in_order() {
+        for entry in self.tree.in_order(&self.texts) {
             let mut seen = Vec::new();
             for candidate in self.candidates(entry) {
                 if seen.contains(&candidate.pattern) {
@@ -160,7 +156,7 @@ impl RouteTable {
         lines
     }
 
-    fn line(&self, candidate: &Candidate) -> Option<Line<'_>> {
+    fn line(&self, candidate: Candidate) -> Option<Line<'_>> {
         let (pattern, route) = self.pattern(candidate.pattern)?;
         let written = self.texts.get(pattern.text);
         let (methods, path) = match written.split_once(' ') {
@@ -169,58 +165,55 @@ impl RouteTable {
             None => (written, ""),
         };
         let text = |text: Text| self.texts.get(text);
-        let target = match &route.target {
-            Target::Forward { authority, rewrite: None } => text(*authority).to_owned(),
-            Target::Forward { authority, rewrite: Some(path) } => {
-                format!("{} path {}", text(*authority), path.described(&self.texts))
+        let target = match route.target {
+            Target::Forward(authority, None) => text(authority).to_owned(),
+            Target::Forward(authority, Some(path)) => {
+                format!("{} path {}", text(authority), path.described(&self.texts))
             }
-            Target::Redirect(redirect) => {
-                format!("redirect {} {}", redirect.status, redirect.to.described(&self.texts))
-            }
-            Target::Respond(respond) => format!("respond {}", respond.status),
+            Target::Redirect(to, status) => format!("redirect {status} {}", to.described(&self.texts)),
+            Target::Respond(status, ..) => format!("respond {status}"),
             Target::Broken => "broken".to_owned(),
         };
-        let path = if path == "/" && !self.settings.base.is_empty() { "" } else { path };
-        let conditions = self.conditions.get(candidate.conditions as usize);
+        let path = if path == "/" && !self.base.is_empty() { "" } else { path };
+        let conditions = self.condition_sets.get(candidate.conditions);
         Some(Line {
             methods,
-            path: format!("{}{path}", self.settings.base.text),
+            path: format!("{}{path}", self.base.text),
             route: text(route.name),
             target,
-            conditions: conditions.map(|all| self.described(all)).unwrap_or_default(),
+            conditions: self.described(conditions.unwrap_or_default()),
             extras: self.extras(route),
             index: pattern.route as usize,
         })
     }
 
-    fn extras(&self, route: &Route) -> Vec<String> {
+    fn extras(&self, route: Route) -> Vec<String> {
         let mut extras = Vec::new();
         if let Cors::On(policy) = route.cors
-            && let Some(policy) = self.policies.get(policy as usize)
+            && let Some(policy) = self.policies.get(policy)
         {
-            extras.push(format!("cors {}", policy.origins));
+            extras.push(format!("cors {}", policy.origins.described(&self.texts)));
         }
-        let request = route.request_headers.of(&self.operations);
-        let response = route.response_headers.of(&self.operations);
-        let is_forwarded = matches!(route.target, Target::Forward { .. });
-        let of_table = self.settings.request_headers.iter().filter(|_| is_forwarded);
-        for operation in of_table.chain(request) {
+        let is_forwarded = matches!(route.target, Target::Forward(..));
+        let of_table = self.operations.span(self.settings.request_headers).filter(|_| is_forwarded);
+        for operation in of_table.chain(self.operations.span(route.request_headers)) {
             extras.push(format!("request {}", operation.described(&self.texts)));
         }
         if !matches!(route.target, Target::Broken) {
-            for operation in self.settings.response_headers.iter().chain(response) {
+            let of_table = self.operations.span(self.settings.response_headers);
+            for operation in of_table.chain(self.operations.span(route.response_headers)) {
                 extras.push(format!("response {}", operation.described(&self.texts)));
             }
         }
         extras
     }
 
-    fn described(&self, conditions: &Conditions) -> Vec<String> {
-        let describe = |part: &str, &(name, expected): &(Text, Expected)| match expected {
+    fn described(&self, conditions: Conditions) -> Vec<String> {
+        let describe = |part: &str, Condition { name, expected }: Condition| match expected {
             Expected::Present => format!("{part} {}", self.texts.get(name)),
             Expected::Equal(value) => format!("{part} {} = {:?}", self.texts.get(name), self.texts.get(value)),
         };
-        let headers = conditions.headers.iter().map(|condition| describe("header", condition));
-        headers.chain(conditions.query.iter().map(|condition| describe("query", condition))).collect()
+        let headers = self.conditions.span(conditions.headers).map(|condition| describe("header", condition));
+        headers.chain(self.conditions.span(conditions.query).map(|condition| describe("query", condition))).collect()
     }
 }

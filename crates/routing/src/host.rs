@@ -1,15 +1,20 @@
 //! Hosts: which names are the table's own, and what is a valid authority.
 
-use borsh::{BorshDeserialize, BorshSerialize};
+use std::collections::BTreeSet;
 
-/// The hosts of a table: exact names, `*.suffix`, `*`.
-#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
-pub(crate) struct HostSet {
-    /// Lower case, sorted.
-    exact: Vec<Box<str>>,
-    /// Lower case, sorted, without the `*.`.
-    suffixes: Vec<Box<str>>,
-    any: bool,
+use crate::image::{Span, row};
+use crate::texts::{Texts, TextsBuilder};
+
+row! {
+    /// The hosts of a table: exact names, `*.suffix`, `*`.
+    #[derive(Debug, Clone, Copy, Default)]
+    pub(crate) struct HostSet {
+        /// A list in lower case, sorted.
+        exact: Span,
+        /// A list in lower case, sorted, without the `*.`.
+        suffixes: Span,
+        any: bool,
+    }
 }
 
 /// How a host belongs to a table.
@@ -21,31 +26,26 @@ pub(crate) enum Membership {
 }
 
 impl HostSet {
-    pub(crate) fn insert(&mut self, host: &str) {
-        if host == "*" {
-            self.any = true;
-        } else if let Some(suffix) = host.strip_prefix("*.") {
-            self.suffixes.push(suffix.to_ascii_lowercase().into());
-        } else {
-            self.exact.push(host.to_ascii_lowercase().into());
+    pub(crate) fn new<'h>(hosts: impl IntoIterator<Item = &'h str>, texts: &mut TextsBuilder) -> Self {
+        let (mut exact, mut suffixes, mut any) = (BTreeSet::new(), BTreeSet::new(), false);
+        for host in hosts {
+            match host.strip_prefix("*.") {
+                _ if host == "*" => any = true,
+                Some(suffix) => _ = suffixes.insert(suffix.to_ascii_lowercase()),
+                None => _ = exact.insert(host.to_ascii_lowercase()),
+            }
         }
+        let mut list = |names: BTreeSet<String>| texts.list(names.iter().map(String::as_str));
+        HostSet { exact: list(exact), suffixes: list(suffixes), any }
     }
 
-    /// To be called once all hosts are in.
-    pub(crate) fn sort(&mut self) {
-        self.exact.sort_unstable();
-        self.exact.dedup();
-        self.suffixes.sort_unstable();
-        self.suffixes.dedup();
-    }
-
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn len(self) -> usize {
         self.exact.len() + self.suffixes.len() + usize::from(self.any)
     }
 
     /// How a bare host, as `bare` gives it, belongs to the set; `None` where it does not.
-    pub(crate) fn membership(&self, host: &[u8]) -> Option<Membership> {
-        if contains(&self.exact, host) {
+    pub(crate) fn membership(self, texts: &Texts, host: &[u8]) -> Option<Membership> {
+        if contains(texts, self.exact, host) {
             return Some(Membership::Exact);
         }
         if !self.suffixes.is_empty() {
@@ -53,7 +53,7 @@ impl HostSet {
             while let Some(dot) = rest.iter().position(|&b| b == b'.') {
                 let labels_before = dot > 0 || rest.len() < host.len();
                 rest = rest.get(dot + 1..).unwrap_or_default();
-                if labels_before && contains(&self.suffixes, rest) {
+                if labels_before && contains(texts, self.suffixes, rest) {
                     return Some(Membership::Suffix);
                 }
             }
@@ -63,8 +63,9 @@ impl HostSet {
 }
 
 /// Whether a sorted list of lower-case names holds a host, whatever its case.
-pub(crate) fn contains(names: &[Box<str>], host: &[u8]) -> bool {
-    names.binary_search_by(|name| name.bytes().cmp(host.iter().map(u8::to_ascii_lowercase))).is_ok()
+pub(crate) fn contains(texts: &Texts, names: Span, host: &[u8]) -> bool {
+    let lower = || host.iter().map(u8::to_ascii_lowercase);
+    texts.position(names, |name| name.iter().copied().cmp(lower())).is_some()
 }
 
 /// The host of an authority, without port and trailing dot.
@@ -185,13 +186,11 @@ pub(crate) fn is_cluster_local(host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn set(hosts: &[&str]) -> HostSet {
-        let mut set = HostSet::default();
-        for host in hosts {
-            set.insert(host);
-        }
-        set.sort();
-        set
+    fn set(hosts: &[&str]) -> impl Fn(&[u8]) -> Option<Membership> + use<> {
+        let mut texts = TextsBuilder::default();
+        let set = HostSet::new(hosts.iter().copied(), &mut texts);
+        let texts = texts.texts();
+        move |host| set.membership(&texts, host)
     }
 
     #[test]
@@ -206,11 +205,11 @@ mod tests {
             "api.example.com:x:80",
             "api.example.com::80",
         ] {
-            assert_eq!(set.membership(bare(authority.as_bytes())), Some(Membership::Exact), "{authority}");
+            assert_eq!(set(bare(authority.as_bytes())), Some(Membership::Exact), "{authority}");
         }
         for authority in ["example.com", "api.example.com.evil.org", "xapi.example.com", "", ":80", "api.example.com.."]
         {
-            assert_eq!(set.membership(bare(authority.as_bytes())), None, "{authority}");
+            assert_eq!(set(bare(authority.as_bytes())), None, "{authority}");
         }
     }
 
@@ -218,17 +217,17 @@ mod tests {
     fn a_suffix_takes_one_or_more_labels() {
         let set = set(&["*.example.com"]);
         for host in ["a.example.com", "a.b.EXAMPLE.com"] {
-            assert_eq!(set.membership(host.as_bytes()), Some(Membership::Suffix), "{host}");
+            assert_eq!(set(host.as_bytes()), Some(Membership::Suffix), "{host}");
         }
         for host in ["example.com", ".example.com", "aexample.com", "a.example.org"] {
-            assert_eq!(set.membership(host.as_bytes()), None, "{host}");
+            assert_eq!(set(host.as_bytes()), None, "{host}");
         }
     }
 
     #[test]
     fn any_takes_all() {
-        assert_eq!(set(&["*", "a.b"]).membership(b"x"), Some(Membership::Any));
-        assert_eq!(set(&["*", "a.b"]).membership(b"a.b"), Some(Membership::Exact));
+        assert_eq!(set(&["*", "a.b"])(b"x"), Some(Membership::Any));
+        assert_eq!(set(&["*", "a.b"])(b"a.b"), Some(Membership::Exact));
     }
 
     #[test]

@@ -1,34 +1,286 @@
-//! A compiled table as octets, so that the threads of a process need not compile what one of them has: they take its
-//! image from Envoy's shared data.
+//! A compiled table as one run of octets, used where it lies: fixed-size rows in lists, that refer to each other by
+//! number. So the threads of a process need not compile what one of them has: they take its image from Envoy's
+//! shared data, and that costs them a copy.
 //!
-//! An image stands for one document and for these very sources. Any other is left alone, be it of another document,
-//! of another version of the plugin, or of somebody else. What is read from an image may still be nonsense, should
-//! another plugin have forged it: that can't cause a panic, and a plugin that wants to route a request elsewhere can do
-//! so without.
+//! An image stands for one document and for these very sources. Any other is left alone, be it of another document, of
+//! another version of the plugin, or of somebody else. What another plugin has forged on purpose may still be nonsense:
+//! that can't cause a panic, and a plugin that wants to route a request elsewhere can do so by itself.
 
-use borsh::BorshDeserialize;
-
-use crate::table::RouteTable;
+use std::marker::PhantomData;
+use std::rc::Rc;
 
 /// What an image begins with; the hash of the document comes next.
 const MARK: &[u8] = concat!("ksvc-router table ", env!("KSVC_ROUTING_SOURCES"), "\n").as_bytes();
 
-impl RouteTable {
-    /// The image of this table, which was compiled from the document of this hash.
-    pub(crate) fn image(&self, document: u64) -> Vec<u8> {
-        let mut image = MARK.to_vec();
-        // A `Vec` takes whatever is written.
-        let _ = borsh::to_writer(&mut image, &(document, self));
-        image
+/// A value with the same number of octets whatever it is.
+pub(crate) trait Row: Copy {
+    const SIZE: usize;
+
+    fn write(self, image: &mut Vec<u8>);
+
+    fn read(octets: &mut Octets<'_>) -> Self;
+}
+
+/// Octets to be read from the front. Where none are left, they are zeros.
+pub(crate) struct Octets<'o>(&'o [u8]);
+
+impl Octets<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let Some((taken, rest)) = self.0.split_first_chunk() else { return [0; N] };
+        self.0 = rest;
+        *taken
     }
 
-    /// The table compiled from the document of this hash, if that is what the image is of.
-    pub(crate) fn from_image(image: &[u8], document: u64) -> Option<Self> {
-        let mut octets = image.strip_prefix(MARK)?;
-        if u64::deserialize(&mut octets).ok()? != document {
-            return None;
+    pub(crate) fn skip(&mut self, count: usize) {
+        self.0 = self.0.get(count..).unwrap_or_default();
+    }
+}
+
+macro_rules! number_row {
+    ($($number:ty),*) => { $(
+        impl Row for $number {
+            const SIZE: usize = size_of::<$number>();
+
+            fn write(self, image: &mut Vec<u8>) {
+                image.extend_from_slice(&self.to_le_bytes());
+            }
+
+            fn read(octets: &mut Octets<'_>) -> Self {
+                Self::from_le_bytes(octets.take())
+            }
         }
-        let table = Self::deserialize(&mut octets).ok()?;
-        octets.is_empty().then_some(table)
+    )* };
+}
+number_row!(u8, u16, u32, u64);
+
+impl Row for bool {
+    const SIZE: usize = 1;
+
+    fn write(self, image: &mut Vec<u8>) {
+        u8::from(self).write(image);
+    }
+
+    fn read(octets: &mut Octets<'_>) -> Self {
+        u8::read(octets) != 0
+    }
+}
+
+impl<T: Row + Default> Row for Option<T> {
+    const SIZE: usize = 1 + T::SIZE;
+
+    fn write(self, image: &mut Vec<u8>) {
+        self.is_some().write(image);
+        self.unwrap_or_default().write(image);
+    }
+
+    fn read(octets: &mut Octets<'_>) -> Self {
+        let is_some = bool::read(octets);
+        let value = T::read(octets);
+        is_some.then_some(value)
+    }
+}
+
+/// A struct that is a row, field by field; or an enum that is one, with a number for each variant and something else
+/// for every other number.
+macro_rules! row {
+    (
+        $(#[$about:meta])*
+        pub(crate) struct $name:ident {
+            $( $(#[$doc:meta])* $field:ident: $type:ty, )*
+        }
+    ) => {
+        $(#[$about])*
+        pub(crate) struct $name {
+            $( $(#[$doc])* pub(crate) $field: $type, )*
+        }
+
+        impl $crate::image::Row for $name {
+            const SIZE: usize = 0 $( + <$type as $crate::image::Row>::SIZE )*;
+
+            fn write(self, image: &mut Vec<u8>) {
+                $( self.$field.write(image); )*
+            }
+
+            fn read(octets: &mut $crate::image::Octets<'_>) -> Self {
+                Self { $( $field: <$type as $crate::image::Row>::read(octets), )* }
+            }
+        }
+    };
+    (
+        $(#[$about:meta])*
+        pub(crate) enum $name:ident {
+            $( $(#[$doc:meta])* $number:literal $variant:ident $( ( $($field:ident: $type:ty),* ) )?, )*
+            else $otherwise:expr
+        }
+    ) => {
+        $(#[$about])*
+        pub(crate) enum $name {
+            $( $(#[$doc])* $variant $( ( $($type),* ) )?, )*
+        }
+
+        impl $crate::image::Row for $name {
+            const SIZE: usize = {
+                let mut most = 0;
+                $(
+                    let own = 0 $( $( + <$type as $crate::image::Row>::SIZE )* )?;
+                    if own > most {
+                        most = own;
+                    }
+                )*
+                1 + most
+            };
+
+            fn write(self, image: &mut Vec<u8>) {
+                let end = image.len() + Self::SIZE;
+                match self {
+                    $( Self::$variant $( ( $($field),* ) )? => {
+                        image.push($number);
+                        $( $( $field.write(image); )* )?
+                    } )*
+                }
+                image.resize(end, 0);
+            }
+
+            fn read(octets: &mut $crate::image::Octets<'_>) -> Self {
+                match <u8 as $crate::image::Row>::read(octets) {
+                    $( $number => {
+                        let used = 0 $( $( + <$type as $crate::image::Row>::SIZE )* )?;
+                        let value = Self::$variant $( ( $( <$type as $crate::image::Row>::read(octets) ),* ) )?;
+                        octets.skip(Self::SIZE - 1 - used);
+                        value
+                    } )*
+                    _ => {
+                        octets.skip(Self::SIZE - 1);
+                        $otherwise
+                    }
+                }
+            }
+        }
+    };
+}
+pub(crate) use row;
+
+row! {
+    /// Some rows of a list, one behind the other.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+    pub(crate) struct Span {
+        start: u32,
+        end: u32,
+    }
+}
+
+impl Span {
+    pub(crate) fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
+    /// Puts rows behind the others of a list.
+    pub(crate) fn append<T>(list: &mut Vec<T>, rows: impl IntoIterator<Item = T>) -> Self {
+        let start = list.len() as u32;
+        list.extend(rows);
+        Span { start, end: list.len() as u32 }
+    }
+
+    /// Its rows in a list that is not yet part of an image.
+    pub(crate) fn of<T>(self, list: &[T]) -> &[T] {
+        list.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// A list of rows in an image.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows<T> {
+    image: Rc<Vec<u8>>,
+    /// In octets.
+    start: usize,
+    end: usize,
+    row: PhantomData<T>,
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Rows { image: Rc::default(), start: 0, end: 0, row: PhantomData }
+    }
+}
+
+impl<T: Row> Rows<T> {
+    pub(crate) fn get(&self, index: u32) -> Option<T> {
+        let octets = self.octets(index as usize, (index as usize).checked_add(1)?);
+        (octets.len() == T::SIZE).then(|| T::read(&mut Octets(octets)))
+    }
+
+    pub(crate) fn span(&self, span: Span) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + Clone + '_ {
+        let octets = self.octets(span.start as usize, span.end as usize);
+        octets.chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        self.octets(0, self.len()).chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        (self.end - self.start) / T::SIZE
+    }
+
+    /// From one row to another.
+    pub(crate) fn octets(&self, from: usize, to: usize) -> &[u8] {
+        let list = self.image.get(self.start..self.end).unwrap_or_default();
+        let (from, to) = (from.checked_mul(T::SIZE), to.checked_mul(T::SIZE));
+        from.zip(to).and_then(|(from, to)| list.get(from..to)).unwrap_or_default()
+    }
+}
+
+/// An image in the making: lists, in the order in which a `Reader` takes them.
+pub(crate) struct Writer(Vec<u8>);
+
+impl Writer {
+    /// For the table of the document of this hash.
+    pub(crate) fn new(document: u64) -> Self {
+        let mut image = MARK.to_vec();
+        document.write(&mut image);
+        Writer(image)
+    }
+
+    pub(crate) fn list<T: Row>(&mut self, rows: &[T]) {
+        self.0.reserve(4 + T::SIZE * rows.len());
+        (rows.len() as u32).write(&mut self.0);
+        for row in rows {
+            row.write(&mut self.0);
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.0.shrink_to_fit();
+        self.0
+    }
+}
+
+pub(crate) struct Reader {
+    image: Rc<Vec<u8>>,
+    at: usize,
+}
+
+impl Reader {
+    /// `None` where it is no image of these sources. With the hash of the document.
+    pub(crate) fn new(image: Rc<Vec<u8>>) -> Option<(Self, u64)> {
+        let mut behind = Octets(image.strip_prefix(MARK)?);
+        let document = u64::read(&mut behind);
+        let at = MARK.len() + u64::SIZE;
+        Some((Reader { image, at }, document))
+    }
+
+    /// `None` where the list is cut short.
+    pub(crate) fn list<T: Row>(&mut self) -> Option<Rows<T>> {
+        let mut octets = Octets(self.image.get(self.at..)?);
+        let count = u32::read(&mut octets) as usize;
+        let start = self.at + u32::SIZE;
+        let end = start.checked_add(count.checked_mul(T::SIZE)?)?;
+        self.image.get(start..end)?;
+        self.at = end;
+        Some(Rows { image: self.image.clone(), start, end, row: PhantomData })
     }
 }

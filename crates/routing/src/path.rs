@@ -5,8 +5,6 @@
 
 use std::borrow::Cow;
 
-use borsh::{BorshDeserialize, BorshSerialize};
-
 /// `:path` of a request, cut at the first `?`.
 #[derive(Debug)]
 pub(crate) struct RequestPath<'a> {
@@ -260,7 +258,7 @@ pub(crate) fn without_affixes(raw: &[u8], prefix: usize, suffix: usize) -> &[u8]
 }
 
 /// A literal path prefix on a segment border, such as `/faas`.
-#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct BasePath {
     /// As written.
     pub(crate) text: Box<str>,

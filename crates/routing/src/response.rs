@@ -67,12 +67,15 @@ impl RouteTable {
         &self,
         head: &Head<'_>,
         chosen: &Chosen<'_>,
-        route: &Route,
+        route: Route,
         location: Option<Public>,
     ) -> Result<Option<Box<ResponsePlan>>, ControlOctet> {
         let mut operations = Vec::new();
-        let own = route.response_headers.of(&self.operations);
-        for operation in self.settings.response_headers.iter().chain(own) {
+        for operation in [self.settings.response_headers, route.response_headers]
+            .map(|span| self.operations.span(span))
+            .into_iter()
+            .flatten()
+        {
             operations.extend(operation.render(&self.texts, chosen)?);
         }
         let plan = ResponsePlan { location, operations, cors: self.granted(head, route.cors) };
@@ -81,14 +84,14 @@ impl RouteTable {
     }
 
     /// What becomes of the filter's own answer where no route was chosen, or a route that can't answer.
-    pub(crate) fn plan_of_fault(&self, head: &Head<'_>, route: Option<&Route>) -> Option<ResponsePlan> {
+    pub(crate) fn plan_of_fault(&self, head: &Head<'_>, route: Option<Route>) -> Option<ResponsePlan> {
         let cors = self.granted(head, route.map_or(self.settings.cors, |route| route.cors))?;
         Some(ResponsePlan { location: None, operations: Vec::new(), cors: Some(cors) })
     }
 
     fn granted(&self, head: &Head<'_>, cors: Cors) -> Option<Granted> {
         let Cors::On(policy) = cors else { return None };
-        let origin = self.policies.get(policy as usize)?.granted(head.values("origin").next());
+        let origin = self.policies.get(policy)?.granted(&self.texts, head.values("origin").next());
         Some(Granted { policy, origin })
     }
 
@@ -105,7 +108,7 @@ impl RouteTable {
             changes.carry_out(&self.texts, operation.borrowed());
         }
         if let Some(Granted { policy, origin }) = &plan.cors
-            && let Some(policy) = self.policies.get(*policy as usize)
+            && let Some(policy) = self.policies.get(*policy)
         {
             policy.decorate(&self.texts, origin.as_deref(), &mut changes);
         }
@@ -117,7 +120,7 @@ impl RouteTable {
         // A service that heeds `x-forwarded-prefix` has put the base path in front already.
         let prefix = |path: &[u8]| {
             let alone = path.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
-            if public.stripped && !self.settings.base.holds(alone) { self.settings.base.normal.as_bytes() } else { b"" }
+            if public.stripped && !self.base.holds(alone) { self.base.normal.as_bytes() } else { b"" }
         };
         let Some(rest) = behind_scheme(location) else {
             let missing = if location.first() == Some(&b'/') { prefix(location) } else { b"" };
@@ -125,7 +128,7 @@ impl RouteTable {
         };
         let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
-        let target = host::bare(self.texts.get(public.target).as_bytes());
+        let target = host::bare(self.texts.octets(public.target));
         // Whatever the port: containers listen on others than the gateway. What has a user is no host alone.
         if authority.contains(&b'@') || !host::bare(authority).eq_ignore_ascii_case(target) {
             return None;

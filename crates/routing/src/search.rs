@@ -6,38 +6,28 @@
 
 use std::ops::ControlFlow;
 
-use borsh::{BorshDeserialize, BorshSerialize};
-
+use crate::condition::{Failing, Query};
 use crate::cors::Cors;
 use crate::head::Head;
 use crate::table::{Candidate, RouteTable};
 use crate::tree::{Ending, Entry};
 
-/// All method tokens of a table, sorted; a method's number is its position.
-#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Methods(pub(crate) Vec<Box<str>>);
-
-/// Sorts behind every named method.
+/// A method's number is its position among all method tokens of the table, which are sorted. This one sorts behind
+/// every named method.
 pub(crate) const ANY: u16 = u16::MAX;
-
-impl Methods {
-    pub(crate) fn number(&self, method: &[u8]) -> Option<u16> {
-        self.0.binary_search_by(|known| known.as_bytes().cmp(method)).ok().and_then(|at| u16::try_from(at).ok())
-    }
-
-    pub(crate) fn name(&self, number: u16) -> &str {
-        self.0.get(usize::from(number)).map_or("ANY", |name| name)
-    }
-}
 
 /// The methods whose routes serve a request, first to last: at most three.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served([Option<u16>; 3]);
 
 impl Served {
-    pub(crate) fn new(methods: &Methods, method: &[u8]) -> Self {
-        let head_by_get = if method == b"HEAD" { methods.number(b"GET") } else { None };
-        Served([methods.number(method), head_by_get, Some(ANY)])
+    pub(crate) fn new(table: &RouteTable, method: &[u8]) -> Self {
+        let number = |method| {
+            let at = table.texts.position(table.settings.methods, |known| known.cmp(method));
+            at.and_then(|at| u16::try_from(at).ok())
+        };
+        let head_by_get = if method == b"HEAD" { number(b"GET") } else { None };
+        Served([number(method), head_by_get, Some(ANY)])
     }
 
     pub(crate) fn has(self, method: u16) -> bool {
@@ -45,11 +35,14 @@ impl Served {
     }
 
     /// The candidates of an entry that serve the method, first to last.
-    pub(crate) fn in_turn(self, candidates: &[Candidate]) -> impl Iterator<Item = &Candidate> {
-        let unreadable = candidates.iter().take_while(|candidate| candidate.unreadable);
+    pub(crate) fn in_turn(
+        self,
+        candidates: impl Iterator<Item = Candidate> + Clone,
+    ) -> impl Iterator<Item = Candidate> {
+        let unreadable = candidates.clone().take_while(|candidate| candidate.unreadable);
         let unreadable = unreadable.filter(move |candidate| self.has(candidate.method));
         let readable = self.0.into_iter().flatten().flat_map(move |method| {
-            candidates.iter().filter(move |candidate| candidate.method == method && !candidate.unreadable)
+            candidates.clone().filter(move |candidate| candidate.method == method && !candidate.unreadable)
         });
         unreadable.chain(readable)
     }
@@ -82,9 +75,9 @@ impl RouteTable {
     pub(crate) fn find(&self, method: &[u8], head: Option<&Head<'_>>, query: Option<&[u8]>, below: &str) -> Verdict {
         let mut search = Search {
             table: self,
-            served: Served::new(&self.methods, method),
+            served: Served::new(self, method),
             head,
-            query,
+            query: Query::new(query),
             matched: Vec::new(),
             conditions_failed: false,
         };
@@ -111,7 +104,8 @@ impl RouteTable {
         numbers.dedup();
         // In the order of their names.
         let named = numbers.into_iter().filter(|number| *number != ANY);
-        let mut names: Vec<&str> = named.map(|number| self.methods.name(number)).collect();
+        let mut names: Vec<&str> =
+            named.filter_map(|number| self.texts.list(self.settings.methods).nth(number.into())).collect();
         if names.binary_search(&"GET").is_ok() {
             insert(&mut names, "HEAD");
         }
@@ -127,18 +121,24 @@ impl RouteTable {
         entries
     }
 
-    fn has_cors(&self, candidate: &Candidate) -> bool {
+    /// The condition of a candidate that does not hold.
+    pub(crate) fn failing(&self, candidate: Candidate, head: Option<&Head<'_>>, query: &Query<'_>) -> Option<Failing> {
+        let conditions = self.condition_sets.get(candidate.conditions).unwrap_or_default();
+        conditions.failing(&self.conditions, &self.texts, head, query)
+    }
+
+    fn has_cors(&self, candidate: Candidate) -> bool {
         self.pattern(candidate.pattern).is_some_and(|(_, route)| matches!(route.cors, Cors::On(_)))
     }
 
-    pub(crate) fn candidates(&self, entry: Entry) -> &[Candidate] {
-        self.entries.get(entry as usize).copied().unwrap_or_default().of(&self.candidates)
+    pub(crate) fn candidates(&self, entry: Entry) -> impl Iterator<Item = Candidate> + Clone + '_ {
+        self.candidates.span(self.entries.get(entry).unwrap_or_default())
     }
 
     /// The entries of all patterns that match, in the order of precedence.
     pub(crate) fn matching(&self, below: &str) -> Vec<Entry> {
         let (mut exact, mut rests) = (Vec::new(), Vec::new());
-        self.tree.search(below, &mut |ending, entry| {
+        self.tree.search(&self.texts, below, &mut |ending, entry| {
             match ending {
                 Ending::Exact => exact.push(entry),
                 Ending::Unknown if rests.is_empty() => exact.push(entry),
@@ -163,7 +163,7 @@ struct Search<'s> {
     table: &'s RouteTable,
     served: Served,
     head: Option<&'s Head<'s>>,
-    query: Option<&'s [u8]>,
+    query: Query<'s>,
     /// Paths that matched without a route for the method.
     matched: Vec<Entry>,
     /// Whether some path had routes for the method, whose conditions failed.
@@ -196,7 +196,7 @@ impl Search<'_> {
         let mut exact = Walk::default();
         let mut rest = Walk::default();
         let mut rest_unconditional = Walk { unconditional_only: true, ..Walk::default() };
-        table.tree.search(below, &mut |ending, entry| match ending {
+        table.tree.search(&table.texts, below, &mut |ending, entry| match ending {
             Ending::Unknown if rest.found.is_some() => ControlFlow::Continue(()),
             Ending::Exact | Ending::Unknown => {
                 let offer = self.offer(entry, exact.unconditional_only);
@@ -222,7 +222,7 @@ impl Search<'_> {
         for candidate in self.served.in_turn(self.table.candidates(entry)) {
             has_method = true;
             if self.holds(candidate, unconditional_only) {
-                return Offer::Found(*candidate);
+                return Offer::Found(candidate);
             }
         }
         if has_method {
@@ -234,13 +234,11 @@ impl Search<'_> {
         }
     }
 
-    fn holds(&self, candidate: &Candidate, unconditional_only: bool) -> bool {
+    fn holds(&self, candidate: Candidate, unconditional_only: bool) -> bool {
         if candidate.conditions == 0 {
             return true;
         }
-        let conditions = self.table.conditions.get(candidate.conditions as usize);
-        !unconditional_only
-            && conditions.is_some_and(|all| all.failing(&self.table.texts, self.head, self.query).is_none())
+        !unconditional_only && self.table.failing(candidate, self.head, &self.query).is_none()
     }
 
     /// The value of `Allow`, where only the method kept the request from being served.
@@ -251,7 +249,9 @@ impl Search<'_> {
         let mut names = self.table.method_names(&self.matched);
         let table_has_cors = matches!(self.table.settings.cors, Cors::On(_));
         let candidates = || self.matched.iter().flat_map(|entry| self.table.candidates(*entry));
-        if table_has_cors || self.table.uses_cors && candidates().any(|candidate| self.table.has_cors(candidate)) {
+        if table_has_cors
+            || self.table.settings.uses_cors && candidates().any(|candidate| self.table.has_cors(candidate))
+        {
             insert(&mut names, "OPTIONS");
         }
         Some(names.join(", "))

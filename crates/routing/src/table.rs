@@ -1,98 +1,87 @@
 //! The compiled route table: `decide` says what becomes of a request.
 
 use std::borrow::Cow;
-
-use borsh::{BorshDeserialize, BorshSerialize};
+use std::rc::Rc;
 
 use crate::changes::{self, Changes, ControlOctet, Operation};
-use crate::condition::Conditions;
+use crate::condition::{Condition, Conditions};
 use crate::cors::{Cors, Policy, Preflight};
 use crate::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched};
 use crate::head::Head;
 use crate::host::{self, HostSet, Membership};
+use crate::image::{Reader, Rows, Span, row};
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::response::Public;
-use crate::search::{Found, Methods, Verdict, insert};
+use crate::search::{Found, Verdict, insert};
 use crate::template::Template;
 use crate::texts::{Text, Texts};
 use crate::tree::Tree;
 use crate::{ResponsePlan, answer, internal};
 
 /// A route table. It is never empty of meaning: one compiled from a bad document serves what can be served.
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
+///
+/// All of it but `base` lies in its image.
+#[derive(Debug, Default)]
 pub struct RouteTable {
+    image: Rc<Vec<u8>>,
+    /// The hash of the document that it was compiled from.
+    document: u64,
+    pub(crate) base: BasePath,
     pub(crate) settings: Settings,
-    /// Hosts of all targets, without port, lower case, sorted.
-    pub(crate) targets: Vec<Box<str>>,
     pub(crate) texts: Texts,
-    pub(crate) methods: Methods,
     pub(crate) tree: Tree,
     /// By the tree's entry: where in `candidates`.
-    pub(crate) entries: Vec<Span>,
-    pub(crate) candidates: Vec<Candidate>,
-    pub(crate) conditions: Vec<Conditions>,
-    pub(crate) patterns: Vec<Pattern>,
-    pub(crate) captures: Vec<Capture>,
-    pub(crate) routes: Vec<Route>,
-    /// Of all routes.
-    pub(crate) operations: Vec<Operation>,
-    pub(crate) policies: Vec<Policy>,
-    /// Some route, or the table, has `cors`, or may have.
-    pub(crate) uses_cors: bool,
-    /// Some route, or the table, does something to responses.
-    pub(crate) plans_responses: bool,
+    pub(crate) entries: Rows<Span>,
+    pub(crate) candidates: Rows<Candidate>,
+    pub(crate) condition_sets: Rows<Conditions>,
+    /// Of all sets.
+    pub(crate) conditions: Rows<Condition>,
+    pub(crate) patterns: Rows<Pattern>,
+    /// Of all patterns.
+    captures: Rows<Capture>,
+    routes: Rows<Route>,
+    /// Of all routes, and of the table.
+    pub(crate) operations: Rows<Operation>,
+    pub(crate) policies: Rows<Policy>,
 }
 
-/// Some elements, one behind the other, of one of the table's lists. What many routes have is kept in few lists, and not
-/// in one for each route: that is small, and quickly read from an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Span {
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-}
-
-impl Span {
-    pub(crate) fn of<T>(self, list: &[T]) -> &[T] {
-        list.get(self.start as usize..self.end as usize).unwrap_or_default()
+row! {
+    /// The part of a table that does not come from its routes alone.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Settings {
+        name: Text,
+        hosts: HostSet,
+        base: Text,
+        strip_base: bool,
+        no_match: NoMatch,
+        ignore_trailing_slash: bool,
+        reject_unsafe: bool,
+        strip_internal: bool,
+        deny_direct: bool,
+        rewrite_location: bool,
+        cors: Cors,
+        request_headers: Span,
+        response_headers: Span,
+        /// A sorted list of all methods that routes name.
+        methods: Span,
+        /// A sorted list of the hosts of all targets, without port, lower case.
+        targets: Span,
+        /// How many routes can be served.
+        routes: u32,
+        /// Some route, or the table, has `cors`, or may have.
+        uses_cors: bool,
+        /// Some route, or the table, does something to responses.
+        plans_responses: bool,
     }
-
-    pub(crate) fn is_empty(self) -> bool {
-        self.start == self.end
-    }
-
-    /// Puts elements behind the others of a list.
-    pub(crate) fn append<T>(list: &mut Vec<T>, elements: impl IntoIterator<Item = T>) -> Self {
-        let start = list.len() as u32;
-        list.extend(elements);
-        Span { start, end: list.len() as u32 }
-    }
 }
 
-/// The part of a table that does not come from its routes.
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Settings {
-    pub(crate) name: Box<str>,
-    pub(crate) hosts: HostSet,
-    pub(crate) base: BasePath,
-    pub(crate) strip_base: bool,
-    pub(crate) no_match: NoMatch,
-    pub(crate) ignore_trailing_slash: bool,
-    pub(crate) reject_unsafe: bool,
-    pub(crate) strip_internal: bool,
-    pub(crate) deny_direct: bool,
-    pub(crate) rewrite_location: bool,
-    pub(crate) cors: Cors,
-    pub(crate) request_headers: Box<[Operation]>,
-    pub(crate) response_headers: Box<[Operation]>,
-}
-
-impl Settings {
+impl Default for Settings {
     /// No host is the table's: nothing is touched.
-    pub(crate) fn untouched() -> Self {
+    fn default() -> Self {
         Settings {
-            name: "default".into(),
+            name: Text::default(),
             hosts: HostSet::default(),
-            base: BasePath::default(),
+            base: Text::default(),
             strip_base: false,
             no_match: NoMatch::NotFound,
             ignore_trailing_slash: false,
@@ -101,106 +90,144 @@ impl Settings {
             deny_direct: false,
             rewrite_location: false,
             cors: Cors::Off,
-            request_headers: Box::default(),
-            response_headers: Box::default(),
+            request_headers: Span::default(),
+            response_headers: Span::default(),
+            methods: Span::default(),
+            targets: Span::default(),
+            routes: 0,
+            uses_cors: false,
+            plans_responses: false,
         }
     }
 }
 
-/// What becomes of a request in scope that no route serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(crate) enum NoMatch {
-    NotFound,
-    PassThrough,
-    /// Whether it should pass can't be known.
-    Broken,
+row! {
+    /// What becomes of a request in scope that no route serves.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum NoMatch {
+        0 NotFound,
+        1 PassThrough,
+        /// Whether it should pass can't be known.
+        2 Broken,
+        else NoMatch::Broken
+    }
 }
 
-/// A route's claim to one method of one path. Those of an entry are sorted: unreadable ones first, then by
-/// method, then by precedence.
-#[derive(Debug, Clone, Copy, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Candidate {
-    pub(crate) method: u16,
-    /// Its pattern can't be read in whole: it stands before its equals, so that none of them gets what may
-    /// have been meant for it.
-    pub(crate) unreadable: bool,
-    /// An index; `Conditions::default()`'s is 0.
-    pub(crate) conditions: u32,
-    pub(crate) pattern: u32,
+row! {
+    /// A route's claim to one method of one path. Those of an entry are sorted: unreadable ones first, then by
+    /// method, then by precedence.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Candidate {
+        method: u16,
+        /// Its pattern can't be read in whole: it stands before its equals, so that none of them gets what may
+        /// have been meant for it.
+        unreadable: bool,
+        /// An index; that of no conditions is 0.
+        conditions: u32,
+        pattern: u32,
+    }
 }
 
-/// An element of `match`.
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Pattern {
-    pub(crate) route: u32,
-    /// As written.
-    pub(crate) text: Text,
-    /// Where in `RouteTable::captures`.
-    pub(crate) captures: Span,
+row! {
+    /// An element of `match`.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Pattern {
+        route: u32,
+        /// As written.
+        text: Text,
+        captures: Span,
+    }
 }
 
-/// Where a captured value stands in the path below `basePath`.
-#[derive(Debug, Clone, Copy, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Capture {
-    pub(crate) name: Text,
-    pub(crate) segment: u32,
-    /// Lengths of the literal text around it, in normal form.
-    pub(crate) prefix: u32,
-    pub(crate) suffix: u32,
-    /// It takes all segments from there.
-    pub(crate) rest: bool,
+row! {
+    /// Where a captured value stands in the path below `basePath`.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Capture {
+        name: Text,
+        segment: u32,
+        /// Lengths of the literal text around it, in normal form.
+        prefix: u32,
+        suffix: u32,
+        /// It takes all segments from there.
+        rest: bool,
+    }
 }
 
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Route {
-    pub(crate) name: Text,
-    pub(crate) target: Target,
-    /// The table's, where the route has none of its own.
-    pub(crate) cors: Cors,
-    /// What it does to headers beyond what the table does: where in `RouteTable::operations`.
-    pub(crate) request_headers: Span,
-    pub(crate) response_headers: Span,
+row! {
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Route {
+        name: Text,
+        target: Target,
+        /// The table's, where the route has none of its own.
+        cors: Cors,
+        /// What it does to headers beyond what the table does.
+        request_headers: Span,
+        response_headers: Span,
+    }
 }
 
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
-pub(crate) enum Target {
-    Forward {
-        authority: Text,
-        rewrite: Option<Template>,
-    },
-    Redirect(Redirect),
-    Respond(Box<Respond>),
-    /// An error of the document bears on it.
-    Broken,
-}
-
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Redirect {
-    pub(crate) to: Template,
-    pub(crate) status: u16,
-}
-
-#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Respond {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(Text, Text)>,
-    pub(crate) body: Text,
+row! {
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) enum Target {
+        0 Forward(authority: Text, rewrite: Option<Template>),
+        1 Redirect(to: Template, status: u16),
+        /// The headers are pairs.
+        2 Respond(status: u16, headers: Span, body: Text),
+        /// An error of the document bears on it.
+        3 Broken,
+        else Target::Broken
+    }
 }
 
 impl RouteTable {
     /// Name of the table, for logs and metrics.
     pub fn name(&self) -> &str {
-        &self.settings.name
+        self.texts.get(self.settings.name)
+    }
+
+    /// The table of an image; `None` where it is none of these sources.
+    pub(crate) fn read(image: Vec<u8>) -> Option<Self> {
+        let image = Rc::new(image);
+        let (mut lists, document) = Reader::new(image.clone())?;
+        let settings: Settings = lists.list()?.get(0)?;
+        let texts = Texts::read(&mut lists)?;
+        Some(RouteTable {
+            base: BasePath::new(texts.get(settings.base)),
+            settings,
+            texts,
+            tree: Tree::read(&mut lists)?,
+            entries: lists.list()?,
+            candidates: lists.list()?,
+            condition_sets: lists.list()?,
+            conditions: lists.list()?,
+            patterns: lists.list()?,
+            captures: lists.list()?,
+            routes: lists.list()?,
+            operations: lists.list()?,
+            policies: lists.list()?,
+            image,
+            document,
+        })
+    }
+
+    /// For other threads, which `read` it.
+    pub(crate) fn image(&self) -> &[u8] {
+        &self.image
+    }
+
+    /// The hash of the document that it was compiled from.
+    pub(crate) fn document(&self) -> u64 {
+        self.document
     }
 
     /// How many routes it serves, broken ones aside.
     pub fn route_count(&self) -> usize {
-        self.routes.iter().filter(|route| !matches!(route.target, Target::Broken)).count()
+        self.settings.routes as usize
     }
 
     /// Whether some route, or the table, does something to responses: CORS, their headers, their `location`.
     pub fn changes_responses(&self) -> bool {
-        self.plans_responses
+        self.settings.plans_responses
     }
 
     /// How many hosts it has.
@@ -214,10 +241,10 @@ impl RouteTable {
         const OUT_OF_SCOPE: Decision<'static> = Decision::Untouched(Untouched::OutOfScope);
         let Some(path) = head.path else { return OUT_OF_SCOPE };
         let host = host::bare(head.authority.unwrap_or_default());
-        let membership = self.settings.hosts.membership(host);
+        let membership = self.settings.hosts.membership(&self.texts, host);
         let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
-            && host::contains(&self.targets, host);
+            && host::contains(&self.texts, self.settings.targets, host);
         // A host that is named in `hosts` is public, no KSVC's, so that a probe of it is a request like others.
         let is_probe = membership != Some(Membership::Exact) && internal::is_network_probe(head, path);
         if (membership.is_none() && !direct) || is_probe {
@@ -235,21 +262,21 @@ impl RouteTable {
             return OUT_OF_SCOPE;
         }
         let raw = path.split(|&b| b == b'?').next().unwrap_or_default();
-        if !self.settings.base.holds(raw) {
+        if !self.base.holds(raw) {
             return OUT_OF_SCOPE;
         }
         self.decide_in_scope(head, path)
     }
 
     fn decide_in_scope<'a>(&'a self, head: &Head<'a>, whole_path: &'a [u8]) -> Decision<'a> {
-        if !self.uses_cors {
+        if !self.settings.uses_cors {
             return self.decide_alone(head, whole_path);
         }
         let mut decision = self.decide_alone(head, whole_path);
         if let Decision::Answer(answer) = &mut decision
             && !matches!(answer.outcome, Outcome::Preflight | Outcome::Redirect | Outcome::Respond)
         {
-            let route = answer.chosen.and_then(|chosen| self.routes.get(chosen.index));
+            let route = answer.chosen.and_then(|chosen| self.routes.get(chosen.index as u32));
             if let Some(plan) = self.plan_of_fault(head, route) {
                 self.respond_by_itself(&plan, &mut answer.headers);
             }
@@ -275,7 +302,7 @@ impl RouteTable {
             return Decision::Answer(answer::unreadable(head));
         };
         let below = self.below(&path);
-        if self.uses_cors
+        if self.settings.uses_cors
             && let Some(preflight) = Preflight::read(head)
             && let Some(answer) = self.answer_preflight(&preflight, head, &path, below)
         {
@@ -300,7 +327,7 @@ impl RouteTable {
     pub(crate) fn below<'p>(&self, path: &'p RequestPath<'_>) -> Option<&'p str> {
         // Only an empty path is the root without its slash.
         let is_path = path.raw.is_empty() || path.hazard != Some(Hazard::NoSlash);
-        self.settings.base.below(&path.normal).filter(|_| is_path)
+        self.base.below(&path.normal).filter(|_| is_path)
     }
 
     /// The answer to a preflight; `None` where it goes on as the `OPTIONS` request that it is. It is matched by the
@@ -336,7 +363,7 @@ impl RouteTable {
             _ if chosen.is_none() && self.settings.no_match == NoMatch::Broken => {
                 return Some(answer::broken_table(head));
             }
-            (Cors::On(policy), _) => self.policies.get(policy as usize)?,
+            (Cors::On(policy), _) => self.policies.get(policy)?,
         };
         let methods = || match (&verdict, below) {
             (Verdict::NotFound, _) | (_, None) => String::from_utf8_lossy(preflight.method).into_owned(),
@@ -367,13 +394,13 @@ impl RouteTable {
         methods.join(", ")
     }
 
-    fn chosen<'a>(&'a self, pattern: &'a Pattern, route: &Route, path: &RequestPath<'a>) -> Chosen<'a> {
-        let below = self.settings.base.strip(path.raw);
+    fn chosen<'a>(&'a self, pattern: Pattern, route: Route, path: &RequestPath<'a>) -> Chosen<'a> {
+        let below = self.base.strip(path.raw);
         Chosen {
             route: self.texts.get(route.name),
             matched: self.texts.get(pattern.text),
             index: pattern.route as usize,
-            captures: Captures { list: pattern.captures.of(&self.captures), below, texts: &self.texts },
+            captures: Captures { list: pattern.captures, all: &self.captures, below, texts: &self.texts },
         }
     }
 
@@ -382,15 +409,18 @@ impl RouteTable {
         &'a self,
         head: &Head<'_>,
         chosen: &Chosen<'a>,
-        route: &'a Route,
+        route: Route,
         changes: Vec<Change<'a>>,
     ) -> Result<Vec<Change<'a>>, ControlOctet> {
-        let own = route.request_headers.of(&self.operations);
-        if self.settings.request_headers.is_empty() && own.is_empty() {
+        if self.settings.request_headers.is_empty() && route.request_headers.is_empty() {
             return Ok(changes);
         }
         let mut changes = Changes::new(head.headers, changes);
-        for operation in self.settings.request_headers.iter().chain(own) {
+        for operation in [self.settings.request_headers, route.request_headers]
+            .map(|span| self.operations.span(span))
+            .into_iter()
+            .flatten()
+        {
             if let Some(rendered) = operation.render(&self.texts, chosen)? {
                 changes.carry_out(&self.texts, rendered);
             }
@@ -408,10 +438,10 @@ impl RouteTable {
         };
         let chosen = self.chosen(pattern, route, path);
         let unsafe_value = |ControlOctet| answer::unsafe_rewrite(head, chosen, Hazard::Octet);
-        match &route.target {
-            Target::Forward { authority, rewrite } => {
+        match route.target {
+            Target::Forward(authority, rewrite) => {
                 let mut stripped = false;
-                let target = *authority;
+                let target = authority;
                 let forwarded = match rewrite {
                     Some(template) => {
                         let rewritten = template.render(&self.texts, &chosen).unwrap_or_default();
@@ -429,7 +459,7 @@ impl RouteTable {
                 };
                 let forwarded = forwarded.map(|path_alone| with_query(path_alone, path.query));
                 let forwarded = forwarded.filter(|forwarded| forwarded != whole_path);
-                let authority = self.texts.get(*authority);
+                let authority = self.texts.get(authority);
                 let mut changes = Vec::with_capacity(6);
                 changes.push(Change::Set(":authority", authority.as_bytes().into()));
                 changes.push(Change::Set("x-forwarded-host", head.authority.unwrap_or_default().into()));
@@ -438,7 +468,7 @@ impl RouteTable {
                     changes.push(Change::Set("x-envoy-original-path", whole_path.into()));
                 }
                 if stripped {
-                    changes.push(Change::Set("x-forwarded-prefix", self.settings.base.normal.as_bytes().into()));
+                    changes.push(Change::Set("x-forwarded-prefix", self.base.normal.as_bytes().into()));
                 }
                 if self.settings.strip_internal {
                     internal::strip(head, &mut changes);
@@ -450,7 +480,7 @@ impl RouteTable {
                 // What `rewritePath` has made of a path can't be undone in a location.
                 let has_location = self.settings.rewrite_location && rewrite.is_none();
                 let location = has_location.then(|| Public::of(head, target, stripped));
-                let response = match self.plans_responses {
+                let response = match self.settings.plans_responses {
                     true => self.plan(head, &chosen, route, location),
                     false => Ok(None),
                 };
@@ -461,8 +491,8 @@ impl RouteTable {
                     Err(octet) => Decision::Answer(unsafe_value(octet)),
                 }
             }
-            Target::Redirect(redirect) => {
-                let location = redirect.to.render(&self.texts, &chosen).unwrap_or_default();
+            Target::Redirect(to, status) => {
+                let location = to.render(&self.texts, &chosen).unwrap_or_default();
                 // A captured `/` behind a leading one would name a host: `//evil.example`.
                 // So would a control octet between the two, which browsers leave out.
                 let leads_away = matches!(location.get(..2), Some(b"//" | b"/\\"));
@@ -479,7 +509,7 @@ impl RouteTable {
                 let mut answer = Answer {
                     outcome: Outcome::Redirect,
                     chosen: Some(chosen),
-                    status: redirect.status,
+                    status,
                     headers: vec![(Cow::Borrowed("location"), location.into())],
                     body: Cow::Borrowed(b""),
                     grpc_status: None,
@@ -489,15 +519,14 @@ impl RouteTable {
                     Err(octet) => Decision::Answer(unsafe_value(octet)),
                 }
             }
-            Target::Respond(respond) => {
-                let text = |text: Text| self.texts.get(text);
-                let header = |&(name, value): &(Text, Text)| (text(name).into(), text(value).as_bytes().into());
+            Target::Respond(status, headers, body) => {
+                let header = |(name, value): (&'a str, &'a str)| (name.into(), value.as_bytes().into());
                 let mut answer = Answer {
                     outcome: Outcome::Respond,
                     chosen: Some(chosen),
-                    status: respond.status,
-                    headers: respond.headers.iter().map(header).collect(),
-                    body: text(respond.body).as_bytes().into(),
+                    status,
+                    headers: self.texts.pairs(headers).map(header).collect(),
+                    body: self.texts.octets(body).into(),
                     grpc_status: None,
                 };
                 match self.decorate(head, &chosen, route, &mut answer) {
@@ -514,10 +543,10 @@ impl RouteTable {
         &self,
         head: &Head<'_>,
         chosen: &Chosen<'_>,
-        route: &Route,
+        route: Route,
         answer: &mut Answer<'_>,
     ) -> Result<(), ControlOctet> {
-        if self.plans_responses
+        if self.settings.plans_responses
             && let Some(plan) = self.plan(head, chosen, route, None)?
         {
             self.respond_by_itself(&plan, &mut answer.headers);
@@ -525,9 +554,9 @@ impl RouteTable {
         Ok(())
     }
 
-    pub(crate) fn pattern(&self, index: u32) -> Option<(&Pattern, &Route)> {
-        let pattern = self.patterns.get(index as usize)?;
-        Some((pattern, self.routes.get(pattern.route as usize)?))
+    pub(crate) fn pattern(&self, index: u32) -> Option<(Pattern, Route)> {
+        let pattern = self.patterns.get(index)?;
+        Some((pattern, self.routes.get(pattern.route)?))
     }
 }
 
@@ -555,7 +584,8 @@ fn with_query_before_fragment(mut location: Vec<u8>, query: Option<&[u8]>) -> Ve
 /// The captured values of one request, as they stood in it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Captures<'a> {
-    list: &'a [Capture],
+    list: Span,
+    all: &'a Rows<Capture>,
     /// The path below `basePath`, as it came.
     below: &'a [u8],
     texts: &'a Texts,
@@ -564,18 +594,18 @@ pub(crate) struct Captures<'a> {
 impl<'a> Captures<'a> {
     /// The value of a name, if the pattern has it.
     pub(crate) fn get(&self, name: Text) -> Option<&'a [u8]> {
-        self.list.iter().find(|capture| capture.name == name).map(|capture| self.value(capture))
+        self.all.span(self.list).find(|capture| capture.name == name).map(|capture| self.value(capture))
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.list.iter().map(move |capture| (self.texts.get(capture.name), self.value(capture)))
+        self.all.span(self.list).map(move |capture| (self.texts.get(capture.name), self.value(capture)))
     }
 
-    fn value(&self, capture: &Capture) -> &'a [u8] {
+    fn value(&self, capture: Capture) -> &'a [u8] {
         let mut tail = self.below.strip_prefix(b"/").unwrap_or(self.below);
         for _ in 0..capture.segment {
-            let slash = tail.iter().position(|&b| b == b'/');
-            tail = slash.and_then(|slash| tail.get(slash + 1..)).unwrap_or_default();
+            let Some(slash) = tail.iter().position(|&b| b == b'/') else { return b"" };
+            tail = tail.get(slash + 1..).unwrap_or_default();
         }
         if capture.rest {
             return tail;

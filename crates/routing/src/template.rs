@@ -1,32 +1,41 @@
 //! Templates over captured names: a forwarded path, a redirect's location, a header's value.
 
-use std::ops::Range;
-
-use borsh::{BorshDeserialize, BorshSerialize};
-
 use crate::decision::Chosen;
+use crate::image::{Octets, Row, Span, row};
 use crate::path::normal_literal;
 use crate::pattern::{Piece, Pieces};
 use crate::problem::What;
 use crate::texts::{Text, Texts, TextsBuilder};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(crate) enum Part {
-    Literal(Text),
-    /// A captured name; names are shared texts, so that equal ones have equal handles.
-    Capture(Text),
-    /// The name of the route that was chosen.
-    Route,
+row! {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Part {
+        0 Literal(text: Text),
+        /// A captured name; names are shared texts, so that equal ones have equal handles.
+        1 Capture(name: Text),
+        /// The name of the route that was chosen.
+        2 Route,
+        else Part::Route
+    }
 }
 
 /// How a header's value names the route. No parameter can have this name.
 pub(crate) const ROUTE: &str = ":route";
 
 /// Its parts are kept with the table's texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Template {
-    start: u32,
-    end: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Template(pub(crate) Span);
+
+impl Row for Template {
+    const SIZE: usize = Span::SIZE;
+
+    fn write(self, image: &mut Vec<u8>) {
+        self.0.write(image);
+    }
+
+    fn read(octets: &mut Octets<'_>) -> Self {
+        Template(Span::read(octets))
+    }
 }
 
 /// How a template's literal text is written.
@@ -41,14 +50,6 @@ pub(crate) enum Literal {
 }
 
 impl Template {
-    pub(crate) fn new(parts: Range<usize>) -> Self {
-        Template { start: parts.start as u32, end: parts.end as u32 }
-    }
-
-    pub(crate) fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
-
     /// Compiles a text; tells braces that have no counterpart, and what `faults` says of a name.
     pub(crate) fn compile(
         text: &str,
@@ -85,7 +86,7 @@ impl Template {
                 }
             }
         }
-        whole.then(|| texts.template(&parts))
+        whole.then(|| texts.template(parts))
     }
 
     /// The text with the captures filled in, as they stood in the request; `None` if the path that was chosen has
@@ -94,8 +95,8 @@ impl Template {
         let mut rendered = Vec::with_capacity(64);
         for part in texts.parts(self) {
             rendered.extend_from_slice(match part {
-                Part::Literal(text) => texts.get(*text).as_bytes(),
-                Part::Capture(name) => chosen.captures.get(*name)?,
+                Part::Literal(text) => texts.octets(text),
+                Part::Capture(name) => chosen.captures.get(name)?,
                 Part::Route => chosen.route.as_bytes(),
             });
         }
@@ -104,15 +105,16 @@ impl Template {
 
     /// The text, where it is the same for every request.
     pub(crate) fn literal(self, texts: &Texts) -> Option<Text> {
-        match texts.parts(self) {
-            [] => Some(Text::default()),
-            [Part::Literal(text)] => Some(*text),
+        let mut parts = texts.parts(self);
+        match (parts.next(), parts.next()) {
+            (None, _) => Some(Text::default()),
+            (Some(Part::Literal(text)), None) => Some(text),
             _ => None,
         }
     }
 
     /// The names that it takes from the path.
-    pub(crate) fn captures(self, texts: &Texts) -> impl Iterator<Item = Text> {
+    pub(crate) fn captures(self, texts: &TextsBuilder) -> impl Iterator<Item = Text> {
         texts.parts(self).iter().filter_map(|part| match part {
             Part::Capture(name) => Some(*name),
             Part::Literal(_) | Part::Route => None,
@@ -121,11 +123,11 @@ impl Template {
 
     /// As it could have been written.
     pub(crate) fn described(self, texts: &Texts) -> String {
-        let part = |part: &Part| match part {
-            Part::Literal(text) => texts.get(*text).replace('{', "{{").replace('}', "}}"),
-            Part::Capture(name) => format!("{{{}}}", texts.get(*name)),
+        let part = |part: Part| match part {
+            Part::Literal(text) => texts.get(text).replace('{', "{{").replace('}', "}}"),
+            Part::Capture(name) => format!("{{{}}}", texts.get(name)),
             Part::Route => format!("{{{ROUTE}}}"),
         };
-        texts.parts(self).iter().map(part).collect()
+        texts.parts(self).map(part).collect()
     }
 }

@@ -1,49 +1,84 @@
-//! All of a table's strings in one allocation, and all parts of its templates in another, each named by a small handle.
+//! All of a table's strings in one place, with lists of strings and the parts of templates, each named by a small handle.
 
 use std::collections::HashMap;
 
-use borsh::{BorshDeserialize, BorshSerialize};
-
+use crate::image::{Reader, Rows, Span, Writer, row};
 use crate::template::{Part, Template};
 
-/// A string of the table.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
-)]
-pub(crate) struct Text {
-    start: u32,
-    length: u32,
+row! {
+    /// A string of the table.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+    pub(crate) struct Text {
+        start: u32,
+        length: u32,
+    }
 }
 
-#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Texts {
-    all: String,
-    parts: Vec<Part>,
+    all: Rows<u8>,
+    lists: Rows<Text>,
+    parts: Rows<Part>,
 }
 
 impl Texts {
-    pub(crate) fn get(&self, text: Text) -> &str {
-        let start = text.start as usize;
-        self.all.get(start..start.saturating_add(text.length as usize)).unwrap_or_default()
+    pub(crate) fn read(image: &mut Reader) -> Option<Self> {
+        Some(Texts { all: image.list()?, lists: image.list()?, parts: image.list()? })
     }
 
-    pub(crate) fn parts(&self, template: Template) -> &[Part] {
-        self.parts.get(template.range()).unwrap_or_default()
+    pub(crate) fn octets(&self, text: Text) -> &[u8] {
+        let start = text.start as usize;
+        self.all.octets(start, start.saturating_add(text.length as usize))
+    }
+
+    pub(crate) fn get(&self, text: Text) -> &str {
+        std::str::from_utf8(self.octets(text)).unwrap_or_default()
+    }
+
+    pub(crate) fn list(&self, list: Span) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
+        self.lists.span(list).map(|text| self.get(text))
+    }
+
+    /// Of a list of pairs.
+    pub(crate) fn pairs(&self, list: Span) -> impl Iterator<Item = (&str, &str)> {
+        let mut texts = self.list(list);
+        std::iter::from_fn(move || texts.next().zip(texts.next()))
+    }
+
+    /// The place of a text in a sorted list.
+    pub(crate) fn position(&self, list: Span, compare: impl Fn(&[u8]) -> std::cmp::Ordering) -> Option<usize> {
+        let (mut low, mut high) = (list.start, list.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match compare(self.octets(self.lists.get(middle)?)) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Some((middle - list.start) as usize),
+            }
+        }
+        None
+    }
+
+    pub(crate) fn parts(&self, template: Template) -> impl ExactSizeIterator<Item = Part> + Clone + '_ {
+        self.parts.span(template.0)
     }
 }
 
 /// Collects strings. `shared` ones stand once however often they come; two handles of the same shared string
-/// are equal.
+/// are equal. So are lists of the same shared strings.
 #[derive(Default)]
 pub(crate) struct TextsBuilder {
-    texts: Texts,
+    all: String,
     shared: HashMap<Box<str>, Text>,
+    lists: Vec<Text>,
+    known_lists: HashMap<Vec<Text>, Span>,
+    parts: Vec<Part>,
 }
 
 impl TextsBuilder {
     pub(crate) fn add(&mut self, text: &str) -> Text {
-        let start = self.texts.all.len() as u32;
-        self.texts.all.push_str(text);
+        let start = self.all.len() as u32;
+        self.all.push_str(text);
         Text { start, length: text.len() as u32 }
     }
 
@@ -56,24 +91,41 @@ impl TextsBuilder {
         added
     }
 
-    pub(crate) fn template(&mut self, parts: &[Part]) -> Template {
-        let start = self.texts.parts.len();
-        self.texts.parts.extend_from_slice(parts);
-        Template::new(start..self.texts.parts.len())
+    pub(crate) fn list<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) -> Span {
+        let texts: Vec<Text> = texts.into_iter().map(|text| self.shared(text)).collect();
+        if let Some(known) = self.known_lists.get(&texts) {
+            return *known;
+        }
+        let added = Span::append(&mut self.lists, texts.iter().copied());
+        self.known_lists.insert(texts, added);
+        added
     }
 
-    pub(crate) fn texts(&self) -> &Texts {
-        &self.texts
+    pub(crate) fn template(&mut self, parts: Vec<Part>) -> Template {
+        Template(Span::append(&mut self.parts, parts))
+    }
+
+    pub(crate) fn parts(&self, template: Template) -> &[Part] {
+        template.0.of(&self.parts)
     }
 
     pub(crate) fn get(&self, text: Text) -> &str {
-        self.texts.get(text)
+        let start = text.start as usize;
+        self.all.get(start..start + text.length as usize).unwrap_or_default()
     }
 
-    pub(crate) fn finish(self) -> Texts {
-        let mut texts = self.texts;
-        texts.all.shrink_to_fit();
-        texts.parts.shrink_to_fit();
-        texts
+    pub(crate) fn write(&self, image: &mut Writer) {
+        image.list(self.all.as_bytes());
+        image.list(&self.lists);
+        image.list(&self.parts);
+    }
+
+    /// What has been collected, as part of a table.
+    #[cfg(test)]
+    pub(crate) fn texts(&self) -> Texts {
+        let mut image = Writer::new(0);
+        self.write(&mut image);
+        let (mut reader, _) = Reader::new(image.finish().into()).unwrap_or_else(|| panic!("it is an image"));
+        Texts::read(&mut reader).unwrap_or_default()
     }
 }

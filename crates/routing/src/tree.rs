@@ -8,9 +8,9 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use borsh::{BorshDeserialize, BorshSerialize};
-
+use crate::image::{Reader, Rows, Span, Writer, row};
 use crate::pattern::Segment;
+use crate::texts::{Text, Texts, TextsBuilder};
 
 /// What stands at the end of a pattern: an index that the tree gives out, one for all patterns that match
 /// the same paths.
@@ -33,23 +33,25 @@ const ROOT: NodeId = 0;
 const NONE: u32 = u32::MAX;
 const SEVERAL: NodeId = NONE - 1;
 
-#[derive(Debug, Clone, Copy, BorshSerialize, BorshDeserialize)]
-struct Node {
-    /// `NONE`, the only child for a literal, or `SEVERAL` that `Tree::literals` knows.
-    literal: NodeId,
-    /// `NONE` or the child for a plain parameter.
-    capture: NodeId,
-    /// `NONE` or the entry of the pattern that ends here.
-    here: Entry,
-    /// `NONE` or the entry of the pattern that ends here with `{*name}`.
-    rest: Entry,
-    /// `NONE` or the entry of the pattern that can't be read from here on.
-    unknown: Entry,
-    /// Where this node's children with affixes begin and end.
-    affixed: (u32, u32),
-    /// Of a literal child: its parent, and where its text begins and ends in `Tree::texts`.
-    parent: NodeId,
-    text: (u32, u32),
+row! {
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Node {
+        /// `NONE`, the only child for a literal, or `SEVERAL` that `Tree::literals` knows.
+        literal: NodeId,
+        /// `NONE` or the child for a plain parameter.
+        capture: NodeId,
+        /// `NONE` or the entry of the pattern that ends here.
+        here: Entry,
+        /// `NONE` or the entry of the pattern that ends here with `{*name}`.
+        rest: Entry,
+        /// `NONE` or the entry of the pattern that can't be read from here on.
+        unknown: Entry,
+        /// This node's children with affixes, in `Tree::affixed`.
+        affixed: Span,
+        /// Of a literal child: its parent and its text.
+        parent: NodeId,
+        text: Text,
+    }
 }
 
 const EMPTY: Node = Node {
@@ -58,69 +60,73 @@ const EMPTY: Node = Node {
     here: NONE,
     rest: NONE,
     unknown: NONE,
-    affixed: (0, 0),
+    affixed: Span { start: 0, end: 0 },
     parent: NONE,
-    text: (0, 0),
+    text: Text { start: 0, length: 0 },
 };
 
-#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
-struct Affixed {
-    prefix: Box<str>,
-    suffix: Box<str>,
-    child: NodeId,
+row! {
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Affixed {
+        prefix: Text,
+        suffix: Text,
+        child: NodeId,
+    }
 }
 
 impl Affixed {
     /// The segment's text between prefix and suffix, in its normal form: at least one octet, and no part of
     /// a percent-encoded one.
-    fn takes(&self, segment: &[u8]) -> bool {
-        let inner =
-            segment.strip_prefix(self.prefix.as_bytes()).and_then(|rest| rest.strip_suffix(self.suffix.as_bytes()));
+    fn takes(self, texts: &Texts, segment: &[u8]) -> bool {
+        let (prefix, suffix) = (texts.octets(self.prefix), texts.octets(self.suffix));
+        let inner = segment.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));
         inner.is_some_and(|inner| !inner.is_empty() && !inner.iter().rev().take(2).any(|&b| b == b'%'))
     }
 }
 
-#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Tree {
-    nodes: Vec<Node>,
-    affixed: Vec<Affixed>,
-    literals: Literals,
-    /// The text of all literals.
-    texts: Vec<u8>,
+    nodes: Rows<Node>,
+    affixed: Rows<Affixed>,
+    literals: Rows<Slot>,
 }
 
 impl Tree {
+    pub(crate) fn read(image: &mut Reader) -> Option<Self> {
+        Some(Tree { nodes: image.list()?, affixed: image.list()?, literals: image.list()? })
+    }
+
     /// Calls `visit` for every pattern that matches a path, those of one ending in their order of
     /// precedence, until it breaks. The path is in normal form: empty, or beginning with a slash.
-    pub(crate) fn search(&self, path: &str, visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>) {
+    pub(crate) fn search(&self, texts: &Texts, path: &str, visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>) {
         let tail = path.strip_prefix('/').filter(|tail| !tail.is_empty());
-        let _ = self.descend(ROOT, tail.map(str::as_bytes), visit);
+        let _ = self.descend(texts, ROOT, tail.map(str::as_bytes), visit);
     }
 
     fn descend(
         &self,
+        texts: &Texts,
         id: NodeId,
         tail: Option<&[u8]>,
         visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let Some(node) = self.nodes.get(id as usize) else { return ControlFlow::Continue(()) };
+        let Some(node) = self.nodes.get(id) else { return ControlFlow::Continue(()) };
         let Some(tail) = tail else {
             return if node.here == NONE { ControlFlow::Continue(()) } else { visit(Ending::Exact, node.here) };
         };
         let slash = tail.iter().position(|&b| b == b'/');
         let segment = tail.get(..slash.unwrap_or(tail.len())).unwrap_or_default();
         let below = slash.and_then(|slash| tail.get(slash + 1..));
-        if let Some(child) = self.literal_child(id, node, segment) {
-            self.descend(child, below, visit)?;
+        if let Some(child) = self.literal_child(texts, id, node, segment) {
+            self.descend(texts, child, below, visit)?;
         }
-        let (start, end) = node.affixed;
-        for affixed in self.affixed.get(start as usize..end as usize).unwrap_or_default() {
-            if affixed.takes(segment) {
-                self.descend(affixed.child, below, visit)?;
+        for affixed in self.affixed.span(node.affixed) {
+            if affixed.takes(texts, segment) {
+                self.descend(texts, affixed.child, below, visit)?;
             }
         }
         if node.capture != NONE && !segment.is_empty() {
-            self.descend(node.capture, below, visit)?;
+            self.descend(texts, node.capture, below, visit)?;
         }
         if !tail.is_empty() {
             if node.unknown != NONE {
@@ -133,31 +139,25 @@ impl Tree {
         ControlFlow::Continue(())
     }
 
-    fn literal_child(&self, id: NodeId, node: &Node, segment: &[u8]) -> Option<NodeId> {
+    fn literal_child(&self, texts: &Texts, id: NodeId, node: Node, segment: &[u8]) -> Option<NodeId> {
+        let is = |child: NodeId| {
+            self.nodes.get(child).is_some_and(|child| child.parent == id && texts.octets(child.text) == segment)
+        };
         match node.literal {
             NONE => None,
             SEVERAL => {
-                let hash = Literals::hash(id, segment);
-                self.literals.probe(hash).find(|child| self.is_literal_child(*child, id, segment))
+                probe(hash(id, segment), self.literals.len(), |at| self.literals.get(at)).find(|child| is(*child))
             }
-            child => self.is_literal_child(child, id, segment).then_some(child),
+            child => is(child).then_some(child),
         }
     }
 
-    fn is_literal_child(&self, child: NodeId, parent: NodeId, segment: &[u8]) -> bool {
-        self.nodes.get(child as usize).is_some_and(|child| child.parent == parent && self.text(child) == segment)
-    }
-
-    fn text(&self, node: &Node) -> &[u8] {
-        self.texts.get(node.text.0 as usize..node.text.1 as usize).unwrap_or_default()
-    }
-
     /// All entries in the order of precedence, literal siblings in the order of their text.
-    pub(crate) fn in_order(&self) -> Vec<Entry> {
+    pub(crate) fn in_order(&self, texts: &Texts) -> Vec<Entry> {
         let mut literals: Vec<(NodeId, &[u8], NodeId)> = (0..)
-            .zip(&self.nodes)
+            .zip(self.nodes.iter())
             .filter(|(_, node)| node.parent != NONE)
-            .map(|(id, node)| (node.parent, self.text(node), id))
+            .map(|(id, node)| (node.parent, texts.octets(node.text), id))
             .collect();
         literals.sort_unstable();
         let (mut exact, mut rests) = (Vec::new(), Vec::new());
@@ -173,15 +173,14 @@ impl Tree {
         exact: &mut Vec<Entry>,
         rests: &mut Vec<Entry>,
     ) {
-        let Some(node) = self.nodes.get(id as usize) else { return };
+        let Some(node) = self.nodes.get(id) else { return };
         if node.here != NONE {
             exact.push(node.here);
         }
         let first = literals.partition_point(|(parent, ..)| *parent < id);
         let own = literals.iter().skip(first).take_while(|(parent, ..)| *parent == id);
-        let (start, end) = node.affixed;
-        let affixed = self.affixed.get(start as usize..end as usize).unwrap_or_default();
-        let children = own.map(|(.., child)| *child).chain(affixed.iter().map(|affixed| affixed.child));
+        let affixed = self.affixed.span(node.affixed).map(|affixed| affixed.child);
+        let children = own.map(|(.., child)| *child).chain(affixed);
         for child in children.chain([node.capture]) {
             self.collect(child, literals, exact, rests);
         }
@@ -196,15 +195,15 @@ impl Tree {
 
 /// A tree that grows. Children with affixes are found by their text, and are put in order at the end.
 pub(crate) struct TreeBuilder {
-    tree: Tree,
+    nodes: Vec<Node>,
+    literals: Literals,
     affixed: HashMap<(NodeId, Box<str>, Box<str>), NodeId>,
     entries: u32,
 }
 
 impl TreeBuilder {
     pub(crate) fn new() -> Self {
-        let tree = Tree { nodes: vec![EMPTY], ..Tree::default() };
-        TreeBuilder { tree, affixed: HashMap::new(), entries: 0 }
+        TreeBuilder { nodes: vec![EMPTY], literals: Literals::default(), affixed: HashMap::new(), entries: 0 }
     }
 
     /// How many entries have been given out.
@@ -213,14 +212,14 @@ impl TreeBuilder {
     }
 
     /// The entry of a pattern.
-    pub(crate) fn insert(&mut self, segments: &[Segment<'_>]) -> Entry {
+    pub(crate) fn insert(&mut self, segments: &[Segment<'_>], texts: &mut TextsBuilder) -> Entry {
         let mut id = ROOT;
         for segment in segments {
             let node = self.node(id);
             id = match segment {
-                Segment::Literal(text) => match self.tree.literal_child(id, &node, text.as_bytes()) {
+                Segment::Literal(text) => match self.literal_child(id, node, text, texts) {
                     Some(child) => child,
-                    None => self.add_literal(id, &node, text.as_bytes()),
+                    None => self.add_literal(id, node, text, texts),
                 },
                 Segment::Capture { prefix, suffix, .. } if prefix.is_empty() && suffix.is_empty() => {
                     if node.capture == NONE {
@@ -263,49 +262,63 @@ impl TreeBuilder {
         self.node(id).here
     }
 
-    pub(crate) fn finish(self) -> Tree {
-        let mut tree = self.tree;
+    /// Puts the children with affixes into their order of precedence.
+    pub(crate) fn finish(mut self, texts: &mut TextsBuilder) -> FinishedTree {
         let mut affixed: Vec<_> = self.affixed.into_iter().collect();
         affixed.sort_unstable_by(|((a, ap, asuf), _), ((b, bp, bsuf), _)| {
             let rank = |p: &str, s: &str| (Reverse(p.len() + s.len()), Reverse(p.len()));
             (a, rank(ap, asuf), ap, asuf).cmp(&(b, rank(bp, bsuf), bp, bsuf))
         });
-        for (index, ((id, ..), _)) in (0..).zip(&affixed) {
-            if let Some(node) = tree.nodes.get_mut(*id as usize) {
-                let start = if node.affixed.1 == 0 { index } else { node.affixed.0 };
-                node.affixed = (start, index + 1);
+        let mut rows = Vec::with_capacity(affixed.len());
+        for siblings in affixed.chunk_by(|((a, ..), _), ((b, ..), _)| a == b) {
+            let row = |((_, prefix, suffix), child): &((NodeId, Box<str>, Box<str>), NodeId)| Affixed {
+                prefix: texts.shared(prefix),
+                suffix: texts.shared(suffix),
+                child: *child,
+            };
+            let span = Span::append(&mut rows, siblings.iter().map(row));
+            if let Some(((id, ..), _)) = siblings.first()
+                && let Some(node) = self.nodes.get_mut(*id as usize)
+            {
+                node.affixed = span;
             }
         }
-        tree.affixed =
-            affixed.into_iter().map(|((_, prefix, suffix), child)| Affixed { prefix, suffix, child }).collect();
-        tree.nodes.shrink_to_fit();
-        tree.texts.shrink_to_fit();
-        tree
+        FinishedTree { nodes: self.nodes, affixed: rows, literals: self.literals.slots }
     }
 
-    fn add_literal(&mut self, parent: NodeId, node: &Node, text: &[u8]) -> NodeId {
-        let start = self.tree.texts.len() as u32;
-        self.tree.texts.extend_from_slice(text);
-        let child = self.add_node(Node { parent, text: (start, self.tree.texts.len() as u32), ..EMPTY });
+    fn literal_child(&self, id: NodeId, node: Node, text: &str, texts: &TextsBuilder) -> Option<NodeId> {
+        let is = |child: NodeId| {
+            let child = self.node(child);
+            child.parent == id && texts.get(child.text) == text
+        };
+        match node.literal {
+            NONE => None,
+            SEVERAL => self.literals.probe(hash(id, text.as_bytes())).find(|child| is(*child)),
+            child => is(child).then_some(child),
+        }
+    }
+
+    fn add_literal(&mut self, parent: NodeId, node: Node, text: &str, texts: &mut TextsBuilder) -> NodeId {
+        let child = self.add_node(Node { parent, text: texts.add(text), ..EMPTY });
         let only = match node.literal {
             NONE => child,
             SEVERAL => SEVERAL,
             sibling => {
-                let hash = Literals::hash(parent, self.tree.text(&self.node(sibling)));
-                self.tree.literals.insert(hash, sibling);
+                let hash = hash(parent, texts.get(self.node(sibling).text).as_bytes());
+                self.literals.insert(hash, sibling);
                 SEVERAL
             }
         };
         if only == SEVERAL {
-            self.tree.literals.insert(Literals::hash(parent, text), child);
+            self.literals.insert(hash(parent, text.as_bytes()), child);
         }
         self.edit(parent, |node| node.literal = only);
         child
     }
 
     fn add_node(&mut self, node: Node) -> NodeId {
-        self.tree.nodes.push(node);
-        self.tree.nodes.len() as NodeId - 1
+        self.nodes.push(node);
+        self.nodes.len() as NodeId - 1
     }
 
     fn add_entry(&mut self) -> Entry {
@@ -314,71 +327,103 @@ impl TreeBuilder {
     }
 
     fn node(&self, id: NodeId) -> Node {
-        self.tree.nodes.get(id as usize).copied().unwrap_or(EMPTY)
+        self.nodes.get(id as usize).copied().unwrap_or(EMPTY)
     }
 
     fn edit(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
-        self.tree.nodes.get_mut(id as usize).map(change);
+        self.nodes.get_mut(id as usize).map(change);
     }
 }
 
+/// A tree to which nothing is added any more.
+pub(crate) struct FinishedTree {
+    nodes: Vec<Node>,
+    affixed: Vec<Affixed>,
+    literals: Vec<Slot>,
+}
+
+impl FinishedTree {
+    /// As `Tree::read` reads it.
+    pub(crate) fn write(&self, image: &mut Writer) {
+        image.list(&self.nodes);
+        image.list(&self.affixed);
+        image.list(&self.literals);
+    }
+}
+
+row! {
+    /// Of the hash table of literal children.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Slot {
+        hash: u32,
+        /// The root is nobody's child, so it marks a vacant slot.
+        child: NodeId,
+    }
+}
+
+const VACANT: Slot = Slot { hash: 0, child: ROOT };
+
 /// The literal children of all nodes that have several, in one open-addressed hash table.
-#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Default)]
 struct Literals {
-    /// A hash and a child; the root is nobody's child, so it marks a vacant slot.
-    slots: Vec<(u32, NodeId)>,
+    slots: Vec<Slot>,
     used: usize,
 }
 
 impl Literals {
-    /// The children under a hash; few of them are not the one that is looked for.
     fn probe(&self, hash: u32) -> impl Iterator<Item = NodeId> {
-        let mask = self.slots.len().wrapping_sub(1);
-        let first = hash as usize & mask;
-        (0..self.slots.len())
-            .map_while(move |step| self.slots.get((first + step) & mask).filter(|(_, child)| *child != ROOT))
-            .filter(move |(found, _)| *found == hash)
-            .map(|(_, child)| *child)
+        probe(hash, self.slots.len(), |at| self.slots.get(at as usize).copied())
     }
 
     fn insert(&mut self, hash: u32, child: NodeId) {
         if (self.used + 1) * 4 > self.slots.len() * 3 {
-            let larger = vec![(0, ROOT); (self.slots.len() * 2).max(8)];
-            for (hash, child) in std::mem::replace(&mut self.slots, larger) {
-                if child != ROOT {
-                    self.place(hash, child);
+            let larger = vec![VACANT; (self.slots.len() * 2).max(8)];
+            for slot in std::mem::replace(&mut self.slots, larger) {
+                if slot.child != ROOT {
+                    self.place(slot);
                 }
             }
         }
-        self.place(hash, child);
+        self.place(Slot { hash, child });
         self.used += 1;
     }
 
-    fn place(&mut self, hash: u32, child: NodeId) {
+    fn place(&mut self, new: Slot) {
         let mask = self.slots.len().wrapping_sub(1);
-        let mut at = hash as usize & mask;
+        let mut at = new.hash as usize & mask;
         while let Some(slot) = self.slots.get_mut(at) {
-            if slot.1 == ROOT {
-                *slot = (hash, child);
+            if slot.child == ROOT {
+                *slot = new;
                 return;
             }
             at = (at + 1) & mask;
         }
     }
+}
 
-    /// Multiply and fold, eight octets at a time.
-    fn hash(parent: NodeId, text: &[u8]) -> u32 {
-        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mix = |hash: u64, word: u64| {
-            let product = (hash ^ word).wrapping_mul(ODD);
-            product ^ (product >> 32)
-        };
-        let mut words = text.chunks_exact(8);
-        let mut hash = mix(u64::from(parent), text.len() as u64);
-        for word in &mut words {
-            hash = mix(hash, word.try_into().map_or(0, u64::from_le_bytes));
-        }
-        let last = words.remainder().iter().fold(0, |word, octet| word << 8 | u64::from(*octet));
-        mix(hash, last) as u32
+/// The children under a hash; few of them are not the one that is looked for.
+fn probe(hash: u32, slots: usize, slot: impl Fn(u32) -> Option<Slot>) -> impl Iterator<Item = NodeId> {
+    let slots = slots as u32;
+    let mask = slots.wrapping_sub(1);
+    let first = hash & mask;
+    (0..slots)
+        .map_while(move |step| slot(first.wrapping_add(step) & mask).filter(|slot| slot.child != ROOT))
+        .filter(move |slot| slot.hash == hash)
+        .map(|slot| slot.child)
+}
+
+/// Multiply and fold, eight octets at a time.
+fn hash(parent: NodeId, text: &[u8]) -> u32 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| {
+        let product = (hash ^ word).wrapping_mul(ODD);
+        product ^ (product >> 32)
+    };
+    let mut words = text.chunks_exact(8);
+    let mut hash = mix(u64::from(parent), text.len() as u64);
+    for word in &mut words {
+        hash = mix(hash, word.try_into().map_or(0, u64::from_le_bytes));
     }
+    let last = words.remainder().iter().fold(0, |word, octet| word << 8 | u64::from(*octet));
+    mix(hash, last) as u32
 }

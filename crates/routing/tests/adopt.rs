@@ -10,7 +10,7 @@
 mod common;
 
 use common::{HOST, request};
-use ksvc_routing::{Adoption, Judgement, Memory, Outcome, Served, adopt};
+use ksvc_routing::{Adoption, Edition, Hash, Judgement, Memory, Outcome, Served, adopt};
 use serde_json::json;
 
 /// The shared data of one process, as the plugin keeps it.
@@ -18,6 +18,28 @@ use serde_json::json;
 struct Process {
     good: Option<Vec<u8>>,
     record: Option<Vec<u8>>,
+    image: Option<Vec<u8>>,
+}
+
+/// What one run reads.
+struct Reading<'p>(&'p Process, &'p str);
+
+impl Memory for Reading<'_> {
+    fn document(&self) -> Vec<u8> {
+        self.1.into()
+    }
+
+    fn record(&self) -> Option<Vec<u8>> {
+        self.0.record.clone()
+    }
+
+    fn good(&self) -> Option<Vec<u8>> {
+        self.0.good.clone()
+    }
+
+    fn image(&self) -> Option<Vec<u8>> {
+        self.0.image.clone()
+    }
 }
 
 /// What one run came to.
@@ -37,8 +59,10 @@ impl Process {
 
     /// In a VM that has seen other documents, or none.
     fn run_in(&mut self, vm: &mut Option<u64>, document: &str, version: Option<&str>) -> Run {
-        let memory = Memory { good: self.good.as_deref(), record: self.record.as_deref(), seen: *vm };
-        let Adoption { table, served, number, judgement } = adopt(document.as_bytes(), version, &memory);
+        let mut hash = Hash::default();
+        hash.update(document.as_bytes());
+        let edition = Edition { hash: hash.digest(), version, seen: *vm };
+        let Adoption { table, served, number, judgement } = adopt(&edition, &Reading(self, document));
         *vm = Some(number);
         let seen = request("GET", "/a").on(&table);
         let target = match seen.outcome {
@@ -46,10 +70,9 @@ impl Process {
             outcome => outcome.as_str().to_owned(),
         };
         if let Some(judgement) = &judgement {
-            if judgement.keep {
-                self.good = Some(document.into());
-            }
+            self.good = judgement.good.clone().or(self.good.take());
             self.record = Some(judgement.record.clone());
+            self.image = Some(judgement.image.clone());
         }
         Run { served, target, judgement }
     }
@@ -87,7 +110,7 @@ const B: &str = "b.example.net";
 fn the_first_run_judges_and_the_workers_follow() {
     let mut process = Process::default();
     let (served, target, judgement) = process.judge(&good(A, "x"), "1");
-    assert_eq!((served, &*target, judgement.keep), (Served::New, A, true));
+    assert_eq!((served, &*target, judgement.good.is_some()), (Served::New, A, true));
     assert!(judgement.problems.is_empty());
     assert_eq!(process.good, Some(good(A, "x").into_bytes()));
     for _ in 0..3 {
@@ -102,7 +125,7 @@ fn behind_a_bad_document_the_last_good_one_goes_on() {
     process.judge(&good(B, "x"), "2");
     for (version, document) in [("3", bad("x")), ("4", String::new()), ("5", "garbage".to_owned())] {
         let (served, target, judgement) = process.judge(&document, version);
-        assert_eq!((served, &*target, judgement.keep), (Served::LastGood, B, false));
+        assert_eq!((served, &*target, judgement.good.is_some()), (Served::LastGood, B, false));
         assert!(judgement.problems.iter().any(ksvc_routing::Problem::is_error));
         assert_eq!(process.follow(&document, version), (Served::LastGood, B.to_owned()));
         assert_eq!(process.good, Some(good(B, "x").into_bytes()));
@@ -113,7 +136,7 @@ fn behind_a_bad_document_the_last_good_one_goes_on() {
 fn without_a_good_one_before_it_a_bad_document_is_served_in_part() {
     let mut process = Process::default();
     let (served, target, judgement) = process.judge(&bad("x"), "1");
-    assert_eq!((served, &*target, judgement.keep), (Served::InPart, "brokenRoute", false));
+    assert_eq!((served, &*target, judgement.good.is_some()), (Served::InPart, "brokenRoute", false));
     assert_eq!(process.good, None);
     assert_eq!(process.follow(&bad("x"), "1"), (Served::InPart, "brokenRoute".to_owned()));
     let (served, target, _) = process.judge("", "2");
@@ -228,11 +251,11 @@ fn shared_data_is_not_trusted() {
     let garbage = [&b""[..], b"\xff\x00", b"null", b"7", b"{}", b"{\"judged\":[{}]}", b"[]"];
     for record in garbage {
         for document in garbage.into_iter().chain([bad("y").as_bytes()]) {
-            let mut process = Process { good: Some(document.to_vec()), record: Some(record.to_vec()) };
+            let mut process = Process { good: Some(document.to_vec()), record: Some(record.to_vec()), image: None };
             let (served, target, _) = process.clone().judge(&bad("x"), "1");
             assert_eq!((served, &*target), (Served::InPart, "brokenRoute"), "{record:?} {document:?}");
             let (served, target, judgement) = process.judge(&good(A, "x"), "1");
-            assert_eq!((served, &*target, judgement.keep), (Served::New, A, true), "{record:?} {document:?}");
+            assert_eq!((served, &*target, judgement.good.is_some()), (Served::New, A, true), "{record:?} {document:?}");
             assert_eq!(process.judge(&bad("x"), "2").1, A);
         }
     }
@@ -241,9 +264,89 @@ fn shared_data_is_not_trusted() {
     process.judge(&good(A, "x"), "1");
     process.judge(&bad("x"), "2");
     process.good = Some(b"no longer".to_vec());
+    process.image = None;
     assert_eq!(process.follow(&bad("x"), "2"), (Served::InPart, "brokenRoute".to_owned()));
     process.good = None;
     assert_eq!(process.judge(&bad("x"), "3").0, Served::InPart);
+}
+
+#[test]
+fn a_worker_takes_the_table_from_its_image_and_compiles_nothing() {
+    let mut process = Process::default();
+    process.judge(&good(A, "x"), "1");
+    // Neither its own document nor the last good one is looked at.
+    process.good = None;
+    let edition = |document: &str, version| {
+        let mut hash = Hash::default();
+        hash.update(document.as_bytes());
+        Edition { hash: hash.digest(), version: Some(version), seen: None }
+    };
+    let followed = adopt(&edition(&good(A, "x"), "1"), &Reading(&process, "never read"));
+    assert_eq!((followed.served, followed.table.name(), followed.table.route_count()), (Served::New, "x", 1));
+}
+
+#[test]
+fn an_image_is_taken_only_for_the_document_that_is_served() {
+    let mut process = Process::default();
+    process.judge(&good(A, "x"), "1");
+    let of_a = process.image.clone();
+    process.judge(&good(B, "x"), "2");
+    process.image = of_a.clone();
+    assert_eq!(process.follow(&good(B, "x"), "2"), (Served::New, B.to_owned()));
+    process.judge(&bad("x"), "3");
+    process.image = of_a.clone();
+    assert_eq!(process.follow(&bad("x"), "3"), (Served::LastGood, B.to_owned()));
+    // Whatever lies there instead: garbage, nothing, an image cut short or of other sources.
+    let image = of_a.expect("the first judgement leaves an image");
+    let mut others = vec![b"garbage".to_vec(), Vec::new()];
+    others.extend((0..image.len()).map(|end| image[..end].to_vec()));
+    others.push([b"x", &image[..]].concat());
+    for other in others {
+        let mut process = Process::default();
+        process.judge(&good(A, "x"), "1");
+        process.image = Some(other);
+        assert_eq!(process.follow(&good(A, "x"), "1"), (Served::New, A.to_owned()));
+    }
+}
+
+#[test]
+fn no_image_whatever_is_in_it_can_cause_a_panic() {
+    let (mut rng, seed) = common::random();
+    eprintln!("KSVC_ROUTING_SEED={seed}");
+    let document = json!({ "hosts": [HOST, "*.example.org"], "name": "x", "denyDirect": true, "basePath": "/b",
+        "cors": { "allowOrigins": ["https://*.example.com", "https://a.example.com"] }, "trailingSlash": "ignore",
+        "responseHeaders": { "set": { "x-a": "{id}" } },
+        "routes": [
+            { "match": "GET /a/{id}", "host": A, "rewritePath": "/{id}/x", "requestHeaders": { "add": { "x-b": "{id}" } } },
+            { "match": ["POST /a/v{id}.json", "ANY /{*rest}"], "host": B, "when": { "query": { "a": "*" } } },
+            { "match": "GET /r/{id}", "redirect": { "to": "/x/{id}" } },
+            { "match": "GET /p", "respond": { "status": 200, "headers": { "x-c": "d" }, "body": "pong" } },
+        ] })
+    .to_string();
+    let mut process = Process::default();
+    process.judge(&document, "1");
+    let image = process.image.clone().expect("an image");
+    for _ in 0..2_000 {
+        let mut forged = image.clone();
+        for _ in 0..rng.usize(1..6) {
+            let at = rng.usize(..forged.len());
+            forged[at] = rng.u8(..);
+        }
+        process.image = Some(forged);
+        process.follow(&document, "1");
+        let run = adopt_again(&process, &document);
+        for path in ["/b/a/1", "/b/a/v1.json?a=1", "/b/r/2", "/b/p", "/b", "/b/x/y/z/"] {
+            for method in ["GET", "POST", "HEAD", "OPTIONS", "X"] {
+                let _ = request(method, path).header("origin", "https://a.example.com").on(&run);
+            }
+        }
+    }
+}
+
+fn adopt_again(process: &Process, document: &str) -> ksvc_routing::RouteTable {
+    let mut hash = Hash::default();
+    hash.update(document.as_bytes());
+    adopt(&Edition { hash: hash.digest(), version: Some("1"), seen: None }, &Reading(process, document)).table
 }
 
 #[test]

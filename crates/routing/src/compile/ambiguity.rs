@@ -28,7 +28,7 @@ impl Compiler {
             // By what they ask about: only conditions on the same names can shadow each other.
             let mut with_presence: HashMap<Vec<Text>, Vec<&Claim>> = HashMap::new();
             for claim in rivals.iter().filter(|claim| !claim.unreadable_conditions) {
-                let conditions = self.conditions.get(claim.conditions as usize);
+                let conditions = self.conditions.get(claim.conditions);
                 if let Some(first) = first_with.get(&claim.conditions) {
                     duplicates.entry((*first, claim.pattern)).or_default().push(claim.method);
                     continue;
@@ -37,7 +37,7 @@ impl Compiler {
                 let Some(conditions) = conditions else { continue };
                 let names = conditions.names();
                 let stronger = with_presence.get(&names).into_iter().flatten().find(|other| {
-                    self.conditions.get(other.conditions as usize).is_some_and(|others| others.follow_from(conditions))
+                    self.conditions.get(other.conditions).is_some_and(|others| others.follow_from(conditions))
                 });
                 if let Some(stronger) = stronger {
                     shadowed.entry(claim.pattern).or_insert((0, stronger.pattern)).0 += 1;

@@ -1,6 +1,7 @@
 //! `cors`, of the table or of a route.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::Compiler;
 use crate::config::Cors as Config;
@@ -124,7 +125,8 @@ impl Compiler {
 
     fn origins(&mut self, written: &Written<'_>, place: impl Fn() -> Place) -> Option<Origins> {
         let list = written.get()?;
-        let mut origins = Origins::default();
+        let mut any = false;
+        let (mut exact, mut wildcards) = (BTreeSet::new(), BTreeSet::new());
         let mut whole = true;
         if list.is_empty() {
             self.tell(place(), What::NoOrigins);
@@ -133,12 +135,12 @@ impl Compiler {
         for (index, origin) in list.iter().enumerate() {
             match origin.as_deref().map(|origin| (origin, check_origin(origin))) {
                 None => whole = false,
-                Some(("*", _)) => origins.any = true,
+                Some(("*", _)) => any = true,
                 Some((origin, Ok(()))) => {
                     let normal = cors::normal(origin);
                     match normal.split_once('*') {
-                        Some((before, behind)) => origins.wildcards.push((before.into(), behind.into())),
-                        None => origins.exact.push(normal.into()),
+                        Some((before, behind)) => _ = wildcards.insert((before.to_owned(), behind.to_owned())),
+                        None => _ = exact.insert(normal),
                     }
                 }
                 Some((origin, Err((reason, write)))) => {
@@ -148,11 +150,10 @@ impl Compiler {
                 }
             }
         }
-        origins.exact.sort_unstable();
-        origins.exact.dedup();
-        origins.wildcards.sort_unstable();
-        origins.wildcards.dedup();
-        whole.then_some(origins)
+        let exact = self.texts.list(exact.iter().map(String::as_str));
+        let wildcards = wildcards.iter().flat_map(|(before, behind)| [before.as_str(), behind.as_str()]);
+        let wildcards = self.texts.list(wildcards);
+        whole.then_some(Origins { any, exact, wildcards })
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::Compiler;
 use crate::changes::Operation;
 use crate::config::HeaderOperations;
+use crate::image::Span;
 use crate::internal;
 use crate::pattern::is_token;
 use crate::problem::{Place, Problem, What};
@@ -61,8 +62,8 @@ impl Compiler {
         place: impl Fn() -> Place,
         forbidden: fn(&str) -> Option<&'static str>,
         faults: impl Fn(&str) -> Vec<What>,
-    ) -> (Box<[Operation]>, bool) {
-        let Some(written) = written.get() else { return (Box::default(), !written.is_broken()) };
+    ) -> (Span, bool) {
+        let Some(written) = written.get() else { return (Span::default(), !written.is_broken()) };
         let mut operations = Vec::new();
         let mut whole = written.unknown.is_empty() && !written.remove.is_broken();
         let mut removed = BTreeSet::new();
@@ -97,7 +98,7 @@ impl Compiler {
                 }
             }
         }
-        (operations.into(), whole)
+        (Span::append(&mut self.operations, operations), whole)
     }
 }
 

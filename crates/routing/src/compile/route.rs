@@ -3,18 +3,20 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::conditions::ConditionSet;
 use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_response};
 use super::settings::Defaults;
 use super::{At, Claim, Compiler, Element, ReadPattern};
-use crate::condition::{Conditions, Expected};
+use crate::condition::{Condition, Expected};
 use crate::config::{Route as RouteConfig, When};
 use crate::cors::Cors;
+use crate::image::Span;
 use crate::path;
 use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, is_token};
 use crate::problem::What;
 use crate::read::{Key, OneOrMany, most_like};
 use crate::search::ANY;
-use crate::table::{Capture, Pattern, Route, Span, Target};
+use crate::table::{Capture, Pattern, Route, Target};
 
 impl Compiler {
     /// Numbers the methods in their sorted order, before routes refer to them.
@@ -48,12 +50,12 @@ impl Compiler {
         unreadable_conditions |=
             route.unknown.iter().any(|key| matches!(most_like(key, RouteConfig::KEYS), None | Some("when")));
         let condition_count = conditions.len();
-        let conditions = self.intern_conditions(conditions);
+        let conditions = self.conditions.number(conditions);
         let mut first = None;
         for ReadPattern { text, element, path } in &patterns {
             let number = self.patterns.len() as u32;
             let unreadable = !path.whole;
-            let entry = self.tree.insert(&path.segments);
+            let entry = self.tree.insert(&path.segments, &mut self.texts);
             let claim = |method| Claim {
                 entry,
                 method,
@@ -109,19 +111,14 @@ impl Compiler {
         self.routes.push(Route { name, target, cors, request_headers, response_headers });
     }
 
-    /// What the route does to the headers of requests and of responses by itself; its errors break it.
-    fn route_headers(
-        &mut self,
-        route: &RouteConfig<'_>,
-        patterns: &[ReadPattern<'_>],
-        at: At,
-    ) -> (Span, Span) {
+    /// What the route does by itself to the headers of requests, and of responses; its errors break it.
+    fn route_headers(&mut self, route: &RouteConfig<'_>, patterns: &[ReadPattern<'_>], at: At) -> (Span, Span) {
         let faults = |name: &str| unknown_captures(patterns, name);
         let place = || at.key("requestHeaders");
         let (request, _) = self.operations(&route.request_headers, place, forbidden_in_request, faults);
         let place = || at.key("responseHeaders");
         let (response, _) = self.operations(&route.response_headers, place, forbidden_in_response, faults);
-        (Span::append(&mut self.operations, request), Span::append(&mut self.operations, response))
+        (request, response)
     }
 
     fn read_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, at: At) -> Vec<ReadPattern<'a>> {
@@ -185,14 +182,14 @@ impl Compiler {
     }
 
     /// The conditions of a route, and whether some of them can't be read.
-    fn conditions(&mut self, when: &Key<When<'_>>, at: At) -> (Conditions, bool) {
-        let mut conditions = Conditions::default();
+    fn conditions(&mut self, when: &Key<When<'_>>, at: At) -> (ConditionSet, bool) {
+        let mut conditions = ConditionSet::default();
         let Some(when) = when.get() else { return (conditions, when.is_broken()) };
         let place = || at.key("when").key("headers");
         let (headers, headers_are_whole) = self.headers(&when.headers, place, forbidden_in_condition);
         for (name, value) in headers {
             let expected = self.expected(value);
-            conditions.headers.push((name, expected));
+            conditions.headers.push(Condition { name, expected });
         }
         let mut unreadable = !when.unknown.is_empty() || !headers_are_whole || when.query.is_broken();
         let mut names = BTreeSet::new();
@@ -206,7 +203,11 @@ impl Compiler {
                 None
             };
             match (fault, value) {
-                (None, Some(value)) => conditions.query.push((self.texts.shared(name), self.expected(value))),
+                (None, Some(value)) => {
+                    let name = self.texts.shared(name);
+                    let expected = self.expected(value);
+                    conditions.query.push(Condition { name, expected });
+                }
                 (None, None) => unreadable = true,
                 (Some(what), _) => {
                     self.tell(place, what);
@@ -221,19 +222,6 @@ impl Compiler {
 
     fn expected(&mut self, value: &str) -> Expected {
         if value == "*" { Expected::Present } else { Expected::Equal(self.texts.shared(value)) }
-    }
-
-    fn intern_conditions(&mut self, conditions: Conditions) -> u32 {
-        if conditions.len() == 0 {
-            return 0;
-        }
-        if let Some(known) = self.known_conditions.get(&conditions) {
-            return *known;
-        }
-        let number = self.conditions.len() as u32;
-        self.known_conditions.insert(conditions.clone(), number);
-        self.conditions.push(conditions);
-        number
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
 use crate::cors::Cors;
 use crate::host::{self, HostSet};
 use crate::host_template::HostTemplate;
-use crate::path::{self, BasePath};
+use crate::path;
 use crate::problem::{Place, What};
 use crate::read::{Key, most_like};
 use crate::table::{NoMatch, Settings};
@@ -33,7 +33,7 @@ pub(super) struct Defaults<'a> {
 impl Compiler {
     pub(super) fn settings<'a>(&mut self, config: Config<'a>) -> (Settings, Defaults<'a>) {
         let root = Place::default();
-        let mut parts = Settings::untouched();
+        let mut parts = Settings::default();
         let mut defaults = Defaults {
             namespace: config.namespace,
             domain: Key::Absent,
@@ -49,7 +49,7 @@ impl Compiler {
         };
         if let Some(name) = config.name.get() {
             if is_table_name(name) {
-                parts.name = (&**name).into();
+                parts.name = self.texts.shared(name);
             } else {
                 self.tell(root.key("name"), What::TableName { found: name.to_string() });
             }
@@ -86,7 +86,7 @@ impl Compiler {
             Key::Absent => {}
             Key::Broken => scope_is_readable = false,
             Key::Set(text) => match check_base_path(&text) {
-                Ok(()) => parts.base = BasePath::new(&text),
+                Ok(()) => parts.base = self.texts.shared(&text),
                 Err((reason, write)) => {
                     scope_is_readable = false;
                     self.tell(root.key("basePath"), What::BasePath { found: text.into_owned(), reason, write });
@@ -160,14 +160,13 @@ impl Compiler {
             self.tell(place.clone(), What::NoHosts);
         }
         let hosts = hosts.get().map_or(&[][..], Vec::as_slice);
-        let mut readable = 0;
+        let mut readable = Vec::with_capacity(hosts.len());
         for (index, text) in hosts.iter().enumerate() {
             let Some(text) = text else { continue };
             let place = place.index(index);
             match host::check_public_host(text) {
                 Ok(()) => {
-                    readable += 1;
-                    parts.hosts.insert(text);
+                    readable.push(&**text);
                     if text.bytes().any(|b| b.is_ascii_uppercase()) {
                         self.tell(place, What::UpperCaseHost { host: text.to_string() });
                     } else if text == "*" && parts.no_match == NoMatch::NotFound {
@@ -177,9 +176,9 @@ impl Compiler {
                 Err((reason, write)) => self.tell(place, What::Host { found: text.to_string(), reason, write }),
             }
         }
-        parts.hosts.sort();
         // A host that can't be read may be a target's.
-        parts.deny_direct &= readable == hosts.len() && readable > 0;
+        parts.deny_direct &= readable.len() == hosts.len() && !readable.is_empty();
+        parts.hosts = HostSet::new(readable, &mut self.texts);
     }
 }
 

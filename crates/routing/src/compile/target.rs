@@ -10,7 +10,7 @@ use crate::config::Route as RouteConfig;
 use crate::host;
 use crate::problem::{Place, Problem, What};
 use crate::read::{Key, most_like};
-use crate::table::{Redirect, Respond, Target};
+use crate::table::Target;
 use crate::template::{Literal, Template};
 
 impl Compiler {
@@ -40,7 +40,7 @@ impl Compiler {
         };
         // A target's host stays closed to direct requests, whatever else is wrong with the route.
         for authority in [&service, &host].into_iter().flatten().filter(|_| defaults.deny_direct) {
-            self.targets.insert(String::from_utf8_lossy(host::bare(authority.as_bytes())).into());
+            self.targets.insert(String::from_utf8_lossy(host::bare(authority.as_bytes())).into_owned());
         }
         let found: Vec<&'static str> = targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key).collect();
         let target = match found.as_slice() {
@@ -79,7 +79,7 @@ impl Compiler {
         match target {
             "redirect" => redirect,
             "respond" => respond,
-            _ => Some(Target::Forward { authority: self.texts.shared(&service.or(host)?), rewrite: rewrite? }),
+            _ => Some(Target::Forward(self.texts.shared(&service.or(host)?), rewrite?)),
         }
     }
 
@@ -184,8 +184,7 @@ impl Compiler {
             self.tell(place("to"), What::RedirectTo { found: text.to_string(), reason, write });
         }
         let to = self.template(text, Literal::Verbatim, patterns, || place("to"))?;
-        (fault.is_ok() && redirect.unknown.is_empty())
-            .then_some(Target::Redirect(Redirect { to, status: status? }))
+        (fault.is_ok() && redirect.unknown.is_empty()).then_some(Target::Redirect(to, status?))
     }
 
     fn respond(&mut self, route: &RouteConfig<'_>, at: At) -> Option<Target> {
@@ -204,9 +203,11 @@ impl Compiler {
             }
         }
         let (headers, headers_are_whole) = self.headers(&respond.headers, || place("headers"), forbidden_in_answer);
-        let headers = headers.into_iter().map(|(name, value)| (name, self.texts.shared(value))).collect();
+        let names: Vec<String> = headers.iter().map(|(name, _)| self.texts.get(*name).to_owned()).collect();
+        let pairs = names.iter().zip(&headers).flat_map(|(name, (_, value))| [name.as_str(), value]);
+        let headers = self.texts.list(pairs);
         let body = self.texts.add(respond.body.get().map_or("", |body| body));
-        (whole && headers_are_whole).then_some(Target::Respond(Box::new(Respond { status: status?, headers, body })))
+        (whole && headers_are_whole).then_some(Target::Respond(status?, headers, body))
     }
 
     /// A template over the names that every pattern of the route captures.

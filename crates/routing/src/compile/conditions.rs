@@ -1,0 +1,82 @@
+//! The conditions of all routes, each set of them once.
+
+use std::collections::HashMap;
+
+use crate::condition::{Condition, Conditions, Expected};
+use crate::image::{Span, Writer};
+use crate::texts::Text;
+
+/// Of one route. Sorted, so that equal sets are equal values.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct ConditionSet {
+    pub(super) headers: Vec<Condition>,
+    pub(super) query: Vec<Condition>,
+}
+
+impl ConditionSet {
+    pub(super) fn len(&self) -> usize {
+        self.headers.len() + self.query.len()
+    }
+
+    /// Whether some condition asks for presence alone.
+    pub(super) fn has_presence(&self) -> bool {
+        self.headers.iter().chain(&self.query).any(|condition| condition.expected == Expected::Present)
+    }
+
+    /// What is asked about, header or parameter.
+    pub(super) fn names(&self) -> Vec<Text> {
+        self.headers.iter().chain(&self.query).map(|condition| condition.name).collect()
+    }
+
+    /// Whether these conditions hold wherever the others do.
+    pub(super) fn follow_from(&self, others: &ConditionSet) -> bool {
+        let follow = |these: &[Condition], those: &[Condition]| {
+            these.len() == those.len()
+                && these.iter().zip(those).all(|(this, that)| {
+                    this.name == that.name && (this.expected == that.expected || this.expected == Expected::Present)
+                })
+        };
+        follow(&self.headers, &others.headers) && follow(&self.query, &others.query)
+    }
+}
+
+/// By number; that of no conditions is 0.
+pub(super) struct ConditionSets {
+    all: Vec<ConditionSet>,
+    known: HashMap<ConditionSet, u32>,
+}
+
+impl ConditionSets {
+    pub(super) fn new() -> Self {
+        let none = ConditionSet::default();
+        ConditionSets { all: vec![none.clone()], known: HashMap::from([(none, 0)]) }
+    }
+
+    pub(super) fn number(&mut self, set: ConditionSet) -> u32 {
+        if set.len() == 0 {
+            return 0;
+        }
+        if let Some(known) = self.known.get(&set) {
+            return *known;
+        }
+        let number = self.all.len() as u32;
+        self.known.insert(set.clone(), number);
+        self.all.push(set);
+        number
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&ConditionSet> {
+        self.all.get(number as usize)
+    }
+
+    pub(super) fn write(self, image: &mut Writer) {
+        let mut rows = Vec::new();
+        let sets = self.all.into_iter().map(|ConditionSet { headers, query }| Conditions {
+            headers: Span::append(&mut rows, headers),
+            query: Span::append(&mut rows, query),
+        });
+        let sets: Vec<Conditions> = sets.collect();
+        image.list(&sets);
+        image.list(&rows);
+    }
+}
