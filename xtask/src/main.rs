@@ -8,6 +8,7 @@ mod stop;
 mod test;
 mod test_browser;
 mod test_istio;
+mod test_load;
 mod up;
 mod up_istio;
 
@@ -49,7 +50,13 @@ enum Task {
         /// Run the tests of CORS in a real browser instead; needs Chromium
         #[arg(long, group = "kind")]
         browser: bool,
-        /// With --istio or --browser: only tests with this in their names
+        /// Run edits under load and soaks instead, of a size for every day
+        #[arg(long, group = "kind")]
+        load: bool,
+        /// With --load: a thousand edits, ten million requests; half an hour
+        #[arg(long, requires = "load")]
+        full: bool,
+        /// With --istio, --browser or --load: only tests with this in their names
         #[arg(requires = "kind")]
         filter: Option<String>,
     },
@@ -72,6 +79,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Up { once, istio: true } => up_istio::run(once),
         Task::Test { istio: true, filter, .. } => test_istio::run(filter.as_deref()),
         Task::Test { browser: true, filter, .. } => test_browser::run(filter.as_deref()),
+        Task::Test { load: true, full, filter, .. } => test_load::run(full, filter.as_deref()),
         Task::Test { .. } => test::run(),
     }
 }
