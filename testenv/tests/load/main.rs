@@ -2,10 +2,15 @@
 //! Each edit makes new VMs, as under Istio. `cargo xtask test --load` runs these, in a size for every day; with
 //! `--full` in the one that docs/reliability.md tells of. They run one after another and print what they measure.
 
+mod counters;
+mod edits;
 mod live;
+mod memory;
 mod requests;
+mod soak;
 mod stall;
 mod table;
+mod websockets;
 mod worker;
 
 use std::net::SocketAddr;

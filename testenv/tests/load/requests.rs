@@ -27,9 +27,22 @@ pub(crate) const AUTHORITY: &str = "x-authority";
 /// What takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the filter is to do with a request, and the counter that tells how often it did.
-pub(crate) const OUTCOMES: [&str; 4] = ["routed", "not_found", "method_not_allowed", "unsafe_path"];
-const STATUSES: [u16; 4] = [200, 404, 405, 400];
+/// What the filter is to do with a request. What is out of its scope finds no virtual host.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Routed,
+    NotFound,
+    MethodNotAllowed,
+    UnsafePath,
+    OutOfScope,
+}
+
+/// The counters that tell how often it did, in the same order; there is none for what is out of scope.
+pub(crate) const COUNTERS: [&str; 4] = ["routed", "not_found", "method_not_allowed", "unsafe_path"];
+const STATUSES: [u16; 5] = [200, 404, 405, 400, 404];
+
+/// How many requests came to each outcome.
+pub(crate) type Outcomes = [u64; STATUSES.len()];
 
 /// How much is sent, and by how many.
 #[derive(Clone, Copy)]
@@ -55,7 +68,7 @@ struct Shared {
     shape: Shape,
     stop: AtomicBool,
     number: AtomicU64,
-    answered: [AtomicU64; OUTCOMES.len()],
+    answered: [AtomicU64; STATUSES.len()],
     /// The longest time from a request to its answer, in microseconds.
     longest: AtomicU64,
 }
@@ -85,7 +98,7 @@ impl Load {
     }
 
     /// How many requests have been answered as they should have been, by outcome.
-    pub(crate) fn answered(&self) -> [u64; OUTCOMES.len()] {
+    pub(crate) fn answered(&self) -> Outcomes {
         self.shared.answered.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
@@ -100,7 +113,7 @@ impl Load {
     }
 
     /// Waits for what is under way.
-    pub(crate) fn stop(mut self) -> Result<[u64; OUTCOMES.len()]> {
+    pub(crate) fn stop(mut self) -> Result<Outcomes> {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the load panicked")?;
@@ -172,11 +185,12 @@ where
     let route = usize::try_from(number)?.wrapping_mul(7919) % shared.routes;
     let hit = table::path(route, number);
     let (outcome, method, path) = match number % 16 {
-        3 => (1, "GET", format!("{hit}/{number}")),
-        7 => (2, "DELETE", hit),
+        3 => (Outcome::NotFound, "GET", format!("{hit}/{number}")),
+        7 => (Outcome::MethodNotAllowed, "DELETE", hit),
         // Over HTTP/1.1, Envoy closes the connection behind every 400 that does not come from a service.
-        11 if http2 => (3, "GET", format!("{hit}/%2F{number}")),
-        _ => (0, "GET", hit),
+        11 if http2 => (Outcome::UnsafePath, "GET", format!("{hit}/%2F{number}")),
+        15 => (Outcome::OutOfScope, "GET", format!("/elsewhere/{number}")),
+        _ => (Outcome::Routed, "GET", hit),
     };
     let request = Request::builder().method(method);
     let request = if http2 {
@@ -196,8 +210,10 @@ where
     let head = head.with_context(about)?;
     shared.longest.fetch_max(u64::try_from(sent.elapsed().as_micros())?, Ordering::Relaxed);
     let newest = shared.live.newest();
-    ensure!(head.status == STATUSES[outcome], "{}: {}", about(), head.status);
-    if outcome == 0 {
+    ensure!(head.status == STATUSES[outcome as usize], "{}: {}", about(), head.status);
+    let by_the_filter = head.headers.get("content-type").is_some_and(|held| held == "application/problem+json");
+    ensure!(by_the_filter != matches!(outcome, Outcome::Routed | Outcome::OutOfScope), "{}: {head:?}", about());
+    if outcome == Outcome::Routed {
         let authority = head.headers.get(AUTHORITY).and_then(|held| held.to_str().ok()).unwrap_or_default();
         let told = table::told(authority).with_context(|| format!("{}: routed to {authority:?}", about()))?;
         let (to, generation) = told;
@@ -209,7 +225,7 @@ where
         );
         newest_here.fetch_max(generation, Ordering::Relaxed);
     }
-    shared.answered[outcome].fetch_add(1, Ordering::Relaxed);
+    shared.answered[outcome as usize].fetch_add(1, Ordering::Relaxed);
     if !shared.shape.pause.is_zero() {
         sleep(shared.shape.pause).await;
     }

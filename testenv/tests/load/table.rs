@@ -7,6 +7,23 @@ use testenv::gateway::Document;
 
 /// As istiod would send it; about 80 octets a route.
 pub(crate) fn table(routes: usize, generation: u64) -> Document {
+    Document::Text(text(routes, generation))
+}
+
+/// The same with a mistake near its end, a different one every time: the table before it is to go on.
+pub(crate) fn bad(routes: usize, generation: u64) -> Document {
+    let text = text(routes, generation);
+    let Some((rest, _)) = text.rsplit_once("]}") else { return Document::Absent };
+    let mistake = match generation % 4 {
+        0 => r#",{"match":"GET no-slash","service":"astray"}]}"#,
+        1 => r#",{"match":"GET /astray"}]}"#,
+        2 => r#"],"rutes":[]}"#,
+        _ => "",
+    };
+    Document::Text(format!("{rest}{mistake}"))
+}
+
+fn text(routes: usize, generation: u64) -> String {
     let mut text =
         r#"{"basePath":"/faas","domain":"example.com","hosts":["api.example.com"],"namespace":"shop","routes":["#
             .to_owned();
@@ -19,7 +36,7 @@ pub(crate) fn table(routes: usize, generation: u64) -> Document {
         );
     }
     text.push_str("]}");
-    Document::Text(text)
+    text
 }
 
 /// A path that this route matches.
