@@ -171,6 +171,12 @@ fn normal(units: &[Unit]) -> Vec<String> {
     units.iter().map(|unit| unit.normal.clone()).collect()
 }
 
+/// The normal form of literal text.
+pub(crate) fn normal_text(text: &str) -> String {
+    let segments = text.split('/').map(|segment| normal(&units(segment.as_bytes())).concat());
+    segments.collect::<Vec<_>>().join("/")
+}
+
 fn raw(units: &[Unit]) -> Vec<u8> {
     units.iter().flat_map(|unit| unit.raw.clone()).collect()
 }
@@ -344,7 +350,7 @@ fn captures(pattern: &[Segment], path: &[Vec<Unit>]) -> Option<Vec<(String, Vec<
     left.is_empty().then_some(captured)
 }
 
-fn is_unsafe(path: &[u8]) -> bool {
+pub(crate) fn is_unsafe(path: &[u8]) -> bool {
     let Some(below) = path.strip_prefix(b"/") else { return true };
     let segments = below.split(|&b| b == b'/').collect::<Vec<_>>();
     let last = segments.len() - 1;
@@ -354,7 +360,7 @@ fn is_unsafe(path: &[u8]) -> bool {
         (segment.is_empty() && index < last)
             || matches!(before_semicolon, "." | "..")
             || ["%2F", "%5C", "%00"].iter().any(|forbidden| text.contains(forbidden))
-            || segment.iter().any(|b| b.is_ascii_control() || !b.is_ascii() || matches!(b, b'\\' | b'#'))
+            || segment.iter().any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'#'))
             || (0..segment.len()).any(|at| segment[at] == b'%' && triplet(&segment[at..]).is_none())
     })
 }
