@@ -1,20 +1,26 @@
-//! Real Envoy as an ingress gateway: renders `testenv/envoy.yaml`, starts it, edits the plugin's configuration
-//! while it runs as istiod does, reads its admin interface and logs, and ends it when dropped.
+//! Real Envoy as an ingress gateway: `testenv/envoy.yaml` with the plugin in it, edited while it runs as istiod does,
+//! restarted in every way in which a gateway is; its admin interface and logs. It ends when dropped.
 
-use std::fs::{self, File};
+mod plugin;
+mod render;
+mod restart;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use anyhow::{Result, ensure};
+use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::admin;
 use crate::cases::Ingress;
-use crate::process::{Running, read_lossy};
-use crate::{admin, repository, yaml};
+use crate::process::{free_ports, read_lossy};
+
+pub use plugin::{Delivery, Document};
+use plugin::{Plugin, move_into_place};
+use restart::Run;
 
 /// The response header that tells the route's name, which the plugin leaves in filter state.
 pub const ROUTE_HEADER: &str = "x-testenv-route";
@@ -22,78 +28,105 @@ pub const ROUTE_HEADER: &str = "x-testenv-route";
 /// The response header that tells which virtual host served the request.
 pub const VIRTUAL_HOST_HEADER: &str = "x-testenv-virtual-host";
 
+/// The plugin that a gateway starts with.
+pub const PLUGIN: &str = "ksvc-router";
+
 /// What istiod puts into the module's environment, new at every edit.
 pub(crate) const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
-const FILTER: &str = "ksvc-router";
-const HTTP_CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
-const ACCESS_LOG_FORMAT: &str = "/access_log/0/typed_config/log_format/text_format_source/inline_string";
 /// Long enough for a loaded machine of two cores; what takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What the plugin is given to configure itself.
-#[derive(Debug, Clone)]
-pub enum Document {
-    /// As istiod sends `pluginConfig`: as JSON, with sorted keys.
-    Table(Value),
-    /// Any text at all.
-    Text(String),
-    /// No configuration: zero bytes arrive.
-    Absent,
-}
-
-impl From<Value> for Document {
-    fn from(table: Value) -> Self {
-        Self::Table(table)
-    }
-}
 
 /// How a gateway is to be started.
 #[derive(Debug, Clone)]
 pub struct Setup {
     envoy: PathBuf,
-    plugin: PathBuf,
-    document: Document,
+    module: PathBuf,
+    plugins: Vec<Plugin>,
+    versioned: bool,
+    delivery: Delivery,
     filter: Option<Value>,
-    policy: Option<Value>,
+    policies: Vec<Value>,
     hosts: Vec<String>,
     catch_all: bool,
     as_sent: bool,
     access_log: Option<String>,
     workers: u32,
     ports: (u16, u16),
+    listeners_by_file: bool,
+    drain_time: Option<u32>,
+    hot_restart: bool,
+    bootstrap: fn(&mut Value),
 }
 
 impl Setup {
     /// One worker, free ports, the virtual hosts of `envoy.yaml` alone.
-    pub fn new(envoy: &Path, plugin: &Path, document: impl Into<Document>) -> Self {
+    pub fn new(envoy: &Path, module: &Path, document: impl Into<Document>) -> Self {
+        let plugin = Plugin { name: PLUGIN.to_owned(), document: document.into(), resource_version: Some(1) };
         Self {
             envoy: envoy.to_owned(),
-            plugin: plugin.to_owned(),
-            document: document.into(),
+            module: module.to_owned(),
+            plugins: vec![plugin],
+            versioned: true,
+            delivery: Delivery::Ecds,
             filter: None,
-            policy: None,
+            policies: Vec::new(),
             hosts: Vec::new(),
             catch_all: false,
             as_sent: false,
             access_log: None,
             workers: 1,
             ports: (0, 0),
+            listeners_by_file: false,
+            drain_time: None,
+            hot_restart: false,
+            bootstrap: |_| {},
         }
     }
 
-    /// Takes this filter, which an EnvoyFilter puts into the listener, in place of the one that comes by ECDS. Such
-    /// a gateway takes no edits.
+    /// Takes this filter, which an EnvoyFilter puts into the listener, in place of the plugin. Such a gateway takes
+    /// no edits.
     #[must_use]
     pub fn filter(mut self, filter: Value) -> Self {
         self.filter = Some(filter);
         self
     }
 
-    /// Puts this filter in front of the plugin, where Istio has its policies.
+    /// Puts this filter in front of the plugin, behind those that are there, where Istio has its policies.
     #[must_use]
     pub fn policy(mut self, filter: Value) -> Self {
-        self.policy = Some(filter);
+        self.policies.push(filter);
+        self
+    }
+
+    #[must_use]
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// Tells the module no resource version: pilot-agent takes it away where it fetches the module. VMs then live on
+    /// over an edit.
+    #[must_use]
+    pub fn without_resource_version(mut self) -> Self {
+        self.versioned = false;
+        self.plugins.iter_mut().for_each(|plugin| plugin.resource_version = None);
+        self
+    }
+
+    /// Has the listeners come by LDS from a file, so that plugins and policies come and go while Envoy runs. What is
+    /// replaced is drained for so many seconds.
+    #[must_use]
+    pub fn listeners_by_file(mut self, drain_time: u32) -> Self {
+        self.listeners_by_file = true;
+        self.drain_time = Some(drain_time);
+        self
+    }
+
+    /// Allows [`Gateway::hot_restart`].
+    #[must_use]
+    pub fn hot_restart(mut self) -> Self {
+        self.hot_restart = true;
         self
     }
 
@@ -138,180 +171,62 @@ impl Setup {
         self
     }
 
-    /// Starts Envoy in front of the stand-ins and waits until it serves.
-    pub fn start(self, stand_ins: SocketAddr) -> Result<Gateway> {
-        let folder = tempfile::Builder::new().prefix("ksvc-router-gateway-").tempdir()?;
-        let ecds = folder.path().join("ecds.json");
-        write_ecds(&ecds, &self.plugin, &self.document, 1)?;
-        let bootstrap = folder.path().join("envoy.json");
-        fs::write(&bootstrap, self.render(stand_ins, &ecds)?.to_string())?;
-
-        let mut envoy = Command::new(&self.envoy);
-        envoy
-            .arg("-c")
-            .arg(&bootstrap)
-            .arg("--admin-address-path")
-            .arg(folder.path().join("admin-address"))
-            .args(["--concurrency", &self.workers.to_string()])
-            .args(["--disable-hot-restart", "--file-flush-interval-msec", "50"])
-            .args(["--log-level", "warning", "--component-log-level", "wasm:info"]);
-        let access_log = File::create(folder.path().join("access.log"))?;
-        let process = Running::start("Envoy", &mut envoy, &folder.path().join("envoy.log"), Some(access_log))?;
-
-        let unset = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut gateway = Gateway {
-            process,
-            folder,
-            plugin: self.plugin,
-            resource_version: 1,
-            admin: unset,
-            ingress: unset,
-            as_sent: None,
-        };
-        gateway.await_ready()?;
-        Ok(gateway)
+    /// Changes the bootstrap, once all else is in it.
+    #[must_use]
+    pub fn bootstrap(mut self, change: fn(&mut Value)) -> Self {
+        self.bootstrap = change;
+        self
     }
 
-    fn render(&self, stand_ins: SocketAddr, ecds: &Path) -> Result<Value> {
-        let mut bootstrap: Value = yaml::read(&repository().join("testenv/envoy.yaml"))?;
-        let (ingress_port, admin_port) = self.ports;
-        *at(&mut bootstrap, "/admin/address/socket_address/port_value")? = admin_port.into();
+    /// Starts Envoy in front of the stand-ins and waits until it serves.
+    pub fn start(mut self, stand_ins: SocketAddr) -> Result<Gateway> {
+        let folder = tempfile::Builder::new().prefix("ksvc-router-gateway-").tempdir()?;
+        if self.ports.0 == 0 && self.hot_restart {
+            // The old process finds its socket by the address that the new one names.
+            [self.ports.0] = free_ports()?;
+        }
+        self.write_all(folder.path(), 1)?;
+        let run = self.run(folder.path(), stand_ins, 0, 0)?;
+        Ok(Gateway { run, old: None, runs: 0, edits: 1, setup: self, folder, stand_ins })
+    }
 
-        let clusters = at(&mut bootstrap, "/static_resources/clusters")?.as_array_mut().context("clusters: a list")?;
-        let mut cluster_of_added_hosts = Value::Null;
-        for cluster in clusters {
-            let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
-            *at(cluster, endpoint)? = json!({"address": stand_ins.ip().to_string(), "port_value": stand_ins.port()});
-            cluster_of_added_hosts = at(cluster, "/name")?.clone();
-        }
-
-        let mut ingress = at(&mut bootstrap, "/static_resources/listeners/0")?.take();
-        *at(&mut ingress, "/address/socket_address/port_value")? = ingress_port.into();
-        let manager = at(&mut ingress, HTTP_CONNECTION_MANAGER)?;
-        *at(manager, "/http_filters/0/config_discovery/config_source/path_config_source/path")? =
-            ecds.to_string_lossy().into();
-        if let Some(filter) = &self.filter {
-            *at(manager, "/http_filters/0")? = filter.clone();
-        }
-        if let Some(policy) = &self.policy {
-            let filters = at(manager, "/http_filters")?.as_array_mut().context("http_filters: a list")?;
-            filters.insert(0, policy.clone());
-        }
-        if let Some(format) = &self.access_log {
-            *at(manager, ACCESS_LOG_FORMAT)? = format.as_str().into();
-        }
-        let routes = at(manager, "/route_config")?;
-        routes["response_headers_to_add"] = json!([{"header": {
-            "key": ROUTE_HEADER, "value": "%FILTER_STATE(wasm.ksvc_router.route:PLAIN)%"
-        }}]);
-        let virtual_hosts = at(routes, "/virtual_hosts")?.as_array_mut().context("virtual_hosts: a list")?;
-        let mut known: Vec<Value> = virtual_hosts.iter().map(|held| held["domains"][0].clone()).collect();
-        for host in &self.hosts {
-            let added = virtual_host(host, &cluster_of_added_hosts);
-            if !known.contains(&added["domains"][0]) {
-                known.push(added["domains"][0].clone());
-                virtual_hosts.push(added);
+    /// Every file that Envoy watches.
+    fn write_all(&self, folder: &Path, edit: u64) -> Result<()> {
+        if self.delivery == Delivery::Ecds {
+            for plugin in &self.plugins {
+                plugin.write_ecds(&self.module, folder, edit)?;
             }
         }
-        if self.catch_all {
-            virtual_hosts.push(json!({"name": "catch-all", "domains": ["*"], "routes": [
-                {"match": {"prefix": "/"}, "route": {"cluster": cluster_of_added_hosts, "timeout": "0s"}},
-                {"match": {"path": "*"}, "route": {"cluster": cluster_of_added_hosts, "timeout": "0s"}},
-            ]}));
+        if self.listeners_by_file {
+            move_into_place(&folder.join("lds.json"), &self.lds_in(folder, edit)?)?;
         }
-
-        for virtual_host in virtual_hosts {
-            virtual_host["response_headers_to_add"] =
-                json!([{"header": {"key": VIRTUAL_HOST_HEADER, "value": virtual_host["name"]}}]);
-        }
-
-        let mut listeners = vec![ingress];
-        if self.as_sent {
-            let mut twin = listeners[0].clone();
-            twin["name"] = "ingress-as-sent".into();
-            *at(&mut twin, "/address/socket_address/port_value")? = 0.into();
-            *at(&mut twin, &format!("{HTTP_CONNECTION_MANAGER}/normalize_path"))? = false.into();
-            listeners.push(twin);
-        }
-        *at(&mut bootstrap, "/static_resources/listeners")? = listeners.into();
-        Ok(bootstrap)
+        Ok(())
     }
-}
-
-fn at<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
-    value.pointer_mut(pointer).with_context(|| format!("testenv/envoy.yaml no longer has {pointer}"))
-}
-
-/// As net-istio has istiod make it: the authority by prefix, the headers that name the revision.
-fn virtual_host(host: &str, cluster: &Value) -> Value {
-    let name = host.split(':').next().unwrap_or(host);
-    let mut labels = name.split('.');
-    let (service, namespace) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
-    let set = |key: &str, value: &str| json!({"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
-    json!({
-        "name": format!("{name}:80"),
-        "domains": [name, format!("{name}:*")],
-        "include_request_attempt_count": true,
-        "routes": [{
-            "match": {
-                "prefix": "/",
-                "headers": [{"name": ":authority", "string_match": {"prefix": name}}],
-            },
-            "route": {"cluster": cluster, "timeout": "0s"},
-            "request_headers_to_add": [
-                set("Knative-Serving-Namespace", namespace),
-                set("Knative-Serving-Revision", &format!("{service}-00001")),
-            ],
-        }],
-    })
-}
-
-/// Writes the plugin's ECDS resource and moves it into place, which is what Envoy watches for.
-fn write_ecds(path: &Path, plugin: &Path, document: &Document, resource_version: u64) -> Result<()> {
-    let mut resources: Value = yaml::read(&repository().join("testenv/ecds.yaml"))?;
-    resources["version_info"] = resource_version.to_string().into();
-    let config =
-        resources.pointer_mut("/resources/0/typed_config/config").context("testenv/ecds.yaml has no plugin")?;
-    config["vm_config"]["code"]["local"]["filename"] = plugin.to_string_lossy().into();
-    config["vm_config"]["environment_variables"] =
-        json!({"key_values": {RESOURCE_VERSION: resource_version.to_string()}});
-    let text = match document {
-        Document::Table(table) => {
-            let mut table = table.clone();
-            table.sort_all_objects();
-            Some(table.to_string())
-        }
-        Document::Text(text) => Some(text.clone()),
-        Document::Absent => None,
-    };
-    config["configuration"] = text
-        .map_or(Value::Null, |text| json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text}));
-    let new = path.with_extension("new");
-    fs::write(&new, resources.to_string())?;
-    fs::rename(&new, path)?;
-    Ok(())
 }
 
 /// A running Envoy; ends when dropped.
 pub struct Gateway {
-    process: Running,
+    run: Run,
+    /// What a hot restart has replaced.
+    old: Option<Run>,
+    /// How many processes there were before this one.
+    runs: usize,
+    /// How many documents and listeners there have been: the version of the last one.
+    edits: u64,
+    setup: Setup,
     folder: TempDir,
-    plugin: PathBuf,
-    resource_version: u64,
-    admin: SocketAddr,
-    ingress: SocketAddr,
-    as_sent: Option<SocketAddr>,
+    stand_ins: SocketAddr,
 }
 
 impl Gateway {
     /// The listener in the shape of Istio's.
     pub fn address(&self) -> SocketAddr {
-        self.ingress
+        self.run.ingress
     }
 
     /// The listener with `normalize_path` off; the other one where the setup has none.
     pub fn address_as_sent(&self) -> SocketAddr {
-        self.as_sent.unwrap_or(self.ingress)
+        self.run.as_sent.unwrap_or(self.run.ingress)
     }
 
     /// Where the cases go.
@@ -320,93 +235,161 @@ impl Gateway {
     }
 
     pub fn admin_address(&self) -> SocketAddr {
-        self.admin
+        self.run.admin
     }
 
     /// Envoy's process.
     pub fn process_id(&self) -> u32 {
-        self.process.id()
+        self.run.process.id()
+    }
+
+    pub fn workers(&self) -> u32 {
+        self.setup.workers
     }
 
     /// Gives the plugin a new configuration and waits until Envoy has handed it to every worker.
     pub fn edit(&mut self, document: impl Into<Document>) -> Result<()> {
-        let (before, refused_before) = self.edits()?;
-        self.resource_version += 1;
-        let ecds = self.folder.path().join("ecds.json");
-        write_ecds(&ecds, &self.plugin, &document.into(), self.resource_version)?;
+        self.put(PLUGIN, document)
+    }
+
+    /// Gives this plugin a new configuration, having put it behind the others if it is new, and waits until Envoy has
+    /// handed it to every worker.
+    pub fn put(&mut self, plugin: &str, document: impl Into<Document>) -> Result<()> {
+        let is_there = self.setup.plugins.iter().any(|held| held.name == plugin);
+        let before = self.reloads(plugin)?;
+        if is_there && self.setup.delivery == Delivery::Ecds {
+            self.write(plugin, document)?;
+            return self.await_change("edit", || Ok(self.reloads(plugin)? > before));
+        }
+        let before = self.listeners_created()?;
+        self.write(plugin, document)?;
+        if !is_there && self.setup.delivery == Delivery::Ecds {
+            self.write_listeners()?;
+        }
+        self.await_listener(before)
+    }
+
+    /// Writes a plugin's new configuration for Envoy to take up, or, where nothing is watched, for its next start.
+    pub fn write(&mut self, plugin: &str, document: impl Into<Document>) -> Result<()> {
+        self.edits += 1;
+        let edit = self.edits;
+        let resource_version = self.setup.versioned.then_some(edit);
+        let new = Plugin { name: plugin.to_owned(), document: document.into(), resource_version };
+        if self.setup.delivery == Delivery::Ecds {
+            new.write_ecds(&self.setup.module, self.folder.path(), edit)?;
+        }
+        match self.setup.plugins.iter_mut().find(|held| held.name == plugin) {
+            Some(held) => *held = new,
+            None => self.setup.plugins.push(new),
+        }
+        if self.setup.delivery == Delivery::Listener { self.write_listeners() } else { Ok(()) }
+    }
+
+    /// Takes a plugin out of the listener, and waits until every worker has the listener without it.
+    pub fn remove(&mut self, plugin: &str) -> Result<()> {
+        self.setup.plugins.retain(|held| held.name != plugin);
+        self.change_listeners()
+    }
+
+    /// Has just these filters in front of the plugins, and waits until every worker has them.
+    pub fn set_policies(&mut self, policies: &[Value]) -> Result<()> {
+        self.setup.policies = policies.to_vec();
+        self.change_listeners()
+    }
+
+    fn change_listeners(&mut self) -> Result<()> {
+        let before = self.listeners_created()?;
+        self.write_listeners()?;
+        self.await_listener(before)
+    }
+
+    fn write_listeners(&mut self) -> Result<()> {
+        if !self.setup.listeners_by_file {
+            return Ok(());
+        }
+        self.edits += 1;
+        let listeners = self.setup.lds_in(self.folder.path(), self.edits)?;
+        move_into_place(&self.folder.path().join("lds.json"), &listeners)
+    }
+
+    fn await_listener(&self, before: u64) -> Result<()> {
+        ensure!(self.setup.listeners_by_file, "the listeners of this gateway are fixed until its next start");
+        let workers = u64::from(self.setup.workers);
+        self.await_change("listener", || Ok(self.listeners_created()? >= before + workers))
+    }
+
+    fn await_change(&self, what: &str, mut taken: impl FnMut() -> Result<bool>) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let (taken, refused) = self.edits()?;
-            ensure!(refused == refused_before, "Envoy refused the edit; its log:\n{}", self.process.log_tail());
-            if taken > before {
+            let refused = self.refused()?;
+            ensure!(refused.is_empty(), "Envoy refused the {what}: {refused:?}; its log:\n{}", self.log_tail());
+            if taken()? {
                 return Ok(());
             }
-            ensure!(
-                Instant::now() < deadline,
-                "Envoy does not take the edit up; its log:\n{}",
-                self.process.log_tail()
-            );
+            ensure!(Instant::now() < deadline, "Envoy does not take the {what} up; its log:\n{}", self.log_tail());
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// How many configurations Envoy has taken, and how many it has refused.
-    fn edits(&self) -> Result<(u64, u64)> {
-        let prefix = format!("extension_config_discovery.http_filter.{FILTER}.");
-        let stats = self.stats(&format!("^{}", prefix.replace('.', "\\.")))?;
-        let value = |name: &str| {
-            stats.iter().find(|(held, _)| *held == format!("{prefix}{name}")).map_or(0, |(_, value)| *value)
-        };
-        Ok((value("config_reload"), value("config_fail") + value("update_rejected") + value("config_conflict")))
+    /// How many configurations of a plugin Envoy has taken by ECDS.
+    fn reloads(&self, plugin: &str) -> Result<u64> {
+        self.stat(&format!("extension_config_discovery.http_filter.{plugin}.config_reload"))
+    }
+
+    /// How many listeners the workers have taken up, each worker by itself.
+    fn listeners_created(&self) -> Result<u64> {
+        self.stat("listener_manager.listener_create_success")
+    }
+
+    /// The counters of what Envoy has refused, where any are above 0.
+    pub fn refused(&self) -> Result<Vec<(String, u64)>> {
+        let mut refused = self.stats("(update_rejected|config_fail|config_conflict|listener_create_failure)$")?;
+        refused.retain(|(_, count)| *count > 0);
+        Ok(refused)
     }
 
     /// Every counter and gauge whose name matches the regular expression.
     pub fn stats(&self, regex: &str) -> Result<Vec<(String, u64)>> {
-        admin::stats(self.admin, regex)
+        admin::stats(self.run.admin, regex)
+    }
+
+    /// The counter or gauge of this name; 0 before its first use.
+    pub fn stat(&self, name: &str) -> Result<u64> {
+        let stats = self.stats(&format!("^{}$", name.replace('.', "\\.")))?;
+        Ok(stats.first().map_or(0, |(_, value)| *value))
     }
 
     /// One of the plugin's own counters or gauges, `routed` say, of the table of that name; 0 before its first use.
     pub fn plugin_stat(&self, table: &str, name: &str) -> Result<u64> {
-        let whole = format!("wasmcustom.wasm_filter.{table}.ksvc_router.{name}");
-        let stats = self.stats(&format!("^{}$", whole.replace('.', "\\.")))?;
-        Ok(stats.first().map_or(0, |(_, value)| *value))
+        self.stat(&format!("wasmcustom.wasm_filter.{table}.ksvc_router.{name}"))
     }
 
     /// The body of an admin page.
     pub fn admin_get(&self, path: &str) -> Result<String> {
-        admin::get(self.admin, path)
+        admin::get(self.run.admin, path)
     }
 
-    /// What Envoy and the plugin have logged so far.
+    /// What Envoy and the plugin have logged so far, in all runs.
     pub fn log(&self) -> String {
-        self.process.log()
+        (0..=self.runs).map(|run| read_lossy(&self.folder.path().join(restart::log_file(run)))).collect()
+    }
+
+    /// The last lines of the log.
+    fn log_tail(&self) -> String {
+        self.run.process.log_tail()
     }
 
     /// The access log so far; Envoy writes it every 50 ms.
     pub fn access_log(&self) -> String {
         read_lossy(&self.folder.path().join("access.log"))
     }
+}
 
-    fn await_ready(&mut self) -> Result<()> {
-        let admin_file = self.folder.path().join("admin-address");
-        let mut told = None;
-        self.process.await_ready(PATIENCE, || {
-            told = fs::read_to_string(&admin_file).ok().and_then(|address| address.trim().parse().ok());
-            Ok(told.is_some_and(|address| admin::get(address, "/ready").is_ok()))
-        })?;
-        self.admin = told.context("Envoy tells no admin address")?;
-        let listeners: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
-        for listener in listeners["listener_statuses"].as_array().context("no listeners")? {
-            let port = listener.pointer("/local_address/socket_address/port_value").and_then(Value::as_u64);
-            let port = u16::try_from(port.context("a listener without a port")?)?;
-            let address = SocketAddr::from(([127, 0, 0, 1], port));
-            if listener["name"] == "ingress" {
-                self.ingress = address;
-            } else {
-                self.as_sent = Some(address);
-            }
-        }
-        ensure!(self.ingress.port() != 0, "Envoy took no listener up");
-        Ok(())
+fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds()? {
+        ensure!(Instant::now() < deadline, "waited {PATIENCE:?} in vain until {what}");
+        thread::sleep(Duration::from_millis(10));
     }
+    Ok(())
 }

@@ -73,22 +73,46 @@ impl Request {
     /// Sends it over a connection of its own and reads the whole answer.
     pub fn send(&self, to: impl Into<Endpoint>) -> Result<Response> {
         let Endpoint { address, tls } = to.into();
-        let mut head = Vec::new();
-        head.extend([&self.method[..], b" ", &self.path, b" HTTP/1.1\r\nhost: ", &self.authority, b"\r\n"].concat());
-        for (name, value) in &self.headers {
-            head.extend(format!("{name}: {value}\r\n").bytes());
-        }
-        if !self.body.is_empty() {
-            head.extend(format!("content-length: {}\r\n", self.body.len()).bytes());
-        }
-        head.extend(b"connection: close\r\n\r\n");
-        head.extend(&self.body);
+        let head = self.octets("connection: close\r\n");
         let head_only = self.method == b"HEAD";
         let Some(tls) = tls else { return exchange(address, &head, head_only) };
         let host = String::from_utf8_lossy(&self.authority);
         let host = host.split(':').next().unwrap_or_default().to_owned();
         let client = ClientConnection::new(tls, ServerName::try_from(host)?)?;
         exchange_over(StreamOwned::new(client, connect(address)?), address, &head, head_only)
+    }
+
+    /// As it goes over the wire, with these lines behind the other headers.
+    fn octets(&self, more: &str) -> Vec<u8> {
+        let mut octets = Vec::new();
+        octets.extend([&self.method[..], b" ", &self.path, b" HTTP/1.1\r\nhost: ", &self.authority, b"\r\n"].concat());
+        for (name, value) in &self.headers {
+            octets.extend(format!("{name}: {value}\r\n").bytes());
+        }
+        if !self.body.is_empty() {
+            octets.extend(format!("content-length: {}\r\n", self.body.len()).bytes());
+        }
+        octets.extend(format!("{more}\r\n").bytes());
+        octets.extend(&self.body);
+        octets
+    }
+}
+
+/// A connection that is kept for one request after another.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    to: SocketAddr,
+}
+
+impl Connection {
+    pub fn open(to: SocketAddr) -> Result<Self> {
+        Ok(Self { stream: connect(to)?, to })
+    }
+
+    /// Sends a request and reads the whole answer. Where that has `connection: close`, it is the last.
+    pub fn send(&mut self, request: &Request) -> Result<Response> {
+        exchange_over(&self.stream, self.to, &request.octets(""), request.method == b"HEAD")
     }
 }
 

@@ -15,9 +15,10 @@ pub mod stand_in;
 pub mod wasm_host;
 pub mod yaml;
 
+use std::env;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 /// The repository's root.
 pub fn repository() -> &'static Path {
@@ -27,7 +28,14 @@ pub fn repository() -> &'static Path {
 
 /// Cargo's build folder, which holds everything that is fetched as well.
 pub fn target_folder() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
+/// What takes long to build and all clones share: `$XDG_CACHE_HOME/ksvc-router` or `~/.cache/ksvc-router`.
+pub fn cache_folder() -> Result<PathBuf> {
+    let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let caches = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
+    Ok(caches.context("neither XDG_CACHE_HOME nor HOME says where to keep what is built once")?.join("ksvc-router"))
 }
 
 /// The module under test: the very bytes that are released.

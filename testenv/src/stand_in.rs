@@ -13,6 +13,8 @@
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
@@ -87,6 +89,7 @@ fn text(value: &HeaderValue) -> String {
 /// The running server; ends when dropped.
 pub struct StandIn {
     address: SocketAddr,
+    requests: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -99,22 +102,29 @@ impl StandIn {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
+        let requests = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&requests);
         let thread = thread::Builder::new().name("stand-in".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let Ok(listener) = TcpListener::from_std(listener) else {
                     return;
                 };
                 tokio::select! {
-                    () = serve(listener) => {}
+                    () = serve(listener, counted) => {}
                     _ = stopped => {}
                 }
             });
         })?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, requests, stop: Some(stop), thread: Some(thread) })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many requests have arrived so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 }
 
@@ -127,16 +137,21 @@ impl Drop for StandIn {
     }
 }
 
-async fn serve(listener: TcpListener) {
+async fn serve(listener: TcpListener, requests: Arc<AtomicU64>) {
     loop {
         let Ok((connection, _)) = listener.accept().await else {
             continue;
         };
         let _ = connection.set_nodelay(true);
+        let requests = Arc::clone(&requests);
         tokio::spawn(async move {
             let server = auto::Builder::new(TokioExecutor::new());
+            let answer = service_fn(|request| {
+                requests.fetch_add(1, Ordering::Relaxed);
+                answer(request)
+            });
             // A connection that breaks is its client's business.
-            let _ = server.serve_connection_with_upgrades(TokioIo::new(connection), service_fn(answer)).await;
+            let _ = server.serve_connection_with_upgrades(TokioIo::new(connection), answer).await;
         });
     }
 }

@@ -1,10 +1,14 @@
 //! `cargo xtask build`: what is released, into `dist/`. Every test and benchmark uses these bytes.
+//!
+//! The plugin is reproducible: the same sources give the same bytes, wherever they lie and whoever builds them.
 
-use std::fs;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
 
 use crate::step::{self, cargo};
 
@@ -17,15 +21,117 @@ pub(crate) fn all() -> Result<()> {
 
 pub(crate) fn plugin() -> Result<()> {
     install_target()?;
-    let arguments = ["build", "--profile", "plugin", "--target", TARGET, "-p", "ksvc-router"];
-    step::run("Building the plugin, dist/plugin.wasm", cargo(arguments))?;
-    keep(&format!("{TARGET}/plugin/ksvc_router.wasm"), "plugin.wasm")
+    let places =
+        Places { sources: testenv::repository().canonicalize()?, target: target_folder()?, cargo: cargo_home()? };
+    step::run("Building the plugin, dist/plugin.wasm", places.build()?)?;
+    keep(&places.artifact(), "plugin.wasm")
+}
+
+/// Builds the plugin once more, from a copy of its sources in another place with nothing built before, and compares.
+pub(crate) fn reproduce() -> Result<()> {
+    let elsewhere = tempfile::tempdir()?;
+    let at = |name: &str| elsewhere.path().join(name);
+    let places = Places { sources: at("sources"), target: at("built"), cargo: at("cargo") };
+    copy(testenv::repository(), &places.sources)?;
+    // Another home of cargo, with the same downloads in it.
+    fs::create_dir(&places.cargo)?;
+    std::os::unix::fs::symlink(cargo_home()?.join("registry"), places.cargo.join("registry"))?;
+    step::run("Building the plugin again, from a copy in another place", places.build()?)?;
+    let (again, released) = (fs::read(places.artifact())?, fs::read(testenv::plugin()?)?);
+    ensure!(
+        again == released,
+        "dist/plugin.wasm (sha256 {}) is not what a copy of its sources gives ({}): a path, or something else of this \
+         machine, is in it, or it was built from other sources",
+        sha256(&released),
+        sha256(&again)
+    );
+    eprintln!("    the same bytes, sha256 {}", sha256(&again));
+    Ok(())
+}
+
+/// Where a build finds and leaves things. None of it may be seen in the plugin.
+struct Places {
+    sources: PathBuf,
+    target: PathBuf,
+    cargo: PathBuf,
+}
+
+impl Places {
+    fn build(&self) -> Result<Command> {
+        let mut build = cargo(["build", "--locked", "--profile", "plugin", "--target", TARGET, "-p", "ksvc-router"]);
+        build.current_dir(&self.sources).env("CARGO_HOME", &self.cargo).env("CARGO_TARGET_DIR", &self.target);
+        // A panic's message says where in the sources it was. Also in place of flags that others may have set.
+        let compiler = self.ask_compiler("--print=sysroot")?;
+        let standard_library = PathBuf::from(compiler).join("lib/rustlib/src/rust");
+        let mut flags = OsString::new();
+        for (path, name) in [
+            (&self.sources, "/ksvc-router".to_owned()),
+            (&self.target, "/target".to_owned()),
+            (&self.cargo, "/cargo".to_owned()),
+            (&standard_library, format!("/rustc/{}", self.commit_of_compiler()?)),
+        ] {
+            if !flags.is_empty() {
+                flags.push("\u{1f}");
+            }
+            flags.push("--remap-path-prefix=");
+            flags.push(path);
+            flags.push(format!("={name}"));
+        }
+        build.env("CARGO_ENCODED_RUSTFLAGS", flags);
+        Ok(build)
+    }
+
+    fn artifact(&self) -> PathBuf {
+        self.target.join(TARGET).join("plugin/ksvc_router.wasm")
+    }
+
+    fn commit_of_compiler(&self) -> Result<String> {
+        let said = self.ask_compiler("-vV")?;
+        let commit = said.lines().find_map(|line| line.strip_prefix("commit-hash: "));
+        Ok(commit.context("rustc -vV says no commit-hash")?.to_owned())
+    }
+
+    fn ask_compiler(&self, what: &str) -> Result<String> {
+        let mut compiler = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        let output = compiler.arg(what).current_dir(&self.sources).output().context("cannot start rustc")?;
+        ensure!(output.status.success(), "rustc {what} failed ({})", output.status);
+        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    }
+}
+
+fn cargo_home() -> Result<PathBuf> {
+    let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cargo"));
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home);
+    Ok(home.context("neither CARGO_HOME nor HOME says where cargo keeps what it fetches")?.canonicalize()?)
+}
+
+fn target_folder() -> Result<PathBuf> {
+    let target = testenv::target_folder();
+    fs::create_dir_all(&target)?;
+    Ok(target.canonicalize()?)
+}
+
+/// The sources, without what is made of them.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        match entry.file_type()? {
+            kind if kind.is_dir() && !["target", "dist", ".git"].contains(&&*name.to_string_lossy()) => {
+                copy(&entry.path(), &to.join(name))?;
+            }
+            kind if kind.is_file() => _ = fs::copy(entry.path(), to.join(name))?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn command_line() -> Result<()> {
     let build = cargo(["build", "--release", "-p", "ksvc-router-cli"]);
     step::run("Building the command line, dist/ksvc-router", build)?;
-    keep("release/ksvc-router", "ksvc-router")
+    keep(&testenv::target_folder().join("release/ksvc-router"), "ksvc-router")
 }
 
 /// Adds the wasm target where rustup says that it lacks. Without rustup, cargo's own message has to do.
@@ -42,14 +148,18 @@ fn install_target() -> Result<()> {
 }
 
 /// Copies an artifact to `dist/` and moves it into place: who reads it sees the old or the new, never half.
-fn keep(artifact: &str, name: &str) -> Result<()> {
+fn keep(artifact: &Path, name: &str) -> Result<()> {
     let dist = testenv::repository().join("dist");
     fs::create_dir_all(&dist)?;
-    let from = testenv::target_folder().join(artifact);
     let new = dist.join(format!("{name}.new"));
-    fs::copy(&from, &new).with_context(|| format!("the build left no {}", from.display()))?;
+    fs::copy(artifact, &new).with_context(|| format!("the build left no {}", artifact.display()))?;
     fs::rename(&new, dist.join(name))?;
-    let size = fs::metadata(dist.join(name))?.len();
-    eprintln!("    {}: {} kB", Path::new("dist").join(name).display(), size / 1000);
+    let built = fs::read(dist.join(name))?;
+    let shown = Path::new("dist").join(name);
+    eprintln!("    {}: {} kB, sha256 {}", shown.display(), built.len() / 1000, sha256(&built));
     Ok(())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

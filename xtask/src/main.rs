@@ -2,15 +2,20 @@
 
 mod build;
 mod check;
+mod fuzz;
 mod samples;
 mod step;
 mod stop;
+mod supply_chain;
 mod test;
 mod test_browser;
 mod test_istio;
+mod test_load;
+mod tool;
 mod up;
 mod up_istio;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -49,9 +54,35 @@ enum Task {
         /// Run the tests of CORS in a real browser instead; needs Chromium
         #[arg(long, group = "kind")]
         browser: bool,
-        /// With --istio or --browser: only tests with this in their names
+        /// Run edits under load and soaks instead, of a size for every day
+        #[arg(long, group = "kind")]
+        load: bool,
+        /// With --load: a thousand edits, ten million requests; half an hour
+        #[arg(long, requires = "load")]
+        full: bool,
+        /// With --istio, --browser or --load: only tests with this in their names
         #[arg(requires = "kind")]
         filter: Option<String>,
+    },
+    /// Fuzz configurations, paths, hosts, decisions and templates, each for a while
+    Fuzz {
+        /// Which targets: the names of the files in fuzz/fuzz_targets; all if none is named
+        targets: Vec<String>,
+        /// How long each, in seconds; before a release 1200
+        #[arg(long, default_value_t = 30)]
+        seconds: u32,
+        /// Put the smallest corpus that reaches as much into fuzz/corpus, to be committed
+        #[arg(long)]
+        keep: bool,
+        /// Run one input alone, such as one that was found
+        #[arg(long, conflicts_with_all = ["seconds", "keep"])]
+        input: Option<PathBuf>,
+    },
+    /// Check what all is built of (licences, sources, advisories), and that two builds give the same plugin
+    SupplyChain {
+        /// Fail where the database of advisories is not to be had, as before a release
+        #[arg(long)]
+        strict: bool,
     },
 }
 
@@ -72,6 +103,9 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Up { once, istio: true } => up_istio::run(once),
         Task::Test { istio: true, filter, .. } => test_istio::run(filter.as_deref()),
         Task::Test { browser: true, filter, .. } => test_browser::run(filter.as_deref()),
+        Task::Test { load: true, full, filter, .. } => test_load::run(full, filter.as_deref()),
         Task::Test { .. } => test::run(),
+        Task::Fuzz { targets, seconds, keep, input } => fuzz::run(&fuzz::Options { targets, seconds, keep, input }),
+        Task::SupplyChain { strict } => supply_chain::run(strict),
     }
 }

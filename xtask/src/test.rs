@@ -10,7 +10,7 @@ use crate::step::{self, cargo};
 
 pub(crate) fn run() -> Result<ExitCode> {
     let format = || step::run("Format (mended by `cargo fmt --all`)", cargo(["fmt", "--all", "--check"]));
-    let features = "testenv/istio,testenv/browser";
+    let features = "testenv/istio,testenv/browser,testenv/load";
     let lints = ["clippy", "--workspace", "--all-targets", "--features", features, "--", "-D", "warnings"];
     let native_lints = || step::run("Lints, native", cargo(lints));
     let lints = ["clippy", "-p", "ksvc-router", "--target", "wasm32-wasip1", "--", "-D", "warnings"];

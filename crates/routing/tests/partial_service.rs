@@ -9,104 +9,17 @@
     reason = "a test may panic"
 )]
 
+#[path = "common/broken.rs"]
+mod broken;
 mod common;
 #[path = "common/slow.rs"]
 mod slow;
 
-use common::{HOST, Seen, bad, good, random, request};
+use broken::Broken;
+use common::{HOST, bad, random, request};
 use ksvc_routing::{Outcome, compile};
 use serde_json::{Value, json};
 use slow::{random_request, random_table};
-
-/// Puts one error into a good document, but not into a `match`. Says whether it may hide the scope.
-fn break_something(rng: &mut fastrand::Rng, document: &mut Value) -> bool {
-    let routes = document["routes"].as_array().map_or(0, Vec::len);
-    if routes > 0 && rng.u8(..4) > 0 {
-        let index = rng.usize(..routes);
-        break_route(rng, document, index);
-        return false;
-    }
-    let keys = document
-        .as_object()
-        .unwrap()
-        .keys()
-        .filter(|key| !["routes", "trailingSlash"].contains(&&***key))
-        .cloned()
-        .collect::<Vec<_>>();
-    let key = &keys[rng.usize(..keys.len())];
-    match rng.u8(..4) {
-        0 => document["unheard-of"] = json!(true),
-        // Without CORS the document would be another good one.
-        1 if key != "cors" => document[key] = Value::Null,
-        2 => document[key] = one_of(rng, [json!({ "a": 1 }), json!(7), json!("no such thing"), json!([[]])]),
-        _ => misspell(rng, document, key),
-    }
-    ["hosts", "basePath"].contains(&&**key)
-}
-
-fn break_route(rng: &mut fastrand::Rng, document: &mut Value, index: usize) {
-    let routes = document["routes"].as_array_mut().unwrap();
-    let route = &mut routes[index];
-    match rng.u8(..7) {
-        0 => {
-            let mut double = route.clone();
-            double["name"] = json!("double");
-            routes.insert(rng.usize(..=routes.len()), double);
-        }
-        1 => route["host"] = json!(7),
-        2 => route["service"] = one_of(rng, [json!(7), json!("Not_A_Name"), json!(null)]),
-        3 => route["rewritePath"] = json!("/{no-such-capture}"),
-        4 => {
-            let headers = json!({ "headers": { "a b": "1" } });
-            route["when"] = one_of(rng, [json!("x"), json!({ "header": {} }), headers]);
-        }
-        5 => route["unheard-of"] = json!(1),
-        _ => {
-            let keys = route.as_object().unwrap().keys().filter(|key| *key != "match").cloned().collect::<Vec<_>>();
-            let key = &keys[rng.usize(..keys.len())];
-            misspell(rng, route, key);
-        }
-    }
-}
-
-fn misspell(rng: &mut fastrand::Rng, object: &mut Value, key: &str) {
-    let value = object.as_object_mut().unwrap().remove(key).unwrap();
-    let misspelt = match rng.u8(..4) {
-        0 => key.to_ascii_lowercase() + "s",
-        1 => key[1..].to_owned(),
-        2 => key[..key.len() - 1].to_owned(),
-        _ => format!("{}{}", &key[..2], &key[1..]),
-    };
-    object[misspelt] = value;
-}
-
-fn one_of<const N: usize>(rng: &mut fastrand::Rng, from: [Value; N]) -> Value {
-    from[rng.usize(..N)].clone()
-}
-
-/// A good document of all kinds of routes.
-fn random_document(rng: &mut fastrand::Rng, table: &slow::Table) -> Value {
-    let mut document = table.document();
-    for route in document["routes"].as_array_mut().unwrap() {
-        match rng.u8(..6) {
-            0 => route["namespace"] = json!("billing"),
-            1 => route["rewritePath"] = json!("/v2"),
-            2 => {
-                let (key, target) = match rng.bool() {
-                    true => ("respond", json!({ "status": 204 })),
-                    false => ("redirect", json!({ "to": "/elsewhere" })),
-                };
-                route.as_object_mut().unwrap().remove("service");
-                route[key] = target;
-            }
-            _ => {}
-        }
-    }
-    if rng.u8(..4) == 0 {
-        document["stripInternalHeaders"] = json!(false);
-    }
-    document
-}
 
 #[test]
 fn a_request_goes_where_the_whole_document_sends_it_or_nowhere() {
@@ -114,46 +27,11 @@ fn a_request_goes_where_the_whole_document_sends_it_or_nowhere() {
     eprintln!("KSVC_ROUTING_SEED={seed}");
     for _ in 0..5_000 {
         let table = random_table(&mut rng);
-        let whole = random_document(&mut rng, &table);
-        let mut broken = whole.clone();
-        let mut scope_hidden = false;
-        for _ in 0..[1, 1, 1, 2, 3][rng.usize(..5)] {
-            scope_hidden |= break_something(&mut rng, &mut broken);
-        }
-        let compiled = compile(broken.to_string().as_bytes());
-        if compiled.is_good() {
-            // A second slip may mend the first.
-            continue;
-        }
-        let (whole_table, broken_table) = (good(&whole), compiled.table);
-        // Where only routes have errors, what is not broken is decided as ever.
-        let routes_alone =
-            whole.as_object().unwrap().iter().all(|(key, value)| key == "routes" || broken[key] == *value)
-                && whole.as_object().unwrap().len() == broken.as_object().unwrap().len();
+        let Some(broken) = Broken::random(&mut rng, &table) else { continue };
         for _ in 0..15 {
-            let request = random_request(&mut rng, &table).header("k-network-hash", "1");
-            let (expected, seen) = (request.on(&whole_table), request.on(&broken_table));
-            let right = match seen.outcome {
-                Outcome::BrokenRoute => true,
-                Outcome::OutOfScope if scope_hidden => true,
-                Outcome::NotFound | Outcome::MethodNotAllowed | Outcome::UnsafePath if !routes_alone => true,
-                // It leads nowhere; methods whose routes are broken are not among those that it is told.
-                Outcome::Preflight => expected.outcome == Outcome::Preflight,
-                _ => destination(seen.clone()) == destination(expected.clone()),
-            };
-            assert!(right, "{request:?}\n{expected:?}\n{seen:?}\nwhole  {whole}\nbroken {broken}");
+            broken.check(&random_request(&mut rng, &table).header("k-network-hash", "1"));
         }
     }
-}
-
-/// Without the place in the document, which errors move.
-fn destination(mut seen: Seen) -> Seen {
-    seen.chosen = None;
-    // Whether CORS applies can't be known where a route's `cors` can't be read.
-    for (_, value) in seen.headers.iter_mut().filter(|(name, _)| name == "allow") {
-        *value = value.split(", ").filter(|method| *method != "OPTIONS").collect::<Vec<_>>().join(", ");
-    }
-    seen
 }
 
 /// A document with one good route, `GET /good`, and those given.

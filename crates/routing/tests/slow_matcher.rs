@@ -33,34 +33,13 @@ fn for_random_tables(tables: usize, mut check: impl FnMut(&mut fastrand::Rng, &T
     }
 }
 
-/// A decision in the words of the slow matcher.
-fn found(seen: &Seen) -> Expected {
-    match seen.outcome {
-        Outcome::OutOfScope => Expected::OutOfScope,
-        Outcome::PassThrough => Expected::PassThrough,
-        Outcome::UnsafePath => Expected::Unsafe,
-        Outcome::NotFound => Expected::NotFound,
-        Outcome::MethodNotAllowed => Expected::MethodNotAllowed { allow: seen.answers("allow").unwrap().to_owned() },
-        Outcome::Route => {
-            let chosen = seen.chosen.clone().unwrap();
-            Expected::Route { index: chosen.index, matched: chosen.matched, params: chosen.params }
-        }
-        Outcome::Preflight => Expected::Preflight {
-            found: seen.chosen.clone().map(|chosen| (chosen.index, chosen.matched)),
-            max_age: seen.answers("access-control-max-age").unwrap().parse().unwrap(),
-            methods: seen.answers("access-control-allow-methods").unwrap_or_default().to_owned(),
-        },
-        outcome => panic!("{outcome:?}"),
-    }
-}
-
 /// The fewest routes with which a request is still decided otherwise than it should be.
 fn shrunk(mut table: Table, request: &Request) -> Table {
     let mut index = 0;
     while index < table.routes.len() {
         let mut fewer = table.clone();
         fewer.routes.remove(index);
-        match found(&request.on(&good(&fewer.document()))) == slow::decide(&fewer, request) {
+        match Expected::of(&request.on(&good(&fewer.document()))) == slow::decide(&fewer, request) {
             true => index += 1,
             false => table = fewer,
         }
@@ -74,9 +53,10 @@ fn every_decision_is_the_slow_matchers() {
     for_random_tables(TABLES, |_, table, compiled, requests| {
         for request in requests {
             let seen = request.on(compiled);
-            if found(&seen) != slow::decide(table, request) {
+            if Expected::of(&seen) != slow::decide(table, request) {
                 let table = shrunk(table.clone(), request);
-                let (found, expected) = (found(&request.on(&good(&table.document()))), slow::decide(&table, request));
+                let (found, expected) =
+                    (Expected::of(&request.on(&good(&table.document()))), slow::decide(&table, request));
                 panic!("{request:?}\n   found {found:?}\nexpected {expected:?}\n{}", table.document());
             }
             *outcomes.entry(seen.outcome.as_str()).or_default() += 1;
@@ -99,13 +79,8 @@ fn file_order_decides_between_equal_conditions_alone() {
             let (before, after) = (request.on(compiled), request.on(&other));
             let expected = slow::decide(table, request);
             if !slow::is_settled_by_file_order(table, request) {
-                // The place in the document is all that moves.
-                let without_place = |mut seen: Seen| {
-                    seen.chosen.iter_mut().for_each(|chosen| chosen.index = 0);
-                    seen
-                };
                 let message = format!("{request:?}\n{expected:?}\n{}\n{}", table.document(), shuffled.document());
-                assert_eq!(without_place(before), without_place(after), "{message}");
+                assert_eq!(before.without_place(), after.without_place(), "{message}");
             }
         }
     });
@@ -128,7 +103,12 @@ fn neither_query_nor_spelling_of_the_host_matters() {
                 let query = common::pick(rng, &["", "?", "?v=2", "?/../%zz//?\\&%2f"]);
                 other.path = Some(format!("{}{query}", path.split('?').next().unwrap()).into_bytes());
             }
-            assert_eq!(found(&before), found(&other.on(compiled)), "{request:?}\n{other:?}\n{}", table.document());
+            assert_eq!(
+                Expected::of(&before),
+                Expected::of(&other.on(compiled)),
+                "{request:?}\n{other:?}\n{}",
+                table.document()
+            );
         }
     });
 }

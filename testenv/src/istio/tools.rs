@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::repository;
+use crate::{cache_folder, repository};
 
 /// Envoy as this version of Istio ships it.
 pub const ENVOY: &str = "1.39.3";
@@ -173,13 +173,6 @@ fn identity() -> Result<u64> {
     }
     (PROGRAMS, FILES, KUBERNETES, env::consts::ARCH).hash(&mut hasher);
     Ok(hasher.finish())
-}
-
-/// `$XDG_CACHE_HOME/ksvc-router` or `~/.cache/ksvc-router`.
-fn cache_folder() -> Result<PathBuf> {
-    let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let caches = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
-    Ok(caches.context("neither XDG_CACHE_HOME nor HOME says where to keep the control plane")?.join("ksvc-router"))
 }
 
 fn output(command: &mut Command) -> Result<String> {

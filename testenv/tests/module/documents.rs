@@ -258,7 +258,7 @@ fn mutated_document_is_taken() {
         "trailingSlash": "ignore", "unsafePaths": "reject", "denyDirect": true,
     }));
     let good = good.to_string().into_bytes();
-    let mut random = Random::new();
+    let mut random = Random::new("MODULE_SEED");
     let process = Process::new();
     let mut root = process.vm(&[]).root(PLUGIN);
     for n in 0..DOCUMENTS {

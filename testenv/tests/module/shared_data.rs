@@ -94,7 +94,7 @@ fn each_value_may_be_garbage_by_itself() {
 
 #[test]
 fn mutated_values_are_survived() {
-    let mut random = Random::new();
+    let mut random = Random::new("MODULE_SEED");
     let kept: Vec<(String, Vec<u8>)> = {
         let process = Process::new();
         edit(&process, PLUGIN, "1", &shop().to_string());

@@ -173,6 +173,12 @@ impl Seen {
         seen
     }
 
+    /// The same with no word of the place in the document, which other routes move.
+    pub(crate) fn without_place(mut self) -> Self {
+        self.chosen.iter_mut().for_each(|chosen| chosen.index = 0);
+        self
+    }
+
     /// What the request's header becomes, if it is set.
     pub(crate) fn sets(&self, name: &str) -> Option<&str> {
         find(&self.set, name)
@@ -228,6 +234,26 @@ pub(crate) fn random() -> (fastrand::Rng, u64) {
     (fastrand::Rng::with_seed(seed), seed)
 }
 
-pub(crate) fn pick<'a, T: ?Sized>(rng: &mut fastrand::Rng, from: &[&'a T]) -> &'a T {
-    from[rng.usize(..from.len())]
+/// Where choices come from: a generator's random numbers, or a fuzzer's octets.
+pub(crate) trait Choices {
+    /// Below `end`, which is not 0. A source that has run out says 0, so that 0 is the plain choice.
+    fn below(&mut self, end: usize) -> usize;
+
+    fn coin(&mut self) -> bool {
+        self.below(2) == 1
+    }
+
+    fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == times - 1
+    }
+}
+
+impl Choices for fastrand::Rng {
+    fn below(&mut self, end: usize) -> usize {
+        self.usize(..end)
+    }
+}
+
+pub(crate) fn pick<'a, T: ?Sized>(choices: &mut impl Choices, from: &[&'a T]) -> &'a T {
+    from[choices.below(from.len())]
 }

@@ -5,9 +5,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use ksvc_routing::Outcome;
 use serde_json::{Value, json};
 
-use super::common::{HOST, Request, lossy, pick, request};
+use super::common::{Choices, HOST, Request, Seen, lossy, pick, request};
 
 /// A table as written, and nothing but it.
 #[derive(Debug, Clone, Default)]
@@ -104,6 +105,31 @@ pub(crate) enum Expected {
     Preflight { found: Option<(usize, String)>, max_age: u32, methods: String },
 }
 
+impl Expected {
+    /// A decision in these words.
+    pub(crate) fn of(seen: &Seen) -> Self {
+        match seen.outcome {
+            Outcome::OutOfScope => Expected::OutOfScope,
+            Outcome::PassThrough => Expected::PassThrough,
+            Outcome::UnsafePath => Expected::Unsafe,
+            Outcome::NotFound => Expected::NotFound,
+            Outcome::MethodNotAllowed => {
+                Expected::MethodNotAllowed { allow: seen.answers("allow").unwrap().to_owned() }
+            }
+            Outcome::Route => {
+                let chosen = seen.chosen.clone().unwrap();
+                Expected::Route { index: chosen.index, matched: chosen.matched, params: chosen.params }
+            }
+            Outcome::Preflight => Expected::Preflight {
+                found: seen.chosen.clone().map(|chosen| (chosen.index, chosen.matched)),
+                max_age: seen.answers("access-control-max-age").unwrap().parse().unwrap(),
+                methods: seen.answers("access-control-allow-methods").unwrap_or_default().to_owned(),
+            },
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+}
+
 /// One octet of a path in its normal form: a character, or an upper-case triplet. And as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
@@ -143,6 +169,12 @@ fn units(mut text: &[u8]) -> Vec<Unit> {
 
 fn normal(units: &[Unit]) -> Vec<String> {
     units.iter().map(|unit| unit.normal.clone()).collect()
+}
+
+/// The normal form of literal text.
+pub(crate) fn normal_text(text: &str) -> String {
+    let segments = text.split('/').map(|segment| normal(&units(segment.as_bytes())).concat());
+    segments.collect::<Vec<_>>().join("/")
 }
 
 fn raw(units: &[Unit]) -> Vec<u8> {
@@ -318,7 +350,7 @@ fn captures(pattern: &[Segment], path: &[Vec<Unit>]) -> Option<Vec<(String, Vec<
     left.is_empty().then_some(captured)
 }
 
-fn is_unsafe(path: &[u8]) -> bool {
+pub(crate) fn is_unsafe(path: &[u8]) -> bool {
     let Some(below) = path.strip_prefix(b"/") else { return true };
     let segments = below.split(|&b| b == b'/').collect::<Vec<_>>();
     let last = segments.len() - 1;
@@ -328,7 +360,7 @@ fn is_unsafe(path: &[u8]) -> bool {
         (segment.is_empty() && index < last)
             || matches!(before_semicolon, "." | "..")
             || ["%2F", "%5C", "%00"].iter().any(|forbidden| text.contains(forbidden))
-            || segment.iter().any(|b| b.is_ascii_control() || !b.is_ascii() || matches!(b, b'\\' | b'#'))
+            || segment.iter().any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'#'))
             || (0..segment.len()).any(|at| segment[at] == b'%' && triplet(&segment[at..]).is_none())
     })
 }
@@ -345,12 +377,16 @@ fn decoded(path: &[u8]) -> Vec<u8> {
     decoded
 }
 
-fn host_matches(pattern: &str, authority: &[u8]) -> bool {
+/// Whether an entry of `hosts` takes a host; without case, port and one final dot. A colon inside brackets belongs to
+/// an IPv6 address, and of several others the first begins the port.
+pub(crate) fn host_matches(pattern: &str, authority: &[u8]) -> bool {
     let host = lossy(authority).to_ascii_lowercase();
-    let port_at =
-        host.rfind(':').filter(|&at| !host[at..].contains(']') && host[at + 1..].bytes().all(|b| b.is_ascii_digit()));
-    let host = &host[..port_at.unwrap_or(host.len())];
-    let host = host.strip_suffix('.').unwrap_or(host);
+    let (address, behind) = match host.find(']').filter(|_| host.starts_with('[')) {
+        Some(at) => host.split_at(at),
+        None => ("", &*host),
+    };
+    let host = format!("{address}{}", behind.split(':').next().unwrap());
+    let host = host.strip_suffix('.').unwrap_or(&host);
     let pattern = pattern.to_ascii_lowercase();
     match pattern.strip_prefix('*') {
         Some("") => true,
@@ -623,15 +659,15 @@ const REQUEST_HOSTS: &[&str] = &[
     "x.y.wild.example.com", "wild.example.com", "xwild.example.com", "other.example.com", "[::1]:80",
 ];
 
-pub(crate) fn random_table(rng: &mut fastrand::Rng) -> Table {
-    let allow_unsafe_paths = rng.u8(..4) == 0;
-    let (segments, at_most, one_in) = if rng.bool() { (SEGMENTS, 4, 6) } else { (FEW_SEGMENTS, 3, 3) };
-    let route = |rng: &mut fastrand::Rng, index: usize| {
-        let elements = if rng.u8(..4) == 0 { rng.usize(2..4) } else { 1 };
-        let conditions = |rng: &mut fastrand::Rng, names: &[&str]| {
+pub(crate) fn random_table<C: Choices>(rng: &mut C) -> Table {
+    let allow_unsafe_paths = rng.one_in(4);
+    let (segments, at_most, one_in) = if rng.coin() { (SEGMENTS, 4, 6) } else { (FEW_SEGMENTS, 3, 3) };
+    let route = |rng: &mut C, index: usize| {
+        let elements = if rng.one_in(4) { 2 + rng.below(2) } else { 1 };
+        let conditions = |rng: &mut C, names: &[&str]| {
             let mut conditions: Vec<(String, String)> = Vec::new();
             for name in names {
-                if rng.u8(..one_in) == 0 {
+                if rng.one_in(one_in) {
                     conditions.push(((*name).to_owned(), pick(rng, VALUES).to_owned()));
                 }
             }
@@ -642,90 +678,90 @@ pub(crate) fn random_table(rng: &mut fastrand::Rng) -> Table {
             matches: (0..elements).map(|_| random_element(rng, segments, at_most, allow_unsafe_paths)).collect(),
             headers: conditions(rng, &["x-a", "X-B"]),
             query: conditions(rng, &["v", "w"]),
-            cors: match rng.u8(..6) {
-                0 => Some(None),
-                1 => Some(Some(rng.u32(..2))),
+            cors: match rng.below(6) {
+                4 => Some(None),
+                5 => Some(Some(u32::from(rng.coin()))),
                 _ => None,
             },
         }
     };
-    let base_path = (rng.u8(..3) == 0).then(|| pick(rng, BASES).to_owned());
-    let routes = rng.usize(..9);
-    let cors = (rng.u8(..4) == 0).then(|| rng.u32(..2));
+    let base_path = rng.one_in(3).then(|| pick(rng, BASES).to_owned());
+    let routes = rng.below(9);
+    let cors = rng.one_in(4).then(|| u32::from(rng.coin()));
     without_duplicates(Table {
-        hosts: if rng.bool() { vec![HOST.into()] } else { vec![pick(rng, HOSTS).into()] },
-        strip_base_path: base_path.is_some() && rng.bool(),
+        hosts: if rng.coin() { vec![HOST.into()] } else { vec![pick(rng, HOSTS).into()] },
+        strip_base_path: base_path.is_some() && rng.coin(),
         base_path,
-        ignore_trailing_slash: rng.u8(..3) == 0,
+        ignore_trailing_slash: rng.one_in(3),
         allow_unsafe_paths,
-        pass_through: rng.u8(..5) == 0,
+        pass_through: rng.one_in(5),
         cors,
         routes: (0..routes).map(|index| route(rng, index)).collect(),
     })
 }
 
-fn random_element(rng: &mut fastrand::Rng, segments: &[&str], at_most: usize, hazardous: bool) -> String {
+fn random_element(rng: &mut impl Choices, segments: &[&str], at_most: usize, hazardous: bool) -> String {
     let mut path = String::new();
-    for position in 0..rng.usize(..at_most) {
-        let from = if hazardous && rng.u8(..6) == 0 { HAZARDOUS } else { segments };
+    for position in 0..rng.below(at_most) {
+        let from = if hazardous && rng.one_in(6) { HAZARDOUS } else { segments };
         // A name may stand in a path once.
         let segment = pick(rng, from).replace("{x}", &format!("{{x{position}}}"));
         let segment = segment.replace("{y}", &format!("{{y{position}}}"));
         path = format!("{path}/{segment}");
     }
-    if path.is_empty() || rng.u8(..5) == 0 {
+    if path.is_empty() || rng.one_in(5) {
         path.push('/');
-        if rng.bool() {
+        if rng.coin() {
             path.push_str(pick(rng, REST));
         }
     }
     format!("{} {path}", pick(rng, METHODS))
 }
 
-pub(crate) fn random_request(rng: &mut fastrand::Rng, table: &Table) -> Request {
+pub(crate) fn random_request(rng: &mut impl Choices, table: &Table) -> Request {
     let mut path = String::new();
-    if let Some(base) = table.base_path.as_deref().filter(|_| rng.u8(..10) > 0) {
-        path.push_str(&match rng.u8(..8) {
-            0 => base.replace('a', "%61"),
-            1 => base.replace("/b", "%2Fb"),
-            2 => base.replace("%25", "%"),
+    if let Some(base) = table.base_path.as_deref().filter(|_| !rng.one_in(10)) {
+        path.push_str(&match rng.below(8) {
+            5 => base.replace('a', "%61"),
+            6 => base.replace("/b", "%2Fb"),
+            7 => base.replace("%25", "%"),
             _ => base.replace('é', "%C3%a9"),
         });
     }
     // Often along a pattern, so that long ones are reached.
     let elements = table.routes.iter().flat_map(|route| &route.matches).collect::<Vec<_>>();
-    let along = (rng.u8(..3) > 0 && !elements.is_empty()).then(|| elements[rng.usize(..elements.len())].clone());
+    let along = (!rng.one_in(3) && !elements.is_empty()).then(|| elements[rng.below(elements.len())].clone());
     let along = along.map(|element| element.split_once("/").unwrap().1.to_owned());
     let segments = match &along {
         Some(pattern) => pattern.split('/').map(str::to_owned).collect(),
-        None => vec!["{x}".to_owned(); rng.usize(..5)],
+        None => vec!["{x}".to_owned(); rng.below(5)],
     };
     for segment in segments {
-        let from = if rng.u8(..12) == 0 { REQUEST_HAZARDS } else { REQUEST_SEGMENTS };
+        let from = if rng.one_in(12) { REQUEST_HAZARDS } else { REQUEST_SEGMENTS };
         let other = pick(rng, from);
         path.push('/');
-        path.push_str(&match rng.u8(..8) {
-            0 => other.to_owned(),
-            _ => filled(&segment, other).replace('é', if rng.bool() { "%C3%A9" } else { "%c3%a9" }),
+        path.push_str(&match rng.below(8) {
+            7 => other.to_owned(),
+            _ => filled(&segment, other).replace('é', if rng.coin() { "%C3%A9" } else { "%c3%a9" }),
         });
     }
-    match rng.u8(..32) {
-        0..4 => path.push('/'),
-        4..8 => drop(path.pop()),
-        8 if !path.is_empty() => drop(path.remove(0)),
-        9..12 => path.push_str("/a"),
+    match rng.below(32) {
+        20..24 => path.push('/'),
+        24..28 => drop(path.pop()),
+        28 if !path.is_empty() => drop(path.remove(0)),
+        29..32 => path.push_str("/a"),
         _ => {}
     }
     path.push_str(pick(rng, &["", "", "", "?", "?v=1", "?v=2&w=1", "?w=2", "?x=/a/../b&v", "?v=1&v=2", "?vv=1?v=1"]));
-    let host = if rng.u8(..8) == 0 { pick(rng, REQUEST_HOSTS).to_owned() } else { table.hosts[0].replace('*', "x") };
+    let host = if rng.one_in(8) { pick(rng, REQUEST_HOSTS).to_owned() } else { table.hosts[0].replace('*', "x") };
     let method = pick(rng, REQUEST_METHODS);
-    let is_preflight = rng.u8(..6) == 0;
+    let is_preflight = rng.one_in(6);
     let mut request = request(if is_preflight { "OPTIONS" } else { method }, &path).host(&host);
     if is_preflight {
         request = request.header("origin", PAGE).header("access-control-request-method", method);
     }
     for name in ["x-a", "x-b"] {
-        for _ in 0..[0, 0, 0, 1, 1, 2][rng.usize(..6)] {
+        for _ in 0..[0, 0, 0, 1, 1, 2][rng.below(6)] {
             request = request.header(name, pick(rng, &["1", "2", ""]));
         }
     }

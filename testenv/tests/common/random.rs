@@ -1,4 +1,4 @@
-//! Random numbers that a failing test can be run again with: `MODULE_SEED=… cargo test …`.
+//! Random numbers that a failing test can be run again with: `MODULE_SEED=… cargo test …`, or the like.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,16 +9,20 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// A new seed, or that of the environment.
-    pub(crate) fn new() -> Self {
-        let seed = match std::env::var("MODULE_SEED") {
-            Ok(seed) => seed.parse().expect("MODULE_SEED is a number"),
+    /// A new seed, or that of this variable in the environment.
+    pub(crate) fn new(variable: &str) -> Self {
+        let seed = match std::env::var(variable) {
+            Ok(seed) => seed.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
             Err(_) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
                 u64::from(now.subsec_nanos()) ^ now.as_secs()
             }
         };
-        println!("MODULE_SEED={seed}");
+        println!("{variable}={seed}");
+        Self::of(seed)
+    }
+
+    pub(crate) fn of(seed: u64) -> Self {
         Random { seed, state: seed }
     }
 

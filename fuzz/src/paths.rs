@@ -1,0 +1,49 @@
+//! Normal form, hazards and scope of paths: a base path, a pattern and a request's path of any octets, beside the
+//! obvious implementation of each.
+
+use ksvc_routing::{Outcome, compile};
+
+use crate::common::{HOST, Request, lossy, request};
+use crate::octets::{Octets, survives};
+use crate::slow::{self, Expected, Route, Table};
+
+/// An octet of settings; then lines: the base path (empty: none), a pattern's path, and the request's `:path`.
+pub fn paths(data: &[u8]) {
+    let mut octets = Octets(data);
+    let settings = octets.next();
+    let (Some(base), Some(pattern)) = (octets.line(), octets.line()) else { return };
+    let route = |name: &str, element: &str| Route {
+        name: name.to_owned(),
+        matches: vec![format!("GET {element}")],
+        ..Route::default()
+    };
+    let table = Table {
+        hosts: vec![HOST.to_owned()],
+        base_path: (!base.is_empty()).then(|| base.to_owned()),
+        strip_base_path: !base.is_empty() && settings & 1 > 0,
+        ignore_trailing_slash: settings & 2 > 0,
+        allow_unsafe_paths: settings & 4 > 0,
+        routes: vec![route("pattern", pattern), route("rest", "/rest/{*rest}")],
+        ..Table::default()
+    };
+    let compiled = compile(table.document().to_string().as_bytes());
+    let request = Request { path: Some(octets.0.to_vec()), ..request("GET", "") };
+    survives(&compiled.table, &request);
+    if !compiled.is_good() {
+        return;
+    }
+    let seen = request.on(&compiled.table);
+    assert_eq!(Expected::of(&seen), slow::decide(&table, &request), "{request:?}\n{}", table.document());
+    if seen.outcome == Outcome::Route && table.strip_base_path {
+        let path = lossy(octets.0);
+        let forwarded = seen.path.unwrap_or_else(|| path.clone());
+        assert_eq!(forwarded, without_base(base, &path), "{request:?}\n{}", table.document());
+    }
+}
+
+/// The path without as many segments as the base has, the query kept.
+fn without_base(base: &str, path: &str) -> String {
+    let (alone, query) = path.find('?').map_or((path, ""), |at| path.split_at(at));
+    let below = alone.split('/').skip(base.split('/').count()).collect::<Vec<_>>();
+    format!("/{}{query}", below.join("/"))
+}

@@ -1,0 +1,132 @@
+//! `testenv/envoy.yaml` as the gateway of a test has it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{ROUTE_HEADER, Setup, VIRTUAL_HOST_HEADER};
+use crate::{repository, yaml};
+
+const HTTP_CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
+const ACCESS_LOG_FORMAT: &str = "/access_log/0/typed_config/log_format/text_format_source/inline_string";
+
+impl Setup {
+    /// Envoy's bootstrap.
+    pub(super) fn bootstrap_in(&self, folder: &Path, stand_ins: SocketAddr) -> Result<Value> {
+        let mut bootstrap: Value = yaml::read(&repository().join("testenv/envoy.yaml"))?;
+        *at(&mut bootstrap, "/admin/address/socket_address/port_value")? = self.ports.1.into();
+        let clusters = at(&mut bootstrap, "/static_resources/clusters")?.as_array_mut().context("clusters: a list")?;
+        for cluster in clusters {
+            let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+            *at(cluster, endpoint)? = json!({"address": stand_ins.ip().to_string(), "port_value": stand_ins.port()});
+        }
+        let listeners = at(&mut bootstrap, "/static_resources/listeners")?;
+        if self.listeners_by_file {
+            *listeners = json!([]);
+            bootstrap["dynamic_resources"]["lds_config"] = json!({
+                "path_config_source": {"path": folder.join("lds.json")},
+                "resource_api_version": "V3",
+            });
+        } else {
+            *listeners = self.listeners(folder)?.into();
+        }
+        (self.bootstrap)(&mut bootstrap);
+        Ok(bootstrap)
+    }
+
+    /// The LDS resources of such a gateway.
+    pub(super) fn lds_in(&self, folder: &Path, edit: u64) -> Result<Value> {
+        let mut listeners = self.listeners(folder)?;
+        for listener in &mut listeners {
+            listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
+        }
+        Ok(json!({"version_info": edit.to_string(), "resources": listeners}))
+    }
+
+    fn listeners(&self, folder: &Path) -> Result<Vec<Value>> {
+        let mut bootstrap: Value = yaml::read(&repository().join("testenv/envoy.yaml"))?;
+        let clusters = at(&mut bootstrap, "/static_resources/clusters")?.as_array().context("clusters: a list")?;
+        let cluster_of_added_hosts = clusters.last().context("clusters: not empty")?["name"].clone();
+
+        let mut ingress = at(&mut bootstrap, "/static_resources/listeners/0")?.take();
+        *at(&mut ingress, "/address/socket_address/port_value")? = self.ports.0.into();
+        let manager = at(&mut ingress, HTTP_CONNECTION_MANAGER)?;
+        let mut ours = self.policies.clone();
+        match &self.filter {
+            Some(filter) => ours.push(filter.clone()),
+            None => {
+                for plugin in &self.plugins {
+                    ours.push(plugin.filter(&self.module, self.delivery, folder)?);
+                }
+            }
+        }
+        let filters = at(manager, "/http_filters")?.as_array_mut().context("http_filters: a list")?;
+        filters.splice(..1, ours); // the first is the plugin
+        if let Some(format) = &self.access_log {
+            *at(manager, ACCESS_LOG_FORMAT)? = format.as_str().into();
+        }
+        let routes = at(manager, "/route_config")?;
+        routes["response_headers_to_add"] = json!([{"header": {
+            "key": ROUTE_HEADER, "value": "%FILTER_STATE(wasm.ksvc_router.route:PLAIN)%"
+        }}]);
+        let virtual_hosts = at(routes, "/virtual_hosts")?.as_array_mut().context("virtual_hosts: a list")?;
+        let mut known: Vec<Value> = virtual_hosts.iter().map(|held| held["domains"][0].clone()).collect();
+        for host in &self.hosts {
+            let added = virtual_host(host, &cluster_of_added_hosts);
+            if !known.contains(&added["domains"][0]) {
+                known.push(added["domains"][0].clone());
+                virtual_hosts.push(added);
+            }
+        }
+        if self.catch_all {
+            virtual_hosts.push(json!({"name": "catch-all", "domains": ["*"], "routes": [
+                {"match": {"prefix": "/"}, "route": {"cluster": cluster_of_added_hosts, "timeout": "0s"}},
+                {"match": {"path": "*"}, "route": {"cluster": cluster_of_added_hosts, "timeout": "0s"}},
+            ]}));
+        }
+        for virtual_host in virtual_hosts {
+            virtual_host["response_headers_to_add"] =
+                json!([{"header": {"key": VIRTUAL_HOST_HEADER, "value": virtual_host["name"]}}]);
+        }
+
+        let mut listeners = vec![ingress];
+        if self.as_sent {
+            let mut twin = listeners[0].clone();
+            twin["name"] = "ingress-as-sent".into();
+            *at(&mut twin, "/address/socket_address/port_value")? = 0.into();
+            *at(&mut twin, &format!("{HTTP_CONNECTION_MANAGER}/normalize_path"))? = false.into();
+            listeners.push(twin);
+        }
+        Ok(listeners)
+    }
+}
+
+fn at<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
+    value.pointer_mut(pointer).with_context(|| format!("testenv/envoy.yaml no longer has {pointer}"))
+}
+
+/// As net-istio has istiod make it: the authority by prefix, the headers that name the revision.
+fn virtual_host(host: &str, cluster: &Value) -> Value {
+    let name = host.split(':').next().unwrap_or(host);
+    let mut labels = name.split('.');
+    let (service, namespace) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
+    let set = |key: &str, value: &str| json!({"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
+    json!({
+        "name": format!("{name}:80"),
+        "domains": [name, format!("{name}:*")],
+        "include_request_attempt_count": true,
+        "routes": [{
+            "match": {
+                "prefix": "/",
+                "headers": [{"name": ":authority", "string_match": {"prefix": name}}],
+            },
+            "route": {"cluster": cluster, "timeout": "0s"},
+            "request_headers_to_add": [
+                set("Knative-Serving-Namespace", namespace),
+                set("Knative-Serving-Revision", &format!("{service}-00001")),
+            ],
+        }],
+    })
+}

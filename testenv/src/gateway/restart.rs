@@ -1,0 +1,120 @@
+//! The ways in which Envoy's process ends and another takes its place.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::{Gateway, PATIENCE, Setup};
+use crate::admin;
+use crate::http1::Request;
+use crate::process::{Running, read_lossy};
+
+/// Seconds after which a hot restart ends the old process, whatever it still has.
+const PARENT_SHUTDOWN: &str = "3";
+
+/// One run of Envoy.
+pub(super) struct Run {
+    pub(super) process: Running,
+    pub(super) admin: SocketAddr,
+    pub(super) ingress: SocketAddr,
+    pub(super) as_sent: Option<SocketAddr>,
+    /// How many hot restarts it descends from.
+    epoch: u32,
+}
+
+impl Setup {
+    /// Starts Envoy with the files of this folder, the `number`th time, and waits until it serves. A hot restart takes
+    /// over from the run of `epoch` less one.
+    pub(super) fn run(&self, folder: &Path, stand_ins: SocketAddr, number: usize, epoch: u32) -> Result<Run> {
+        let bootstrap = folder.join("envoy.json");
+        fs::write(&bootstrap, self.bootstrap_in(folder, stand_ins)?.to_string())?;
+        let admin_file = folder.join(format!("admin-address-{number}"));
+        let base_id = folder.join("base-id");
+        let mut envoy = Command::new(&self.envoy);
+        envoy.arg("-c").arg(&bootstrap).arg("--admin-address-path").arg(&admin_file);
+        envoy.args(["--concurrency", &self.workers.to_string(), "--file-flush-interval-msec", "50"]);
+        envoy.args(["--log-level", "warning", "--component-log-level", "wasm:info"]);
+        if let Some(seconds) = self.drain_time {
+            envoy.args(["--drain-time-s", &seconds.to_string(), "--drain-strategy", "immediate"]);
+        }
+        match (self.hot_restart, epoch) {
+            (false, _) => envoy.arg("--disable-hot-restart"),
+            // One that nobody on this machine has.
+            (true, 0) => envoy.arg("--use-dynamic-base-id").arg("--base-id-path").arg(&base_id),
+            (true, epoch) => envoy
+                .args(["--base-id", read_lossy(&base_id).trim(), "--restart-epoch", &epoch.to_string()])
+                .args(["--parent-shutdown-time-s", PARENT_SHUTDOWN]),
+        };
+        let access_log = File::options().create(true).append(true).open(folder.join("access.log"))?;
+        let process = Running::start("Envoy", &mut envoy, &folder.join(log_file(number)), Some(access_log))?;
+
+        let mut told = None;
+        process.await_ready(PATIENCE, || {
+            told = fs::read_to_string(&admin_file).ok().and_then(|address| address.trim().parse().ok());
+            Ok(told.is_some_and(|address| admin::get(address, "/ready").is_ok()))
+        })?;
+        let admin = told.context("Envoy tells no admin address")?;
+        let unset = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut run = Run { process, admin, ingress: unset, as_sent: None, epoch };
+        let listeners: Value = serde_json::from_str(&admin::get(admin, "/listeners?format=json")?)?;
+        for listener in listeners["listener_statuses"].as_array().context("no listeners")? {
+            let port = listener.pointer("/local_address/socket_address/port_value").and_then(Value::as_u64);
+            let port = u16::try_from(port.context("a listener without a port")?)?;
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            if listener["name"] == "ingress" {
+                run.ingress = address;
+            } else {
+                run.as_sent = Some(address);
+            }
+        }
+        ensure!(run.ingress.port() != 0, "Envoy took no listener up");
+        Ok(run)
+    }
+}
+
+pub(super) fn log_file(number: usize) -> String {
+    format!("envoy-{number}.log")
+}
+
+impl Gateway {
+    /// Kills Envoy, as the kernel would that is out of memory, and starts another with the files as they are.
+    pub fn crash(&mut self) -> Result<()> {
+        let process = Pid::from_raw(i32::try_from(self.process_id())?);
+        kill(process, Signal::SIGKILL)?;
+        self.old = None;
+        self.runs += 1;
+        self.run = self.setup.run(self.folder.path(), self.stand_ins, self.runs, 0)?;
+        Ok(())
+    }
+
+    /// Starts another Envoy that takes over the old one's sockets, with the files as they are. The old one finishes what
+    /// it has, and ends some seconds later; see [`Gateway::await_old_process`].
+    pub fn hot_restart(&mut self) -> Result<()> {
+        ensure!(self.setup.hot_restart, "the setup has no hot restart");
+        self.await_old_process()?;
+        self.runs += 1;
+        let run = self.setup.run(self.folder.path(), self.stand_ins, self.runs, self.run.epoch + 1)?;
+        self.old = Some(std::mem::replace(&mut self.run, run));
+        Ok(())
+    }
+
+    /// Waits until the process that a hot restart has replaced, if any, has ended by itself.
+    pub fn await_old_process(&mut self) -> Result<()> {
+        let Some(old) = self.old.take() else { return Ok(()) };
+        super::eventually("the old process ends", || Ok(old.process.ended()?.is_some()))
+    }
+
+    /// Tells Envoy to drain, as a pod that is about to go does: it serves on, and closes its listeners when the drain
+    /// time is over.
+    pub fn drain(&self) -> Result<()> {
+        let response = Request::new("POST", "admin", "/drain_listeners?graceful").send(self.admin_address())?;
+        ensure!(response.status == 200, "drain: {} {}", response.status, response.text());
+        Ok(())
+    }
+}

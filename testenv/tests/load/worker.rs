@@ -1,0 +1,60 @@
+//! Envoy's workers, seen from outside: how long a turn of their event loops takes, within which nothing else is served,
+//! and how much CPU they use.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use testenv::gateway::Gateway;
+
+/// How often Envoy takes its histograms together.
+pub(crate) const FLUSH: &str = "0.1s";
+const UNTIL_FLUSHED: Duration = Duration::from_millis(250);
+
+/// All turns of the workers' event loops so far: how many there were, by their length in microseconds. The lengths have
+/// two digits, as Envoy's histograms have.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(BTreeMap<u64, u64>);
+
+impl Turns {
+    pub(crate) fn so_far(gateway: &Gateway) -> Result<Self> {
+        thread::sleep(UNTIL_FLUSHED);
+        let page = "/stats?usedonly&histogram_buckets=detailed&format=json&filter=worker_.*loop_duration_us";
+        let stats: Value = serde_json::from_str(&gateway.admin_get(page)?)?;
+        let details = stats.pointer("/stats/0/histograms/details").and_then(Value::as_array);
+        let mut turns = BTreeMap::new();
+        for worker in details.context("no histograms of the workers")? {
+            for bucket in worker["totals"].as_array().into_iter().flatten() {
+                let length = bucket["lower_bound"].as_f64().unwrap_or_default();
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "microseconds")]
+                let length = length as u64;
+                *turns.entry(length).or_default() += bucket["count"].as_u64().unwrap_or_default();
+            }
+        }
+        Ok(Self(turns))
+    }
+
+    /// The longest turn since then.
+    pub(crate) fn longest_since(&self, before: &Self) -> Duration {
+        let new = |(length, count): &(&u64, &u64)| before.0.get(length).is_none_or(|held| held < count);
+        Duration::from_micros(self.0.iter().rev().find(new).map_or(0, |(length, _)| *length))
+    }
+}
+
+/// The CPU that each worker has used so far.
+pub(crate) fn cpu(gateway: &Gateway) -> Result<Vec<Duration>> {
+    let mut workers = BTreeMap::new();
+    for task in fs::read_dir(format!("/proc/{}/task", gateway.process_id()))? {
+        let task = task?.path();
+        let name = fs::read_to_string(task.join("comm"))?.trim().to_owned();
+        if name.starts_with("wrk:worker_") {
+            let used = fs::read_to_string(task.join("schedstat"))?;
+            let nanoseconds = used.split(' ').next().context("schedstat")?.parse()?;
+            workers.insert(name, Duration::from_nanos(nanoseconds));
+        }
+    }
+    Ok(workers.into_values().collect())
+}

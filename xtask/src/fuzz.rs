@@ -1,0 +1,175 @@
+//! `cargo xtask fuzz`: the targets of `fuzz/`, from their committed corpora on.
+//!
+//! Coverage alone, no sanitizer: there is no `unsafe` in what is fuzzed, and so the pinned stable toolchain does.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode};
+use std::thread::available_parallelism;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::step;
+use crate::tool;
+
+const CARGO_FUZZ: &str = "0.13.2";
+
+/// Targets, and the longest input that is tried, in bytes.
+const TARGETS: [(&str, u32); 5] =
+    [("configuration", 4096), ("decide", 512), ("hosts", 512), ("paths", 512), ("templates", 512)];
+
+/// What one input may take before it counts as a finding, in seconds and MB.
+const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=1024"];
+
+pub(crate) struct Options {
+    /// Names; none means all.
+    pub(crate) targets: Vec<String>,
+    /// For each target.
+    pub(crate) seconds: u32,
+    /// Puts what was found into the committed corpora.
+    pub(crate) keep: bool,
+    /// Runs this input alone.
+    pub(crate) input: Option<PathBuf>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let mut targets = Vec::new();
+    for (name, length) in TARGETS {
+        if options.targets.is_empty() || options.targets.iter().any(|target| target == name) {
+            targets.push(Target { name, length });
+        }
+    }
+    if let Some(unknown) = options.targets.iter().find(|target| TARGETS.iter().all(|(name, _)| name != target)) {
+        bail!("no target is named {unknown}; there are {}", TARGETS.map(|(name, _)| name).join(", "));
+    }
+    build()?;
+    if let Some(input) = &options.input {
+        let [target] = &*targets else { bail!("an input is one target's: name it") };
+        let mut command = target.command();
+        command.arg(std::path::absolute(input)?);
+        return step::run(&format!("{} with {}", target.name, input.display()), command).map(|()| ExitCode::SUCCESS);
+    }
+    let at_once = available_parallelism().map_or(1, usize::from);
+    eprintln!("==> Fuzzing: {} s a target, {at_once} at once; logs in {}", options.seconds, folder().display());
+    let mut failed = false;
+    for group in targets.chunks(at_once) {
+        let running = group.iter().map(|target| target.start(options.seconds)).collect::<Result<Vec<_>>>()?;
+        for (target, child) in group.iter().zip(running) {
+            failed |= !target.finish(child)?;
+        }
+    }
+    if options.keep && !failed {
+        for target in &targets {
+            target.keep()?;
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn build() -> Result<()> {
+    let mut build = Command::new(tool::installed("cargo-fuzz", CARGO_FUZZ)?);
+    build.args(["build", "--sanitizer", "none", "--target-dir"]).arg(folder()).current_dir(testenv::repository());
+    step::run("Building the fuzz targets (needs a C++ compiler, for libFuzzer)", build)
+}
+
+/// All that is built and found, and is not committed.
+fn folder() -> PathBuf {
+    testenv::target_folder().join("fuzz")
+}
+
+struct Target {
+    name: &'static str,
+    length: u32,
+}
+
+impl Target {
+    /// libFuzzer with this target in it.
+    fn command(&self) -> Command {
+        let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        let mut command = Command::new(folder().join(triple).join("release").join(self.name));
+        command.args(LIMITS).arg(format!("-max_len={}", self.length)).current_dir(testenv::repository());
+        command.arg(format!("-artifact_prefix={}/", self.artifacts().display()));
+        command
+    }
+
+    /// In the repository, and small.
+    fn committed(&self) -> PathBuf {
+        testenv::repository().join("fuzz/corpus").join(self.name)
+    }
+
+    /// Of all runs on this machine.
+    fn working(&self) -> PathBuf {
+        folder().join("corpus").join(self.name)
+    }
+
+    fn artifacts(&self) -> PathBuf {
+        Path::new("fuzz/artifacts").join(self.name)
+    }
+
+    fn log(&self) -> PathBuf {
+        folder().join(format!("{}.log", self.name))
+    }
+
+    fn start(&self, seconds: u32) -> Result<Child> {
+        fs::create_dir_all(self.working())?;
+        fs::create_dir_all(testenv::repository().join(self.artifacts()))?;
+        let log = File::create(self.log())?;
+        let mut command = self.command();
+        command.arg(format!("-max_total_time={seconds}")).arg("-dict=fuzz/tokens.dict");
+        command.arg(self.working()).arg(self.committed()).stdout(log.try_clone()?).stderr(log);
+        command.spawn().with_context(|| format!("cannot start the target {}", self.name))
+    }
+
+    /// Waits for its end, and says what came of it; whether nothing was found.
+    fn finish(&self, mut child: Child) -> Result<bool> {
+        let status = child.wait()?;
+        let log = String::from_utf8_lossy(&fs::read(self.log())?).into_owned();
+        if status.success() {
+            let runs =
+                log.lines().find_map(|line| line.strip_prefix("Done ")).unwrap_or("nothing is known of the runs");
+            let cover = log.lines().rfind(|line| line.contains(" cov: ")).and_then(|line| line.split_once(" cov: "));
+            let cover = cover.and_then(|(_, behind)| behind.split_whitespace().next()).unwrap_or("?");
+            eprintln!("    {:<14} {runs}, {cover} places of the code reached", self.name);
+            return Ok(true);
+        }
+        let said = log.lines().skip_while(|line| !line.contains("panicked at") && !line.contains("ERROR: libFuzzer"));
+        said.take(40).for_each(|line| eprintln!("{line}"));
+        let input = log.lines().find_map(|line| line.split_once("Test unit written to ")).map(|(_, path)| path);
+        let name = self.name;
+        match input {
+            Some(input) => {
+                eprintln!(
+                    "error: {name}: found with the input {input}\n  again: cargo xtask fuzz {name} --input {input}"
+                );
+            }
+            None => eprintln!("error: {name}: ended with {status}; see {}", self.log().display()),
+        }
+        Ok(false)
+    }
+
+    /// Puts the fewest inputs that reach all that the corpora reach in place of the committed ones.
+    fn keep(&self) -> Result<()> {
+        let smallest = folder().join("kept").join(self.name);
+        if smallest.exists() {
+            fs::remove_dir_all(&smallest)?;
+        }
+        fs::create_dir_all(&smallest)?;
+        fs::create_dir_all(self.committed())?;
+        let mut merge = self.command();
+        // By code reached alone, and not how often: the whole working corpus would be megabytes.
+        merge.args(["-merge=1", "-use_counters=0", "-verbosity=0"]);
+        merge.arg(&smallest).arg(self.committed()).arg(self.working());
+        merge.stdout(File::create(self.log())?).stderr(File::options().append(true).open(self.log())?);
+        step::run(&format!("Keeping the corpus of {}", self.name), merge)?;
+        let kept = fs::read_dir(&smallest)?.collect::<Result<Vec<_>, _>>()?;
+        ensure!(!kept.is_empty(), "the merge of {} left no input; see {}", self.name, self.log().display());
+        fs::remove_dir_all(self.committed())?;
+        fs::create_dir_all(self.committed())?;
+        let mut size = 0;
+        for entry in &kept {
+            size += fs::copy(entry.path(), self.committed().join(entry.file_name()))?;
+        }
+        eprintln!("    {} inputs, {} kB", kept.len(), size / 1000);
+        Ok(())
+    }
+}
