@@ -1,9 +1,10 @@
 //! Configurations: any octets as a document, as what shared data holds, and errors put into a good document.
 
-use ksvc_routing::{Adoption, Memory, RouteTable, Served, adopt, compile};
+use ksvc_routing::{Adoption, RouteTable, Served, compile};
 use serde_json::Value;
 
 use crate::broken::Broken;
+use crate::common::shared_data::SharedData;
 use crate::common::{Request, Seen, request};
 use crate::octets::{Octets, survives};
 use crate::slow;
@@ -43,10 +44,10 @@ fn one_document(document: &[u8]) {
         assert!(!problem.to_string().is_empty());
     }
     serves(&compiled.table);
-    let Adoption { table, served, judgement, .. } = adopt(document, None, &Memory::default());
+    let Adoption { table, served, judgement, .. } = SharedData::default().adopt(document, None, None);
     let judgement = judgement.expect("the first run judges");
     assert_eq!(served == Served::New, compiled.is_good());
-    assert_eq!(judgement.keep, compiled.is_good());
+    assert_eq!(judgement.good.is_some(), compiled.is_good());
     assert_eq!(table.routes().len(), compiled.table.routes().len());
     if compiled.is_good() {
         same_as_istio_sends_it(document, &compiled.table);
@@ -74,16 +75,16 @@ fn same_as_istio_sends_it(document: &[u8], table: &RouteTable) {
 /// each with a version if it begins with one digit.
 fn documents_in_turn(data: &[u8]) {
     let mut fields = data.split(|&b| b == 0).map(<[u8]>::to_vec);
-    let (mut good, mut record) = (fields.next().filter(|good| !good.is_empty()), fields.next());
+    let good = fields.next().filter(|good| !good.is_empty());
+    let mut shared = SharedData { good, record: fields.next(), image: None };
     let mut seen = None;
     for field in fields.take(6) {
         let digit = field.first().filter(|first| first.is_ascii_digit()).map(|digit| char::from(*digit).to_string());
         let document = if digit.is_some() { &field[1..] } else { &field };
-        let memory = Memory { good: good.as_deref(), record: record.as_deref(), seen };
-        let adoption = adopt(document, digit.as_deref(), &memory);
+        let adoption = shared.adopt(document, digit.as_deref(), seen);
         serves(&adoption.table);
         let is_good = compile(document).is_good();
-        let last_is_good = good.as_deref().is_some_and(|good| compile(good).is_good());
+        let last_is_good = shared.good.as_deref().is_some_and(|good| compile(good).is_good());
         if let Some(judgement) = adoption.judgement {
             let expected = match (is_good, last_is_good) {
                 (true, _) => Served::New,
@@ -92,11 +93,8 @@ fn documents_in_turn(data: &[u8]) {
             };
             assert_eq!(adoption.served, expected);
             assert!(serde_json::from_slice::<Value>(&judgement.record).is_ok());
-            if judgement.keep {
-                assert!(is_good);
-                good = Some(document.to_vec());
-            }
-            record = Some(judgement.record);
+            assert_eq!(judgement.good.as_deref(), is_good.then_some(document));
+            shared.keep(&judgement);
         }
         seen = Some(adoption.number);
     }

@@ -87,9 +87,12 @@ impl Failing {
 /// The query of a request. It is taken apart when the first condition asks for it, once for all routes.
 pub(crate) struct Query<'q> {
     text: &'q [u8],
-    /// By decoded name, sorted: its first value, still encoded.
-    parameters: OnceCell<Vec<(Cow<'q, [u8]>, &'q [u8])>>,
+    /// Sorted by name, the first of each name.
+    parameters: OnceCell<Vec<Parameter<'q>>>,
 }
+
+/// A decoded name, and its value, still encoded.
+type Parameter<'q> = (Cow<'q, [u8]>, &'q [u8]);
 
 impl<'q> Query<'q> {
     pub(crate) fn new(text: Option<&'q [u8]>) -> Self {
@@ -109,7 +112,7 @@ impl<'q> Query<'q> {
     }
 }
 
-fn parameter(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
+fn parameter(text: &[u8]) -> Option<Parameter<'_>> {
     let mut halves = text.splitn(2, |&b| b == b'=');
     let name = halves.next().filter(|name| !name.is_empty())?;
     let name = if name.contains(&b'%') { Cow::Owned(decoded(name).collect()) } else { Cow::Borrowed(name) };

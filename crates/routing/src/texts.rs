@@ -125,7 +125,7 @@ impl TextsBuilder {
     pub(crate) fn texts(&self) -> Texts {
         let mut image = Writer::new(0);
         self.write(&mut image);
-        let (mut reader, _) = Reader::new(image.finish().into()).unwrap_or_else(|| panic!("it is an image"));
-        Texts::read(&mut reader).unwrap_or_default()
+        let reader = Reader::new(image.finish().into());
+        reader.and_then(|(mut reader, _)| Texts::read(&mut reader)).unwrap_or_default()
     }
 }

@@ -9,37 +9,15 @@
 
 mod common;
 
+use common::shared_data::SharedData;
 use common::{HOST, request};
-use ksvc_routing::{Adoption, Edition, Hash, Judgement, Memory, Outcome, Served, adopt};
+use ksvc_routing::{Adoption, Judgement, Outcome, Served};
 use serde_json::json;
 
-/// The shared data of one process, as the plugin keeps it.
+/// One process, as its runs see it.
 #[derive(Default, Clone, PartialEq, Debug)]
 struct Process {
-    good: Option<Vec<u8>>,
-    record: Option<Vec<u8>>,
-    image: Option<Vec<u8>>,
-}
-
-/// What one run reads.
-struct Reading<'p>(&'p Process, &'p str);
-
-impl Memory for Reading<'_> {
-    fn document(&self) -> Vec<u8> {
-        self.1.into()
-    }
-
-    fn record(&self) -> Option<Vec<u8>> {
-        self.0.record.clone()
-    }
-
-    fn good(&self) -> Option<Vec<u8>> {
-        self.0.good.clone()
-    }
-
-    fn image(&self) -> Option<Vec<u8>> {
-        self.0.image.clone()
-    }
+    shared: SharedData,
 }
 
 /// What one run came to.
@@ -59,10 +37,7 @@ impl Process {
 
     /// In a VM that has seen other documents, or none.
     fn run_in(&mut self, vm: &mut Option<u64>, document: &str, version: Option<&str>) -> Run {
-        let mut hash = Hash::default();
-        hash.update(document.as_bytes());
-        let edition = Edition { hash: hash.digest(), version, seen: *vm };
-        let Adoption { table, served, number, judgement } = adopt(&edition, &Reading(self, document));
+        let Adoption { table, served, number, judgement } = self.shared.adopt(document.as_bytes(), version, *vm);
         *vm = Some(number);
         let seen = request("GET", "/a").on(&table);
         let target = match seen.outcome {
@@ -70,9 +45,7 @@ impl Process {
             outcome => outcome.as_str().to_owned(),
         };
         if let Some(judgement) = &judgement {
-            self.good = judgement.good.clone().or(self.good.take());
-            self.record = Some(judgement.record.clone());
-            self.image = Some(judgement.image.clone());
+            self.shared.keep(judgement);
         }
         Run { served, target, judgement }
     }
@@ -112,7 +85,7 @@ fn the_first_run_judges_and_the_workers_follow() {
     let (served, target, judgement) = process.judge(&good(A, "x"), "1");
     assert_eq!((served, &*target, judgement.good.is_some()), (Served::New, A, true));
     assert!(judgement.problems.is_empty());
-    assert_eq!(process.good, Some(good(A, "x").into_bytes()));
+    assert_eq!(process.shared.good, Some(good(A, "x").into_bytes()));
     for _ in 0..3 {
         assert_eq!(process.follow(&good(A, "x"), "1"), (Served::New, A.to_owned()));
     }
@@ -128,7 +101,7 @@ fn behind_a_bad_document_the_last_good_one_goes_on() {
         assert_eq!((served, &*target, judgement.good.is_some()), (Served::LastGood, B, false));
         assert!(judgement.problems.iter().any(ksvc_routing::Problem::is_error));
         assert_eq!(process.follow(&document, version), (Served::LastGood, B.to_owned()));
-        assert_eq!(process.good, Some(good(B, "x").into_bytes()));
+        assert_eq!(process.shared.good, Some(good(B, "x").into_bytes()));
     }
 }
 
@@ -137,7 +110,7 @@ fn without_a_good_one_before_it_a_bad_document_is_served_in_part() {
     let mut process = Process::default();
     let (served, target, judgement) = process.judge(&bad("x"), "1");
     assert_eq!((served, &*target, judgement.good.is_some()), (Served::InPart, "brokenRoute", false));
-    assert_eq!(process.good, None);
+    assert_eq!(process.shared.good, None);
     assert_eq!(process.follow(&bad("x"), "1"), (Served::InPart, "brokenRoute".to_owned()));
     let (served, target, _) = process.judge("", "2");
     assert_eq!((served, &*target), (Served::InPart, "outOfScope"));
@@ -241,7 +214,7 @@ fn without_a_version_lasting_vms_judge_each_document_once_whatever_their_pace() 
                     *taken += 1;
                 }
             }
-            assert_eq!(process.good.as_deref(), last_good.map(String::as_bytes), "seed {seed}, {documents:?}");
+            assert_eq!(process.shared.good.as_deref(), last_good.map(String::as_bytes), "seed {seed}, {documents:?}");
         }
     }
 }
@@ -251,7 +224,9 @@ fn shared_data_is_not_trusted() {
     let garbage = [&b""[..], b"\xff\x00", b"null", b"7", b"{}", b"{\"judged\":[{}]}", b"[]"];
     for record in garbage {
         for document in garbage.into_iter().chain([bad("y").as_bytes()]) {
-            let mut process = Process { good: Some(document.to_vec()), record: Some(record.to_vec()), image: None };
+            let mut process = Process {
+                shared: SharedData { good: Some(document.to_vec()), record: Some(record.to_vec()), image: None },
+            };
             let (served, target, _) = process.clone().judge(&bad("x"), "1");
             assert_eq!((served, &*target), (Served::InPart, "brokenRoute"), "{record:?} {document:?}");
             let (served, target, judgement) = process.judge(&good(A, "x"), "1");
@@ -263,10 +238,10 @@ fn shared_data_is_not_trusted() {
     let mut process = Process::default();
     process.judge(&good(A, "x"), "1");
     process.judge(&bad("x"), "2");
-    process.good = Some(b"no longer".to_vec());
-    process.image = None;
+    process.shared.good = Some(b"no longer".to_vec());
+    process.shared.image = None;
     assert_eq!(process.follow(&bad("x"), "2"), (Served::InPart, "brokenRoute".to_owned()));
-    process.good = None;
+    process.shared.good = None;
     assert_eq!(process.judge(&bad("x"), "3").0, Served::InPart);
 }
 
@@ -274,14 +249,8 @@ fn shared_data_is_not_trusted() {
 fn a_worker_takes_the_table_from_its_image_and_compiles_nothing() {
     let mut process = Process::default();
     process.judge(&good(A, "x"), "1");
-    // Neither its own document nor the last good one is looked at.
-    process.good = None;
-    let edition = |document: &str, version| {
-        let mut hash = Hash::default();
-        hash.update(document.as_bytes());
-        Edition { hash: hash.digest(), version: Some(version), seen: None }
-    };
-    let followed = adopt(&edition(&good(A, "x"), "1"), &Reading(&process, "never read"));
+    process.shared.good = None;
+    let followed = process.shared.adopt_unread(good(A, "x").as_bytes(), "1");
     assert_eq!((followed.served, followed.table.name(), followed.table.route_count()), (Served::New, "x", 1));
 }
 
@@ -289,12 +258,12 @@ fn a_worker_takes_the_table_from_its_image_and_compiles_nothing() {
 fn an_image_is_taken_only_for_the_document_that_is_served() {
     let mut process = Process::default();
     process.judge(&good(A, "x"), "1");
-    let of_a = process.image.clone();
+    let of_a = process.shared.image.clone();
     process.judge(&good(B, "x"), "2");
-    process.image = of_a.clone();
+    process.shared.image = of_a.clone();
     assert_eq!(process.follow(&good(B, "x"), "2"), (Served::New, B.to_owned()));
     process.judge(&bad("x"), "3");
-    process.image = of_a.clone();
+    process.shared.image = of_a.clone();
     assert_eq!(process.follow(&bad("x"), "3"), (Served::LastGood, B.to_owned()));
     // Whatever lies there instead: garbage, nothing, an image cut short or of other sources.
     let image = of_a.expect("the first judgement leaves an image");
@@ -304,7 +273,7 @@ fn an_image_is_taken_only_for_the_document_that_is_served() {
     for other in others {
         let mut process = Process::default();
         process.judge(&good(A, "x"), "1");
-        process.image = Some(other);
+        process.shared.image = Some(other);
         assert_eq!(process.follow(&good(A, "x"), "1"), (Served::New, A.to_owned()));
     }
 }
@@ -325,28 +294,21 @@ fn no_image_whatever_is_in_it_can_cause_a_panic() {
     .to_string();
     let mut process = Process::default();
     process.judge(&document, "1");
-    let image = process.image.clone().expect("an image");
+    let image = process.shared.image.clone().expect("an image");
     for _ in 0..2_000 {
         let mut forged = image.clone();
         for _ in 0..rng.usize(1..6) {
             let at = rng.usize(..forged.len());
             forged[at] = rng.u8(..);
         }
-        process.image = Some(forged);
-        process.follow(&document, "1");
-        let run = adopt_again(&process, &document);
+        process.shared.image = Some(forged);
+        let table = process.shared.adopt(document.as_bytes(), Some("1"), None).table;
         for path in ["/b/a/1", "/b/a/v1.json?a=1", "/b/r/2", "/b/p", "/b", "/b/x/y/z/"] {
             for method in ["GET", "POST", "HEAD", "OPTIONS", "X"] {
-                let _ = request(method, path).header("origin", "https://a.example.com").on(&run);
+                let _ = request(method, path).header("origin", "https://a.example.com").on(&table);
             }
         }
     }
-}
-
-fn adopt_again(process: &Process, document: &str) -> ksvc_routing::RouteTable {
-    let mut hash = Hash::default();
-    hash.update(document.as_bytes());
-    adopt(&Edition { hash: hash.digest(), version: Some("1"), seen: None }, &Reading(process, document)).table
 }
 
 #[test]

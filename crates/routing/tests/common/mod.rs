@@ -7,6 +7,8 @@
     reason = "each test uses its part; a test may panic"
 )]
 
+pub(crate) mod shared_data;
+
 use std::fmt;
 
 use ksvc_routing::{Answer, Change, Chosen, Decision, Head, Outcome, Problem, RouteTable, compile};

@@ -1,0 +1,57 @@
+//! Envoy's shared data, as the plugin keeps it.
+
+use ksvc_routing::{Adoption, Edition, Hash, Judgement, Memory, adopt};
+
+/// Of one plugin of one process.
+#[derive(Default, Clone, PartialEq, Debug)]
+pub(crate) struct SharedData {
+    pub(crate) good: Option<Vec<u8>>,
+    pub(crate) record: Option<Vec<u8>>,
+    pub(crate) image: Option<Vec<u8>>,
+}
+
+impl SharedData {
+    /// A run, before anything of it is kept.
+    pub(crate) fn adopt(&self, document: &[u8], version: Option<&str>, seen: Option<u64>) -> Adoption {
+        let mut hash = Hash::default();
+        hash.update(document);
+        adopt(&Edition { hash: hash.digest(), version, seen }, &Run { shared: self, document: Some(document) })
+    }
+
+    /// A run that must not read its document, only hash it.
+    pub(crate) fn adopt_unread(&self, document: &[u8], version: &str) -> Adoption {
+        let mut hash = Hash::default();
+        hash.update(document);
+        let edition = Edition { hash: hash.digest(), version: Some(version), seen: None };
+        adopt(&edition, &Run { shared: self, document: None })
+    }
+
+    pub(crate) fn keep(&mut self, judgement: &Judgement) {
+        self.good = judgement.good.clone().or(self.good.take());
+        self.record = Some(judgement.record.clone());
+        self.image = Some(judgement.image.clone());
+    }
+}
+
+struct Run<'r> {
+    shared: &'r SharedData,
+    document: Option<&'r [u8]>,
+}
+
+impl Memory for Run<'_> {
+    fn document(&self) -> Vec<u8> {
+        self.document.expect("this run has no need of its document").into()
+    }
+
+    fn record(&self) -> Option<Vec<u8>> {
+        self.shared.record.clone()
+    }
+
+    fn good(&self) -> Option<Vec<u8>> {
+        self.shared.good.clone()
+    }
+
+    fn image(&self) -> Option<Vec<u8>> {
+        self.shared.image.clone()
+    }
+}
