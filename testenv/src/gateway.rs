@@ -114,12 +114,17 @@ impl Setup {
         self
     }
 
-    /// Has the listeners come by LDS from a file, so that plugins and policies come and go while Envoy runs. What is
-    /// replaced is drained for so many seconds.
+    /// Has the listeners come by LDS from a file, so that plugins and policies come and go while Envoy runs.
     #[must_use]
-    pub fn listeners_by_file(mut self, drain_time: u32) -> Self {
+    pub fn listeners_by_file(mut self) -> Self {
         self.listeners_by_file = true;
-        self.drain_time = Some(drain_time);
+        self
+    }
+
+    /// For so many seconds Envoy drains what is replaced or is to end, instead of ten minutes.
+    #[must_use]
+    pub fn drain_time(mut self, seconds: u32) -> Self {
+        self.drain_time = Some(seconds);
         self
     }
 
@@ -269,6 +274,18 @@ impl Gateway {
         self.await_listener(before)
     }
 
+    /// Gives a plugin that is there a new configuration and waits until Envoy's main thread has it, and no worker yet,
+    /// perhaps.
+    pub fn put_on_main_thread(&mut self, plugin: &str, document: impl Into<Document>) -> Result<()> {
+        let taken = match self.setup.delivery {
+            Delivery::Ecds => format!("{}.update_success", ecds_stats(plugin)),
+            Delivery::Listener => "listener_manager.lds.update_success".to_owned(),
+        };
+        let before = self.stat(&taken)?;
+        self.write(plugin, document)?;
+        self.await_change("edit", || Ok(self.stat(&taken)? > before))
+    }
+
     /// Writes a plugin's new configuration for Envoy to take up, or, where nothing is watched, for its next start.
     pub fn write(&mut self, plugin: &str, document: impl Into<Document>) -> Result<()> {
         self.edits += 1;
@@ -331,9 +348,9 @@ impl Gateway {
         }
     }
 
-    /// How many configurations of a plugin Envoy has taken by ECDS.
+    /// How many configurations of a plugin all workers have taken by ECDS.
     fn reloads(&self, plugin: &str) -> Result<u64> {
-        self.stat(&format!("extension_config_discovery.http_filter.{plugin}.config_reload"))
+        self.stat(&format!("{}.config_reload", ecds_stats(plugin)))
     }
 
     /// How many listeners the workers have taken up, each worker by itself.
@@ -383,6 +400,10 @@ impl Gateway {
     pub fn access_log(&self) -> String {
         read_lossy(&self.folder.path().join("access.log"))
     }
+}
+
+fn ecds_stats(plugin: &str) -> String {
+    format!("extension_config_discovery.http_filter.{plugin}")
 }
 
 fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {

@@ -145,7 +145,9 @@ async fn serve(listener: TcpListener, requests: Arc<AtomicU64>) {
         let _ = connection.set_nodelay(true);
         let requests = Arc::clone(&requests);
         tokio::spawn(async move {
-            let server = auto::Builder::new(TokioExecutor::new());
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            // What Envoy lets through; the default is 16 KiB.
+            server.http2().max_header_list_size(1 << 20);
             let answer = service_fn(|request| {
                 requests.fetch_add(1, Ordering::Relaxed);
                 answer(request)

@@ -22,7 +22,7 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, Instance, Linker, Store};
+use wasmtime::{Config, Engine, Instance, Linker, Store, Val};
 
 pub use abi::{HOST_CALLS, UNUSED_CALLS};
 pub use state::{Counts, HeaderMap, Level, LocalResponse, Log, Pair};
@@ -211,6 +211,48 @@ impl Vm {
         Root { inner, id }
     }
 
+    /// Calls any export, in any order and with any numbers, as no proxy does; the callback's first argument is its
+    /// context. The result, where it has one. [`Vm::root`] and [`Root::send`] are the orderly way.
+    pub fn call(&self, callback: &'static str, arguments: &[u32]) -> Option<u32> {
+        let context = arguments.first().copied().unwrap_or_default();
+        self.inner.with_state(|state| {
+            let Some(stream) = state.streams.get_mut(&context) else { return };
+            stream.phase = match callback {
+                "proxy_on_request_headers" => Phase::Request,
+                "proxy_on_response_headers" => Phase::Response,
+                "proxy_on_log" => Phase::Log,
+                _ => Phase::Upstream,
+            };
+            stream.local_response = None;
+        });
+        self.inner.call(callback, context, arguments).result
+    }
+
+    /// What this host knows of a root context from now on: to be said before [`Vm::call`] speaks of it.
+    pub fn know_root(&self, id: u32, plugin_name: &str, document: &[u8]) {
+        let root =
+            RootState { plugin_name: plugin_name.to_owned(), configuration: document.to_vec(), ..RootState::default() };
+        self.inner.with_state(|state| state.roots.insert(id, root));
+    }
+
+    /// The same of a stream's context; its response is to have these headers.
+    pub fn know_stream(&self, id: u32, root: u32, request: Head, response: Head) {
+        let stream = StreamState {
+            root,
+            serialised: request.serialised.or(response.serialised),
+            request: request.headers,
+            response: response.headers,
+            filter_state: request.filter_state,
+            ..StreamState::default()
+        };
+        self.inner.with_state(|state| state.streams.insert(id, stream));
+    }
+
+    /// The end of what this host knows of a context.
+    pub fn forget(&self, id: u32) {
+        self.inner.with_state(|state| (state.roots.remove(&id), state.streams.remove(&id)));
+    }
+
     /// The size of the module's memory in bytes. Never shrinks.
     pub fn memory(&self) -> usize {
         let mut store = self.inner.store.borrow_mut();
@@ -314,6 +356,7 @@ pub struct Head {
     headers: HeaderMap,
     filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
     end_of_stream: bool,
+    serialised: Option<Vec<u8>>,
 }
 
 impl Head {
@@ -330,7 +373,20 @@ impl Head {
             headers: pairs.map(|(name, value)| (name.into(), value.into())).collect(),
             filter_state: BTreeMap::new(),
             end_of_stream: true,
+            serialised: None,
         }
+    }
+
+    /// These octets in place of a map in its wire form, as a host that is broken would hand them over.
+    #[must_use]
+    pub fn serialised_as(mut self, octets: Vec<u8>) -> Self {
+        self.serialised = Some(octets);
+        self
+    }
+
+    /// The wire form of proxy-wasm.
+    pub fn serialised(&self) -> Vec<u8> {
+        self.headers.serialise()
     }
 
     /// Filter state that an earlier filter of the chain has left, by its whole name (`wasm.x`).
@@ -577,7 +633,7 @@ impl Inner {
     }
 }
 
-/// Calls a callback of whatever shape its ABI gives it: up to three numbers in, none or one out.
+/// Calls a callback of whatever shape its ABI gives it: mostly up to three numbers in, none or one out.
 fn enter(store: &mut Store<State>, function: wasmtime::Func, arguments: &[u32]) -> wasmtime::Result<Option<u32>> {
     let returns = function.ty(&*store).results().len() > 0;
     match (arguments, returns) {
@@ -601,12 +657,24 @@ fn enter(store: &mut Store<State>, function: wasmtime::Func, arguments: &[u32]) 
             let function = function.typed::<(u32, u32), u32>(&*store)?;
             function.call(store, (a, b)).map(Some)
         }
-        (&[a, b, c], _) => {
+        (&[a, b, c], true) => {
             let function = function.typed::<(u32, u32, u32), u32>(&*store)?;
             function.call(store, (a, b, c)).map(Some)
         }
-        _ => panic!("no callback takes {} arguments", arguments.len()),
+        _ => enter_untyped(store, function, arguments),
     }
+}
+
+/// The same for rare shapes.
+fn enter_untyped(
+    store: &mut Store<State>,
+    function: wasmtime::Func,
+    arguments: &[u32],
+) -> wasmtime::Result<Option<u32>> {
+    let arguments: Vec<Val> = arguments.iter().map(|number| Val::I32(number.cast_signed())).collect();
+    let mut results = vec![Val::I32(0); function.ty(&*store).results().len()];
+    function.call(store, &arguments, &mut results)?;
+    Ok(results.first().and_then(Val::i32).map(i32::cast_unsigned))
 }
 
 #[cfg(test)]

@@ -111,8 +111,9 @@ impl Target {
     }
 
     fn start(&self, seconds: u32) -> Result<Child> {
-        fs::create_dir_all(self.working())?;
-        fs::create_dir_all(testenv::repository().join(self.artifacts()))?;
+        for folder in [self.working(), self.committed(), testenv::repository().join(self.artifacts())] {
+            fs::create_dir_all(folder)?;
+        }
         let log = File::create(self.log())?;
         let mut command = self.command();
         command.arg(format!("-max_total_time={seconds}")).arg("-dict=fuzz/tokens.dict");
@@ -157,7 +158,7 @@ impl Target {
         fs::create_dir_all(self.committed())?;
         let mut merge = self.command();
         // By code reached alone, and not how often: the whole working corpus would be megabytes.
-        merge.args(["-merge=1", "-use_counters=0", "-verbosity=0"]);
+        merge.args(["-set_cover_merge=1", "-use_counters=0", "-verbosity=0"]);
         merge.arg(&smallest).arg(self.committed()).arg(self.working());
         merge.stdout(File::create(self.log())?).stderr(File::options().append(true).open(self.log())?);
         step::run(&format!("Keeping the corpus of {}", self.name), merge)?;

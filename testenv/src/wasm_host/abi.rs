@@ -209,6 +209,10 @@ impl<'a, 'b> Guest<'a, 'b> {
     fn header(&mut self, name: &[u8], value: &[u8]) -> Answer {
         let splits = |byte: &u8| matches!(byte, b'\0' | b'\r' | b'\n');
         if name.is_empty() || name.iter().chain(value).any(splits) {
+            // Where the host's own map was broken there is no message to split.
+            if self.stream()?.serialised.is_some() {
+                return Err(Refusal::BadArgument.into());
+            }
             let header =
                 format!("the header {:?}: {:?}", String::from_utf8_lossy(name), String::from_utf8_lossy(value));
             return Err(self.violation(Refusal::BadArgument, &header));
@@ -351,7 +355,9 @@ fn link_headers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_calls! { linker,
         fn proxy_get_header_map_pairs(guest, kind: u32, data_at: u32, size_at: u32) {
             // A map that is not there reads as an empty one, and an empty one as no bytes at all.
+            let broken = guest.stream().ok().and_then(|stream| stream.serialised.clone());
             let bytes = match guest.map(kind) {
+                Ok(_) if broken.is_some() => broken.unwrap_or_default(),
                 Ok(map) if !map.is_empty() => map.serialise(),
                 _ => Vec::new(),
             };

@@ -304,6 +304,8 @@ pub(super) struct StreamState {
     pub(super) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) local_response: Option<LocalResponse>,
     pub(super) route_cache_clears: u32,
+    /// What a broken host hands over in place of its header maps.
+    pub(super) serialised: Option<Vec<u8>>,
 }
 
 /// How far a request has come, which says what headers can be read or changed.

@@ -2,16 +2,19 @@
 //! it, far quicker and meaner than through Envoy itself. `cargo xtask build` makes the module.
 
 mod budget;
+mod callbacks;
 mod cases;
 mod documents;
 mod failing_host;
 mod hostile_requests;
+mod limits;
 mod memory;
 mod metrics;
 #[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
 #[path = "../common/random.rs"]
 mod random;
 mod shared_data;
+mod surface;
 mod versions;
 
 use serde_json::{Value, json};

@@ -1,0 +1,178 @@
+//! What must be served after which events: the contract, for one process and the plugins in its listener. Where it says
+//! that two answers are right, both are here.
+
+use crate::document::{Answer, Document, NOTHING, Owner, Serves};
+
+/// One plugin.
+#[derive(Debug, Clone)]
+pub(crate) struct Plugin {
+    pub(crate) owner: Owner,
+    /// Whether a resource version tells its documents apart.
+    versioned: bool,
+    /// What it was given last; `None` where it is not in the listener.
+    document: Option<Document>,
+    /// The last good document of this process.
+    last_good: Option<Document>,
+    /// What it had when it was taken away.
+    removed: Option<Document>,
+    /// It was taken away since the last good document: what the process knew of it may be gone.
+    may_have_forgotten: bool,
+    /// It was degraded under a name that is not its own, or when it was taken away: nobody may be left to say
+    /// that this is over.
+    gauge_may_stay: bool,
+    /// Documents that this process has judged.
+    pub(crate) accepted: Count,
+    pub(crate) rejected: Count,
+}
+
+/// A counter. What was counted is lost where a hot restart does not hand it over, and, from Envoy 1.39 on, where no VM
+/// is left that counts under the name of a table.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Count {
+    pub(crate) least: u64,
+    pub(crate) most: u64,
+}
+
+impl Plugin {
+    pub(crate) fn new(owner: Owner, versioned: bool) -> Self {
+        Self {
+            owner,
+            versioned,
+            document: None,
+            removed: None,
+            last_good: None,
+            may_have_forgotten: false,
+            gauge_may_stay: false,
+            accepted: Count::default(),
+            rejected: Count::default(),
+        }
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.document.is_some()
+    }
+
+    pub(crate) fn has(&self, document: &Document) -> bool {
+        self.document.as_ref().is_some_and(|held| held.is == document.is)
+    }
+
+    pub(crate) fn put(&mut self, document: &Document) {
+        if self.is_there() {
+            self.removed = None;
+        }
+        // Without a resource version it may pass for the one that was there before.
+        let is_new = self.versioned || self.removed.as_ref().is_none_or(|removed| removed.is != document.is);
+        if self.counts_under_own_name(self.document.as_ref()) != self.counts_under_own_name(Some(document)) {
+            self.lose_counts();
+        }
+        let count = if document.good { &mut self.accepted } else { &mut self.rejected };
+        count.most += 1;
+        count.least += u64::from(is_new);
+        if document.good {
+            self.last_good = Some(document.clone());
+            self.may_have_forgotten = false;
+        }
+        self.document = Some(document.clone());
+    }
+
+    /// The next process is to have this document.
+    pub(crate) fn replace(&mut self, document: &Document) {
+        self.document = Some(document.clone());
+    }
+
+    pub(crate) fn remove(&mut self) {
+        self.gauge_may_stay |= self.is_degraded();
+        self.may_have_forgotten = true;
+        self.removed = self.document.take();
+        self.lose_counts();
+    }
+
+    /// Another process begins with the document that is in place. After a hot restart it counts on.
+    pub(crate) fn restart(&mut self, counts_on: bool) {
+        let document = self.document.take();
+        self.lose_counts();
+        let of_old = |count| if counts_on { count } else { Count::default() };
+        let (accepted, rejected) = (of_old(self.accepted), of_old(self.rejected));
+        *self = Self { accepted, rejected, ..Self::new(self.owner, self.versioned) };
+        if let Some(document) = document {
+            self.put(&document);
+        }
+    }
+
+    /// Whether a document is counted under the table's own name, and not under `default`; `None` where both are right.
+    fn counts_under_own_name(&self, document: Option<&Document>) -> Option<bool> {
+        let has_name = document?.good || document?.name_is_readable;
+        let has_good = self.last_good.is_some();
+        if !has_name && has_good && self.may_have_forgotten { None } else { Some(has_name || has_good) }
+    }
+
+    fn lose_counts(&mut self) {
+        self.accepted.least = 0;
+        self.rejected.least = 0;
+    }
+
+    pub(crate) fn never_was(&self) -> bool {
+        self.accepted.most + self.rejected.most == 0
+    }
+
+    fn is_degraded(&self) -> bool {
+        self.document.as_ref().is_some_and(|document| !document.good)
+    }
+
+    /// Every way to serve that is right.
+    pub(crate) fn may_serve(&self) -> Vec<Serves> {
+        let Some(document) = &self.document else { return vec![NOTHING] };
+        let (whole_or_part, last_good) = (document.serves.clone(), self.last_good.as_ref());
+        match last_good.filter(|_| !document.good).map(|good| good.serves.clone()) {
+            None => vec![whole_or_part],
+            Some(last_good) if self.may_have_forgotten => vec![last_good, whole_or_part],
+            Some(last_good) => vec![last_good],
+        }
+    }
+
+    /// What may be served while the last event is under way: a plugin that comes back may begin where it was.
+    pub(crate) fn may_serve_meanwhile(&self) -> Vec<Serves> {
+        let mut may = self.may_serve();
+        let earlier = [&self.removed, &self.last_good].into_iter().flatten().filter(|_| self.removed.is_some());
+        may.extend(earlier.map(|document| document.serves.clone()));
+        may
+    }
+
+    /// The gauge `config_degraded` under the table's own name, where the contract says what it is.
+    pub(crate) fn degraded_gauge(&self) -> Option<u64> {
+        let document = self.document.as_ref()?;
+        if document.good {
+            return Some(0);
+        }
+        (self.counts_under_own_name(Some(document)) == Some(true)).then_some(1)
+    }
+
+    /// The gauge `config_degraded` under `default`, which is that of a document whose name can't be read, where no good
+    /// one was before it. `None` where it is not known.
+    pub(crate) fn nameless_gauge(&self) -> Option<u64> {
+        if self.gauge_may_stay || self.may_have_forgotten {
+            return None;
+        }
+        let nameless = self.document.as_ref().is_some_and(|document| !document.good && !document.name_is_readable);
+        match (nameless && self.last_good.is_none(), self.last_good.is_some()) {
+            (true, _) => Some(1),
+            (false, true) => Some(0),
+            // There may have been one before that has no name.
+            (false, false) => None,
+        }
+    }
+
+    /// The gauge `routes` under the table's own name.
+    pub(crate) fn routes_gauge(&self) -> Option<u64> {
+        let document = self.document.as_ref()?;
+        if document.good {
+            return Some(document.routes);
+        }
+        self.last_good.as_ref().filter(|_| !self.may_have_forgotten).map(|good| good.routes)
+    }
+}
+
+/// Whether an answer is right by any of these ways to serve.
+pub(crate) fn allows(may_serve: &[Serves], path: usize, answer: &Answer) -> bool {
+    may_serve.iter().any(|serves| serves[path] == *answer)
+}
