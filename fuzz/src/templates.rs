@@ -48,7 +48,7 @@ pub fn templates(data: &[u8]) {
     });
     let made = made.collect::<String>();
     let path = octets.0.split(|&b| b == b'?').next().unwrap_or_default();
-    let query = (path.len() < octets.0.len()).then(|| lossy(&octets.0[path.len()..])).unwrap_or_default();
+    let query = lossy(&octets.0[path.len()..]);
     // Octets that are not UTF-8 are replaced in what is seen, and then there is nothing to compare.
     let comparable = octets.0.is_ascii();
     let message = || format!("{made:?}\n{request:?}\n{seen:?}\n{document}");

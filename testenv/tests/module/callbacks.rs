@@ -91,6 +91,9 @@ fn no_export_is_forgotten() {
     assert!(forgotten.is_empty(), "{forgotten:?}");
 }
 
+/// A callback and its numbers.
+type Call = (&'static str, Vec<u32>);
+
 /// One VM in the midst of everything.
 struct Chaos {
     vm: Vm,
@@ -100,7 +103,7 @@ struct Chaos {
     streams: Vec<u32>,
     next: u32,
     /// The last calls, for the message of a failure.
-    done: Rc<RefCell<VecDeque<(&'static str, Vec<u32>)>>>,
+    done: Rc<RefCell<VecDeque<Call>>>,
 }
 
 const PLUGINS: [&str; 3] = ["a", "b", ""];
