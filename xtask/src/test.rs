@@ -47,11 +47,11 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The Envoy of this machine, and the oldest and the newest that the tests run on.
+/// The Envoy of this machine, and every version that the tests run on.
 fn fetch_envoys() -> Result<()> {
     eprintln!("==> Envoy");
     eprintln!("    {}", envoy::find()?.display());
-    for version in [envoy::OLDEST, envoy::NEWEST] {
+    for version in envoy::VERSIONS {
         eprintln!("    {}", envoy::pinned(version)?.display());
     }
     Ok(())

@@ -133,8 +133,14 @@ pub(crate) fn bad_ones(owner: Owner) -> Vec<Document> {
         bad("deep lists", Sent::Text("[".repeat(100_000)), NOTHING, false),
         bad("unreadable hosts", with(|table| table["hosts"] = 5.into()), NOTHING, true),
         bad("an unreadable base path", with(|table| table["basePath"] = json!(["/faas"])), NOTHING, true),
-        bad("an unreadable name", with(|table| table["name"] = json!({"a": 1})), both.clone(), false),
-        bad("an unknown key", with(|table| table["surprise"] = json!([])), both, true),
+        bad("an unreadable name", with(|table| table["name"] = json!({"a": 1})), both, false),
+        bad(
+            "an unknown key",
+            // Who knows on which routes it bears.
+            with(|table| table["surprise"] = json!([])),
+            [Status(503), Status(503), Status(404), Status(404)],
+            true,
+        ),
         bad(
             "a misspelt key",
             // It counts as the key that it resembles: who knows what routes are in it.

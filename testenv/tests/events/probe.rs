@@ -2,6 +2,7 @@
 //! connections of each, so one answer after another can be told apart by its worker.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
 use testenv::gateway::Gateway;
@@ -26,7 +27,16 @@ pub(crate) struct Seen {
 /// Asks all over one connection, or over several if Envoy closes them.
 pub(crate) fn ask(gateway: &Gateway, owners: &[Owner]) -> Result<Seen> {
     let before = connections(gateway)?;
-    let mut asking = Asking { gateway, connection: None, opened: 0 };
+    let (mut seen, opened) = ask_at(gateway.address(), owners)?;
+    let after = connections(gateway)?;
+    let mut more = after.into_iter().filter(|(worker, count)| before.get(worker) != Some(count));
+    seen.worker = more.next().map(|(worker, _)| worker).filter(|_| opened == 1 && more.next().is_none());
+    Ok(seen)
+}
+
+/// The same without a look at who answered; and how many connections it took.
+pub(crate) fn ask_at(to: SocketAddr, owners: &[Owner]) -> Result<(Seen, usize)> {
+    let mut asking = Asking { to, connection: None, opened: 0 };
     let mut answers = Vec::new();
     for owner in owners {
         let paths = PATHS.iter().map(|path| asking.get("api.example.com", &format!("{}{path}", owner.base_path)));
@@ -38,27 +48,23 @@ pub(crate) fn ask(gateway: &Gateway, owners: &[Owner]) -> Result<Seen> {
         let answer = asking.get(host, path)?;
         ensure!(answer == Answer::Untouched, "{host}{path}, which is in no table's scope: {answer:?}");
     }
-    let opened = asking.opened;
-    let after = connections(gateway)?;
-    let mut more = after.into_iter().filter(|(worker, count)| before.get(worker) != Some(count));
-    let worker = more.next().map(|(worker, _)| worker).filter(|_| opened == 1 && more.next().is_none());
-    Ok(Seen { answers, denied, worker })
+    Ok((Seen { answers, denied, worker: None }, asking.opened))
 }
 
-struct Asking<'g> {
-    gateway: &'g Gateway,
+struct Asking {
+    to: SocketAddr,
     connection: Option<Connection>,
     opened: usize,
 }
 
-impl Asking<'_> {
+impl Asking {
     fn get(&mut self, host: &str, path: &str) -> Result<Answer> {
         let request = Request::get(host, path);
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
                 self.opened += 1;
-                Connection::open(self.gateway.address())?
+                Connection::open(self.to)?
             }
         };
         let response = match connection.send(&request) {
@@ -66,7 +72,7 @@ impl Asking<'_> {
             // It was closed between two requests, which HTTP/1.1 allows; a new one has to do.
             Err(_) if self.opened < 10 => {
                 self.opened += 1;
-                connection = Connection::open(self.gateway.address())?;
+                connection = Connection::open(self.to)?;
                 connection.send(&request).with_context(|| format!("{host}{path}"))?
             }
             Err(error) => return Err(error.context(format!("{host}{path}"))),

@@ -34,7 +34,7 @@ fn get(gateway: &IngressGateway<'_>, path: &str) -> Result<testenv::http1::Respo
 }
 
 /// Nothing that istiod sent was refused: neither a listener nor a plugin.
-fn nothing_was_refused(gateway: &IngressGateway<'_>) -> Result<()> {
+pub(crate) fn nothing_was_refused(gateway: &IngressGateway<'_>) -> Result<()> {
     let refused: u64 = gateway.stats("(update_rejected|config_fail|config_conflict)$")?.iter().map(|(_, n)| n).sum();
     ensure!(refused == 0, "{:?}", gateway.stats("(update_rejected|config_fail|config_conflict)$")?);
     Ok(())

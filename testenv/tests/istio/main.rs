@@ -8,6 +8,7 @@ mod cases;
 mod common;
 mod documents;
 mod edits;
+mod events;
 mod fail_strategy;
 mod https;
 mod manifests;
@@ -15,6 +16,20 @@ mod policies;
 mod protocols;
 mod registry;
 mod tables;
+
+/// What the tests of events on plain Envoy hold, without their gateway.
+#[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
+#[path = "../events/document.rs"]
+mod document;
+#[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
+#[path = "../events/model.rs"]
+mod model;
+#[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
+#[path = "../events/probe.rs"]
+mod probe;
+#[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
+#[path = "../common/random.rs"]
+mod random;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -54,6 +69,7 @@ fn main() -> ExitCode {
         cases::TESTS,
         documents::TESTS,
         edits::TESTS,
+        events::TESTS,
         fail_strategy::TESTS,
         https::TESTS,
         manifests::TESTS,
