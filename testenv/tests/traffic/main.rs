@@ -7,6 +7,7 @@ mod client;
 #[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
 #[path = "../common/mod.rs"]
 mod common;
+mod faults;
 mod grpc;
 mod knative;
 mod ksvc;

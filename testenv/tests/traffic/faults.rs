@@ -1,0 +1,213 @@
+//! KSVCs that refuse, reset and hang, a module that is not there, and gateways that go: what a user sees of each.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::{Response, StatusCode, Version};
+use serde_json::{Value, json};
+use testenv::gateway::{PLUGIN, Setup};
+use testenv::http1::Request;
+use testenv::process::free_ports;
+use testenv::stand_in::{Report, StandIn};
+use testenv::{envoy, plugin};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+
+use crate::client::{Client, VERSIONS};
+use crate::common::protocols::next_data;
+use crate::ksvc::{Ksvc, piecewise, whole};
+use crate::who_answered::documented;
+use crate::{PATIENCE, access_log, gateway, orders, setup};
+
+fn orders_1() -> Request {
+    Request::get("api.example.com", "/faas/orders/1")
+}
+
+#[tokio::test]
+async fn a_ksvc_that_refuses_connections_is_a_503_of_envoys_own() -> Result<()> {
+    let [nobody] = free_ports()?;
+    let gateway = gateway(orders(), SocketAddr::from((Ipv4Addr::LOCALHOST, nobody)))?;
+    for (number, version) in VERSIONS.into_iter().enumerate() {
+        let mut client = Client::connect(version, gateway.address()).await?;
+        let response = client.send(client.request("GET", "/faas/orders/1").body(whole(""))?).await?;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{version:?}");
+        assert_eq!(response.headers()["content-type"], "text/plain", "{version:?}: not the filter's");
+        assert_eq!(access_log(&gateway, number + 1).await?[number], REFUSED);
+    }
+    documented(&[REFUSED])
+}
+
+#[tokio::test]
+async fn a_ksvc_that_resets_the_connection_is_a_503_of_envoys_own() -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let gateway = gateway(orders(), listener.local_addr()?)?;
+    let resetting = tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            // Only once the request is there; and without a goodbye.
+            let _ = connection.read(&mut [0; 1024]).await;
+            let _ = connection.set_zero_linger();
+        }
+    });
+    let mut client = Client::connect(Version::HTTP_11, gateway.address()).await?;
+    let response = client.send(client.request("GET", "/faas/orders/1").body(whole(""))?).await?;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(access_log(&gateway, 1).await?[0], RESET);
+    resetting.abort();
+    documented(&[RESET])
+}
+
+/// As `timeoutSeconds` does of a VirtualService's route.
+fn with_a_timeout(bootstrap: &mut Value) {
+    let manager = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    for host in manager["route_config"]["virtual_hosts"].as_array_mut().into_iter().flatten() {
+        for route in host["routes"].as_array_mut().into_iter().flatten() {
+            route["route"]["timeout"] = "0.5s".into();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ksvc_that_hangs_is_a_504_where_its_route_has_a_timeout() -> Result<()> {
+    let mut ksvc = Ksvc::start().await?;
+    let gateway = setup(orders())?.bootstrap(with_a_timeout).start(ksvc.address)?;
+    for (number, version) in VERSIONS.into_iter().enumerate() {
+        let mut client = Client::connect(version, gateway.address()).await?;
+        let request = client.request("GET", "/faas/orders/1").body(whole(""))?;
+        // Held, and never answered.
+        let (response, call) = tokio::try_join!(client.send(request), ksvc.call())?;
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT, "{version:?}");
+        assert_eq!(response.headers()["content-type"], "text/plain", "{version:?}: not the filter's");
+        drop(call);
+        assert_eq!(access_log(&gateway, number + 1).await?[number], HANGS);
+    }
+    documented(&[HANGS])
+}
+
+#[tokio::test]
+async fn a_ksvc_that_hangs_amid_its_answer_breaks_it_off_where_its_route_has_a_timeout() -> Result<()> {
+    let mut ksvc = Ksvc::start().await?;
+    let gateway = setup(orders())?.bootstrap(with_a_timeout).start(ksvc.address)?;
+    for (number, version) in VERSIONS.into_iter().enumerate() {
+        let mut client = Client::connect(version, gateway.address()).await?;
+        let request = client.request("GET", "/faas/orders/1").body(whole(""))?;
+        let (mut pieces, body) = piecewise();
+        let (response, _) = ksvc.answer(client.send(request), Response::new(body)).await?;
+        let mut answer = response.into_body();
+        pieces.send_data(Bytes::from("half")).await?;
+        assert_eq!(next_data(&mut answer).await?, "half");
+        let rest = timeout(PATIENCE, answer.frame()).await.context("the client is not told")?;
+        let may_pass_for_whole = version == Version::HTTP_2 && rest.is_none();
+        assert!(may_pass_for_whole || rest.is_some_and(|frame| frame.is_err()), "{version:?}: not told as broken");
+        assert_eq!(access_log(&gateway, number + 1).await?[number], HANGS_AMID_ANSWER);
+    }
+    documented(&[HANGS_AMID_ANSWER])
+}
+
+#[tokio::test]
+async fn a_module_that_is_not_there_is_500_for_everything_until_it_is_and_then_changes_nothing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let module = folder.path().join("plugin.wasm");
+    let stand_in = StandIn::start()?;
+    let start = Setup::new(&envoy::find()?, &module, orders()).access_log(crate::ACCESS_LOG);
+    let mut gateway = start.start(stand_in.address())?;
+    for host in ["api.example.com", "orders.shop.example.com", "www.example.net"] {
+        assert_eq!(Request::get(host, "/faas/orders/1").send(gateway.address())?.status, 500, "{host}");
+    }
+    assert!(gateway.log().contains("Invalid path: "), "{}", gateway.log());
+    let log = access_log(&gateway, 3).await?;
+    assert!(log.iter().all(|line| line == NO_MODULE), "{log:?}");
+
+    fs::copy(plugin()?, &module)?;
+    gateway.write(PLUGIN, orders())?;
+    eventually("a route", || Ok(orders_1().send(gateway.address())?.status == 200)).await?;
+
+    fs::remove_file(&module)?;
+    gateway.write(PLUGIN, json!({"hosts": ["api.example.com"], "routes": []}))?;
+    eventually("a refusal", || Ok(gateway.log().matches("rejected: Invalid path: ").count() == 2)).await?;
+    assert_eq!(orders_1().send(gateway.address())?.status, 200, "the last module and table go on");
+    documented(&[NO_MODULE])
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    let held = async {
+        while !holds()? {
+            sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    };
+    timeout(PATIENCE, held).await.with_context(|| format!("{what} does not come"))?
+}
+
+/// Every request reaches the KSVC by the table while `meanwhile` runs; how many there were.
+fn nothing_is_lost(to: SocketAddr, meanwhile: impl FnOnce() -> Result<()>) -> Result<usize> {
+    let (done, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let response = orders_1().send(to)?;
+                ensure!(response.status == 200, "{}: {}", response.status, response.text());
+                let report: Report = serde_json::from_slice(&response.body)?;
+                ensure!(report.authority == "orders.shop.example.com", "{report:?}");
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+        let outcome = meanwhile();
+        done.store(true, Ordering::Relaxed);
+        client.join().expect("the client panicked")?;
+        outcome
+    })?;
+    Ok(sent.into_inner())
+}
+
+#[tokio::test]
+async fn a_drained_gateway_routes_on_and_asks_its_clients_to_leave() -> Result<()> {
+    let mut ksvc = Ksvc::start().await?;
+    let gateway = setup(orders())?.drain_time(30).start(ksvc.address)?;
+    let mut before = Client::connect(Version::HTTP_11, gateway.address()).await?;
+    let request = before.request("GET", "/faas/orders/1").body(whole(""))?;
+    let (mut pieces, body) = piecewise();
+    let (response, _) = ksvc.answer(before.send(request), Response::new(body)).await?;
+    gateway.drain()?;
+    // What is under way goes on, and what comes meanwhile is routed.
+    let mut meanwhile = Client::connect(Version::HTTP_11, gateway.address()).await?;
+    let request = meanwhile.request("GET", "/faas/orders/2").body(whole(""))?;
+    let (asked, arrived) = ksvc.answer(meanwhile.send(request), Response::new(whole("served"))).await?;
+    assert_eq!(arrived.headers()["x-forwarded-host"], "api.example.com");
+    assert_eq!(asked.headers()["connection"], "close");
+    pieces.send_data(Bytes::from("whole")).await?;
+    drop(pieces);
+    assert_eq!(response.into_body().collect().await?.to_bytes(), "whole");
+    Ok(())
+}
+
+#[test]
+fn a_hot_restart_loses_no_request_and_keeps_the_table() -> Result<()> {
+    let stand_in = StandIn::start()?;
+    let mut gateway = setup(orders())?.hot_restart().start(stand_in.address())?;
+    let to = gateway.address();
+    let sent = nothing_is_lost(to, || {
+        for _ in 0..2 {
+            gateway.hot_restart()?;
+            gateway.await_old_process()?;
+        }
+        Ok(())
+    })?;
+    println!("{sent} requests over two hot restarts, none lost");
+    ensure!(sent > 10, "only {sent} requests ran beside the restarts");
+    Ok(())
+}
+
+const REFUSED: &str = "503 UF upstream_reset_before_response_started{remote_connection_failure|\
+    delayed_connect_error:_Connection_refused} orders";
+const RESET: &str = "503 UC upstream_reset_before_response_started{connection_termination} orders";
+const HANGS: &str = "504 UT response_timeout orders";
+const HANGS_AMID_ANSWER: &str = "200 UT response_timeout orders";
+const NO_MODULE: &str = "500 NFCF  -";
