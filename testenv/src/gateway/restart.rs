@@ -16,7 +16,7 @@ use crate::http1::Request;
 use crate::process::{Running, read_lossy};
 
 /// Seconds after which a hot restart ends the old process, whatever it still has.
-const PARENT_SHUTDOWN: &str = "1";
+const PARENT_SHUTDOWN: &str = "2";
 
 /// One run of Envoy.
 pub(super) struct Run {

@@ -148,11 +148,7 @@ impl World {
     /// Carries an event out, and holds all that can be seen against the model.
     pub(crate) fn take(&mut self, event: &Event) -> Result<()> {
         let mut before = vec![self.now()];
-        // A crash takes every request with it.
-        let held = match event {
-            Event::Crash => None,
-            _ => Some(self.begin_request()?),
-        };
+        let mut held = if self.spares_requests(event) { Some(self.begin_request()?) } else { None };
         match event {
             Event::Put(owner, document) => {
                 if self.shape.listeners_by_file || self.shape.delivery == Delivery::Ecds {
@@ -160,6 +156,7 @@ impl World {
                 } else {
                     self.gateway.write(owner.plugin, document.sent.clone())?;
                     self.gateway.hot_restart()?;
+                    held.take().map_or(Ok(()), Held::finish)?;
                 }
                 if self.shape.listeners_by_file || self.shape.delivery == Delivery::Ecds {
                     self.plugin(*owner).put(document);
@@ -185,16 +182,29 @@ impl World {
             }
             Event::HotRestart => {
                 self.hot_restart_under_requests()?;
+                held.take().map_or(Ok(()), Held::finish)?;
                 self.plugins.iter_mut().for_each(|plugin| plugin.restart(true));
             }
             Event::Drain(document) => return self.drain(document, held, &before),
         }
         self.settle(&before)?;
-        if let Some(held) = held {
-            held.finish()?;
-        }
+        held.map_or(Ok(()), Held::finish)?;
         self.gateway.await_old_process()?;
         self.hold()
+    }
+
+    /// Whether requests under way outlive the event: a crash takes them with it, and so does the end of the drain time of
+    /// a listener that is replaced.
+    fn spares_requests(&self, event: &Event) -> bool {
+        let replaces_listener = match event {
+            Event::Put(owner, _) => self.shape.delivery == Delivery::Listener || !self.is_there(*owner),
+            Event::Lag(_) => self.shape.delivery == Delivery::Listener,
+            Event::Crash | Event::HotRestart => false,
+            Event::Remove(_) | Event::Policy(_) | Event::Drain(_) => true,
+        };
+        let restarts_hot = matches!(event, Event::HotRestart) || !self.shape.listeners_by_file;
+        let is_spared = restarts_hot || !replaces_listener || self.shape.drain_time > 10;
+        is_spared && !matches!(event, Event::Crash)
     }
 
     /// A request whose body is sent when the event is over, through a table where one surely takes it.
