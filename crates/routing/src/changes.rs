@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::decision::{Change, Chosen};
+use crate::decision::Change;
 use crate::image::row;
-use crate::template::Template;
+use crate::path::Hazard;
+use crate::template::{Filling, Template};
 use crate::texts::{Text, Texts};
 
 // One change that the configuration asks for.
@@ -51,20 +52,17 @@ impl Value<'_> {
     }
 }
 
-/// A value that would have a control octet, as no header may.
-pub(crate) struct ControlOctet;
-
 impl Operation {
     /// Fills the template in. Where the path has not captured what it names, a header that would be set is
     /// removed, so that no client can choose it, and none is added.
-    pub(crate) fn render(self, texts: &Texts, chosen: &Chosen<'_>) -> Result<Option<Rendered<'static>>, ControlOctet> {
+    pub(crate) fn render(self, texts: &Texts, filling: &Filling<'_>) -> Result<Option<Rendered<'static>>, Hazard> {
         Ok(match self {
             Operation::Remove(name) => Some(Rendered::Remove(name)),
-            Operation::Set(name, template) => Some(match value(template, texts, chosen)? {
+            Operation::Set(name, template) => Some(match value(template, texts, filling)? {
                 Some(value) => Rendered::Set(name, value),
                 None => Rendered::Remove(name),
             }),
-            Operation::Add(name, template) => value(template, texts, chosen)?.map(|value| Rendered::Add(name, value)),
+            Operation::Add(name, template) => value(template, texts, filling)?.map(|value| Rendered::Add(name, value)),
         })
     }
 
@@ -100,14 +98,14 @@ impl Operation {
     }
 }
 
-fn value(template: Template, texts: &Texts, chosen: &Chosen<'_>) -> Result<Option<Value<'static>>, ControlOctet> {
+fn value(template: Template, texts: &Texts, filling: &Filling<'_>) -> Result<Option<Value<'static>>, Hazard> {
     if let Some(text) = template.literal(texts) {
         return Ok(Some(Value::Literal(text)));
     }
-    let Some(value) = template.render(texts, chosen) else { return Ok(None) };
+    let Some(value) = template.render(texts, filling)? else { return Ok(None) };
     // Where unsafe paths are allowed, a captured value can hold any octet of `:path`.
     if value.iter().any(u8::is_ascii_control) {
-        return Err(ControlOctet);
+        return Err(Hazard::Octet);
     }
     Ok(Some(Value::Made(value.trim_ascii().to_vec().into())))
 }

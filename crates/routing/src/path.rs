@@ -31,6 +31,8 @@ pub(crate) enum Hazard {
     Fragment,
     MalformedEscape,
     Octet,
+    /// Of what templates have made.
+    Length,
 }
 
 impl Hazard {
@@ -47,6 +49,7 @@ impl Hazard {
             Hazard::Fragment => "a fragment",
             Hazard::MalformedEscape => "a malformed percent-escape",
             Hazard::Octet => "a control or non-ASCII octet",
+            Hazard::Length => "a path or headers of more than 60 KiB",
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What becomes of a response: planned with the request, carried out when the response's head comes.
 
-use crate::changes::{Changes, ControlOctet, Rendered};
+use crate::changes::{Changes, Rendered};
 use crate::cors::Cors;
-use crate::decision::{Change, Chosen};
+use crate::decision::Change;
 use crate::head::Head;
 use crate::host;
+use crate::path::Hazard;
 use crate::table::{Route, RouteTable};
+use crate::template::Filling;
 use crate::texts::Text;
 
 /// What is to become of the response of one request. It has all that is needed from the request, and is small.
@@ -66,17 +68,17 @@ impl RouteTable {
     pub(crate) fn plan(
         &self,
         head: &Head<'_>,
-        chosen: &Chosen<'_>,
+        filling: &Filling<'_>,
         route: Route,
         location: Option<Public>,
-    ) -> Result<Option<Box<ResponsePlan>>, ControlOctet> {
+    ) -> Result<Option<Box<ResponsePlan>>, Hazard> {
         let mut operations = Vec::new();
         for operation in [self.settings.response_headers, route.response_headers]
             .map(|span| self.operations.span(span))
             .into_iter()
             .flatten()
         {
-            operations.extend(operation.render(&self.texts, chosen)?);
+            operations.extend(operation.render(&self.texts, filling)?);
         }
         let plan = ResponsePlan { location, operations, cors: self.granted(head, route.cors) };
         let has_use = plan.location.is_some() || !plan.operations.is_empty() || plan.cors.is_some();

@@ -105,7 +105,7 @@ impl RouteTable {
         // In the order of their names.
         let named = numbers.into_iter().filter(|number| *number != ANY);
         let mut names: Vec<&str> =
-            named.filter_map(|number| self.texts.list(self.settings.methods).nth(number.into())).collect();
+            named.filter_map(|number| self.texts.at(self.settings.methods, number.into())).collect();
         if names.binary_search(&"GET").is_ok() {
             insert(&mut names, "HEAD");
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::changes::{self, Changes, ControlOctet, Operation};
+use crate::changes::{self, Changes, Operation};
 use crate::condition::{Condition, Conditions};
 use crate::cors::{Cors, Policy, Preflight};
 use crate::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched};
@@ -13,7 +13,7 @@ use crate::image::{Reader, Rows, Span, row};
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::response::Public;
 use crate::search::{Found, Verdict, insert};
-use crate::template::Template;
+use crate::template::{Filling, Template};
 use crate::texts::{Text, Texts};
 use crate::tree::Tree;
 use crate::{ResponsePlan, answer, internal};
@@ -408,10 +408,10 @@ impl RouteTable {
     fn change_request<'a>(
         &'a self,
         head: &Head<'_>,
-        chosen: &Chosen<'a>,
+        filling: &Filling<'a>,
         route: Route,
         changes: Vec<Change<'a>>,
-    ) -> Result<Vec<Change<'a>>, ControlOctet> {
+    ) -> Result<Vec<Change<'a>>, Hazard> {
         if self.settings.request_headers.is_empty() && route.request_headers.is_empty() {
             return Ok(changes);
         }
@@ -421,7 +421,7 @@ impl RouteTable {
             .into_iter()
             .flatten()
         {
-            if let Some(rendered) = operation.render(&self.texts, chosen)? {
+            if let Some(rendered) = operation.render(&self.texts, filling)? {
                 changes.carry_out(&self.texts, rendered);
             }
         }
@@ -437,16 +437,20 @@ impl RouteTable {
             return Decision::Answer(answer::broken_table(head));
         };
         let chosen = self.chosen(pattern, route, path);
-        let unsafe_value = |ControlOctet| answer::unsafe_rewrite(head, chosen, Hazard::Octet);
+        let filling = Filling::new(chosen);
+        let unfit = |hazard| Decision::Answer(answer::unsafe_rewrite(head, chosen, hazard));
         match route.target {
             Target::Forward(authority, rewrite) => {
                 let mut stripped = false;
                 let target = authority;
                 let forwarded = match rewrite {
                     Some(template) => {
-                        let rewritten = template.render(&self.texts, &chosen).unwrap_or_default();
+                        let rewritten = match template.render(&self.texts, &filling) {
+                            Ok(rewritten) => rewritten.unwrap_or_default(),
+                            Err(hazard) => return unfit(hazard),
+                        };
                         if let (true, Some(hazard)) = (self.settings.reject_unsafe, path::hazard(&rewritten)) {
-                            return Decision::Answer(answer::unsafe_rewrite(head, chosen, hazard));
+                            return unfit(hazard);
                         }
                         Some(rewritten)
                     }
@@ -473,34 +477,37 @@ impl RouteTable {
                 if self.settings.strip_internal {
                     internal::strip(head, &mut changes);
                 }
-                let changes = match self.change_request(head, &chosen, route, changes) {
+                let changes = match self.change_request(head, &filling, route, changes) {
                     Ok(changes) => changes,
-                    Err(octet) => return Decision::Answer(unsafe_value(octet)),
+                    Err(hazard) => return unfit(hazard),
                 };
                 // What `rewritePath` has made of a path can't be undone in a location.
                 let has_location = self.settings.rewrite_location && rewrite.is_none();
                 let location = has_location.then(|| Public::of(head, target, stripped));
                 let response = match self.settings.plans_responses {
-                    true => self.plan(head, &chosen, route, location),
+                    true => self.plan(head, &filling, route, location),
                     false => Ok(None),
                 };
                 match response {
                     Ok(response) => {
                         Decision::Forward(Forward { chosen, authority, path: forwarded, changes, response })
                     }
-                    Err(octet) => Decision::Answer(unsafe_value(octet)),
+                    Err(hazard) => unfit(hazard),
                 }
             }
             Target::Redirect(to, status) => {
-                let location = to.render(&self.texts, &chosen).unwrap_or_default();
+                let location = match to.render(&self.texts, &filling) {
+                    Ok(location) => location.unwrap_or_default(),
+                    Err(hazard) => return unfit(hazard),
+                };
                 // A captured `/` behind a leading one would name a host: `//evil.example`.
                 // So would a control octet between the two, which browsers leave out.
                 let leads_away = matches!(location.get(..2), Some(b"//" | b"/\\"));
                 if leads_away {
-                    return Decision::Answer(answer::unsafe_rewrite(head, chosen, Hazard::EmptySegment));
+                    return unfit(Hazard::EmptySegment);
                 }
                 if location.iter().any(u8::is_ascii_control) {
-                    return Decision::Answer(unsafe_value(ControlOctet));
+                    return unfit(Hazard::Octet);
                 }
                 let location = match location.contains(&b'?') {
                     true => location,
@@ -514,9 +521,9 @@ impl RouteTable {
                     body: Cow::Borrowed(b""),
                     grpc_status: None,
                 };
-                match self.decorate(head, &chosen, route, &mut answer) {
+                match self.decorate(head, &filling, route, &mut answer) {
                     Ok(()) => Decision::Answer(answer),
-                    Err(octet) => Decision::Answer(unsafe_value(octet)),
+                    Err(hazard) => unfit(hazard),
                 }
             }
             Target::Respond(status, headers, body) => {
@@ -529,9 +536,9 @@ impl RouteTable {
                     body: self.texts.octets(body).into(),
                     grpc_status: None,
                 };
-                match self.decorate(head, &chosen, route, &mut answer) {
+                match self.decorate(head, &filling, route, &mut answer) {
                     Ok(()) => Decision::Answer(answer),
-                    Err(octet) => Decision::Answer(unsafe_value(octet)),
+                    Err(hazard) => unfit(hazard),
                 }
             }
             Target::Broken => Decision::Answer(answer::broken_route(head, chosen)),
@@ -542,12 +549,12 @@ impl RouteTable {
     fn decorate(
         &self,
         head: &Head<'_>,
-        chosen: &Chosen<'_>,
+        filling: &Filling<'_>,
         route: Route,
         answer: &mut Answer<'_>,
-    ) -> Result<(), ControlOctet> {
+    ) -> Result<(), Hazard> {
         if self.settings.plans_responses
-            && let Some(plan) = self.plan(head, chosen, route, None)?
+            && let Some(plan) = self.plan(head, filling, route, None)?
         {
             self.respond_by_itself(&plan, &mut answer.headers);
         }
@@ -592,25 +599,25 @@ pub(crate) struct Captures<'a> {
 }
 
 impl<'a> Captures<'a> {
-    /// The value of a name, if the pattern has it.
-    pub(crate) fn get(&self, name: Text) -> Option<&'a [u8]> {
-        self.all.span(self.list).find(|capture| capture.name == name).map(|capture| self.value(capture))
-    }
-
     pub(crate) fn iter(self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.all.span(self.list).map(move |capture| (self.texts.get(capture.name), self.value(capture)))
+        self.values().map(move |(name, value)| (self.texts.get(name), value))
     }
 
-    fn value(&self, capture: Capture) -> &'a [u8] {
+    /// Names and values in the order of the path, which is gone through once.
+    pub(crate) fn values(self) -> impl Iterator<Item = (Text, &'a [u8])> {
         let mut tail = self.below.strip_prefix(b"/").unwrap_or(self.below);
-        for _ in 0..capture.segment {
-            let Some(slash) = tail.iter().position(|&b| b == b'/') else { return b"" };
-            tail = tail.get(slash + 1..).unwrap_or_default();
-        }
-        if capture.rest {
-            return tail;
-        }
-        let segment = tail.split(|&b| b == b'/').next().unwrap_or_default();
-        path::without_affixes(segment, capture.prefix as usize, capture.suffix as usize)
+        let mut at = 0;
+        self.all.span(self.list).map(move |capture| {
+            while at < capture.segment && !tail.is_empty() {
+                let slash = tail.iter().position(|&b| b == b'/');
+                tail = slash.and_then(|slash| tail.get(slash + 1..)).unwrap_or_default();
+                at += 1;
+            }
+            if capture.rest {
+                return (capture.name, tail);
+            }
+            let segment = tail.split(|&b| b == b'/').next().unwrap_or_default();
+            (capture.name, path::without_affixes(segment, capture.prefix as usize, capture.suffix as usize))
+        })
     }
 }

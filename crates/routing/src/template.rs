@@ -1,8 +1,10 @@
 //! Templates over captured names: a forwarded path, a redirect's location, a header's value.
 
+use std::cell::{Cell, OnceCell};
+
 use crate::decision::Chosen;
 use crate::image::{Octets, Row, Span, row};
-use crate::path::normal_literal;
+use crate::path::{Hazard, normal_literal};
 use crate::pattern::{Piece, Pieces};
 use crate::problem::What;
 use crate::texts::{Text, Texts, TextsBuilder};
@@ -49,6 +51,30 @@ pub(crate) enum Literal {
     Header,
 }
 
+/// What all templates of one request together may come to, in octets: as much as Envoy takes for all headers of a
+/// request (`max_request_headers_kb`, 60 by default). What is longer would be refused behind the gateway.
+pub(crate) const RENDERED: usize = 60 * 1024;
+
+/// What templates are filled in with, for one request.
+pub(crate) struct Filling<'a> {
+    pub(crate) chosen: Chosen<'a>,
+    /// By name; found in the path when the first template asks, once for all.
+    captured: OnceCell<Vec<(Text, &'a [u8])>>,
+    /// Of `RENDERED`.
+    left: Cell<usize>,
+}
+
+impl<'a> Filling<'a> {
+    pub(crate) fn new(chosen: Chosen<'a>) -> Self {
+        Filling { chosen, captured: OnceCell::new(), left: Cell::new(RENDERED) }
+    }
+
+    fn captured(&self, name: Text) -> Option<&'a [u8]> {
+        let captured = self.captured.get_or_init(|| self.chosen.captures.values().collect());
+        captured.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+}
+
 impl Template {
     /// Compiles a text; tells braces that have no counterpart, and what `faults` says of a name.
     pub(crate) fn compile(
@@ -91,16 +117,22 @@ impl Template {
 
     /// The text with the captures filled in, as they stood in the request; `None` if the path that was chosen has
     /// not captured one of them, which only a template of the whole table can meet.
-    pub(crate) fn render(self, texts: &Texts, chosen: &Chosen<'_>) -> Option<Vec<u8>> {
+    pub(crate) fn render(self, texts: &Texts, filling: &Filling<'_>) -> Result<Option<Vec<u8>>, Hazard> {
         let mut rendered = Vec::with_capacity(64);
         for part in texts.parts(self) {
-            rendered.extend_from_slice(match part {
+            let octets = match part {
                 Part::Literal(text) => texts.octets(text),
-                Part::Capture(name) => chosen.captures.get(name)?,
-                Part::Route => chosen.route.as_bytes(),
-            });
+                Part::Capture(name) => match filling.captured(name) {
+                    Some(captured) => captured,
+                    None => return Ok(None),
+                },
+                Part::Route => filling.chosen.route.as_bytes(),
+            };
+            let left = filling.left.get().checked_sub(octets.len()).ok_or(Hazard::Length)?;
+            filling.left.set(left);
+            rendered.extend_from_slice(octets);
         }
-        Some(rendered)
+        Ok(Some(rendered))
     }
 
     /// The text, where it is the same for every request.

@@ -39,6 +39,12 @@ impl Texts {
         self.lists.span(list).map(|text| self.get(text))
     }
 
+    /// One of a list.
+    pub(crate) fn at(&self, list: Span, index: u32) -> Option<&str> {
+        let at = list.start.checked_add(index).filter(|at| *at < list.end)?;
+        self.lists.get(at).map(|text| self.get(text))
+    }
+
     /// Of a list of pairs.
     pub(crate) fn pairs(&self, list: Span) -> impl Iterator<Item = (&str, &str)> {
         let mut texts = self.list(list);

@@ -1,7 +1,8 @@
 //! All path patterns of a table as one tree of segments, searched in the order of precedence.
 //!
 //! A request visits a node at most once: a node stands at one depth below one parent, so it can be tried
-//! with one segment only. At each node literal text comes first, then parameters with a prefix or suffix
+//! with one segment only. Each segment is found and hashed once, however many nodes it is tried at: so a search costs
+//! the length of the path, and beside it what the visited part of the table costs. At each node literal text comes first, then parameters with a prefix or suffix
 //! (longer literal part first, then the longer prefix), then plain parameters, then `{*name}`.
 
 use std::cmp::Reverse;
@@ -84,6 +85,38 @@ impl Affixed {
     }
 }
 
+/// A segment of a request's path.
+#[derive(Clone, Copy)]
+struct PathSegment<'p> {
+    text: &'p [u8],
+    hash: u64,
+    is_last: bool,
+}
+
+/// The segments of a request's path, as far as nodes have asked for them.
+struct Segments<'p> {
+    found: Vec<PathSegment<'p>>,
+    /// What is behind those.
+    tail: Option<&'p [u8]>,
+}
+
+impl<'p> Segments<'p> {
+    /// The segment at a depth, which is at most one behind those that have been asked for; `None` where the path has
+    /// ended.
+    fn get(&mut self, depth: usize) -> Option<PathSegment<'p>> {
+        if let Some(known) = self.found.get(depth) {
+            return Some(*known);
+        }
+        let tail = self.tail?;
+        let slash = tail.iter().position(|&b| b == b'/');
+        let text = tail.get(..slash.unwrap_or(tail.len())).unwrap_or_default();
+        let segment = PathSegment { text, hash: hash(text), is_last: slash.is_none() };
+        self.tail = slash.and_then(|slash| tail.get(slash + 1..));
+        self.found.push(segment);
+        Some(segment)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     nodes: Rows<Node>,
@@ -100,35 +133,34 @@ impl Tree {
     /// precedence, until it breaks. The path is in normal form: empty, or beginning with a slash.
     pub(crate) fn search(&self, texts: &Texts, path: &str, visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>) {
         let tail = path.strip_prefix('/').filter(|tail| !tail.is_empty());
-        let _ = self.descend(texts, ROOT, tail.map(str::as_bytes), visit);
+        let mut segments = Segments { found: Vec::with_capacity(8), tail: tail.map(str::as_bytes) };
+        let _ = self.descend(texts, ROOT, 0, &mut segments, visit);
     }
 
     fn descend(
         &self,
         texts: &Texts,
         id: NodeId,
-        tail: Option<&[u8]>,
+        depth: usize,
+        segments: &mut Segments<'_>,
         visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let Some(node) = self.nodes.get(id) else { return ControlFlow::Continue(()) };
-        let Some(tail) = tail else {
+        let Some(segment) = segments.get(depth) else {
             return if node.here == NONE { ControlFlow::Continue(()) } else { visit(Ending::Exact, node.here) };
         };
-        let slash = tail.iter().position(|&b| b == b'/');
-        let segment = tail.get(..slash.unwrap_or(tail.len())).unwrap_or_default();
-        let below = slash.and_then(|slash| tail.get(slash + 1..));
         if let Some(child) = self.literal_child(texts, id, node, segment) {
-            self.descend(texts, child, below, visit)?;
+            self.descend(texts, child, depth + 1, segments, visit)?;
         }
         for affixed in self.affixed.span(node.affixed) {
-            if affixed.takes(texts, segment) {
-                self.descend(texts, affixed.child, below, visit)?;
+            if affixed.takes(texts, segment.text) {
+                self.descend(texts, affixed.child, depth + 1, segments, visit)?;
             }
         }
-        if node.capture != NONE && !segment.is_empty() {
-            self.descend(texts, node.capture, below, visit)?;
+        if node.capture != NONE && !segment.text.is_empty() {
+            self.descend(texts, node.capture, depth + 1, segments, visit)?;
         }
-        if !tail.is_empty() {
+        if !(segment.text.is_empty() && segment.is_last) {
             if node.unknown != NONE {
                 visit(Ending::Unknown, node.unknown)?;
             }
@@ -139,14 +171,14 @@ impl Tree {
         ControlFlow::Continue(())
     }
 
-    fn literal_child(&self, texts: &Texts, id: NodeId, node: Node, segment: &[u8]) -> Option<NodeId> {
+    fn literal_child(&self, texts: &Texts, id: NodeId, node: Node, segment: PathSegment<'_>) -> Option<NodeId> {
         let is = |child: NodeId| {
-            self.nodes.get(child).is_some_and(|child| child.parent == id && texts.octets(child.text) == segment)
+            self.nodes.get(child).is_some_and(|child| child.parent == id && texts.octets(child.text) == segment.text)
         };
         match node.literal {
             NONE => None,
             SEVERAL => {
-                probe(hash(id, segment), self.literals.len(), |at| self.literals.get(at)).find(|child| is(*child))
+                probe(below(id, segment.hash), self.literals.len(), |at| self.literals.get(at)).find(|child| is(*child))
             }
             child => is(child).then_some(child),
         }
@@ -293,7 +325,7 @@ impl TreeBuilder {
         };
         match node.literal {
             NONE => None,
-            SEVERAL => self.literals.probe(hash(id, text.as_bytes())).find(|child| is(*child)),
+            SEVERAL => self.literals.probe(below(id, hash(text.as_bytes()))).find(|child| is(*child)),
             child => is(child).then_some(child),
         }
     }
@@ -304,13 +336,13 @@ impl TreeBuilder {
             NONE => child,
             SEVERAL => SEVERAL,
             sibling => {
-                let hash = hash(parent, texts.get(self.node(sibling).text).as_bytes());
+                let hash = below(parent, hash(texts.get(self.node(sibling).text).as_bytes()));
                 self.literals.insert(hash, sibling);
                 SEVERAL
             }
         };
         if only == SEVERAL {
-            self.literals.insert(hash(parent, text.as_bytes()), child);
+            self.literals.insert(below(parent, hash(text.as_bytes())), child);
         }
         self.edit(parent, |node| node.literal = only);
         child
@@ -412,18 +444,24 @@ fn probe(hash: u32, slots: usize, slot: impl Fn(u32) -> Option<Slot>) -> impl It
         .map(|slot| slot.child)
 }
 
-/// Multiply and fold, eight octets at a time.
-fn hash(parent: NodeId, text: &[u8]) -> u32 {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, word: u64| {
-        let product = (hash ^ word).wrapping_mul(ODD);
-        product ^ (product >> 32)
-    };
+/// The hash of a segment below a node.
+fn below(parent: NodeId, segment: u64) -> u32 {
+    mix(segment, u64::from(parent)) as u32
+}
+
+/// Of a segment's text: multiply and fold, eight octets at a time.
+fn hash(text: &[u8]) -> u64 {
     let mut words = text.chunks_exact(8);
-    let mut hash = mix(u64::from(parent), text.len() as u64);
+    let mut hash = text.len() as u64;
     for word in &mut words {
         hash = mix(hash, word.try_into().map_or(0, u64::from_le_bytes));
     }
     let last = words.remainder().iter().fold(0, |word, octet| word << 8 | u64::from(*octet));
-    mix(hash, last) as u32
+    mix(hash, last)
+}
+
+fn mix(hash: u64, word: u64) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let product = (hash ^ word).wrapping_mul(ODD);
+    product ^ (product >> 32)
 }

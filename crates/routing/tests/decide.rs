@@ -425,3 +425,24 @@ fn a_request_in_scope_that_cannot_be_read_is_refused() {
         assert_eq!((seen.outcome, seen.status), (Outcome::UnsafePath, 400), "{unreadable:?}");
     }
 }
+
+#[test]
+fn what_templates_make_of_a_request_is_at_most_as_long_as_envoy_takes_headers() {
+    let routes = json!([
+        { "match": "GET /path/{id}", "host": "a.example.net", "rewritePath": format!("/{}", "{id}".repeat(100)) },
+        { "match": "GET /to/{id}", "redirect": { "to": format!("/{}", "{id}".repeat(100)) } },
+        { "match": "GET /sent/{id}", "host": "a.example.net",
+          "requestHeaders": { "set": { "x-a": "{id}".repeat(60), "x-b": "{id}".repeat(40) } } },
+        { "match": "GET /got/{id}", "host": "a.example.net",
+          "responseHeaders": { "set": { "x-a": "{id}".repeat(60), "x-b": "{id}".repeat(40) } } },
+    ]);
+    let table = table(json!({}), routes);
+    for (path, outcome) in
+        [("path", Outcome::Route), ("to", Outcome::Redirect), ("sent", Outcome::Route), ("got", Outcome::Route)]
+    {
+        let of = |length: usize| request("GET", &format!("/{path}/{}", "x".repeat(length))).on(&table);
+        assert_eq!(of(614).outcome, outcome, "{path}");
+        let refused = of(615);
+        assert_eq!((refused.outcome, refused.status), (Outcome::UnsafePath, 400), "{path}");
+    }
+}
