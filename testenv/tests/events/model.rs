@@ -1,18 +1,35 @@
 //! What must be served after which events: the contract, for one process and the plugins in its listener. Where it says
 //! that two answers are right, both are here.
 
+use std::collections::BTreeSet;
+
 use crate::document::{Answer, Document, NOTHING, Owner, Serves};
+
+/// What tells one document from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// A resource version.
+    Version,
+    /// Nothing else than its octets.
+    Octets,
+    /// The same, within a listener: while a listener that had the same octets still drains, Envoy takes the plugin of that
+    /// one, and hands the document to nobody.
+    OctetsAndDrain,
+}
 
 /// One plugin.
 #[derive(Debug, Clone)]
 pub(crate) struct Plugin {
     pub(crate) owner: Owner,
-    /// Whether a resource version tells its documents apart.
-    versioned: bool,
+    identity: Identity,
     /// What it was given last; `None` where it is not in the listener.
     document: Option<Document>,
-    /// The last good document of this process.
-    last_good: Option<Document>,
+    /// The last good document of this process; several, where it may be any of them.
+    last_good: Vec<Document>,
+    /// What it had in this process.
+    had: BTreeSet<String>,
+    /// Envoy may not have handed over what it has.
+    may_be_unseen: bool,
     /// What it had when it was taken away.
     removed: Option<Document>,
     /// It was taken away since the last good document: what the process knew of it may be gone.
@@ -34,13 +51,15 @@ pub(crate) struct Count {
 }
 
 impl Plugin {
-    pub(crate) fn new(owner: Owner, versioned: bool) -> Self {
+    pub(crate) fn new(owner: Owner, identity: Identity) -> Self {
         Self {
             owner,
-            versioned,
+            identity,
             document: None,
             removed: None,
-            last_good: None,
+            last_good: Vec::new(),
+            had: BTreeSet::new(),
+            may_be_unseen: false,
             may_have_forgotten: false,
             gauge_may_stay: false,
             accepted: Count::default(),
@@ -61,7 +80,10 @@ impl Plugin {
             self.removed = None;
         }
         // Without a resource version it may pass for the one that was there before.
-        let is_new = self.versioned || self.removed.as_ref().is_none_or(|removed| removed.is != document.is);
+        let is_other = self.removed.as_ref().is_none_or(|removed| removed.is != document.is);
+        let is_first = self.had.insert(document.is.clone());
+        self.may_be_unseen = self.identity == Identity::OctetsAndDrain && !is_first;
+        let is_new = self.identity == Identity::Version || (is_other && !self.may_be_unseen);
         if self.counts_under_own_name(self.document.as_ref()) != self.counts_under_own_name(Some(document)) {
             self.lose_counts();
         }
@@ -69,7 +91,10 @@ impl Plugin {
         count.most += 1;
         count.least += u64::from(is_new);
         if document.good {
-            self.last_good = Some(document.clone());
+            if !self.may_be_unseen {
+                self.last_good.clear();
+            }
+            self.last_good.push(document.clone());
             self.may_have_forgotten = false;
         }
         self.document = Some(document.clone());
@@ -93,7 +118,7 @@ impl Plugin {
         self.lose_counts();
         let of_old = |count| if counts_on { count } else { Count::default() };
         let (accepted, rejected) = (of_old(self.accepted), of_old(self.rejected));
-        *self = Self { accepted, rejected, ..Self::new(self.owner, self.versioned) };
+        *self = Self { accepted, rejected, ..Self::new(self.owner, self.identity) };
         if let Some(document) = document {
             self.put(&document);
         }
@@ -102,7 +127,7 @@ impl Plugin {
     /// Whether a document is counted under the table's own name, and not under `default`; `None` where both are right.
     fn counts_under_own_name(&self, document: Option<&Document>) -> Option<bool> {
         let has_name = document?.good || document?.name_is_readable;
-        let has_good = self.last_good.is_some();
+        let has_good = !self.last_good.is_empty();
         if !has_name && has_good && self.may_have_forgotten { None } else { Some(has_name || has_good) }
     }
 
@@ -122,25 +147,25 @@ impl Plugin {
     /// Every way to serve that is right.
     pub(crate) fn may_serve(&self) -> Vec<Serves> {
         let Some(document) = &self.document else { return vec![NOTHING] };
-        let (whole_or_part, last_good) = (document.serves.clone(), self.last_good.as_ref());
-        match last_good.filter(|_| !document.good).map(|good| good.serves.clone()) {
-            None => vec![whole_or_part],
-            Some(last_good) if self.may_have_forgotten => vec![last_good, whole_or_part],
-            Some(last_good) => vec![last_good],
+        let whole_or_part = || document.serves.clone();
+        if document.good || self.last_good.is_empty() {
+            return vec![whole_or_part()];
         }
+        let last_good = self.last_good.iter().map(|good| good.serves.clone());
+        last_good.chain(self.may_have_forgotten.then(whole_or_part)).collect()
     }
 
     /// What may be served while the last event is under way: a plugin that comes back may begin where it was.
     pub(crate) fn may_serve_meanwhile(&self) -> Vec<Serves> {
         let mut may = self.may_serve();
-        let earlier = [&self.removed, &self.last_good].into_iter().flatten().filter(|_| self.removed.is_some());
+        let earlier = self.removed.iter().chain(&self.last_good).filter(|_| self.removed.is_some());
         may.extend(earlier.map(|document| document.serves.clone()));
         may
     }
 
     /// The gauge `config_degraded` under the table's own name, where the contract says what it is.
     pub(crate) fn degraded_gauge(&self) -> Option<u64> {
-        let document = self.document.as_ref()?;
+        let document = self.document.as_ref().filter(|_| !self.may_be_unseen)?;
         if document.good {
             return Some(0);
         }
@@ -150,11 +175,11 @@ impl Plugin {
     /// The gauge `config_degraded` under `default`, which is that of a document whose name can't be read, where no good
     /// one was before it. `None` where it is not known.
     pub(crate) fn nameless_gauge(&self) -> Option<u64> {
-        if self.gauge_may_stay || self.may_have_forgotten {
+        if self.gauge_may_stay || self.may_have_forgotten || self.may_be_unseen {
             return None;
         }
         let nameless = self.document.as_ref().is_some_and(|document| !document.good && !document.name_is_readable);
-        match (nameless && self.last_good.is_none(), self.last_good.is_some()) {
+        match (nameless && self.last_good.is_empty(), !self.last_good.is_empty()) {
             (true, _) => Some(1),
             (false, true) => Some(0),
             // There may have been one before that has no name.
@@ -164,11 +189,12 @@ impl Plugin {
 
     /// The gauge `routes` under the table's own name.
     pub(crate) fn routes_gauge(&self) -> Option<u64> {
-        let document = self.document.as_ref()?;
-        if document.good {
-            return Some(document.routes);
+        let document = self.document.as_ref().filter(|_| !self.may_be_unseen)?;
+        match &self.last_good[..] {
+            _ if document.good => Some(document.routes),
+            [good] if !self.may_have_forgotten => Some(good.routes),
+            _ => None,
         }
-        self.last_good.as_ref().filter(|_| !self.may_have_forgotten).map(|good| good.routes)
     }
 }
 

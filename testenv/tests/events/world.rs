@@ -15,7 +15,7 @@ use testenv::stand_in::StandIn;
 
 use crate::document::{Answer, BESIDE, Document, OURS, Owner, PATHS, SERVICES, Serves};
 use crate::held::Held;
-use crate::model::{Plugin, allows};
+use crate::model::{Identity, Plugin, allows};
 use crate::probe::{self, DENIED, Seen};
 
 /// On a loaded machine of two cores; what takes longer hangs.
@@ -34,6 +34,16 @@ pub(crate) struct Shape {
     pub(crate) workers: u32,
     /// Seconds for which what was taken away still lives.
     pub(crate) drain_time: u32,
+}
+
+impl Shape {
+    fn identity(self) -> Identity {
+        match (self.resource_version, self.delivery) {
+            (true, _) => Identity::Version,
+            (false, Delivery::Ecds) => Identity::Octets,
+            (false, Delivery::Listener) => Identity::OctetsAndDrain,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -120,7 +130,7 @@ impl World {
             setup = setup.without_resource_version();
         }
         let gateway = setup.start(stand_in.address())?;
-        let mut plugins = [OURS, BESIDE].map(|owner| Plugin::new(owner, shape.resource_version));
+        let mut plugins = [OURS, BESIDE].map(|owner| Plugin::new(owner, shape.identity()));
         plugins[0].put(first);
         let mut world = Self { gateway, _stand_in: stand_in, shape, plugins, denies: false, answers: 0, lags: 0 };
         world.settle(&[])?;

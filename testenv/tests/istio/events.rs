@@ -12,7 +12,7 @@ use testenv::istio::{IngressGateway, objects};
 
 use crate::document::{self, Answer, BESIDE, Document, OURS, Owner, SERVICES, Serves};
 use crate::documents::nothing_was_refused;
-use crate::model::{Plugin, allows};
+use crate::model::{Identity, Plugin, allows};
 use crate::probe::{self, DENIED};
 use crate::random::Random;
 use crate::{Env, tests, wasm_plugin};
@@ -35,7 +35,7 @@ fn no_order_of_events_is_served_otherwise_than_the_contract_says(env: &Env) -> R
     let mut random = Random::new("EVENTS_SEED");
     let hosts = SERVICES.map(|service| format!("{service}.shop.example.com"));
     let gateway = env.gateway(NAMESPACE, &hosts.each_ref().map(String::as_str))?;
-    let plugins = [OURS, BESIDE].map(|owner| Plugin::new(owner, true));
+    let plugins = [OURS, BESIDE].map(|owner| Plugin::new(owner, Identity::Version));
     let mut world = World { env, gateway: Some(gateway), plugins, denies: false, answers: 0, told: Vec::new() };
     for number in 0..events {
         world.next(&mut random).with_context(|| {
