@@ -41,9 +41,10 @@ pub fn hosts(data: &[u8]) {
     }
 }
 
-/// `*`, or a host without a port, with or without `*.` before it.
+/// `*`, or a host without a port; where it is a name, with or without `*.` before it.
 fn is_public_host(text: &str) -> bool {
-    text == "*" || is_address(text.strip_prefix("*.").unwrap_or(text))
+    let suffix = text.strip_prefix("*.").filter(|suffix| !suffix.starts_with('['));
+    text == "*" || is_address(suffix.unwrap_or(text))
 }
 
 /// A host, with or without a port from 1 to 65535.

@@ -120,8 +120,8 @@ impl Explanation {
 
     fn chosen(&mut self, chosen: &Chosen<'_>) {
         self.route_index = Some(chosen.index);
-        self.set("route", chosen.route);
-        self.set("match", chosen.matched);
+        self.set("route", chosen.route());
+        self.set("match", chosen.matched());
     }
 
     fn params(&mut self, chosen: &Chosen<'_>) {

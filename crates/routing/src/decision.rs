@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::response::ResponsePlan;
 use crate::table::Captures;
+use crate::texts::Text;
 
 #[derive(Debug)]
 pub enum Decision<'a> {
@@ -61,16 +62,24 @@ pub struct Answer<'a> {
 /// The route that was found.
 #[derive(Debug, Clone, Copy)]
 pub struct Chosen<'a> {
-    /// Its name.
-    pub route: &'a str,
-    /// The element of `match` as written.
-    pub matched: &'a str,
+    pub(crate) name: Text,
+    pub(crate) text: Text,
     /// Its place in the document: `routes[index]`.
     pub index: usize,
     pub(crate) captures: Captures<'a>,
 }
 
 impl<'a> Chosen<'a> {
+    /// Its name.
+    pub fn route(&self) -> &'a str {
+        self.captures.texts.get(self.name)
+    }
+
+    /// The element of `match` as written.
+    pub fn matched(&self) -> &'a str {
+        self.captures.texts.get(self.text)
+    }
+
     /// Captured values by name, as they stood in the request.
     pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         self.captures.iter()

@@ -84,7 +84,7 @@ impl RouteTable {
             Decision::Answer(answer) => answer.chosen,
             Decision::Untouched(_) => None,
         };
-        let chosen = chosen.map(|chosen| (chosen.index, chosen.matched));
+        let chosen = chosen.map(|chosen| (chosen.index, chosen.matched()));
         let considered = match head.path.filter(|_| decision.outcome().is_in_scope() || chosen.is_some()) {
             Some(path) => self.consider(head, &RequestPath::read(path), chosen),
             None => Vec::new(),

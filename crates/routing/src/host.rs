@@ -91,6 +91,9 @@ pub(crate) fn check_public_host(text: &str) -> Result<(), HostFault> {
     if name.contains('*') {
         return Err(("has a `*` that is not its first label", "`*.example.com`, or `*` for every host".into()));
     }
+    if name.len() < text.len() && name.starts_with('[') {
+        return Err(("has a `*` before an address, which has no labels", quoted(name)));
+    }
     match text.rsplit_once(':') {
         // A colon inside brackets belongs to an IPv6 address, one before a slash to a URL.
         Some((host, port)) if !port.contains('/') && (host.ends_with(']') || !host.starts_with('[')) => {
@@ -256,6 +259,8 @@ mod tests {
         ] {
             assert!(check_authority(text).is_err(), "{text}");
         }
+        let (reason, write) = check_public_host("*.[::1]").unwrap_err();
+        assert_eq!((reason, &*write), ("has a `*` before an address, which has no labels", "\"[::1]\""));
         for text in ["a.*.b", "*.*.b", "a.b:80", "*a.b", "*."] {
             assert!(check_public_host(text).is_err(), "{text}");
         }

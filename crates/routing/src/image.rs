@@ -25,12 +25,14 @@ pub(crate) trait Row: Copy {
 pub(crate) struct Octets<'o>(&'o [u8]);
 
 impl Octets<'_> {
+    #[inline(always)]
     fn take<const N: usize>(&mut self) -> [u8; N] {
         let Some((taken, rest)) = self.0.split_first_chunk() else { return [0; N] };
         self.0 = rest;
         *taken
     }
 
+    #[inline(always)]
     pub(crate) fn skip(&mut self, count: usize) {
         self.0 = self.0.get(count..).unwrap_or_default();
     }
@@ -45,6 +47,7 @@ macro_rules! number_row {
                 image.extend_from_slice(&self.to_le_bytes());
             }
 
+            #[inline(always)]
             fn read(octets: &mut Octets<'_>) -> Self {
                 Self::from_le_bytes(octets.take())
             }
@@ -60,6 +63,7 @@ impl Row for bool {
         u8::from(self).write(image);
     }
 
+    #[inline(always)]
     fn read(octets: &mut Octets<'_>) -> Self {
         u8::read(octets) != 0
     }
@@ -73,6 +77,7 @@ impl<T: Row + Default> Row for Option<T> {
         self.unwrap_or_default().write(image);
     }
 
+    #[inline(always)]
     fn read(octets: &mut Octets<'_>) -> Self {
         let is_some = bool::read(octets);
         let value = T::read(octets);
@@ -101,6 +106,7 @@ macro_rules! row {
                 $( self.$field.write(image); )*
             }
 
+            #[inline(always)]
             fn read(octets: &mut $crate::image::Octets<'_>) -> Self {
                 Self { $( $field: <$type as $crate::image::Row>::read(octets), )* }
             }
@@ -141,6 +147,7 @@ macro_rules! row {
                 image.resize(end, 0);
             }
 
+            #[inline(always)]
             fn read(octets: &mut $crate::image::Octets<'_>) -> Self {
                 match <u8 as $crate::image::Row>::read(octets) {
                     $( $number => {
@@ -208,9 +215,12 @@ impl<T> Default for Rows<T> {
 }
 
 impl<T: Row> Rows<T> {
+    #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> Option<T> {
-        let octets = self.octets(index as usize, (index as usize).checked_add(1)?);
-        (octets.len() == T::SIZE).then(|| T::read(&mut Octets(octets)))
+        let start = (index as usize).checked_mul(T::SIZE)?.checked_add(self.start)?;
+        let end = start.checked_add(T::SIZE)?;
+        let octets = self.image.get(start..end).filter(|_| end <= self.end)?;
+        Some(T::read(&mut Octets(octets)))
     }
 
     pub(crate) fn span(&self, span: Span) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + Clone + '_ {
@@ -227,10 +237,11 @@ impl<T: Row> Rows<T> {
     }
 
     /// From one row to another.
+    #[inline]
     pub(crate) fn octets(&self, from: usize, to: usize) -> &[u8] {
-        let list = self.image.get(self.start..self.end).unwrap_or_default();
-        let (from, to) = (from.checked_mul(T::SIZE), to.checked_mul(T::SIZE));
-        from.zip(to).and_then(|(from, to)| list.get(from..to)).unwrap_or_default()
+        let start = from.saturating_mul(T::SIZE).saturating_add(self.start);
+        let end = to.saturating_mul(T::SIZE).saturating_add(self.start).min(self.end);
+        self.image.get(start..end).unwrap_or_default()
     }
 }
 

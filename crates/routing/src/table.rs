@@ -397,8 +397,8 @@ impl RouteTable {
     fn chosen<'a>(&'a self, pattern: Pattern, route: Route, path: &RequestPath<'a>) -> Chosen<'a> {
         let below = self.base.strip(path.raw);
         Chosen {
-            route: self.texts.get(route.name),
-            matched: self.texts.get(pattern.text),
+            name: route.name,
+            text: pattern.text,
             index: pattern.route as usize,
             captures: Captures { list: pattern.captures, all: &self.captures, below, texts: &self.texts },
         }
@@ -595,7 +595,7 @@ pub(crate) struct Captures<'a> {
     all: &'a Rows<Capture>,
     /// The path below `basePath`, as it came.
     below: &'a [u8],
-    texts: &'a Texts,
+    pub(crate) texts: &'a Texts,
 }
 
 impl<'a> Captures<'a> {

@@ -89,8 +89,9 @@ impl Affixed {
 #[derive(Clone, Copy)]
 struct PathSegment<'p> {
     text: &'p [u8],
-    hash: u64,
     is_last: bool,
+    /// Of its text, once a node has asked for it.
+    hash: Option<u64>,
 }
 
 /// The segments of a request's path, as far as nodes have asked for them.
@@ -110,10 +111,14 @@ impl<'p> Segments<'p> {
         let tail = self.tail?;
         let slash = tail.iter().position(|&b| b == b'/');
         let text = tail.get(..slash.unwrap_or(tail.len())).unwrap_or_default();
-        let segment = PathSegment { text, hash: hash(text), is_last: slash.is_none() };
+        let segment = PathSegment { text, is_last: slash.is_none(), hash: None };
         self.tail = slash.and_then(|slash| tail.get(slash + 1..));
         self.found.push(segment);
         Some(segment)
+    }
+
+    fn hash(&mut self, depth: usize) -> u64 {
+        self.found.get_mut(depth).map_or(0, |segment| *segment.hash.get_or_insert_with(|| hash(segment.text)))
     }
 }
 
@@ -149,7 +154,8 @@ impl Tree {
         let Some(segment) = segments.get(depth) else {
             return if node.here == NONE { ControlFlow::Continue(()) } else { visit(Ending::Exact, node.here) };
         };
-        if let Some(child) = self.literal_child(texts, id, node, segment) {
+        let hash = || segments.hash(depth);
+        if let Some(child) = self.literal_child(texts, id, node, segment.text, hash) {
             self.descend(texts, child, depth + 1, segments, visit)?;
         }
         for affixed in self.affixed.span(node.affixed) {
@@ -171,14 +177,21 @@ impl Tree {
         ControlFlow::Continue(())
     }
 
-    fn literal_child(&self, texts: &Texts, id: NodeId, node: Node, segment: PathSegment<'_>) -> Option<NodeId> {
+    fn literal_child(
+        &self,
+        texts: &Texts,
+        id: NodeId,
+        node: Node,
+        segment: &[u8],
+        hash: impl FnOnce() -> u64,
+    ) -> Option<NodeId> {
         let is = |child: NodeId| {
-            self.nodes.get(child).is_some_and(|child| child.parent == id && texts.octets(child.text) == segment.text)
+            self.nodes.get(child).is_some_and(|child| child.parent == id && texts.octets(child.text) == segment)
         };
         match node.literal {
             NONE => None,
             SEVERAL => {
-                probe(below(id, segment.hash), self.literals.len(), |at| self.literals.get(at)).find(|child| is(*child))
+                probe(below(id, hash()), self.literals.len(), |at| self.literals.get(at)).find(|child| is(*child))
             }
             child => is(child).then_some(child),
         }

@@ -127,8 +127,8 @@ pub(crate) struct Choice {
 impl Choice {
     fn of(chosen: &Chosen<'_>) -> Self {
         Choice {
-            route: chosen.route.to_owned(),
-            matched: chosen.matched.to_owned(),
+            route: chosen.route().to_owned(),
+            matched: chosen.matched().to_owned(),
             index: chosen.index,
             params: chosen.params().map(|(name, value)| (name.to_owned(), lossy(value))).collect(),
         }
