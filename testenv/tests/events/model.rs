@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 
 use crate::document::{Answer, Document, NOTHING, Owner, Serves};
 
-/// What tells one document from another.
+/// What tells one document from another. Where nothing does but the octets, and a document comes back while Envoy still has
+/// a plugin that was made of the same ones, it takes that one, and hands the document to nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Identity {
     /// A resource version.
     Version,
-    /// Nothing else than its octets.
+    /// The octets: the old plugin lives until every worker has the new document.
     Octets,
-    /// The same, within a listener: while a listener that had the same octets still drains, Envoy takes the plugin of that
-    /// one, and hands the document to nobody.
-    OctetsAndDrain,
+    /// The octets, within a listener: the old plugin lives until that one is drained.
+    OctetsInListener,
 }
 
 /// One plugin.
@@ -26,7 +26,7 @@ pub(crate) struct Plugin {
     document: Option<Document>,
     /// The last good document of this process; several, where it may be any of them.
     last_good: Vec<Document>,
-    /// What it had in this process.
+    /// What Envoy may still have a plugin of.
     had: BTreeSet<String>,
     /// Envoy may not have handed over what it has.
     may_be_unseen: bool,
@@ -82,7 +82,7 @@ impl Plugin {
         // Without a resource version it may pass for the one that was there before.
         let is_other = self.removed.as_ref().is_none_or(|removed| removed.is != document.is);
         let is_first = self.had.insert(document.is.clone());
-        self.may_be_unseen = self.identity == Identity::OctetsAndDrain && !is_first;
+        self.may_be_unseen = self.identity != Identity::Version && !is_first;
         let is_new = self.identity == Identity::Version || (is_other && !self.may_be_unseen);
         if self.counts_under_own_name(self.document.as_ref()) != self.counts_under_own_name(Some(document)) {
             self.lose_counts();
@@ -98,6 +98,13 @@ impl Plugin {
             self.may_have_forgotten = false;
         }
         self.document = Some(document.clone());
+    }
+
+    /// Every worker has the last document.
+    pub(crate) fn settle(&mut self) {
+        if self.identity == Identity::Octets {
+            self.had = self.document.iter().map(|document| document.is.clone()).collect();
+        }
     }
 
     /// The next process is to have this document.

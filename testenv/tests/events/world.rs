@@ -41,7 +41,7 @@ impl Shape {
         match (self.resource_version, self.delivery) {
             (true, _) => Identity::Version,
             (false, Delivery::Ecds) => Identity::Octets,
-            (false, Delivery::Listener) => Identity::OctetsAndDrain,
+            (false, Delivery::Listener) => Identity::OctetsInListener,
         }
     }
 }
@@ -317,6 +317,7 @@ impl World {
                 (None, _) => ensure!(Instant::now() < deadline, "Envoy closes every connection for {PATIENCE:?}"),
             }
         }
+        self.plugins.iter_mut().for_each(Plugin::settle);
         Ok(())
     }
 
