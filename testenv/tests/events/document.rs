@@ -52,7 +52,18 @@ pub(crate) struct Document {
     pub(crate) serves: Serves,
     /// How many routes a good one has.
     pub(crate) routes: u64,
-    pub(crate) name_is_readable: bool,
+    pub(crate) name: Name,
+}
+
+/// The name of a document's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// The owner's.
+    Own,
+    /// There is none, so it is `default`.
+    Absent,
+    /// It can't be read, so it is that of the last good document, or else `default`.
+    Unreadable,
 }
 
 /// A table of these routes.
@@ -75,7 +86,7 @@ pub(crate) fn good(owner: Owner, service: &'static str, extra: bool) -> Document
         sent: Sent::Table(table(owner, routes.into())),
         good: true,
         serves,
-        name_is_readable: true,
+        name: Name::Own,
     }
 }
 
@@ -92,8 +103,8 @@ pub(crate) fn large(owner: Owner, service: &'static str, routes: usize) -> Docum
     document
 }
 
-fn bad(is: &str, sent: Sent, serves: Serves, name_is_readable: bool) -> Document {
-    Document { is: format!("bad: {is}"), sent, good: false, serves, routes: 0, name_is_readable }
+fn bad(is: &str, sent: Sent, serves: Serves, name: Name) -> Document {
+    Document { is: format!("bad: {is}"), sent, good: false, serves, routes: 0, name }
 }
 
 /// Every kind.
@@ -115,63 +126,63 @@ pub(crate) fn bad_ones(owner: Owner) -> Vec<Document> {
         *octet = 0xf6;
     }
     vec![
-        bad("absent", Sent::Absent, NOTHING, false),
-        bad("no octets", text(""), NOTHING, false),
-        bad("null", text("null"), NOTHING, false),
-        bad("a list", text("[]"), NOTHING, false),
-        bad("an empty object", text("{}"), NOTHING, false),
-        bad("YAML", text("hosts: [api.example.com]\nroutes: []\n"), NOTHING, false),
-        bad("cut in the middle", Sent::Text(cut), NOTHING, false),
-        bad("not UTF-8", Sent::Octets(latin1), NOTHING, false),
-        bad("every octet", Sent::Octets((0..=255).collect()), NOTHING, false),
+        bad("absent", Sent::Absent, NOTHING, Name::Unreadable),
+        bad("no octets", text(""), NOTHING, Name::Unreadable),
+        bad("null", text("null"), NOTHING, Name::Unreadable),
+        bad("a list", text("[]"), NOTHING, Name::Unreadable),
+        bad("an empty object", text("{}"), NOTHING, Name::Absent),
+        bad("YAML", text("hosts: [api.example.com]\nroutes: []\n"), NOTHING, Name::Unreadable),
+        bad("cut in the middle", Sent::Text(cut), NOTHING, Name::Unreadable),
+        bad("not UTF-8", Sent::Octets(latin1), NOTHING, Name::Unreadable),
+        bad("every octet", Sent::Octets((0..=255).collect()), NOTHING, Name::Unreadable),
         bad(
             "1 MB of garbage",
             Sent::Octets((0..1_000_000_u32).map(|n| (n.wrapping_mul(n) >> 5) as u8).collect()),
             NOTHING,
-            false,
+            Name::Unreadable,
         ),
-        bad("deep lists", Sent::Text("[".repeat(100_000)), NOTHING, false),
-        bad("unreadable hosts", with(|table| table["hosts"] = 5.into()), NOTHING, true),
-        bad("an unreadable base path", with(|table| table["basePath"] = json!(["/faas"])), NOTHING, true),
-        bad("an unreadable name", with(|table| table["name"] = json!({"a": 1})), both, false),
+        bad("deep lists", Sent::Text("[".repeat(100_000)), NOTHING, Name::Unreadable),
+        bad("unreadable hosts", with(|table| table["hosts"] = 5.into()), NOTHING, Name::Own),
+        bad("an unreadable base path", with(|table| table["basePath"] = json!(["/faas"])), NOTHING, Name::Own),
+        bad("an unreadable name", with(|table| table["name"] = json!({"a": 1})), both, Name::Unreadable),
         bad(
             "an unknown key",
             // Who knows on which routes it bears.
             with(|table| table["surprise"] = json!([])),
             [Status(503), Status(503), Status(404), Status(404)],
-            true,
+            Name::Own,
         ),
         bad(
             "a misspelt key",
             // It counts as the key that it resembles: who knows what routes are in it.
             with(|table| table["rutes"] = json!([])),
             [Service("part"), Service("part"), Status(503), Status(503)],
-            true,
+            Name::Own,
         ),
         bad(
             "an unreadable domain",
             with(|table| table["domain"] = 5.into()),
             // What has a `host` does not need it.
             [Status(503), Service("part"), Status(404), Status(404)],
-            true,
+            Name::Own,
         ),
         bad(
             "a broken rewrite",
             routes(json!([orders(), {"match": "GET /broken/{id}", "service": "part", "rewritePath": "/{unknown}"}])),
             broken.clone(),
-            true,
+            Name::Own,
         ),
         bad(
             "an unreadable match",
             routes(json!([orders(), {"match": "GET /broken/{", "service": "part"}])),
             broken.clone(),
-            true,
+            Name::Own,
         ),
         bad(
             "two targets",
             routes(json!([orders(), {"match": "GET /broken/{id}", "service": "part", "host": "one.shop.example.com"}])),
             broken.clone(),
-            true,
+            Name::Own,
         ),
         bad(
             "duplicates",
@@ -181,7 +192,7 @@ pub(crate) fn bad_ones(owner: Owner) -> Vec<Document> {
                 {"match": "GET /broken/{number}", "service": "one"},
             ])),
             broken,
-            true,
+            Name::Own,
         ),
     ]
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::document::{Answer, Document, NOTHING, Owner, Serves};
+use crate::document::{Answer, Document, NOTHING, Name, Owner, Serves};
 
 /// What tells one document from another. Where nothing does but the octets, and a document comes back while Envoy still has
 /// a plugin that was made of the same ones, it takes that one, and hands the document to nobody.
@@ -133,9 +133,12 @@ impl Plugin {
 
     /// Whether a document is counted under the table's own name, and not under `default`; `None` where both are right.
     fn counts_under_own_name(&self, document: Option<&Document>) -> Option<bool> {
-        let has_name = document?.good || document?.name_is_readable;
-        let has_good = !self.last_good.is_empty();
-        if !has_name && has_good && self.may_have_forgotten { None } else { Some(has_name || has_good) }
+        match document?.name {
+            Name::Own => Some(true),
+            Name::Absent => Some(false),
+            Name::Unreadable if self.last_good.is_empty() => Some(false),
+            Name::Unreadable => (!self.may_have_forgotten).then_some(true),
+        }
     }
 
     fn lose_counts(&mut self) {
@@ -179,18 +182,17 @@ impl Plugin {
         (self.counts_under_own_name(Some(document)) == Some(true)).then_some(1)
     }
 
-    /// The gauge `config_degraded` under `default`, which is that of a document whose name can't be read, where no good
-    /// one was before it. `None` where it is not known.
+    /// The gauge `config_degraded` under `default`. `None` where it is not known.
     pub(crate) fn nameless_gauge(&self) -> Option<u64> {
         if self.gauge_may_stay || self.may_have_forgotten || self.may_be_unseen {
             return None;
         }
-        let nameless = self.document.as_ref().is_some_and(|document| !document.good && !document.name_is_readable);
-        match (nameless && self.last_good.is_empty(), !self.last_good.is_empty()) {
-            (true, _) => Some(1),
-            (false, true) => Some(0),
-            // There may have been one before that has no name.
-            (false, false) => None,
+        let document = self.document.as_ref()?;
+        match self.counts_under_own_name(Some(document)) {
+            Some(false) => Some(1),
+            // There may have been a bad one that has no name, and no good one since.
+            Some(true) if document.good => Some(0),
+            _ => None,
         }
     }
 
