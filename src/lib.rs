@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ksvc_routing::{Adoption, Edition, Hash, Judgement, Memory, Served, Severity, adopt};
+use ksvc_routing::{Adoption, Edition, Hash, Judgement, Memory, Served, Severity, adopt, limits};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -71,13 +71,19 @@ impl Root {
 
     /// Tells operators what became of a document: once in a process.
     fn report(&mut self, judgement: &Judgement, hash: u64, served: Served, active: &Active) {
-        let Judgement { problems, name, cleared, size, .. } = judgement;
-        for problem in problems {
-            let level = match problem.severity() {
-                Severity::Error => Level::Error,
-                Severity::Warning => Level::Warn,
-            };
-            host::log(level, &format!("ksvc-router {name}: {problem}"));
+        let Judgement { problems, more_problems, name, cleared, size, .. } = judgement;
+        let mut more = more_problems + problems.len();
+        // Errors come first where not all are logged.
+        for (severity, level) in [(Severity::Error, Level::Error), (Severity::Warning, Level::Warn)] {
+            let left = more_problems + problems.len() - more;
+            let these = problems.iter().filter(|problem| problem.severity() == severity);
+            for problem in these.take(limits::LOGGED - left) {
+                host::log(level, &format!("ksvc-router {name}: {problem}"));
+                more -= 1;
+            }
+        }
+        if more > 0 {
+            host::log(Level::Warn, &format!("ksvc-router {name}: and {more} more errors and warnings"));
         }
         let (routes, hosts) = (active.table.route_count(), active.table.host_count());
         let (level, outcome) = match served {
@@ -125,7 +131,7 @@ impl RootContext for Root {
         let version = std::env::var(VERSION).ok();
         let mut seen = SEEN.take();
         let hash = hash_of_document(size);
-        let edition = Edition { hash, version: version.as_deref(), seen: seen.get(&plugin).copied() };
+        let edition = Edition { hash, version: version.as_deref(), seen: seen.get(&plugin).copied(), size };
         let Adoption { table, served, number, judgement } = Self::adopt(&edition, &shared);
         seen.insert(plugin, number);
         SEEN.set(seen);

@@ -79,6 +79,8 @@ fn count(number: usize, noun: &str) -> String {
 }
 
 fn counts(messages: &[Message]) -> String {
-    let errors = messages.iter().filter(|message| message.is_error()).count();
-    format!("{}, {}", count(errors, "error"), count(messages.len() - errors, "warning"))
+    let of = |are_errors| {
+        messages.iter().filter(|message| message.is_error() == are_errors).map(|message| message.count).sum()
+    };
+    format!("{}, {}", count(of(true), "error"), count(of(false), "warning"))
 }

@@ -53,12 +53,26 @@ impl Configuration {
             self.warn_of_boolean_keys(node, &mut messages);
         }
         messages.sort_by_key(|message| message.span.start);
+        if !problems.is_empty() && compiled.more_problems > 0 {
+            // Behind all others.
+            let span = messages.last().map_or(self.at, |last| last.span);
+            messages.push(self.rest(&compiled, span));
+        }
         (compiled, messages)
     }
 
     /// The routes as they are written.
     pub fn routes(&self) -> &[Arc<Node>] {
         self.node.as_ref().and_then(|node| node.get("routes")).map_or(&[], |routes| routes.items())
+    }
+
+    /// Counts the problems that are not shown. Errors are shown before warnings.
+    fn rest(&self, compiled: &Compiled, span: Span) -> Message {
+        let count = compiled.more_problems;
+        let text = format!("and {count} more errors and warnings; mend those above first");
+        let has_errors = compiled.problems.iter().all(Problem::is_error);
+        let make = if has_errors { Message::error } else { Message::warning };
+        Message { count, ..make(&self.source, span, text) }
     }
 
     fn message(&self, problem: &Problem, occurrence: usize) -> Message {
@@ -82,6 +96,7 @@ impl Configuration {
                 at: self.locate(place, aim).start,
                 place: place.to_string(),
             }),
+            count: 1,
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Message {
     pub severity: Severity,
     pub text: String,
     pub other: Option<Other>,
+    /// How many problems it is about: 1, but for a message that counts those that are not shown.
+    pub count: usize,
 }
 
 /// Another place that the message is about, such as the first of two equal routes.
@@ -44,6 +46,7 @@ impl Message {
             severity: Severity::Error,
             text: text.into(),
             other: None,
+            count: 1,
         }
     }
 

@@ -11,7 +11,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::compile::{Compiled, compile, is_table_name};
+use crate::compile::{Compiled, compile, is_table_name, too_large};
+use crate::limits;
 use crate::problem::Problem;
 use crate::table::RouteTable;
 
@@ -27,6 +28,8 @@ pub struct Edition<'e> {
     pub version: Option<&'e str>,
     /// What this VM's last `Adoption` had as `number`: not from shared data, for each VM is at its own pace.
     pub seen: Option<u64>,
+    /// The document's size in octets. One that is too large is never read.
+    pub size: usize,
 }
 
 /// What can be read while a document is taken in. Only the run that judges a document needs all of it, and the others
@@ -71,6 +74,8 @@ pub enum Served {
 pub struct Judgement {
     /// Errors and warnings.
     pub problems: Vec<Problem>,
+    /// How many there are beyond those.
+    pub more_problems: usize,
     /// The table's name under which the document is counted.
     pub name: String,
     /// Names whose gauges an earlier document raised and this one clears.
@@ -107,7 +112,7 @@ impl Record {
     /// What was decided of a document before, so far as that run was of the same edit: the same octets may have come
     /// and gone, and come back as another one.
     fn of(&self, edition: &Edition<'_>) -> Option<&Judged> {
-        let Edition { hash, version, seen } = *edition;
+        let Edition { hash, version, seen, .. } = *edition;
         let same = |judged: &&Judged| judged.version.as_deref() == version && judged.hash == hash;
         match (version, seen) {
             (Some(_), _) => self.judged.iter().find(same),
@@ -125,14 +130,14 @@ pub fn adopt(edition: &Edition<'_>, memory: &impl Memory) -> Adoption {
     let record = memory.record();
     let record: Record = record.and_then(|record| serde_json::from_slice(&record).ok()).unwrap_or_default();
     match record.of(edition) {
-        Some(judged) => follow(judged, memory),
+        Some(judged) => follow(judged, edition, memory),
         None => judge(edition, record, memory),
     }
 }
 
 /// Serves what another run has decided, from its image. Where that is gone, because another document has come
 /// meanwhile, the table is compiled once more.
-fn follow(judged: &Judged, memory: &impl Memory) -> Adoption {
+fn follow(judged: &Judged, edition: &Edition<'_>, memory: &impl Memory) -> Adoption {
     let number = judged.number;
     let adoption = |table, served| Adoption { table, served, number, judgement: None };
     if let Some(table) =
@@ -143,18 +148,17 @@ fn follow(judged: &Judged, memory: &impl Memory) -> Adoption {
     match judged.served {
         Served::LastGood => match last_good(memory) {
             Some(table) => adoption(table, Served::LastGood),
-            None => adoption(compile(&memory.document()).table, Served::InPart),
+            None => adoption(new(edition, memory).0.table, Served::InPart),
         },
-        served => adoption(compile(&memory.document()).table, served),
+        served => adoption(new(edition, memory).0.table, served),
     }
 }
 
 fn judge(edition: &Edition<'_>, mut record: Record, memory: &impl Memory) -> Adoption {
-    let Edition { hash, version, .. } = *edition;
-    let document = memory.document();
-    let new = compile(&document);
+    let Edition { hash, version, size, .. } = *edition;
+    let (new, document) = new(edition, memory);
     let good = new.is_good();
-    let Compiled { table, problems, name_is_readable } = new;
+    let Compiled { table, problems, more_problems, name_is_readable, .. } = new;
     let last_good = if good { None } else { last_good(memory) };
     let name = match &last_good {
         Some(last_good) if !name_is_readable => last_good.name(),
@@ -192,10 +196,18 @@ fn judge(edition: &Edition<'_>, mut record: Record, memory: &impl Memory) -> Ado
     // Strings, numbers and lists: there is nothing in it that can't be written.
     let record = serde_json::to_vec(&record).unwrap_or_default();
     let image = table.image().to_vec();
-    let size = document.len();
     let good = good.then_some(document);
-    let judgement = Judgement { problems, name, cleared, good, size, record, image };
+    let judgement = Judgement { problems, more_problems, name, cleared, good, size, record, image };
     Adoption { table, served, number, judgement: Some(judgement) }
+}
+
+/// The new document, compiled and as it is.
+fn new(edition: &Edition<'_>, memory: &impl Memory) -> (Compiled, Vec<u8>) {
+    if edition.size > limits::DOCUMENT {
+        return (too_large(edition.size, edition.hash), Vec::new());
+    }
+    let document = memory.document();
+    (compile(&document), document)
 }
 
 /// The last good document compiled again, if it is still good: an older version of the plugin may have

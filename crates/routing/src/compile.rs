@@ -20,9 +20,10 @@ use crate::changes::Operation;
 use crate::config::Config;
 use crate::cors::{Cors, Policy};
 use crate::image::{Span, Writer};
-use crate::node::Node;
+use crate::limits;
+use crate::node::{self, Node};
 use crate::pattern::Pattern as PathPattern;
-use crate::problem::{Place, Problem, Step, What};
+use crate::problem::{Place, Problem, Problems, What};
 use crate::read::{Key, Read, Reader};
 use crate::table::{Candidate, Capture, NoMatch, Pattern, Route, RouteTable, Settings, Target};
 use crate::texts::{Text, TextsBuilder};
@@ -35,21 +36,27 @@ pub(crate) use settings::is_table_name;
 #[derive(Debug)]
 pub struct Compiled {
     pub table: RouteTable,
-    /// In the order of the document, as far as they belong to a route.
+    /// In the order of the document, as far as they belong to a route. The first of them: at most `limits::PROBLEMS`.
     pub problems: Vec<Problem>,
+    /// How many there are beyond those.
+    pub more_problems: usize,
     /// Whether the table's `name` could be read, or is left to its default.
     pub name_is_readable: bool,
+    has_errors: bool,
 }
 
 impl Compiled {
     /// No errors; warnings do not count.
     pub fn is_good(&self) -> bool {
-        !self.problems.iter().any(Problem::is_error)
+        !self.has_errors
     }
 }
 
 /// Compiles a plugin configuration: JSON, as Envoy hands it to the plugin.
 pub fn compile(document: &[u8]) -> Compiled {
+    if document.len() > limits::DOCUMENT {
+        return too_large(document.len(), hash(document));
+    }
     let mut reader = Reader::default();
     let config = read(document, &mut reader);
     let name_is_readable = config.as_ref().is_some_and(|config| match &config.name {
@@ -58,15 +65,15 @@ pub fn compile(document: &[u8]) -> Compiled {
         Key::Set(name) => is_table_name(name),
     });
     let mut compiler = Compiler::new(hash(document), reader.problems);
-    let (table, mut problems) = match config {
-        Some(config) => compiler.compile(config),
-        None => {
-            let problems = std::mem::take(&mut compiler.problems);
-            (compiler.finish(Settings::default(), Vec::new()), problems)
-        }
-    };
-    problems.sort_by_key(|problem| route_of(&problem.place).map_or(0, |index| index + 1));
-    Compiled { table, problems, name_is_readable }
+    let settings = config.map_or_else(Settings::default, |config| compiler.compile(config));
+    compiler.finish(settings, name_is_readable)
+}
+
+/// What comes of a document that is not even read.
+pub(crate) fn too_large(octets: usize, hash: u64) -> Compiled {
+    let mut compiler = Compiler::new(hash, Problems::default());
+    compiler.tell(Place::default(), What::TooLarge { octets, limit: limits::DOCUMENT });
+    compiler.finish(Settings::default(), false)
 }
 
 /// Tells documents apart.
@@ -79,25 +86,14 @@ fn read<'a>(document: &'a [u8], reader: &mut Reader) -> Option<Config<'a>> {
         reader.tell(What::Empty);
         return None;
     }
-    match serde_json::from_slice::<Node<'a>>(document) {
-        Ok(Node::Null) => {
-            reader.tell(What::Empty);
-            None
-        }
-        Ok(node) => Config::read(node, reader),
-        Err(error) => {
-            reader.tell(What::NotJson { message: error.to_string() });
-            None
-        }
-    }
-}
-
-/// The route that a place is in.
-fn route_of(place: &Place) -> Option<usize> {
-    match place.steps() {
-        [Step::Key(key), Step::Index(index), ..] if key == "routes" => Some(*index),
-        _ => None,
-    }
+    let fault = match node::read(document, limits::VALUES) {
+        Some(Ok(Node::Null)) => What::Empty,
+        Some(Ok(node)) => return Config::read(node, reader),
+        Some(Err(error)) => What::NotJson { message: error.to_string() },
+        None => What::TooManyValues { limit: limits::VALUES },
+    };
+    reader.tell(fault);
+    None
 }
 
 /// A route in the document. Its places are made only where there is something to tell.
@@ -146,10 +142,17 @@ struct Claim {
     pattern: u32,
 }
 
+impl Claim {
+    /// Whether it asks for conditions, as far as is known.
+    fn is_conditional(&self) -> bool {
+        self.unreadable_conditions || self.condition_count > 0
+    }
+}
+
 struct Compiler {
     /// The document's hash.
     document: u64,
-    problems: Vec<Problem>,
+    problems: Problems,
     texts: TextsBuilder,
     tree: TreeBuilder,
     methods: Vec<Box<str>>,
@@ -166,7 +169,7 @@ struct Compiler {
 }
 
 impl Compiler {
-    fn new(document: u64, problems: Vec<Problem>) -> Self {
+    fn new(document: u64, problems: Problems) -> Self {
         Compiler {
             document,
             problems,
@@ -186,34 +189,25 @@ impl Compiler {
     }
 
     fn tell(&mut self, place: Place, what: What) {
-        self.problems.push(Problem { place, what });
+        self.problems.tell(place, what);
     }
 
-    fn compile(mut self, mut config: Config<'_>) -> (RouteTable, Vec<Problem>) {
+    /// Takes in the document; what is left is the part of the table that is not of its routes alone.
+    fn compile(&mut self, mut config: Config<'_>) -> Settings {
         let routes = std::mem::take(&mut config.routes);
         let (mut settings, defaults) = self.settings(config);
-        match routes {
-            Key::Set(routes) => {
-                self.collect_methods(&routes);
+        match routes.get().filter(|routes| self.collect_methods(routes)) {
+            Some(routes) => {
                 for (index, route) in routes.iter().enumerate() {
                     self.route(index, route.as_ref(), &defaults);
                 }
             }
             // Which requests the routes were meant for can't be known.
-            Key::Absent | Key::Broken => settings.no_match = NoMatch::Broken,
+            None => settings.no_match = NoMatch::Broken,
         }
         self.tell_ambiguities();
         self.tell_captured_nowhere(&settings);
-        let broken = self.broken_routes();
-        let problems = std::mem::take(&mut self.problems);
-        (self.finish(settings, broken), problems)
-    }
-
-    /// Routes with an error of their own; of duplicates, both.
-    fn broken_routes(&self) -> Vec<usize> {
-        let errors = self.problems.iter().filter(|problem| problem.is_error());
-        let places = errors.flat_map(|problem| std::iter::once(&problem.place).chain(problem.other()));
-        places.filter_map(route_of).collect()
+        settings
     }
 
     /// Tells names in the table's own templates that no route captures, and breaks the routes that they bear on.
@@ -227,6 +221,7 @@ impl Compiler {
         for (key, operations) in
             [("requestHeaders", settings.request_headers), ("responseHeaders", settings.response_headers)]
         {
+            let mut broken = false;
             for operation in operations.of(&self.operations).to_vec() {
                 let names = operation.template().into_iter().flat_map(|template| template.captures(&self.texts));
                 let mut unknown: Vec<Text> = names.filter(|name| captured.binary_search(name).is_err()).collect();
@@ -235,19 +230,20 @@ impl Compiler {
                     let name = self.texts.get(name).to_owned();
                     let place = Place::default().key(key).key(operation.key()).named(self.texts.get(operation.name()));
                     self.tell(place, What::CapturedNowhere { name });
-                    for route in &mut self.routes {
-                        if key == "responseHeaders" || matches!(route.target, Target::Forward(..)) {
-                            route.target = Target::Broken;
-                        }
-                    }
+                    broken = true;
+                }
+            }
+            for route in self.routes.iter_mut().filter(|_| broken) {
+                if key == "responseHeaders" || matches!(route.target, Target::Forward(..)) {
+                    route.target = Target::Broken;
                 }
             }
         }
     }
 
-    fn finish(mut self, mut settings: Settings, broken: Vec<usize>) -> RouteTable {
-        for index in broken {
-            if let Some(route) = self.routes.get_mut(index) {
+    fn finish(mut self, mut settings: Settings, name_is_readable: bool) -> Compiled {
+        for (index, route) in self.routes.iter_mut().enumerate() {
+            if self.problems.is_broken(index) {
                 route.target = Target::Broken;
             }
         }
@@ -296,6 +292,9 @@ impl Compiler {
         image.list(&self.operations);
         image.list(&policies);
         // What has just been written can be read.
-        RouteTable::read(image.finish()).unwrap_or_default()
+        let table = RouteTable::read(image.finish()).unwrap_or_default();
+        let has_errors = self.problems.has_errors();
+        let (problems, more_problems) = self.problems.finish();
+        Compiled { table, problems, more_problems, name_is_readable, has_errors }
     }
 }

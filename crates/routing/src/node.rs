@@ -1,9 +1,12 @@
 //! A JSON document as it was written: keys in order, repeated ones kept, strings borrowed.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::problem::quoted;
 
 pub(crate) enum Node<'a> {
     Null,
@@ -15,28 +18,58 @@ pub(crate) enum Node<'a> {
 }
 
 impl Node<'_> {
+    /// How many values it holds at its first level.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Node::List(nodes) => nodes.len(),
+            Node::Object(entries) => entries.len(),
+            Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) => 0,
+        }
+    }
+
     /// What a message calls it.
     pub(crate) fn described(&self) -> String {
         match self {
             Node::Null => "nothing".into(),
             Node::Bool(value) => format!("the boolean {value}"),
             Node::Number(value) => format!("the number {value}"),
-            Node::Text(value) => format!("the string {value:?}"),
+            Node::Text(value) => format!("the string {:?}", quoted(value)),
             Node::List(_) => "a list".into(),
             Node::Object(_) => "an object".into(),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Node<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+/// Reads a document of at most so many values. `None` for one of more.
+pub(crate) fn read(document: &[u8], most: usize) -> Option<serde_json::Result<Node<'_>>> {
+    let left = Cell::new(most);
+    let mut deserializer = serde_json::Deserializer::from_slice(document);
+    let node = Values(&left).deserialize(&mut deserializer).and_then(|node| deserializer.end().map(|()| node));
+    match node {
+        Err(_) if left.get() == NONE_LEFT => None,
+        node => Some(node),
     }
 }
 
-struct NodeVisitor;
+const NONE_LEFT: usize = usize::MAX;
 
-impl<'de> Visitor<'de> for NodeVisitor {
+/// Reads one value, and those in it; knows how many more there may be.
+#[derive(Clone, Copy)]
+struct Values<'c>(&'c Cell<usize>);
+
+impl<'de> DeserializeSeed<'de> for Values<'_> {
+    type Value = Node<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        self.0.set(self.0.get().wrapping_sub(1));
+        if self.0.get() == NONE_LEFT {
+            return Err(D::Error::custom("too many values"));
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Values<'_> {
     type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,16 +106,16 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut nodes = Vec::new();
-        while let Some(node) = list.next_element()? {
+        while let Some(node) = list.next_element_seed(self)? {
             nodes.push(node);
         }
         Ok(Node::List(nodes))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::with_capacity(4);
-        while let Some((Key(key), value)) = map.next_entry()? {
-            entries.push((key, value));
+        let mut entries = Vec::new();
+        while let Some(Key(key)) = map.next_key()? {
+            entries.push((key, map.next_value_seed(self)?));
         }
         Ok(Node::Object(entries))
     }

@@ -5,11 +5,9 @@
 
 use std::borrow::Cow;
 
+use crate::limits::{METHODS_OF_A_MATCH, SEGMENTS};
 use crate::path::normal_literal;
 use crate::problem::What;
-
-/// A longer path is refused: the tree is searched as deep as its longest pattern.
-const SEGMENTS: usize = 256;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Pattern<'a> {
@@ -107,6 +105,12 @@ fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut impl FnMut(What)) -> 
     }
     if text.is_empty() {
         tell(What::NoMethod { found: whole.to_owned() });
+        return (Methods::Any, false);
+    }
+    let found = text.split('|').count();
+    if found > METHODS_OF_A_MATCH {
+        let write = "write `ANY`, and let the service tell them apart";
+        tell(What::TooMany { found, of: "methods", limit: METHODS_OF_A_MATCH, write });
         return (Methods::Any, false);
     }
     let mut methods: Vec<&str> = Vec::new();

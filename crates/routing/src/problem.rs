@@ -7,12 +7,26 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::config::Listed;
+use crate::limits;
 
 /// One step from the document's root towards a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     Key(Cow<'static, str>),
     Index(usize),
+}
+
+impl Step {
+    /// A key that the user has chosen. Of a long one there is what a message quotes.
+    pub(crate) fn named(key: &str) -> Self {
+        Step::Key(Cow::Owned(quoted(key).into_owned()))
+    }
+}
+
+/// What a message quotes of the user's text: a long one is cut.
+pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
+    let cut = text.char_indices().nth(limits::QUOTED).and_then(|(at, _)| text.get(..at));
+    cut.map_or(Cow::Borrowed(text), |cut| Cow::Owned(format!("{cut}…")))
 }
 
 /// Where in the document: `routes[3].match[1]`. Empty for the document itself.
@@ -28,12 +42,20 @@ impl Place {
         Place(steps.to_vec())
     }
 
+    /// The route that it is in.
+    pub(crate) fn route(&self) -> Option<usize> {
+        match self.steps() {
+            [Step::Key(key), Step::Index(index), ..] if key == "routes" => Some(*index),
+            _ => None,
+        }
+    }
+
     pub(crate) fn key(&self, key: &'static str) -> Self {
         self.with(Step::Key(Cow::Borrowed(key)))
     }
 
     pub(crate) fn named(&self, key: &str) -> Self {
-        self.with(Step::Key(Cow::Owned(key.to_owned())))
+        self.with(Step::named(key))
     }
 
     pub(crate) fn index(&self, index: usize) -> Self {
@@ -117,6 +139,81 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Collects what is wrong with a document. It keeps no more than can be read, but knows of each error which routes it
+/// breaks, and how many there are.
+#[derive(Default)]
+pub(crate) struct Problems {
+    kept: Vec<Problem>,
+    errors: usize,
+    warnings: usize,
+    /// By route: whether there is an error in it, or about it.
+    broken: Vec<bool>,
+}
+
+impl Problems {
+    pub(crate) fn tell(&mut self, place: Place, what: What) {
+        let problem = Problem { place, what };
+        let told = if problem.is_error() {
+            for route in std::iter::once(&problem.place).chain(problem.other()).filter_map(Place::route) {
+                self.break_route(route);
+            }
+            &mut self.errors
+        } else {
+            &mut self.warnings
+        };
+        *told += 1;
+        if *told <= limits::PROBLEMS {
+            let Problem { place, mut what } = problem;
+            what.abridge();
+            self.kept.push(Problem { place, what });
+        }
+    }
+
+    /// Counts errors that are like one that has been told.
+    pub(crate) fn count(&mut self, errors: usize) {
+        self.errors += errors;
+    }
+
+    /// How many errors more would be kept.
+    pub(crate) fn room(&self) -> usize {
+        limits::PROBLEMS.saturating_sub(self.errors)
+    }
+
+    pub(crate) fn break_route(&mut self, route: usize) {
+        if self.broken.len() <= route {
+            self.broken.resize(route + 1, false);
+        }
+        if let Some(broken) = self.broken.get_mut(route) {
+            *broken = true;
+        }
+    }
+
+    /// Whether a route has an error of its own; of duplicates, both have.
+    pub(crate) fn is_broken(&self, route: usize) -> bool {
+        self.broken.get(route) == Some(&true)
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// Those that are kept, as far as they belong to a route in the order of routes, and how many there are beyond.
+    pub(crate) fn finish(mut self) -> (Vec<Problem>, usize) {
+        // Errors go before warnings.
+        let mut warnings = limits::PROBLEMS.saturating_sub(self.errors);
+        self.kept.retain(|problem| {
+            problem.is_error() || {
+                let room = warnings > 0;
+                warnings = warnings.saturating_sub(1);
+                room
+            }
+        });
+        self.kept.sort_by_key(|problem| problem.place.route().map_or(0, |index| index + 1));
+        let more = (self.errors + self.warnings).saturating_sub(self.kept.len());
+        (self.kept, more)
+    }
+}
+
 /// What is wrong. `Display` says it together with what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -124,6 +221,10 @@ pub enum What {
     // The document as such.
     Empty,
     NotJson { message: String },
+    TooLarge { octets: usize, limit: usize },
+    TooManyValues { limit: usize },
+    TooMany { found: usize, of: &'static str, limit: usize, write: &'static str },
+    TooLong { of: &'static str, octets: usize, limit: usize },
     WrongType { expected: &'static str, found: String, write: &'static str },
     NoValue { expected: &'static str },
     UnknownKey { key: String, like: Option<&'static str>, known: &'static [&'static str] },
@@ -196,6 +297,7 @@ pub enum What {
     Unreachable { reason: &'static str },
     Duplicate { other: Place, other_text: String, methods: String },
     Shadowed { other: Place, other_text: String },
+    TooManyConditional { found: usize, method: String, limit: usize },
 
     // A template.
     TemplateBraces { found: String },
@@ -206,6 +308,115 @@ pub enum What {
     RewriteQuery { character: char },
 }
 
+impl What {
+    /// Cuts what it quotes of the document.
+    fn abridge(&mut self) {
+        /// Names that are listed.
+        const LISTED: usize = 20;
+        use What::*;
+        let cut = |text: &mut String| {
+            if let Cow::Owned(cut) = quoted(text) {
+                *text = cut;
+            }
+        };
+        match self {
+            // Every one, so that a new one is not forgotten.
+            Empty
+            | TooLarge { .. }
+            | TooManyValues { .. }
+            | TooMany { .. }
+            | TooLong { .. }
+            | NoValue { .. }
+            | MissingKey { .. }
+            | NoHosts
+            | HostTemplateWithoutService
+            | AnyHostNotFound
+            | StripWithoutBase
+            | NoTarget
+            | SeveralTargets { .. }
+            | OnlyWith { .. }
+            | Needs { .. }
+            | BodyForbidden { .. }
+            | EmptyQueryName
+            | RouteName
+            | NoOrigins
+            | AnyOriginWithCredentials
+            | ExposeAnyWithCredentials
+            | NoMatch
+            | AnyAmongMethods
+            | TooManySegments { .. }
+            | ControlCharacter
+            | FinalSpace
+            | QueryInPath
+            | Unreachable { .. }
+            | RewriteQuery { .. } => {}
+            // It quotes as much.
+            WrongType { .. } => {}
+            NotJson { message: text }
+            | UnknownKey { key: text, .. }
+            | RepeatedKey { key: text }
+            | NoSuchChoice { found: text, .. }
+            | TableName { found: text }
+            | DnsLabel { found: text, .. }
+            | DnsName { found: text, .. }
+            | HostTemplateField { found: text }
+            | HostTemplateBraces { found: text }
+            | HostTemplateOfGo { found: text }
+            | AuthorityTooLong { authority: text }
+            | ClusterLocalHost { host: text }
+            | UpperCaseHost { host: text }
+            | Status { found: text, .. }
+            | RedirectTo { found: text, .. }
+            | HeaderName { found: text }
+            | HeaderForbidden { name: text, .. }
+            | HeaderRepeated { name: text }
+            | HeaderValue { name: text }
+            | CorsMethod { found: text }
+            | NoPath { found: text }
+            | NoMethod { found: text }
+            | SeveralSpaces { found: text }
+            | Method { found: text }
+            | MethodRepeated { method: text }
+            | MethodCase { found: text }
+            | PathStart { found: text }
+            | BraceOpen { segment: text }
+            | BraceClosed { segment: text }
+            | CaptureRepeated { name: text }
+            | SeveralCaptures { segment: text }
+            | RestAffixed { segment: text }
+            | RestNotLast { segment: text }
+            | Shadowed { other_text: text, .. }
+            | TooManyConditional { method: text, .. }
+            | TemplateBraces { found: text }
+            | CapturedNowhere { name: text }
+            | RestInTemplate { name: text }
+            | RewriteStart { found: text } => cut(text),
+            Host { found, write, .. }
+            | BasePath { found, write, .. }
+            | TargetHost { found, write, .. }
+            | CorsOrigin { found, write, .. }
+            | ForeignSyntax { segment: found, write }
+            | Duplicate { other_text: found, methods: write, .. } => {
+                cut(found);
+                cut(write);
+            }
+            CaptureName { found, write } => {
+                cut(found);
+                write.iter_mut().for_each(cut);
+            }
+            UnknownCapture { name, pattern, known } => {
+                cut(name);
+                cut(pattern);
+                if known.len() > LISTED {
+                    known.truncate(LISTED);
+                    known.push("…".to_owned());
+                }
+                known.iter_mut().for_each(cut);
+            }
+        }
+    }
+}
+
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use What::*;
@@ -214,6 +425,16 @@ impl fmt::Display for What {
             NotJson { message } => {
                 write!(f, "the configuration can't be read as JSON: {message}; write one object with `hosts` and `routes`")
             },
+            TooLarge { octets, limit } => write!(
+                f,
+                "the configuration has {octets} octets, more than {limit}, and is not read; write fewer routes, or several tables"
+            ),
+            TooManyValues { limit } => write!(
+                f,
+                "the configuration has more than {limit} values, and is not read; write fewer routes, or several tables"
+            ),
+            TooMany { found, of, limit, write } => write!(f, "{found} {of}, more than {limit}; {write}"),
+            TooLong { of, octets, limit } => write!(f, "the {of} has {octets} octets, more than {limit}; shorten it"),
             WrongType { expected, found, write } => write!(f, "expected {expected}, found {found}; write {write}"),
             NoValue { expected } => write!(f, "has no value; write {expected}, or take the key out"),
             UnknownKey { key, like: Some(like), .. } => {
@@ -408,6 +629,10 @@ impl fmt::Display for What {
             Shadowed { other, other_text } => write!(
                 f,
                 "can never be chosen: wherever its conditions hold, {other} (\"{other_text}\") is chosen first; remove it, or give it more conditions"
+            ),
+            TooManyConditional { found, method, limit } => write!(
+                f,
+                "is one of {found} routes with conditions at this path for {method}, more than {limit}, and comes after these; tell routes apart by path, or let the service do it"
             ),
 
             TemplateBraces { found } => write!(

@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
+use crate::limits;
 use crate::node::Node;
-use crate::problem::{Place, Problem, Step, What};
+use crate::problem::{Place, Problems, Step, What, quoted};
 
 /// A key of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -66,12 +67,16 @@ pub(crate) trait Read<'a>: Sized {
 #[derive(Default)]
 pub(crate) struct Reader {
     place: Vec<Step>,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Problems,
+    /// The limit of texts at this place.
+    longest: usize,
+    /// How many unknown keys have been compared with the known ones.
+    likenesses: usize,
 }
 
 impl Reader {
     pub(crate) fn tell(&mut self, what: What) {
-        self.problems.push(Problem { place: Place::new(&self.place), what });
+        self.problems.tell(Place::new(&self.place), what);
     }
 
     pub(crate) fn at<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
@@ -104,16 +109,45 @@ impl Reader {
             if field.is_present() {
                 reader.tell(What::RepeatedKey { key: key.to_owned() });
                 *field = Key::Broken;
+            } else if !reader.holds(
+                node.len(),
+                if matches!(node, Node::Object(_)) { "names" } else { "elements" },
+                limits::elements(key),
+            ) {
+                *field = Key::Broken;
             } else {
+                reader.longest = limits::text(key);
                 *field = T::read(node, reader).map_or(Key::Broken, Key::Set);
             }
         });
     }
 
-    pub(crate) fn unknown(&mut self, key: &str, known: &'static [&'static str]) {
-        self.at(Step::Key(Cow::Owned(key.to_owned())), |reader| {
-            reader.tell(What::UnknownKey { key: key.to_owned(), like: most_like(key, known), known });
-        });
+    /// Whether so many elements may stand here; tells if not.
+    pub(crate) fn holds(&mut self, found: usize, of: &'static str, limit: usize) -> bool {
+        if found > limit {
+            self.tell(What::TooMany { found, of, limit, write: "take some out" });
+        }
+        found <= limit
+    }
+
+    /// Tells a key that does not belong here; the known one that it is like.
+    pub(crate) fn unknown(&mut self, key: &str, known: &'static [&'static str]) -> Option<&'static str> {
+        // What a table's own key was meant for must be known: it may bear on all routes.
+        let is_compared = self.place.is_empty() || self.likenesses < limits::LIKENESSES;
+        self.likenesses += usize::from(!self.place.is_empty());
+        let like = if is_compared { most_like(key, known) } else { None };
+        let what = What::UnknownKey { key: quoted(key).into_owned(), like, known };
+        self.at(Step::named(key), |reader| reader.tell(what));
+        like
+    }
+
+    /// Whether a text may be so long; tells if not.
+    fn is_short(&mut self, of: &'static str, text: &str, limit: usize) -> bool {
+        let octets = text.len();
+        if octets > limit {
+            self.tell(What::TooLong { of, octets, limit });
+        }
+        octets <= limit
     }
 
     pub(crate) fn missing(&mut self, key: &'static str, write: &'static str) {
@@ -126,7 +160,10 @@ fn is_bool_or_whole_number(text: &str) -> bool {
 }
 
 /// The known key that was probably meant: the same letters, or one or two edits away.
-pub(crate) fn most_like(key: &str, known: &[&'static str]) -> Option<&'static str> {
+fn most_like(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    if key.chars().nth(limits::LIKE).is_some() {
+        return None;
+    }
     let letters = |text: &str| -> Vec<char> {
         text.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
     };
@@ -165,7 +202,7 @@ impl<'a> Read<'a> for Cow<'a, str> {
 
     fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
         match node {
-            Node::Text(text) => Some(text),
+            Node::Text(text) => reader.is_short("text", &text, reader.longest).then_some(text),
             other => reader.wrong_type(&other),
         }
     }
@@ -308,8 +345,10 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<(Cow<'a, str>, Option<T>)> {
                 entries
                     .into_iter()
                     .map(|(key, node)| {
-                        let step = Step::Key(Cow::Owned(key.clone().into_owned()));
-                        (key, reader.at(step, |reader| T::read(node, reader)))
+                        let value = reader.at(Step::named(&key), |reader| {
+                            if reader.is_short("name", &key, limits::NAME) { T::read(node, reader) } else { None }
+                        });
+                        (key, value)
                     })
                     .collect(),
             ),
@@ -339,8 +378,8 @@ macro_rules! object {
         #[derive(Debug, Default)]
         pub struct $name<$life> {
             $( $(#[doc = $doc])* pub $field: $crate::read::Key<$type>, )*
-            /// Keys that do not belong here.
-            pub unknown: Vec<std::borrow::Cow<$life, str>>,
+            /// Of each key that does not belong here, the known one that it is like.
+            pub unknown: Vec<Option<&'static str>>,
         }
 
         impl $name<'_> {
@@ -354,14 +393,14 @@ macro_rules! object {
                 let $crate::node::Node::Object(entries) = node else {
                     return reader.wrong_type(&node);
                 };
+                if !reader.holds(entries.len(), "keys", $crate::limits::KEYS) {
+                    return None;
+                }
                 let mut this = Self::default();
                 for (key, value) in entries {
                     match &*key {
                         $( $key => reader.field($key, value, &mut this.$field), )*
-                        _ => {
-                            reader.unknown(&key, Self::KEYS);
-                            this.unknown.push(key);
-                        }
+                        _ => this.unknown.push(reader.unknown(&key, Self::KEYS)),
                     }
                 }
                 $( $(

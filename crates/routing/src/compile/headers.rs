@@ -9,7 +9,7 @@ use crate::config::HeaderOperations;
 use crate::image::Span;
 use crate::internal;
 use crate::pattern::is_token;
-use crate::problem::{Place, Problem, What};
+use crate::problem::{Place, What};
 use crate::read::Key;
 use crate::template::{Literal, Template};
 use crate::texts::Text;
@@ -91,7 +91,7 @@ impl Compiler {
             for (name, value) in headers {
                 let header = self.texts.get(name).to_owned();
                 let problems = &mut self.problems;
-                let mut tell = |what| problems.push(Problem { place: place().key(key).named(&header), what });
+                let mut tell = |what| problems.tell(place().key(key).named(&header), what);
                 match Template::compile(value, Literal::Header, &mut self.texts, &faults, &mut tell) {
                     Some(template) => operations.push(operation(name, template)),
                     None => whole = false,

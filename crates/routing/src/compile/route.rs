@@ -1,7 +1,7 @@
 //! One route: its matches and conditions, entered into the tree, and where it leads.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::cell::{Cell, OnceCell};
+use std::collections::{BTreeSet, HashMap};
 
 use super::conditions::ConditionSet;
 use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_response};
@@ -11,26 +11,46 @@ use crate::condition::{Condition, Expected};
 use crate::config::{Route as RouteConfig, When};
 use crate::cors::Cors;
 use crate::image::Span;
+use crate::limits;
 use crate::path;
 use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, is_token};
-use crate::problem::What;
-use crate::read::{Key, OneOrMany, most_like};
+use crate::problem::{Place, What};
+use crate::read::{Key, OneOrMany};
 use crate::search::ANY;
 use crate::table::{Capture, Pattern, Route, Target};
 
 impl Compiler {
-    /// Numbers the methods in their sorted order, before routes refer to them.
-    pub(super) fn collect_methods(&mut self, routes: &[Option<RouteConfig<'_>>]) {
+    /// Numbers the methods in their sorted order, before routes refer to them. Whether the table can hold them; if not,
+    /// that is told.
+    pub(super) fn collect_methods(&mut self, routes: &[Option<RouteConfig<'_>>]) -> bool {
         let mut methods: BTreeSet<&str> = BTreeSet::from(["GET", "HEAD"]);
-        let mut before = "";
-        for text in routes.iter().flatten().flat_map(pattern_texts).flatten() {
-            let named = text.split(' ').next().unwrap_or_default();
-            if named != before {
-                methods.extend(named.split('|').filter(|method| is_token(method) && *method != "ANY"));
-                before = named;
+        let mut candidates = 0;
+        let mut before = ("", 1);
+        for text in routes.iter().flatten().flat_map(pattern_texts) {
+            let named = text.unwrap_or_default().split(' ').next().unwrap_or_default();
+            if named != before.0 {
+                // More are told where they are written, and stand for any.
+                let count = Some(named.split('|').count()).filter(|count| *count <= limits::METHODS_OF_A_MATCH);
+                if count.is_some() {
+                    methods.extend(named.split('|').filter(|method| is_token(method) && *method != "ANY"));
+                }
+                before = (named, count.unwrap_or(1));
+            }
+            candidates += before.1;
+        }
+        let everywhere = "write `ANY` where that is meant, or write several tables";
+        let mut is_held = true;
+        for (of, found, limit) in [
+            ("methods of all `match`es together", candidates, limits::CANDIDATES),
+            ("different methods", methods.len(), limits::METHODS),
+        ] {
+            if found > limit {
+                self.tell(Place::default().key("routes"), What::TooMany { found, of, limit, write: everywhere });
+                is_held = false;
             }
         }
-        self.methods = methods.into_iter().take(usize::from(ANY)).map(Box::from).collect();
+        self.methods = methods.into_iter().filter(|_| is_held).map(Box::from).collect();
+        is_held
     }
 
     pub(super) fn route(&mut self, index: usize, route: Option<&RouteConfig<'_>>, defaults: &Defaults<'_>) {
@@ -47,8 +67,7 @@ impl Compiler {
         let patterns = self.read_patterns(route, at);
         let (conditions, mut unreadable_conditions) = self.conditions(&route.when, at);
         // A key that is not known may have been meant for conditions, unless it is more like another.
-        unreadable_conditions |=
-            route.unknown.iter().any(|key| matches!(most_like(key, RouteConfig::KEYS), None | Some("when")));
+        unreadable_conditions |= route.unknown.iter().any(|like| matches!(like, None | Some("when")));
         let condition_count = conditions.len();
         let conditions = self.conditions.number(conditions);
         let mut first = None;
@@ -69,12 +88,10 @@ impl Compiler {
                 PatternMethods::Any => self.claims.push(claim(ANY)),
                 PatternMethods::Named(names) => {
                     for name in names {
+                        // All have been collected.
                         let found = self.methods.binary_search_by(|known| (**known).cmp(name));
-                        match found.ok().and_then(|at| u16::try_from(at).ok()) {
-                            Some(method) => self.claims.push(claim(method)),
-                            // More methods than there are numbers for.
-                            None => self.tell(element.place(), What::Method { found: (*name).to_owned() }),
-                        }
+                        let number = found.ok().and_then(|at| u16::try_from(at).ok());
+                        self.claims.extend(number.map(claim));
                     }
                 }
             }
@@ -99,21 +116,23 @@ impl Compiler {
         };
         let cors = self.cors(&route.cors, || at.key("cors"));
         // What can't be read, and a key that is not known, may have said anything of it.
-        let may_have_cors = |key: &Cow<'_, str>| matches!(most_like(key, RouteConfig::KEYS), None | Some("cors"));
+        let may_have_cors = |like: &Option<_>| matches!(like, None | Some("cors"));
         let cors = match cors {
             _ if !is_object || route.unknown.iter().any(may_have_cors) => Cors::Unknown,
             Some(own) => own,
             None => defaults.cors,
         };
-        let (request_headers, response_headers) = self.route_headers(route, &patterns, at);
-        let target = if is_object { self.target(route, &patterns, at, defaults) } else { None };
+        let captured = Captured::new(&patterns, self.problems.room());
+        let (request_headers, response_headers) = self.route_headers(route, &captured, at);
+        let target = if is_object { self.target(route, &captured, at, defaults) } else { None };
+        self.problems.count(captured.untold.get());
         let target = target.filter(|_| cors != Cors::Unknown).unwrap_or(Target::Broken);
         self.routes.push(Route { name, target, cors, request_headers, response_headers });
     }
 
     /// What the route does by itself to the headers of requests, and of responses; its errors break it.
-    fn route_headers(&mut self, route: &RouteConfig<'_>, patterns: &[ReadPattern<'_>], at: At) -> (Span, Span) {
-        let faults = |name: &str| unknown_captures(patterns, name);
+    fn route_headers(&mut self, route: &RouteConfig<'_>, captured: &Captured<'_>, at: At) -> (Span, Span) {
+        let faults = |name: &str| captured.faults(name);
         let place = || at.key("requestHeaders");
         let (request, _) = self.operations(&route.request_headers, place, forbidden_in_request, faults);
         let place = || at.key("responseHeaders");
@@ -225,17 +244,49 @@ impl Compiler {
     }
 }
 
-/// The patterns of a route that do not capture a name, as problems.
-pub(super) fn unknown_captures(patterns: &[ReadPattern<'_>], name: &str) -> Vec<What> {
-    patterns
-        .iter()
-        .filter(|pattern| pattern.path.whole && pattern.path.captures().all(|known| known != name))
-        .map(|pattern| What::UnknownCapture {
-            name: name.to_owned(),
-            pattern: pattern.text.to_owned(),
-            known: pattern.path.captures().map(str::to_owned).collect(),
-        })
-        .collect()
+/// What the patterns of a route capture, as far as they can be read.
+pub(super) struct Captured<'p> {
+    patterns: &'p [ReadPattern<'p>],
+    /// How many patterns there are, and by name how many of them capture it.
+    counts: OnceCell<(usize, HashMap<&'p str, usize>)>,
+    /// How many faults would be kept.
+    room: Cell<usize>,
+    /// How many faults there are beyond those that were returned.
+    untold: Cell<usize>,
+}
+
+impl<'p> Captured<'p> {
+    fn new(patterns: &'p [ReadPattern<'p>], room: usize) -> Self {
+        Captured { patterns, counts: OnceCell::new(), room: Cell::new(room), untold: Cell::new(0) }
+    }
+
+    /// The patterns that do not capture a name, as problems: at least one of these, and no more than are kept.
+    pub(super) fn faults(&self, name: &str) -> Vec<What> {
+        let whole = || self.patterns.iter().filter(|pattern| pattern.path.whole);
+        let (all, counts) = self.counts.get_or_init(|| {
+            let mut counts = HashMap::new();
+            for name in whole().flat_map(|pattern| pattern.path.captures()) {
+                *counts.entry(name).or_default() += 1;
+            }
+            (whole().count(), counts)
+        });
+        let lacking = all - counts.get(name).copied().unwrap_or_default();
+        if lacking == 0 {
+            return Vec::new();
+        }
+        let told = lacking.min(self.room.get().max(1));
+        self.room.set(self.room.get().saturating_sub(told));
+        self.untold.set(self.untold.get() + lacking - told);
+        whole()
+            .filter(|pattern| pattern.path.captures().all(|known| known != name))
+            .take(told)
+            .map(|pattern| What::UnknownCapture {
+                name: name.to_owned(),
+                pattern: pattern.text.to_owned(),
+                known: pattern.path.captures().map(str::to_owned).collect(),
+            })
+            .collect()
+    }
 }
 
 /// The elements of `match`; `None` for one that is not a string.

@@ -10,7 +10,7 @@ use crate::host::{self, HostSet};
 use crate::host_template::HostTemplate;
 use crate::path;
 use crate::problem::{Place, What};
-use crate::read::{Key, most_like};
+use crate::read::Key;
 use crate::table::{NoMatch, Settings};
 
 /// What routes take from the table: errors there bear on the routes that need it.
@@ -45,7 +45,7 @@ impl Compiler {
             reject_unsafe: config.unsafe_paths.get() != Some(&UnsafePaths::Allow),
             // Whoever writes the key wants the way closed; what can't be read does not open it.
             deny_direct: matches!(config.deny_direct, Key::Set(true) | Key::Broken)
-                || config.unknown.iter().any(|key| most_like(key, Config::KEYS) == Some("denyDirect")),
+                || config.unknown.contains(&Some("denyDirect")),
         };
         if let Some(name) = config.name.get() {
             if is_table_name(name) {
@@ -93,9 +93,9 @@ impl Compiler {
                 }
             },
         }
-        for key in &config.unknown {
+        for like in &config.unknown {
             // What a key was meant for is known only by its likeness; it may bear on all routes.
-            match most_like(key, Config::KEYS) {
+            match like {
                 Some("basePath" | "hosts") => scope_is_readable = false,
                 Some("onNoMatch" | "routes") => parts.no_match = NoMatch::Broken,
                 // A misspelt `denyDirect` has been taken for it above, and `name` bears on no route.

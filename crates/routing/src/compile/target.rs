@@ -1,15 +1,13 @@
 //! Where a route leads: a service, a host, a redirect or an answer.
 
-use std::borrow::Cow;
-
 use super::headers::forbidden_in_answer;
-use super::route::unknown_captures;
+use super::route::Captured;
 use super::settings::Defaults;
-use super::{At, Compiler, ReadPattern};
+use super::{At, Compiler};
 use crate::config::Route as RouteConfig;
 use crate::host;
-use crate::problem::{Place, Problem, What};
-use crate::read::{Key, most_like};
+use crate::problem::{Place, What};
+use crate::read::Key;
 use crate::table::Target;
 use crate::template::{Literal, Template};
 
@@ -18,7 +16,7 @@ impl Compiler {
     pub(super) fn target(
         &mut self,
         route: &RouteConfig<'_>,
-        patterns: &[ReadPattern<'_>],
+        captured: &Captured<'_>,
         at: At,
         defaults: &Defaults<'_>,
     ) -> Option<Target> {
@@ -31,12 +29,12 @@ impl Compiler {
         // Everything that is written is checked, whatever else is wrong: all errors are told at once.
         let service = self.service(route, at, defaults);
         let host = self.host(route, at);
-        let redirect = self.redirect(route, patterns, at);
+        let redirect = self.redirect(route, captured, at);
         let respond = self.respond(route, at);
         let rewrite = match &route.rewrite_path {
             Key::Absent => Some(None),
             Key::Broken => None,
-            Key::Set(text) => self.rewrite_path(text, patterns, at).map(Some),
+            Key::Set(text) => self.rewrite_path(text, captured, at).map(Some),
         };
         // A target's host stays closed to direct requests, whatever else is wrong with the route.
         for authority in [&service, &host].into_iter().flatten().filter(|_| defaults.deny_direct) {
@@ -46,8 +44,7 @@ impl Compiler {
         let target = match found.as_slice() {
             [] => {
                 // A misspelt target has been told as an unknown key.
-                let misspelt =
-                    |key: &Cow<'_, str>| targets.iter().any(|(t, _)| most_like(key, RouteConfig::KEYS) == Some(t));
+                let misspelt = |like: &Option<_>| targets.iter().any(|(target, _)| *like == Some(*target));
                 if !route.unknown.iter().any(misspelt) {
                     self.tell(at.place(), What::NoTarget);
                 }
@@ -152,7 +149,7 @@ impl Compiler {
         Some(authority)
     }
 
-    fn rewrite_path(&mut self, text: &str, patterns: &[ReadPattern<'_>], at: At) -> Option<Template> {
+    fn rewrite_path(&mut self, text: &str, captured: &Captured<'_>, at: At) -> Option<Template> {
         let mut whole = true;
         if !text.starts_with('/') {
             self.tell(at.key("rewritePath"), What::RewriteStart { found: text.to_owned() });
@@ -162,10 +159,10 @@ impl Compiler {
             self.tell(at.key("rewritePath"), What::RewriteQuery { character });
             whole = false;
         }
-        self.template(text, Literal::Path, patterns, || at.key("rewritePath")).filter(|_| whole)
+        self.template(text, Literal::Path, captured, || at.key("rewritePath")).filter(|_| whole)
     }
 
-    fn redirect(&mut self, route: &RouteConfig<'_>, patterns: &[ReadPattern<'_>], at: At) -> Option<Target> {
+    fn redirect(&mut self, route: &RouteConfig<'_>, captured: &Captured<'_>, at: At) -> Option<Target> {
         let redirect = route.redirect.get()?;
         let place = |key| at.key("redirect").key(key);
         let status = match &redirect.status {
@@ -183,7 +180,7 @@ impl Compiler {
         if let Err((reason, write)) = fault {
             self.tell(place("to"), What::RedirectTo { found: text.to_string(), reason, write });
         }
-        let to = self.template(text, Literal::Verbatim, patterns, || place("to"))?;
+        let to = self.template(text, Literal::Verbatim, captured, || place("to"))?;
         (fault.is_ok() && redirect.unknown.is_empty()).then_some(Target::Redirect(to, status?))
     }
 
@@ -215,12 +212,12 @@ impl Compiler {
         &mut self,
         text: &str,
         literals: Literal,
-        patterns: &[ReadPattern<'_>],
+        captured: &Captured<'_>,
         place: impl Fn() -> Place,
     ) -> Option<Template> {
         let problems = &mut self.problems;
-        let faults = |name: &str| unknown_captures(patterns, name);
-        let mut tell = |what| problems.push(Problem { place: place(), what });
+        let faults = |name: &str| captured.faults(name);
+        let mut tell = |what| problems.tell(place(), what);
         Template::compile(text, literals, &mut self.texts, faults, &mut tell)
     }
 }

@@ -15,14 +15,17 @@ impl SharedData {
     pub(crate) fn adopt(&self, document: &[u8], version: Option<&str>, seen: Option<u64>) -> Adoption {
         let mut hash = Hash::default();
         hash.update(document);
-        adopt(&Edition { hash: hash.digest(), version, seen }, &Run { shared: self, document: Some(document) })
+        adopt(
+            &Edition { hash: hash.digest(), version, seen, size: document.len() },
+            &Run { shared: self, document: Some(document) },
+        )
     }
 
     /// A run that must not read its document, only hash it.
     pub(crate) fn adopt_unread(&self, document: &[u8], version: &str) -> Adoption {
         let mut hash = Hash::default();
         hash.update(document);
-        let edition = Edition { hash: hash.digest(), version: Some(version), seen: None };
+        let edition = Edition { hash: hash.digest(), version: Some(version), seen: None, size: document.len() };
         adopt(&edition, &Run { shared: self, document: None })
     }
 
