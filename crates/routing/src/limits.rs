@@ -21,6 +21,9 @@ pub const ROUTES: usize = 100_000;
 /// Elements of one `match`: each is compared with each name in the route's templates.
 pub const MATCHES: usize = 1_000;
 
+/// Elements of all `match`es of a table: each costs as much as a route.
+pub const PATTERNS: usize = 100_000;
+
 /// Methods of all `match`es of a table, counted wherever they stand: five for each of the most routes; each has a row in the table.
 pub const CANDIDATES: usize = 500_000;
 

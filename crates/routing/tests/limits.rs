@@ -154,11 +154,21 @@ fn methods_of_a_match_are_limited() {
 fn with_more_methods_no_route_is_known() {
     // `GET` and `HEAD` have a place of their own.
     let make = |count| routes((2..count).map(|n| json!({ "match": format!("M{n} /a") })));
-    let message =
-        "routes: 1025 different methods, more than 1024; write `ANY` where that is meant, or write several tables";
+    let message = "routes: 1025 different methods, more than 1024; write fewer, or several tables";
     let beyond = holds(limits::METHODS, make, message);
     assert_eq!(outcome(&beyond, "GET", "/good"), Outcome::BrokenRoute);
     assert_eq!(messages(&compiled(&make(70_002))), [message.replace("1025", "70002")]);
+}
+
+#[test]
+fn with_more_matches_in_all_no_route_is_known() {
+    let make = |count| {
+        let paths: Vec<String> = (1..count).map(|n| format!("GET /a/{n}")).collect();
+        routes(paths.chunks(limits::MATCHES).map(|paths| json!({ "match": paths })))
+    };
+    let message = "routes: 100001 elements of all `match`es together, more than 100000; write fewer, or several tables";
+    let beyond = holds(limits::PATTERNS, make, message);
+    assert_eq!(outcome(&beyond, "GET", "/good"), Outcome::BrokenRoute);
 }
 
 #[test]
@@ -170,7 +180,7 @@ fn with_more_methods_of_all_matches_no_route_is_known() {
         let last = json!({ "match": format!("{} /b", methods[..(count - 1) % 50].join("|")) });
         routes((0..(count - 1) / 50).map(route).chain([last]))
     };
-    let message = "routes: 500001 methods of all `match`es together, more than 500000; write `ANY` where that is meant, or write several tables";
+    let message = "routes: 500001 methods of all `match`es together, more than 500000; write fewer, or several tables";
     let within = compiled(&make(limits::CANDIDATES));
     assert!(within.is_good(), "{:?}", messages(&within));
     let beyond = compiled(&routes(

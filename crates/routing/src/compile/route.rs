@@ -24,7 +24,7 @@ impl Compiler {
     /// that is told.
     pub(super) fn collect_methods(&mut self, routes: &[Option<RouteConfig<'_>>]) -> bool {
         let mut methods: BTreeSet<&str> = BTreeSet::from(["GET", "HEAD"]);
-        let mut candidates = 0;
+        let (mut patterns, mut candidates) = (0, 0);
         let mut before = ("", 1);
         for text in routes.iter().flatten().flat_map(pattern_texts) {
             let named = text.unwrap_or_default().split(' ').next().unwrap_or_default();
@@ -36,16 +36,20 @@ impl Compiler {
                 }
                 before = (named, count.unwrap_or(1));
             }
+            patterns += 1;
             candidates += before.1;
         }
-        let everywhere = "write `ANY` where that is meant, or write several tables";
         let mut is_held = true;
         for (of, found, limit) in [
+            ("elements of all `match`es together", patterns, limits::PATTERNS),
             ("methods of all `match`es together", candidates, limits::CANDIDATES),
             ("different methods", methods.len(), limits::METHODS),
         ] {
             if found > limit {
-                self.tell(Place::default().key("routes"), What::TooMany { found, of, limit, write: everywhere });
+                self.tell(
+                    Place::default().key("routes"),
+                    What::TooMany { found, of, limit, write: "write fewer, or several tables" },
+                );
                 is_held = false;
             }
         }
