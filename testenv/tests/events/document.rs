@@ -44,7 +44,7 @@ pub(crate) const NOTHING: Serves = [Untouched, Untouched, Untouched, Untouched];
 
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
-    /// What it is, in the report of a failure.
+    /// What it is, in the report of a failure; the same for the same octets.
     pub(crate) is: String,
     pub(crate) sent: Sent,
     pub(crate) good: bool,
@@ -127,7 +127,8 @@ pub(crate) fn bad_ones(owner: Owner) -> Vec<Document> {
     }
     vec![
         bad("absent", Sent::Absent, NOTHING, Name::Unreadable),
-        bad("no octets", text(""), NOTHING, Name::Unreadable),
+        // Other than absent, but the same octets.
+        bad("absent", text(""), NOTHING, Name::Unreadable),
         bad("null", text("null"), NOTHING, Name::Unreadable),
         bad("a list", text("[]"), NOTHING, Name::Unreadable),
         bad("an empty object", text("{}"), NOTHING, Name::Absent),

@@ -26,6 +26,8 @@ pub(crate) struct Plugin {
     document: Option<Document>,
     /// The last good document of this process; several, where it may be any of them.
     last_good: Vec<Document>,
+    /// Every good document of this process.
+    every_good: Vec<Document>,
     /// What Envoy may still have a plugin of.
     had: BTreeSet<String>,
     /// Envoy may not have handed over what it has.
@@ -58,6 +60,7 @@ impl Plugin {
             document: None,
             removed: None,
             last_good: Vec::new(),
+            every_good: Vec::new(),
             had: BTreeSet::new(),
             may_be_unseen: false,
             may_have_forgotten: false,
@@ -95,6 +98,7 @@ impl Plugin {
                 self.last_good.clear();
             }
             self.last_good.push(document.clone());
+            self.every_good.push(document.clone());
             self.may_have_forgotten = false;
         }
         self.document = Some(document.clone());
@@ -161,8 +165,11 @@ impl Plugin {
         if document.good || self.last_good.is_empty() {
             return vec![whole_or_part()];
         }
-        let last_good = self.last_good.iter().map(|good| good.serves.clone());
-        last_good.chain(self.may_have_forgotten.then(whole_or_part)).collect()
+        // What serves may be what did when the same octets came before.
+        let may_be_old = self.may_be_unseen;
+        let good = if may_be_old { &self.every_good } else { &self.last_good };
+        let in_part = (may_be_old || self.may_have_forgotten).then(whole_or_part);
+        good.iter().map(|good| good.serves.clone()).chain(in_part).collect()
     }
 
     /// What may be served while the last event is under way: a plugin that comes back may begin where it was.
