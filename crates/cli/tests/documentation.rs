@@ -19,7 +19,7 @@ use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
 use ksvc_router_cli::source::Source;
-use ksvc_routing::{Decision, Problem, RouteTable, compile};
+use ksvc_routing::{Decision, Problem, RouteTable, compile, limits};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
@@ -28,6 +28,7 @@ const README: &str = include_str!("../../../README.md");
 
 /// Where messages, metrics and log lines are defined: no value lists them all, and the plugin is for wasm alone.
 const PROBLEMS: &str = include_str!("../../routing/src/problem.rs");
+const LIMITS: &str = include_str!("../../routing/src/limits.rs");
 const METRICS: &str = include_str!("../../../src/metrics.rs");
 const PLUGIN: &str = include_str!("../../../src/lib.rs");
 
@@ -386,17 +387,55 @@ fn every_kind_of_message_has_an_example() {
     let kinds = variants(PROBLEMS, "pub enum What {");
     assert!(kinds.len() > 50, "{kinds:?}");
     let missing: Vec<&str> = kinds.into_iter().filter(|kind| !is_shown(kind)).collect();
-    assert_eq!(missing, ["TooManySegments"], "kinds that no example shows");
+    let limits = ["TooLarge", "TooLong", "TooMany", "TooManyConditional", "TooManySegments", "TooManyValues"];
+    assert_eq!(missing, limits, "kinds that no example shows");
 }
 
-/// Its example would be a line of 257 segments.
+/// Examples would be long; `crates/routing/tests/limits.rs` has them.
 #[test]
-fn the_limit_of_segments_is_documented() {
-    let path = "/a".repeat(257);
-    let document = format!(r#"{{"hosts":["a.b"],"routes":[{{"match":"GET {path}","host":"c.d"}}]}}"#);
-    let problems = compile(document.as_bytes()).problems;
-    let [problem] = &problems[..] else { panic!("{problems:?}") };
-    assert!(PAGE.contains(&problem.what.to_string()), "{problem}");
+fn messages_about_limits_are_documented() {
+    let route = |text: &str, rest: &str| format!(r#"{{"match":"GET {text}","host":"c.d"{rest}}}"#);
+    let table = |hosts: &str, routes: &str| format!(r#"{{"hosts":[{hosts}],"routes":[{routes}]}}"#);
+    let one = r#""a.b""#;
+    let when = |n| route("/a", &format!(r#","when":{{"headers":{{"x":"{n}"}}}}"#));
+    for document in [
+        " ".repeat(limits::DOCUMENT + 1),
+        format!("[{}0]", "0,".repeat(limits::VALUES)),
+        table(&vec![one; limits::HOSTS + 1].join(","), ""),
+        table(one, &route(&"/".repeat(limits::TEXT + 1 - "GET ".len()), "")),
+        table(one, &route(&"/a".repeat(limits::SEGMENTS + 1), "")),
+        table(one, &(0..=limits::CONDITIONAL).map(when).collect::<Vec<_>>().join(",")),
+    ] {
+        let problems = compile(document.as_bytes()).problems;
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert!(PAGE.contains(&format!("- \"{}\"", problem.what)), "{problem}");
+    }
+}
+
+/// A row for each constant: its comment up to the colon, its value, and the rest of its comment.
+#[test]
+fn every_limit_is_documented_with_its_value_and_reason() {
+    let expected = LIMITS.split("\n\n").filter_map(|item| {
+        let (about, constant) = item.split_once("\npub const ")?;
+        let about = about.lines().map(|line| line.trim_start_matches("/// ")).collect::<Vec<_>>().join(" ");
+        let (what, why) = about.strip_suffix('.')?.split_once(": ")?;
+        let value = constant.trim_end().strip_suffix(';')?.split_once(" = ")?.1;
+        let value: u64 = value.split(" * ").map(|factor| factor.replace('_', "").parse::<u64>().unwrap()).product();
+        Some(format!("| {what} | {} | {why} |", thousands(value)))
+    });
+    let expected: Vec<String> = expected.collect();
+    assert_eq!(expected.len(), LIMITS.matches("\npub const ").count());
+    let found = PAGE.lines().skip_while(|line| *line != "| what | at most | why |").skip(2);
+    let found: Vec<&str> = found.take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(found, expected);
+}
+
+/// `16,777,216`.
+fn thousands(value: u64) -> String {
+    match (value / 1000, value % 1000) {
+        (0, rest) => rest.to_string(),
+        (more, rest) => format!("{},{rest:03}", thousands(more)),
+    }
 }
 
 fn has_row(cells: &[&str]) -> bool {

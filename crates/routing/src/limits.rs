@@ -9,7 +9,8 @@
 /// Octets of a document: ten times what a Kubernetes object holds; each thread of a gateway has a copy.
 pub const DOCUMENT: usize = 16 * 1024 * 1024;
 
-/// Values of a document, nested ones included: twenty for each of the most routes; a value of two octets takes up to 80 in memory.
+/// Values of a document, nested ones included: twenty for each of the most routes; a value of two octets takes up
+/// to 80 in memory.
 pub const VALUES: usize = 2_000_000;
 
 /// Keys of an object of the document: none has so many; each that is not known is compared with those that are.
@@ -24,7 +25,8 @@ pub const MATCHES: usize = 1_000;
 /// Elements of all `match`es of a table: each costs as much as a route.
 pub const PATTERNS: usize = 100_000;
 
-/// Methods of all `match`es of a table, counted wherever they stand: five for each of the most routes; each has a row in the table.
+/// Methods of all `match`es of a table, counted wherever they stand: five for each of the most routes; each has a
+/// row in the table.
 pub const CANDIDATES: usize = 500_000;
 
 /// Methods of one `match`: HTTP has about 40 registered ones.
@@ -42,16 +44,19 @@ pub const CONDITIONAL: usize = 256;
 /// Elements of `hosts`: each is a name somebody has to own.
 pub const HOSTS: usize = 10_000;
 
-/// Names in one `headers`, `query`, `set`, `add` or `remove`: as many headers as Envoy takes in one message (`max_headers_count`).
+/// Names in one `headers`, `query`, `set`, `add` or `remove`: as many headers as Envoy takes in one message
+/// (`max_headers_count`).
 pub const HEADERS: usize = 100;
 
 /// Elements of one list of `cors`: they are looked through for each request of a page.
 pub const CORS: usize = 1_000;
 
-/// Octets of a text that is not named here, such as a `match`, a template, or a header's value: Envoy takes 60 KiB of headers in one message.
+/// Octets of a text that is not named here, such as a `match`, a template, or a header's value: Envoy takes 60 KiB
+/// of headers in one message.
 pub const TEXT: usize = 8 * 1024;
 
-/// Octets of a `name`, and of a header's, a query parameter's or a method's name in a list or an object: log lines and metrics hold it.
+/// Octets of a `name`, and of a header's, a query parameter's or a method's name in a list or an object: log lines
+/// and metrics hold it.
 pub const NAME: usize = 256;
 
 /// Octets of a `body`: an answer is held in memory, once for each thread and for each request under way.
