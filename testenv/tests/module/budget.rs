@@ -9,7 +9,7 @@ use testenv::wasm_host::{Counts, Exchange, Module, Process, Root};
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// In bytes, of `dist/plugin.wasm`.
-const MODULE_SIZE: usize = 655_000;
+const MODULE_SIZE: usize = 700_000;
 
 /// Instructions beyond the budget that another compiler may need.
 const SLACK_PERCENT: u64 = 3;
@@ -38,24 +38,24 @@ const fn budget(
 
 /// Among 1,000 routes.
 const BUDGETS: [Budget; 9] = [
-    budget("hit, literal", "GET", "/faas/api7/things", 4, 10_214),
-    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", 4, 11_656),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 6, 13_017),
-    budget("miss, other path", "GET", "/elsewhere", 1, 5_097),
-    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", 1, 4_124) },
-    budget("404", "GET", "/faas/api7/nothing/42", 2, 11_567),
-    budget("405", "DELETE", "/faas/api7/things/42/parts/9", 2, 16_081),
-    budget("400", "GET", "/faas/api7//things", 2, 10_935),
-    budget("redirect", "GET", "/faas/api7/old", 3, 10_913),
+    budget("hit, literal", "GET", "/faas/api7/things", 4, 12_480),
+    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", 4, 14_600),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 6, 16_620),
+    budget("miss, other path", "GET", "/elsewhere", 1, 5_220),
+    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", 1, 4_260) },
+    budget("404", "GET", "/faas/api7/nothing/42", 2, 12_770),
+    budget("405", "DELETE", "/faas/api7/things/42/parts/9", 2, 18_930),
+    budget("400", "GET", "/faas/api7//things", 2, 10_610),
+    budget("redirect", "GET", "/faas/api7/old", 3, 13_130),
 ];
 
 /// A browser's requests to the same routes, by a table that uses all that there is for headers and responses.
 const WITH_ALL: [Budget; 5] = [
-    budget("hit", "GET", "/faas/api7/things", 13, 21_281),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 12, 22_150),
-    budget("preflight", "OPTIONS", "/faas/api7/things", 3, 27_788),
-    budget("404", "GET", "/faas/api7/nothing/42", 2, 19_808),
-    budget("redirect", "GET", "/faas/api7/old", 3, 22_002),
+    budget("hit", "GET", "/faas/api7/things", 13, 27_640),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", 12, 29_370),
+    budget("preflight", "OPTIONS", "/faas/api7/things", 3, 36_300),
+    budget("404", "GET", "/faas/api7/nothing/42", 2, 21_010),
+    budget("redirect", "GET", "/faas/api7/old", 3, 26_600),
 ];
 
 fn with_all() -> serde_json::Value {
@@ -171,12 +171,14 @@ fn keeps(budgets: &[Budget], cost: impl Fn(&Budget) -> Vec<(&'static str, Counts
     assert!(dear.is_empty(), "{}\n{table}\n{EXPLAIN}", dear.join("\n"));
 }
 
-/// Every worker's requests wait while a document is taken.
+/// Every worker's requests wait while a document is taken: the first run compiles it, on the main thread, and the others
+/// copy what it has compiled.
 #[test]
 fn document_keeps_its_budget() {
-    const TO_JUDGE: u64 = 26_520_000;
-    const TO_FOLLOW: u64 = 26_510_000;
-    const MEMORY: usize = 1_900_544;
+    const TO_JUDGE: u64 = 29_850_000;
+    const TO_FOLLOW: u64 = 164_100;
+    const MEMORY_OF_JUDGE: usize = 2_293_760;
+    const MEMORY_OF_FOLLOWER: usize = 1_376_256;
     let document = thousand_routes().to_string();
     let process = Process::new();
     let take = || {
@@ -185,15 +187,16 @@ fn document_keeps_its_budget() {
         (counts, root.vm().memory())
     };
     let (judged, memory) = take();
-    let (followed, _) = take();
+    let (followed, memory_of_follower) = take();
     let size = document.len();
     println!(
-        "1,000 routes, {size} bytes, memory afterwards {memory} bytes\nfirst run: {judged:?}\nothers: {followed:?}"
+        "1,000 routes, {size} bytes, memory afterwards {memory} bytes, of the others {memory_of_follower}\nfirst run: {judged:?}\nothers: {followed:?}"
     );
     for (what, spent, budget) in [
         ("to judge 1,000 routes: instructions", judged.instructions, TO_JUDGE),
         ("to follow the judgement: instructions", followed.instructions, TO_FOLLOW),
-        ("memory after 1,000 routes: bytes", memory as u64, MEMORY as u64),
+        ("memory of the first run after 1,000 routes: bytes", memory as u64, MEMORY_OF_JUDGE as u64),
+        ("memory of the others after 1,000 routes: bytes", memory_of_follower as u64, MEMORY_OF_FOLLOWER as u64),
     ] {
         assert!(spent <= budget + budget * SLACK_PERCENT / 100, "{what}: {spent}, the budget is {budget}\n{EXPLAIN}");
     }
