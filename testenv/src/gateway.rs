@@ -35,7 +35,7 @@ pub const PLUGIN: &str = "ksvc-router";
 pub(crate) const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
 /// Long enough for a loaded machine of two cores; what takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a gateway is to be started.
 #[derive(Debug, Clone)]

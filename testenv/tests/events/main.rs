@@ -46,6 +46,7 @@ fn no_order_of_events_is_served_otherwise_than_the_contract_says() -> Result<()>
         let mut tally = Tally::default();
         while let Some(seed) = { left.lock().expect("nobody panics with it").pop() } {
             let run = sequence::run(&envoy, seed, EVENTS).inspect_err(|_| give_up())?;
+            println!("EVENTS_SEED={seed}: {} events, {} answers", run.events, run.answers);
             tally.events += run.events;
             tally.answers += run.answers;
             tally.lags += run.lags;

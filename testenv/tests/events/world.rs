@@ -19,7 +19,7 @@ use crate::model::{Identity, Plugin, allows};
 use crate::probe::{self, DENIED, Seen};
 
 /// On a loaded machine of two cores; what takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// For how long a worker stands still: long enough for some edits of the others.
 const STAND_STILL: Duration = Duration::from_millis(600);
