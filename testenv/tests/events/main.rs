@@ -24,7 +24,7 @@ use crate::random::Random;
 use crate::sequence::Tally;
 
 /// In the ordinary run; `EVENTS_SEQUENCES` in the environment is another number.
-const SEQUENCES: u64 = 6;
+const SEQUENCES: u64 = 4;
 
 /// Of one sequence.
 const EVENTS: usize = 12;
