@@ -293,6 +293,8 @@ impl Chaos {
             0 => octets.truncate(random.below(octets.len() + 1)),
             1 => octets.extend(vec![0; 100]),
             2 => octets[..4].copy_from_slice(&random.pick(&[0, 1, 9, 65_536, u32::MAX]).to_le_bytes()),
+            // A map of nothing has no lengths.
+            _ if octets.len() < 8 => {}
             _ => {
                 // The length of a name or a value.
                 let at = 4 * (1 + random.below(octets.len() / 4 - 1).min(2 * 8));
