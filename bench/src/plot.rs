@@ -8,9 +8,11 @@ mod bars;
 mod canvas;
 mod lines;
 mod palette;
+#[cfg(test)]
+mod tests;
 mod text;
 
-use axis::Axis;
+use axis::{Axis, Scale};
 use bars::{Bar, Bars};
 use canvas::Canvas;
 use lines::{Lines, Series};
@@ -18,7 +20,7 @@ use palette::{OTHERS, Style};
 
 use crate::report::pick::{distinct, near_thousand, of, sizes};
 use crate::report::wording::{
-    self, MILLISECONDS_OF_MICROSECONDS, NO_OP, OURS, count, label, rank, routes, scaled, unit,
+    self, MICROSECONDS_IN_A_MILLISECOND, NO_OP, OURS, count, label, rank, routes, scaled, unit,
 };
 use crate::results::{Latency, Measurement, Quantity, Results, Spread};
 
@@ -51,22 +53,26 @@ struct Plots<'r> {
 }
 
 const SPREAD: &str = "from the least to the most of all rounds";
+const LAST: &str = "The last value stands beside the name.";
 
 impl Plots<'_> {
     fn cost_against_routes(&self) -> Canvas {
-        let about =
-            format!("Of Envoy's process, a request that finds its route. Lines are medians, bars reach {SPREAD}.");
+        let about = format!(
+            "Of Envoy's process, a request that finds its route. Lines are medians, strokes reach {SPREAD}. {LAST}"
+        );
         let mut canvas = Canvas::new("CPU a request, against the number of routes", &about);
         let hits: Vec<_> =
             of(self.results, Quantity::GatewayCpu).into_iter().filter(|found| found.request == "hit").collect();
-        self.draw_against_routes(&mut canvas, &hits, "of CPU a request", |table| format!("Table: {table}"));
+        let panels = self.against_routes(&hits, "of CPU a request", |table| format!("Table: {table}"));
+        lines::draw(&panels, &mut canvas);
         or_nothing(canvas, hits.is_empty())
     }
 
     fn memory_and_load(&self) -> Canvas {
-        let about = format!("What a table costs that no request sees. Lines are medians, bars reach {SPREAD}.");
+        let about =
+            format!("What a table costs that no request sees. Lines are medians, strokes reach {SPREAD}. {LAST}");
         let mut canvas = Canvas::new("Memory and time that a new table takes", &about);
-        let mut is_empty = true;
+        let mut panels = Vec::new();
         for (quantity, heading, what) in [
             (Quantity::Memory, "Memory that the table adds to Envoy's process", ""),
             (Quantity::LoadCpu, "CPU to take up a new table", "a thread"),
@@ -74,23 +80,22 @@ impl Plots<'_> {
         ] {
             let measurements = of(self.results, quantity);
             let tables = distinct(measurements.iter().map(|found| found.table.as_str()));
-            is_empty &= measurements.is_empty();
-            self.draw_against_routes(&mut canvas, &measurements, what, |table| match tables.len() {
+            panels.extend(self.against_routes(&measurements, what, |table| match tables.len() {
                 1 => heading.to_owned(),
                 _ => format!("{heading}, table: {table}"),
-            });
+            }));
         }
-        or_nothing(canvas, is_empty)
+        lines::draw(&panels, &mut canvas);
+        or_nothing(canvas, panels.is_empty())
     }
 
     /// A panel for each table, all with the same axes; tables of one size only if there are no others.
-    fn draw_against_routes(
+    fn against_routes(
         &self,
-        canvas: &mut Canvas,
         measurements: &[&Measurement],
         what: &str,
         heading: impl Fn(&str) -> String,
-    ) {
+    ) -> Vec<Lines> {
         let tables = distinct(measurements.iter().map(|found| found.table.as_str()));
         let of_table = |table: &str| -> Vec<&Measurement> {
             measurements.iter().copied().filter(|found| found.table == table).collect()
@@ -100,10 +105,11 @@ impl Plots<'_> {
             panels.retain(|(_, found)| sizes(found).len() > 1);
         }
         let shown: Vec<&Measurement> = panels.iter().flat_map(|(_, found)| found).copied().collect();
-        let Some(unit) = shown.first().map(|found| unit(found.quantity)) else { return };
+        let Some(unit) = shown.first().map(|found| unit(found.quantity)) else { return Vec::new() };
         let x = Axis::routes(sizes(&shown));
-        let y = Axis::values(&shown.iter().map(|found| scaled(found.value, &unit)).collect::<Vec<_>>());
-        for (table, found) in panels {
+        let values: Vec<Spread> = shown.iter().map(|found| scaled(found.value, &unit)).collect();
+        let y = Axis::values(&values);
+        let panel = |(table, found): (&str, Vec<&Measurement>)| {
             let variants = distinct(found.iter().map(|found| found.variant.as_str()));
             let points = |variant| {
                 let points = found.iter().filter(|found| found.variant == variant);
@@ -115,11 +121,11 @@ impl Plots<'_> {
                 x: x.clone(),
                 x_title: "routes in the table, logarithmic scale",
                 y: y.clone(),
-                y_title: format!("{} {what}", unit.name).trim().to_owned(),
+                y_title: y_title(format!("{} {what}", unit.name).trim(), &y, &values),
                 series: ours_on_top(series),
             }
-            .draw(canvas);
-        }
+        };
+        panels.into_iter().map(panel).collect()
     }
 
     fn filter_cost(&self) -> Canvas {
@@ -184,13 +190,13 @@ impl Plots<'_> {
     }
 
     fn latency(&self) -> Canvas {
-        let about = "At a fixed rate, from the time at which a request was due: a stall counts for all that it delays.";
-        let mut canvas = Canvas::new("Latency, by percentile", about);
+        let due = "At a fixed rate, from the time at which a request was due: a stall counts for all that it delays.";
+        let mut canvas = Canvas::new("Latency, by percentile", &format!("{due} {LAST}"));
         let latencies = &self.results.latencies;
         let mut loads = distinct(latencies.iter().map(|latency| (latency.routes, latency.rate)));
         loads.sort_unstable();
         let spread = |micros: f64| {
-            let millis = micros / MILLISECONDS_OF_MICROSECONDS;
+            let millis = micros / MICROSECONDS_IN_A_MILLISECOND;
             Spread { least: millis, median: millis, most: millis, rounds: 1 }
         };
         let x = Axis::percentiles();
@@ -202,7 +208,7 @@ impl Plots<'_> {
         };
         let values: Vec<Spread> = latencies.iter().flat_map(points).map(|(_, spread)| spread).collect();
         let y = Axis::values(&values);
-        for (number, rate) in loads {
+        let panel = |(number, rate)| {
             let mut found: Vec<_> =
                 latencies.iter().filter(|latency| (latency.routes, latency.rate) == (number, rate)).collect();
             found.sort_by_key(|latency| (rank(&latency.variant), &latency.variant));
@@ -212,11 +218,11 @@ impl Plots<'_> {
                 x: x.clone(),
                 x_title: "percentile of requests",
                 y: y.clone(),
-                y_title: "ms".into(),
+                y_title: y_title("ms", &y, &values),
                 series: ours_on_top(series),
             }
-            .draw(&mut canvas);
-        }
+        };
+        lines::draw(&loads.into_iter().map(panel).collect::<Vec<_>>(), &mut canvas);
         or_nothing(canvas, latencies.is_empty())
     }
 
@@ -236,24 +242,34 @@ impl Plots<'_> {
     }
 }
 
-/// The first of the list is drawn last.
-fn ours_on_top(series: impl DoubleEndedIterator<Item = Series>) -> Vec<Series> {
-    series.rev().collect()
+fn ours_on_top(series: impl Iterator<Item = Series>) -> Vec<Series> {
+    let mut series: Vec<Series> = series.collect();
+    series.sort_by_key(|series| series.is_emphasized);
+    series
 }
 
 /// What rows of bars have in common, ` at 1,000 routes`, and what tells them apart: `static, hit`.
 fn rows(measurements: &[&Measurement]) -> (String, Vec<String>) {
     let sizes = sizes(measurements);
-    let (about, is_common) = match sizes.first() {
-        Some(size) if sizes.len() == 1 => (format!(", at {}", routes(*size)), true),
-        _ => (String::new(), false),
-    };
+    let number_of = |size: usize| measurements.iter().filter(|found| found.routes == size).count();
+    let common = sizes.iter().copied().max_by_key(|size| number_of(*size));
+    let unless = if sizes.len() > 1 { " if not said otherwise" } else { "" };
+    let about = common.map_or(String::new(), |size| format!(", at {}{unless}", routes(size)));
     let name = |found: &&Measurement| {
-        let size = if is_common { String::new() } else { routes(found.routes) };
+        let size = if Some(found.routes) == common { String::new() } else { routes(found.routes) };
         let parts = [found.table.clone(), found.request.clone(), size];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
     };
     (about, measurements.iter().map(name).collect())
+}
+
+fn y_title(title: &str, y: &Axis, values: &[Spread]) -> String {
+    let is_cut = values.iter().any(|value| value.median <= 0.0);
+    match y.scale {
+        Scale::Logarithmic if is_cut => format!("{title}, logarithmic scale; values of 0 and less are left out"),
+        Scale::Logarithmic => format!("{title}, logarithmic scale"),
+        Scale::Linear | Scale::Nines => title.to_owned(),
+    }
 }
 
 fn or_nothing(mut canvas: Canvas, is_empty: bool) -> Canvas {

@@ -1,5 +1,5 @@
-//! A plot in the making: what is drawn lies above one another from the title to the caption, on a background of its own,
-//! so that it reads alike in light and dark.
+//! A plot in the making: its parts lie below one another from the title to the caption, on a background of their own, so
+//! that it reads alike in light and dark.
 
 use svg::node::element::{Circle, Element, Line, Polyline, Rectangle, Text, Title};
 use svg::{Document, Node};
@@ -51,11 +51,13 @@ impl Canvas {
         if font.is_bold {
             node = node.set("font-weight", "bold");
         }
-        self.add(match anchor {
+        let node = match anchor {
             Anchor::Start => node,
             Anchor::Middle => node.set("text-anchor", "middle"),
             Anchor::End => node.set("text-anchor", "end"),
-        });
+        };
+        // A bare element: a `Text` would be written with its words on a line of their own, between spaces.
+        self.add(Element::from(node));
     }
 
     /// Lines of text, their middle at a height.
@@ -94,7 +96,7 @@ impl Canvas {
 
     /// The whole plot, as a file.
     pub(super) fn finish(mut self, caption: &str) -> String {
-        self.top += 4.0;
+        self.top += 14.0;
         self.paragraph(caption, SMALL, FAINT_INK);
         let height = (self.top + MARGIN * 0.75).ceil();
         let background = Rectangle::new().set("x", 0.5).set("y", 0.5).set("rx", 6);

@@ -1,9 +1,10 @@
-//! A panel of lines, each called by its name at its end.
+//! A panel of lines, each called by its name at its end, with its last value.
 
-use super::axis::{Axis, Scale};
+use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, HEADING, LABEL, MARGIN, SMALL, WIDTH};
 use super::palette::{FAINT_INK, GRID, INK, Style};
 use super::text::Font;
+use crate::report::wording::number;
 use crate::results::Spread;
 
 pub(super) struct Lines {
@@ -11,7 +12,6 @@ pub(super) struct Lines {
     pub(super) x: Axis,
     pub(super) x_title: &'static str,
     pub(super) y: Axis,
-    /// What and in which unit; that the scale is logarithmic is added.
     pub(super) y_title: String,
     /// Those that are drawn last lie on top.
     pub(super) series: Vec<Series>,
@@ -27,9 +27,9 @@ pub(super) struct Series {
 }
 
 const LEAST_HEIGHT: f64 = 210.0;
-const WIDEST_LABEL: f64 = 230.0;
+const WIDEST_LABEL: f64 = 250.0;
 /// Between the end of the plot and a label, for the leader.
-const LEADER: f64 = 30.0;
+const LEADER: f64 = 34.0;
 const LABEL_GAP: f64 = 4.0;
 
 /// A label beside the plot: the line that it belongs to, and its middle.
@@ -47,33 +47,50 @@ impl Label {
     }
 }
 
+/// Panels above one another, their plots between the same two sides.
+pub(super) fn draw(panels: &[Lines], canvas: &mut Canvas) {
+    let widest = |widths: &dyn Fn(&Lines) -> f64| panels.iter().map(widths).fold(0.0, f64::max);
+    let left = MARGIN + widest(&Lines::width_of_ticks) + 8.0;
+    let right = WIDTH - MARGIN - LEADER - widest(&Lines::width_of_labels);
+    panels.iter().for_each(|panel| panel.draw(canvas, left, right));
+}
+
 impl Lines {
-    pub(super) fn draw(&self, canvas: &mut Canvas) {
+    fn labels(&self) -> Vec<Label> {
+        self.drawn().map(label).collect()
+    }
+
+    fn drawn(&self) -> impl Iterator<Item = &Series> {
+        self.series.iter().filter(|series| !series.points.is_empty())
+    }
+
+    fn width_of_ticks(&self) -> f64 {
+        self.y.ticks.iter().map(|(_, tick)| SMALL.width(tick)).fold(0.0, f64::max)
+    }
+
+    fn width_of_labels(&self) -> f64 {
+        let width = |label: &Label| label.lines.iter().map(|line| label.font.width(line)).fold(0.0, f64::max);
+        self.labels().iter().map(width).fold(0.0, f64::max)
+    }
+
+    fn draw(&self, canvas: &mut Canvas, left: f64, right: f64) {
         canvas.top += 18.0;
         canvas.paragraph(&self.heading, HEADING, INK);
-        let scale = if self.y.scale == Scale::Logarithmic { ", logarithmic scale" } else { "" };
-        canvas.paragraph(&format!("{}{scale}", self.y_title), SMALL, FAINT_INK);
+        canvas.paragraph(&self.y_title, SMALL, FAINT_INK);
 
-        let series: Vec<&Series> = self.series.iter().filter(|series| !series.points.is_empty()).collect();
-        let mut labels: Vec<Label> = series.iter().map(|series| label(series)).collect();
+        let mut labels = self.labels();
         let heights: f64 = labels.iter().map(Label::height).sum();
-        let ticks = self.y.ticks.iter().map(|(_, tick)| SMALL.width(tick)).fold(0.0, f64::max);
-        let names = labels.iter().flat_map(|label| label.lines.iter().map(|line| label.font.width(line)));
-        let left = MARGIN + ticks + 8.0;
-        let right = WIDTH - MARGIN - LEADER - names.fold(0.0, f64::max);
-        let top = canvas.top + 10.0;
+        let top = canvas.top + 14.0;
         let bottom = top + heights.max(LEAST_HEIGHT);
         let x = |value: f64| left + 10.0 + self.x.place(value) * (right - left - 20.0);
         let y = |value: f64| bottom - self.y.place(value) * (bottom - top);
 
         self.draw_axes(canvas, (left, right), (top, bottom), x, y);
-        for (series, label) in series.iter().zip(&mut labels) {
+        for (series, label) in self.drawn().zip(&mut labels) {
             let points: Vec<(f64, f64)> = series.points.iter().map(|(at, spread)| (x(*at), y(spread.median))).collect();
-            for (at, spread) in &series.points {
-                let thin = Style { width: 1.2, dashes: "", ..series.style };
-                if spread.least < spread.most {
-                    canvas.line((x(*at), y(spread.least)), (x(*at), y(spread.most)), thin);
-                }
+            let thin = Style { width: 1.2, dashes: "", ..series.style };
+            for (at, spread) in series.points.iter().filter(|(_, spread)| spread.least < spread.most) {
+                canvas.line((x(*at), y(spread.least)), (x(*at), y(spread.most)), thin);
             }
             canvas.curve(&points, series.style);
             if series.has_dots {
@@ -83,10 +100,11 @@ impl Lines {
         }
         spread_out(&mut labels, top, bottom);
         for label in &labels {
-            let to = (right + LEADER - 6.0, label.middle);
-            let leader = Style { width: 1.0, dashes: "1 2", ..label.style };
             let elbow = (right, label.end.1);
-            canvas.curve(&[(label.end.0 + 6.0, label.end.1), elbow, to], leader);
+            let leader = Style { width: 1.0, dashes: "1 3", ..label.style };
+            canvas.line((label.end.0 + 6.0, label.end.1), elbow, leader);
+            let to = (right + LEADER - 6.0, label.middle);
+            canvas.line(elbow, to, Style { dashes: "", ..leader });
             canvas.lines(right + LEADER, label.middle, &label.lines, label.font, Anchor::Start);
         }
         canvas.top = bottom + 38.0;
@@ -121,7 +139,8 @@ impl Lines {
 
 fn label(series: &Series) -> Label {
     let font = if series.is_emphasized { Font { is_bold: true, ..LABEL } } else { LABEL };
-    let lines = font.wrap(&series.label, WIDEST_LABEL);
+    let last = series.points.last().map_or(String::new(), |(_, spread)| format!(": {}", number(spread.median)));
+    let lines = font.wrap(&format!("{}{last}", series.label), WIDEST_LABEL);
     Label { lines, font, style: series.style, end: (0.0, 0.0), middle: 0.0 }
 }
 

@@ -17,11 +17,11 @@ pub(crate) fn of(results: &Results, quantity: Quantity) -> Vec<&Measurement> {
 }
 
 fn table_rank(table: &str) -> usize {
-    ["static", "parameters"].iter().position(|known| *known == table).unwrap_or(2)
+    ["", "static", "parameters"].iter().position(|known| *known == table).unwrap_or(3)
 }
 
 fn request_rank(request: &str) -> usize {
-    ["hit", "miss"].iter().position(|known| *known == request).unwrap_or(2)
+    ["", "hit", "miss"].iter().position(|known| *known == request).unwrap_or(3)
 }
 
 /// Of each variant, table and request the one whose number of routes is nearest to 1,000.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::pick::{distinct, of, sizes};
 use super::wording::{
-    MILLISECONDS_OF_MICROSECONDS, NO_OP, count, label, machine, number, rank, routes, scaled, spread, unit,
+    MICROSECONDS_IN_A_MILLISECOND, count, label, machine, number, rank, routes, scaled, spread, unit,
 };
 use crate::results::{Latency, Measurement, Quantity, Ratio, Results};
 
@@ -12,9 +12,9 @@ use crate::results::{Latency, Measurement, Quantity, Ratio, Results};
 pub(super) fn all(results: &Results) -> Vec<(&'static str, String)> {
     vec![
         ("machine", machine_table(results)),
-        ("filter cost", filter_cost(results)),
+        ("filter cost", with_ratios(results, Quantity::FilterCpu)),
         ("cost against routes", cost_against_routes(results)),
-        ("chains", chains(results)),
+        ("chains", with_ratios(results, Quantity::ChainCpu)),
         ("latency", latency(results)),
         ("memory and load", memory_and_load(results)),
         ("skipped", skipped(results)),
@@ -22,31 +22,13 @@ pub(super) fn all(results: &Results) -> Vec<(&'static str, String)> {
 }
 
 fn machine_table(results: &Results) -> String {
-    let machine_results = &results.machine;
     let mut table = Table::new(["", ""]);
     table.row(["date".into(), results.date.clone()]);
-    table.row(["machine".into(), machine(machine_results)]);
-    table.row(["memory".into(), format!("{} GB", number(machine_results.memory_bytes as f64 / 1e9))]);
-    table.row(["kernel".into(), machine_results.kernel.clone()]);
-    for (name, version) in machine_results.versions.iter().filter(|(name, _)| name != "Envoy") {
+    table.row(["machine".into(), machine(&results.machine)]);
+    table.row(["memory".into(), format!("{} GB", number(results.machine.memory_bytes as f64 / 1e9))]);
+    table.row(["kernel".into(), results.machine.kernel.clone()]);
+    for (name, version) in results.machine.versions.iter().filter(|(name, _)| name != "Envoy") {
         table.row([name.clone(), version.clone()]);
-    }
-    table.finish()
-}
-
-fn filter_cost(results: &Results) -> String {
-    let mut table = Table::new(["variant", "table", "routes", "request", "ns a request", "ratio to no-op", "rounds"]);
-    for measurement in of(results, Quantity::FilterCpu) {
-        let Measurement { variant, table: of, request, value, .. } = measurement;
-        table.row([
-            label(variant).into(),
-            or_dash(of),
-            size(measurement),
-            or_dash(request),
-            spread(*value),
-            ratio(measurement.ratio.as_ref()),
-            value.rounds.to_string(),
-        ]);
     }
     table.finish()
 }
@@ -74,17 +56,33 @@ fn cost_against_routes(results: &Results) -> String {
     table.finish()
 }
 
-fn chains(results: &Results) -> String {
-    let mut table = Table::new(["variant", "table", "routes", "request", "µs a request", "ratio", "rounds"]);
-    for measurement in of(results, Quantity::ChainCpu) {
-        let Measurement { variant, table: of, request, value, .. } = measurement;
+/// A row for each measurement, with its ratio.
+fn with_ratios(results: &Results, quantity: Quantity) -> String {
+    let measurements = of(results, quantity);
+    let unit = unit(quantity);
+    let bases =
+        distinct(measurements.iter().filter_map(|found| found.ratio.as_ref()).map(|ratio| label(&ratio.against)));
+    // Said once, if it is the same for all.
+    let (heading, is_said) = match bases[..] {
+        [base] => (format!("ratio to “{base}”"), true),
+        _ => ("ratio".to_owned(), false),
+    };
+    let columns = ["variant", "table", "routes", "request"].map(String::from).into_iter();
+    let mut table = Table::new(columns.chain([format!("{} a request", unit.name), heading, "rounds".into()]));
+    for measurement in measurements {
+        let Measurement { variant, table: of, routes, request, value, ratio, .. } = measurement;
+        let ratio = ratio.as_ref().map(|Ratio { against, spread: of }| match is_said {
+            true => spread(*of),
+            false => format!("{} to “{}”", spread(*of), label(against)),
+        });
         table.row([
             label(variant).into(),
             or_dash(of),
-            size(measurement),
+            // A filter without a table has no routes.
+            if *routes == 0 { DASH.into() } else { count(*routes as u64) },
             or_dash(request),
-            spread(scaled(*value, &unit(Quantity::ChainCpu))),
-            ratio(measurement.ratio.as_ref()),
+            spread(scaled(*value, &unit)),
+            ratio.unwrap_or(DASH.into()),
             value.rounds.to_string(),
         ]);
     }
@@ -106,7 +104,7 @@ fn latency(results: &Results) -> String {
             count(latency.requests),
         ];
         let percentiles = SHOWN_PERCENTILES.map(|percentile| {
-            at(latency, percentile).map_or(DASH.into(), |micros| number(micros / MILLISECONDS_OF_MICROSECONDS))
+            at(latency, percentile).map_or(DASH.into(), |micros| number(micros / MICROSECONDS_IN_A_MILLISECOND))
         });
         table.row(cells.into_iter().chain(percentiles));
     }
@@ -173,20 +171,6 @@ const DASH: &str = "–";
 
 fn or_dash(text: &str) -> String {
     if text.is_empty() { DASH.into() } else { text.into() }
-}
-
-/// A filter without a table has no routes.
-fn size(measurement: &Measurement) -> String {
-    if measurement.routes == 0 { DASH.into() } else { count(measurement.routes as u64) }
-}
-
-/// Says what it is a ratio to, unless that is the filter that does nothing.
-fn ratio(ratio: Option<&Ratio>) -> String {
-    match ratio {
-        None => DASH.into(),
-        Some(Ratio { against, spread: of }) if against == NO_OP => spread(*of),
-        Some(Ratio { against, spread: of }) => format!("{} to {}", spread(*of), label(against)),
-    }
 }
 
 /// A table in the making: its rows, and a line in its place while it has none.

@@ -34,7 +34,8 @@ pub(crate) struct Unit {
     pub(crate) size: f64,
 }
 
-pub(crate) const MILLISECONDS_OF_MICROSECONDS: f64 = 1e3;
+/// Latencies are kept in µs and told in ms.
+pub(crate) const MICROSECONDS_IN_A_MILLISECOND: f64 = 1e3;
 
 pub(crate) const fn unit(quantity: Quantity) -> Unit {
     match quantity {
