@@ -1,7 +1,7 @@
 //! The plots of `docs/benchmarks/`: what each shows. The modules below draw.
 //!
-//! On the elements of the `svg` crate, and not by a library of charts: those that were looked at put names into legends
-//! within the plot, or take the width of text from fonts of the machine, which would make other bytes on each.
+//! On the elements of the `svg` crate, and not by a library of charts: plotters and kuva, which were looked at, have no
+//! names at the ends of lines, and plotters knows the width of text from the machine's fonts alone.
 
 mod axis;
 mod bars;
