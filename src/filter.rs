@@ -3,8 +3,6 @@
 use std::rc::Rc;
 
 use ksvc_routing::{Answer, Change, Decision, Forward, Head, ResponsePlan, RouteTable};
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 
 use crate::host::{self, Map};
 use crate::metrics::Metrics;
@@ -14,6 +12,13 @@ const ROUTE: &str = "ksvc_router.route";
 
 /// What `%RESPONSE_CODE_DETAILS%` shows where the host did not do what it was asked.
 const HOST_CALL_FAILED: &str = "ksvc_router_host_call_failed";
+
+/// What the host is to do with the request next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Continue = 0,
+    Pause = 1,
+}
 
 /// What a plugin serves from now on. Requests in flight keep the one that they began with.
 pub struct Active {
@@ -25,19 +30,16 @@ pub struct Filter {
     /// `None` before the first configuration.
     active: Option<Rc<Active>>,
     /// What the request leaves for its response; for most there is nothing.
-    response: Option<Box<ResponsePlan>>,
+    plan: Option<Box<ResponsePlan>>,
 }
 
 impl Filter {
     pub fn new(active: Option<Rc<Active>>) -> Self {
-        Filter { active, response: None }
+        Filter { active, plan: None }
     }
-}
 
-impl Context for Filter {}
-
-impl HttpContext for Filter {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    /// The request's head has come.
+    pub fn request(&mut self) -> Action {
         let (Some(active), Some(map)) = (&self.active, host::headers(Map::Request)) else { return Action::Continue };
         let pairs = host::pairs(&map);
         let mut decision = active.table.decide(&head(&pairs), || host::property(ROUTE).is_some());
@@ -47,7 +49,7 @@ impl HttpContext for Filter {
             Decision::Forward(forward) => {
                 let action = self::forward(forward);
                 if action == Action::Continue {
-                    self.response = forward.response.take();
+                    self.plan = forward.response.take();
                 }
                 action
             }
@@ -55,16 +57,15 @@ impl HttpContext for Filter {
         }
     }
 
-    /// Also called for answers of Envoy's own, and for this filter's, which leave no plan.
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let Some(plan) = self.response.take() else { return Action::Continue };
+    /// The response's head has come. Also called for answers of Envoy's own, and for this filter's, which leave no plan.
+    pub fn response(&mut self) {
+        let Some(plan) = self.plan.take() else { return };
         if let (Some(active), Some(map)) = (&self.active, host::headers(Map::Response)) {
             for change in active.table.respond(&plan, &host::pairs(&map)) {
                 // A response that can't be changed goes on as it is: it is too late for another one.
                 carry_out(Map::Response, &change);
             }
         }
-        Action::Continue
     }
 }
 

@@ -1,9 +1,8 @@
 //! Every call to the host, octets in and out. Whatever a host answers, nothing here panics: what fails is
 //! `None` or `false`.
 //!
-//! The SDK's own wrappers panic on any status that they don't expect, read headers into one allocation
-//! each, and some of them want UTF-8. So the calls of proxy-wasm ABI 0.2.1 that the filter needs are made
-//! here, and this is the one file with `unsafe`.
+//! These are the calls of proxy-wasm ABI 0.2.1 that the filter needs. The SDK's wrappers of them panic on any status
+//! that they don't expect, read headers into one allocation each, and some of them want UTF-8.
 #![allow(unsafe_code)]
 
 use std::ptr::null_mut;
@@ -107,23 +106,28 @@ pub fn headers(map: Map) -> Option<Vec<u8>> {
 /// Names and values of a serialised map: the number of pairs, the sizes of all names and values, then the
 /// octets of each, with a NUL behind. What is cut short is left out.
 pub fn pairs(map: &[u8]) -> Vec<(&[u8], &[u8])> {
-    let number = |at: usize| -> Option<usize> {
-        let octets = map.get(at..at + 4)?.try_into().ok()?;
-        usize::try_from(u32::from_le_bytes(octets)).ok()
-    };
-    let count = number(0).unwrap_or(0).min(map.len() / 8);
+    let Some((count, sizes)) = number(map) else { return Vec::new() };
+    let count = count.min(sizes.len() / 8);
+    let Some((mut sizes, mut octets)) = sizes.split_at_checked(count * 8) else { return Vec::new() };
     let mut pairs = Vec::with_capacity(count);
-    let mut at = 4 + count * 8;
-    for index in 0..count {
-        let sizes = 4 + index * 8;
-        let (Some(name), Some(value)) = (number(sizes), number(sizes + 4)) else { break };
-        let Some(value_at) = at.checked_add(name).and_then(|end| end.checked_add(1)) else { break };
-        let Some(end) = value_at.checked_add(value) else { break };
-        let (Some(name), Some(value)) = (map.get(at..at + name), map.get(value_at..end)) else { break };
+    let mut text = |size: usize| {
+        let (text, rest) = octets.split_at_checked(size)?;
+        octets = rest.get(1..)?;
+        Some(text)
+    };
+    while let Some((name, value)) = number(sizes).and_then(|(name, rest)| {
+        let (value, rest) = number(rest)?;
+        sizes = rest;
+        Some((text(name)?, text(value)?))
+    }) {
         pairs.push((name, value));
-        at = end + 1;
     }
     pairs
+}
+
+fn number(octets: &[u8]) -> Option<(usize, &[u8])> {
+    let (number, rest) = octets.split_first_chunk()?;
+    Some((u32::from_le_bytes(*number) as usize, rest))
 }
 
 pub fn replace_header(map: Map, name: &str, value: &[u8]) -> bool {

@@ -27,6 +27,12 @@ pub(crate) fn plugin() -> Result<()> {
     keep(&places.artifact(), "plugin.wasm")
 }
 
+/// Builds the filter that does nothing, with which the benchmarks compare the plugin; it stays in the target folder.
+pub(crate) fn no_op() -> Result<()> {
+    let build = cargo(["build", "--locked", "--profile", "plugin", "--target", TARGET, "-p", "no-op"]);
+    step::run("Building the filter that does nothing", build)
+}
+
 /// Builds the plugin once more, from a copy of its sources in another place with nothing built before, and compares.
 pub(crate) fn reproduce() -> Result<()> {
     let elsewhere = tempfile::tempdir()?;

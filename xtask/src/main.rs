@@ -1,5 +1,6 @@
 //! The project's tasks, called as `cargo xtask TASK`: build what is released, bring a gateway up, run all tests.
 
+mod bench;
 mod build;
 mod check;
 mod fuzz;
@@ -15,6 +16,7 @@ mod tool;
 mod up;
 mod up_istio;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -64,6 +66,13 @@ enum Task {
         #[arg(requires = "kind")]
         filter: Option<String>,
     },
+    /// Measure what the filter costs beside what else would do its work, in real Envoy; `bench --help` tells how
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What the program `bench` is given
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Fuzz configurations, paths, hosts, decisions and templates, each for a while
     Fuzz {
         /// Which targets: the names of the files in fuzz/fuzz_targets; all if none is named
@@ -105,6 +114,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test { browser: true, filter, .. } => test_browser::run(filter.as_deref()),
         Task::Test { load: true, full, filter, .. } => test_load::run(full, filter.as_deref()),
         Task::Test { .. } => test::run(),
+        Task::Bench { arguments } => bench::run(&arguments),
         Task::Fuzz { targets, seconds, keep, input } => fuzz::run(&fuzz::Options { targets, seconds, keep, input }),
         Task::SupplyChain { strict } => supply_chain::run(strict),
     }

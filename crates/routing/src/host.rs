@@ -64,8 +64,9 @@ impl HostSet {
 
 /// Whether a sorted list of lower-case names holds a host, whatever its case.
 pub(crate) fn contains(texts: &Texts, names: Span, host: &[u8]) -> bool {
-    let lower = || host.iter().map(u8::to_ascii_lowercase);
-    texts.position(names, |name| name.iter().copied().cmp(lower())).is_some()
+    let holds = |host: &[u8]| texts.position(names, |name| name.cmp(host)).is_some();
+    // Hosts hardly ever come in upper case.
+    holds(host) || (host.iter().any(u8::is_ascii_uppercase) && holds(&host.to_ascii_lowercase()))
 }
 
 /// The host of an authority, without port and trailing dot.

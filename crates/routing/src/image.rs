@@ -204,44 +204,46 @@ pub(crate) struct Rows<T> {
     image: Rc<Vec<u8>>,
     /// In octets.
     start: usize,
-    end: usize,
+    /// In rows, all of which the image has.
+    count: u32,
     row: PhantomData<T>,
 }
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Rows { image: Rc::default(), start: 0, end: 0, row: PhantomData }
+        Rows { image: Rc::default(), start: 0, count: 0, row: PhantomData }
     }
 }
 
 impl<T: Row> Rows<T> {
     #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> Option<T> {
-        let start = (index as usize).checked_mul(T::SIZE)?.checked_add(self.start)?;
-        let end = start.checked_add(T::SIZE)?;
-        let octets = self.image.get(start..end).filter(|_| end <= self.end)?;
+        if index >= self.count {
+            return None;
+        }
+        let start = self.start + index as usize * T::SIZE;
+        let octets = self.image.get(start..)?.get(..T::SIZE)?;
         Some(T::read(&mut Octets(octets)))
     }
 
     pub(crate) fn span(&self, span: Span) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + Clone + '_ {
-        let octets = self.octets(span.start as usize, span.end as usize);
-        octets.chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
+        self.octets(span.start, span.end).chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        self.octets(0, self.len()).chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
+        self.span(Span { start: 0, end: self.count })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        (self.end - self.start) / T::SIZE
+    pub(crate) fn len(&self) -> u32 {
+        self.count
     }
 
-    /// From one row to another.
-    #[inline]
-    pub(crate) fn octets(&self, from: usize, to: usize) -> &[u8] {
-        let start = from.saturating_mul(T::SIZE).saturating_add(self.start);
-        let end = to.saturating_mul(T::SIZE).saturating_add(self.start).min(self.end);
-        self.image.get(start..end).unwrap_or_default()
+    /// Of the rows from one to another, as far as they are there.
+    #[inline(always)]
+    pub(crate) fn octets(&self, from: u32, to: u32) -> &[u8] {
+        let (from, to) = (from.min(self.count), to.min(self.count));
+        let at = |row: u32| self.start + row as usize * T::SIZE;
+        self.image.get(at(from)..at(to)).unwrap_or_default()
     }
 }
 
@@ -286,12 +288,11 @@ impl Reader {
 
     /// `None` where the list is cut short.
     pub(crate) fn list<T: Row>(&mut self) -> Option<Rows<T>> {
-        let mut octets = Octets(self.image.get(self.at..)?);
-        let count = u32::read(&mut octets) as usize;
+        let count = u32::read(&mut Octets(self.image.get(self.at..)?));
         let start = self.at + u32::SIZE;
-        let end = start.checked_add(count.checked_mul(T::SIZE)?)?;
+        let end = start.checked_add((count as usize).checked_mul(T::SIZE)?)?;
         self.image.get(start..end)?;
         self.at = end;
-        Some(Rows { image: self.image.clone(), start, end, row: PhantomData })
+        Some(Rows { image: self.image.clone(), start, count, row: PhantomData })
     }
 }

@@ -27,8 +27,7 @@ impl Texts {
     }
 
     pub(crate) fn octets(&self, text: Text) -> &[u8] {
-        let start = text.start as usize;
-        self.all.octets(start, start.saturating_add(text.length as usize))
+        self.all.octets(text.start, text.start.saturating_add(text.length))
     }
 
     pub(crate) fn get(&self, text: Text) -> &str {

@@ -136,9 +136,9 @@ impl Tree {
 
     /// Calls `visit` for every pattern that matches a path, those of one ending in their order of
     /// precedence, until it breaks. The path is in normal form: empty, or beginning with a slash.
-    pub(crate) fn search(&self, texts: &Texts, path: &str, visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>) {
-        let tail = path.strip_prefix('/').filter(|tail| !tail.is_empty());
-        let mut segments = Segments { found: Vec::with_capacity(8), tail: tail.map(str::as_bytes) };
+    pub(crate) fn search(&self, texts: &Texts, path: &[u8], visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>) {
+        let tail = path.strip_prefix(b"/").filter(|tail| !tail.is_empty());
+        let mut segments = Segments { found: Vec::with_capacity(8), tail };
         let _ = self.descend(texts, ROOT, 0, &mut segments, visit);
     }
 
@@ -417,7 +417,7 @@ struct Literals {
 
 impl Literals {
     fn probe(&self, hash: u32) -> impl Iterator<Item = NodeId> {
-        probe(hash, self.slots.len(), |at| self.slots.get(at as usize).copied())
+        probe(hash, self.slots.len() as u32, |at| self.slots.get(at as usize).copied())
     }
 
     fn insert(&mut self, hash: u32, child: NodeId) {
@@ -447,8 +447,7 @@ impl Literals {
 }
 
 /// The children under a hash; few of them are not the one that is looked for.
-fn probe(hash: u32, slots: usize, slot: impl Fn(u32) -> Option<Slot>) -> impl Iterator<Item = NodeId> {
-    let slots = slots as u32;
+fn probe(hash: u32, slots: u32, slot: impl Fn(u32) -> Option<Slot>) -> impl Iterator<Item = NodeId> {
     let mask = slots.wrapping_sub(1);
     let first = hash & mask;
     (0..slots)

@@ -1,0 +1,117 @@
+//! One logical table, of any size, that every variant renders in its own form; and the requests that try it.
+
+use serde_json::{Value, json};
+
+use crate::load::Requests;
+
+/// The public host of all tables.
+pub const HOST: &str = "api.example.com";
+/// What all paths of the public host begin with that are the table's.
+pub const BASE: &str = "/faas";
+/// The namespace and domain of the services.
+pub const NAMESPACE: &str = "shop";
+pub const DOMAIN: &str = "example.com";
+
+/// How many services there are at most: a hundred functions of ten operations each, and so on.
+const SERVICES: usize = 1_000;
+/// How many different requests a load has at most.
+const REQUESTS: usize = 1_000;
+
+/// What its paths are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Literals alone.
+    Static,
+    /// One captured segment each.
+    Parameters,
+}
+
+impl Shape {
+    pub const ALL: [Self; 2] = [Self::Static, Self::Parameters];
+
+    /// As results name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Parameters => "parameters",
+        }
+    }
+}
+
+/// A table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// As results name it.
+    pub name: String,
+    pub routes: Vec<Route>,
+}
+
+/// One operation: a method, a path below [`BASE`] with `{names}` in it, and the service that it is for.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub method: String,
+    pub path: String,
+    pub service: String,
+}
+
+impl Route {
+    /// Of the service.
+    pub fn authority(&self) -> String {
+        format!("{}.{NAMESPACE}.{DOMAIN}", self.service)
+    }
+
+    /// A path, with the base, that it matches.
+    pub fn example(&self) -> String {
+        let segments = self.path.split('/').map(|segment| if segment.starts_with('{') { "4711" } else { segment });
+        format!("{BASE}{}", segments.collect::<Vec<_>>().join("/"))
+    }
+}
+
+impl Table {
+    pub fn new(shape: Shape, routes: usize) -> Self {
+        let services = (routes / 10).clamp(1, SERVICES);
+        let parameter = if shape == Shape::Parameters { "/{id}" } else { "" };
+        let route = |number| Route {
+            method: "GET".to_owned(),
+            path: format!("/v1/shops-{}/items-{}{parameter}/details", number / 100, number % 100),
+            service: format!("items{}", number % services),
+        };
+        Self { name: shape.name().to_owned(), routes: (0..routes).map(route).collect() }
+    }
+
+    /// As `pluginConfig` has it.
+    pub fn document(&self) -> Value {
+        let routes = self.routes.iter();
+        let routes =
+            routes.map(|route| json!({"match": format!("{} {}", route.method, route.path), "service": route.service}));
+        json!({"hosts": [HOST], "basePath": BASE, "domain": DOMAIN, "namespace": NAMESPACE, "routes": routes.collect::<Vec<_>>()})
+    }
+
+    /// The authorities of all services, each once.
+    pub fn authorities(&self) -> Vec<String> {
+        let mut authorities: Vec<String> = self.routes.iter().map(Route::authority).collect();
+        authorities.sort();
+        authorities.dedup();
+        authorities
+    }
+
+    /// Routes from all over the table, in an order that is not the table's.
+    pub fn sample(&self) -> Vec<&Route> {
+        let count = self.routes.len().min(REQUESTS);
+        let step = self.routes.len() / count;
+        // 389 is prime: all of them, each once, unless there are so many.
+        let stride = if count % 389 == 0 { 1 } else { 389 };
+        (0..count).map(|number| &self.routes[(number * stride % count) * step]).collect()
+    }
+
+    /// Requests that routes match, from all over the table.
+    pub fn hits(&self) -> Requests {
+        let heads = self.sample().iter().map(|route| head(&route.method, HOST, &route.example())).collect();
+        Requests { heads, status: 200 }
+    }
+}
+
+/// A request's head, with what a client sends at the least.
+pub fn head(method: &str, host: &str, path: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench/1\r\naccept: */*\r\n\r\n").into_bytes()
+}
