@@ -22,3 +22,4 @@ pub fn no_op() -> Result<PathBuf> {
     ensure!(path.is_file(), "there is no {}: run `cargo xtask bench` instead", path.display());
     Ok(path)
 }
+pub mod steps;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use bench::compare;
+use bench::{compare, steps};
 use bench::contest::Pace;
 use clap::{Parser, Subcommand};
 
@@ -37,6 +37,15 @@ enum Task {
         #[arg(long, default_value_t = 500)]
         milliseconds: u64,
     },
+    /// Show where a request's time goes: what each callback and each call to the host costs
+    Steps {
+        #[arg(long, default_value_t = 20)]
+        copies: u32,
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
+        #[arg(long, default_value_t = 500)]
+        milliseconds: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -52,6 +61,10 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     let envoy = testenv::envoy::find()?;
     match task {
+        Task::Steps { copies, rounds, milliseconds } => {
+            let pace = Pace { rounds, turn: Duration::from_millis(milliseconds) };
+            steps::run(&envoy, &bench::no_op()?, copies, pace)
+        }
         Task::Compare { modules, no_op, routes, copies, rounds, milliseconds } => {
             let pace = Pace { rounds, turn: Duration::from_millis(milliseconds) };
             let no_op = no_op.map_or_else(bench::no_op, Ok)?;
