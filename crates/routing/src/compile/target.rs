@@ -215,7 +215,7 @@ impl Compiler {
         captured: &Captured<'_>,
         place: impl Fn() -> Place,
     ) -> Option<Template> {
-        let problems = &mut self.problems;
+        let problems = &mut self.reader.problems;
         let faults = |name: &str| captured.faults(name);
         let mut tell = |what| problems.tell(place(), what);
         Template::compile(text, literals, &mut self.texts, faults, &mut tell)
