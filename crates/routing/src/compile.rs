@@ -177,7 +177,7 @@ impl Compiler {
         Compiler {
             document,
             reader: Reader::default(),
-            texts: TextsBuilder::default(),
+            texts: TextsBuilder::new(document),
             tree: TreeBuilder::new(),
             methods: Methods::default(),
             method_names: Vec::new(),

@@ -50,14 +50,10 @@ impl Compiler {
                 condition_count,
                 pattern: number,
             };
-            match &path.methods {
+            match path.methods {
                 PatternMethods::Any => self.claims.push(claim(ANY)),
-                PatternMethods::Named(names) => {
-                    for name in names {
-                        // All have been counted.
-                        self.claims.extend(self.methods.number(name).map(claim));
-                    }
-                }
+                // All have been counted.
+                named => self.claims.extend(named.names().filter_map(|name| self.methods.number(name)).map(claim)),
             }
             if path.whole && defaults.reject_unsafe {
                 self.tell_unreachable(path, *element);

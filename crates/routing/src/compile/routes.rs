@@ -12,7 +12,7 @@ use super::{Claim, Compiler};
 use crate::config::Route;
 use crate::limits;
 use crate::node::{Name, ValueOf};
-use crate::pattern::is_token;
+use crate::pattern::{Split, is_token};
 use crate::problem::{Step, What};
 use crate::search::ANY;
 
@@ -106,8 +106,9 @@ impl Default for Methods {
 impl Methods {
     /// Takes in the methods of an element of `match`.
     fn count(&mut self, text: &str) {
-        let named = text.split(' ').next().unwrap_or_default();
-        let count = named.split('|').count();
+        let named = Split::new(text, b' ').next().unwrap_or_default();
+        let methods = || Split::new(named, b'|');
+        let count = methods().count();
         self.patterns += 1;
         if count > limits::METHODS_OF_A_MATCH {
             // That is told where they are written; they stand for any.
@@ -115,8 +116,8 @@ impl Methods {
             return;
         }
         self.candidates += count;
-        for method in named.split('|').filter(|method| is_token(method) && *method != "ANY") {
-            if !self.known.contains_key(method) {
+        for method in methods() {
+            if !self.known.contains_key(method) && is_token(method) && method != "ANY" {
                 self.known.insert(method.into(), self.known.len());
             }
         }
