@@ -461,10 +461,15 @@ fn below(parent: NodeId, segment: u64) -> u32 {
     mix(segment, u64::from(parent)) as u32
 }
 
-/// Of a segment's text: multiply and fold, eight octets at a time.
+/// Of a segment's text.
 fn hash(text: &[u8]) -> u64 {
+    hash_from(0, text)
+}
+
+/// Multiply and fold, eight octets at a time.
+pub(crate) fn hash_from(seed: u64, text: &[u8]) -> u64 {
     let mut words = text.chunks_exact(8);
-    let mut hash = text.len() as u64;
+    let mut hash = seed ^ text.len() as u64;
     for word in &mut words {
         hash = mix(hash, word.try_into().map_or(0, u64::from_le_bytes));
     }
