@@ -4,6 +4,7 @@ pub mod chain;
 pub mod compare;
 pub mod contest;
 pub mod cpu;
+pub mod ecds;
 pub mod envoy;
 pub mod load;
 pub mod reset;

@@ -14,6 +14,9 @@ pub struct Requests {
     pub status: u16,
 }
 
+/// Enough that one worker is never idle.
+pub const CONNECTIONS: usize = 8;
+
 /// Connections in a closed loop: the next request goes out when an answer is in.
 pub struct Load {
     connections: Vec<Connection>,

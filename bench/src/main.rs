@@ -31,7 +31,11 @@ enum Task {
         /// How many copies of each are in a chain
         #[arg(long, default_value_t = 20)]
         copies: u32,
-        #[arg(long, default_value_t = 9)]
+        /// How often all of them are started anew
+        #[arg(long, default_value_t = 3)]
+        starts: usize,
+        /// How many rounds each start has
+        #[arg(long, default_value_t = 4)]
         rounds: usize,
         /// Of each module in each round
         #[arg(long, default_value_t = 500)]
@@ -52,10 +56,10 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     let envoy = testenv::envoy::find()?;
     match task {
-        Task::Compare { modules, no_op, routes, copies, rounds, milliseconds } => {
+        Task::Compare { modules, no_op, routes, copies, starts, rounds, milliseconds } => {
             let pace = Pace { rounds, turn: Duration::from_millis(milliseconds) };
             let no_op = no_op.map_or_else(bench::no_op, Ok)?;
-            compare::run(&envoy, &compare::Options { modules, no_op, routes, copies, pace })
+            compare::run(&envoy, &compare::Options { modules, no_op, routes, copies, pace, starts })
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::load::Requests;
 pub const HOST: &str = "api.example.com";
 /// What all paths of the public host begin with that are the table's.
 pub const BASE: &str = "/faas";
+/// What paths begin with that are not.
+pub const OTHER: &str = "/next";
 /// The namespace and domain of the services.
 pub const NAMESPACE: &str = "shop";
 pub const DOMAIN: &str = "example.com";
@@ -104,10 +106,51 @@ impl Table {
         (0..count).map(|number| &self.routes[(number * stride % count) * step]).collect()
     }
 
-    /// Requests that routes match, from all over the table.
-    pub fn hits(&self) -> Requests {
-        let heads = self.sample().iter().map(|route| head(&route.method, HOST, &route.example())).collect();
-        Requests { heads, status: 200 }
+    /// Such requests, for routes from all over the table, and the status that is to answer them.
+    pub fn requests(&self, request: Request, status: u16) -> Requests {
+        let head = |route: &&Route| head(request.method(route), HOST, &request.path(route));
+        Requests { heads: self.sample().iter().map(head).collect(), status }
+    }
+}
+
+/// What a request is to a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// A route matches it.
+    Hit,
+    /// Not below the table's base: it passes as it came.
+    Miss,
+    /// Below the base, where there is no such path.
+    NotFound,
+    /// A path that there is, with another method.
+    NotAllowed,
+}
+
+impl Request {
+    pub const ALL: [Self; 4] = [Self::Hit, Self::Miss, Self::NotFound, Self::NotAllowed];
+
+    /// As results name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::NotFound => "404",
+            Self::NotAllowed => "405",
+        }
+    }
+
+    pub fn method(self, route: &Route) -> &str {
+        if self == Self::NotAllowed { "TRACK" } else { &route.method }
+    }
+
+    /// Of the length of the route's own path, or about so.
+    pub fn path(self, route: &Route) -> String {
+        let path = route.example();
+        match self {
+            Self::Hit | Self::NotAllowed => path,
+            Self::Miss => path.replacen(BASE, OTHER, 1),
+            Self::NotFound => format!("{path}/no"),
+        }
     }
 }
 
