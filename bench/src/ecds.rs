@@ -25,18 +25,34 @@ pub fn source(file: &Path) -> Value {
 
 /// Gives the filter of that name its configuration; `version` is one that the file has not had.
 pub fn write(folder: &Path, name: &str, typed_config: &Value, version: u64) -> Result<()> {
+    let (file, resource) = resource(folder, name, typed_config);
+    write_resource(&file, &resource, version)
+}
+
+/// The file of the filter of that name, and what it holds.
+pub fn resource(folder: &Path, name: &str, typed_config: &Value) -> (PathBuf, Value) {
     let resource = json!({
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
         "name": name,
         "typed_config": typed_config,
     });
-    write_resource(&file(folder, name), &resource, version)
+    (file(folder, name), resource)
 }
 
-/// Writes a file of one resource. Envoy watches for files that are moved, and never sees half of one.
+/// Writes a file of one resource.
 pub fn write_resource(file: &Path, resource: &Value, version: u64) -> Result<()> {
+    move_into_place(file, &text(resource, version))
+}
+
+/// Of a file of one resource.
+pub fn text(resource: &Value, version: u64) -> String {
+    json!({"version_info": version.to_string(), "resources": [resource]}).to_string()
+}
+
+/// Envoy watches for files that are moved, and never sees half of one.
+pub fn move_into_place(file: &Path, text: &str) -> Result<()> {
     let new = file.with_extension("new");
-    fs::write(&new, json!({"version_info": version.to_string(), "resources": [resource]}).to_string())?;
+    fs::write(&new, text)?;
     Ok(fs::rename(&new, file)?)
 }
 

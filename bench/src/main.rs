@@ -58,7 +58,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Compare { modules, no_op, routes, copies, starts, rounds, milliseconds } => {
             let pace = Pace { rounds, turn: Duration::from_millis(milliseconds) };
-            let no_op = no_op.map_or_else(bench::no_op, Ok)?;
+            let no_op = no_op.map_or_else(bench::tools::no_op, Ok)?;
             compare::run(&envoy, &compare::Options { modules, no_op, routes, copies, pace, starts })
         }
     }
