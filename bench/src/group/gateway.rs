@@ -1,0 +1,28 @@
+//! The CPU of the gateway's process, with a service behind it, against the number of routes.
+
+use anyhow::Result;
+
+use super::{Bench, Field};
+use crate::results::Quantity;
+use crate::table::{Request, Shape, Table};
+use crate::variant::Variant;
+
+const VARIANTS: [Variant; 6] =
+    [Variant::Bare, Variant::NoOp, Variant::Ours, Variant::Lua, Variant::Native, Variant::MatcherTree];
+
+pub(super) fn run(bench: &mut Bench) -> Result<()> {
+    for routes in bench.sizes.clone() {
+        for shape in Shape::ALL {
+            measure(bench, &Table::new(shape, routes))?;
+        }
+    }
+    measure(bench, &Table::public_api())
+}
+
+fn measure(bench: &mut Bench, table: &Table) -> Result<()> {
+    let mut field = Field::default();
+    for variant in bench.able(&VARIANTS, table) {
+        field.add(bench.start(variant, table)?, table, &Request::ALL, false)?;
+    }
+    field.run(bench, Quantity::GatewayCpu, table)
+}
