@@ -90,7 +90,8 @@ fn main() -> ExitCode {
 fn carry_out(task: Task) -> Result<()> {
     match task {
         Task::Compare { modules, no_op, routes, copies, starts, rounds, milliseconds } => {
-            let pace = Pace { rounds, turn: Duration::from_millis(milliseconds) };
+            let turn = Duration::from_millis(milliseconds);
+            let pace = Pace { warm_up: turn, rounds, turn };
             let no_op = no_op.map_or_else(tools::no_op, Ok)?;
             let envoy = testenv::envoy::find()?;
             compare::run(&envoy, &compare::Options { modules, no_op, routes, copies, pace, starts })
@@ -116,22 +117,20 @@ fn measure(run: &Run) -> Result<()> {
     for absent in &tools.absent {
         eprintln!("left out: {absent}");
     }
+    let rounds = run.rounds.map(usize::from);
     let milliseconds = Duration::from_millis;
-    let (rounds, turn) = if run.quick { (3, milliseconds(100)) } else { (7, milliseconds(400)) };
-    let rounds = run.rounds.map_or(rounds, usize::from);
-    let mut bench = Bench {
-        tools,
-        upstream: upstream::start()?,
-        sizes: if run.quick { vec![10, 1000] } else { vec![10, 100, 1_000, 10_000, 100_000] },
-        pace: Pace { rounds, turn },
-        latency: LatencyPace {
-            rate: 1000,
-            rounds: rounds.min(3),
-            turn: milliseconds(if run.quick { 500 } else { 10_000 }),
-        },
-        edits: rounds,
-        results,
+    let pace = match run.quick {
+        true => Pace { warm_up: milliseconds(100), rounds: rounds.unwrap_or(3), turn: milliseconds(100) },
+        false => Pace { warm_up: milliseconds(500), rounds: rounds.unwrap_or(7), turn: milliseconds(300) },
     };
+    let latency = LatencyPace {
+        rate: 1000,
+        rounds: pace.rounds.min(3),
+        turn: if run.quick { milliseconds(500) } else { milliseconds(8000) },
+    };
+    let sizes = if run.quick { vec![10, 1_000] } else { vec![10, 100, 1_000, 10_000, 100_000] };
+    let edits = pace.rounds.min(5);
+    let mut bench = Bench { tools, upstream: upstream::start()?, sizes, pace, latency, edits, results };
     for group in Group::ALL.into_iter().filter(|group| run.only.is_empty() || run.only.contains(group)) {
         bench.run(group)?;
     }

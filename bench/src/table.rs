@@ -176,13 +176,13 @@ impl Request {
         if self == Self::NotAllowed { "PROPFIND" } else { &route.method }
     }
 
-    /// Of the length of the route's own path, or about so.
+    /// What it asks for, where it is made of this route.
     pub fn path(self, route: &Route) -> String {
         let path = route.example();
         match self {
             Self::Hit | Self::NotAllowed => path,
             Self::Miss => path.replacen(BASE, OTHER, 1),
-            Self::NotFound => format!("{}/no/such", path.trim_end_matches('/')),
+            Self::NotFound => format!("{}/no/such/path/here", path.trim_end_matches('/')),
         }
     }
 }

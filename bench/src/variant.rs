@@ -211,7 +211,7 @@ impl System {
     fn check(&self, table: &Table) -> Result<()> {
         for request in Request::ALL {
             let Some(status) = self.variant.status(request) else { continue };
-            for route in table.sample().into_iter().take(10) {
+            for route in table.sample().into_iter().take(30) {
                 let by_host = !self.variant.routes() && request == Request::Hit;
                 let host = if by_host { route.authority() } else { HOST.to_owned() };
                 let (method, path) = (request.method(route), request.path(route));

@@ -12,17 +12,16 @@ const VARIANTS: [Variant; 6] =
 
 pub(super) fn run(bench: &mut Bench) -> Result<()> {
     for routes in bench.sizes.clone() {
-        for shape in Shape::ALL {
-            measure(bench, &Table::new(shape, routes))?;
-        }
+        measure(bench, &Table::new(Shape::Static, routes), &[Request::Hit])?;
+        measure(bench, &Table::new(Shape::Parameters, routes), &Request::ALL)?;
     }
-    measure(bench, &Table::public_api())
+    measure(bench, &Table::public_api(), &Request::ALL)
 }
 
-fn measure(bench: &mut Bench, table: &Table) -> Result<()> {
+fn measure(bench: &mut Bench, table: &Table, requests: &[Request]) -> Result<()> {
     let mut field = Field::default();
     for variant in bench.able(&VARIANTS, table) {
-        field.add(bench.start(variant, table)?, table, &Request::ALL, false)?;
+        field.add(bench.start(variant, table)?, table, requests, false)?;
     }
     field.run(bench, Quantity::GatewayCpu, table)
 }
