@@ -2,19 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::json;
-use testenv::http1::Request;
 
-use crate::chain::{AUTHORITY, Chain, Link};
+use crate::chain::{Chain, Link};
 use crate::contest::{self, Contestant, Pace, combine};
-use crate::envoy::Plugin;
-use crate::load::{Load, Requests};
+use crate::ecds;
+use crate::load::{CONNECTIONS, Load};
 use crate::results::Spread;
-use crate::table::{BASE, HOST, Shape, Table, head};
-
-/// Enough that the worker is never idle.
-const CONNECTIONS: usize = 8;
+use crate::table::{HOST, Request, Shape, Table};
 
 pub struct Options {
     pub modules: Vec<PathBuf>,
@@ -22,86 +18,69 @@ pub struct Options {
     pub routes: usize,
     pub copies: u32,
     pub pace: Pace,
-}
-
-/// What is asked of the modules.
-struct Case {
-    name: &'static str,
-    table: Table,
-    requests: Requests,
-    /// Whether the modules are to route them.
-    routed: bool,
+    /// How often all is started anew: what luck a process has with its memory is in the spread as well.
+    pub starts: usize,
 }
 
 /// Prints as it goes.
 pub fn run(envoy: &Path, options: &Options) -> Result<()> {
-    let Options { modules, no_op, routes, copies, pace } = options;
-    let [literal, parameters] = Shape::ALL.map(|shape| Table::new(shape, *routes));
-    let miss = Requests { heads: vec![head("GET", HOST, "/other/v1/shops-3/items-14/details")], status: 200 };
-    let cases = [
-        Case { name: "hit, static", requests: literal.hits(), table: literal.clone(), routed: true },
-        Case { name: "hit, parameters", requests: parameters.hits(), table: parameters, routed: true },
-        Case { name: "miss (other path)", requests: miss, table: literal, routed: false },
-    ];
-    println!("{routes} routes, {copies} copies, {} rounds of {:?}: least/median/most", pace.rounds, pace.turn);
-    for case in cases {
-        let plugin =
-            |module: &Path, document| Link::Wasm(Plugin { name: "ksvc-router", module: module.to_owned(), document });
-        let mut links = vec![("control".to_owned(), Link::Control), ("no-op".to_owned(), plugin(no_op, json!({})))];
-        for module in modules {
-            links.push((module.display().to_string(), plugin(module, case.table.document())));
+    let Options { modules, routes, copies, pace, starts, .. } = options;
+    println!(
+        "{routes} routes, {copies} copies; {starts} starts of {} rounds of {} ms each; least/median/most",
+        pace.rounds,
+        pace.turn.as_millis()
+    );
+    for (shape, request) in
+        [(Shape::Static, Request::Hit), (Shape::Parameters, Request::Hit), (Shape::Static, Request::Miss)]
+    {
+        let table = Table::new(shape, *routes);
+        let mut control = Vec::new();
+        let mut costs = vec![Vec::new(); modules.len() + 1];
+        for _ in 0..*starts {
+            let values = values(envoy, options, &table, request)?;
+            control.extend(&values[0]);
+            for (costs, chain) in costs.iter_mut().zip(&values[1..]) {
+                costs.extend(combine(chain, &values[0], |chain, control| (chain - control) / f64::from(*copies)));
+            }
         }
-        let mut chains = Vec::new();
-        let mut contestants = Vec::new();
-        for (number, (name, link)) in links.into_iter().enumerate() {
-            let chain = Chain::start(envoy, &link, *copies, HOST).with_context(|| name.clone())?;
-            case.check(&chain, number >= 2).with_context(|| format!("{name}: {}", case.name))?;
-            let load = Load::open(chain.envoy.address, CONNECTIONS, case.requests.clone())?;
-            contestants.push(Contestant { name, load, meter: chain.meter.clone() });
-            chains.push(chain);
-        }
-        let values = contest::run(&mut contestants, *pace)?;
-        println!("\n{}", case.name);
-        println!("{:<40} {:>23} {:>20}", "", "ns a copy", "× no-op");
-        let [control, others @ ..] = &values[..] else { unreachable!("the control is first") };
-        let alone: Vec<_> = others
-            .iter()
-            .map(|chain| combine(chain, control, |chain, control| (chain - control) / f64::from(*copies)))
-            .collect();
-        println!("{:<40} {:>23}", "(control chain, all of it)", shown(Spread::of(control), 0));
-        for (contestant, costs) in contestants.iter().skip(1).zip(&alone) {
-            let ratio = combine(costs, &alone[0], |cost, no_op| cost / no_op);
-            println!(
-                "{:<40} {:>23} {:>20}",
-                contestant.name,
-                shown(Spread::of(costs), 0),
-                shown(Spread::of(&ratio), 2)
-            );
+        println!("\n{:<40} {:>23} {:>20}", format!("{} {}", request.name(), shape.name()), "ns a copy", "x no-op");
+        println!("{:<40} {:>23}", "(the chain without them, all of it)", shown(&control, 0));
+        let names = modules.iter().map(|module| module.display().to_string());
+        for (name, cost) in ["no-op".to_owned()].into_iter().chain(names).zip(&costs) {
+            let ratio = combine(cost, &costs[0], |cost, no_op| cost / no_op);
+            println!("{name:<40} {:>23} {:>20}", shown(cost, 0), shown(&ratio, 2));
         }
     }
     Ok(())
 }
 
-fn shown(spread: Spread, decimals: usize) -> String {
-    format!("{:.decimals$}/{:.decimals$}/{:.decimals$}", spread.least, spread.median, spread.most)
+/// Of the chain without copies, of the filter that does nothing, and of each module.
+fn values(envoy: &Path, options: &Options, table: &Table, request: Request) -> Result<Vec<Vec<f64>>> {
+    let document = table.document();
+    let link = |filter| Link { reset: Some(HOST), filter, ..Link::default() };
+    let mut links = vec![
+        ("control".to_owned(), link(None)),
+        ("no-op".to_owned(), link(Some(ecds::wasm(&options.no_op, &json!({}), 1)?))),
+    ];
+    for module in &options.modules {
+        links.push((module.display().to_string(), link(Some(ecds::wasm(module, &document, 1)?))));
+    }
+    let (mut chains, mut contestants) = (Vec::new(), Vec::new());
+    for (number, (name, link)) in links.into_iter().enumerate() {
+        let chain = Chain::start(envoy, &link, options.copies).with_context(|| name.clone())?;
+        for route in table.sample().into_iter().take(20) {
+            let (path, routed) = (request.path(route), number >= 2 && request == Request::Hit);
+            let authority = if routed { route.authority() } else { HOST.to_owned() };
+            chain.check("GET", HOST, &path, &authority).with_context(|| name.clone())?;
+        }
+        let load = Load::open(chain.envoy.address, CONNECTIONS, table.requests(request, 200))?;
+        contestants.push(Contestant { name, load, meter: chain.meter.clone() });
+        chains.push(chain);
+    }
+    contest::run(&mut contestants, options.pace)
 }
 
-impl Case {
-    /// What comes out of the chain is what should.
-    fn check(&self, chain: &Chain, routes: bool) -> Result<()> {
-        let expected = |authority: String| if routes && self.routed { authority } else { HOST.to_owned() };
-        for route in self.table.sample().into_iter().take(20) {
-            let path = if self.routed { route.example() } else { route.example().replace(BASE, "/other") };
-            let response = Request::new(&route.method, HOST, &path).send(chain.envoy.address)?;
-            let authority = response.header(AUTHORITY).unwrap_or_default();
-            let expected = expected(route.authority());
-            ensure!(
-                response.status == 200 && authority == expected,
-                "{path} came out with {} {authority:?}, not with {expected:?}\n{}",
-                response.status,
-                chain.envoy.log_tail()
-            );
-        }
-        Ok(())
-    }
+fn shown(values: &[f64], decimals: usize) -> String {
+    let Spread { least, median, most, .. } = Spread::of(values);
+    format!("{least:.decimals$}/{median:.decimals$}/{most:.decimals$}")
 }

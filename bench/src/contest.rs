@@ -19,6 +19,9 @@ pub struct Contestant {
 /// How long to measure.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
+    /// Of each contestant before the first round: what runs often enough is compiled anew by then, caches are warm and
+    /// connections open.
+    pub warm_up: Duration,
     pub rounds: usize,
     /// Of each contestant in each round.
     pub turn: Duration,
@@ -30,9 +33,8 @@ const PIECES: u32 = 5;
 
 /// Nanoseconds of CPU a request: for each contestant, one value a round.
 pub fn run(contestants: &mut [Contestant], pace: Pace) -> Result<Vec<Vec<f64>>> {
-    // The first turn of each warms caches up and opens what connections it needs.
     for contestant in contestants.iter_mut() {
-        contestant.turn(pace.turn / 2)?;
+        contestant.turn(pace.warm_up)?;
     }
     let mut values = vec![Vec::new(); contestants.len()];
     for _ in 0..pace.rounds {

@@ -4,22 +4,19 @@ pub mod chain;
 pub mod compare;
 pub mod contest;
 pub mod cpu;
+pub mod ecds;
 pub mod envoy;
+pub mod gateway;
+pub mod group;
 pub mod load;
+pub mod machine;
+pub mod paced;
 mod plot;
 pub mod report;
 pub mod reset;
 pub mod results;
-pub mod table;
-
-use std::path::PathBuf;
-
-use anyhow::{Result, ensure};
-
-/// The filter of the SDK that does nothing.
-pub fn no_op() -> Result<PathBuf> {
-    let path = testenv::target_folder().join("wasm32-wasip1/plugin/no_op.wasm");
-    ensure!(path.is_file(), "there is no {}: run `cargo xtask bench` instead", path.display());
-    Ok(path)
-}
 pub mod steps;
+pub mod table;
+pub mod tools;
+pub mod upstream;
+pub mod variant;

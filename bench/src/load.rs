@@ -14,6 +14,9 @@ pub struct Requests {
     pub status: u16,
 }
 
+/// Enough that one worker is never idle.
+pub const CONNECTIONS: usize = 8;
+
 /// Connections in a closed loop: the next request goes out when an answer is in.
 pub struct Load {
     connections: Vec<Connection>,
@@ -52,7 +55,7 @@ impl Load {
 }
 
 impl Requests {
-    fn take(&self, next: &mut usize) -> &[u8] {
+    pub(crate) fn take(&self, next: &mut usize) -> &[u8] {
         let head = &self.heads[*next];
         *next = (*next + 1) % self.heads.len();
         head
@@ -60,28 +63,28 @@ impl Requests {
 }
 
 /// Nothing that is measured takes this long.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
     read: Vec<u8>,
     filled: usize,
 }
 
 impl Connection {
-    fn open(to: SocketAddr) -> Result<Self> {
+    pub(crate) fn open(to: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(to).with_context(|| format!("nobody listens at {to}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream, read: vec![0; 16 * 1024], filled: 0 })
     }
 
-    fn send(&mut self, head: &[u8]) -> Result<()> {
+    pub(crate) fn send(&mut self, head: &[u8]) -> Result<()> {
         Ok(self.stream.write_all(head)?)
     }
 
     /// Reads one whole answer.
-    fn answer(&mut self, status: u16) -> Result<()> {
+    pub(crate) fn answer(&mut self, status: u16) -> Result<()> {
         self.filled = 0;
         loop {
             ensure!(self.filled < self.read.len(), "an answer of more than {} octets", self.read.len());

@@ -1,19 +1,47 @@
 //! The command `bench`, which `cargo xtask bench` builds and runs.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
-use bench::{compare, steps};
+use anyhow::{Context, Result};
 use bench::contest::Pace;
-use clap::{Parser, Subcommand};
+use bench::group::{Bench, Group, LatencyPace};
+use bench::results::Results;
+use bench::tools::{self, Tools};
+use bench::{compare, machine, steps, upstream};
+use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "bench", about = "What the filter costs, measured in real Envoy")]
+#[command(
+    name = "bench",
+    bin_name = "cargo xtask bench",
+    about = "What the filter costs beside what else would do its work, in real Envoy",
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
     #[command(subcommand)]
-    task: Task,
+    task: Option<Task>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Args)]
+struct Run {
+    /// A few minutes: tables of 10 and 1,000 routes, short rounds
+    #[arg(long)]
+    quick: bool,
+    /// These groups alone; what the results hold of others is kept
+    #[arg(long, value_enum, num_args = 1.., value_name = "GROUP")]
+    only: Vec<Group>,
+    /// How many rounds there are
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: Option<u8>,
+    /// Where results.json is written [default: docs/benchmarks; with --quick, target/benchmarks]
+    #[arg(long)]
+    folder: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -31,7 +59,11 @@ enum Task {
         /// How many copies of each are in a chain
         #[arg(long, default_value_t = 20)]
         copies: u32,
-        #[arg(long, default_value_t = 9)]
+        /// How often all of them are started anew
+        #[arg(long, default_value_t = 3)]
+        starts: usize,
+        /// How many rounds each start has
+        #[arg(long, default_value_t = 4)]
         rounds: usize,
         /// Of each module in each round
         #[arg(long, default_value_t = 500)]
@@ -49,7 +81,12 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().task) {
+    let Arguments { task, run } = Arguments::parse();
+    let done = match task {
+        None => measure(&run),
+        Some(task) => carry_out(task),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -58,17 +95,66 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: Task) -> Result<()> {
-    let envoy = testenv::envoy::find()?;
+fn carry_out(task: Task) -> Result<()> {
     match task {
         Task::Steps { copies, rounds, milliseconds } => {
-            let pace = Pace { rounds, turn: Duration::from_millis(milliseconds) };
-            steps::run(&envoy, &bench::no_op()?, copies, pace)
+            let turn = Duration::from_millis(milliseconds);
+            let pace = Pace { warm_up: turn, rounds, turn };
+            steps::run(&testenv::envoy::find()?, &tools::no_op()?, copies, pace)
         }
-        Task::Compare { modules, no_op, routes, copies, rounds, milliseconds } => {
-            let pace = Pace { rounds, turn: Duration::from_millis(milliseconds) };
-            let no_op = no_op.map_or_else(bench::no_op, Ok)?;
-            compare::run(&envoy, &compare::Options { modules, no_op, routes, copies, pace })
+        Task::Compare { modules, no_op, routes, copies, starts, rounds, milliseconds } => {
+            let turn = Duration::from_millis(milliseconds);
+            let pace = Pace { warm_up: turn, rounds, turn };
+            let no_op = no_op.map_or_else(tools::no_op, Ok)?;
+            let envoy = testenv::envoy::find()?;
+            compare::run(&envoy, &compare::Options { modules, no_op, routes, copies, pace, starts })
         }
     }
+}
+
+fn measure(run: &Run) -> Result<()> {
+    let default = if run.quick {
+        testenv::target_folder().join("benchmarks")
+    } else {
+        testenv::repository().join("docs/benchmarks")
+    };
+    let folder = run.folder.clone().unwrap_or(default);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let tools = Tools::find()?;
+    let results = Results {
+        date: machine::date()?,
+        machine: machine::machine(&tools)?,
+        skipped: tools.absent.clone(),
+        ..Results::default()
+    };
+    for absent in &tools.absent {
+        eprintln!("left out: {absent}");
+    }
+    let rounds = run.rounds.map(usize::from);
+    let milliseconds = Duration::from_millis;
+    let pace = match run.quick {
+        true => Pace { warm_up: milliseconds(100), rounds: rounds.unwrap_or(3), turn: milliseconds(100) },
+        false => Pace { warm_up: milliseconds(500), rounds: rounds.unwrap_or(7), turn: milliseconds(300) },
+    };
+    let latency = LatencyPace {
+        rate: 1000,
+        rounds: pace.rounds.min(3),
+        turn: if run.quick { milliseconds(500) } else { milliseconds(8000) },
+    };
+    let sizes = if run.quick { vec![10, 1_000] } else { vec![10, 100, 1_000, 10_000, 100_000] };
+    let edits = pace.rounds.min(5);
+    let mut bench = Bench { tools, upstream: upstream::start()?, sizes, pace, latency, edits, results };
+    for group in Group::ALL.into_iter().filter(|group| run.only.is_empty() || run.only.contains(group)) {
+        bench.run(group)?;
+    }
+    write(&folder, &bench.results)
+}
+
+fn write(folder: &Path, results: &Results) -> Result<()> {
+    let file = folder.join("results.json");
+    let text = serde_json::to_string_pretty(results)? + "\n";
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    eprintln!("{}", file.display());
+    // Tables and plots are made here, of these alone.
+    Ok(())
 }

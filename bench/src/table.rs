@@ -8,6 +8,8 @@ use crate::load::Requests;
 pub const HOST: &str = "api.example.com";
 /// What all paths of the public host begin with that are the table's.
 pub const BASE: &str = "/faas";
+/// What paths begin with that are not.
+pub const OTHER: &str = "/next";
 /// The namespace and domain of the services.
 pub const NAMESPACE: &str = "shop";
 pub const DOMAIN: &str = "example.com";
@@ -38,12 +40,17 @@ impl Shape {
     }
 }
 
+/// What results call [`Table::public_api`].
+pub const PUBLIC_API: &str = "public API";
+
 /// A table.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// As results name it.
     pub name: String,
     pub routes: Vec<Route>,
+    /// How many services there are.
+    services: usize,
 }
 
 /// One operation: a method, a path below [`BASE`] with `{names}` in it, and the service that it is for.
@@ -69,14 +76,36 @@ impl Route {
 
 impl Table {
     pub fn new(shape: Shape, routes: usize) -> Self {
-        let services = (routes / 10).clamp(1, SERVICES);
+        Self::generation(shape, routes, 0)
+    }
+
+    /// The same table, but that each route leads to another of the same services than in the last generation.
+    pub fn generation(shape: Shape, routes: usize, generation: usize) -> Self {
+        let services = services(routes);
         let parameter = if shape == Shape::Parameters { "/{id}" } else { "" };
         let route = |number| Route {
             method: "GET".to_owned(),
             path: format!("/v1/shops-{}/items-{}{parameter}/details", number / 100, number % 100),
-            service: format!("items{}", number % services),
+            service: service((number + generation) % services),
         };
-        Self { name: shape.name().to_owned(), routes: (0..routes).map(route).collect() }
+        Self { name: shape.name().to_owned(), routes: (0..routes).map(route).collect(), services }
+    }
+
+    /// GitHub's REST API, one of those that are known to be large.
+    pub fn public_api() -> Self {
+        let lines = include_str!("../tables/github.txt").lines().filter(|line| !line.starts_with('#'));
+        let lines: Vec<_> = lines.filter_map(|line| line.split_once(' ')).collect();
+        let services = services(lines.len());
+        let route = |(number, (method, path)): (usize, &(&str, &str))| Route {
+            method: (*method).to_owned(),
+            path: (*path).to_owned(),
+            service: service(number % services),
+        };
+        Self { name: PUBLIC_API.to_owned(), routes: lines.iter().enumerate().map(route).collect(), services }
+    }
+
+    pub fn has_parameters(&self) -> bool {
+        self.routes.iter().any(|route| route.path.contains('{'))
     }
 
     /// As `pluginConfig` has it.
@@ -87,12 +116,9 @@ impl Table {
         json!({"hosts": [HOST], "basePath": BASE, "domain": DOMAIN, "namespace": NAMESPACE, "routes": routes.collect::<Vec<_>>()})
     }
 
-    /// The authorities of all services, each once.
+    /// The authorities of all services.
     pub fn authorities(&self) -> Vec<String> {
-        let mut authorities: Vec<String> = self.routes.iter().map(Route::authority).collect();
-        authorities.sort();
-        authorities.dedup();
-        authorities
+        (0..self.services).map(|number| format!("{}.{NAMESPACE}.{DOMAIN}", service(number))).collect()
     }
 
     /// Routes from all over the table, in an order that is not the table's.
@@ -104,10 +130,60 @@ impl Table {
         (0..count).map(|number| &self.routes[(number * stride % count) * step]).collect()
     }
 
-    /// Requests that routes match, from all over the table.
-    pub fn hits(&self) -> Requests {
-        let heads = self.sample().iter().map(|route| head(&route.method, HOST, &route.example())).collect();
-        Requests { heads, status: 200 }
+    /// Such requests, for routes from all over the table, and the status that is to answer them.
+    pub fn requests(&self, request: Request, status: u16) -> Requests {
+        let head = |route: &&Route| head(request.method(route), HOST, &request.path(route));
+        Requests { heads: self.sample().iter().map(head).collect(), status }
+    }
+}
+
+/// How many there are for so many routes: at least two, so that there is a choice.
+fn services(routes: usize) -> usize {
+    (routes / 10).clamp(2, SERVICES)
+}
+
+fn service(number: usize) -> String {
+    format!("items{number}")
+}
+
+/// What a request is to a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// A route matches it.
+    Hit,
+    /// Not below the table's base: it passes as it came.
+    Miss,
+    /// Below the base, where there is no such path.
+    NotFound,
+    /// A path that there is, with another method.
+    NotAllowed,
+}
+
+impl Request {
+    pub const ALL: [Self; 4] = [Self::Hit, Self::Miss, Self::NotFound, Self::NotAllowed];
+
+    /// As results name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::NotFound => "404",
+            Self::NotAllowed => "405",
+        }
+    }
+
+    pub fn method(self, route: &Route) -> &str {
+        if self == Self::NotAllowed { "PROPFIND" } else { &route.method }
+    }
+
+    /// What it asks for, where it is made of this route.
+    pub fn path(self, route: &Route) -> String {
+        let path = route.example();
+        match self {
+            Self::Hit | Self::NotAllowed => path,
+            Self::Miss => path.replacen(BASE, OTHER, 1),
+            Self::NotFound => format!("{}/no/such/path/here", path.trim_end_matches('/')),
+        }
     }
 }
 

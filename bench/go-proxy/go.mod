@@ -1,0 +1,3 @@
+module ksvc-router/bench/go-proxy
+
+go 1.22

@@ -1,0 +1,112 @@
+//! What takes part: Envoy, the modules, and what of the other proxies is there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::variant::Variant;
+
+pub struct Tools {
+    pub envoy: PathBuf,
+    pub module: PathBuf,
+    pub no_op: PathBuf,
+    /// `bench/go-proxy`, built.
+    pub go_proxy: Option<PathBuf>,
+    pub nginx: Option<PathBuf>,
+    /// Why one of them is not there.
+    pub absent: Vec<String>,
+}
+
+impl Tools {
+    pub fn find() -> Result<Self> {
+        let mut absent = Vec::new();
+        let mut note = |found: Result<PathBuf>| found.map_err(|error| absent.push(format!("{error:#}"))).ok();
+        let (go_proxy, nginx) = (note(go_proxy()), note(nginx()));
+        Ok(Self {
+            envoy: testenv::envoy::find()?,
+            module: testenv::plugin()?,
+            no_op: no_op()?,
+            go_proxy,
+            nginx,
+            absent,
+        })
+    }
+
+    /// Whether all of this variant is there.
+    pub fn have(&self, variant: Variant) -> bool {
+        match variant {
+            Variant::Go => self.go_proxy.is_some(),
+            Variant::Nginx => self.nginx.is_some(),
+            _ => true,
+        }
+    }
+
+    /// Of what took part, by name.
+    pub fn versions(&self) -> Result<Vec<(String, String)>> {
+        let mut versions = vec![
+            (
+                "Envoy".to_owned(),
+                said(Command::new(&self.envoy).arg("--version"))?.replace('\n', " ").trim().to_owned(),
+            ),
+            ("rustc".to_owned(), said(Command::new("rustc").arg("--version")).unwrap_or_default()),
+        ];
+        if self.go_proxy.is_some() {
+            versions.push(("Go".to_owned(), said(Command::new("go").arg("version"))?));
+        }
+        if let Some(nginx) = &self.nginx {
+            versions.push(("nginx".to_owned(), said(Command::new(nginx).arg("-v"))?));
+        }
+        for (name, module) in [("module", &self.module), ("no-op", &self.no_op)] {
+            versions.push((name.to_owned(), format!("{} octets, sha256 {}", size(module)?, sha256(module)?)));
+        }
+        Ok(versions)
+    }
+}
+
+/// The filter of the SDK that does nothing.
+pub fn no_op() -> Result<PathBuf> {
+    let path = testenv::target_folder().join("wasm32-wasip1/plugin/no_op.wasm");
+    ensure!(path.is_file(), "there is no {}: run `cargo xtask bench` instead", path.display());
+    Ok(path)
+}
+
+fn go_proxy() -> Result<PathBuf> {
+    let program = testenv::target_folder().canonicalize()?.join("go-proxy");
+    let mut build = Command::new("go");
+    build.args(["build", "-o"]).arg(&program).arg(".").current_dir(testenv::repository().join("bench/go-proxy"));
+    // Nothing is fetched: there is the standard library alone.
+    build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOWORK", "off");
+    said(&mut build).context("go: `go build` of bench/go-proxy does not work")?;
+    Ok(program)
+}
+
+fn nginx() -> Result<PathBuf> {
+    for folder in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).chain(["/usr/sbin".into()]) {
+        let path = folder.join("nginx");
+        if path.is_file() {
+            said(Command::new(&path).arg("-v"))?;
+            return Ok(path);
+        }
+    }
+    bail!("nginx: not installed")
+}
+
+/// What a program prints, on whichever of its two ways out.
+fn said(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("cannot start {name}"))?;
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    ensure!(output.status.success(), "{name} failed ({}): {text}", output.status);
+    Ok(text)
+}
+
+fn size(file: &Path) -> Result<u64> {
+    Ok(std::fs::metadata(file)?.len())
+}
+
+fn sha256(file: &Path) -> Result<String> {
+    use sha2::{Digest, Sha256};
+    Ok(Sha256::digest(std::fs::read(file)?).iter().map(|octet| format!("{octet:02x}")).collect())
+}
