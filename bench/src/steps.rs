@@ -12,12 +12,10 @@ use tempfile::TempDir;
 
 use crate::chain::{Chain, Link};
 use crate::contest::{self, Contestant, Pace, combine};
-use crate::envoy::Plugin;
-use crate::load::Load;
+use crate::ecds;
+use crate::load::{CONNECTIONS, Load};
 use crate::results::Spread;
-use crate::table::{HOST, Shape, Table};
-
-const CONNECTIONS: usize = 8;
+use crate::table::{HOST, Request, Shape, Table};
 
 /// What a module does when a request's head has come, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,42 +81,32 @@ const STEPS: &[Step] = &[
 pub fn run(envoy: &Path, no_op: &Path, copies: u32, pace: Pace) -> Result<()> {
     let folder = TempDir::new()?;
     let table = Table::new(Shape::Static, 1000);
-    let hits = table.hits();
-    let plugin = |module: &Path, document| Plugin { name: "ksvc-router", module: module.to_owned(), document };
-    let mut links = vec![
-        ("(the chain without it)".to_owned(), Link::Control),
-        ("SDK filter that does nothing".to_owned(), Link::Wasm(plugin(no_op, json!({})))),
+    let mut filters = vec![
+        ("(the chain without it)", None),
+        ("SDK filter that does nothing", Some(ecds::wasm(no_op, &json!({}), 1)?)),
     ];
     for (number, step) in STEPS.iter().enumerate() {
         let file = folder.path().join(format!("{number}.wasm"));
         fs::write(&file, wat::parse_str(step.text()).with_context(|| step.name)?)?;
-        links.push((step.name.to_owned(), Link::Wasm(plugin(&file, json!({})))));
+        filters.push((step.name, Some(ecds::wasm(&file, &json!({}), 1)?)));
     }
-    links.push(("ksvc-router, hit".to_owned(), Link::Wasm(plugin(&testenv::plugin()?, table.document()))));
-    let mut chains = Vec::new();
-    let mut contestants = Vec::new();
-    for (name, link) in links {
-        let chain = Chain::start(envoy, &link, copies, HOST).with_context(|| name.clone())?;
-        let load = Load::open(chain.envoy.address, CONNECTIONS, hits.clone())?;
-        contestants.push(Contestant { name, load, meter: chain.meter.clone() });
+    filters.push(("ksvc-router, hit", Some(ecds::wasm(&testenv::plugin()?, &table.document(), 1)?)));
+    let (mut chains, mut contestants) = (Vec::new(), Vec::new());
+    for (name, filter) in filters {
+        let link = Link { reset: Some(HOST), filter, ..Link::default() };
+        let chain = Chain::start(envoy, &link, copies).context(name)?;
+        let load = Load::open(chain.envoy.address, CONNECTIONS, table.requests(Request::Hit, 200))?;
+        contestants.push(Contestant { name: name.to_owned(), load, meter: chain.meter.clone() });
         chains.push(chain);
     }
     let values = contest::run(&mut contestants, pace)?;
-    let [control, others @ ..] = &values[..] else { return Ok(()) };
-    let alone: Vec<_> = others
-        .iter()
-        .map(|chain| combine(chain, control, |chain, control| (chain - control) / f64::from(copies)))
-        .collect();
-    println!("{:<42} {:>7} {:>9} {:>16}", "", "ns", "× no-op", "spread");
+    let alone = values.iter().map(|chain| combine(chain, &values[0], |chain, without| (chain - without) / f64::from(copies)));
+    let alone: Vec<_> = alone.skip(1).collect();
+    println!("{:<42} {:>7} {:>9} {:>16}", "", "ns", "x no-op", "spread");
     for (contestant, costs) in contestants.iter().skip(1).zip(&alone) {
-        let ratio = Spread::of(&combine(costs, &alone[0], |cost, no_op| cost / no_op));
-        let Spread { least, median, most, .. } = ratio;
-        println!(
-            "{:<42} {:>7.0} {median:>9.2} {:>16}",
-            contestant.name,
-            Spread::of(costs).median,
-            format!("{least:.2} to {most:.2}")
-        );
+        let Spread { least, median, most, .. } = Spread::of(&combine(costs, &alone[0], |cost, no_op| cost / no_op));
+        let spread = format!("{least:.2} to {most:.2}");
+        println!("{:<42} {:>7.0} {median:>9.2} {spread:>16}", contestant.name, Spread::of(costs).median);
     }
     Ok(())
 }
