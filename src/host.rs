@@ -106,28 +106,24 @@ pub fn headers(map: Map) -> Option<Vec<u8>> {
 /// Names and values of a serialised map: the number of pairs, the sizes of all names and values, then the
 /// octets of each, with a NUL behind. What is cut short is left out.
 pub fn pairs(map: &[u8]) -> Vec<(&[u8], &[u8])> {
-    let Some((count, sizes)) = number(map) else { return Vec::new() };
-    let count = count.min(sizes.len() / 8);
-    let Some((mut sizes, mut octets)) = sizes.split_at_checked(count * 8) else { return Vec::new() };
+    let Some((count, behind)) = map.split_first_chunk() else { return Vec::new() };
+    let count = (u32::from_le_bytes(*count) as usize).min(behind.len() / 8);
+    let (sizes, mut octets) = behind.split_at_checked(count * 8).unwrap_or_default();
     let mut pairs = Vec::with_capacity(count);
-    let mut text = |size: usize| {
-        let (text, rest) = octets.split_at_checked(size)?;
-        octets = rest.get(1..)?;
-        Some(text)
-    };
-    while let Some((name, value)) = number(sizes).and_then(|(name, rest)| {
-        let (value, rest) = number(rest)?;
-        sizes = rest;
-        Some((text(name)?, text(value)?))
-    }) {
+    for both in sizes.as_chunks().0 {
+        let both = u64::from_le_bytes(*both);
+        let Some((name, rest)) = terminated(octets, both as u32) else { break };
+        let Some((value, rest)) = terminated(rest, (both >> 32) as u32) else { break };
         pairs.push((name, value));
+        octets = rest;
     }
     pairs
 }
 
-fn number(octets: &[u8]) -> Option<(usize, &[u8])> {
-    let (number, rest) = octets.split_first_chunk()?;
-    Some((u32::from_le_bytes(*number) as usize, rest))
+/// A text of this size, and what is behind the NUL that ends it.
+fn terminated(octets: &[u8], size: u32) -> Option<(&[u8], &[u8])> {
+    let (text, rest) = octets.split_at_checked(size as usize)?;
+    Some((text, rest.get(1..)?))
 }
 
 pub fn replace_header(map: Map, name: &str, value: &[u8]) -> bool {

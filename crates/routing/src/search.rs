@@ -45,12 +45,20 @@ impl Served {
         let mut method = None;
         std::iter::from_fn(move || {
             loop {
-                let next = match method {
-                    None => turn.find(|candidate| candidate.unreadable && self.has(candidate.method)),
-                    Some(method) => turn.find(|candidate| candidate.method == method && !candidate.unreadable),
-                };
-                if next.is_some() {
-                    return next;
+                match (method, turn.next()) {
+                    (None, Some(next)) if next.unreadable => {
+                        if self.has(next.method) {
+                            return Some(next);
+                        }
+                        continue;
+                    }
+                    (Some(method), Some(next)) => {
+                        if next.method == method && !next.unreadable {
+                            return Some(next);
+                        }
+                        continue;
+                    }
+                    (None, _) | (_, None) => {}
                 }
                 method = Some(methods.find_map(|method| method)?);
                 turn = candidates.clone();
