@@ -26,45 +26,38 @@ pub struct Active {
     pub metrics: Rc<Metrics>,
 }
 
-pub struct Filter {
-    /// `None` before the first configuration.
-    active: Option<Rc<Active>>,
-    /// What the request leaves for its response; for most there is nothing.
-    plan: Option<Box<ResponsePlan>>,
+/// The request's head has come. What it leaves for its response, if anything.
+pub fn request(active: &Rc<Active>) -> (Action, Option<Planned>) {
+    let Some(map) = host::headers(Map::Request) else { return (Action::Continue, None) };
+    let pairs = host::pairs(&map);
+    let decision = active.table.decide(&head(&pairs), || host::property(ROUTE).is_some());
+    active.metrics.count(decision.outcome());
+    match decision {
+        Decision::Untouched(_) => (Action::Continue, None),
+        Decision::Forward(forward) => match self::forward(&forward) {
+            Action::Continue => {
+                let planned = forward.response.map(|plan| Planned { active: active.clone(), plan });
+                (Action::Continue, planned)
+            }
+            Action::Pause => (Action::Pause, None),
+        },
+        Decision::Answer(answer) => (self::answer(&answer), None),
+    }
 }
 
-impl Filter {
-    pub fn new(active: Option<Rc<Active>>) -> Self {
-        Filter { active, plan: None }
-    }
+/// What is to become of a response, by the table that its request began with.
+pub struct Planned {
+    active: Rc<Active>,
+    plan: Box<ResponsePlan>,
+}
 
-    /// The request's head has come.
-    pub fn request(&mut self) -> Action {
-        let (Some(active), Some(map)) = (&self.active, host::headers(Map::Request)) else { return Action::Continue };
-        let pairs = host::pairs(&map);
-        let mut decision = active.table.decide(&head(&pairs), || host::property(ROUTE).is_some());
-        active.metrics.count(decision.outcome());
-        match &mut decision {
-            Decision::Untouched(_) => Action::Continue,
-            Decision::Forward(forward) => {
-                let action = self::forward(forward);
-                if action == Action::Continue {
-                    self.plan = forward.response.take();
-                }
-                action
-            }
-            Decision::Answer(answer) => self::answer(answer),
-        }
-    }
-
-    /// The response's head has come. Also called for answers of Envoy's own, and for this filter's, which leave no plan.
-    pub fn response(&mut self) {
-        let Some(plan) = self.plan.take() else { return };
-        if let (Some(active), Some(map)) = (&self.active, host::headers(Map::Response)) {
-            for change in active.table.respond(&plan, &host::pairs(&map)) {
-                // A response that can't be changed goes on as it is: it is too late for another one.
-                carry_out(Map::Response, &change);
-            }
+impl Planned {
+    /// The response's head has come.
+    pub fn carry_out(self) {
+        let Some(map) = host::headers(Map::Response) else { return };
+        for change in self.active.table.respond(&self.plan, &host::pairs(&map)) {
+            // A response that can't be changed goes on as it is: it is too late for another one.
+            carry_out(Map::Response, &change);
         }
     }
 }

@@ -32,12 +32,14 @@ pub enum MetricType {
 /// Status of a call; 0 is success.
 type Status = u32;
 const OK: Status = 0;
+const BAD_ARGUMENT: Status = 2;
 const CAS_MISMATCH: Status = 8;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_log(level: u32, message: *const u8, size: usize) -> Status;
     fn proxy_set_tick_period_milliseconds(period: u32) -> Status;
+    fn proxy_set_effective_context(id: u32) -> Status;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> Status;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> Status;
     fn proxy_replace_header_map_value(
@@ -88,6 +90,12 @@ pub fn log(level: Level, message: &str) {
 pub fn set_tick_period(milliseconds: u32) {
     // SAFETY: no memory is passed.
     unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+}
+
+/// Whether the host still has the context of this number; if so, what is asked of the host next is asked for it.
+pub fn knows(id: u32) -> bool {
+    // SAFETY: no memory is passed.
+    unsafe { proxy_set_effective_context(id) != BAD_ARGUMENT }
 }
 
 /// The plugin's configuration from `start` on, at most so many octets; empty where there is none.
@@ -222,9 +230,9 @@ pub fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
     (status == OK).then_some(id)
 }
 
-pub fn increment_metric(id: u32, offset: i64) {
+pub fn increment_metric(id: u32) {
     // SAFETY: no memory is passed.
-    unsafe { proxy_increment_metric(id, offset) };
+    unsafe { proxy_increment_metric(id, 1) };
 }
 
 pub fn record_metric(id: u32, value: u64) {

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use ksvc_routing::{Adoption, Edition, Hash, Judgement, Memory, Served, Severity, adopt, limits};
 
-use crate::filter::{Active, Filter};
+use crate::filter::Active;
 use crate::host::{self, Level};
-use crate::metrics::{self, Counter, Metrics};
+use crate::metrics::{Counter, Metrics};
 
 /// How often a run looks for what other threads have judged, should they go on judging meanwhile.
 const LOOKS: u32 = 4;
@@ -91,7 +91,6 @@ impl Plugin {
 
         let metrics = self.metrics(name);
         metrics.add(if served == Served::New { Counter::ConfigAccepted } else { Counter::ConfigRejected });
-        metrics.flush();
         metrics.set_config_degraded(served != Served::New);
         active.metrics.set_routes(routes);
         for name in cleared {
@@ -119,26 +118,11 @@ impl Plugin {
             self.report(&judgement, hash, served, &active);
         }
         self.active = Some(active);
-        host::set_tick_period(metrics::TICK);
     }
 
-    /// Tells the host what has been counted.
-    pub fn flush(&self) {
-        for metrics in &self.metrics {
-            metrics.flush();
-        }
-    }
-
-    /// For a request that begins now.
-    pub fn filter(&self) -> Filter {
-        Filter::new(self.active.clone())
-    }
-}
-
-/// The VM ends: nothing that was counted is lost.
-impl Drop for Plugin {
-    fn drop(&mut self) {
-        self.flush();
+    /// `None` before the first document.
+    pub fn active(&self) -> Option<&Rc<Active>> {
+        self.active.as_ref()
     }
 }
 
