@@ -64,6 +64,9 @@ impl Contexts {
     /// Lets go what belongs to contexts that the host no longer knows: streams that were reset before their response,
     /// plugins that another document has replaced. `caller` is whom the host is calling.
     fn forget_the_gone(&mut self, caller: u32) {
+        if !host::knows(caller) {
+            return; // It doesn't know what it says.
+        }
         self.plugins.retain(|(id, _)| host::knows(*id));
         self.owners.retain(|id, _| host::knows(*id));
         self.planned.retain(|id, _| host::knows(*id));

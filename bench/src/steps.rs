@@ -100,7 +100,8 @@ pub fn run(envoy: &Path, no_op: &Path, copies: u32, pace: Pace) -> Result<()> {
         chains.push(chain);
     }
     let values = contest::run(&mut contestants, pace)?;
-    let alone = values.iter().map(|chain| combine(chain, &values[0], |chain, without| (chain - without) / f64::from(copies)));
+    let alone =
+        values.iter().map(|chain| combine(chain, &values[0], |chain, without| (chain - without) / f64::from(copies)));
     let alone: Vec<_> = alone.skip(1).collect();
     println!("{:<42} {:>7} {:>9} {:>16}", "", "ns", "x no-op", "spread");
     for (contestant, costs) in contestants.iter().skip(1).zip(&alone) {
@@ -135,9 +136,7 @@ impl Step {
                 Act::AddForwardedHost => {
                     "call $add (i32.const 0) (i32.const 16) (i32.const 16) (i32.const 160) (i32.const 15)"
                 }
-                Act::SetFilterState => {
-                    "call $property (i32.const 80) (i32.const 17) (i32.const 128) (i32.const 24)"
-                }
+                Act::SetFilterState => "call $property (i32.const 80) (i32.const 17) (i32.const 128) (i32.const 24)",
                 Act::Count => "call $increment (i32.load (i32.const 512)) (i64.const 1)",
             };
             let _ = writeln!(body, "(drop ({call}))");
@@ -150,8 +149,11 @@ impl Step {
                 "proxy_on_done" => ("i32", "1"),
                 _ => ("i32 i32 i32", "0"),
             };
-            let (result_type, value) =
-                if result.is_empty() { (String::new(), String::new()) } else { ("(result i32)".to_owned(), format!("(i32.const {result})")) };
+            let (result_type, value) = if result.is_empty() {
+                (String::new(), String::new())
+            } else {
+                ("(result i32)".to_owned(), format!("(i32.const {result})"))
+            };
             let _ = writeln!(callbacks, r#"(func (export "{name}") (param {parameters}) {result_type} {value})"#);
         }
         format!(

@@ -423,7 +423,11 @@ mod tests {
         let pieces = ["/", "/", "a", ".", "..", ";", "?", "%41", "%2F", "\\", " ", "#", "é", "~"];
         let mut paths = vec![String::new()];
         for _ in 0..4 {
-            paths = paths.iter().flat_map(|path| pieces.map(|piece| format!("{path}{piece}"))).chain(paths.clone()).collect();
+            paths = paths
+                .iter()
+                .flat_map(|path| pieces.map(|piece| format!("{path}{piece}")))
+                .chain(paths.clone())
+                .collect();
             paths.sort();
             paths.dedup();
         }

@@ -398,7 +398,13 @@ impl RouteTable {
             name: route.name,
             text: pattern.text,
             index: pattern.route as usize,
-            captures: Captures { list: pattern.captures, all: &self.captures, base: &self.base, raw: path.raw, texts: &self.texts },
+            captures: Captures {
+                list: pattern.captures,
+                all: &self.captures,
+                base: &self.base,
+                raw: path.raw,
+                texts: &self.texts,
+            },
         }
     }
 

@@ -176,21 +176,16 @@ impl Tree {
         ControlFlow::Continue(())
     }
 
-    fn literal_child(
-        &self,
-        texts: &Texts,
-        id: NodeId,
-        literal: NodeId,
-        segment: &PathSegment<'_>,
-    ) -> Option<NodeId> {
+    fn literal_child(&self, texts: &Texts, id: NodeId, literal: NodeId, segment: &PathSegment<'_>) -> Option<NodeId> {
         let is = |child: NodeId| {
             let child = self.nodes.get(child);
             child.is_some_and(|child| child.parent == id && texts.octets(child.text) == segment.text)
         };
         match literal {
             NONE => None,
-            SEVERAL => probe(below(id, segment.hash), self.literals.len(), |at| self.literals.get(at))
-                .find(|child| is(*child)),
+            SEVERAL => {
+                probe(below(id, segment.hash), self.literals.len(), |at| self.literals.get(at)).find(|child| is(*child))
+            }
             child => is(child).then_some(child),
         }
     }
