@@ -84,7 +84,7 @@ fn forward(forward: &Forward<'_>) -> Action {
             return Action::Pause;
         }
     }
-    host::set_property(ROUTE, forward.chosen.route().as_bytes());
+    host::set_property(ROUTE, forward.chosen.route_octets());
     Action::Continue
 }
 
@@ -98,7 +98,7 @@ fn carry_out(map: Map, change: &Change<'_>) -> bool {
 
 fn answer(answer: &Answer<'_>) -> Action {
     if let Some(chosen) = &answer.chosen {
-        host::set_property(ROUTE, chosen.route().as_bytes());
+        host::set_property(ROUTE, chosen.route_octets());
     }
     let headers = answer.headers.iter().map(|(name, value)| (&**name, &**value));
     let grpc_status = answer.grpc_status.map_or(-1, i32::from);

@@ -77,7 +77,8 @@ impl Chain {
 fn everything() -> Value {
     json!({"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{
         "match": {"prefix": "/"},
-        "direct_response": {"status": 200},
+        // As nearly all answers, it has a body, of which a filter may be told.
+        "direct_response": {"status": 200, "body": {"inline_string": "{\"id\": 42}\n"}},
         "response_headers_to_add": [{"header": {"key": AUTHORITY, "value": "%REQ(:AUTHORITY)%"}}],
     }]}]})
 }

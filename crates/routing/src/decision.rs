@@ -91,6 +91,11 @@ impl<'a> Chosen<'a> {
         self.captures.texts.get(self.name)
     }
 
+    /// The same, as the host takes it.
+    pub fn route_octets(&self) -> &'a [u8] {
+        self.captures.texts.octets(self.name)
+    }
+
     /// The element of `match` as written.
     pub fn matched(&self) -> &'a str {
         self.captures.texts.get(self.text)

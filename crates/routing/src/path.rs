@@ -80,13 +80,17 @@ pub(crate) fn cut_at_query(path: &[u8]) -> (&[u8], Option<&[u8]>) {
 fn harmless(path: &[u8]) -> Option<usize> {
     let mut at_start = true;
     for (index, &octet) in path.strip_prefix(b"/")?.iter().enumerate() {
-        match class(octet) {
-            Class::Segment => at_start = false,
+        let class = class(octet);
+        if class == Class::Segment {
+            at_start = false;
+            continue;
+        }
+        match class {
             // An empty segment, or one that may be a dot segment.
             Class::Slash | Class::Dot if at_start => return None,
             Class::Slash => at_start = true,
-            Class::Dot => {}
             Class::Query => return Some(index + 1),
+            Class::Dot | Class::Segment => {}
             Class::Percent | Class::Encoded => return None,
         }
     }

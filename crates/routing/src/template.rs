@@ -128,7 +128,7 @@ impl Template {
                     Some(captured) => captured,
                     None => return Ok(None),
                 },
-                Part::Route => filling.chosen.route().as_bytes(),
+                Part::Route => filling.chosen.route_octets(),
             };
             let left = filling.left.get().checked_sub(octets.len()).ok_or(Hazard::Length)?;
             filling.left.set(left);
