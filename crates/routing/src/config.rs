@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::node::{Node, Source};
+use crate::node::{Node, Stop};
 use crate::read::{OneOrMany, OrOff, Read, Reader, choice, object};
 
 object! {
@@ -58,7 +58,7 @@ pub struct Routes;
 impl<'a> Read<'a> for Routes {
     const EXPECTED: &'static str = "a list";
 
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::List(routes) => {
                 let count = routes.count(reader)?;

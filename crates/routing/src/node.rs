@@ -1,10 +1,10 @@
 //! A JSON value as it comes out of the document, piece by piece: nothing of it is kept but what its reader takes. Strings
 //! are borrowed, keys stand in order, repeated ones come again.
+//!
+//! What is read is known by `Place` alone, so that all of a document's types share one parser.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -13,23 +13,16 @@ use crate::problem::{Step, What, quoted};
 use crate::read::{Read, Reader};
 
 /// A value. Of a list or an object, the reader takes what it wants; the rest is skipped.
-pub(crate) enum Node<'n, 'a, S: Source<'a>> {
+pub(crate) enum Node<'n, 's, 'a> {
     Null,
     Bool(bool),
     Number(f64),
     Text(Cow<'a, str>),
-    List(&'n mut Elements<S::List>),
-    Object(&'n mut Entries<S::Object>),
+    List(&'n mut Elements<'s, 'a>),
+    Object(&'n mut Entries<'s, 'a>),
 }
 
-/// Where elements and entries come from.
-pub(crate) trait Source<'a> {
-    type Error: Error;
-    type List: SeqAccess<'a, Error = Self::Error>;
-    type Object: MapAccess<'a, Error = Self::Error>;
-}
-
-impl<'a, S: Source<'a>> Node<'_, 'a, S> {
+impl Node<'_, '_, '_> {
     /// What a message calls it.
     pub(crate) fn described(&self) -> String {
         match self {
@@ -43,28 +36,34 @@ impl<'a, S: Source<'a>> Node<'_, 'a, S> {
     }
 }
 
+/// The document can't be read any further; why, is known to the parser.
+pub(crate) struct Stop;
+
 /// The elements of a list.
-pub(crate) struct Elements<A> {
-    list: A,
+pub(crate) struct Elements<'s, 'a> {
+    list: &'s mut dyn List<'a>,
     count: usize,
     most: usize,
 }
 
-impl<'a, A: SeqAccess<'a>> Elements<A> {
+impl<'a> Elements<'_, 'a> {
     /// The next element, itself `None` if it can't be read; `None` behind the last one, and behind as many as there may
     /// be.
-    pub(crate) fn next<T: Read<'a>>(&mut self, reader: &mut Reader) -> Result<Option<Option<T>>, A::Error> {
+    pub(crate) fn next<T: Read<'a>>(&mut self, reader: &mut Reader) -> Result<Option<Option<T>>, Stop> {
         if self.count >= self.most {
             return Ok(None);
         }
-        let element = reader.at(Step::Index(self.count), |reader| self.list.next_element_seed(ValueOf::new(reader)))?;
+        let element = reader.at(Step::Index(self.count), |reader| {
+            let mut slot = Slot { reader, value: None };
+            self.list.next(&mut slot).map(|is_there| is_there.then_some(slot.value))
+        })?;
         self.count += usize::from(element.is_some());
         Ok(element)
     }
 
     /// Skips those that are left; how many there are in all.
-    pub(crate) fn count(&mut self, reader: &mut Reader) -> Result<usize, A::Error> {
-        while self.list.next_element_seed(ValueOf::<Skipped>::new(reader))?.is_some() {
+    pub(crate) fn count(&mut self, reader: &mut Reader) -> Result<usize, Stop> {
+        while self.list.next(&mut Skipped(reader))? {
             self.count += 1;
         }
         Ok(self.count)
@@ -72,35 +71,42 @@ impl<'a, A: SeqAccess<'a>> Elements<A> {
 }
 
 /// The keys of an object, with their values.
-pub(crate) struct Entries<A> {
-    object: A,
+pub(crate) struct Entries<'s, 'a> {
+    object: &'s mut dyn Object<'a>,
     count: usize,
     most: usize,
 }
 
-impl<'a, A: MapAccess<'a>> Entries<A> {
+impl<'a> Entries<'_, 'a> {
     /// The next key, whose value has to be taken or skipped; `None` behind the last one, and behind as many as there may
     /// be.
-    pub(crate) fn key(&mut self) -> Result<Option<Cow<'a, str>>, A::Error> {
+    pub(crate) fn key(&mut self) -> Result<Option<Cow<'a, str>>, Stop> {
         if self.count >= self.most {
             return Ok(None);
         }
-        let key = self.object.next_key()?;
+        let key = self.object.key()?;
         self.count += usize::from(key.is_some());
-        Ok(key.map(|Name(name)| name))
+        Ok(key)
     }
 
-    pub(crate) fn value<T: Read<'a>>(&mut self, reader: &mut Reader) -> Result<Option<T>, A::Error> {
-        self.object.next_value_seed(ValueOf::new(reader))
+    pub(crate) fn value<T: Read<'a>>(&mut self, reader: &mut Reader) -> Result<Option<T>, Stop> {
+        let mut slot = Slot { reader, value: None };
+        self.object.value(&mut slot)?;
+        Ok(slot.value)
     }
 
-    pub(crate) fn skip(&mut self, reader: &mut Reader) -> Result<(), A::Error> {
-        self.value::<Skipped>(reader).map(drop)
+    pub(crate) fn skip(&mut self, reader: &mut Reader) -> Result<(), Stop> {
+        self.object.value(&mut Skipped(reader))
+    }
+
+    /// Reads the value of a key into a place of its own.
+    pub(crate) fn put(&mut self, place: &mut dyn Place<'a>) -> Result<(), Stop> {
+        self.object.value(place)
     }
 
     /// Skips those that are left; how many there are in all.
-    fn count(&mut self, reader: &mut Reader) -> Result<usize, A::Error> {
-        while self.object.next_key::<Name<'a>>()?.is_some() {
+    fn count(&mut self, reader: &mut Reader) -> Result<usize, Stop> {
+        while self.object.key()?.is_some() {
             self.skip(reader)?;
             self.count += 1;
         }
@@ -110,176 +116,214 @@ impl<'a, A: MapAccess<'a>> Entries<A> {
 
 /// Reads a document, or says why it can't be read at all.
 pub(crate) fn read<'a, T: Read<'a>>(document: &'a str, reader: &mut Reader) -> Result<Option<T>, What> {
-    whole(serde_json::Deserializer::from_str(document), reader)
+    let mut slot = Slot { reader, value: None };
+    parse(document, &mut slot)?;
+    Ok(slot.value)
+}
+
+/// Reads a document into a place of its own.
+pub(crate) fn parse<'a>(document: &'a str, place: &mut dyn Place<'a>) -> Result<(), What> {
+    whole(serde_json::Deserializer::from_str(document), place)
 }
 
 /// Why a document that is no text can't be read.
 pub(crate) fn fault(document: &[u8], reader: &mut Reader) -> Option<What> {
-    whole::<Skipped, _>(serde_json::Deserializer::from_slice(document), reader).err()
+    whole(serde_json::Deserializer::from_slice(document), &mut Skipped(reader)).err()
 }
 
-fn whole<'a, T: Read<'a>, R: serde_json::de::Read<'a>>(
+fn whole<'a, R: serde_json::de::Read<'a>>(
     mut deserializer: serde_json::Deserializer<R>,
-    reader: &mut Reader,
-) -> Result<Option<T>, What> {
-    let value = ValueOf::new(reader).deserialize(&mut deserializer);
-    let value = value.and_then(|value| deserializer.end().map(|()| value));
-    value.map_err(|error| match reader.values_left {
+    place: &mut dyn Place<'a>,
+) -> Result<(), What> {
+    let read = Parser(place).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    read.map_err(|error| match place.reader().values_left {
         None => What::TooManyValues { limit: limits::VALUES },
         Some(_) => What::NotJson { message: error.to_string() },
     })
 }
 
-/// Reads one value, and those in it. `None` after a problem has been told.
-pub(crate) struct ValueOf<'r, T>(&'r mut Reader, PhantomData<T>);
+/// Where a value goes.
+pub(crate) trait Place<'a> {
+    fn reader(&mut self) -> &mut Reader;
 
-impl<'r, T> ValueOf<'r, T> {
-    pub(crate) fn new(reader: &'r mut Reader) -> Self {
-        ValueOf(reader, PhantomData)
+    fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop>;
+}
+
+/// A value that somebody asks for. `None` after a problem has been told.
+struct Slot<'r, T> {
+    reader: &'r mut Reader,
+    value: Option<T>,
+}
+
+impl<'a, T: Read<'a>> Place<'a> for Slot<'_, T> {
+    fn reader(&mut self) -> &mut Reader {
+        self.reader
+    }
+
+    fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop> {
+        let reader = &mut *self.reader;
+        self.value = match node {
+            Node::List(elements) => {
+                let (most, mark) = reader.begin();
+                elements.most = most;
+                let value = T::read(Node::List(elements), reader)?;
+                let count = elements.count(reader)?;
+                if reader.holds(count, "elements", most, mark) { value } else { None }
+            }
+            Node::Object(entries) => {
+                let (most, mark) = reader.begin();
+                let (of, most) = if T::HAS_KEYS { ("keys", limits::KEYS) } else { ("names", most) };
+                entries.most = most;
+                let value = T::read(Node::Object(entries), reader)?;
+                let count = entries.count(reader)?;
+                if reader.holds(count, of, most, mark) { value } else { None }
+            }
+            scalar => {
+                reader.limited = "";
+                T::read(scalar, reader)?
+            }
+        };
+        Ok(())
     }
 }
 
-impl<'a, T: Read<'a>> DeserializeSeed<'a> for ValueOf<'_, T> {
-    type Value = Option<T>;
+/// A value that nobody asks for.
+struct Skipped<'r>(&'r mut Reader);
 
-    #[inline]
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        if !self.0.count() {
+impl<'a> Place<'a> for Skipped<'_> {
+    fn reader(&mut self) -> &mut Reader {
+        self.0
+    }
+
+    fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop> {
+        match node {
+            Node::List(elements) => elements.count(self.0).map(drop),
+            Node::Object(entries) => entries.count(self.0).map(drop),
+            Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) => Ok(()),
+        }
+    }
+}
+
+trait List<'a> {
+    /// Whether there was one more element.
+    fn next(&mut self, place: &mut dyn Place<'a>) -> Result<bool, Stop>;
+}
+
+trait Object<'a> {
+    fn key(&mut self) -> Result<Option<Cow<'a, str>>, Stop>;
+
+    fn value(&mut self, place: &mut dyn Place<'a>) -> Result<(), Stop>;
+}
+
+/// Elements or entries as the parser has them, and why there are no more.
+struct Parsed<A, E> {
+    access: A,
+    error: Option<E>,
+}
+
+impl<A, E: Error> Parsed<A, E> {
+    fn new(access: A) -> Self {
+        Parsed { access, error: None }
+    }
+
+    fn kept<T>(&mut self, result: impl FnOnce(&mut A) -> Result<T, E>) -> Result<T, Stop> {
+        result(&mut self.access).map_err(|error| {
+            self.error = Some(error);
+            Stop
+        })
+    }
+
+    fn ended(self, result: Result<(), Stop>) -> Result<(), E> {
+        result.map_err(|Stop| self.error.unwrap_or_else(|| E::custom("stopped")))
+    }
+}
+
+impl<'a, A: SeqAccess<'a>> List<'a> for Parsed<A, A::Error> {
+    fn next(&mut self, place: &mut dyn Place<'a>) -> Result<bool, Stop> {
+        self.kept(|list| list.next_element_seed(Parser(place))).map(|element| element.is_some())
+    }
+}
+
+impl<'a, A: MapAccess<'a>> Object<'a> for Parsed<A, A::Error> {
+    fn key(&mut self) -> Result<Option<Cow<'a, str>>, Stop> {
+        self.kept(A::next_key).map(|key| key.map(|Name(name)| name))
+    }
+
+    fn value(&mut self, place: &mut dyn Place<'a>) -> Result<(), Stop> {
+        self.kept(|object| object.next_value_seed(Parser(place)))
+    }
+}
+
+/// Reads one value, and those in it.
+struct Parser<'p, 'a>(&'p mut dyn Place<'a>);
+
+impl<'a> Parser<'_, 'a> {
+    fn put<E: Error>(self, scalar: Node<'_, '_, 'a>) -> Result<(), E> {
+        self.0.put(scalar).map_err(|Stop| E::custom("stopped"))
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for Parser<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        if !self.0.reader().count() {
             return Err(D::Error::custom("too many values"));
         }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'a, T: Read<'a>> ValueOf<'_, T> {
-    #[inline]
-    fn scalar<E: Error>(self, node: Node<'_, 'a, Scalar<E>>) -> Result<Option<T>, E> {
-        self.0.limited = "";
-        T::read(node, self.0)
-    }
-}
-
-impl<'a, T: Read<'a>> Visitor<'a> for ValueOf<'_, T> {
-    type Value = Option<T>;
+impl<'a> Visitor<'a> for Parser<'_, 'a> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        self.scalar(Node::Null)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.put(Node::Null)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        self.scalar(Node::Bool(value))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.put(Node::Bool(value))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        self.scalar(Node::Number(value as f64))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.put(Node::Number(value as f64))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        self.scalar(Node::Number(value as f64))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.put(Node::Number(value as f64))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        self.scalar(Node::Number(value))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.put(Node::Number(value))
     }
 
-    fn visit_borrowed_str<E: Error>(self, value: &'a str) -> Result<Self::Value, E> {
-        self.scalar(Node::Text(Cow::Borrowed(value)))
+    fn visit_borrowed_str<E: Error>(self, value: &'a str) -> Result<(), E> {
+        self.put(Node::Text(Cow::Borrowed(value)))
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-        self.scalar(Node::Text(Cow::Owned(value.to_owned())))
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        self.put(Node::Text(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<Self::Value, A::Error> {
-        let reader = self.0;
-        let (most, mark) = reader.begin();
-        let mut elements = Elements { list, count: 0, most };
-        let value = T::read(Node::<ListOf<A>>::List(&mut elements), reader)?;
-        let count = elements.count(reader)?;
-        Ok(if reader.holds(count, "elements", most, mark) { value } else { None })
+    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<(), A::Error> {
+        let mut list = Parsed::new(list);
+        let result = self.0.put(Node::List(&mut Elements { list: &mut list, count: 0, most: usize::MAX }));
+        list.ended(result)
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, object: A) -> Result<Self::Value, A::Error> {
-        let reader = self.0;
-        let (most, mark) = reader.begin();
-        let (of, most) = if T::HAS_KEYS { ("keys", limits::KEYS) } else { ("names", most) };
-        let mut entries = Entries { object, count: 0, most };
-        let value = T::read(Node::<ObjectOf<A>>::Object(&mut entries), reader)?;
-        let count = entries.count(reader)?;
-        Ok(if reader.holds(count, of, most, mark) { value } else { None })
-    }
-}
-
-/// A value that nobody asks for.
-pub(crate) struct Skipped;
-
-impl<'a> Read<'a> for Skipped {
-    const EXPECTED: &'static str = "anything";
-
-    fn read<S: Source<'a>>(_: Node<'_, 'a, S>, _: &mut Reader) -> Result<Option<Self>, S::Error> {
-        Ok(Some(Skipped))
-    }
-
-    #[cfg(feature = "schema")]
-    fn schema() -> serde_json::Value {
-        true.into()
-    }
-}
-
-/// Nothing is in it.
-struct Scalar<E>(PhantomData<E>);
-
-impl<'a, E: Error> Source<'a> for Scalar<E> {
-    type Error = E;
-    type List = Nothing<E>;
-    type Object = Nothing<E>;
-}
-
-struct ListOf<A>(PhantomData<A>);
-
-impl<'a, A: SeqAccess<'a>> Source<'a> for ListOf<A> {
-    type Error = A::Error;
-    type List = A;
-    type Object = Nothing<A::Error>;
-}
-
-struct ObjectOf<A>(PhantomData<A>);
-
-impl<'a, A: MapAccess<'a>> Source<'a> for ObjectOf<A> {
-    type Error = A::Error;
-    type List = Nothing<A::Error>;
-    type Object = A;
-}
-
-/// There is none.
-pub(crate) struct Nothing<E>(Infallible, PhantomData<E>);
-
-impl<'a, E: Error> SeqAccess<'a> for Nothing<E> {
-    type Error = E;
-
-    fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, _: T) -> Result<Option<T::Value>, E> {
-        match self.0 {}
-    }
-}
-
-impl<'a, E: Error> MapAccess<'a> for Nothing<E> {
-    type Error = E;
-
-    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, _: K) -> Result<Option<K::Value>, E> {
-        match self.0 {}
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, _: V) -> Result<V::Value, E> {
-        match self.0 {}
+    fn visit_map<A: MapAccess<'a>>(self, object: A) -> Result<(), A::Error> {
+        let mut object = Parsed::new(object);
+        let result = self.0.put(Node::Object(&mut Entries { object: &mut object, count: 0, most: usize::MAX }));
+        object.ended(result)
     }
 }
 
 /// A key, borrowed where it has no escapes (`Cow`'s own impl always copies).
-pub(crate) struct Name<'a>(pub(crate) Cow<'a, str>);
+struct Name<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
     #[inline]

@@ -340,6 +340,7 @@ fn is_brace(octet: u8) -> bool {
 
 /// Whether an octet stands for itself, and for nothing else, wherever it is.
 fn is_plain(octet: u8) -> bool {
+    #[allow(clippy::indexing_slicing, reason = "the compiler would say so")]
     const PLAIN: [bool; 256] = {
         let mut plain = [false; 256];
         let mut octet = 0;

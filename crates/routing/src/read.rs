@@ -5,10 +5,8 @@
 
 use std::borrow::Cow;
 
-use serde::de::MapAccess;
-
 use crate::limits;
-use crate::node::{Entries, Node, Source};
+use crate::node::{Entries, Node, Stop};
 use crate::problem::{self, Place, Problems, Step, What, quoted};
 
 /// A key of the document.
@@ -61,7 +59,7 @@ pub(crate) trait Read<'a>: Sized {
     const HAS_KEYS: bool = false;
 
     /// `None` after the problem has been told.
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error>;
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop>;
 
     #[cfg(feature = "schema")]
     fn schema() -> serde_json::Value;
@@ -121,6 +119,14 @@ impl Reader {
         self.problems.tell(Place::new(&self.place), what);
     }
 
+    pub(crate) fn enter(&mut self, key: &'static str) {
+        self.place.push(Step::Key(Cow::Borrowed(key)));
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.place.pop();
+    }
+
     pub(crate) fn at<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
         self.place.push(step);
         let value = read(self);
@@ -130,10 +136,7 @@ impl Reader {
 
     /// Tells that something else belongs here; always `None`.
     #[cold]
-    pub(crate) fn wrong_type<'a, T: Read<'a>, S: Source<'a>>(
-        &mut self,
-        found: &Node<'_, 'a, S>,
-    ) -> Result<Option<T>, S::Error> {
+    pub(crate) fn wrong_type<'a, T: Read<'a>>(&mut self, found: &Node<'_, '_, 'a>) -> Result<Option<T>, Stop> {
         let expected = T::EXPECTED;
         self.tell(match found {
             Node::Null => What::NoValue { expected },
@@ -150,12 +153,12 @@ impl Reader {
     }
 
     /// Reads the value of a key into its field; a repeated key leaves the field broken.
-    pub(crate) fn field<'a, T: Read<'a>, A: MapAccess<'a>>(
+    pub(crate) fn field<'a, T: Read<'a>>(
         &mut self,
         key: &'static str,
-        entries: &mut Entries<A>,
+        entries: &mut Entries<'_, 'a>,
         field: &mut Key<T>,
-    ) -> Result<(), A::Error> {
+    ) -> Result<(), Stop> {
         self.at(Step::Key(Cow::Borrowed(key)), |reader| {
             if field.is_present() {
                 reader.tell(What::RepeatedKey { key: key.to_owned() });
@@ -252,7 +255,7 @@ fn edits(a: &[char], b: &[char]) -> usize {
 impl<'a> Read<'a> for Cow<'a, str> {
     const EXPECTED: &'static str = "a string";
 
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::Text(text) => Ok(reader.is_short("text", &text, limits::text).then_some(text)),
             other => reader.wrong_type(&other),
@@ -268,7 +271,7 @@ impl<'a> Read<'a> for Cow<'a, str> {
 impl<'a> Read<'a> for bool {
     const EXPECTED: &'static str = "true or false";
 
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::Bool(value) => Ok(Some(value)),
             other => reader.wrong_type(&other),
@@ -285,7 +288,7 @@ impl<'a> Read<'a> for bool {
 impl<'a> Read<'a> for u16 {
     const EXPECTED: &'static str = "a whole number, such as 308";
 
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::Number(value) if value.fract() == 0.0 && (0.0..=65535.0).contains(&value) => Ok(Some(value as u16)),
             other => reader.wrong_type(&other),
@@ -302,7 +305,7 @@ impl<'a> Read<'a> for u16 {
 impl<'a> Read<'a> for u32 {
     const EXPECTED: &'static str = "a whole number, such as 600";
 
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::Number(value) if value.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(&value) => {
                 Ok(Some(value as u32))
@@ -322,7 +325,7 @@ impl<'a, T: Read<'a>> Read<'a> for Box<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     const HAS_KEYS: bool = T::HAS_KEYS;
 
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         Ok(T::read(node, reader)?.map(Box::new))
     }
 
@@ -336,7 +339,7 @@ impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     const HAS_KEYS: bool = T::HAS_KEYS;
 
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::Null | Node::Bool(false) => Ok(Some(OrOff::Off)),
             node => Ok(T::read(node, reader)?.map(OrOff::On)),
@@ -353,7 +356,7 @@ impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
 impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
     const EXPECTED: &'static str = "a list";
 
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::List(elements) => {
                 let mut list = Vec::new();
@@ -375,7 +378,7 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
 impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
     const EXPECTED: &'static str = "a string or a list of strings";
 
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::List(_) => Ok(Vec::read(node, reader)?.map(OneOrMany::Many)),
             Node::Text(_) => Ok(T::read(node, reader)?.map(OneOrMany::One)),
@@ -393,7 +396,7 @@ impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
 impl<'a, T: Read<'a>> Read<'a> for Vec<(Cow<'a, str>, Option<T>)> {
     const EXPECTED: &'static str = "an object";
 
-    fn read<S: Source<'a>>(node: Node<'_, 'a, S>, reader: &mut Reader) -> Result<Option<Self>, S::Error> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::Object(entries) => {
                 let mut named = Vec::new();
@@ -447,10 +450,10 @@ macro_rules! object {
             const EXPECTED: &'static str = $expected;
             const HAS_KEYS: bool = true;
 
-            fn read<S: $crate::node::Source<$life>>(
-                node: $crate::node::Node<'_, $life, S>,
+            fn read(
+                node: $crate::node::Node<'_, '_, $life>,
                 reader: &mut $crate::read::Reader,
-            ) -> Result<Option<Self>, S::Error> {
+            ) -> Result<Option<Self>, $crate::node::Stop> {
                 let $crate::node::Node::Object(entries) = node else {
                     return reader.wrong_type(&node);
                 };
@@ -520,10 +523,10 @@ macro_rules! choice {
         impl<'a> $crate::read::Read<'a> for $name {
             const EXPECTED: &'static str = concat!("a string: ", $crate::read::choice!(@list $($word)*));
 
-            fn read<S: $crate::node::Source<'a>>(
-                node: $crate::node::Node<'_, 'a, S>,
+            fn read(
+                node: $crate::node::Node<'_, '_, 'a>,
                 reader: &mut $crate::read::Reader,
-            ) -> Result<Option<Self>, S::Error> {
+            ) -> Result<Option<Self>, $crate::node::Stop> {
                 match node {
                     $( $crate::node::Node::Text(word) if word == $word => Ok(Some(Self::$variant)), )*
                     $crate::node::Node::Text(other) => {

@@ -1,19 +1,16 @@
 //! The routes of a document, read and compiled one by one: none of them outlives its turn.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::route::pattern_texts;
 use super::settings::Defaults;
 use super::{Claim, Compiler};
 use crate::config::Route;
 use crate::limits;
-use crate::node::{Name, ValueOf};
+use crate::node::{self, Node, Place, Stop};
 use crate::pattern::{Split, is_token};
-use crate::problem::{Step, What};
+use crate::problem::What;
+use crate::read::Reader;
 use crate::search::ANY;
 
 /// The key of the document under which they stand.
@@ -23,9 +20,8 @@ impl Compiler {
     /// Reads the routes of a document that has been read before, and compiles them; without defaults, it only tells what
     /// can't be read.
     pub(super) fn routes(&mut self, document: &str, defaults: Option<&Defaults<'_>>) {
-        let routes = Routes { compiler: self, defaults };
         // What has been read once can be read.
-        let _ = routes.deserialize(&mut serde_json::Deserializer::from_str(document));
+        let _ = node::parse(document, &mut Routes { compiler: self, defaults, found: false });
     }
 
     fn take(&mut self, index: usize, route: Option<&Route<'_>>, defaults: &Defaults<'_>) {
@@ -43,43 +39,37 @@ impl Compiler {
 struct Routes<'c, 'd> {
     compiler: &'c mut Compiler,
     defaults: Option<&'c Defaults<'d>>,
+    found: bool,
 }
 
-impl<'a> DeserializeSeed<'a> for Routes<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Routes<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("routes")
+impl<'a> Place<'a> for Routes<'_, '_> {
+    fn reader(&mut self) -> &mut Reader {
+        &mut self.compiler.reader
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, mut document: A) -> Result<(), A::Error> {
-        while let Some(Name(key)) = document.next_key()? {
-            if key == ROUTES {
-                return document.next_value_seed(self);
+    fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop> {
+        match node {
+            Node::Object(document) => {
+                while let Some(key) = document.key()? {
+                    if key == ROUTES && !std::mem::replace(&mut self.found, true) {
+                        self.reader().enter(ROUTES);
+                        document.put(self)?;
+                        self.reader().leave();
+                    } else {
+                        document.skip(&mut self.compiler.reader)?;
+                    }
+                }
             }
-            document.next_value::<IgnoredAny>()?;
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut routes: A) -> Result<(), A::Error> {
-        let Routes { compiler, defaults } = self;
-        for index in 0.. {
-            let route = compiler.reader.at(Step::Key(Cow::Borrowed(ROUTES)), |reader| {
-                reader.at(Step::Index(index), |reader| routes.next_element_seed(ValueOf::<Route<'_>>::new(reader)))
-            });
-            let Some(route) = route? else { break };
-            if let Some(defaults) = defaults {
-                compiler.take(index, route.as_ref(), defaults);
+            Node::List(routes) => {
+                let mut index = 0;
+                while let Some(route) = routes.next(self.reader())? {
+                    if let Some(defaults) = self.defaults {
+                        self.compiler.take(index, route.as_ref(), defaults);
+                    }
+                    index += 1;
+                }
             }
+            Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) => {}
         }
         Ok(())
     }
