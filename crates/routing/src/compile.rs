@@ -193,6 +193,7 @@ impl Compiler {
         }
     }
 
+    #[cold]
     fn tell(&mut self, place: Place, what: What) {
         self.reader.problems.tell(place, what);
     }
@@ -227,6 +228,7 @@ impl Compiler {
         }
         if self.reader.routes.is_some_and(|count| count <= limits::ROUTES) {
             self.reader.values_left = Some(limits::VALUES);
+            self.expect(self.reader.routes.unwrap_or_default());
             self.routes(document, routes_are_known.then_some(&defaults));
         }
         if routes_are_known && self.methods.beyond_limits().is_empty() {
@@ -235,6 +237,14 @@ impl Compiler {
             self.tell_captured_nowhere(&settings);
         }
         (settings, name_is_readable)
+    }
+
+    /// Makes room for so many routes, most of which have one pattern of one method.
+    fn expect(&mut self, routes: usize) {
+        self.claims.reserve(routes);
+        self.patterns.reserve(routes);
+        self.elements.reserve(routes);
+        self.routes.reserve(routes);
     }
 
     /// Tells names in the table's own templates that no route captures, and breaks the routes that they bear on.
@@ -305,14 +315,28 @@ impl Compiler {
         }
         let tree = self.tree.finish(&mut self.texts);
 
+        let (condition_sets, conditions) = self.conditions.finish();
+        let size = Writer::size(&[settings])
+            + self.texts.size()
+            + tree.size()
+            + Writer::size(&entries)
+            + Writer::size(&candidates)
+            + Writer::size(&condition_sets)
+            + Writer::size(&conditions)
+            + Writer::size(&self.patterns)
+            + Writer::size(&self.captures)
+            + Writer::size(&self.routes)
+            + Writer::size(&self.operations)
+            + Writer::size(&policies);
         // In the order in which `RouteTable::read` reads it.
-        let mut image = Writer::new(self.document);
+        let mut image = Writer::new(self.document, size);
         image.list(&[settings]);
         self.texts.write(&mut image);
         tree.write(&mut image);
         image.list(&entries);
         image.list(&candidates);
-        self.conditions.write(&mut image);
+        image.list(&condition_sets);
+        image.list(&conditions);
         image.list(&self.patterns);
         image.list(&self.captures);
         image.list(&self.routes);

@@ -78,7 +78,7 @@ impl<'a> Pattern<'a> {
     }
 
     /// Reads `METHODS PATH` and tells everything that is wrong with it.
-    pub(crate) fn read(text: &'a str, tell: &mut impl FnMut(What)) -> Self {
+    pub(crate) fn read(text: &'a str, tell: &mut dyn FnMut(What)) -> Self {
         if !text.bytes().all(is_printable) && text.chars().any(char::is_control) {
             tell(What::ControlCharacter);
             return Pattern::unreadable();
@@ -125,7 +125,7 @@ impl<'a> Pattern<'a> {
 }
 
 /// The methods, and whether all of them could be read.
-fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut impl FnMut(What)) -> (Methods<'a>, bool) {
+fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut dyn FnMut(What)) -> (Methods<'a>, bool) {
     if text == "ANY" {
         return (Methods::Any, true);
     }
@@ -181,7 +181,7 @@ struct SegmentsRead<'a> {
 }
 
 /// The segments of a path; `/` has none.
-fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> SegmentsRead<'a> {
+fn read_path<'a>(path: &'a str, tell: &mut dyn FnMut(What)) -> SegmentsRead<'a> {
     let mut read = SegmentsRead { segments: Vec::new(), is_readable: true, names_are_unique: true };
     let Some(below) = path.strip_prefix('/') else {
         tell(What::PathStart { found: path.to_owned() });
@@ -232,7 +232,7 @@ fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> SegmentsRead<'a>
 }
 
 /// Other routers' parameters, which are plain text here.
-fn tell_foreign_syntax(text: &str, tell: &mut impl FnMut(What)) {
+fn tell_foreign_syntax(text: &str, tell: &mut dyn FnMut(What)) {
     let write = match text.strip_prefix(':') {
         Some(name) if is_capture_name(name) => format!("{{{name}}}"),
         _ if matches!(text, "*" | "**") => "{*rest}".into(),
@@ -341,7 +341,7 @@ fn is_brace(octet: u8) -> bool {
 /// Whether an octet stands for itself, and for nothing else, wherever it is.
 fn is_plain(octet: u8) -> bool {
     #[allow(clippy::indexing_slicing, reason = "the compiler would say so")]
-    const PLAIN: [bool; 256] = {
+    static PLAIN: [bool; 256] = {
         let mut plain = [false; 256];
         let mut octet = 0;
         while octet < 128 {
@@ -380,6 +380,7 @@ impl BraceFault {
 impl<'a> Iterator for Pieces<'a> {
     type Item = Result<Piece<'a>, BraceFault>;
 
+    #[inline(never)]
     fn next(&mut self) -> Option<Self::Item> {
         let text = self.0;
         if text.is_empty() {

@@ -163,6 +163,10 @@ impl TextsBuilder {
         self.all.get(start..start + text.length as usize).unwrap_or_default()
     }
 
+    pub(crate) fn size(&self) -> usize {
+        Writer::size(self.all.as_bytes()) + Writer::size(&self.lists) + Writer::size(&self.parts)
+    }
+
     pub(crate) fn write(&self, image: &mut Writer) {
         image.text(&self.all);
         image.list(&self.lists);
@@ -172,7 +176,7 @@ impl TextsBuilder {
     /// What has been collected, as part of a table.
     #[cfg(test)]
     pub(crate) fn texts(&self) -> Texts {
-        let mut image = Writer::new(0);
+        let mut image = Writer::new(0, self.size());
         self.write(&mut image);
         let reader = Reader::new(image.finish().into());
         reader.and_then(|(mut reader, _)| Texts::read(&mut reader)).unwrap_or_default()

@@ -388,6 +388,10 @@ pub(crate) struct FinishedTree {
 }
 
 impl FinishedTree {
+    pub(crate) fn size(&self) -> usize {
+        Writer::size(&self.nodes) + Writer::size(&self.affixed) + Writer::size(&self.literals)
+    }
+
     /// As `Tree::read` reads it.
     pub(crate) fn write(&self, image: &mut Writer) {
         image.list(&self.nodes);

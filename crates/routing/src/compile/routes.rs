@@ -62,9 +62,9 @@ impl<'a> Place<'a> for Routes<'_, '_> {
             }
             Node::List(routes) => {
                 let mut index = 0;
-                while let Some(route) = routes.next(self.reader())? {
+                while let Some(route) = routes.next::<Box<Route<'_>>>(self.reader())? {
                     if let Some(defaults) = self.defaults {
-                        self.compiler.take(index, route.as_ref(), defaults);
+                        self.compiler.take(index, route.as_deref(), defaults);
                     }
                     index += 1;
                 }

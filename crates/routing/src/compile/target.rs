@@ -162,7 +162,7 @@ impl Compiler {
             self.tell(at.key("rewritePath"), What::RewriteQuery { character });
             whole = false;
         }
-        self.template(text, Literal::Path, captured, || at.key("rewritePath")).filter(|_| whole)
+        self.template(text, Literal::Path, captured, &|| at.key("rewritePath")).filter(|_| whole)
     }
 
     fn redirect(&mut self, route: &RouteConfig<'_>, captured: &Captured<'_>, at: At) -> Option<Target> {
@@ -183,7 +183,7 @@ impl Compiler {
         if let Err((reason, write)) = fault {
             self.tell(place("to"), What::RedirectTo { found: text.to_string(), reason, write });
         }
-        let to = self.template(text, Literal::Verbatim, captured, || place("to"))?;
+        let to = self.template(text, Literal::Verbatim, captured, &|| place("to"))?;
         (fault.is_ok() && redirect.unknown.is_empty()).then_some(Target::Redirect(to, status?))
     }
 
@@ -202,7 +202,7 @@ impl Compiler {
                 whole = false;
             }
         }
-        let (headers, headers_are_whole) = self.headers(&respond.headers, || place("headers"), forbidden_in_answer);
+        let (headers, headers_are_whole) = self.headers(&respond.headers, &|| place("headers"), forbidden_in_answer);
         let names: Vec<String> = headers.iter().map(|(name, _)| self.texts.get(*name).to_owned()).collect();
         let pairs = names.iter().zip(&headers).flat_map(|(name, (_, value))| [name.as_str(), value]);
         let headers = self.texts.list(pairs);
@@ -216,10 +216,10 @@ impl Compiler {
         text: &str,
         literals: Literal,
         captured: &Captured<'_>,
-        place: impl Fn() -> Place,
+        place: &dyn Fn() -> Place,
     ) -> Option<Template> {
         let problems = &mut self.reader.problems;
-        let faults = |name: &str| captured.faults(name);
+        let faults = &|name: &str| captured.faults(name);
         let mut tell = |what| problems.tell(place(), what);
         Template::compile(text, literals, &mut self.texts, faults, &mut tell)
     }
