@@ -61,7 +61,7 @@ impl<'a> Read<'a> for Routes {
     fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::List(routes) => {
-                let count = routes.count(reader)?;
+                let count = routes.count()?;
                 reader.routes.get_or_insert(count);
                 Ok(Some(Routes))
             }
