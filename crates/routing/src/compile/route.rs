@@ -12,7 +12,7 @@ use crate::config::{Route as RouteConfig, When};
 use crate::cors::Cors;
 use crate::image::Span;
 use crate::path;
-use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment};
+use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, is_plain};
 use crate::problem::What;
 use crate::read::{Key, OneOrMany};
 use crate::search::ANY;
@@ -145,7 +145,9 @@ impl Compiler {
         let last = pattern.segments.len().saturating_sub(1);
         let hazard = pattern.segments.iter().enumerate().find_map(|(index, segment)| match segment {
             Segment::Literal(text) if text.is_empty() && index < last => Some(path::Hazard::EmptySegment),
+            Segment::Literal(text) if is_plain(text) => None,
             Segment::Literal(text) => path::hazard_of_segment(text),
+            Segment::Capture { prefix, suffix, .. } if prefix.is_empty() && suffix.is_empty() => None,
             Segment::Capture { prefix, suffix, .. } => {
                 // Whatever is captured, an affixed segment is no dot segment of its literal text alone.
                 [prefix, suffix]

@@ -122,9 +122,18 @@ impl Compiler {
             Some(tag) => Cow::Owned(format!("{tag}-{service}")),
             None => Cow::Borrowed(&**service),
         };
-        let namespace = namespace.get().map_or("", |namespace| namespace);
-        let domain = defaults.domain.get().map_or("", |domain| domain);
-        let authority = template?.render(&name, namespace, domain);
+        let authority = match &defaults.around_service {
+            Some((before, behind)) if !route.namespace.is_present() => {
+                let mut authority = String::with_capacity(before.len() + name.len() + behind.len());
+                authority.extend([before, &*name, behind]);
+                authority
+            }
+            _ => {
+                let namespace = namespace.get().map_or("", |namespace| namespace);
+                let domain = defaults.domain.get().map_or("", |domain| domain);
+                template?.render(&name, namespace, domain)
+            }
+        };
         // All that it is made of is valid, so that nothing but a length can be wrong.
         if authority.len() > host::LABEL && !host::is_dns_name(&authority) {
             self.tell(at.key("service"), What::AuthorityTooLong { authority });
