@@ -233,7 +233,7 @@ impl Compiler {
             settings.no_match = NoMatch::Broken;
         }
         if self.reader.routes.is_some_and(|count| count <= limits::ROUTES) {
-            self.expect(self.reader.routes.unwrap_or_default());
+            self.expect(self.reader.routes.unwrap_or_default(), document.len());
             self.routes(document, routes_are_known.then_some(&defaults))?;
         }
         if routes_are_known && self.methods.beyond_limits().is_empty() {
@@ -244,9 +244,12 @@ impl Compiler {
         Ok((settings, name_is_readable))
     }
 
-    /// Makes room for so many routes, most of which have one pattern of one method.
-    fn expect(&mut self, routes: usize) {
-        self.claims.reserve(routes);
+    /// Makes room for so many routes, of as many patterns and methods as most have, and for their texts: a list that grows
+    /// leaves gaps in memory that is never given back.
+    fn expect(&mut self, routes: usize, octets: usize) {
+        self.texts.reserve(octets);
+        self.claims.reserve(routes + routes / 4);
+        self.tree.reserve(routes + routes / 2);
         self.patterns.reserve(routes);
         self.elements.reserve(routes);
         self.routes.reserve(routes);

@@ -95,6 +95,11 @@ impl TextsBuilder {
         TextsBuilder { seed, ..TextsBuilder::default() }
     }
 
+    /// Makes room for so many octets of texts.
+    pub(crate) fn reserve(&mut self, octets: usize) {
+        self.all.reserve(octets);
+    }
+
     pub(crate) fn add(&mut self, text: &str) -> Text {
         let start = self.all.len() as u32;
         self.all.push_str(text);

@@ -251,6 +251,11 @@ impl TreeBuilder {
         TreeBuilder { nodes: vec![EMPTY], literals: Literals::default(), affixed: HashMap::new(), entries: 0 }
     }
 
+    /// Makes room for so many nodes.
+    pub(crate) fn reserve(&mut self, nodes: usize) {
+        self.nodes.reserve(nodes);
+    }
+
     /// How many entries have been given out.
     pub(crate) fn entries(&self) -> usize {
         self.entries as usize
