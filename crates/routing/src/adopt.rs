@@ -9,9 +9,11 @@
 //! alone: should the VM be a document behind, it judges that once more, and then the newer one, so that the newest
 //! is kept in the end.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::compile::{Compiled, compile, is_table_name, too_large};
+use crate::compile::{Compiled, compile, compile_as, is_table_name, too_large};
 use crate::limits;
 use crate::problem::Problem;
 use crate::table::RouteTable;
@@ -86,8 +88,8 @@ pub struct Judgement {
     pub size: usize,
     /// The record to be stored, before all else, and only if no other has been since this one was read.
     pub record: Vec<u8>,
-    /// The image of the table, to be stored.
-    pub image: Vec<u8>,
+    /// The image of the table, to be stored: what the table itself lies in, for a copy would take as much memory again.
+    pub image: Rc<Vec<u8>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -195,7 +197,7 @@ fn judge(edition: &Edition<'_>, mut record: Record, memory: &impl Memory) -> Ado
     record.names = names;
     // Strings, numbers and lists: there is nothing in it that can't be written.
     let record = serde_json::to_vec(&record).unwrap_or_default();
-    let image = table.image().to_vec();
+    let image = table.image();
     let good = good.then_some(document);
     let judgement = Judgement { problems, more_problems, name, cleared, good, size, record, image };
     Adoption { table, served, number, judgement: Some(judgement) }
@@ -207,7 +209,7 @@ fn new(edition: &Edition<'_>, memory: &impl Memory) -> (Compiled, Vec<u8>) {
         return (too_large(edition.size, edition.hash), Vec::new());
     }
     let document = memory.document();
-    (compile(&document), document)
+    (compile_as(&document, edition.hash), document)
 }
 
 /// The last good document compiled again, if it is still good: an older version of the plugin may have

@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::cors::{Cors, Policy};
 use crate::image::{Span, Writer};
 use crate::limits;
-use crate::node;
+use crate::node::{self, Slot, Unreadable};
 use crate::pattern::Pattern as PathPattern;
 use crate::problem::{Place, Problem, What};
 use crate::read::{Key, Reader};
@@ -64,38 +64,51 @@ pub(crate) fn compile_as(document: &[u8], hash: u64) -> Compiled {
     if document.len() > limits::DOCUMENT {
         return too_large(document.len(), hash);
     }
+    if is_empty(document) {
+        return unreadable(What::Empty, hash);
+    }
+    let compiled = read(document, hash);
+    // Of a good document no value was skipped, and each value but the first has an octet before it.
+    match compiled {
+        Ok(compiled) if compiled.is_good() && document.len() <= 2 * limits::VALUES => compiled,
+        compiled => match (node::fault(document), compiled) {
+            (None, Ok(compiled)) => compiled,
+            (fault, _) => unreadable(fault.unwrap_or(What::Empty), hash),
+        },
+    }
+}
+
+fn is_empty(document: &[u8]) -> bool {
+    document.iter().all(u8::is_ascii_whitespace) || serde_json::from_slice::<()>(document).is_ok()
+}
+
+fn read(document: &[u8], hash: u64) -> Result<Compiled, Unreadable> {
+    let document = std::str::from_utf8(document).map_err(|_| Unreadable)?;
     let mut compiler = Compiler::new(hash);
-    let mut compiled = compiler.compile(document, Vec::new());
+    let mut compiled = compiler.compile(document, Vec::new())?;
     let beyond_limits = compiler.methods.beyond_limits();
     if !beyond_limits.is_empty() {
         compiler = Compiler::new(hash);
-        compiled = compiler.compile(document, beyond_limits);
+        compiled = compiler.compile(document, beyond_limits)?;
     }
     let (settings, name_is_readable) = compiled;
-    compiler.finish(settings, name_is_readable)
+    Ok(compiler.finish(settings, name_is_readable))
 }
 
 /// What comes of a document that is not even read.
 pub(crate) fn too_large(octets: usize, hash: u64) -> Compiled {
+    unreadable(What::TooLarge { octets, limit: limits::DOCUMENT }, hash)
+}
+
+fn unreadable(fault: What, hash: u64) -> Compiled {
     let mut compiler = Compiler::new(hash);
-    compiler.tell(Place::default(), What::TooLarge { octets, limit: limits::DOCUMENT });
+    compiler.tell(Place::default(), fault);
     compiler.finish(Settings::default(), false)
 }
 
 /// Tells documents apart.
 pub(crate) fn hash(document: &[u8]) -> u64 {
     xxh64(document, 0)
-}
-
-fn read<'a>(document: &'a [u8], reader: &mut Reader) -> Result<(Option<Config<'a>>, &'a str), What> {
-    let is_null = || serde_json::from_slice::<()>(document).is_ok();
-    if document.iter().all(u8::is_ascii_whitespace) || is_null() {
-        return Err(What::Empty);
-    }
-    match std::str::from_utf8(document) {
-        Ok(text) => node::read(text, reader).map(|config| (config, text)),
-        Err(_) => Err(node::fault(document, reader).unwrap_or(What::Empty)),
-    }
 }
 
 /// A route in the document. Its places are made only where there is something to tell.
@@ -193,6 +206,7 @@ impl Compiler {
         }
     }
 
+    #[cold]
     fn tell(&mut self, place: Place, what: What) {
         self.reader.problems.tell(place, what);
     }
@@ -200,17 +214,10 @@ impl Compiler {
     /// Takes in a document; what is left is the part of the table that is not of its routes alone, and whether the
     /// table's name could be read. Where the document is known to have more routes than a table can hold, so it is told,
     /// and none of them is compiled.
-    fn compile(&mut self, document: &[u8], too_many: Vec<What>) -> (Settings, bool) {
-        let (config, document) = match read(document, &mut self.reader) {
-            Ok((Some(config), document)) => (config, document),
-            Ok((None, _)) => return (Settings::default(), false),
-            Err(fault) => {
-                // Nothing else counts.
-                self.reader = Reader::default();
-                self.tell(Place::default(), fault);
-                return (Settings::default(), false);
-            }
-        };
+    fn compile(&mut self, document: &str, too_many: Vec<What>) -> Result<(Settings, bool), Unreadable> {
+        let mut slot = Slot { reader: &mut self.reader, value: None };
+        node::read(document, &mut slot)?;
+        let Some(config): Option<Config<'_>> = slot.value else { return Ok((Settings::default(), false)) };
         let name_is_readable = match &config.name {
             Key::Absent => true,
             Key::Broken => false,
@@ -226,15 +233,26 @@ impl Compiler {
             settings.no_match = NoMatch::Broken;
         }
         if self.reader.routes.is_some_and(|count| count <= limits::ROUTES) {
-            self.reader.values_left = Some(limits::VALUES);
-            self.routes(document, routes_are_known.then_some(&defaults));
+            self.expect(self.reader.routes.unwrap_or_default(), document.len());
+            self.routes(document, routes_are_known.then_some(&defaults))?;
         }
         if routes_are_known && self.methods.beyond_limits().is_empty() {
             self.method_names = std::mem::take(&mut self.methods).sorted(&mut self.claims);
             self.tell_ambiguities();
             self.tell_captured_nowhere(&settings);
         }
-        (settings, name_is_readable)
+        Ok((settings, name_is_readable))
+    }
+
+    /// Makes room for so many routes, of as many patterns and methods as most have, and for their texts: a list that grows
+    /// leaves gaps in memory that is never given back.
+    fn expect(&mut self, routes: usize, octets: usize) {
+        self.texts.reserve(octets);
+        self.claims.reserve(routes + routes / 4);
+        self.tree.reserve(routes + routes / 2);
+        self.patterns.reserve(routes);
+        self.elements.reserve(routes);
+        self.routes.reserve(routes);
     }
 
     /// Tells names in the table's own templates that no route captures, and breaks the routes that they bear on.
@@ -305,14 +323,28 @@ impl Compiler {
         }
         let tree = self.tree.finish(&mut self.texts);
 
+        let (condition_sets, conditions) = self.conditions.finish();
+        let size = Writer::size(&[settings])
+            + self.texts.size()
+            + tree.size()
+            + Writer::size(&entries)
+            + Writer::size(&candidates)
+            + Writer::size(&condition_sets)
+            + Writer::size(&conditions)
+            + Writer::size(&self.patterns)
+            + Writer::size(&self.captures)
+            + Writer::size(&self.routes)
+            + Writer::size(&self.operations)
+            + Writer::size(&policies);
         // In the order in which `RouteTable::read` reads it.
-        let mut image = Writer::new(self.document);
+        let mut image = Writer::new(self.document, size);
         image.list(&[settings]);
         self.texts.write(&mut image);
         tree.write(&mut image);
         image.list(&entries);
         image.list(&candidates);
-        self.conditions.write(&mut image);
+        image.list(&condition_sets);
+        image.list(&conditions);
         image.list(&self.patterns);
         image.list(&self.captures);
         image.list(&self.routes);

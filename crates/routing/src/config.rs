@@ -61,7 +61,7 @@ impl<'a> Read<'a> for Routes {
     fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::List(routes) => {
-                let count = routes.count(reader)?;
+                let count = routes.count()?;
                 reader.routes.get_or_insert(count);
                 Ok(Some(Routes))
             }
@@ -89,13 +89,13 @@ object! {
         /// The authority as it is, instead of `service`.
         "host" host: Cow<'a, str>;
         /// Answered by the gateway with a redirect.
-        "redirect" redirect: Redirect<'a>;
+        "redirect" redirect: Box<Redirect<'a>>;
         /// Answered by the gateway.
-        "respond" respond: Respond<'a>;
+        "respond" respond: Box<Respond<'a>>;
         /// For logs, metrics and messages; default: the first `match`.
         "name" name: Cow<'a, str>;
         /// Conditions beside method and path; all must hold.
-        "when" when: When<'a>;
+        "when" when: Box<When<'a>>;
         /// Template of the forwarded path, such as `/v2/{rest}`; the query is kept.
         "rewritePath" rewrite_path: Cow<'a, str>;
         /// Which pages of other origins may call the route, instead of the table's `cors`; `null` turns that off.

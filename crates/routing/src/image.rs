@@ -274,11 +274,18 @@ impl<T: Row> Rows<T> {
 pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
-    /// For the table of the document of this hash.
-    pub(crate) fn new(document: u64) -> Self {
-        let mut image = MARK.to_vec();
+    /// For the table of the document of this hash. How many octets all lists will have together is known before: an image
+    /// that grew would take twice its memory.
+    pub(crate) fn new(document: u64, octets: usize) -> Self {
+        let mut image = Vec::with_capacity(MARK.len() + u64::SIZE + octets);
+        image.extend_from_slice(MARK);
         image.extend(document.to_le_bytes());
         Writer(image)
+    }
+
+    /// How many octets a list will have.
+    pub(crate) const fn size<T: Row>(rows: &[T]) -> usize {
+        u32::SIZE + T::SIZE * rows.len()
     }
 
     pub(crate) fn list<T: Row>(&mut self, rows: &[T]) {
@@ -296,8 +303,8 @@ impl Writer {
         self.0.extend(text.as_bytes());
     }
 
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        self.0.shrink_to_fit();
+    pub(crate) fn finish(self) -> Vec<u8> {
+        debug_assert_eq!(self.0.len(), self.0.capacity(), "all lists have been counted");
         self.0
     }
 }

@@ -9,8 +9,8 @@
 /// Octets of a document: ten times what a Kubernetes object holds; each thread of a gateway has a copy.
 pub const DOCUMENT: usize = 16 * 1024 * 1024;
 
-/// Values of a document, nested ones included: twenty for each of the most routes; a value of two octets takes up
-/// to 80 in memory.
+/// Values of a document, nested ones included: twenty for each of the most routes; each costs time to
+/// look at.
 pub const VALUES: usize = 2_000_000;
 
 /// Keys of an object of the document: none has so many; each that is not known is compared with those that are.

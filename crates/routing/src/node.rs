@@ -4,9 +4,10 @@
 //! What is read is known by `Place` alone, so that all of a document's types share one parser.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::limits;
 use crate::problem::{Step, What, quoted};
@@ -62,8 +63,8 @@ impl<'a> Elements<'_, 'a> {
     }
 
     /// Skips those that are left; how many there are in all.
-    pub(crate) fn count(&mut self, reader: &mut Reader) -> Result<usize, Stop> {
-        while self.list.next(&mut Skipped(reader))? {
+    pub(crate) fn count(&mut self) -> Result<usize, Stop> {
+        while self.list.skip()? {
             self.count += 1;
         }
         Ok(self.count)
@@ -95,8 +96,8 @@ impl<'a> Entries<'_, 'a> {
         Ok(slot.value)
     }
 
-    pub(crate) fn skip(&mut self, reader: &mut Reader) -> Result<(), Stop> {
-        self.object.value(&mut Skipped(reader))
+    pub(crate) fn skip(&mut self) -> Result<(), Stop> {
+        self.object.skip()
     }
 
     /// Reads the value of a key into a place of its own.
@@ -105,38 +106,33 @@ impl<'a> Entries<'_, 'a> {
     }
 
     /// Skips those that are left; how many there are in all.
-    fn count(&mut self, reader: &mut Reader) -> Result<usize, Stop> {
+    fn count(&mut self) -> Result<usize, Stop> {
         while self.object.key()?.is_some() {
-            self.skip(reader)?;
+            self.skip()?;
             self.count += 1;
         }
         Ok(self.count)
     }
 }
 
-/// Reads a document, or says why it can't be read at all.
-pub(crate) fn read<'a, T: Read<'a>>(document: &'a str, reader: &mut Reader) -> Result<Option<T>, What> {
-    let mut slot = Slot { reader, value: None };
-    parse(document, &mut slot)?;
-    Ok(slot.value)
-}
-
-/// Reads a document into a place of its own.
-pub(crate) fn parse<'a>(document: &'a str, place: &mut dyn Place<'a>) -> Result<(), What> {
-    whole(serde_json::Deserializer::from_str(document), place)
-}
-
-/// Why a document that is no text can't be read.
-pub(crate) fn fault(document: &[u8], reader: &mut Reader) -> Option<What> {
-    whole(serde_json::Deserializer::from_slice(document), &mut Skipped(reader)).err()
-}
-
-fn whole<'a, R: serde_json::de::Read<'a>>(
-    mut deserializer: serde_json::Deserializer<R>,
-    place: &mut dyn Place<'a>,
-) -> Result<(), What> {
+/// Reads a document; an error where it can't be read at all. What nobody asks for is looked at no closer than it takes to
+/// skip it.
+pub(crate) fn read<'a>(document: &'a str, place: &mut dyn Place<'a>) -> Result<(), Unreadable> {
+    let mut deserializer = serde_json::Deserializer::from_str(document);
     let read = Parser(place).deserialize(&mut deserializer).and_then(|()| deserializer.end());
-    read.map_err(|error| match place.reader().values_left {
+    read.map_err(|_| Unreadable)
+}
+
+/// Not to be read: `fault` knows why.
+pub(crate) struct Unreadable;
+
+/// Looks at all of a document, and says why it can't be read.
+pub(crate) fn fault(document: &[u8]) -> Option<What> {
+    let left = Cell::new(Some(limits::VALUES));
+    let mut deserializer = serde_json::Deserializer::from_slice(document);
+    let read = Checked(&left).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    let error = read.err()?;
+    Some(match left.get() {
         None => What::TooManyValues { limit: limits::VALUES },
         Some(_) => What::NotJson { message: error.to_string() },
     })
@@ -144,22 +140,16 @@ fn whole<'a, R: serde_json::de::Read<'a>>(
 
 /// Where a value goes.
 pub(crate) trait Place<'a> {
-    fn reader(&mut self) -> &mut Reader;
-
     fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop>;
 }
 
 /// A value that somebody asks for. `None` after a problem has been told.
-struct Slot<'r, T> {
-    reader: &'r mut Reader,
-    value: Option<T>,
+pub(crate) struct Slot<'r, T> {
+    pub(crate) reader: &'r mut Reader,
+    pub(crate) value: Option<T>,
 }
 
 impl<'a, T: Read<'a>> Place<'a> for Slot<'_, T> {
-    fn reader(&mut self) -> &mut Reader {
-        self.reader
-    }
-
     fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop> {
         let reader = &mut *self.reader;
         self.value = match node {
@@ -167,7 +157,7 @@ impl<'a, T: Read<'a>> Place<'a> for Slot<'_, T> {
                 let (most, mark) = reader.begin();
                 elements.most = most;
                 let value = T::read(Node::List(elements), reader)?;
-                let count = elements.count(reader)?;
+                let count = elements.count()?;
                 if reader.holds(count, "elements", most, mark) { value } else { None }
             }
             Node::Object(entries) => {
@@ -175,7 +165,7 @@ impl<'a, T: Read<'a>> Place<'a> for Slot<'_, T> {
                 let (of, most) = if T::HAS_KEYS { ("keys", limits::KEYS) } else { ("names", most) };
                 entries.most = most;
                 let value = T::read(Node::Object(entries), reader)?;
-                let count = entries.count(reader)?;
+                let count = entries.count()?;
                 if reader.holds(count, of, most, mark) { value } else { None }
             }
             scalar => {
@@ -187,32 +177,20 @@ impl<'a, T: Read<'a>> Place<'a> for Slot<'_, T> {
     }
 }
 
-/// A value that nobody asks for.
-struct Skipped<'r>(&'r mut Reader);
-
-impl<'a> Place<'a> for Skipped<'_> {
-    fn reader(&mut self) -> &mut Reader {
-        self.0
-    }
-
-    fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop> {
-        match node {
-            Node::List(elements) => elements.count(self.0).map(drop),
-            Node::Object(entries) => entries.count(self.0).map(drop),
-            Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) => Ok(()),
-        }
-    }
-}
-
 trait List<'a> {
     /// Whether there was one more element.
     fn next(&mut self, place: &mut dyn Place<'a>) -> Result<bool, Stop>;
+
+    /// As above.
+    fn skip(&mut self) -> Result<bool, Stop>;
 }
 
 trait Object<'a> {
     fn key(&mut self) -> Result<Option<Cow<'a, str>>, Stop>;
 
     fn value(&mut self, place: &mut dyn Place<'a>) -> Result<(), Stop>;
+
+    fn skip(&mut self) -> Result<(), Stop>;
 }
 
 /// Elements or entries as the parser has them, and why there are no more.
@@ -242,6 +220,10 @@ impl<'a, A: SeqAccess<'a>> List<'a> for Parsed<A, A::Error> {
     fn next(&mut self, place: &mut dyn Place<'a>) -> Result<bool, Stop> {
         self.kept(|list| list.next_element_seed(Parser(place))).map(|element| element.is_some())
     }
+
+    fn skip(&mut self) -> Result<bool, Stop> {
+        self.kept(A::next_element::<IgnoredAny>).map(|element| element.is_some())
+    }
 }
 
 impl<'a, A: MapAccess<'a>> Object<'a> for Parsed<A, A::Error> {
@@ -251,6 +233,10 @@ impl<'a, A: MapAccess<'a>> Object<'a> for Parsed<A, A::Error> {
 
     fn value(&mut self, place: &mut dyn Place<'a>) -> Result<(), Stop> {
         self.kept(|object| object.next_value_seed(Parser(place)))
+    }
+
+    fn skip(&mut self) -> Result<(), Stop> {
+        self.kept(A::next_value::<IgnoredAny>).map(drop)
     }
 }
 
@@ -267,9 +253,6 @@ impl<'a> DeserializeSeed<'a> for Parser<'_, 'a> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        if !self.0.reader().count() {
-            return Err(D::Error::custom("too many values"));
-        }
         deserializer.deserialize_any(self)
     }
 }
@@ -319,6 +302,66 @@ impl<'a> Visitor<'a> for Parser<'_, 'a> {
         let mut object = Parsed::new(object);
         let result = self.0.put(Node::Object(&mut Entries { object: &mut object, count: 0, most: usize::MAX }));
         object.ended(result)
+    }
+}
+
+/// Reads one value, and those in it, of which there may be so many: for nothing but what is wrong with them.
+#[derive(Clone, Copy)]
+struct Checked<'l>(&'l Cell<Option<usize>>);
+
+impl<'de> DeserializeSeed<'de> for Checked<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.0.set(self.0.get().and_then(|left| left.checked_sub(1)));
+        if self.0.get().is_none() {
+            return Err(D::Error::custom("too many values"));
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Checked<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        while object.next_key::<Name<'de>>()?.is_some() {
+            object.next_value_seed(self)?;
+        }
+        Ok(())
     }
 }
 

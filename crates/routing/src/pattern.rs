@@ -29,17 +29,17 @@ impl<'a> Methods<'a> {
     /// Those that are named, each once.
     pub(crate) fn names(self) -> impl Iterator<Item = &'a str> {
         let text = match self {
-            Methods::Any => None,
-            Methods::Named(text) => Some(text),
+            Methods::Any => "",
+            Methods::Named(text) => text,
         };
-        let all = text.into_iter().flat_map(|text| Split::new(text, b'|').enumerate().map(move |each| (text, each)));
-        all.filter(|(text, (index, name))| !is_among_first(text, *index, name)).map(|(_, (_, name))| name)
+        let all = Split { text: Some(text).filter(|text| !text.is_empty()), at: b'|' };
+        all.enumerate().filter(move |(index, name)| !is_among_first(text, *index, name)).map(|(_, name)| name)
     }
 }
 
 /// Whether one of the first methods of a text has a name.
 fn is_among_first(text: &str, count: usize, name: &str) -> bool {
-    Split::new(text, b'|').take(count).any(|other| other == name)
+    count > 0 && Split::new(text, b'|').take(count).any(|other| other == name)
 }
 
 /// Literal parts are in normal form.
@@ -78,8 +78,9 @@ impl<'a> Pattern<'a> {
     }
 
     /// Reads `METHODS PATH` and tells everything that is wrong with it.
-    pub(crate) fn read(text: &'a str, tell: &mut impl FnMut(What)) -> Self {
-        if !text.bytes().all(is_printable) && text.chars().any(char::is_control) {
+    pub(crate) fn read(text: &'a str, tell: &mut dyn FnMut(What)) -> Self {
+        let kinds = text.bytes().fold(0, |kinds, octet| kinds | kind(octet));
+        if kinds & UNPRINTABLE != 0 && text.chars().any(char::is_control) {
             tell(What::ControlCharacter);
             return Pattern::unreadable();
         }
@@ -103,19 +104,18 @@ impl<'a> Pattern<'a> {
             tell(What::SeveralSpaces { found: text.to_owned() });
             whole = false;
         }
-        let mut segments = trimmed.map(|path| read_path(path, tell)).unwrap_or_else(|| SegmentsRead {
-            segments: vec![None],
-            is_readable: false,
-            names_are_unique: true,
-        });
-        if !segments.is_readable {
-            let all = &mut segments.segments;
-            let literals = all.iter().take_while(|segment| matches!(segment, Some(Segment::Literal(_)))).count();
-            all.truncate(literals);
-            all.push(Some(Segment::Unknown));
+        let mut read = SegmentsRead { segments: Vec::with_capacity(8), is_readable: true, names_are_unique: true };
+        match trimmed {
+            Some(path) => read_path(path, kinds, &mut read, tell),
+            None => read.is_readable = false,
         }
-        let whole = whole && methods_are_whole && segments.is_readable && segments.names_are_unique;
-        Pattern { methods, segments: segments.segments.into_iter().flatten().collect(), whole }
+        let SegmentsRead { mut segments, is_readable, names_are_unique } = read;
+        if !is_readable {
+            let literals = segments.iter().take_while(|segment| matches!(segment, Segment::Literal(_))).count();
+            segments.truncate(literals);
+            segments.push(Segment::Unknown);
+        }
+        Pattern { methods, segments, whole: whole && methods_are_whole && is_readable && names_are_unique }
     }
 
     /// The names it captures.
@@ -125,7 +125,7 @@ impl<'a> Pattern<'a> {
 }
 
 /// The methods, and whether all of them could be read.
-fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut impl FnMut(What)) -> (Methods<'a>, bool) {
+fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut dyn FnMut(What)) -> (Methods<'a>, bool) {
     if text == "ANY" {
         return (Methods::Any, true);
     }
@@ -173,66 +173,62 @@ pub(crate) fn is_token(text: &str) -> bool {
 }
 
 struct SegmentsRead<'a> {
-    /// `None` for one that can't be read.
-    segments: Vec<Option<Segment<'a>>>,
+    /// `Unknown` for one that can't be read.
+    segments: Vec<Segment<'a>>,
     /// Whether it is known which paths it matches.
     is_readable: bool,
     names_are_unique: bool,
 }
 
-/// The segments of a path; `/` has none.
-fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> SegmentsRead<'a> {
-    let mut read = SegmentsRead { segments: Vec::new(), is_readable: true, names_are_unique: true };
+/// The segments of a path of such octets; `/` has none.
+fn read_path<'a>(path: &'a str, kinds: u8, read: &mut SegmentsRead<'a>, tell: &mut dyn FnMut(What)) {
     let Some(below) = path.strip_prefix('/') else {
         tell(What::PathStart { found: path.to_owned() });
         read.is_readable = false;
-        return read;
+        return;
     };
     if below.is_empty() {
-        return read;
+        return;
     }
-    let texts = || Split::new(below, b'/');
-    if below.bytes().any(|b| b == b'?') {
+    if kinds & QUERY != 0 && path.contains('?') {
         tell(What::QueryInPath);
     }
-    let count = texts().count();
-    if count > SEGMENTS {
-        tell(What::TooManySegments { found: count, limit: SEGMENTS });
-        read.is_readable = false;
-        return read;
+    let texts = || Split::new(below, b'/');
+    if below.len() >= SEGMENTS {
+        let found = texts().count();
+        if found > SEGMENTS {
+            tell(What::TooManySegments { found, limit: SEGMENTS });
+            read.is_readable = false;
+            return;
+        }
     }
-    read.segments.reserve_exact(count);
-    for (index, text) in texts().enumerate() {
-        let segment = match read_segment(text) {
-            Ok(segment) => Some(segment),
-            Err(what) => {
-                tell(what);
-                read.is_readable = false;
-                None
-            }
-        };
+    let mut texts = texts();
+    while let Some(text) = texts.next() {
+        let segment = read_segment(text).unwrap_or_else(|what| {
+            tell(what);
+            read.is_readable = false;
+            Segment::Unknown
+        });
         match &segment {
-            Some(Segment::Literal(_)) => tell_foreign_syntax(text, tell),
-            Some(segment @ (Segment::Capture { name, .. } | Segment::Rest { name })) => {
-                let names = read.segments.iter().flatten().filter_map(Segment::name);
-                if names.into_iter().any(|other| other == *name) {
+            Segment::Literal(_) => tell_foreign_syntax(text, tell),
+            Segment::Capture { name, .. } | Segment::Rest { name } => {
+                if read.segments.iter().filter_map(Segment::name).any(|other| other == *name) {
                     tell(What::CaptureRepeated { name: (*name).to_owned() });
                     read.names_are_unique = false;
                 }
-                if matches!(segment, Segment::Rest { .. }) && index + 1 < count {
-                    tell(What::RestNotLast { segment: text.to_owned() });
-                    read.is_readable = false;
-                }
             }
-            Some(Segment::Unknown) | None => {}
+            Segment::Unknown => {}
+        }
+        if matches!(segment, Segment::Rest { .. }) && texts.text.is_some() {
+            tell(What::RestNotLast { segment: text.to_owned() });
+            read.is_readable = false;
         }
         read.segments.push(segment);
     }
-    read
 }
 
 /// Other routers' parameters, which are plain text here.
-fn tell_foreign_syntax(text: &str, tell: &mut impl FnMut(What)) {
+fn tell_foreign_syntax(text: &str, tell: &mut dyn FnMut(What)) {
     let write = match text.strip_prefix(':') {
         Some(name) if is_capture_name(name) => format!("{{{name}}}"),
         _ if matches!(text, "*" | "**") => "{*rest}".into(),
@@ -242,8 +238,18 @@ fn tell_foreign_syntax(text: &str, tell: &mut impl FnMut(What)) {
 }
 
 fn read_segment(text: &str) -> Result<Segment<'_>, What> {
-    if text.bytes().all(is_plain) {
+    if text.bytes().all(|octet| kind(octet) == PLAIN) {
         return Ok(Segment::Literal(Cow::Borrowed(text)));
+    }
+    // As most are written.
+    if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        match name.strip_prefix('*') {
+            Some(name) if is_capture_name(name) => return Ok(Segment::Rest { name }),
+            None if is_capture_name(name) => {
+                return Ok(Segment::Capture { prefix: Cow::Borrowed(""), name, suffix: Cow::Borrowed("") });
+            }
+            _ => {}
+        }
     }
     if !text.bytes().any(is_brace) {
         return Ok(Segment::Literal(normal_literal(text)));
@@ -329,28 +335,41 @@ impl<'a> Iterator for Split<'a> {
     }
 }
 
-/// Of ASCII, and no control character.
-fn is_printable(octet: u8) -> bool {
-    (0x20..0x7f).contains(&octet)
-}
-
 fn is_brace(octet: u8) -> bool {
     matches!(octet, b'{' | b'}')
 }
 
-/// Whether an octet stands for itself, and for nothing else, wherever it is.
-fn is_plain(octet: u8) -> bool {
-    #[allow(clippy::indexing_slicing, reason = "the compiler would say so")]
-    const PLAIN: [bool; 256] = {
-        let mut plain = [false; 256];
-        let mut octet = 0;
-        while octet < 128 {
-            plain[octet] = (octet as u8).is_ascii_alphanumeric() || matches!(octet as u8, b'-' | b'.' | b'_' | b'~');
+/// It stands for itself, and for nothing else, wherever it is.
+const PLAIN: u8 = 0;
+const OTHER: u8 = 1;
+const QUERY: u8 = 2;
+/// It may be, or be part of, a control character.
+const UNPRINTABLE: u8 = 4;
+
+/// Of an octet: one of the above.
+fn kind(octet: u8) -> u8 {
+    static KINDS: [u8; 256] = {
+        let mut kinds = [UNPRINTABLE; 256];
+        let mut octet = 0x20;
+        while octet < 0x7f {
+            #[allow(clippy::indexing_slicing, reason = "the compiler would say so")]
+            {
+                kinds[octet] = match octet as u8 {
+                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => PLAIN,
+                    b'?' => QUERY,
+                    _ => OTHER,
+                };
+            }
             octet += 1;
         }
-        plain
+        kinds
     };
-    PLAIN.get(usize::from(octet)) == Some(&true)
+    KINDS.get(usize::from(octet)).copied().unwrap_or(UNPRINTABLE)
+}
+
+/// Whether it is a segment's whole text, and the most harmless one.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|octet| kind(octet) == PLAIN && octet != b'.')
 }
 
 /// A text with `{name}`s in it, `{{` and `}}` being literal braces: patterns and templates alike.
@@ -380,6 +399,7 @@ impl BraceFault {
 impl<'a> Iterator for Pieces<'a> {
     type Item = Result<Piece<'a>, BraceFault>;
 
+    #[inline(never)]
     fn next(&mut self) -> Option<Self::Item> {
         let text = self.0;
         if text.is_empty() {

@@ -171,6 +171,8 @@ impl Problems {
         (self.errors, self.warnings) = (mark.errors, mark.warnings);
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn tell(&mut self, place: Place, what: What) {
         let problem = Problem { place, what };
         let told = if problem.is_error() {

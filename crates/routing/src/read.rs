@@ -66,11 +66,10 @@ pub(crate) trait Read<'a>: Sized {
 }
 
 /// Knows where it stands in the document and collects what is wrong.
+#[derive(Default)]
 pub(crate) struct Reader {
     place: Vec<Step>,
     pub(crate) problems: Problems,
-    /// How many values there may still be; `None` where there were too many.
-    pub(crate) values_left: Option<usize>,
     /// How many routes stand under the first key for them.
     pub(crate) routes: Option<usize>,
     /// The key that says how long texts may be.
@@ -87,28 +86,7 @@ pub(crate) struct Mark {
     likenesses: usize,
 }
 
-impl Default for Reader {
-    fn default() -> Self {
-        Reader {
-            place: Vec::new(),
-            problems: Problems::default(),
-            values_left: Some(limits::VALUES),
-            routes: None,
-            key: "",
-            limited: "",
-            likenesses: 0,
-        }
-    }
-}
-
 impl Reader {
-    /// Counts a value; whether there may be one more.
-    #[inline]
-    pub(crate) fn count(&mut self) -> bool {
-        self.values_left = self.values_left.and_then(|left| left.checked_sub(1));
-        self.values_left.is_some()
-    }
-
     /// Begins a list or an object: how many elements it may have, and what has been told so far.
     pub(crate) fn begin(&mut self) -> (usize, Mark) {
         let limit = limits::elements(std::mem::take(&mut self.limited));
@@ -163,7 +141,7 @@ impl Reader {
             if field.is_present() {
                 reader.tell(What::RepeatedKey { key: key.to_owned() });
                 *field = Key::Broken;
-                return entries.skip(reader);
+                return entries.skip();
             }
             (reader.key, reader.limited) = (key, key);
             *field = entries.value(reader)?.map_or(Key::Broken, Key::Set);
@@ -405,7 +383,7 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<(Cow<'a, str>, Option<T>)> {
                         if reader.is_short("name", &name, |_| limits::NAME) {
                             entries.value(reader)
                         } else {
-                            entries.skip(reader).map(|()| None)
+                            entries.skip().map(|()| None)
                         }
                     })?;
                     named.push((name, value));
@@ -463,7 +441,7 @@ macro_rules! object {
                         $( $key => reader.field($key, entries, &mut this.$field)?, )*
                         _ => {
                             this.unknown.push(reader.unknown(&key, Self::KEYS));
-                            entries.skip(reader)?;
+                            entries.skip()?;
                         }
                     }
                 }

@@ -211,8 +211,8 @@ impl RouteTable {
     }
 
     /// For other threads, which `read` it.
-    pub(crate) fn image(&self) -> &[u8] {
-        &self.image
+    pub(crate) fn image(&self) -> Rc<Vec<u8>> {
+        self.image.clone()
     }
 
     /// The hash of the document that it was compiled from.

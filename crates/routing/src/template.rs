@@ -83,8 +83,8 @@ impl Template {
         text: &str,
         literals: Literal,
         texts: &mut TextsBuilder,
-        mut faults: impl FnMut(&str) -> Vec<What>,
-        tell: &mut impl FnMut(What),
+        faults: &dyn Fn(&str) -> Vec<What>,
+        tell: &mut dyn FnMut(What),
     ) -> Option<Self> {
         let mut parts = Vec::new();
         let mut whole = true;

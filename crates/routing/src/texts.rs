@@ -94,6 +94,11 @@ impl TextsBuilder {
         TextsBuilder { seed, ..TextsBuilder::default() }
     }
 
+    /// Makes room for so many octets of texts.
+    pub(crate) fn reserve(&mut self, octets: usize) {
+        self.all.reserve(octets);
+    }
+
     pub(crate) fn add(&mut self, text: &str) -> Text {
         let start = self.all.len() as u32;
         self.all.push_str(text);
@@ -162,6 +167,10 @@ impl TextsBuilder {
         self.all.get(start..start + text.length as usize).unwrap_or_default()
     }
 
+    pub(crate) fn size(&self) -> usize {
+        Writer::size(self.all.as_bytes()) + Writer::size(&self.lists) + Writer::size(&self.parts)
+    }
+
     pub(crate) fn write(&self, image: &mut Writer) {
         image.text(&self.all);
         image.list(&self.lists);
@@ -171,7 +180,7 @@ impl TextsBuilder {
     /// What has been collected, as part of a table.
     #[cfg(test)]
     pub(crate) fn texts(&self) -> Texts {
-        let mut image = Writer::new(0);
+        let mut image = Writer::new(0, self.size());
         self.write(&mut image);
         let reader = Reader::new(image.finish().into());
         reader.and_then(|(mut reader, _)| Texts::read(&mut reader)).unwrap_or_default()

@@ -244,6 +244,11 @@ impl TreeBuilder {
         TreeBuilder { nodes: vec![EMPTY], literals: Literals::default(), affixed: HashMap::new(), entries: 0 }
     }
 
+    /// Makes room for so many nodes.
+    pub(crate) fn reserve(&mut self, nodes: usize) {
+        self.nodes.reserve(nodes);
+    }
+
     /// How many entries have been given out.
     pub(crate) fn entries(&self) -> usize {
         self.entries as usize
@@ -381,6 +386,10 @@ pub(crate) struct FinishedTree {
 }
 
 impl FinishedTree {
+    pub(crate) fn size(&self) -> usize {
+        Writer::size(&self.nodes) + Writer::size(&self.affixed) + Writer::size(&self.literals)
+    }
+
     /// As `Tree::read` reads it.
     pub(crate) fn write(&self, image: &mut Writer) {
         image.list(&self.nodes);

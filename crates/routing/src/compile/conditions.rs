@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::condition::{Condition, Conditions, Expected};
-use crate::image::{Span, Writer};
+use crate::image::Span;
 use crate::texts::Text;
 
 /// Of one route. Sorted, so that equal sets are equal values.
@@ -69,14 +69,13 @@ impl ConditionSets {
         self.all.get(number as usize)
     }
 
-    pub(super) fn write(self, image: &mut Writer) {
+    /// The sets, and the conditions of all of them.
+    pub(super) fn finish(self) -> (Vec<Conditions>, Vec<Condition>) {
         let mut rows = Vec::new();
         let sets = self.all.into_iter().map(|ConditionSet { headers, query }| Conditions {
             headers: Span::append(&mut rows, headers),
             query: Span::append(&mut rows, query),
         });
-        let sets: Vec<Conditions> = sets.collect();
-        image.list(&sets);
-        image.list(&rows);
+        (sets.collect(), rows)
     }
 }

@@ -25,13 +25,13 @@ struct Names<'c> {
 
 impl Compiler {
     /// What is written for `cors`; `None` where nothing is.
-    pub(super) fn cors(&mut self, written: &Key<OrOff<Box<Config<'_>>>>, place: impl Fn() -> Place) -> Option<Cors> {
+    pub(super) fn cors(&mut self, written: &Key<OrOff<Box<Config<'_>>>>, place: &dyn Fn() -> Place) -> Option<Cors> {
         match written {
             Key::Absent => None,
             Key::Broken => Some(Cors::Unknown),
             Key::Set(OrOff::Off) => Some(Cors::Off),
             Key::Set(OrOff::On(config)) => {
-                let policy = self.policy(config, &place);
+                let policy = self.policy(config, place);
                 Some(policy.map_or(Cors::Unknown, |policy| Cors::On(self.number_of(policy))))
             }
         }
@@ -42,11 +42,11 @@ impl Compiler {
         *self.known_policies.entry(policy).or_insert(next)
     }
 
-    fn policy(&mut self, config: &Config<'_>, place: &impl Fn() -> Place) -> Option<Policy> {
-        let origins = self.origins(&config.allow_origins, || place().key("allowOrigins"));
+    fn policy(&mut self, config: &Config<'_>, place: &dyn Fn() -> Place) -> Option<Policy> {
+        let origins = self.origins(&config.allow_origins, &|| place().key("allowOrigins"));
         let is_method = |name: &str| is_token(name) && name != "ANY";
         let method = |found: &str| What::CorsMethod { found: found.to_owned() };
-        let methods = self.names(&config.allow_methods, || place().key("allowMethods"), is_method, method);
+        let methods = self.names(&config.allow_methods, &|| place().key("allowMethods"), &is_method, &method);
         for (index, name) in config.allow_methods.get().into_iter().flatten().enumerate() {
             if let Some(name) = name.as_deref()
                 && is_standard_method(&name.to_ascii_uppercase())
@@ -57,8 +57,8 @@ impl Compiler {
             }
         }
         let header = |found: &str| What::HeaderName { found: found.to_owned() };
-        let headers = self.names(&config.allow_headers, || place().key("allowHeaders"), is_token, header);
-        let expose = self.names(&config.expose_headers, || place().key("exposeHeaders"), is_token, header);
+        let headers = self.names(&config.allow_headers, &|| place().key("allowHeaders"), &is_token, &header);
+        let expose = self.names(&config.expose_headers, &|| place().key("exposeHeaders"), &is_token, &header);
         let credentials = config.allow_credentials.get() == Some(&true);
         let mut whole = methods.whole
             && headers.whole
@@ -104,9 +104,9 @@ impl Compiler {
     fn names<'c>(
         &mut self,
         written: &'c Written<'_>,
-        place: impl Fn() -> Place,
-        is_name: impl Fn(&str) -> bool,
-        fault: impl Fn(&str) -> What,
+        place: &dyn Fn() -> Place,
+        is_name: &dyn Fn(&str) -> bool,
+        fault: &dyn Fn(&str) -> What,
     ) -> Names<'c> {
         let mut names = Names { list: Vec::new(), every: false, whole: !written.is_broken() };
         for (index, name) in written.get().into_iter().flatten().enumerate() {
@@ -123,7 +123,7 @@ impl Compiler {
         names
     }
 
-    fn origins(&mut self, written: &Written<'_>, place: impl Fn() -> Place) -> Option<Origins> {
+    fn origins(&mut self, written: &Written<'_>, place: &dyn Fn() -> Place) -> Option<Origins> {
         let list = written.get()?;
         let mut any = false;
         let (mut exact, mut wildcards) = (BTreeSet::new(), BTreeSet::new());

@@ -25,7 +25,7 @@ impl Compiler {
     pub(super) fn headers<'h>(
         &mut self,
         headers: &'h Written<'_>,
-        place: impl Fn() -> Place,
+        place: &dyn Fn() -> Place,
         forbidden: fn(&str) -> Option<&'static str>,
     ) -> (Vec<(Text, &'h str)>, bool) {
         let mut usable = Vec::new();
@@ -59,9 +59,9 @@ impl Compiler {
     pub(super) fn operations(
         &mut self,
         written: &Key<Box<HeaderOperations<'_>>>,
-        place: impl Fn() -> Place,
+        place: &dyn Fn() -> Place,
         forbidden: fn(&str) -> Option<&'static str>,
-        faults: impl Fn(&str) -> Vec<What>,
+        faults: &dyn Fn(&str) -> Vec<What>,
     ) -> (Span, bool) {
         let Some(written) = written.get() else { return (Span::default(), !written.is_broken()) };
         let mut operations = Vec::new();
@@ -86,13 +86,13 @@ impl Compiler {
         }
         let set: MakeOperation = Operation::Set;
         for (key, headers, operation) in [("set", &written.set, set), ("add", &written.add, Operation::Add)] {
-            let (headers, headers_are_whole) = self.headers(headers, || place().key(key), forbidden);
+            let (headers, headers_are_whole) = self.headers(headers, &|| place().key(key), forbidden);
             whole &= headers_are_whole;
             for (name, value) in headers {
                 let header = self.texts.get(name).to_owned();
                 let problems = &mut self.reader.problems;
                 let mut tell = |what| problems.tell(place().key(key).named(&header), what);
-                match Template::compile(value, Literal::Header, &mut self.texts, &faults, &mut tell) {
+                match Template::compile(value, Literal::Header, &mut self.texts, faults, &mut tell) {
                     Some(template) => operations.push(operation(name, template)),
                     None => whole = false,
                 }

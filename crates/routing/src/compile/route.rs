@@ -12,7 +12,7 @@ use crate::config::{Route as RouteConfig, When};
 use crate::cors::Cors;
 use crate::image::Span;
 use crate::path;
-use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment};
+use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, is_plain};
 use crate::problem::What;
 use crate::read::{Key, OneOrMany};
 use crate::search::ANY;
@@ -74,7 +74,7 @@ impl Compiler {
                 first.unwrap_or_else(|| self.texts.add(&at.place().to_string()))
             }
         };
-        let cors = self.cors(&route.cors, || at.key("cors"));
+        let cors = self.cors(&route.cors, &|| at.key("cors"));
         // What can't be read, and a key that is not known, may have said anything of it.
         let may_have_cors = |like: &Option<_>| matches!(like, None | Some("cors"));
         let cors = match cors {
@@ -92,10 +92,10 @@ impl Compiler {
 
     /// What the route does by itself to the headers of requests, and of responses; its errors break it.
     fn route_headers(&mut self, route: &RouteConfig<'_>, captured: &Captured<'_>, at: At) -> (Span, Span) {
-        let faults = |name: &str| captured.faults(name);
-        let place = || at.key("requestHeaders");
+        let faults = &|name: &str| captured.faults(name);
+        let place = &|| at.key("requestHeaders");
         let (request, _) = self.operations(&route.request_headers, place, forbidden_in_request, faults);
-        let place = || at.key("responseHeaders");
+        let place = &|| at.key("responseHeaders");
         let (response, _) = self.operations(&route.response_headers, place, forbidden_in_response, faults);
         (request, response)
     }
@@ -145,7 +145,9 @@ impl Compiler {
         let last = pattern.segments.len().saturating_sub(1);
         let hazard = pattern.segments.iter().enumerate().find_map(|(index, segment)| match segment {
             Segment::Literal(text) if text.is_empty() && index < last => Some(path::Hazard::EmptySegment),
+            Segment::Literal(text) if is_plain(text) => None,
             Segment::Literal(text) => path::hazard_of_segment(text),
+            Segment::Capture { prefix, suffix, .. } if prefix.is_empty() && suffix.is_empty() => None,
             Segment::Capture { prefix, suffix, .. } => {
                 // Whatever is captured, an affixed segment is no dot segment of its literal text alone.
                 [prefix, suffix]
@@ -161,10 +163,10 @@ impl Compiler {
     }
 
     /// The conditions of a route, and whether some of them can't be read.
-    fn conditions(&mut self, when: &Key<When<'_>>, at: At) -> (ConditionSet, bool) {
+    fn conditions(&mut self, when: &Key<Box<When<'_>>>, at: At) -> (ConditionSet, bool) {
         let mut conditions = ConditionSet::default();
         let Some(when) = when.get() else { return (conditions, when.is_broken()) };
-        let place = || at.key("when").key("headers");
+        let place = &|| at.key("when").key("headers");
         let (headers, headers_are_whole) = self.headers(&when.headers, place, forbidden_in_condition);
         for (name, value) in headers {
             let expected = self.expected(value);

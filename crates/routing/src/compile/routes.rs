@@ -7,10 +7,9 @@ use super::settings::Defaults;
 use super::{Claim, Compiler};
 use crate::config::Route;
 use crate::limits;
-use crate::node::{self, Node, Place, Stop};
+use crate::node::{self, Node, Place, Stop, Unreadable};
 use crate::pattern::{Split, is_token};
 use crate::problem::What;
-use crate::read::Reader;
 use crate::search::ANY;
 
 /// The key of the document under which they stand.
@@ -19,9 +18,8 @@ pub(super) const ROUTES: &str = "routes";
 impl Compiler {
     /// Reads the routes of a document that has been read before, and compiles them; without defaults, it only tells what
     /// can't be read.
-    pub(super) fn routes(&mut self, document: &str, defaults: Option<&Defaults<'_>>) {
-        // What has been read once can be read.
-        let _ = node::parse(document, &mut Routes { compiler: self, defaults, found: false });
+    pub(super) fn routes(&mut self, document: &str, defaults: Option<&Defaults<'_>>) -> Result<(), Unreadable> {
+        node::read(document, &mut Routes { compiler: self, defaults, found: false })
     }
 
     fn take(&mut self, index: usize, route: Option<&Route<'_>>, defaults: &Defaults<'_>) {
@@ -43,28 +41,24 @@ struct Routes<'c, 'd> {
 }
 
 impl<'a> Place<'a> for Routes<'_, '_> {
-    fn reader(&mut self) -> &mut Reader {
-        &mut self.compiler.reader
-    }
-
     fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop> {
         match node {
             Node::Object(document) => {
                 while let Some(key) = document.key()? {
                     if key == ROUTES && !std::mem::replace(&mut self.found, true) {
-                        self.reader().enter(ROUTES);
+                        self.compiler.reader.enter(ROUTES);
                         document.put(self)?;
-                        self.reader().leave();
+                        self.compiler.reader.leave();
                     } else {
-                        document.skip(&mut self.compiler.reader)?;
+                        document.skip()?;
                     }
                 }
             }
             Node::List(routes) => {
                 let mut index = 0;
-                while let Some(route) = routes.next(self.reader())? {
+                while let Some(route) = routes.next::<Box<Route<'_>>>(&mut self.compiler.reader)? {
                     if let Some(defaults) = self.defaults {
-                        self.compiler.take(index, route.as_ref(), defaults);
+                        self.compiler.take(index, route.as_deref(), defaults);
                     }
                     index += 1;
                 }

@@ -18,6 +18,8 @@ pub(super) struct Defaults<'a> {
     pub(super) namespace: Key<Cow<'a, str>>,
     pub(super) domain: Key<String>,
     pub(super) host_template: Key<HostTemplate<'a>>,
+    /// What stands around the service in the hosts of the default namespace.
+    pub(super) around_service: Option<(String, String)>,
     /// An error bears on every route.
     pub(super) all_broken: bool,
     /// An error bears on every route that forwards.
@@ -38,10 +40,11 @@ impl Compiler {
             namespace: config.namespace,
             domain: Key::Absent,
             host_template: Key::Absent,
+            around_service: None,
             all_broken: config.trailing_slash.is_broken() || config.unsafe_paths.is_broken(),
             forwards_broken: config.strip_internal_headers.is_broken(),
             plain_forwards_broken: config.strip_base_path.is_broken() || config.rewrite_location.is_broken(),
-            cors: self.cors(&config.cors, || root.key("cors")).unwrap_or(Cors::Off),
+            cors: self.cors(&config.cors, &|| root.key("cors")).unwrap_or(Cors::Off),
             reject_unsafe: config.unsafe_paths.get() != Some(&UnsafePaths::Allow),
             // Whoever writes the key wants the way closed; what can't be read does not open it.
             deny_direct: matches!(config.deny_direct, Key::Set(true) | Key::Broken)
@@ -68,12 +71,12 @@ impl Compiler {
         parts.deny_direct = defaults.deny_direct;
         parts.rewrite_location = config.rewrite_location.get() == Some(&true);
         // Whether a name is captured is known once the routes are read.
-        let all_names = |_: &str| Vec::new();
-        let place = || root.key("requestHeaders");
+        let all_names = &|_: &str| Vec::new();
+        let place = &|| root.key("requestHeaders");
         let (operations, whole) = self.operations(&config.request_headers, place, forbidden_in_request, all_names);
         parts.request_headers = operations;
         defaults.forwards_broken |= !whole;
-        let place = || root.key("responseHeaders");
+        let place = &|| root.key("responseHeaders");
         let (operations, whole) = self.operations(&config.response_headers, place, forbidden_in_response, all_names);
         parts.response_headers = operations;
         defaults.all_broken |= !whole;
@@ -150,6 +153,11 @@ impl Compiler {
                 }
             },
         };
+        if let Some(template) = defaults.host_template.get() {
+            let namespace = defaults.namespace.get().map_or("", |namespace| namespace);
+            let domain = defaults.domain.get().map_or("", |domain| domain);
+            defaults.around_service = template.around(namespace, domain);
+        }
         (parts, defaults)
     }
 

@@ -122,9 +122,18 @@ impl Compiler {
             Some(tag) => Cow::Owned(format!("{tag}-{service}")),
             None => Cow::Borrowed(&**service),
         };
-        let namespace = namespace.get().map_or("", |namespace| namespace);
-        let domain = defaults.domain.get().map_or("", |domain| domain);
-        let authority = template?.render(&name, namespace, domain);
+        let authority = match &defaults.around_service {
+            Some((before, behind)) if !route.namespace.is_present() => {
+                let mut authority = String::with_capacity(before.len() + name.len() + behind.len());
+                authority.extend([before, &*name, behind]);
+                authority
+            }
+            _ => {
+                let namespace = namespace.get().map_or("", |namespace| namespace);
+                let domain = defaults.domain.get().map_or("", |domain| domain);
+                template?.render(&name, namespace, domain)
+            }
+        };
         // All that it is made of is valid, so that nothing but a length can be wrong.
         if authority.len() > host::LABEL && !host::is_dns_name(&authority) {
             self.tell(at.key("service"), What::AuthorityTooLong { authority });
@@ -162,7 +171,7 @@ impl Compiler {
             self.tell(at.key("rewritePath"), What::RewriteQuery { character });
             whole = false;
         }
-        self.template(text, Literal::Path, captured, || at.key("rewritePath")).filter(|_| whole)
+        self.template(text, Literal::Path, captured, &|| at.key("rewritePath")).filter(|_| whole)
     }
 
     fn redirect(&mut self, route: &RouteConfig<'_>, captured: &Captured<'_>, at: At) -> Option<Target> {
@@ -183,7 +192,7 @@ impl Compiler {
         if let Err((reason, write)) = fault {
             self.tell(place("to"), What::RedirectTo { found: text.to_string(), reason, write });
         }
-        let to = self.template(text, Literal::Verbatim, captured, || place("to"))?;
+        let to = self.template(text, Literal::Verbatim, captured, &|| place("to"))?;
         (fault.is_ok() && redirect.unknown.is_empty()).then_some(Target::Redirect(to, status?))
     }
 
@@ -202,7 +211,7 @@ impl Compiler {
                 whole = false;
             }
         }
-        let (headers, headers_are_whole) = self.headers(&respond.headers, || place("headers"), forbidden_in_answer);
+        let (headers, headers_are_whole) = self.headers(&respond.headers, &|| place("headers"), forbidden_in_answer);
         let names: Vec<String> = headers.iter().map(|(name, _)| self.texts.get(*name).to_owned()).collect();
         let pairs = names.iter().zip(&headers).flat_map(|(name, (_, value))| [name.as_str(), value]);
         let headers = self.texts.list(pairs);
@@ -216,10 +225,10 @@ impl Compiler {
         text: &str,
         literals: Literal,
         captured: &Captured<'_>,
-        place: impl Fn() -> Place,
+        place: &dyn Fn() -> Place,
     ) -> Option<Template> {
         let problems = &mut self.reader.problems;
-        let faults = |name: &str| captured.faults(name);
+        let faults = &|name: &str| captured.faults(name);
         let mut tell = |what| problems.tell(place(), what);
         Template::compile(text, literals, &mut self.texts, faults, &mut tell)
     }

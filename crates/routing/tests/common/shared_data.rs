@@ -32,7 +32,7 @@ impl SharedData {
     pub(crate) fn keep(&mut self, judgement: &Judgement) {
         self.good = judgement.good.clone().or(self.good.take());
         self.record = Some(judgement.record.clone());
-        self.image = Some(judgement.image.clone());
+        self.image = Some(judgement.image.to_vec());
     }
 }
 
