@@ -34,13 +34,13 @@ struct Run {
     /// A few minutes: tables of 10 and 1,000 routes, short rounds
     #[arg(long)]
     quick: bool,
-    /// These groups alone; what the results hold of others is kept
+    /// These groups alone
     #[arg(long, value_enum, num_args = 1.., value_name = "GROUP")]
     only: Vec<Group>,
     /// How many rounds there are
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
     rounds: Option<u8>,
-    /// Where results.json is written [default: docs/benchmarks; with --quick, target/benchmarks]
+    /// Where results.json is written [default: docs/benchmarks, or target/benchmarks for a run that is not whole]
     #[arg(long)]
     folder: Option<PathBuf>,
 }
@@ -100,10 +100,10 @@ fn carry_out(task: Task) -> Result<()> {
 }
 
 fn measure(run: &Run) -> Result<()> {
-    let default = if run.quick {
-        testenv::target_folder().join("benchmarks")
-    } else {
-        testenv::repository().join("docs/benchmarks")
+    let whole = !run.quick && run.only.is_empty();
+    let default = match whole {
+        true => testenv::repository().join("docs/benchmarks"),
+        false => testenv::target_folder().join("benchmarks"),
     };
     let folder = run.folder.clone().unwrap_or(default);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -121,12 +121,12 @@ fn measure(run: &Run) -> Result<()> {
     let milliseconds = Duration::from_millis;
     let pace = match run.quick {
         true => Pace { warm_up: milliseconds(100), rounds: rounds.unwrap_or(3), turn: milliseconds(100) },
-        false => Pace { warm_up: milliseconds(500), rounds: rounds.unwrap_or(7), turn: milliseconds(300) },
+        false => Pace { warm_up: milliseconds(300), rounds: rounds.unwrap_or(5), turn: milliseconds(300) },
     };
     let latency = LatencyPace {
         rate: 1000,
         rounds: pace.rounds.min(3),
-        turn: if run.quick { milliseconds(500) } else { milliseconds(8000) },
+        turn: if run.quick { milliseconds(500) } else { milliseconds(6000) },
     };
     let sizes = if run.quick { vec![10, 1_000] } else { vec![10, 100, 1_000, 10_000, 100_000] };
     let edits = pace.rounds.min(5);
