@@ -120,7 +120,7 @@ fn measure(run: &Run) -> Result<()> {
     let rounds = run.rounds.map(usize::from);
     let milliseconds = Duration::from_millis;
     let pace = match run.quick {
-        true => Pace { warm_up: milliseconds(100), rounds: rounds.unwrap_or(3), turn: milliseconds(100) },
+        true => Pace { warm_up: milliseconds(200), rounds: rounds.unwrap_or(3), turn: milliseconds(100) },
         false => Pace { warm_up: milliseconds(300), rounds: rounds.unwrap_or(5), turn: milliseconds(300) },
     };
     let latency = LatencyPace {
