@@ -3,8 +3,6 @@
 use std::rc::Rc;
 
 use ksvc_routing::{Answer, Change, Decision, Forward, Head, ResponsePlan, RouteTable};
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 
 use crate::host::{self, Map};
 use crate::metrics::Metrics;
@@ -15,56 +13,52 @@ const ROUTE: &str = "ksvc_router.route";
 /// What `%RESPONSE_CODE_DETAILS%` shows where the host did not do what it was asked.
 const HOST_CALL_FAILED: &str = "ksvc_router_host_call_failed";
 
+/// What the host is to do with the request next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Continue = 0,
+    Pause = 1,
+}
+
 /// What a plugin serves from now on. Requests in flight keep the one that they began with.
 pub struct Active {
     pub table: RouteTable,
     pub metrics: Rc<Metrics>,
 }
 
-pub struct Filter {
-    /// `None` before the first configuration.
-    active: Option<Rc<Active>>,
-    /// What the request leaves for its response; for most there is nothing.
-    response: Option<Box<ResponsePlan>>,
-}
-
-impl Filter {
-    pub fn new(active: Option<Rc<Active>>) -> Self {
-        Filter { active, response: None }
+/// The request's head has come. What it leaves for its response, if anything.
+pub fn request(active: &Rc<Active>) -> (Action, Option<Planned>) {
+    let Some(map) = host::headers(Map::Request) else { return (Action::Continue, None) };
+    let pairs = host::pairs(&map);
+    let decision = active.table.decide(&head(&pairs), || host::property(ROUTE).is_some());
+    active.metrics.count(decision.outcome());
+    match decision {
+        Decision::Untouched(_) => (Action::Continue, None),
+        Decision::Forward(forward) => match self::forward(&forward) {
+            Action::Continue => {
+                let planned = forward.response.map(|plan| Planned { active: active.clone(), plan });
+                (Action::Continue, planned)
+            }
+            Action::Pause => (Action::Pause, None),
+        },
+        Decision::Answer(answer) => (self::answer(&answer), None),
     }
 }
 
-impl Context for Filter {}
+/// What is to become of a response, by the table that its request began with.
+pub struct Planned {
+    active: Rc<Active>,
+    plan: Box<ResponsePlan>,
+}
 
-impl HttpContext for Filter {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let (Some(active), Some(map)) = (&self.active, host::headers(Map::Request)) else { return Action::Continue };
-        let pairs = host::pairs(&map);
-        let mut decision = active.table.decide(&head(&pairs), || host::property(ROUTE).is_some());
-        active.metrics.count(decision.outcome());
-        match &mut decision {
-            Decision::Untouched(_) => Action::Continue,
-            Decision::Forward(forward) => {
-                let action = self::forward(forward);
-                if action == Action::Continue {
-                    self.response = forward.response.take();
-                }
-                action
-            }
-            Decision::Answer(answer) => self::answer(answer),
+impl Planned {
+    /// The response's head has come.
+    pub fn carry_out(self) {
+        let Some(map) = host::headers(Map::Response) else { return };
+        for change in self.active.table.respond(&self.plan, &host::pairs(&map)) {
+            // A response that can't be changed goes on as it is: it is too late for another one.
+            carry_out(Map::Response, &change);
         }
-    }
-
-    /// Also called for answers of Envoy's own, and for this filter's, which leave no plan.
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let Some(plan) = self.response.take() else { return Action::Continue };
-        if let (Some(active), Some(map)) = (&self.active, host::headers(Map::Response)) {
-            for change in active.table.respond(&plan, &host::pairs(&map)) {
-                // A response that can't be changed goes on as it is: it is too late for another one.
-                carry_out(Map::Response, &change);
-            }
-        }
-        Action::Continue
     }
 }
 

@@ -1,9 +1,8 @@
 //! Every call to the host, octets in and out. Whatever a host answers, nothing here panics: what fails is
 //! `None` or `false`.
 //!
-//! The SDK's own wrappers panic on any status that they don't expect, read headers into one allocation
-//! each, and some of them want UTF-8. So the calls of proxy-wasm ABI 0.2.1 that the filter needs are made
-//! here, and this is the one file with `unsafe`.
+//! These are the calls of proxy-wasm ABI 0.2.1 that the filter needs. The SDK's wrappers of them panic on any status
+//! that they don't expect, read headers into one allocation each, and some of them want UTF-8.
 #![allow(unsafe_code)]
 
 use std::ptr::null_mut;
@@ -33,12 +32,14 @@ pub enum MetricType {
 /// Status of a call; 0 is success.
 type Status = u32;
 const OK: Status = 0;
+const BAD_ARGUMENT: Status = 2;
 const CAS_MISMATCH: Status = 8;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_log(level: u32, message: *const u8, size: usize) -> Status;
     fn proxy_set_tick_period_milliseconds(period: u32) -> Status;
+    fn proxy_set_effective_context(id: u32) -> Status;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> Status;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> Status;
     fn proxy_replace_header_map_value(
@@ -91,6 +92,12 @@ pub fn set_tick_period(milliseconds: u32) {
     unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
 }
 
+/// Whether the host still has the context of this number; if so, what is asked of the host next is asked for it.
+pub fn knows(id: u32) -> bool {
+    // SAFETY: no memory is passed.
+    unsafe { proxy_set_effective_context(id) != BAD_ARGUMENT }
+}
+
 /// The plugin's configuration from `start` on, at most so many octets; empty where there is none.
 pub fn configuration(start: usize, max: usize) -> Vec<u8> {
     // SAFETY: `owned` hands in places for the answer.
@@ -107,23 +114,24 @@ pub fn headers(map: Map) -> Option<Vec<u8>> {
 /// Names and values of a serialised map: the number of pairs, the sizes of all names and values, then the
 /// octets of each, with a NUL behind. What is cut short is left out.
 pub fn pairs(map: &[u8]) -> Vec<(&[u8], &[u8])> {
-    let number = |at: usize| -> Option<usize> {
-        let octets = map.get(at..at + 4)?.try_into().ok()?;
-        usize::try_from(u32::from_le_bytes(octets)).ok()
-    };
-    let count = number(0).unwrap_or(0).min(map.len() / 8);
+    let Some((count, behind)) = map.split_first_chunk() else { return Vec::new() };
+    let count = (u32::from_le_bytes(*count) as usize).min(behind.len() / 8);
+    let (sizes, mut octets) = behind.split_at_checked(count * 8).unwrap_or_default();
     let mut pairs = Vec::with_capacity(count);
-    let mut at = 4 + count * 8;
-    for index in 0..count {
-        let sizes = 4 + index * 8;
-        let (Some(name), Some(value)) = (number(sizes), number(sizes + 4)) else { break };
-        let Some(value_at) = at.checked_add(name).and_then(|end| end.checked_add(1)) else { break };
-        let Some(end) = value_at.checked_add(value) else { break };
-        let (Some(name), Some(value)) = (map.get(at..at + name), map.get(value_at..end)) else { break };
+    for both in sizes.as_chunks().0 {
+        let both = u64::from_le_bytes(*both);
+        let Some((name, rest)) = terminated(octets, both as u32) else { break };
+        let Some((value, rest)) = terminated(rest, (both >> 32) as u32) else { break };
         pairs.push((name, value));
-        at = end + 1;
+        octets = rest;
     }
     pairs
+}
+
+/// A text of this size, and what is behind the NUL that ends it.
+fn terminated(octets: &[u8], size: u32) -> Option<(&[u8], &[u8])> {
+    let (text, rest) = octets.split_at_checked(size as usize)?;
+    Some((text, rest.get(1..)?))
 }
 
 pub fn replace_header(map: Map, name: &str, value: &[u8]) -> bool {
@@ -222,9 +230,9 @@ pub fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
     (status == OK).then_some(id)
 }
 
-pub fn increment_metric(id: u32, offset: i64) {
+pub fn increment_metric(id: u32) {
     // SAFETY: no memory is passed.
-    unsafe { proxy_increment_metric(id, offset) };
+    unsafe { proxy_increment_metric(id, 1) };
 }
 
 pub fn record_metric(id: u32, value: u64) {

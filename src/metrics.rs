@@ -1,14 +1,9 @@
-//! Counters and gauges of one table. Counts are kept here and handed to the host on the tick: a host call
-//! a request would cost more than finding the route.
-
-use std::cell::Cell;
+//! Counters and gauges of one table. Each count is handed to the host at once: that costs less than to be called when a VM
+//! ends, as counts that are kept here would ask for, since a module that is so called is called for each stream.
 
 use ksvc_routing::Outcome;
 
 use crate::host::{self, MetricType};
-
-/// Milliseconds between two flushes: counters lag by as much.
-pub const TICK: u32 = 2_000;
 
 #[derive(Clone, Copy)]
 pub enum Counter {
@@ -57,8 +52,8 @@ impl Counter {
 /// The metrics of one table name, defined once in a VM.
 pub struct Metrics {
     name: String,
-    /// The host's id and what it has not been told yet, by `Counter`.
-    counts: [(Option<u32>, Cell<i64>); COUNTERS.len()],
+    /// The host's id, by `Counter`.
+    counters: [Option<u32>; COUNTERS.len()],
     routes: Option<u32>,
     config_degraded: Option<u32>,
 }
@@ -70,7 +65,7 @@ impl Metrics {
         let define = |kind, metric| host::define_metric(kind, &format!("wasm_filter.{name}.ksvc_router.{metric}"));
         Metrics {
             name: name.to_owned(),
-            counts: COUNTERS.map(|(_, metric)| (define(MetricType::Counter, metric), Cell::new(0))),
+            counters: COUNTERS.map(|(_, metric)| define(MetricType::Counter, metric)),
             routes: define(MetricType::Gauge, "routes"),
             config_degraded: define(MetricType::Gauge, "config_degraded"),
         }
@@ -87,17 +82,8 @@ impl Metrics {
     }
 
     pub fn add(&self, counter: Counter) {
-        if let Some((_, count)) = self.counts.get(counter as usize) {
-            count.set(count.get() + 1);
-        }
-    }
-
-    /// Tells the host the counts that it does not know yet.
-    pub fn flush(&self) {
-        for (id, count) in &self.counts {
-            if let (Some(id), 1..) = (*id, count.get()) {
-                host::increment_metric(id, count.take());
-            }
+        if let Some(Some(id)) = self.counters.get(counter as usize) {
+            host::increment_metric(*id);
         }
     }
 

@@ -6,12 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bench::compare;
 use bench::contest::Pace;
 use bench::group::{Bench, Group, LatencyPace};
 use bench::results::Results;
 use bench::tools::{self, Tools};
-use bench::{machine, upstream};
+use bench::{compare, machine, steps, upstream};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -70,6 +69,15 @@ enum Task {
         #[arg(long, default_value_t = 500)]
         milliseconds: u64,
     },
+    /// Show where a request's time goes: what each callback and each call to the host costs
+    Steps {
+        #[arg(long, default_value_t = 20)]
+        copies: u32,
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
+        #[arg(long, default_value_t = 500)]
+        milliseconds: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -89,6 +97,11 @@ fn main() -> ExitCode {
 
 fn carry_out(task: Task) -> Result<()> {
     match task {
+        Task::Steps { copies, rounds, milliseconds } => {
+            let turn = Duration::from_millis(milliseconds);
+            let pace = Pace { warm_up: turn, rounds, turn };
+            steps::run(&testenv::envoy::find()?, &tools::no_op()?, copies, pace)
+        }
         Task::Compare { modules, no_op, routes, copies, starts, rounds, milliseconds } => {
             let turn = Duration::from_millis(milliseconds);
             let pace = Pace { warm_up: turn, rounds, turn };

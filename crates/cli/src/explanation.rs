@@ -138,8 +138,8 @@ impl Explanation {
         response: &[(Vec<u8>, Vec<u8>)],
     ) {
         self.chosen(&forward.chosen);
-        self.set("authority", forward.authority);
-        let path = forward.path.as_deref().or(request.path.as_deref()).unwrap_or_default();
+        self.set("authority", text(forward.authority().unwrap_or_default()));
+        let path = forward.path().or(request.path.as_deref()).unwrap_or_default();
         self.set("path", text(path));
         self.params(&forward.chosen);
 

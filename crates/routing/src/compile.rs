@@ -9,6 +9,7 @@ mod conditions;
 mod cors;
 mod headers;
 mod route;
+mod routes;
 mod settings;
 mod target;
 
@@ -21,15 +22,16 @@ use crate::config::Config;
 use crate::cors::{Cors, Policy};
 use crate::image::{Span, Writer};
 use crate::limits;
-use crate::node::{self, Node};
+use crate::node;
 use crate::pattern::Pattern as PathPattern;
-use crate::problem::{Place, Problem, Problems, What};
-use crate::read::{Key, Read, Reader};
+use crate::problem::{Place, Problem, What};
+use crate::read::{Key, Reader};
 use crate::table::{Candidate, Capture, NoMatch, Pattern, Route, RouteTable, Settings, Target};
 use crate::texts::{Text, TextsBuilder};
 use crate::tree::TreeBuilder;
 
 use conditions::ConditionSets;
+use routes::{Methods, ROUTES};
 pub(crate) use settings::is_table_name;
 
 /// A document compiled: always a table, and everything that is wrong.
@@ -54,24 +56,28 @@ impl Compiled {
 
 /// Compiles a plugin configuration: JSON, as Envoy hands it to the plugin.
 pub fn compile(document: &[u8]) -> Compiled {
+    compile_as(document, hash(document))
+}
+
+/// Compiles a document whose hash is known.
+pub(crate) fn compile_as(document: &[u8], hash: u64) -> Compiled {
     if document.len() > limits::DOCUMENT {
-        return too_large(document.len(), hash(document));
+        return too_large(document.len(), hash);
     }
-    let mut reader = Reader::default();
-    let config = read(document, &mut reader);
-    let name_is_readable = config.as_ref().is_some_and(|config| match &config.name {
-        Key::Absent => true,
-        Key::Broken => false,
-        Key::Set(name) => is_table_name(name),
-    });
-    let mut compiler = Compiler::new(hash(document), reader.problems);
-    let settings = config.map_or_else(Settings::default, |config| compiler.compile(config));
+    let mut compiler = Compiler::new(hash);
+    let mut compiled = compiler.compile(document, Vec::new());
+    let beyond_limits = compiler.methods.beyond_limits();
+    if !beyond_limits.is_empty() {
+        compiler = Compiler::new(hash);
+        compiled = compiler.compile(document, beyond_limits);
+    }
+    let (settings, name_is_readable) = compiled;
     compiler.finish(settings, name_is_readable)
 }
 
 /// What comes of a document that is not even read.
 pub(crate) fn too_large(octets: usize, hash: u64) -> Compiled {
-    let mut compiler = Compiler::new(hash, Problems::default());
+    let mut compiler = Compiler::new(hash);
     compiler.tell(Place::default(), What::TooLarge { octets, limit: limits::DOCUMENT });
     compiler.finish(Settings::default(), false)
 }
@@ -81,19 +87,15 @@ pub(crate) fn hash(document: &[u8]) -> u64 {
     xxh64(document, 0)
 }
 
-fn read<'a>(document: &'a [u8], reader: &mut Reader) -> Option<Config<'a>> {
-    if document.iter().all(u8::is_ascii_whitespace) {
-        reader.tell(What::Empty);
-        return None;
+fn read<'a>(document: &'a [u8], reader: &mut Reader) -> Result<(Option<Config<'a>>, &'a str), What> {
+    let is_null = || serde_json::from_slice::<()>(document).is_ok();
+    if document.iter().all(u8::is_ascii_whitespace) || is_null() {
+        return Err(What::Empty);
     }
-    let fault = match node::read(document, limits::VALUES) {
-        Some(Ok(Node::Null)) => What::Empty,
-        Some(Ok(node)) => return Config::read(node, reader),
-        Some(Err(error)) => What::NotJson { message: error.to_string() },
-        None => What::TooManyValues { limit: limits::VALUES },
-    };
-    reader.tell(fault);
-    None
+    match std::str::from_utf8(document) {
+        Ok(text) => node::read(text, reader).map(|config| (config, text)),
+        Err(_) => Err(node::fault(document, reader).unwrap_or(What::Empty)),
+    }
 }
 
 /// A route in the document. Its places are made only where there is something to tell.
@@ -152,10 +154,12 @@ impl Claim {
 struct Compiler {
     /// The document's hash.
     document: u64,
-    problems: Problems,
+    reader: Reader,
     texts: TextsBuilder,
     tree: TreeBuilder,
-    methods: Vec<Box<str>>,
+    methods: Methods,
+    /// Sorted: what claims refer to once all of them are known.
+    method_names: Vec<Box<str>>,
     claims: Vec<Claim>,
     conditions: ConditionSets,
     patterns: Vec<Pattern>,
@@ -169,13 +173,14 @@ struct Compiler {
 }
 
 impl Compiler {
-    fn new(document: u64, problems: Problems) -> Self {
+    fn new(document: u64) -> Self {
         Compiler {
             document,
-            problems,
-            texts: TextsBuilder::default(),
+            reader: Reader::default(),
+            texts: TextsBuilder::new(document),
             tree: TreeBuilder::new(),
-            methods: Vec::new(),
+            methods: Methods::default(),
+            method_names: Vec::new(),
             claims: Vec::new(),
             conditions: ConditionSets::new(),
             patterns: Vec::new(),
@@ -189,25 +194,47 @@ impl Compiler {
     }
 
     fn tell(&mut self, place: Place, what: What) {
-        self.problems.tell(place, what);
+        self.reader.problems.tell(place, what);
     }
 
-    /// Takes in the document; what is left is the part of the table that is not of its routes alone.
-    fn compile(&mut self, mut config: Config<'_>) -> Settings {
-        let routes = std::mem::take(&mut config.routes);
-        let (mut settings, defaults) = self.settings(config);
-        match routes.get().filter(|routes| self.collect_methods(routes)) {
-            Some(routes) => {
-                for (index, route) in routes.iter().enumerate() {
-                    self.route(index, route.as_ref(), &defaults);
-                }
+    /// Takes in a document; what is left is the part of the table that is not of its routes alone, and whether the
+    /// table's name could be read. Where the document is known to have more routes than a table can hold, so it is told,
+    /// and none of them is compiled.
+    fn compile(&mut self, document: &[u8], too_many: Vec<What>) -> (Settings, bool) {
+        let (config, document) = match read(document, &mut self.reader) {
+            Ok((Some(config), document)) => (config, document),
+            Ok((None, _)) => return (Settings::default(), false),
+            Err(fault) => {
+                // Nothing else counts.
+                self.reader = Reader::default();
+                self.tell(Place::default(), fault);
+                return (Settings::default(), false);
             }
-            // Which requests the routes were meant for can't be known.
-            None => settings.no_match = NoMatch::Broken,
+        };
+        let name_is_readable = match &config.name {
+            Key::Absent => true,
+            Key::Broken => false,
+            Key::Set(name) => is_table_name(name),
+        };
+        let routes_are_known = config.routes.get().is_some() && too_many.is_empty();
+        let (mut settings, defaults) = self.settings(config);
+        for what in too_many {
+            self.tell(Place::default().key(ROUTES), what);
         }
-        self.tell_ambiguities();
-        self.tell_captured_nowhere(&settings);
-        settings
+        // Which requests the routes were meant for can't be known otherwise.
+        if !routes_are_known {
+            settings.no_match = NoMatch::Broken;
+        }
+        if self.reader.routes.is_some_and(|count| count <= limits::ROUTES) {
+            self.reader.values_left = Some(limits::VALUES);
+            self.routes(document, routes_are_known.then_some(&defaults));
+        }
+        if routes_are_known && self.methods.beyond_limits().is_empty() {
+            self.method_names = std::mem::take(&mut self.methods).sorted(&mut self.claims);
+            self.tell_ambiguities();
+            self.tell_captured_nowhere(&settings);
+        }
+        (settings, name_is_readable)
     }
 
     /// Tells names in the table's own templates that no route captures, and breaks the routes that they bear on.
@@ -243,7 +270,7 @@ impl Compiler {
 
     fn finish(mut self, mut settings: Settings, name_is_readable: bool) -> Compiled {
         for (index, route) in self.routes.iter_mut().enumerate() {
-            if self.problems.is_broken(index) {
+            if self.reader.problems.is_broken(index) {
                 route.target = Target::Broken;
             }
         }
@@ -271,7 +298,7 @@ impl Compiler {
             || settings.rewrite_location
             || !settings.response_headers.is_empty()
             || self.routes.iter().any(|route| !route.response_headers.is_empty());
-        settings.methods = self.texts.list(self.methods.iter().map(|method| &**method));
+        settings.methods = self.texts.list(self.method_names.iter().map(|method| &**method));
         settings.targets = self.texts.list(self.targets.iter().map(String::as_str));
         if settings.name == Text::default() {
             settings.name = self.texts.shared("default");
@@ -293,8 +320,8 @@ impl Compiler {
         image.list(&policies);
         // What has just been written can be read.
         let table = RouteTable::read(image.finish()).unwrap_or_default();
-        let has_errors = self.problems.has_errors();
-        let (problems, more_problems) = self.problems.finish();
+        let has_errors = self.reader.problems.has_errors();
+        let (problems, more_problems) = self.reader.problems.finish();
         Compiled { table, problems, more_problems, name_is_readable, has_errors }
     }
 }

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::read::{OneOrMany, OrOff, choice, object};
+use crate::node::{Node, Stop};
+use crate::read::{OneOrMany, OrOff, Read, Reader, choice, object};
 
 object! {
     /// The route table of one plugin.
@@ -46,7 +47,31 @@ object! {
         /// Changes to the headers of every route's responses; a route's own come after.
         "responseHeaders" response_headers: Box<HeaderOperations<'a>>;
         /// The table; may be empty. The order matters only between routes that are equal in all else.
-        "routes" routes: Vec<Option<Route<'a>>>, required "the list of routes, or `routes: []`";
+        "routes" routes: Routes, required "the list of routes, or `routes: []`";
+    }
+}
+
+/// A list of routes, which are read one by one when the rest of the document is known.
+#[derive(Debug)]
+pub struct Routes;
+
+impl<'a> Read<'a> for Routes {
+    const EXPECTED: &'static str = "a list";
+
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
+        match node {
+            Node::List(routes) => {
+                let count = routes.count(reader)?;
+                reader.routes.get_or_insert(count);
+                Ok(Some(Routes))
+            }
+            other => reader.wrong_type(&other),
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        <Vec<Option<Route<'a>>>>::schema()
     }
 }
 
@@ -189,7 +214,7 @@ impl<T: AsRef<str>> fmt::Display for Listed<'_, T> {
 /// The JSON Schema of the configuration, for editors.
 #[cfg(feature = "schema")]
 pub fn schema() -> serde_json::Value {
-    let mut schema = <Config<'static> as crate::read::Read<'static>>::schema();
+    let mut schema = Config::schema();
     if let Some(keywords) = schema.as_object_mut() {
         keywords.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
         keywords.insert("title".into(), "ksvc-router: the route table (`pluginConfig`)".into());

@@ -26,14 +26,30 @@ pub enum Untouched {
 #[derive(Debug)]
 pub struct Forward<'a> {
     pub chosen: Chosen<'a>,
-    /// The authority as it will be written.
-    pub authority: &'a str,
-    /// `:path`, query included, where it changes.
-    pub path: Option<Vec<u8>>,
     /// All changes to the request's headers, `:authority` and `:path` included.
     pub changes: Vec<Change<'a>>,
     /// What is to become of the response: for `RouteTable::respond`, once its head comes. `None`: nothing.
     pub response: Option<Box<ResponsePlan>>,
+}
+
+impl Forward<'_> {
+    /// The authority as it will be written.
+    pub fn authority(&self) -> Option<&[u8]> {
+        self.written(":authority")
+    }
+
+    /// `:path`, query included, where it changes.
+    pub fn path(&self) -> Option<&[u8]> {
+        self.written(":path")
+    }
+
+    /// No operation of the user's writes a pseudo header.
+    fn written(&self, pseudo_header: &str) -> Option<&[u8]> {
+        self.changes.iter().find_map(|change| match change {
+            Change::Set(name, value) if *name == pseudo_header => Some(&**value),
+            _ => None,
+        })
+    }
 }
 
 /// A change to the headers of a request or a response. They are carried out one after the other.

@@ -64,8 +64,9 @@ impl HostSet {
 
 /// Whether a sorted list of lower-case names holds a host, whatever its case.
 pub(crate) fn contains(texts: &Texts, names: Span, host: &[u8]) -> bool {
-    let lower = || host.iter().map(u8::to_ascii_lowercase);
-    texts.position(names, |name| name.iter().copied().cmp(lower())).is_some()
+    let holds = |host: &[u8]| texts.position(names, |name| name.cmp(host)).is_some();
+    // Hosts hardly ever come in upper case.
+    holds(host) || (host.iter().any(u8::is_ascii_uppercase) && holds(&host.to_ascii_lowercase()))
 }
 
 /// The host of an authority, without port and trailing dot.
@@ -159,12 +160,15 @@ fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 
+/// Octets of a label of a host name, at most.
+pub(crate) const LABEL: usize = 63;
+
 /// Labels of letters, digits, `-` and `_`, at most 63 octets each and 253 in all (RFC 1123; the underscore
 /// is not a host name's, but is seen in the wild and harmless).
 pub(crate) fn is_dns_name(text: &str) -> bool {
     text.len() <= 253
         && text.split('.').all(|label| {
-            (1..=63).contains(&label.len())
+            (1..=LABEL).contains(&label.len())
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
                 && !label.starts_with('-')
                 && !label.ends_with('-')
@@ -173,7 +177,7 @@ pub(crate) fn is_dns_name(text: &str) -> bool {
 
 /// A Kubernetes object's name as part of a host: one lower-case DNS label.
 pub(crate) fn is_dns_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
+    (1..=LABEL).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-')
@@ -181,6 +185,10 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
 
 /// Whether a host is one that only a cluster's inside knows.
 pub(crate) fn is_cluster_local(host: &str) -> bool {
+    // Few are: what all of them have is found sooner.
+    if !host.as_bytes().windows(4).any(|octets| octets == b".svc") {
+        return false;
+    }
     let host = host.split(':').next().unwrap_or_default();
     host.ends_with(".svc") || host.contains(".svc.cluster.")
 }

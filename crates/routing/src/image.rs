@@ -16,7 +16,7 @@ const MARK: &[u8] = concat!("ksvc-router table ", env!("KSVC_ROUTING_SOURCES"), 
 pub(crate) trait Row: Copy {
     const SIZE: usize;
 
-    fn write(self, image: &mut Vec<u8>);
+    fn write(self, room: &mut Room<'_>);
 
     fn read(octets: &mut Octets<'_>) -> Self;
 }
@@ -38,13 +38,32 @@ impl Octets<'_> {
     }
 }
 
+/// Room for octets, zeros so far, to be filled from the front.
+pub(crate) struct Room<'o>(&'o mut [u8]);
+
+impl Room<'_> {
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, octets: [u8; N]) {
+        if let Some((room, rest)) = std::mem::take(&mut self.0).split_first_chunk_mut() {
+            *room = octets;
+            self.0 = rest;
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn skip(&mut self, count: usize) {
+        self.0 = std::mem::take(&mut self.0).get_mut(count..).unwrap_or_default();
+    }
+}
+
 macro_rules! number_row {
     ($($number:ty),*) => { $(
         impl Row for $number {
             const SIZE: usize = size_of::<$number>();
 
-            fn write(self, image: &mut Vec<u8>) {
-                image.extend_from_slice(&self.to_le_bytes());
+            #[inline(always)]
+            fn write(self, room: &mut Room<'_>) {
+                room.put(self.to_le_bytes());
             }
 
             #[inline(always)]
@@ -59,8 +78,9 @@ number_row!(u8, u16, u32, u64);
 impl Row for bool {
     const SIZE: usize = 1;
 
-    fn write(self, image: &mut Vec<u8>) {
-        u8::from(self).write(image);
+    #[inline(always)]
+    fn write(self, room: &mut Room<'_>) {
+        u8::from(self).write(room);
     }
 
     #[inline(always)]
@@ -72,9 +92,10 @@ impl Row for bool {
 impl<T: Row + Default> Row for Option<T> {
     const SIZE: usize = 1 + T::SIZE;
 
-    fn write(self, image: &mut Vec<u8>) {
-        self.is_some().write(image);
-        self.unwrap_or_default().write(image);
+    #[inline(always)]
+    fn write(self, room: &mut Room<'_>) {
+        self.is_some().write(room);
+        self.unwrap_or_default().write(room);
     }
 
     #[inline(always)]
@@ -102,8 +123,9 @@ macro_rules! row {
         impl $crate::image::Row for $name {
             const SIZE: usize = 0 $( + <$type as $crate::image::Row>::SIZE )*;
 
-            fn write(self, image: &mut Vec<u8>) {
-                $( self.$field.write(image); )*
+            #[inline(always)]
+            fn write(self, room: &mut $crate::image::Room<'_>) {
+                $( self.$field.write(room); )*
             }
 
             #[inline(always)]
@@ -136,15 +158,16 @@ macro_rules! row {
                 1 + most
             };
 
-            fn write(self, image: &mut Vec<u8>) {
-                let end = image.len() + Self::SIZE;
+            #[inline(always)]
+            fn write(self, room: &mut $crate::image::Room<'_>) {
                 match self {
                     $( Self::$variant $( ( $($field),* ) )? => {
-                        image.push($number);
-                        $( $( $field.write(image); )* )?
+                        let used = 0 $( $( + <$type as $crate::image::Row>::SIZE )* )?;
+                        <u8 as $crate::image::Row>::write($number, room);
+                        $( $( $field.write(room); )* )?
+                        room.skip(Self::SIZE - 1 - used);
                     } )*
                 }
-                image.resize(end, 0);
             }
 
             #[inline(always)]
@@ -204,44 +227,46 @@ pub(crate) struct Rows<T> {
     image: Rc<Vec<u8>>,
     /// In octets.
     start: usize,
-    end: usize,
+    /// In rows, all of which the image has.
+    count: u32,
     row: PhantomData<T>,
 }
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Rows { image: Rc::default(), start: 0, end: 0, row: PhantomData }
+        Rows { image: Rc::default(), start: 0, count: 0, row: PhantomData }
     }
 }
 
 impl<T: Row> Rows<T> {
     #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> Option<T> {
-        let start = (index as usize).checked_mul(T::SIZE)?.checked_add(self.start)?;
-        let end = start.checked_add(T::SIZE)?;
-        let octets = self.image.get(start..end).filter(|_| end <= self.end)?;
+        if index >= self.count {
+            return None;
+        }
+        let start = self.start + index as usize * T::SIZE;
+        let octets = self.image.get(start..)?.get(..T::SIZE)?;
         Some(T::read(&mut Octets(octets)))
     }
 
     pub(crate) fn span(&self, span: Span) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + Clone + '_ {
-        let octets = self.octets(span.start as usize, span.end as usize);
-        octets.chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
+        self.octets(span.start, span.end).chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        self.octets(0, self.len()).chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
+        self.span(Span { start: 0, end: self.count })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        (self.end - self.start) / T::SIZE
+    pub(crate) fn len(&self) -> u32 {
+        self.count
     }
 
-    /// From one row to another.
-    #[inline]
-    pub(crate) fn octets(&self, from: usize, to: usize) -> &[u8] {
-        let start = from.saturating_mul(T::SIZE).saturating_add(self.start);
-        let end = to.saturating_mul(T::SIZE).saturating_add(self.start).min(self.end);
-        self.image.get(start..end).unwrap_or_default()
+    /// Of the rows from one to another, as far as they are there.
+    #[inline(always)]
+    pub(crate) fn octets(&self, from: u32, to: u32) -> &[u8] {
+        let (from, to) = (from.min(self.count), to.min(self.count));
+        let at = |row: u32| self.start + row as usize * T::SIZE;
+        self.image.get(at(from)..at(to)).unwrap_or_default()
     }
 }
 
@@ -252,16 +277,23 @@ impl Writer {
     /// For the table of the document of this hash.
     pub(crate) fn new(document: u64) -> Self {
         let mut image = MARK.to_vec();
-        document.write(&mut image);
+        image.extend(document.to_le_bytes());
         Writer(image)
     }
 
     pub(crate) fn list<T: Row>(&mut self, rows: &[T]) {
-        self.0.reserve(4 + T::SIZE * rows.len());
-        (rows.len() as u32).write(&mut self.0);
-        for row in rows {
-            row.write(&mut self.0);
+        self.0.extend((rows.len() as u32).to_le_bytes());
+        let start = self.0.len();
+        self.0.resize(start + T::SIZE * rows.len(), 0);
+        let room = self.0.get_mut(start..).unwrap_or_default();
+        for (row, room) in rows.iter().zip(room.chunks_exact_mut(T::SIZE)) {
+            row.write(&mut Room(room));
         }
+    }
+
+    pub(crate) fn text(&mut self, text: &str) {
+        self.0.extend((text.len() as u32).to_le_bytes());
+        self.0.extend(text.as_bytes());
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
@@ -286,12 +318,11 @@ impl Reader {
 
     /// `None` where the list is cut short.
     pub(crate) fn list<T: Row>(&mut self) -> Option<Rows<T>> {
-        let mut octets = Octets(self.image.get(self.at..)?);
-        let count = u32::read(&mut octets) as usize;
+        let count = u32::read(&mut Octets(self.image.get(self.at..)?));
         let start = self.at + u32::SIZE;
-        let end = start.checked_add(count.checked_mul(T::SIZE)?)?;
+        let end = start.checked_add((count as usize).checked_mul(T::SIZE)?)?;
         self.image.get(start..end)?;
         self.at = end;
-        Some(Rows { image: self.image.clone(), start, end, row: PhantomData })
+        Some(Rows { image: self.image.clone(), start, count, row: PhantomData })
     }
 }

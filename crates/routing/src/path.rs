@@ -12,8 +12,8 @@ pub(crate) struct RequestPath<'a> {
     pub(crate) raw: &'a [u8],
     /// Behind the first `?`.
     pub(crate) query: Option<&'a [u8]>,
-    /// The normal form.
-    pub(crate) normal: Cow<'a, str>,
+    /// The normal form: ASCII.
+    pub(crate) normal: Cow<'a, [u8]>,
     /// Why it can mean two things.
     pub(crate) hazard: Option<Hazard>,
 }
@@ -56,13 +56,41 @@ impl Hazard {
 
 impl<'a> RequestPath<'a> {
     pub(crate) fn read(path: &'a [u8]) -> Self {
-        let (raw, query) = match path.iter().position(|&b| b == b'?') {
-            Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
-            None => (path, None),
-        };
+        // Most paths are looked at once, here.
+        if let Some(end) = harmless(path) {
+            let (raw, query) = (path.get(..end).unwrap_or_default(), path.get(end + 1..));
+            return RequestPath { raw, query, normal: Cow::Borrowed(raw), hazard: None };
+        }
+        let (raw, query) = cut_at_query(path);
         let (normal, hazard) = normalize(raw);
         RequestPath { raw, query, normal, hazard }
     }
+}
+
+/// What is in front of the first `?`, and behind it.
+pub(crate) fn cut_at_query(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match path.iter().position(|&b| b == b'?') {
+        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
+        None => (path, None),
+    }
+}
+
+/// The length of a path (up to its query) that is its own normal form and has no hazard; `None` where a closer look
+/// has to tell.
+fn harmless(path: &[u8]) -> Option<usize> {
+    let mut at_start = true;
+    for (index, &octet) in path.strip_prefix(b"/")?.iter().enumerate() {
+        match class(octet) {
+            Class::Segment => at_start = false,
+            // An empty segment, or one that may be a dot segment.
+            Class::Slash | Class::Dot if at_start => return None,
+            Class::Slash => at_start = true,
+            Class::Dot => {}
+            Class::Query => return Some(index + 1),
+            Class::Percent | Class::Encoded => return None,
+        }
+    }
+    Some(path.len())
 }
 
 /// The hazard of a path (no query) that a template has made.
@@ -80,48 +108,29 @@ pub(crate) fn hazard_of_segment(text: &str) -> Option<Hazard> {
 
 /// The normal form of a literal, whose octets outside `pchar` mean their percent-encoding.
 pub(crate) fn normal_literal(text: &str) -> Cow<'_, str> {
-    normalize(text.as_bytes()).0
+    match normalize(text.as_bytes()).0 {
+        Cow::Borrowed(_) => text.into(),
+        Cow::Owned(normal) => String::from_utf8(normal).unwrap_or_default().into(),
+    }
 }
 
-fn normalize(raw: &[u8]) -> (Cow<'_, str>, Option<Hazard>) {
+fn normalize(raw: &[u8]) -> (Cow<'_, [u8]>, Option<Hazard>) {
     let mut hazard = if raw.first() == Some(&b'/') { None } else { Some(Hazard::NoSlash) };
-    let mut before = b'/';
-    let mut plain = true;
-    for (index, &octet) in raw.iter().enumerate() {
-        match class(octet) {
-            Class::Segment => {
-                if octet == b'.' && before == b'/' && is_dot_segment(raw.get(index..).unwrap_or_default()) {
-                    hazard = hazard.or(Some(Hazard::DotSegment));
-                }
-            }
-            Class::Slash => {
-                if before == b'/' && index > 0 {
-                    hazard = hazard.or(Some(Hazard::EmptySegment));
-                }
-            }
-            Class::Percent | Class::Encoded => {
-                plain = false;
-                break;
-            }
+    let is_normal = raw.iter().all(|&b| matches!(class(b), Class::Segment | Class::Dot | Class::Slash));
+    let normal = if is_normal {
+        Cow::Borrowed(raw)
+    } else {
+        let mut normal = Vec::with_capacity(raw.len() + 8);
+        for unit in Units(raw) {
+            hazard = hazard.or(unit.hazard());
+            unit.append_to(&mut normal);
         }
-        before = octet;
-    }
-    if plain {
-        // Only ASCII has passed.
-        if let Ok(text) = std::str::from_utf8(raw) {
-            return (Cow::Borrowed(text), hazard);
-        }
-    }
-    let mut normal = String::with_capacity(raw.len() + 8);
-    let mut hazard = if raw.first() == Some(&b'/') { None } else { Some(Hazard::NoSlash) };
-    for unit in Units(raw) {
-        hazard = hazard.or(unit.hazard());
-        unit.append_to(&mut normal);
-    }
-    hazard = hazard.or_else(|| {
-        let mut segments = normal.split('/').skip(1).peekable();
+        Cow::Owned(normal)
+    };
+    let hazard = hazard.or_else(|| {
+        let mut segments = normal.split(|&b| b == b'/').skip(1).peekable();
         while let Some(segment) = segments.next() {
-            if is_dot_segment(segment.as_bytes()) {
+            if is_dot_segment(segment) {
                 return Some(Hazard::DotSegment);
             }
             if segment.is_empty() && segments.peek().is_some() {
@@ -130,7 +139,7 @@ fn normalize(raw: &[u8]) -> (Cow<'_, str>, Option<Hazard>) {
         }
         None
     });
-    (Cow::Owned(normal), hazard)
+    (normal, hazard)
 }
 
 /// Whether the text begins with a segment `.` or `..`, with or without parameters behind a `;`.
@@ -141,22 +150,35 @@ fn is_dot_segment(text: &[u8]) -> bool {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// `pchar` but for the percent sign.
+    /// `pchar` but for the percent sign and the dot.
     Segment,
+    Dot,
     Slash,
     Percent,
+    /// The query's beginning; within a path, like the next.
+    Query,
     /// Stands in a normal form only as its percent-encoding.
     Encoded,
 }
 
-fn class(octet: u8) -> Class {
-    match octet {
-        b'/' => Class::Slash,
-        b'%' => Class::Percent,
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => Class::Segment,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' => Class::Segment,
-        _ => Class::Encoded,
+/// Every octet of every request's path is looked up here.
+#[allow(clippy::indexing_slicing, reason = "the compiler does it, and would say so")]
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Encoded; 256];
+    let mut rest = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*+,;=:@".as_slice();
+    while let [octet, tail @ ..] = rest {
+        classes[*octet as usize] = Class::Segment;
+        rest = tail;
     }
+    classes[b'.' as usize] = Class::Dot;
+    classes[b'/' as usize] = Class::Slash;
+    classes[b'%' as usize] = Class::Percent;
+    classes[b'?' as usize] = Class::Query;
+    classes
+};
+
+fn class(octet: u8) -> Class {
+    CLASSES.get(usize::from(octet)).copied().unwrap_or(Class::Encoded)
 }
 
 fn is_unreserved(octet: u8) -> bool {
@@ -189,18 +211,16 @@ impl Unit {
     fn is_encoded_in_normal_form(self) -> bool {
         match self.escaped {
             true => !is_unreserved(self.octet),
-            false => matches!(class(self.octet), Class::Encoded | Class::Percent),
+            false => matches!(class(self.octet), Class::Encoded | Class::Query | Class::Percent),
         }
     }
 
-    fn append_to(self, normal: &mut String) {
+    fn append_to(self, normal: &mut Vec<u8>) {
         if self.is_encoded_in_normal_form() {
-            normal.push('%');
-            for digit in [self.octet >> 4, self.octet & 15] {
-                normal.push(char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase());
-            }
+            let digit = |value: u8| value + if value < 10 { b'0' } else { b'A' - 10 };
+            normal.extend([b'%', digit(self.octet >> 4), digit(self.octet & 15)]);
         } else {
-            normal.push(char::from(self.octet));
+            normal.push(self.octet);
         }
     }
 
@@ -268,6 +288,8 @@ pub(crate) struct BasePath {
     /// In normal form: what `x-forwarded-prefix` gets.
     pub(crate) normal: Box<str>,
     decoded: Box<[u8]>,
+    /// A path that begins with its octets is in scope: none of them is, or begins, an escape, nor a query.
+    is_plain: bool,
     segments: usize,
 }
 
@@ -277,6 +299,7 @@ impl BasePath {
         let normal = normal_literal(text);
         BasePath {
             text: text.into(),
+            is_plain: !decoded(text.as_bytes()).any(|octet| matches!(octet, b'%' | b'?')),
             decoded: decoded(text.as_bytes()).collect(),
             segments: normal.bytes().filter(|&b| b == b'/').count(),
             normal: normal.into(),
@@ -287,18 +310,25 @@ impl BasePath {
         self.decoded.is_empty()
     }
 
-    /// Whether a path is in scope: the base path itself or below it, however it is escaped.
-    pub(crate) fn holds(&self, raw: &[u8]) -> bool {
+    /// Whether a path, with or without its query, is in scope: the base path itself or below it, however it is escaped.
+    pub(crate) fn holds(&self, path: &[u8]) -> bool {
         if self.is_empty() {
             return true;
         }
-        let mut path = decoded(raw);
+        if self.is_plain {
+            match path.strip_prefix(&*self.decoded).map(<[u8]>::first) {
+                Some(None | Some(b'/' | b'?')) => return true,
+                _ if !path.contains(&b'%') => return false,
+                _ => {}
+            }
+        }
+        let mut path = decoded(cut_at_query(path).0);
         self.decoded.iter().all(|&octet| path.next() == Some(octet)) && matches!(path.next(), None | Some(b'/'))
     }
 
     /// What is below the base path in a normal form; `None` where it only looks like it is (`/faas%2Fa`).
-    pub(crate) fn below<'p>(&self, normal: &'p str) -> Option<&'p str> {
-        normal.strip_prefix(&*self.normal).filter(|below| below.is_empty() || below.starts_with('/'))
+    pub(crate) fn below<'p>(&self, normal: &'p [u8]) -> Option<&'p [u8]> {
+        normal.strip_prefix(self.normal.as_bytes()).filter(|below| matches!(below.first(), None | Some(b'/')))
     }
 
     /// What is below the base path in a path as it came, which must be one that `below` takes.
@@ -317,7 +347,7 @@ mod tests {
     use super::*;
 
     fn normal(raw: &str) -> String {
-        normalize(raw.as_bytes()).0.into_owned()
+        String::from_utf8(normalize(raw.as_bytes()).0.into_owned()).unwrap()
     }
 
     #[test]
@@ -389,6 +419,25 @@ mod tests {
     }
 
     #[test]
+    fn what_one_look_takes_for_harmless_is_normal_and_has_no_hazard() {
+        let pieces = ["/", "/", "a", ".", "..", ";", "?", "%41", "%2F", "\\", " ", "#", "é", "~"];
+        let mut paths = vec![String::new()];
+        for _ in 0..4 {
+            paths = paths.iter().flat_map(|path| pieces.map(|piece| format!("{path}{piece}"))).chain(paths.clone()).collect();
+            paths.sort();
+            paths.dedup();
+        }
+        for path in &paths {
+            let (raw, query) = cut_at_query(path.as_bytes());
+            let (normal, hazard) = normalize(raw);
+            let read = RequestPath::read(path.as_bytes());
+            assert_eq!((read.raw, read.query), (raw, query), "{path}");
+            assert_eq!((read.normal, read.hazard), (normal, hazard), "{path}");
+        }
+        assert!(paths.iter().filter(|path| harmless(path.as_bytes()).is_some()).count() > 100);
+    }
+
+    #[test]
     fn base_path_ends_on_a_segment_border() {
         let base = BasePath::new("/faas/v1");
         for raw in ["/faas/v1", "/faas/v1/", "/faas/v1/a", "/f%61as/v1/a", "/faas%2Fv1", "/faas/v1%2fa", "%2Ffaas/v1"] {
@@ -397,8 +446,11 @@ mod tests {
         for raw in ["/faas", "/faas/v1x", "/faas/v1%3F", "/FAAS/v1", "/x/faas/v1", "//faas/v1", ""] {
             assert!(!base.holds(raw.as_bytes()), "{raw}");
         }
-        assert_eq!(base.below("/faas/v1/a"), Some("/a"));
-        assert_eq!(base.below("/faas%2Fv1/a"), None);
+        assert!(base.holds(b"/faas/v1?/x") && !base.holds(b"/faas?/v1") && !base.holds(b"/faas/v1%2?/"));
+        let escaped = BasePath::new("/a%2541%3F");
+        assert!(escaped.holds(b"/a%2541%3f/x?") && !escaped.holds(b"/a%41?/x") && !escaped.holds(b"/aA%3F"));
+        assert_eq!(base.below(b"/faas/v1/a"), Some(b"/a".as_slice()));
+        assert_eq!(base.below(b"/faas%2Fv1/a"), None);
         assert_eq!(base.strip(b"/f%61as/v1/a/b"), b"/a/b");
         assert_eq!(base.strip(b"/faas/v1"), b"");
     }

@@ -18,10 +18,28 @@ pub(crate) struct Pattern<'a> {
     pub(crate) whole: bool,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Methods<'a> {
     Any,
-    Named(Vec<&'a str>),
+    /// As written, joined by `|`.
+    Named(&'a str),
+}
+
+impl<'a> Methods<'a> {
+    /// Those that are named, each once.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'a str> {
+        let text = match self {
+            Methods::Any => None,
+            Methods::Named(text) => Some(text),
+        };
+        let all = text.into_iter().flat_map(|text| Split::new(text, b'|').enumerate().map(move |each| (text, each)));
+        all.filter(|(text, (index, name))| !is_among_first(text, *index, name)).map(|(_, (_, name))| name)
+    }
+}
+
+/// Whether one of the first methods of a text has a name.
+fn is_among_first(text: &str, count: usize, name: &str) -> bool {
+    Split::new(text, b'|').take(count).any(|other| other == name)
 }
 
 /// Literal parts are in normal form.
@@ -43,6 +61,16 @@ pub(crate) enum Segment<'a> {
     Unknown,
 }
 
+impl<'a> Segment<'a> {
+    /// The name that it captures.
+    fn name(&self) -> Option<&'a str> {
+        match self {
+            Segment::Literal(_) | Segment::Unknown => None,
+            Segment::Capture { name, .. } | Segment::Rest { name } => Some(name),
+        }
+    }
+}
+
 impl<'a> Pattern<'a> {
     /// What stands for a pattern of which nothing can be read: any method, any path.
     pub(crate) fn unreadable() -> Self {
@@ -51,17 +79,18 @@ impl<'a> Pattern<'a> {
 
     /// Reads `METHODS PATH` and tells everything that is wrong with it.
     pub(crate) fn read(text: &'a str, tell: &mut impl FnMut(What)) -> Self {
-        if text.chars().any(char::is_control) {
+        if !text.bytes().all(is_printable) && text.chars().any(char::is_control) {
             tell(What::ControlCharacter);
             return Pattern::unreadable();
         }
         if text.ends_with(' ') {
             tell(What::FinalSpace);
         }
-        let (methods, path) = match text.split_once(' ') {
-            Some((methods, path)) => (methods, Some(path)),
-            None if text.starts_with('/') => ("", Some(text)),
-            None => (text, None),
+        let mut halves = Split::new(text, b' ');
+        let (methods, path) = match (halves.next().unwrap_or_default(), halves.text) {
+            (methods, Some(path)) => (methods, Some(path)),
+            (path, None) if path.starts_with('/') => ("", Some(path)),
+            (methods, None) => (methods, None),
         };
         let mut whole = true;
         if path.is_none() {
@@ -91,10 +120,7 @@ impl<'a> Pattern<'a> {
 
     /// The names it captures.
     pub(crate) fn captures(&self) -> impl Iterator<Item = &'a str> + '_ {
-        self.segments.iter().filter_map(|segment| match segment {
-            Segment::Literal(_) | Segment::Unknown => None,
-            Segment::Capture { name, .. } | Segment::Rest { name } => Some(*name),
-        })
+        self.segments.iter().filter_map(Segment::name)
     }
 }
 
@@ -107,35 +133,34 @@ fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut impl FnMut(What)) -> 
         tell(What::NoMethod { found: whole.to_owned() });
         return (Methods::Any, false);
     }
-    let found = text.split('|').count();
+    if is_standard_method(text) {
+        return (Methods::Named(text), true);
+    }
+    let all = || Split::new(text, b'|');
+    let found = all().count();
     if found > METHODS_OF_A_MATCH {
         let write = "write `ANY`, and let the service tell them apart";
         tell(What::TooMany { found, of: "methods", limit: METHODS_OF_A_MATCH, write });
         return (Methods::Any, false);
     }
-    let mut methods: Vec<&str> = Vec::new();
     let mut readable = true;
     let mut repeated = false;
-    for method in text.split('|') {
+    for (index, method) in all().enumerate() {
         if method == "ANY" {
             tell(What::AnyAmongMethods);
             readable = false;
         } else if !is_token(method) {
             tell(What::Method { found: method.to_owned() });
             readable = false;
-        } else if methods.contains(&method) {
+        } else if is_among_first(text, index, method) {
             tell(What::MethodRepeated { method: method.to_owned() });
             repeated = true;
-        } else {
-            if is_standard_method(&method.to_ascii_uppercase()) && !is_standard_method(method) {
-                tell(What::MethodCase { found: method.to_owned() });
-            }
-            methods.push(method);
+        } else if !is_standard_method(method) && is_standard_method(&method.to_ascii_uppercase()) {
+            tell(What::MethodCase { found: method.to_owned() });
         }
     }
     // What can't be read may have meant any method.
-    let methods = if readable { Methods::Named(methods) } else { Methods::Any };
-    (methods, readable && !repeated)
+    (if readable { Methods::Named(text) } else { Methods::Any }, readable && !repeated)
 }
 
 pub(crate) fn is_standard_method(method: &str) -> bool {
@@ -166,19 +191,18 @@ fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> SegmentsRead<'a>
     if below.is_empty() {
         return read;
     }
-    if path.contains('?') {
+    let texts = || Split::new(below, b'/');
+    if below.bytes().any(|b| b == b'?') {
         tell(What::QueryInPath);
     }
-    let texts: Vec<&str> = below.split('/').collect();
-    if texts.len() > SEGMENTS {
-        tell(What::TooManySegments { found: texts.len(), limit: SEGMENTS });
+    let count = texts().count();
+    if count > SEGMENTS {
+        tell(What::TooManySegments { found: count, limit: SEGMENTS });
         read.is_readable = false;
         return read;
     }
-    let last = texts.len() - 1;
-    let mut names: Vec<&str> = Vec::new();
-    read.segments.reserve_exact(texts.len());
-    for (index, text) in texts.into_iter().enumerate() {
+    read.segments.reserve_exact(count);
+    for (index, text) in texts().enumerate() {
         let segment = match read_segment(text) {
             Ok(segment) => Some(segment),
             Err(what) => {
@@ -189,18 +213,18 @@ fn read_path<'a>(path: &'a str, tell: &mut impl FnMut(What)) -> SegmentsRead<'a>
         };
         match &segment {
             Some(Segment::Literal(_)) => tell_foreign_syntax(text, tell),
-            Some(Segment::Capture { name, .. } | Segment::Rest { name }) => {
-                if names.contains(name) {
+            Some(segment @ (Segment::Capture { name, .. } | Segment::Rest { name })) => {
+                let names = read.segments.iter().flatten().filter_map(Segment::name);
+                if names.into_iter().any(|other| other == *name) {
                     tell(What::CaptureRepeated { name: (*name).to_owned() });
                     read.names_are_unique = false;
                 }
-                names.push(name);
+                if matches!(segment, Segment::Rest { .. }) && index + 1 < count {
+                    tell(What::RestNotLast { segment: text.to_owned() });
+                    read.is_readable = false;
+                }
             }
             Some(Segment::Unknown) | None => {}
-        }
-        if matches!(segment, Some(Segment::Rest { .. })) && index != last {
-            tell(What::RestNotLast { segment: text.to_owned() });
-            read.is_readable = false;
         }
         read.segments.push(segment);
     }
@@ -218,7 +242,10 @@ fn tell_foreign_syntax(text: &str, tell: &mut impl FnMut(What)) {
 }
 
 fn read_segment(text: &str) -> Result<Segment<'_>, What> {
-    if !text.bytes().any(|b| matches!(b, b'{' | b'}')) {
+    if text.bytes().all(is_plain) {
+        return Ok(Segment::Literal(Cow::Borrowed(text)));
+    }
+    if !text.bytes().any(is_brace) {
         return Ok(Segment::Literal(normal_literal(text)));
     }
     let mut prefix = Cow::Borrowed("");
@@ -265,6 +292,7 @@ fn read_segment(text: &str) -> Result<Segment<'_>, What> {
 
 fn normal(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {
+        Cow::Borrowed("") => text,
         Cow::Borrowed(text) => normal_literal(text),
         Cow::Owned(text) => Cow::Owned(normal_literal(&text).into_owned()),
     }
@@ -272,6 +300,57 @@ fn normal(text: Cow<'_, str>) -> Cow<'_, str> {
 
 fn is_capture_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+/// What a text has before, between and behind octets of ASCII.
+#[derive(Clone, Copy)]
+pub(crate) struct Split<'a> {
+    /// What is left; `None` behind the last one.
+    text: Option<&'a str>,
+    at: u8,
+}
+
+impl<'a> Split<'a> {
+    pub(crate) fn new(text: &'a str, at: u8) -> Self {
+        Split { text: Some(text), at }
+    }
+}
+
+impl<'a> Iterator for Split<'a> {
+    type Item = &'a str;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.text?;
+        let end = text.bytes().position(|b| b == self.at).unwrap_or(text.len());
+        let (before, rest) = text.split_at_checked(end)?;
+        self.text = rest.get(1..);
+        Some(before)
+    }
+}
+
+/// Of ASCII, and no control character.
+fn is_printable(octet: u8) -> bool {
+    (0x20..0x7f).contains(&octet)
+}
+
+fn is_brace(octet: u8) -> bool {
+    matches!(octet, b'{' | b'}')
+}
+
+/// Whether an octet stands for itself, and for nothing else, wherever it is.
+fn is_plain(octet: u8) -> bool {
+    #[allow(clippy::indexing_slicing, reason = "the compiler would say so")]
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut octet = 0;
+        while octet < 128 {
+            plain[octet] = (octet as u8).is_ascii_alphanumeric() || matches!(octet as u8, b'-' | b'.' | b'_' | b'~');
+            octet += 1;
+        }
+        plain
+    };
+    PLAIN.get(usize::from(octet)) == Some(&true)
 }
 
 /// A text with `{name}`s in it, `{{` and `}}` being literal braces: patterns and templates alike.
@@ -306,7 +385,7 @@ impl<'a> Iterator for Pieces<'a> {
         if text.is_empty() {
             return None;
         }
-        let at = text.find(['{', '}']).unwrap_or(text.len());
+        let at = text.bytes().position(is_brace).unwrap_or(text.len());
         let (literal, rest) = text.split_at_checked(at)?;
         if !literal.is_empty() {
             self.0 = rest;
@@ -322,8 +401,9 @@ impl<'a> Iterator for Pieces<'a> {
         let Some(inside) = text.strip_prefix('{') else {
             return Some(Err(BraceFault::NotOpened));
         };
-        match inside.split_once('}') {
-            Some((name, rest)) if !name.contains('{') => {
+        let mut halves = Split::new(inside, b'}');
+        match (halves.next(), halves.text) {
+            (Some(name), Some(rest)) if !name.bytes().any(is_brace) => {
                 self.0 = rest;
                 Some(Ok(Piece::Name(name)))
             }
@@ -350,7 +430,7 @@ mod tests {
     fn a_pattern_is_methods_and_segments() {
         let (pattern, told) = read("GET|POST /v{n}.json/a b/{*rest}");
         assert_eq!(told, []);
-        assert_eq!(pattern.methods, Methods::Named(vec!["GET", "POST"]));
+        assert_eq!(pattern.methods, Methods::Named("GET|POST"));
         assert_eq!(
             pattern.segments,
             [
@@ -375,11 +455,11 @@ mod tests {
     #[test]
     fn an_unreadable_pattern_keeps_its_readable_literals_and_methods() {
         for (text, methods, literals) in [
-            ("GET /orders/{id", Methods::Named(vec!["GET"]), vec!["orders"]),
-            ("GET /a/{x}/b/{y", Methods::Named(vec!["GET"]), vec!["a"]),
-            ("GET", Methods::Named(vec!["GET"]), vec![]),
-            ("GET orders", Methods::Named(vec!["GET"]), vec![]),
-            ("GET /a}/b", Methods::Named(vec!["GET"]), vec![]),
+            ("GET /orders/{id", Methods::Named("GET"), vec!["orders"]),
+            ("GET /a/{x}/b/{y", Methods::Named("GET"), vec!["a"]),
+            ("GET", Methods::Named("GET"), vec![]),
+            ("GET orders", Methods::Named("GET"), vec![]),
+            ("GET /a}/b", Methods::Named("GET"), vec![]),
         ] {
             let (pattern, told) = read(text);
             assert_eq!(told.len(), 1, "{text}: {told:?}");

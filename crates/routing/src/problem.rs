@@ -150,7 +150,27 @@ pub(crate) struct Problems {
     broken: Vec<bool>,
 }
 
+/// How much had been told at a time.
+pub(crate) struct Mark {
+    kept: usize,
+    errors: usize,
+    warnings: usize,
+    broken: usize,
+}
+
 impl Problems {
+    pub(crate) fn mark(&self) -> Mark {
+        let Problems { kept, errors, warnings, broken } = self;
+        Mark { kept: kept.len(), errors: *errors, warnings: *warnings, broken: broken.len() }
+    }
+
+    /// Forgets what has been told since then, all of it of the last route that is known, or of later ones.
+    pub(crate) fn forget(&mut self, mark: Mark) {
+        self.kept.truncate(mark.kept);
+        self.broken.truncate(mark.broken);
+        (self.errors, self.warnings) = (mark.errors, mark.warnings);
+    }
+
     pub(crate) fn tell(&mut self, place: Place, what: What) {
         let problem = Problem { place, what };
         let told = if problem.is_error() {

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use crate::limits;
-use crate::node::Node;
-use crate::problem::{Place, Problems, Step, What, quoted};
+use crate::node::{Entries, Node, Stop};
+use crate::problem::{self, Place, Problems, Step, What, quoted};
 
 /// A key of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,28 +55,76 @@ pub enum OrOff<T> {
 pub(crate) trait Read<'a>: Sized {
     /// What a message calls such a value.
     const EXPECTED: &'static str;
+    /// Whether it is an object whose keys are known.
+    const HAS_KEYS: bool = false;
 
     /// `None` after the problem has been told.
-    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self>;
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop>;
 
     #[cfg(feature = "schema")]
     fn schema() -> serde_json::Value;
 }
 
 /// Knows where it stands in the document and collects what is wrong.
-#[derive(Default)]
 pub(crate) struct Reader {
     place: Vec<Step>,
     pub(crate) problems: Problems,
-    /// The limit of texts at this place.
-    longest: usize,
+    /// How many values there may still be; `None` where there were too many.
+    pub(crate) values_left: Option<usize>,
+    /// How many routes stand under the first key for them.
+    pub(crate) routes: Option<usize>,
+    /// The key that says how long texts may be.
+    key: &'static str,
+    /// The key that says how many elements the next value may have; of most values, none.
+    pub(crate) limited: &'static str,
     /// How many unknown keys have been compared with the known ones.
     likenesses: usize,
 }
 
+/// What had been told before a value was read, in case that it does not count.
+pub(crate) struct Mark {
+    problems: problem::Mark,
+    likenesses: usize,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Reader {
+            place: Vec::new(),
+            problems: Problems::default(),
+            values_left: Some(limits::VALUES),
+            routes: None,
+            key: "",
+            limited: "",
+            likenesses: 0,
+        }
+    }
+}
+
 impl Reader {
+    /// Counts a value; whether there may be one more.
+    #[inline]
+    pub(crate) fn count(&mut self) -> bool {
+        self.values_left = self.values_left.and_then(|left| left.checked_sub(1));
+        self.values_left.is_some()
+    }
+
+    /// Begins a list or an object: how many elements it may have, and what has been told so far.
+    pub(crate) fn begin(&mut self) -> (usize, Mark) {
+        let limit = limits::elements(std::mem::take(&mut self.limited));
+        (limit, Mark { problems: self.problems.mark(), likenesses: self.likenesses })
+    }
+
     pub(crate) fn tell(&mut self, what: What) {
         self.problems.tell(Place::new(&self.place), what);
+    }
+
+    pub(crate) fn enter(&mut self, key: &'static str) {
+        self.place.push(Step::Key(Cow::Borrowed(key)));
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.place.pop();
     }
 
     pub(crate) fn at<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
@@ -87,7 +135,8 @@ impl Reader {
     }
 
     /// Tells that something else belongs here; always `None`.
-    pub(crate) fn wrong_type<'a, T: Read<'a>>(&mut self, found: &Node<'_>) -> Option<T> {
+    #[cold]
+    pub(crate) fn wrong_type<'a, T: Read<'a>>(&mut self, found: &Node<'_, '_, 'a>) -> Result<Option<T>, Stop> {
         let expected = T::EXPECTED;
         self.tell(match found {
             Node::Null => What::NoValue { expected },
@@ -100,31 +149,33 @@ impl Reader {
                 What::WrongType { expected, found: found.described(), write }
             }
         });
-        None
+        Ok(None)
     }
 
     /// Reads the value of a key into its field; a repeated key leaves the field broken.
-    pub(crate) fn field<'a, T: Read<'a>>(&mut self, key: &'static str, node: Node<'a>, field: &mut Key<T>) {
+    pub(crate) fn field<'a, T: Read<'a>>(
+        &mut self,
+        key: &'static str,
+        entries: &mut Entries<'_, 'a>,
+        field: &mut Key<T>,
+    ) -> Result<(), Stop> {
         self.at(Step::Key(Cow::Borrowed(key)), |reader| {
             if field.is_present() {
                 reader.tell(What::RepeatedKey { key: key.to_owned() });
                 *field = Key::Broken;
-            } else if !reader.holds(
-                node.len(),
-                if matches!(node, Node::Object(_)) { "names" } else { "elements" },
-                limits::elements(key),
-            ) {
-                *field = Key::Broken;
-            } else {
-                reader.longest = limits::text(key);
-                *field = T::read(node, reader).map_or(Key::Broken, Key::Set);
+                return entries.skip(reader);
             }
-        });
+            (reader.key, reader.limited) = (key, key);
+            *field = entries.value(reader)?.map_or(Key::Broken, Key::Set);
+            Ok(())
+        })
     }
 
-    /// Whether so many elements may stand here; tells if not.
-    pub(crate) fn holds(&mut self, found: usize, of: &'static str, limit: usize) -> bool {
+    /// Whether so many elements may stand here. If not, that is told, and nothing of what has been told of them.
+    pub(crate) fn holds(&mut self, found: usize, of: &'static str, limit: usize, mark: Mark) -> bool {
         if found > limit {
+            self.problems.forget(mark.problems);
+            self.likenesses = mark.likenesses;
             self.tell(What::TooMany { found, of, limit, write: "take some out" });
         }
         found <= limit
@@ -142,8 +193,12 @@ impl Reader {
     }
 
     /// Whether a text may be so long; tells if not.
-    fn is_short(&mut self, of: &'static str, text: &str, limit: usize) -> bool {
+    fn is_short(&mut self, of: &'static str, text: &str, limit: impl FnOnce(&'static str) -> usize) -> bool {
         let octets = text.len();
+        if octets <= limits::NAME {
+            return true;
+        }
+        let limit = limit(self.key);
         if octets > limit {
             self.tell(What::TooLong { of, octets, limit });
         }
@@ -200,9 +255,9 @@ fn edits(a: &[char], b: &[char]) -> usize {
 impl<'a> Read<'a> for Cow<'a, str> {
     const EXPECTED: &'static str = "a string";
 
-    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
-            Node::Text(text) => reader.is_short("text", &text, reader.longest).then_some(text),
+            Node::Text(text) => Ok(reader.is_short("text", &text, limits::text).then_some(text)),
             other => reader.wrong_type(&other),
         }
     }
@@ -216,9 +271,9 @@ impl<'a> Read<'a> for Cow<'a, str> {
 impl<'a> Read<'a> for bool {
     const EXPECTED: &'static str = "true or false";
 
-    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
-            Node::Bool(value) => Some(value),
+            Node::Bool(value) => Ok(Some(value)),
             other => reader.wrong_type(&other),
         }
     }
@@ -233,9 +288,9 @@ impl<'a> Read<'a> for bool {
 impl<'a> Read<'a> for u16 {
     const EXPECTED: &'static str = "a whole number, such as 308";
 
-    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
-            Node::Number(value) if value.fract() == 0.0 && (0.0..=65535.0).contains(&value) => Some(value as u16),
+            Node::Number(value) if value.fract() == 0.0 && (0.0..=65535.0).contains(&value) => Ok(Some(value as u16)),
             other => reader.wrong_type(&other),
         }
     }
@@ -250,10 +305,10 @@ impl<'a> Read<'a> for u16 {
 impl<'a> Read<'a> for u32 {
     const EXPECTED: &'static str = "a whole number, such as 600";
 
-    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::Number(value) if value.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(&value) => {
-                Some(value as u32)
+                Ok(Some(value as u32))
             }
             other => reader.wrong_type(&other),
         }
@@ -268,9 +323,10 @@ impl<'a> Read<'a> for u32 {
 /// What few routes have takes little room in all others.
 impl<'a, T: Read<'a>> Read<'a> for Box<T> {
     const EXPECTED: &'static str = T::EXPECTED;
+    const HAS_KEYS: bool = T::HAS_KEYS;
 
-    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
-        T::read(node, reader).map(Box::new)
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
+        Ok(T::read(node, reader)?.map(Box::new))
     }
 
     #[cfg(feature = "schema")]
@@ -281,11 +337,12 @@ impl<'a, T: Read<'a>> Read<'a> for Box<T> {
 
 impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
     const EXPECTED: &'static str = T::EXPECTED;
+    const HAS_KEYS: bool = T::HAS_KEYS;
 
-    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
-            Node::Null | Node::Bool(false) => Some(OrOff::Off),
-            node => T::read(node, reader).map(OrOff::On),
+            Node::Null | Node::Bool(false) => Ok(Some(OrOff::Off)),
+            node => Ok(T::read(node, reader)?.map(OrOff::On)),
         }
     }
 
@@ -299,15 +356,15 @@ impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
 impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
     const EXPECTED: &'static str = "a list";
 
-    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
-            Node::List(nodes) => Some(
-                nodes
-                    .into_iter()
-                    .enumerate()
-                    .map(|(index, node)| reader.at(Step::Index(index), |reader| T::read(node, reader)))
-                    .collect(),
-            ),
+            Node::List(elements) => {
+                let mut list = Vec::new();
+                while let Some(element) = elements.next(reader)? {
+                    list.push(element);
+                }
+                Ok(Some(list))
+            }
             other => reader.wrong_type(&other),
         }
     }
@@ -321,10 +378,10 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
 impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
     const EXPECTED: &'static str = "a string or a list of strings";
 
-    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
-            Node::List(_) => Vec::read(node, reader).map(OneOrMany::Many),
-            Node::Text(_) => T::read(node, reader).map(OneOrMany::One),
+            Node::List(_) => Ok(Vec::read(node, reader)?.map(OneOrMany::Many)),
+            Node::Text(_) => Ok(T::read(node, reader)?.map(OneOrMany::One)),
             other => reader.wrong_type(&other),
         }
     }
@@ -339,19 +396,22 @@ impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
 impl<'a, T: Read<'a>> Read<'a> for Vec<(Cow<'a, str>, Option<T>)> {
     const EXPECTED: &'static str = "an object";
 
-    fn read(node: Node<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
-            Node::Object(entries) => Some(
-                entries
-                    .into_iter()
-                    .map(|(key, node)| {
-                        let value = reader.at(Step::named(&key), |reader| {
-                            if reader.is_short("name", &key, limits::NAME) { T::read(node, reader) } else { None }
-                        });
-                        (key, value)
-                    })
-                    .collect(),
-            ),
+            Node::Object(entries) => {
+                let mut named = Vec::new();
+                while let Some(name) = entries.key()? {
+                    let value = reader.at(Step::named(&name), |reader| {
+                        if reader.is_short("name", &name, |_| limits::NAME) {
+                            entries.value(reader)
+                        } else {
+                            entries.skip(reader).map(|()| None)
+                        }
+                    })?;
+                    named.push((name, value));
+                }
+                Ok(Some(named))
+            }
             other => reader.wrong_type(&other),
         }
     }
@@ -388,19 +448,23 @@ macro_rules! object {
 
         impl<$life> $crate::read::Read<$life> for $name<$life> {
             const EXPECTED: &'static str = $expected;
+            const HAS_KEYS: bool = true;
 
-            fn read(node: $crate::node::Node<$life>, reader: &mut $crate::read::Reader) -> Option<Self> {
+            fn read(
+                node: $crate::node::Node<'_, '_, $life>,
+                reader: &mut $crate::read::Reader,
+            ) -> Result<Option<Self>, $crate::node::Stop> {
                 let $crate::node::Node::Object(entries) = node else {
                     return reader.wrong_type(&node);
                 };
-                if !reader.holds(entries.len(), "keys", $crate::limits::KEYS) {
-                    return None;
-                }
                 let mut this = Self::default();
-                for (key, value) in entries {
+                while let Some(key) = entries.key()? {
                     match &*key {
-                        $( $key => reader.field($key, value, &mut this.$field), )*
-                        _ => this.unknown.push(reader.unknown(&key, Self::KEYS)),
+                        $( $key => reader.field($key, entries, &mut this.$field)?, )*
+                        _ => {
+                            this.unknown.push(reader.unknown(&key, Self::KEYS));
+                            entries.skip(reader)?;
+                        }
                     }
                 }
                 $( $(
@@ -408,7 +472,7 @@ macro_rules! object {
                         reader.missing($key, $write);
                     }
                 )? )*
-                Some(this)
+                Ok(Some(this))
             }
 
             #[cfg(feature = "schema")]
@@ -459,15 +523,18 @@ macro_rules! choice {
         impl<'a> $crate::read::Read<'a> for $name {
             const EXPECTED: &'static str = concat!("a string: ", $crate::read::choice!(@list $($word)*));
 
-            fn read(node: $crate::node::Node<'a>, reader: &mut $crate::read::Reader) -> Option<Self> {
+            fn read(
+                node: $crate::node::Node<'_, '_, 'a>,
+                reader: &mut $crate::read::Reader,
+            ) -> Result<Option<Self>, $crate::node::Stop> {
                 match node {
-                    $( $crate::node::Node::Text(word) if word == $word => Some(Self::$variant), )*
+                    $( $crate::node::Node::Text(word) if word == $word => Ok(Some(Self::$variant)), )*
                     $crate::node::Node::Text(other) => {
                         reader.tell($crate::problem::What::NoSuchChoice {
                             found: other.into_owned(),
                             choices: &[$($word),*],
                         });
-                        None
+                        Ok(None)
                     }
                     other => reader.wrong_type(&other),
                 }

@@ -39,12 +39,31 @@ impl Served {
         self,
         candidates: impl Iterator<Item = Candidate> + Clone,
     ) -> impl Iterator<Item = Candidate> {
-        let unreadable = candidates.clone().take_while(|candidate| candidate.unreadable);
-        let unreadable = unreadable.filter(move |candidate| self.has(candidate.method));
-        let readable = self.0.into_iter().flatten().flat_map(move |method| {
-            candidates.clone().filter(move |candidate| candidate.method == method && !candidate.unreadable)
-        });
-        unreadable.chain(readable)
+        let mut turn = candidates.clone();
+        let mut methods = self.0.into_iter();
+        // Unreadable ones first: methods have their turns behind them.
+        let mut method = None;
+        std::iter::from_fn(move || {
+            loop {
+                match (method, turn.next()) {
+                    (None, Some(next)) if next.unreadable => {
+                        if self.has(next.method) {
+                            return Some(next);
+                        }
+                        continue;
+                    }
+                    (Some(method), Some(next)) => {
+                        if next.method == method && !next.unreadable {
+                            return Some(next);
+                        }
+                        continue;
+                    }
+                    (None, _) | (_, None) => {}
+                }
+                method = Some(methods.find_map(|method| method)?);
+                turn = candidates.clone();
+            }
+        })
     }
 }
 
@@ -72,7 +91,7 @@ enum Offer {
 impl RouteTable {
     /// Finds the route; `below` is the normal form of the path below `basePath`. Without a head, conditions on
     /// headers count as held.
-    pub(crate) fn find(&self, method: &[u8], head: Option<&Head<'_>>, query: Option<&[u8]>, below: &str) -> Verdict {
+    pub(crate) fn find(&self, method: &[u8], head: Option<&Head<'_>>, query: Option<&[u8]>, below: &[u8]) -> Verdict {
         let mut search = Search {
             table: self,
             served: Served::new(self, method),
@@ -113,7 +132,7 @@ impl RouteTable {
     }
 
     /// The entries of all patterns that match a path, in either of its forms where its final slash does not count.
-    pub(crate) fn matching_either(&self, below: &str) -> Vec<Entry> {
+    pub(crate) fn matching_either(&self, below: &[u8]) -> Vec<Entry> {
         let mut entries = self.matching(below);
         if let Some(toggled) = toggle_trailing_slash(below).filter(|_| self.settings.ignore_trailing_slash) {
             entries.extend(self.matching(&toggled));
@@ -136,7 +155,7 @@ impl RouteTable {
     }
 
     /// The entries of all patterns that match, in the order of precedence.
-    pub(crate) fn matching(&self, below: &str) -> Vec<Entry> {
+    pub(crate) fn matching(&self, below: &[u8]) -> Vec<Entry> {
         let (mut exact, mut rests) = (Vec::new(), Vec::new());
         self.tree.search(&self.texts, below, &mut |ending, entry| {
             match ending {
@@ -152,10 +171,10 @@ impl RouteTable {
 }
 
 /// `/a` for `/a/` and the reverse; the root has but one form.
-pub(crate) fn toggle_trailing_slash(below: &str) -> Option<String> {
+pub(crate) fn toggle_trailing_slash(below: &[u8]) -> Option<Vec<u8>> {
     match below {
-        "" | "/" => None,
-        _ => Some(below.strip_suffix('/').map_or_else(|| format!("{below}/"), str::to_owned)),
+        b"" | b"/" => None,
+        _ => Some(below.strip_suffix(b"/").map_or_else(|| [below, b"/"].concat(), <[u8]>::to_vec)),
     }
 }
 
@@ -189,7 +208,7 @@ impl Walk {
 }
 
 impl Search<'_> {
-    fn run(&mut self, below: &str) -> Option<Candidate> {
+    fn run(&mut self, below: &[u8]) -> Option<Candidate> {
         let table = self.table;
         // Patterns that end with `{*name}` come after all others, but are met in between: two walks are kept
         // for them, one for each way that the others can end without a find.

@@ -261,8 +261,7 @@ impl RouteTable {
         if membership.is_none() || routed || (path == b"*" && head.method == Some(b"OPTIONS")) {
             return OUT_OF_SCOPE;
         }
-        let raw = path.split(|&b| b == b'?').next().unwrap_or_default();
-        if !self.base.holds(raw) {
+        if !self.base.holds(path) {
             return OUT_OF_SCOPE;
         }
         self.decide_in_scope(head, path)
@@ -324,7 +323,7 @@ impl RouteTable {
     }
 
     /// The normal form of a path below `basePath`, to be looked up in the tree.
-    pub(crate) fn below<'p>(&self, path: &'p RequestPath<'_>) -> Option<&'p str> {
+    pub(crate) fn below<'p>(&self, path: &'p RequestPath<'_>) -> Option<&'p [u8]> {
         // Only an empty path is the root without its slash.
         let is_path = path.raw.is_empty() || path.hazard != Some(Hazard::NoSlash);
         self.base.below(&path.normal).filter(|_| is_path)
@@ -337,7 +336,7 @@ impl RouteTable {
         preflight: &Preflight<'a>,
         head: &Head<'_>,
         path: &RequestPath<'a>,
-        below: Option<&str>,
+        below: Option<&[u8]>,
     ) -> Option<Answer<'a>> {
         let verdict = match below {
             Some(below) => self.find(preflight.method, None, path.query, below),
@@ -381,7 +380,7 @@ impl RouteTable {
     }
 
     /// The methods for which a preflight to a path would be told the same: a browser may remember all of them.
-    fn methods_with(&self, cors: Cors, asked: &[u8], path: &RequestPath<'_>, below: &str) -> String {
+    fn methods_with(&self, cors: Cors, asked: &[u8], path: &RequestPath<'_>, below: &[u8]) -> String {
         let asked = std::str::from_utf8(asked).unwrap_or_default();
         let mut methods = self.method_names(&self.matching_either(below));
         insert(&mut methods, asked);
@@ -395,12 +394,11 @@ impl RouteTable {
     }
 
     fn chosen<'a>(&'a self, pattern: Pattern, route: Route, path: &RequestPath<'a>) -> Chosen<'a> {
-        let below = self.base.strip(path.raw);
         Chosen {
             name: route.name,
             text: pattern.text,
             index: pattern.route as usize,
-            captures: Captures { list: pattern.captures, all: &self.captures, below, texts: &self.texts },
+            captures: Captures { list: pattern.captures, all: &self.captures, base: &self.base, raw: path.raw, texts: &self.texts },
         }
     }
 
@@ -442,7 +440,6 @@ impl RouteTable {
         match route.target {
             Target::Forward(authority, rewrite) => {
                 let mut stripped = false;
-                let target = authority;
                 let forwarded = match rewrite {
                     Some(template) => {
                         let rewritten = match template.render(&self.texts, &filling) {
@@ -456,19 +453,18 @@ impl RouteTable {
                     }
                     None if self.settings.strip_base => {
                         stripped = true;
-                        let below = chosen.captures.below;
+                        let below = self.base.strip(path.raw);
                         Some(if below.is_empty() { b"/".to_vec() } else { below.to_vec() })
                     }
                     None => None,
                 };
                 let forwarded = forwarded.map(|path_alone| with_query(path_alone, path.query));
                 let forwarded = forwarded.filter(|forwarded| forwarded != whole_path);
-                let authority = self.texts.get(authority);
                 let mut changes = Vec::with_capacity(6);
-                changes.push(Change::Set(":authority", authority.as_bytes().into()));
+                changes.push(Change::Set(":authority", self.texts.octets(authority).into()));
                 changes.push(Change::Set("x-forwarded-host", head.authority.unwrap_or_default().into()));
-                if let Some(forwarded) = &forwarded {
-                    changes.push(Change::Set(":path", forwarded.clone().into()));
+                if let Some(forwarded) = forwarded {
+                    changes.push(Change::Set(":path", forwarded.into()));
                     changes.push(Change::Set("x-envoy-original-path", whole_path.into()));
                 }
                 if stripped {
@@ -483,15 +479,13 @@ impl RouteTable {
                 };
                 // What `rewritePath` has made of a path can't be undone in a location.
                 let has_location = self.settings.rewrite_location && rewrite.is_none();
-                let location = has_location.then(|| Public::of(head, target, stripped));
+                let location = has_location.then(|| Public::of(head, authority, stripped));
                 let response = match self.settings.plans_responses {
                     true => self.plan(head, &filling, route, location),
                     false => Ok(None),
                 };
                 match response {
-                    Ok(response) => {
-                        Decision::Forward(Forward { chosen, authority, path: forwarded, changes, response })
-                    }
+                    Ok(response) => Decision::Forward(Forward { chosen, changes, response }),
                     Err(hazard) => unfit(hazard),
                 }
             }
@@ -593,8 +587,9 @@ fn with_query_before_fragment(mut location: Vec<u8>, query: Option<&[u8]>) -> Ve
 pub(crate) struct Captures<'a> {
     list: Span,
     all: &'a Rows<Capture>,
-    /// The path below `basePath`, as it came.
-    below: &'a [u8],
+    base: &'a BasePath,
+    /// The path as it came.
+    raw: &'a [u8],
     pub(crate) texts: &'a Texts,
 }
 
@@ -605,7 +600,8 @@ impl<'a> Captures<'a> {
 
     /// Names and values in the order of the path, which is gone through once.
     pub(crate) fn values(self) -> impl Iterator<Item = (Text, &'a [u8])> {
-        let mut tail = self.below.strip_prefix(b"/").unwrap_or(self.below);
+        let below = self.base.strip(self.raw);
+        let mut tail = below.strip_prefix(b"/").unwrap_or(below);
         let mut at = 0;
         self.all.span(self.list).map(move |capture| {
             while at < capture.segment && !tail.is_empty() {

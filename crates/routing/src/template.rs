@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell};
 
 use crate::decision::Chosen;
-use crate::image::{Octets, Row, Span, row};
+use crate::image::{Octets, Room, Row, Span, row};
 use crate::path::{Hazard, normal_literal};
 use crate::pattern::{Piece, Pieces};
 use crate::problem::What;
@@ -31,10 +31,12 @@ pub(crate) struct Template(pub(crate) Span);
 impl Row for Template {
     const SIZE: usize = Span::SIZE;
 
-    fn write(self, image: &mut Vec<u8>) {
-        self.0.write(image);
+    #[inline(always)]
+    fn write(self, room: &mut Room<'_>) {
+        self.0.write(room);
     }
 
+    #[inline(always)]
     fn read(octets: &mut Octets<'_>) -> Self {
         Template(Span::read(octets))
     }

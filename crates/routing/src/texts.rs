@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::image::{Reader, Rows, Span, Writer, row};
 use crate::template::{Part, Template};
+use crate::tree::hash_from;
 
 row! {
     /// A string of the table.
@@ -27,8 +28,7 @@ impl Texts {
     }
 
     pub(crate) fn octets(&self, text: Text) -> &[u8] {
-        let start = text.start as usize;
-        self.all.octets(start, start.saturating_add(text.length as usize))
+        self.all.octets(text.start, text.start.saturating_add(text.length))
     }
 
     pub(crate) fn get(&self, text: Text) -> &str {
@@ -70,18 +70,30 @@ impl Texts {
     }
 }
 
+/// No text begins so far behind.
+const VACANT: Text = Text { start: u32::MAX, length: 0 };
+
 /// Collects strings. `shared` ones stand once however often they come; two handles of the same shared string
 /// are equal. So are lists of the same shared strings.
 #[derive(Default)]
 pub(crate) struct TextsBuilder {
     all: String,
-    shared: HashMap<Box<str>, Text>,
+    /// An open-addressed hash table, of a power of two of slots.
+    shared: Vec<Text>,
+    shared_count: usize,
+    /// Of the hash: nobody who writes a document knows the collisions of its own hash.
+    seed: u64,
     lists: Vec<Text>,
     known_lists: HashMap<Vec<Text>, Span>,
     parts: Vec<Part>,
 }
 
 impl TextsBuilder {
+    /// `seed` is to be hard to choose.
+    pub(crate) fn new(seed: u64) -> Self {
+        TextsBuilder { seed, ..TextsBuilder::default() }
+    }
+
     pub(crate) fn add(&mut self, text: &str) -> Text {
         let start = self.all.len() as u32;
         self.all.push_str(text);
@@ -89,12 +101,42 @@ impl TextsBuilder {
     }
 
     pub(crate) fn shared(&mut self, text: &str) -> Text {
-        if let Some(known) = self.shared.get(text) {
+        if (self.shared_count + 1) * 4 > self.shared.len() * 3 {
+            let larger = vec![VACANT; (self.shared.len() * 2).max(64)];
+            for known in std::mem::replace(&mut self.shared, larger) {
+                if known != VACANT {
+                    let slot = self.slot(self.get(known));
+                    self.fill(slot, known);
+                }
+            }
+        }
+        let slot = self.slot(text);
+        if let Some(known) = self.shared.get(slot)
+            && *known != VACANT
+        {
             return *known;
         }
         let added = self.add(text);
-        self.shared.insert(text.into(), added);
+        self.fill(slot, added);
+        self.shared_count += 1;
         added
+    }
+
+    fn fill(&mut self, slot: usize, text: Text) {
+        self.shared.get_mut(slot).into_iter().for_each(|slot| *slot = text);
+    }
+
+    /// The slot of a shared text, or the vacant one that is for it.
+    fn slot(&self, text: &str) -> usize {
+        let mask = self.shared.len().wrapping_sub(1);
+        let mut at = hash_from(self.seed, text.as_bytes()) as usize & mask;
+        while let Some(known) = self.shared.get(at)
+            && *known != VACANT
+            && self.get(*known) != text
+        {
+            at = (at + 1) & mask;
+        }
+        at
     }
 
     pub(crate) fn list<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) -> Span {
@@ -121,7 +163,7 @@ impl TextsBuilder {
     }
 
     pub(crate) fn write(&self, image: &mut Writer) {
-        image.list(self.all.as_bytes());
+        image.text(&self.all);
         image.list(&self.lists);
         image.list(&self.parts);
     }

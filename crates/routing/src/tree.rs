@@ -86,39 +86,41 @@ impl Affixed {
 }
 
 /// A segment of a request's path.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct PathSegment<'p> {
     text: &'p [u8],
-    is_last: bool,
-    /// Of its text, once a node has asked for it.
-    hash: Option<u64>,
+    hash: u64,
 }
 
-/// The segments of a request's path, as far as nodes have asked for them.
+/// The segments of a request's path, each looked at once.
 struct Segments<'p> {
-    found: Vec<PathSegment<'p>>,
-    /// What is behind those.
-    tail: Option<&'p [u8]>,
+    count: usize,
+    /// Nothing is allocated for a path of a usual depth.
+    first: [PathSegment<'p>; Segments::FEW],
+    more: Vec<PathSegment<'p>>,
 }
 
 impl<'p> Segments<'p> {
-    /// The segment at a depth, which is at most one behind those that have been asked for; `None` where the path has
-    /// ended.
-    fn get(&mut self, depth: usize) -> Option<PathSegment<'p>> {
-        if let Some(known) = self.found.get(depth) {
-            return Some(*known);
+    const FEW: usize = 12;
+
+    /// Of a path that is empty, or begins with a slash.
+    fn of(path: &'p [u8]) -> Self {
+        let mut segments = Segments { count: 0, first: Default::default(), more: Vec::new() };
+        let Some(path) = path.strip_prefix(b"/").filter(|path| !path.is_empty()) else { return segments };
+        for text in path.split(|&b| b == b'/') {
+            let segment = PathSegment { text, hash: hash(text) };
+            match segments.first.get_mut(segments.count) {
+                Some(place) => *place = segment,
+                None => segments.more.push(segment),
+            }
+            segments.count += 1;
         }
-        let tail = self.tail?;
-        let slash = tail.iter().position(|&b| b == b'/');
-        let text = tail.get(..slash.unwrap_or(tail.len())).unwrap_or_default();
-        let segment = PathSegment { text, is_last: slash.is_none(), hash: None };
-        self.tail = slash.and_then(|slash| tail.get(slash + 1..));
-        self.found.push(segment);
-        Some(segment)
+        segments
     }
 
-    fn hash(&mut self, depth: usize) -> u64 {
-        self.found.get_mut(depth).map_or(0, |segment| *segment.hash.get_or_insert_with(|| hash(segment.text)))
+    fn get(&self, depth: usize) -> Option<&PathSegment<'p>> {
+        let segment = self.first.get(depth).or_else(|| self.more.get(depth - Self::FEW));
+        segment.filter(|_| depth < self.count)
     }
 }
 
@@ -136,10 +138,8 @@ impl Tree {
 
     /// Calls `visit` for every pattern that matches a path, those of one ending in their order of
     /// precedence, until it breaks. The path is in normal form: empty, or beginning with a slash.
-    pub(crate) fn search(&self, texts: &Texts, path: &str, visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>) {
-        let tail = path.strip_prefix('/').filter(|tail| !tail.is_empty());
-        let mut segments = Segments { found: Vec::with_capacity(8), tail: tail.map(str::as_bytes) };
-        let _ = self.descend(texts, ROOT, 0, &mut segments, visit);
+    pub(crate) fn search(&self, texts: &Texts, path: &[u8], visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>) {
+        let _ = self.descend(texts, ROOT, 0, &Segments::of(path), visit);
     }
 
     fn descend(
@@ -147,15 +147,14 @@ impl Tree {
         texts: &Texts,
         id: NodeId,
         depth: usize,
-        segments: &mut Segments<'_>,
+        segments: &Segments<'_>,
         visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let Some(node) = self.nodes.get(id) else { return ControlFlow::Continue(()) };
         let Some(segment) = segments.get(depth) else {
             return if node.here == NONE { ControlFlow::Continue(()) } else { visit(Ending::Exact, node.here) };
         };
-        let hash = || segments.hash(depth);
-        if let Some(child) = self.literal_child(texts, id, node, segment.text, hash) {
+        if let Some(child) = self.literal_child(texts, id, node.literal, segment) {
             self.descend(texts, child, depth + 1, segments, visit)?;
         }
         for affixed in self.affixed.span(node.affixed) {
@@ -166,7 +165,7 @@ impl Tree {
         if node.capture != NONE && !segment.text.is_empty() {
             self.descend(texts, node.capture, depth + 1, segments, visit)?;
         }
-        if !(segment.text.is_empty() && segment.is_last) {
+        if !segment.text.is_empty() || depth + 1 < segments.count {
             if node.unknown != NONE {
                 visit(Ending::Unknown, node.unknown)?;
             }
@@ -181,18 +180,17 @@ impl Tree {
         &self,
         texts: &Texts,
         id: NodeId,
-        node: Node,
-        segment: &[u8],
-        hash: impl FnOnce() -> u64,
+        literal: NodeId,
+        segment: &PathSegment<'_>,
     ) -> Option<NodeId> {
         let is = |child: NodeId| {
-            self.nodes.get(child).is_some_and(|child| child.parent == id && texts.octets(child.text) == segment)
+            let child = self.nodes.get(child);
+            child.is_some_and(|child| child.parent == id && texts.octets(child.text) == segment.text)
         };
-        match node.literal {
+        match literal {
             NONE => None,
-            SEVERAL => {
-                probe(below(id, hash()), self.literals.len(), |at| self.literals.get(at)).find(|child| is(*child))
-            }
+            SEVERAL => probe(below(id, segment.hash), self.literals.len(), |at| self.literals.get(at))
+                .find(|child| is(*child)),
             child => is(child).then_some(child),
         }
     }
@@ -417,7 +415,7 @@ struct Literals {
 
 impl Literals {
     fn probe(&self, hash: u32) -> impl Iterator<Item = NodeId> {
-        probe(hash, self.slots.len(), |at| self.slots.get(at as usize).copied())
+        probe(hash, self.slots.len() as u32, |at| self.slots.get(at as usize).copied())
     }
 
     fn insert(&mut self, hash: u32, child: NodeId) {
@@ -447,8 +445,7 @@ impl Literals {
 }
 
 /// The children under a hash; few of them are not the one that is looked for.
-fn probe(hash: u32, slots: usize, slot: impl Fn(u32) -> Option<Slot>) -> impl Iterator<Item = NodeId> {
-    let slots = slots as u32;
+fn probe(hash: u32, slots: u32, slot: impl Fn(u32) -> Option<Slot>) -> impl Iterator<Item = NodeId> {
     let mask = slots.wrapping_sub(1);
     let first = hash & mask;
     (0..slots)
@@ -462,10 +459,15 @@ fn below(parent: NodeId, segment: u64) -> u32 {
     mix(segment, u64::from(parent)) as u32
 }
 
-/// Of a segment's text: multiply and fold, eight octets at a time.
+/// Of a segment's text.
 fn hash(text: &[u8]) -> u64 {
+    hash_from(0, text)
+}
+
+/// Multiply and fold, eight octets at a time.
+pub(crate) fn hash_from(seed: u64, text: &[u8]) -> u64 {
     let mut words = text.chunks_exact(8);
-    let mut hash = text.len() as u64;
+    let mut hash = seed ^ text.len() as u64;
     for word in &mut words {
         hash = mix(hash, word.try_into().map_or(0, u64::from_le_bytes));
     }

@@ -119,7 +119,7 @@ impl Compiler {
     }
 
     fn method(&self, number: u16) -> &str {
-        self.methods.get(usize::from(number)).map_or("ANY", |name| name)
+        self.method_names.get(usize::from(number)).map_or("ANY", |name| name)
     }
 
     /// The places of two patterns, and the text of the second.

@@ -90,7 +90,7 @@ impl Compiler {
             whole &= headers_are_whole;
             for (name, value) in headers {
                 let header = self.texts.get(name).to_owned();
-                let problems = &mut self.problems;
+                let problems = &mut self.reader.problems;
                 let mut tell = |what| problems.tell(place().key(key).named(&header), what);
                 match Template::compile(value, Literal::Header, &mut self.texts, &faults, &mut tell) {
                     Some(template) => operations.push(operation(name, template)),

@@ -11,52 +11,14 @@ use crate::condition::{Condition, Expected};
 use crate::config::{Route as RouteConfig, When};
 use crate::cors::Cors;
 use crate::image::Span;
-use crate::limits;
 use crate::path;
-use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, is_token};
-use crate::problem::{Place, What};
+use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment};
+use crate::problem::What;
 use crate::read::{Key, OneOrMany};
 use crate::search::ANY;
 use crate::table::{Capture, Pattern, Route, Target};
 
 impl Compiler {
-    /// Numbers the methods in their sorted order, before routes refer to them. Whether the table can hold them; if not,
-    /// that is told.
-    pub(super) fn collect_methods(&mut self, routes: &[Option<RouteConfig<'_>>]) -> bool {
-        let mut methods: BTreeSet<&str> = BTreeSet::from(["GET", "HEAD"]);
-        let (mut patterns, mut candidates) = (0, 0);
-        let mut before = ("", 1);
-        for text in routes.iter().flatten().flat_map(pattern_texts) {
-            let named = text.unwrap_or_default().split(' ').next().unwrap_or_default();
-            if named != before.0 {
-                // More are told where they are written, and stand for any.
-                let count = Some(named.split('|').count()).filter(|count| *count <= limits::METHODS_OF_A_MATCH);
-                if count.is_some() {
-                    methods.extend(named.split('|').filter(|method| is_token(method) && *method != "ANY"));
-                }
-                before = (named, count.unwrap_or(1));
-            }
-            patterns += 1;
-            candidates += before.1;
-        }
-        let mut is_held = true;
-        for (of, found, limit) in [
-            ("elements of all `match`es together", patterns, limits::PATTERNS),
-            ("methods of all `match`es together", candidates, limits::CANDIDATES),
-            ("different methods", methods.len(), limits::METHODS),
-        ] {
-            if found > limit {
-                self.tell(
-                    Place::default().key("routes"),
-                    What::TooMany { found, of, limit, write: "write fewer, or several tables" },
-                );
-                is_held = false;
-            }
-        }
-        self.methods = methods.into_iter().filter(|_| is_held).map(Box::from).collect();
-        is_held
-    }
-
     pub(super) fn route(&mut self, index: usize, route: Option<&RouteConfig<'_>>, defaults: &Defaults<'_>) {
         let at = At(index);
         let unreadable;
@@ -88,16 +50,10 @@ impl Compiler {
                 condition_count,
                 pattern: number,
             };
-            match &path.methods {
+            match path.methods {
                 PatternMethods::Any => self.claims.push(claim(ANY)),
-                PatternMethods::Named(names) => {
-                    for name in names {
-                        // All have been collected.
-                        let found = self.methods.binary_search_by(|known| (**known).cmp(name));
-                        let number = found.ok().and_then(|at| u16::try_from(at).ok());
-                        self.claims.extend(number.map(claim));
-                    }
-                }
+                // All have been counted.
+                named => self.claims.extend(named.names().filter_map(|name| self.methods.number(name)).map(claim)),
             }
             if path.whole && defaults.reject_unsafe {
                 self.tell_unreachable(path, *element);
@@ -126,10 +82,10 @@ impl Compiler {
             Some(own) => own,
             None => defaults.cors,
         };
-        let captured = Captured::new(&patterns, self.problems.room());
+        let captured = Captured::new(&patterns, self.reader.problems.room());
         let (request_headers, response_headers) = self.route_headers(route, &captured, at);
         let target = if is_object { self.target(route, &captured, at, defaults) } else { None };
-        self.problems.count(captured.untold.get());
+        self.reader.problems.count(captured.untold.get());
         let target = target.filter(|_| cors != Cors::Unknown).unwrap_or(Target::Broken);
         self.routes.push(Route { name, target, cors, request_headers, response_headers });
     }
@@ -294,7 +250,7 @@ impl<'p> Captured<'p> {
 }
 
 /// The elements of `match`; `None` for one that is not a string.
-fn pattern_texts<'r>(route: &'r RouteConfig<'_>) -> impl Iterator<Item = Option<&'r str>> {
+pub(super) fn pattern_texts<'r>(route: &'r RouteConfig<'_>) -> impl Iterator<Item = Option<&'r str>> {
     let (one, many) = match route.patterns.get() {
         None => (None, None),
         Some(OneOrMany::One(text)) => (Some(Some(&**text)), None),

@@ -1,5 +1,7 @@
 //! Where a route leads: a service, a host, a redirect or an answer.
 
+use std::borrow::Cow;
+
 use super::headers::forbidden_in_answer;
 use super::route::Captured;
 use super::settings::Defaults;
@@ -40,9 +42,9 @@ impl Compiler {
         for authority in [&service, &host].into_iter().flatten().filter(|_| defaults.deny_direct) {
             self.targets.insert(String::from_utf8_lossy(host::bare(authority.as_bytes())).into_owned());
         }
-        let found: Vec<&'static str> = targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key).collect();
-        let target = match found.as_slice() {
-            [] => {
+        let found = || targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key);
+        let target = match (found().next(), found().nth(1)) {
+            (None, _) => {
                 // A misspelt target has been told as an unknown key.
                 let misspelt = |like: &Option<_>| targets.iter().any(|(target, _)| *like == Some(*target));
                 if !route.unknown.iter().any(misspelt) {
@@ -50,9 +52,9 @@ impl Compiler {
                 }
                 return None;
             }
-            [target] => *target,
+            (Some(target), None) => target,
             _ => {
-                self.tell(at.place(), What::SeveralTargets { found });
+                self.tell(at.place(), What::SeveralTargets { found: found().collect() });
                 return None;
             }
         };
@@ -117,13 +119,14 @@ impl Compiler {
         }
         let service = route.service.get()?;
         let name = match route.tag.get() {
-            Some(tag) => format!("{tag}-{service}"),
-            None => service.to_string(),
+            Some(tag) => Cow::Owned(format!("{tag}-{service}")),
+            None => Cow::Borrowed(&**service),
         };
         let namespace = namespace.get().map_or("", |namespace| namespace);
         let domain = defaults.domain.get().map_or("", |domain| domain);
         let authority = template?.render(&name, namespace, domain);
-        if !host::is_dns_name(&authority) {
+        // All that it is made of is valid, so that nothing but a length can be wrong.
+        if authority.len() > host::LABEL && !host::is_dns_name(&authority) {
             self.tell(at.key("service"), What::AuthorityTooLong { authority });
             return None;
         }
@@ -215,7 +218,7 @@ impl Compiler {
         captured: &Captured<'_>,
         place: impl Fn() -> Place,
     ) -> Option<Template> {
-        let problems = &mut self.problems;
+        let problems = &mut self.reader.problems;
         let faults = |name: &str| captured.faults(name);
         let mut tell = |what| problems.tell(place(), what);
         Template::compile(text, literals, &mut self.texts, faults, &mut tell)

@@ -154,8 +154,8 @@ impl Seen {
             Decision::Untouched(_) => {}
             Decision::Forward(forward) => {
                 seen.chosen = Some(Choice::of(&forward.chosen));
-                seen.authority = forward.authority.to_owned();
-                seen.path = forward.path.as_deref().map(lossy);
+                seen.authority = lossy(forward.authority().expect("a routed request has one"));
+                seen.path = forward.path().map(lossy);
                 for change in &forward.changes {
                     match change {
                         Change::Set(name, value) => seen.set.push(((*name).to_owned(), lossy(value))),
