@@ -74,7 +74,7 @@ impl Bench {
         able.retain(|variant| match variant.refuses(table) {
             None => true,
             Some(reason) => {
-                self.skip(format!("{}, {} routes, {}: {reason}", variant.name(), table.routes.len(), table.name));
+                self.skip(format!("{}: {} routes, {}: {reason}", variant.name(), table.routes.len(), table.name));
                 false
             }
         });

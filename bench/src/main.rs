@@ -10,7 +10,7 @@ use bench::contest::Pace;
 use bench::group::{Bench, Group, LatencyPace};
 use bench::results::Results;
 use bench::tools::{self, Tools};
-use bench::{compare, machine, steps, upstream};
+use bench::{compare, machine, report, steps, upstream};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -46,6 +46,11 @@ struct Run {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Make the page, docs/benchmarks.md, and its plots from docs/benchmarks/results.json again
+    Report {
+        /// Other results than these
+        results: Option<PathBuf>,
+    },
     /// Compare modules with the filter that does nothing, and with each other
     Compare {
         #[arg(required = true)]
@@ -97,6 +102,12 @@ fn main() -> ExitCode {
 
 fn carry_out(task: Task) -> Result<()> {
     match task {
+        Task::Report { results } => {
+            let docs = testenv::repository().join("docs");
+            let file = results.unwrap_or_else(|| docs.join("benchmarks/results.json"));
+            let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
+            report::write(&serde_json::from_str(&text).with_context(|| file.display().to_string())?, &docs)
+        }
         Task::Steps { copies, rounds, milliseconds } => {
             let turn = Duration::from_millis(milliseconds);
             let pace = Pace { warm_up: turn, rounds, turn };
@@ -147,7 +158,13 @@ fn measure(run: &Run) -> Result<()> {
     for group in Group::ALL.into_iter().filter(|group| run.only.is_empty() || run.only.contains(group)) {
         bench.run(group)?;
     }
-    write(&folder, &bench.results)
+    write(&folder, &bench.results)?;
+    // The page, its tables and plots, tell of whole runs alone.
+    if whole && run.folder.is_none() {
+        report::write(&bench.results, &testenv::repository().join("docs"))
+    } else {
+        Ok(())
+    }
 }
 
 fn write(folder: &Path, results: &Results) -> Result<()> {
@@ -155,6 +172,5 @@ fn write(folder: &Path, results: &Results) -> Result<()> {
     let text = serde_json::to_string_pretty(results)? + "\n";
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     eprintln!("{}", file.display());
-    // Tables and plots are made here, of these alone.
     Ok(())
 }

@@ -68,11 +68,11 @@ impl Variant {
             Self::NoOp => "no-op",
             Self::Ours => "ours",
             Self::Lua => "lua",
-            Self::Native => "native routes",
-            Self::MatcherTree => "matcher tree",
+            Self::Native => "native",
+            Self::MatcherTree => "matcher",
             Self::Go => "go",
             Self::Nginx => "nginx",
-            Self::SecondPass => "second pass",
+            Self::SecondPass => "second-pass",
         }
     }
 
