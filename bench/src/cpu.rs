@@ -1,7 +1,7 @@
 //! The CPU that processes have used, by the scheduler's own accounts: not wall time, and nobody else's.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -15,6 +15,7 @@ pub struct Meter {
 enum Of {
     /// Every thread of it and of its children.
     Process(u32),
+    MainThread(u32),
     /// The threads whose names begin so.
     Threads(u32, &'static str),
 }
@@ -25,9 +26,9 @@ impl Meter {
         Self { of: vec![Of::Threads(envoy, "wrk:worker_")] }
     }
 
-    /// Envoy's main thread, by its name.
-    pub fn main_thread(envoy: u32) -> Self {
-        Self { of: vec![Of::Threads(envoy, "envoy")] }
+    /// The thread that a process began with: of Envoy, the one that takes configuration in.
+    pub fn main_thread(process: u32) -> Self {
+        Self { of: vec![Of::MainThread(process)] }
     }
 
     /// Whole processes, with their children.
@@ -41,6 +42,7 @@ impl Meter {
         for of in &self.of {
             sum += match of {
                 Of::Process(id) => process(*id)?,
+                Of::MainThread(id) => on_cpu(Path::new(&format!("/proc/{id}/task/{id}")))?,
                 Of::Threads(id, prefix) => threads(*id, prefix)?,
             };
         }
@@ -51,8 +53,9 @@ impl Meter {
 fn process(id: u32) -> Result<u64> {
     let mut sum = threads(id, "")?;
     for task in tasks(id)? {
-        // Absent in some kernels; then a process with children counts too little, and the check of the variant says so.
-        let children = fs::read_to_string(task.join("children")).unwrap_or_default();
+        let file = task.join("children");
+        let children = fs::read_to_string(&file);
+        let children = children.with_context(|| format!("no {}: a kernel with it is needed", file.display()))?;
         for child in children.split_whitespace() {
             sum += process(child.parse()?)?;
         }
@@ -70,7 +73,7 @@ fn threads(id: u32, prefix: &str) -> Result<u64> {
     Ok(sum)
 }
 
-fn tasks(id: u32) -> Result<Vec<std::path::PathBuf>> {
+fn tasks(id: u32) -> Result<Vec<PathBuf>> {
     let folder = format!("/proc/{id}/task");
     let entries = fs::read_dir(&folder).with_context(|| format!("no {folder}: has the process ended?"))?;
     Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect())

@@ -74,7 +74,7 @@ impl Bench {
         able.retain(|variant| match variant.refuses(table) {
             None => true,
             Some(reason) => {
-                self.skip(format!("{}, {} routes, {}: {reason}", variant.name(), table.routes.len(), table.name));
+                self.skip(format!("{}: {} routes, {}: {reason}", variant.name(), table.routes.len(), table.name));
                 false
             }
         });
@@ -115,8 +115,13 @@ impl Bench {
             .as_ref()
             .map_or_else(String::new, |ratio| format!("{:>8.2} x {}", ratio.spread.median, ratio.against));
         eprintln!(
-            "    {variant:<22} {:<11} {:>6} {request:<14} {:>12.0} {:>12.0} {:>12.0} {shown}",
-            table.0, table.1, value.least, value.median, value.most
+            "    {:<11} {variant:<16} {:<11} {:>6} {request:<12} {:>12.0} {:>12.0} {:>12.0} {shown}",
+            format!("{quantity:?}"),
+            table.0,
+            table.1,
+            value.least,
+            value.median,
+            value.most
         );
         self.results.measurements.push(Measurement {
             quantity,

@@ -15,7 +15,7 @@ pub struct Requests {
 }
 
 /// Enough that one worker is never idle.
-pub const CONNECTIONS: usize = 8;
+pub const CONNECTIONS: usize = 32;
 
 /// Connections in a closed loop: the next request goes out when an answer is in.
 pub struct Load {

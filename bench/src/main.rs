@@ -10,7 +10,7 @@ use bench::contest::Pace;
 use bench::group::{Bench, Group, LatencyPace};
 use bench::results::Results;
 use bench::tools::{self, Tools};
-use bench::{compare, machine, steps, upstream};
+use bench::{compare, machine, report, steps, upstream};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -33,19 +33,24 @@ struct Run {
     /// A few minutes: tables of 10 and 1,000 routes, short rounds
     #[arg(long)]
     quick: bool,
-    /// These groups alone; what the results hold of others is kept
+    /// These groups alone
     #[arg(long, value_enum, num_args = 1.., value_name = "GROUP")]
     only: Vec<Group>,
     /// How many rounds there are
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
     rounds: Option<u8>,
-    /// Where results.json is written [default: docs/benchmarks; with --quick, target/benchmarks]
+    /// Where results.json is written [default: docs/benchmarks, or target/benchmarks for a run that is not whole]
     #[arg(long)]
     folder: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Task {
+    /// Make the page, docs/benchmarks.md, and its plots from docs/benchmarks/results.json again
+    Report {
+        /// Other results than these
+        results: Option<PathBuf>,
+    },
     /// Compare modules with the filter that does nothing, and with each other
     Compare {
         #[arg(required = true)]
@@ -97,6 +102,12 @@ fn main() -> ExitCode {
 
 fn carry_out(task: Task) -> Result<()> {
     match task {
+        Task::Report { results } => {
+            let docs = testenv::repository().join("docs");
+            let file = results.unwrap_or_else(|| docs.join("benchmarks/results.json"));
+            let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
+            report::write(&serde_json::from_str(&text).with_context(|| file.display().to_string())?, &docs)
+        }
         Task::Steps { copies, rounds, milliseconds } => {
             let turn = Duration::from_millis(milliseconds);
             let pace = Pace { warm_up: turn, rounds, turn };
@@ -113,10 +124,10 @@ fn carry_out(task: Task) -> Result<()> {
 }
 
 fn measure(run: &Run) -> Result<()> {
-    let default = if run.quick {
-        testenv::target_folder().join("benchmarks")
-    } else {
-        testenv::repository().join("docs/benchmarks")
+    let whole = !run.quick && run.only.is_empty();
+    let default = match whole {
+        true => testenv::repository().join("docs/benchmarks"),
+        false => testenv::target_folder().join("benchmarks"),
     };
     let folder = run.folder.clone().unwrap_or(default);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -133,13 +144,13 @@ fn measure(run: &Run) -> Result<()> {
     let rounds = run.rounds.map(usize::from);
     let milliseconds = Duration::from_millis;
     let pace = match run.quick {
-        true => Pace { warm_up: milliseconds(100), rounds: rounds.unwrap_or(3), turn: milliseconds(100) },
-        false => Pace { warm_up: milliseconds(500), rounds: rounds.unwrap_or(7), turn: milliseconds(300) },
+        true => Pace { warm_up: milliseconds(200), rounds: rounds.unwrap_or(3), turn: milliseconds(100) },
+        false => Pace { warm_up: milliseconds(300), rounds: rounds.unwrap_or(5), turn: milliseconds(300) },
     };
     let latency = LatencyPace {
         rate: 1000,
         rounds: pace.rounds.min(3),
-        turn: if run.quick { milliseconds(500) } else { milliseconds(8000) },
+        turn: if run.quick { milliseconds(500) } else { milliseconds(6000) },
     };
     let sizes = if run.quick { vec![10, 1_000] } else { vec![10, 100, 1_000, 10_000, 100_000] };
     let edits = pace.rounds.min(5);
@@ -147,7 +158,13 @@ fn measure(run: &Run) -> Result<()> {
     for group in Group::ALL.into_iter().filter(|group| run.only.is_empty() || run.only.contains(group)) {
         bench.run(group)?;
     }
-    write(&folder, &bench.results)
+    write(&folder, &bench.results)?;
+    // The page, its tables and plots, tell of whole runs alone.
+    if whole && run.folder.is_none() {
+        report::write(&bench.results, &testenv::repository().join("docs"))
+    } else {
+        Ok(())
+    }
 }
 
 fn write(folder: &Path, results: &Results) -> Result<()> {
@@ -155,6 +172,5 @@ fn write(folder: &Path, results: &Results) -> Result<()> {
     let text = serde_json::to_string_pretty(results)? + "\n";
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     eprintln!("{}", file.display());
-    // Tables and plots are made here, of these alone.
     Ok(())
 }

@@ -75,7 +75,8 @@ impl Plots<'_> {
         let mut panels = Vec::new();
         for (quantity, heading, what) in [
             (Quantity::Memory, "Memory that the table adds to Envoy's process", ""),
-            (Quantity::LoadCpu, "CPU to take up a new table", "a thread"),
+            (Quantity::LoadCpu, "CPU of a worker to take up a new table", ""),
+            (Quantity::LoadMainCpu, "CPU of the main thread to take up a new table", ""),
             (Quantity::LoadTime, "From the new file to the last worker", ""),
         ] {
             let measurements = of(self.results, quantity);

@@ -35,8 +35,10 @@ pub enum Quantity {
     GatewayCpu,
     /// Of the gateway and every proxy beside it, in nanoseconds of CPU a request.
     ChainCpu,
-    /// Of the gateway's main thread and workers while it takes up a new table, in nanoseconds of CPU a thread.
+    /// Of a worker while it takes up a new table, in nanoseconds of CPU: for so long it serves nothing else.
     LoadCpu,
+    /// Of the gateway's main thread while it takes up a new table, in nanoseconds of CPU.
+    LoadMainCpu,
     /// From the new table's file to the last worker, in nanoseconds.
     LoadTime,
     /// Resident memory that the table adds to the gateway's process, in bytes.

@@ -126,7 +126,7 @@ impl Table {
         let count = self.routes.len().min(REQUESTS);
         let step = self.routes.len() / count;
         // 389 is prime: all of them, each once, unless there are so many.
-        let stride = if count % 389 == 0 { 1 } else { 389 };
+        let stride = if count.is_multiple_of(389) { 1 } else { 389 };
         (0..count).map(|number| &self.routes[(number * stride % count) * step]).collect()
     }
 

@@ -67,7 +67,7 @@ impl Tools {
 /// The filter of the SDK that does nothing.
 pub fn no_op() -> Result<PathBuf> {
     let path = testenv::target_folder().join("wasm32-wasip1/plugin/no_op.wasm");
-    ensure!(path.is_file(), "there is no {}: run `cargo xtask bench` instead", path.display());
+    ensure!(path.is_file(), "there is no {}: run `cargo xtask bench` or `cargo xtask test`", path.display());
     Ok(path)
 }
 

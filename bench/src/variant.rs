@@ -68,11 +68,11 @@ impl Variant {
             Self::NoOp => "no-op",
             Self::Ours => "ours",
             Self::Lua => "lua",
-            Self::Native => "native routes",
-            Self::MatcherTree => "matcher tree",
+            Self::Native => "native",
+            Self::MatcherTree => "matcher",
             Self::Go => "go",
             Self::Nginx => "nginx",
-            Self::SecondPass => "second pass",
+            Self::SecondPass => "second-pass",
         }
     }
 
@@ -97,10 +97,10 @@ impl Variant {
 
     /// Why it is not tried with that table.
     pub fn refuses(self, table: &Table) -> Option<&'static str> {
-        let many = table.routes.len() > 10_000;
+        let many = table.routes.len() > 10_000 && table.has_parameters();
         match self {
             Self::Native | Self::SecondPass if many => Some("a request would take tens of milliseconds"),
-            Self::Nginx if many && table.has_parameters() => Some("a request would take milliseconds"),
+            Self::Nginx if many => Some("a request would take milliseconds"),
             Self::Go if table.name == PUBLIC_API => {
                 Some("http.ServeMux panics at two patterns that match one path and of which neither is more specific")
             }

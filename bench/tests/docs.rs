@@ -104,7 +104,7 @@ fn every_variant_is_named_in_the_page_and_in_its_plots() {
             Quantity::FilterCpu => "filter-cost.svg",
             Quantity::GatewayCpu => "cost-against-routes.svg",
             Quantity::ChainCpu => "chains.svg",
-            Quantity::LoadCpu | Quantity::LoadTime | Quantity::Memory => "memory-and-load.svg",
+            Quantity::LoadCpu | Quantity::LoadMainCpu | Quantity::LoadTime | Quantity::Memory => "memory-and-load.svg",
         };
         assert!(words(&plots[plot]).contains(label), "{label} in {plot}");
         assert!(page.contains(&format!("| {label} |")), "{label} in {PAGE}");

@@ -60,8 +60,8 @@ fn measure(bench: &mut Bench, variant: Variant, routes: usize, smallest: f64) ->
     let (name, of) = (variant.name(), (Shape::Parameters.name(), routes));
     bench.note(Quantity::Memory, name, of, "", &[memory], None);
     bench.note(Quantity::LoadTime, name, of, "", &times, None);
-    bench.note(Quantity::LoadCpu, name, of, "main thread", &main, None);
-    bench.note(Quantity::LoadCpu, name, of, "worker", &worker, None);
+    bench.note(Quantity::LoadMainCpu, name, of, "", &main, None);
+    bench.note(Quantity::LoadCpu, name, of, "", &worker, None);
     Ok(())
 }
 

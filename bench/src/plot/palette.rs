@@ -33,7 +33,7 @@ pub(super) struct Style {
 
 /// The two that the others are measured by are grey; one that isn't known gets a look by its place among those.
 pub(super) fn style(variant: &str, unknown: &[&str]) -> Style {
-    let (colour, dashes) = match variant {
+    let (colour, dashes) = match variant.strip_suffix(", one copy").unwrap_or(variant) {
         OURS => return Style { colour: BLUE, dashes: SOLID, width: 3.0 },
         "no-op" => (GREY, DASHED),
         "bare" => (GREY, DOTTED),

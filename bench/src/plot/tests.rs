@@ -182,7 +182,7 @@ fn quantities_that_are_all_there_have_each_a_panel() {
     let (_, memory_and_load) = plots.iter().find(|(name, _)| *name == "memory-and-load.svg").unwrap();
     for (quantity, heading) in [
         (Quantity::Memory, "Memory that the table adds to Envoy's process"),
-        (Quantity::LoadCpu, "CPU to take up a new table"),
+        (Quantity::LoadCpu, "CPU of a worker to take up a new table"),
         (Quantity::LoadTime, "From the new file to the last worker"),
     ] {
         assert!(memory_and_load.contains(heading), "{quantity:?}");

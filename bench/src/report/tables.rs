@@ -118,7 +118,7 @@ fn at(latency: &Latency, percentile: f64) -> Option<f64> {
 }
 
 fn memory_and_load(results: &Results) -> String {
-    let quantities = [Quantity::Memory, Quantity::LoadCpu, Quantity::LoadTime];
+    let quantities = [Quantity::Memory, Quantity::LoadCpu, Quantity::LoadMainCpu, Quantity::LoadTime];
     let measurements: Vec<_> = quantities.iter().flat_map(|quantity| of(results, *quantity)).collect();
     let mut table = Table::new([
         "variant",
@@ -126,7 +126,8 @@ fn memory_and_load(results: &Results) -> String {
         "routes",
         "memory, MB",
         "memory, bytes a route",
-        "CPU a thread, ms",
+        "CPU of a worker, ms",
+        "CPU of the main thread, ms",
         "until the last worker has it, ms",
     ]);
     let tables = distinct(measurements.iter().map(|found| &found.table));
@@ -150,6 +151,7 @@ fn memory_and_load(results: &Results) -> String {
             value(Quantity::Memory),
             a_route.map_or(DASH.into(), |found| number(found.value.median / routes as f64)),
             value(Quantity::LoadCpu),
+            value(Quantity::LoadMainCpu),
             value(Quantity::LoadTime),
         ]);
     }

@@ -6,16 +6,20 @@ pub(crate) const OURS: &str = "ours";
 pub(crate) const NO_OP: &str = "no-op";
 
 /// The variants that are known, in the order in which they are listed.
-const VARIANTS: [(&str, &str); 9] = [
+const VARIANTS: [(&str, &str); 13] = [
     (OURS, "ksvc-router"),
     (NO_OP, "SDK filter that does nothing"),
+    ("ours, one copy", "ksvc-router, one copy"),
+    ("no-op, one copy", "SDK filter that does nothing, one copy"),
     ("bare", "Envoy alone, by host"),
     ("lua", "Lua, hash table"),
+    ("lua, one copy", "Lua, hash table, one copy"),
     ("matcher", "Envoy's matcher tree"),
     ("native", "Envoy's routes (VirtualService)"),
     ("second-pass", "VirtualService, second pass"),
     ("nginx", "nginx in front, map by regex"),
     ("go", "Go ReverseProxy in front"),
+    ("route selection", "Envoy selects the route anew"),
 ];
 
 /// Those that aren't known are called as they are.
@@ -41,7 +45,7 @@ pub(crate) const fn unit(quantity: Quantity) -> Unit {
     match quantity {
         Quantity::FilterCpu => Unit { name: "ns", size: 1.0 },
         Quantity::GatewayCpu | Quantity::ChainCpu => Unit { name: "µs", size: 1e3 },
-        Quantity::LoadCpu | Quantity::LoadTime => Unit { name: "ms", size: 1e6 },
+        Quantity::LoadCpu | Quantity::LoadMainCpu | Quantity::LoadTime => Unit { name: "ms", size: 1e6 },
         Quantity::Memory => Unit { name: "MB", size: 1e6 },
     }
 }
@@ -139,6 +143,6 @@ mod tests {
     #[test]
     fn a_variant_that_is_not_known_keeps_its_name_and_comes_last() {
         assert_eq!((label("ours"), label("other")), ("ksvc-router", "other"));
-        assert!(rank("other") > rank("go"));
+        assert!(rank("other") > rank("route selection"));
     }
 }
