@@ -5,6 +5,7 @@ mod filter;
 mod gateway;
 mod latency;
 mod loading;
+mod steps;
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -21,6 +22,8 @@ use crate::variant::{System, Variant};
 pub enum Group {
     /// One filter alone, by chains of copies
     Filter,
+    /// Where the filter's time goes, call by call
+    Steps,
     /// The gateway's CPU against the number of routes
     Gateway,
     /// The CPU of all processes of whole chains
@@ -32,7 +35,7 @@ pub enum Group {
 }
 
 impl Group {
-    pub const ALL: [Self; 5] = [Self::Filter, Self::Gateway, Self::Chains, Self::Latency, Self::Loading];
+    pub const ALL: [Self; 6] = [Self::Filter, Self::Steps, Self::Gateway, Self::Chains, Self::Latency, Self::Loading];
 }
 
 /// One run.
@@ -57,6 +60,7 @@ impl Bench {
         let begun = Instant::now();
         let done = match group {
             Group::Filter => filter::run(self),
+            Group::Steps => steps::run(self),
             Group::Gateway => gateway::run(self),
             Group::Chains => chains::run(self),
             Group::Latency => latency::run(self),

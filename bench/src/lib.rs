@@ -15,7 +15,6 @@ mod plot;
 pub mod report;
 pub mod reset;
 pub mod results;
-pub mod steps;
 pub mod table;
 pub mod tools;
 pub mod upstream;

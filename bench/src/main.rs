@@ -74,15 +74,6 @@ enum Task {
         #[arg(long, default_value_t = 500)]
         milliseconds: u64,
     },
-    /// Show where a request's time goes: what each callback and each call to the host costs
-    Steps {
-        #[arg(long, default_value_t = 20)]
-        copies: u32,
-        #[arg(long, default_value_t = 9)]
-        rounds: usize,
-        #[arg(long, default_value_t = 500)]
-        milliseconds: u64,
-    },
 }
 
 fn main() -> ExitCode {
@@ -107,11 +98,6 @@ fn carry_out(task: Task) -> Result<()> {
             let file = results.unwrap_or_else(|| docs.join("benchmarks/results.json"));
             let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
             report::write(&serde_json::from_str(&text).with_context(|| file.display().to_string())?, &docs)
-        }
-        Task::Steps { copies, rounds, milliseconds } => {
-            let turn = Duration::from_millis(milliseconds);
-            let pace = Pace { warm_up: turn, rounds, turn };
-            steps::run(&testenv::envoy::find()?, &tools::no_op()?, copies, pace)
         }
         Task::Compare { modules, no_op, routes, copies, starts, rounds, milliseconds } => {
             let turn = Duration::from_millis(milliseconds);

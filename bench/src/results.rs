@@ -31,6 +31,8 @@ pub struct Machine {
 pub enum Quantity {
     /// Of one copy of the filter, isolated by chaining copies, in nanoseconds of CPU a request.
     FilterCpu,
+    /// The same of a module that does one thing more than the one before it.
+    StepCpu,
     /// Of the gateway's process alone, in nanoseconds of CPU a request.
     GatewayCpu,
     /// Of the gateway and every proxy beside it, in nanoseconds of CPU a request.

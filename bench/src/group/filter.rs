@@ -12,9 +12,9 @@ use crate::results::Quantity;
 use crate::table::{HOST, OTHER, Request, Shape, Table, head};
 use crate::variant;
 
-const COPIES: u32 = 20;
+pub(super) const COPIES: u32 = 20;
 /// What the filter that does nothing is called.
-const NO_OP: &str = "no-op";
+pub(super) const NO_OP: &str = "no-op";
 /// A host that no table is asked about.
 const OTHER_HOST: &str = "api.example.org";
 
@@ -34,7 +34,7 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
 
 /// Chains that run, the first of which is the control of all others.
 #[derive(Default)]
-struct Chains {
+pub(super) struct Chains {
     chains: Vec<Chain>,
     contestants: Vec<Contestant>,
     /// Which chain each contestant is.
@@ -42,13 +42,13 @@ struct Chains {
 }
 
 impl Chains {
-    fn start(&mut self, bench: &Bench, link: &Link, copies: u32) -> Result<&Chain> {
+    pub(super) fn start(&mut self, bench: &Bench, link: &Link, copies: u32) -> Result<&Chain> {
         self.chains.push(Chain::start(&bench.tools.envoy, link, copies)?);
         self.chains.last().context("just pushed")
     }
 
     /// Has the last chain measured with these.
-    fn ask(&mut self, name: &str, requests: Requests) -> Result<()> {
+    pub(super) fn ask(&mut self, name: &str, requests: Requests) -> Result<()> {
         let chain = self.chains.last().context("a chain comes first")?;
         let load = Load::open(chain.envoy.address, CONNECTIONS, requests)?;
         self.contestants.push(Contestant { name: name.to_owned(), load, meter: chain.meter.clone() });
@@ -61,7 +61,7 @@ impl Chains {
     }
 
     /// Nanoseconds a copy, round by round.
-    fn per_copy(&mut self, bench: &Bench) -> Result<Vec<Vec<f64>>> {
+    pub(super) fn per_copy(&mut self, bench: &Bench) -> Result<Vec<Vec<f64>>> {
         let values = self.run(bench)?;
         let cost = |(held, which): (&Vec<f64>, &usize)| {
             let copies = f64::from(self.chains[*which].copies);
@@ -71,15 +71,15 @@ impl Chains {
     }
 }
 
-fn link(filter: Option<Value>) -> Link {
+pub(super) fn link(filter: Option<Value>) -> Link {
     Link { reset: Some(HOST), filter, ..Link::default() }
 }
 
-fn no_op(bench: &Bench) -> Result<Value> {
+pub(super) fn no_op(bench: &Bench) -> Result<Value> {
     ecds::wasm(&bench.tools.no_op, &json!({}), 1)
 }
 
-fn ours(bench: &Bench, table: &Table) -> Result<Value> {
+pub(super) fn ours(bench: &Bench, table: &Table) -> Result<Value> {
     ecds::wasm(&bench.tools.module, &table.document(), 1)
 }
 

@@ -13,6 +13,7 @@ pub(super) fn all(results: &Results) -> Vec<(&'static str, String)> {
     vec![
         ("machine", machine_table(results)),
         ("filter cost", with_ratios(results, Quantity::FilterCpu)),
+        ("steps", steps(results)),
         ("cost against routes", cost_against_routes(results)),
         ("chains", with_ratios(results, Quantity::ChainCpu)),
         ("latency", latency(results)),
@@ -85,6 +86,17 @@ fn with_ratios(results: &Results, quantity: Quantity) -> String {
             ratio.unwrap_or(DASH.into()),
             value.rounds.to_string(),
         ]);
+    }
+    table.finish()
+}
+
+/// In the order of the run: each step stands on the one before it.
+fn steps(results: &Results) -> String {
+    let unit = unit(Quantity::StepCpu);
+    let mut table = Table::new(["a module that is", &format!("{} a request", unit.name), "ratio"].map(String::from));
+    for found in results.measurements.iter().filter(|found| found.quantity == Quantity::StepCpu) {
+        let ratio = found.ratio.as_ref().map_or(DASH.into(), |ratio| spread(ratio.spread));
+        table.row([label(&found.variant).into(), spread(scaled(found.value, &unit)), ratio]);
     }
     table.finish()
 }

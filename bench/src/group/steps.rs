@@ -1,21 +1,18 @@
-//! `bench steps`: where a request's time goes. Modules written by hand, each of which does one thing more than the one
-//! before it, down to what a filter that routes can't do without; their code costs next to nothing, so what they cost is
-//! the host's.
+//! Where a request's time goes: modules written by hand, each of which does one thing more than the one before it, down
+//! to what a filter that routes can't do without. Their own code costs next to nothing, so what they cost is the host's.
 
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::chain::{Chain, Link};
-use crate::contest::{self, Contestant, Pace, combine};
+use super::Bench;
+use super::filter::{COPIES, Chains, NO_OP, link, no_op, ours};
 use crate::ecds;
-use crate::load::{CONNECTIONS, Load};
-use crate::results::Spread;
-use crate::table::{HOST, Request, Shape, Table};
+use crate::results::Quantity;
+use crate::table::{Request, Shape, Table};
 
 /// What a module does when a request's head has come, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +21,6 @@ enum Act {
     ReadThree,
     SetAuthority,
     SetForwardedHost,
-    AddForwardedHost,
     SetFilterState,
     Count,
 }
@@ -36,78 +32,67 @@ struct Step {
     acts: &'static [Act],
 }
 
-const CREATE: &[&str] = &["proxy_on_context_create"];
-const DELETE: &[&str] = &["proxy_on_delete"];
-const STREAM: &[&str] = &["proxy_on_context_create", "proxy_on_delete"];
-const RESPONSE: &[&str] = &["proxy_on_context_create", "proxy_on_delete", "proxy_on_response_headers"];
+const BEGINNING: &[&str] = &["proxy_on_context_create"];
+const RESPONSE: &[&str] = &["proxy_on_context_create", "proxy_on_response_headers"];
+const END: &[&str] = &["proxy_on_context_create", "proxy_on_response_headers", "proxy_on_delete"];
 const ALL: &[&str] = &[
     "proxy_on_context_create",
-    "proxy_on_delete",
     "proxy_on_response_headers",
+    "proxy_on_delete",
     "proxy_on_response_body",
     "proxy_on_done",
     "proxy_on_log",
 ];
 
+use Act::{SetForwardedHost, Count, ReadHead, ReadThree, SetAuthority, SetFilterState};
+
+/// Those in brackets are left out by the next.
 const STEPS: &[Step] = &[
-    Step { name: "one callback, for the request's head", callbacks: &[], acts: &[] },
-    Step { name: "(… the stream's beginning)", callbacks: CREATE, acts: &[] },
-    Step { name: "(… the stream's end)", callbacks: DELETE, acts: &[] },
-    Step { name: "(… a counter)", callbacks: &[], acts: &[Act::Count] },
-    Step { name: "… the stream's beginning and end", callbacks: STREAM, acts: &[] },
-    Step { name: "… the response's head", callbacks: RESPONSE, acts: &[] },
-    Step { name: "(… its body, done and log)", callbacks: ALL, acts: &[] },
-    Step { name: "(… three single headers)", callbacks: RESPONSE, acts: &[Act::ReadThree] },
-    Step { name: "… all headers in one call", callbacks: RESPONSE, acts: &[Act::ReadHead] },
-    Step { name: "… `:authority` replaced", callbacks: RESPONSE, acts: &[Act::ReadHead, Act::SetAuthority] },
+    Step { name: "called for the request's head", callbacks: &[], acts: &[] },
+    Step { name: "… and for the stream's beginning", callbacks: BEGINNING, acts: &[] },
+    Step { name: "… and for the response's head", callbacks: RESPONSE, acts: &[] },
+    Step { name: "(… and for the stream's end)", callbacks: END, acts: &[] },
+    Step { name: "(… and for its end, its log and the response's body)", callbacks: ALL, acts: &[] },
+    Step { name: "(… asks for three headers)", callbacks: RESPONSE, acts: &[ReadThree] },
+    Step { name: "… asks for all headers at once", callbacks: RESPONSE, acts: &[ReadHead] },
+    Step { name: "… replaces `:authority`", callbacks: RESPONSE, acts: &[ReadHead, SetAuthority] },
     Step {
-        name: "(… `x-forwarded-host` replaced)",
+        name: "… sets `x-forwarded-host`",
         callbacks: RESPONSE,
-        acts: &[Act::ReadHead, Act::SetAuthority, Act::SetForwardedHost],
+        acts: &[ReadHead, SetAuthority, SetForwardedHost],
     },
     Step {
-        name: "… `x-forwarded-host` added",
+        name: "… leaves the route's name in filter state",
         callbacks: RESPONSE,
-        acts: &[Act::ReadHead, Act::SetAuthority, Act::AddForwardedHost],
+        acts: &[ReadHead, SetAuthority, SetForwardedHost, SetFilterState],
     },
     Step {
-        name: "… the route's name in filter state",
+        name: "… counts the request",
         callbacks: RESPONSE,
-        acts: &[Act::ReadHead, Act::SetAuthority, Act::AddForwardedHost, Act::SetFilterState],
+        acts: &[ReadHead, SetAuthority, SetForwardedHost, SetFilterState, Count],
     },
 ];
 
-/// Prints what each step costs, and what the filter itself does.
-pub fn run(envoy: &Path, no_op: &Path, copies: u32, pace: Pace) -> Result<()> {
+pub(super) fn run(bench: &mut Bench) -> Result<()> {
     let folder = TempDir::new()?;
     let table = Table::new(Shape::Static, 1000);
-    let mut filters = vec![
-        ("(the chain without it)", None),
-        ("SDK filter that does nothing", Some(ecds::wasm(no_op, &json!({}), 1)?)),
-    ];
+    let mut filters = vec![("control", None), (NO_OP, Some(no_op(bench)?))];
     for (number, step) in STEPS.iter().enumerate() {
         let file = folder.path().join(format!("{number}.wasm"));
         fs::write(&file, wat::parse_str(step.text()).with_context(|| step.name)?)?;
         filters.push((step.name, Some(ecds::wasm(&file, &json!({}), 1)?)));
     }
-    filters.push(("ksvc-router, hit", Some(ecds::wasm(&testenv::plugin()?, &table.document(), 1)?)));
-    let (mut chains, mut contestants) = (Vec::new(), Vec::new());
+    filters.push(("ours", Some(ours(bench, &table)?)));
+    let mut chains = Chains::default();
+    let mut names = Vec::new();
     for (name, filter) in filters {
-        let link = Link { reset: Some(HOST), filter, ..Link::default() };
-        let chain = Chain::start(envoy, &link, copies).context(name)?;
-        let load = Load::open(chain.envoy.address, CONNECTIONS, table.requests(Request::Hit, 200))?;
-        contestants.push(Contestant { name: name.to_owned(), load, meter: chain.meter.clone() });
-        chains.push(chain);
+        chains.start(bench, &link(filter), COPIES).context(name)?;
+        chains.ask(name, table.requests(Request::Hit, 200))?;
+        names.push(name);
     }
-    let values = contest::run(&mut contestants, pace)?;
-    let alone =
-        values.iter().map(|chain| combine(chain, &values[0], |chain, without| (chain - without) / f64::from(copies)));
-    let alone: Vec<_> = alone.skip(1).collect();
-    println!("{:<42} {:>7} {:>9} {:>16}", "", "ns", "x no-op", "spread");
-    for (contestant, costs) in contestants.iter().skip(1).zip(&alone) {
-        let Spread { least, median, most, .. } = Spread::of(&combine(costs, &alone[0], |cost, no_op| cost / no_op));
-        let spread = format!("{least:.2} to {most:.2}");
-        println!("{:<42} {:>7.0} {median:>9.2} {spread:>16}", contestant.name, Spread::of(costs).median);
+    let costs = chains.per_copy(bench)?;
+    for (name, cost) in names.iter().zip(&costs).skip(1) {
+        bench.note(Quantity::StepCpu, name, ("", 0), "", cost, Some((NO_OP, &costs[1])));
     }
     Ok(())
 }
@@ -132,9 +117,6 @@ impl Step {
                 }
                 Act::SetForwardedHost => {
                     "call $replace (i32.const 0) (i32.const 16) (i32.const 16) (i32.const 160) (i32.const 15)"
-                }
-                Act::AddForwardedHost => {
-                    "call $add (i32.const 0) (i32.const 16) (i32.const 16) (i32.const 160) (i32.const 15)"
                 }
                 Act::SetFilterState => "call $property (i32.const 80) (i32.const 17) (i32.const 128) (i32.const 24)",
                 Act::Count => "call $increment (i32.load (i32.const 512)) (i64.const 1)",
@@ -161,7 +143,6 @@ impl Step {
   (import "env" "proxy_get_header_map_pairs" (func $pairs (param i32 i32 i32) (result i32)))
   (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_set_property" (func $property (param i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_increment_metric" (func $increment (param i32 i64) (result i32)))
