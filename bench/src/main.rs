@@ -10,7 +10,7 @@ use bench::contest::Pace;
 use bench::group::{Bench, Group, LatencyPace};
 use bench::results::Results;
 use bench::tools::{self, Tools};
-use bench::{compare, machine, report, steps, upstream};
+use bench::{compare, machine, report, upstream};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]

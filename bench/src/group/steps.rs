@@ -44,7 +44,7 @@ const ALL: &[&str] = &[
     "proxy_on_log",
 ];
 
-use Act::{SetForwardedHost, Count, ReadHead, ReadThree, SetAuthority, SetFilterState};
+use Act::{Count, ReadHead, ReadThree, SetAuthority, SetFilterState, SetForwardedHost};
 
 /// Those in brackets are left out by the next.
 const STEPS: &[Step] = &[
@@ -57,9 +57,7 @@ const STEPS: &[Step] = &[
     Step { name: "… asks for all headers at once", callbacks: RESPONSE, acts: &[ReadHead] },
     Step { name: "… replaces `:authority`", callbacks: RESPONSE, acts: &[ReadHead, SetAuthority] },
     Step {
-        name: "… sets `x-forwarded-host`",
-        callbacks: RESPONSE,
-        acts: &[ReadHead, SetAuthority, SetForwardedHost],
+        name: "… sets `x-forwarded-host`", callbacks: RESPONSE, acts: &[ReadHead, SetAuthority, SetForwardedHost]
     },
     Step {
         name: "… leaves the route's name in filter state",

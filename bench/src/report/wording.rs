@@ -43,7 +43,7 @@ pub(crate) const MICROSECONDS_IN_A_MILLISECOND: f64 = 1e3;
 
 pub(crate) const fn unit(quantity: Quantity) -> Unit {
     match quantity {
-        Quantity::FilterCpu => Unit { name: "ns", size: 1.0 },
+        Quantity::FilterCpu | Quantity::StepCpu => Unit { name: "ns", size: 1.0 },
         Quantity::GatewayCpu | Quantity::ChainCpu => Unit { name: "µs", size: 1e3 },
         Quantity::LoadCpu | Quantity::LoadMainCpu | Quantity::LoadTime => Unit { name: "ms", size: 1e6 },
         Quantity::Memory => Unit { name: "MB", size: 1e6 },
