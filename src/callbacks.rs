@@ -121,7 +121,11 @@ extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_context_create(id: u32, parent: u32) {
     contexts(|contexts| match parent {
-        0 if contexts.plugin(id).is_none() => contexts.plugins.push((id, Plugin::default())),
+        0 if contexts.plugin(id).is_none() => {
+            contexts.plugins.push((id, Plugin::default()));
+            // An edit, where VMs live on: the plugin before the last has gone by now.
+            contexts.forget_the_gone(id);
+        }
         0 => {}
         _ if contexts.plugins.len() > 1 => _ = contexts.owners.insert(id, parent),
         _ => {}

@@ -241,6 +241,39 @@ async fn a_request_in_flight_finishes_on_the_old_table() -> Result<()> {
     Ok(())
 }
 
+/// Where the agent has fetched the module, VMs live on over edits, and nobody tells them that a plugin has gone.
+#[test]
+fn old_tables_are_let_go_where_vms_live_on() -> Result<()> {
+    let stand_in = StandIn::start()?;
+    let table = |edit: usize| {
+        let route = |n| json!({"match": format!("GET /edit-{edit}/route-{n}/{{id}}"), "service": "orders"});
+        common::table((0..5_000).map(route).collect())
+    };
+    let setup = Setup::new(&envoy::find()?, &plugin()?, table(0)).without_resource_version();
+    let mut gateway = setup.start(stand_in.address())?;
+    let mut before = 0;
+    for edit in 1..=24 {
+        gateway.edit(table(edit))?;
+        let path = format!("/faas/edit-{edit}/route-4999/7");
+        let response = Request::get("api.example.com", &path).send(gateway.address())?;
+        ensure!(response.status == 200, "{path}: {}", response.status);
+        if edit == 8 {
+            before = resident(&gateway)?;
+        }
+    }
+    let after = resident(&gateway)?;
+    // Each would be a megabyte on each thread.
+    ensure!(after < before + 20_000_000, "{before} bytes after 8 edits, {after} after 24");
+    Ok(())
+}
+
+/// Memory of Envoy's process, in bytes.
+fn resident(gateway: &Gateway) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", gateway.process_id()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    Ok(line.context("no VmRSS")?.parse::<u64>()? * 1024)
+}
+
 #[test]
 fn a_bad_document_on_a_running_gateway_keeps_the_last_good_table() -> Result<()> {
     bad_document_keeps_the_last_good_table(&envoy::find()?)

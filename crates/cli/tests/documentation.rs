@@ -30,7 +30,7 @@ const README: &str = include_str!("../../../README.md");
 const PROBLEMS: &str = include_str!("../../routing/src/problem.rs");
 const LIMITS: &str = include_str!("../../routing/src/limits.rs");
 const METRICS: &str = include_str!("../../../src/metrics.rs");
-const PLUGIN: &str = include_str!("../../../src/lib.rs");
+const PLUGIN: &str = include_str!("../../../src/plugin.rs");
 
 #[derive(Debug, PartialEq)]
 struct Block<'p> {
