@@ -1,5 +1,6 @@
 //! Hosts: which names are the table's own, and what is a valid authority.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::image::{Span, row};
@@ -62,15 +63,23 @@ impl HostSet {
     }
 }
 
-/// Whether a sorted list of lower-case names holds a host, whatever its case.
+/// Whether a sorted list of lower-case names holds a host, as `bare` gives it.
 pub(crate) fn contains(texts: &Texts, names: Span, host: &[u8]) -> bool {
-    let holds = |host: &[u8]| texts.position(names, |name| name.cmp(host)).is_some();
-    // Hosts hardly ever come in upper case.
-    holds(host) || (host.iter().any(u8::is_ascii_uppercase) && holds(&host.to_ascii_lowercase()))
+    texts.position(names, |name| name.cmp(host)).is_some()
 }
 
-/// The host of an authority, without port and trailing dot.
-pub(crate) fn bare(authority: &[u8]) -> &[u8] {
+/// The host of an authority in lower case, without port and trailing dot.
+pub(crate) fn bare(authority: &[u8]) -> Cow<'_, [u8]> {
+    let host = without_port(authority);
+    // Hosts hardly ever come in upper case.
+    match host.iter().any(u8::is_ascii_uppercase) {
+        true => host.to_ascii_lowercase().into(),
+        false => host.into(),
+    }
+}
+
+/// The host of an authority as it is, without port and trailing dot.
+pub(crate) fn without_port(authority: &[u8]) -> &[u8] {
     // Colons inside brackets belong to an IPv6 address. Of several others the first one counts: Envoy takes one
     // port away and matches what is left by prefix, so that `host:x:80` leads to `host`.
     let address = if authority.first() == Some(&b'[') { authority.iter().position(|&b| b == b']') } else { None };
@@ -216,11 +225,11 @@ mod tests {
             "api.example.com:x:80",
             "api.example.com::80",
         ] {
-            assert_eq!(set(bare(authority.as_bytes())), Some(Membership::Exact), "{authority}");
+            assert_eq!(set(&bare(authority.as_bytes())), Some(Membership::Exact), "{authority}");
         }
         for authority in ["example.com", "api.example.com.evil.org", "xapi.example.com", "", ":80", "api.example.com.."]
         {
-            assert_eq!(set(bare(authority.as_bytes())), None, "{authority}");
+            assert_eq!(set(&bare(authority.as_bytes())), None, "{authority}");
         }
     }
 
@@ -228,10 +237,10 @@ mod tests {
     fn a_suffix_takes_one_or_more_labels() {
         let set = set(&["*.example.com"]);
         for host in ["a.example.com", "a.b.EXAMPLE.com"] {
-            assert_eq!(set(host.as_bytes()), Some(Membership::Suffix), "{host}");
+            assert_eq!(set(&bare(host.as_bytes())), Some(Membership::Suffix), "{host}");
         }
         for host in ["example.com", ".example.com", "aexample.com", "a.example.org"] {
-            assert_eq!(set(host.as_bytes()), None, "{host}");
+            assert_eq!(set(&bare(host.as_bytes())), None, "{host}");
         }
     }
 
@@ -243,8 +252,8 @@ mod tests {
 
     #[test]
     fn ipv6_addresses_keep_their_colons() {
-        assert_eq!(bare(b"[::1]"), b"[::1]");
-        assert_eq!(bare(b"[::1]:80"), b"[::1]");
+        assert_eq!(*bare(b"[::1]"), *b"[::1]");
+        assert_eq!(*bare(b"[::1]:80"), *b"[::1]");
         assert!(check_authority("[::1]:80").is_ok());
     }
 

@@ -41,7 +41,7 @@ struct Granted {
 impl Public {
     pub(crate) fn of(head: &Head<'_>, target: Text, stripped: bool) -> Self {
         let authority = head.authority.unwrap_or_default();
-        let bare = host::bare(authority);
+        let bare = host::without_port(authority);
         let port = authority.get(bare.len()..).and_then(|tail| tail.strip_prefix(b":"));
         let has_port = port.is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit));
         // What Envoy or a proxy before it has seen; a list begins with the client's own.
@@ -130,9 +130,9 @@ impl RouteTable {
         };
         let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
-        let target = host::bare(self.texts.octets(public.target));
+        let target = host::without_port(self.texts.octets(public.target));
         // Whatever the port: containers listen on others than the gateway. What has a user is no host alone.
-        if authority.contains(&b'@') || !host::bare(authority).eq_ignore_ascii_case(target) {
+        if authority.contains(&b'@') || !host::without_port(authority).eq_ignore_ascii_case(target) {
             return None;
         }
         let path = [prefix(path), path].concat();

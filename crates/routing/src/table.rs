@@ -240,7 +240,7 @@ impl RouteTable {
     pub fn decide<'a>(&'a self, head: &Head<'a>, already_routed: impl FnOnce() -> bool) -> Decision<'a> {
         const OUT_OF_SCOPE: Decision<'static> = Decision::Untouched(Untouched::OutOfScope);
         let Some(path) = head.path else { return OUT_OF_SCOPE };
-        let host = host::bare(head.authority.unwrap_or_default());
+        let host = &*host::bare(head.authority.unwrap_or_default());
         let membership = self.settings.hosts.membership(&self.texts, host);
         let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
