@@ -16,11 +16,12 @@ pub fn machine(tools: &Tools) -> Result<Machine> {
         Some(line.split_once(':')?.1.trim().to_owned())
     };
     let kilobytes: Option<u64> = field(&memory, "MemTotal").and_then(|total| total.strip_suffix(" kB")?.parse().ok());
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     Ok(Machine {
         processor: field(&processors, "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cores: std::thread::available_parallelism()?.get(),
         memory_bytes: kilobytes.context("no MemTotal")? * 1024,
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+        kernel: release.trim().split('-').next().unwrap_or_default().to_owned(),
         versions: tools.versions()?,
     })
 }

@@ -44,11 +44,11 @@ impl Tools {
 
     /// Of what took part, by name.
     pub fn versions(&self) -> Result<Vec<(String, String)>> {
+        // `FOLDER/envoy  version: COMMIT/VERSION/Clean/RELEASE/BoringSSL`: the folder is nobody's business.
+        let envoy = said(Command::new(&self.envoy).arg("--version"))?;
+        let version = envoy.split_once("version: ").and_then(|(_, version)| version.split('/').nth(1));
         let mut versions = vec![
-            (
-                "Envoy".to_owned(),
-                said(Command::new(&self.envoy).arg("--version"))?.replace('\n', " ").trim().to_owned(),
-            ),
+            ("Envoy".to_owned(), version.with_context(|| format!("envoy --version: {envoy}"))?.to_owned()),
             ("rustc".to_owned(), said(Command::new("rustc").arg("--version")).unwrap_or_default()),
         ];
         if self.go_proxy.is_some() {
