@@ -93,7 +93,7 @@ fn with_ratios(results: &Results, quantity: Quantity) -> String {
 /// In the order of the run: each step stands on the one before it.
 fn steps(results: &Results) -> String {
     let unit = unit(Quantity::StepCpu);
-    let mut table = Table::new(["a module that is", &format!("{} a request", unit.name), "ratio"].map(String::from));
+    let mut table = Table::new(["module", &format!("{} a request", unit.name), "ratio"].map(String::from));
     for found in results.measurements.iter().filter(|found| found.quantity == Quantity::StepCpu) {
         let ratio = found.ratio.as_ref().map_or(DASH.into(), |ratio| spread(ratio.spread));
         table.row([label(&found.variant).into(), spread(scaled(found.value, &unit)), ratio]);
