@@ -29,12 +29,13 @@ const TICK: u32 = 5_000;
 struct Contexts {
     /// Hardly ever more than one.
     plugins: Vec<(u32, Plugin)>,
-    /// Whose a stream is, until its request has come; where there is but one plugin, that is known.
+    /// Whose a stream is, until its request has come, which for one that another filter has answered it never does. Where
+    /// there is but one plugin, that is known.
     owners: HashMap<u32, u32, BuildHasherDefault<NumberHasher>>,
     /// What is to become of responses that have not come yet.
     planned: HashMap<u32, Planned, BuildHasherDefault<NumberHasher>>,
-    /// How many of those there were when the host was asked last.
-    awaited: usize,
+    /// How many of both there were when the host was asked last.
+    kept: usize,
 }
 
 impl Contexts {
@@ -42,8 +43,16 @@ impl Contexts {
         self.plugins.iter_mut().find(|(known, _)| *known == id).map(|(_, plugin)| plugin)
     }
 
+    fn begin(&mut self, id: u32, parent: u32) {
+        if self.plugins.len() > 1 {
+            self.owners.insert(id, parent);
+            self.keep_in_bounds(id);
+        }
+    }
+
     fn request(&mut self, id: u32) -> Action {
         let plugin = match self.plugins.as_slice() {
+            // A stream's plugin outlives it, and its request follows its beginning at once.
             [(_, only)] => Some(only),
             several => {
                 let owner = self.owners.remove(&id);
@@ -54,11 +63,15 @@ impl Contexts {
         let (action, planned) = filter::request(active);
         if let Some(planned) = planned {
             self.planned.insert(id, planned);
-            if self.planned.len() > 2 * self.awaited + 1_000 {
-                self.forget_the_gone(id);
-            }
+            self.keep_in_bounds(id);
         }
         action
+    }
+
+    fn keep_in_bounds(&mut self, caller: u32) {
+        if self.owners.len() + self.planned.len() > 2 * self.kept + 1_000 {
+            self.forget_the_gone(caller);
+        }
     }
 
     /// Lets go what belongs to contexts that the host no longer knows: streams that were reset before their response,
@@ -70,7 +83,7 @@ impl Contexts {
         self.plugins.retain(|(id, _)| host::knows(*id));
         self.owners.retain(|id, _| host::knows(*id));
         self.planned.retain(|id, _| host::knows(*id));
-        self.awaited = self.planned.len();
+        self.kept = self.owners.len() + self.planned.len();
         // To ask for a context is to speak for it.
         host::knows(caller);
     }
@@ -127,8 +140,7 @@ extern "C" fn proxy_on_context_create(id: u32, parent: u32) {
             contexts.forget_the_gone(id);
         }
         0 => {}
-        _ if contexts.plugins.len() > 1 => _ = contexts.owners.insert(id, parent),
-        _ => {}
+        _ => contexts.begin(id, parent),
     });
 }
 

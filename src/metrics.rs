@@ -1,5 +1,6 @@
-//! Counters and gauges of one table. Each count is handed to the host at once: that costs less than to be called when a VM
-//! ends, as counts that are kept here would ask for, since a module that is so called is called for each stream.
+//! Counters and gauges of one table. Each count is handed to the host at once: counts kept here would have to be handed over
+//! when the VM ends, and a module that is called for that is called for the end of each stream too, which costs about
+//! as much, for requests that are not counted as well.
 
 use ksvc_routing::Outcome;
 

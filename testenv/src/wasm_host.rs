@@ -344,6 +344,11 @@ impl Root {
         self.inner.with_state(|state| state.roots.remove(&self.id));
     }
 
+    /// The number of its root context.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
     /// The VM that this plugin lives in.
     pub fn vm(&self) -> Vm {
         Vm { inner: Rc::clone(&self.inner) }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use testenv::wasm_host::Process;
+use testenv::wasm_host::{Head, Process};
 
 use crate::{PLUGIN, api, configured, shop_with, target};
 
@@ -117,6 +117,29 @@ fn streams_keep_the_plugin_that_they_began_with() {
     old.done();
     new.tick();
     assert_eq!(target(&new, "/faas/a"), "new.shop.example.com");
+}
+
+/// Envoy tells of the beginning of a stream that another filter has answered when it writes the log, and of nothing else.
+#[test]
+fn streams_without_a_request_are_forgotten() {
+    let process = Process::new();
+    let vm = process.vm(&[]);
+    let [first, _second] = ["first", "second"].map(|plugin| {
+        let root = vm.root(plugin);
+        assert!(root.configure(shop_with(&json!({})).to_string()));
+        root
+    });
+    let mut warm = 0;
+    for stream in 100_000..200_000 {
+        vm.know_stream(stream, first.id(), Head::default(), Head::default());
+        vm.call("proxy_on_context_create", &[stream, first.id()]);
+        vm.forget(stream);
+        if stream == 110_000 {
+            warm = vm.memory();
+        }
+    }
+    assert_eq!(vm.memory(), warm, "the memory after 100,000 streams, and after 10,000");
+    assert_eq!(target(&first, "/faas/orders/1"), crate::ORDERS);
 }
 
 fn table_of(routes: usize) -> serde_json::Value {
