@@ -25,7 +25,7 @@ use testenv::process::{Running, free_ports};
 use testenv::stand_in::StandIn;
 use testenv::{envoy, plugin, repository, yaml};
 
-/// Counters and gauges lag by up to 5 s, and the machine may be busy.
+/// Counters and gauges come at once, but the machine may be busy.
 const LAG: Duration = Duration::from_secs(12);
 
 // ---- the case tables

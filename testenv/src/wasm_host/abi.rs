@@ -35,8 +35,7 @@ pub const HOST_CALLS: &[&str] = &[
     "proxy_set_tick_period_milliseconds",
 ];
 
-/// Calls that Envoy has and this filter no use for. The SDK's default methods bring some of them along as imports;
-/// they can be imported, and trap when they are called.
+/// Calls that Envoy has and this filter no use for: other modules may import them, and they trap when they are called.
 pub const UNUSED_CALLS: &[&str] = &[
     "proxy_close_stream",
     "proxy_dequeue_shared_queue",

@@ -8,7 +8,7 @@ use testenv::gateway::Gateway;
 
 use crate::requests::{COUNTERS, Outcomes};
 
-/// Longer than counters may lag.
+/// Longer than a loaded machine takes to show what is counted.
 const LAG: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(20);
 
