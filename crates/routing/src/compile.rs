@@ -21,11 +21,12 @@ use crate::changes::Operation;
 use crate::config::Config;
 use crate::cors::{Cors, Policy};
 use crate::image::{Span, Writer};
+use crate::json::Json;
 use crate::limits;
-use crate::node::{self, Slot, Unreadable};
+use crate::node::{self, Stop};
 use crate::pattern::Pattern as PathPattern;
 use crate::problem::{Place, Problem, What};
-use crate::read::{Key, Reader};
+use crate::read::{FoundRoutes, Key, Reader};
 use crate::table::{Candidate, Capture, NoMatch, Pattern, Route, RouteTable, Settings, Target};
 use crate::texts::{Text, TextsBuilder};
 use crate::tree::TreeBuilder;
@@ -82,8 +83,8 @@ fn is_empty(document: &[u8]) -> bool {
     document.iter().all(u8::is_ascii_whitespace) || serde_json::from_slice::<()>(document).is_ok()
 }
 
-fn read(document: &[u8], hash: u64) -> Result<Compiled, Unreadable> {
-    let document = std::str::from_utf8(document).map_err(|_| Unreadable)?;
+fn read(document: &[u8], hash: u64) -> Result<Compiled, Stop> {
+    let document = std::str::from_utf8(document).map_err(|_| Stop)?;
     let mut compiler = Compiler::new(hash);
     let mut compiled = compiler.compile(document, Vec::new())?;
     let beyond_limits = compiler.methods.beyond_limits();
@@ -214,10 +215,9 @@ impl Compiler {
     /// Takes in a document; what is left is the part of the table that is not of its routes alone, and whether the
     /// table's name could be read. Where the document is known to have more routes than a table can hold, so it is told,
     /// and none of them is compiled.
-    fn compile(&mut self, document: &str, too_many: Vec<What>) -> Result<(Settings, bool), Unreadable> {
-        let mut slot = Slot { reader: &mut self.reader, value: None };
-        node::read(document, &mut slot)?;
-        let Some(config): Option<Config<'_>> = slot.value else { return Ok((Settings::default(), false)) };
+    fn compile(&mut self, document: &str, too_many: Vec<What>) -> Result<(Settings, bool), Stop> {
+        let config: Option<Config<'_>> = node::read(document, &mut self.reader)?;
+        let Some(config) = config else { return Ok((Settings::default(), false)) };
         let name_is_readable = match &config.name {
             Key::Absent => true,
             Key::Broken => false,
@@ -232,9 +232,9 @@ impl Compiler {
         if !routes_are_known {
             settings.no_match = NoMatch::Broken;
         }
-        if self.reader.routes.is_some_and(|count| count <= limits::ROUTES) {
-            self.expect(self.reader.routes.unwrap_or_default(), document.len());
-            self.routes(document, routes_are_known.then_some(&defaults))?;
+        if let Some(FoundRoutes { at, count }) = self.reader.routes.filter(|found| found.count <= limits::ROUTES) {
+            self.expect(count, document.len());
+            self.routes(Json::new(document, at), routes_are_known.then_some(&defaults))?;
         }
         if routes_are_known && self.methods.beyond_limits().is_empty() {
             self.method_names = std::mem::take(&mut self.methods).sorted(&mut self.claims);

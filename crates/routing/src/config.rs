@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::node::{Node, Stop};
-use crate::read::{OneOrMany, OrOff, Read, Reader, choice, object};
+use crate::read::{FoundRoutes, OneOrMany, OrOff, Read, Reader, choice, object};
 
 object! {
     /// The route table of one plugin.
@@ -61,8 +61,9 @@ impl<'a> Read<'a> for Routes {
     fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
         match node {
             Node::List(routes) => {
+                let at = routes.at();
                 let count = routes.count()?;
-                reader.routes.get_or_insert(count);
+                reader.routes.get_or_insert(FoundRoutes { at, count });
                 Ok(Some(Routes))
             }
             other => reader.wrong_type(&other),

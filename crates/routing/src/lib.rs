@@ -18,6 +18,7 @@ mod host;
 mod host_template;
 mod image;
 mod internal;
+mod json;
 pub mod limits;
 mod node;
 mod path;

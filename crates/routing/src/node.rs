@@ -1,19 +1,20 @@
 //! A JSON value as it comes out of the document, piece by piece: nothing of it is kept but what its reader takes. Strings
 //! are borrowed, keys stand in order, repeated ones come again.
-//!
-//! What is read is known by `Place` alone, so that all of a document's types share one parser.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::json::{Begin, Json};
 use crate::limits;
 use crate::problem::{Step, What, quoted};
 use crate::read::{Read, Reader};
 
-/// A value. Of a list or an object, the reader takes what it wants; the rest is skipped.
+pub(crate) use crate::json::Stop;
+
+/// A value. Of a list or an object, the reader takes what it wants; the rest is passed over.
 pub(crate) enum Node<'n, 's, 'a> {
     Null,
     Bool(bool),
@@ -37,94 +38,143 @@ impl Node<'_, '_, '_> {
     }
 }
 
-/// The document can't be read any further; why, is known to the parser.
-pub(crate) struct Stop;
+/// Reads a document: `None` after a problem has been told.
+pub(crate) fn read<'a, T: Read<'a>>(document: &'a str, reader: &mut Reader) -> Result<Option<T>, Stop> {
+    let mut json = Json::new(document, 0);
+    let value = value(&mut json, reader)?;
+    if json.is_at_end() { Ok(value) } else { Err(Stop) }
+}
 
-/// The elements of a list.
-pub(crate) struct Elements<'s, 'a> {
-    list: &'s mut dyn List<'a>,
+/// Reads the next value: `None` after a problem has been told.
+fn value<'a, T: Read<'a>>(json: &mut Json<'a>, reader: &mut Reader) -> Result<Option<T>, Stop> {
+    let scalar = match json.begin()? {
+        Begin::List => {
+            let (most, mark) = reader.begin();
+            let mut elements = Elements(Members::new(json, b']', most));
+            let value = T::read(Node::List(&mut elements), reader)?;
+            let count = elements.count()?;
+            return Ok(if reader.holds(count, "elements", most, mark) { value } else { None });
+        }
+        Begin::Object => {
+            let (most, mark) = reader.begin();
+            let (of, most) = if T::HAS_KEYS { ("keys", limits::KEYS) } else { ("names", most) };
+            let mut entries = Entries(Members::new(json, b'}', most));
+            let value = T::read(Node::Object(&mut entries), reader)?;
+            let count = entries.count()?;
+            return Ok(if reader.holds(count, of, most, mark) { value } else { None });
+        }
+        Begin::Null => Node::Null,
+        Begin::Bool(value) => Node::Bool(value),
+        Begin::Number(value) => Node::Number(value),
+        Begin::Text(value) => Node::Text(value),
+    };
+    reader.limited = "";
+    T::read(scalar, reader)
+}
+
+/// What stands in a list or an object, between commas.
+struct Members<'s, 'a> {
+    json: &'s mut Json<'a>,
+    /// What stands behind the last one.
+    end: u8,
+    has_ended: bool,
+    /// How many of them have been gone to.
     count: usize,
+    /// How many of them are read, and the rest passed over.
     most: usize,
 }
 
-impl<'a> Elements<'_, 'a> {
+impl<'s, 'a> Members<'s, 'a> {
+    fn new(json: &'s mut Json<'a>, end: u8, most: usize) -> Self {
+        Members { json, end, has_ended: false, count: 0, most }
+    }
+
+    /// Goes to the next one; false behind the last one.
+    fn next(&mut self) -> Result<bool, Stop> {
+        self.has_ended = self.has_ended || self.json.take(self.end);
+        if self.has_ended {
+            return Ok(false);
+        }
+        if self.count > 0 && !self.json.take(b',') {
+            return Err(Stop);
+        }
+        self.count += 1;
+        Ok(true)
+    }
+
+    /// As above, as long as there may be more of them.
+    fn next_to_read(&mut self) -> Result<bool, Stop> {
+        Ok(self.count < self.most && self.next()?)
+    }
+}
+
+/// The elements of a list.
+pub(crate) struct Elements<'s, 'a>(Members<'s, 'a>);
+
+impl<'s, 'a> Elements<'s, 'a> {
+    /// Of the list at a place that has been found before.
+    pub(crate) fn of(json: &'s mut Json<'a>, most: usize) -> Self {
+        Elements(Members::new(json, b']', most))
+    }
+
+    /// Where the next one stands.
+    pub(crate) fn at(&self) -> usize {
+        self.0.json.at()
+    }
+
     /// The next element, itself `None` if it can't be read; `None` behind the last one, and behind as many as there may
     /// be.
     pub(crate) fn next<T: Read<'a>>(&mut self, reader: &mut Reader) -> Result<Option<Option<T>>, Stop> {
-        if self.count >= self.most {
+        let index = self.0.count;
+        if !self.0.next_to_read()? {
             return Ok(None);
         }
-        let element = reader.at(Step::Index(self.count), |reader| {
-            let mut slot = Slot { reader, value: None };
-            self.list.next(&mut slot).map(|is_there| is_there.then_some(slot.value))
-        })?;
-        self.count += usize::from(element.is_some());
-        Ok(element)
+        reader.at(Step::Index(index), |reader| value(self.0.json, reader)).map(Some)
     }
 
-    /// Skips those that are left; how many there are in all.
+    /// Passes over those that are left; how many there are in all.
     pub(crate) fn count(&mut self) -> Result<usize, Stop> {
-        while self.list.skip()? {
-            self.count += 1;
+        while self.0.next()? {
+            self.0.json.pass()?;
         }
-        Ok(self.count)
+        Ok(self.0.count)
     }
 }
 
 /// The keys of an object, with their values.
-pub(crate) struct Entries<'s, 'a> {
-    object: &'s mut dyn Object<'a>,
-    count: usize,
-    most: usize,
-}
+pub(crate) struct Entries<'s, 'a>(Members<'s, 'a>);
 
 impl<'a> Entries<'_, 'a> {
     /// The next key, whose value has to be taken or skipped; `None` behind the last one, and behind as many as there may
     /// be.
     pub(crate) fn key(&mut self) -> Result<Option<Cow<'a, str>>, Stop> {
-        if self.count >= self.most {
+        if !self.0.next_to_read()? {
             return Ok(None);
         }
-        let key = self.object.key()?;
-        self.count += usize::from(key.is_some());
-        Ok(key)
+        let key = self.0.json.string()?;
+        if self.0.json.take(b':') { Ok(Some(key)) } else { Err(Stop) }
     }
 
     pub(crate) fn value<T: Read<'a>>(&mut self, reader: &mut Reader) -> Result<Option<T>, Stop> {
-        let mut slot = Slot { reader, value: None };
-        self.object.value(&mut slot)?;
-        Ok(slot.value)
+        value(self.0.json, reader)
     }
 
     pub(crate) fn skip(&mut self) -> Result<(), Stop> {
-        self.object.skip()
+        self.0.json.pass()
     }
 
-    /// Reads the value of a key into a place of its own.
-    pub(crate) fn put(&mut self, place: &mut dyn Place<'a>) -> Result<(), Stop> {
-        self.object.value(place)
-    }
-
-    /// Skips those that are left; how many there are in all.
+    /// Passes over those that are left; how many there are in all.
     fn count(&mut self) -> Result<usize, Stop> {
-        while self.object.key()?.is_some() {
-            self.skip()?;
-            self.count += 1;
+        while self.0.next()? {
+            self.0.json.pass()?;
+            if !self.0.json.take(b':') {
+                return Err(Stop);
+            }
+            self.0.json.pass()?;
         }
-        Ok(self.count)
+        Ok(self.0.count)
     }
 }
-
-/// Reads a document; an error where it can't be read at all. What nobody asks for is looked at no closer than it takes to
-/// skip it.
-pub(crate) fn read<'a>(document: &'a str, place: &mut dyn Place<'a>) -> Result<(), Unreadable> {
-    let mut deserializer = serde_json::Deserializer::from_str(document);
-    let read = Parser(place).deserialize(&mut deserializer).and_then(|()| deserializer.end());
-    read.map_err(|_| Unreadable)
-}
-
-/// Not to be read: `fault` knows why.
-pub(crate) struct Unreadable;
 
 /// Looks at all of a document, and says why it can't be read.
 pub(crate) fn fault(document: &[u8]) -> Option<What> {
@@ -136,173 +186,6 @@ pub(crate) fn fault(document: &[u8]) -> Option<What> {
         None => What::TooManyValues { limit: limits::VALUES },
         Some(_) => What::NotJson { message: error.to_string() },
     })
-}
-
-/// Where a value goes.
-pub(crate) trait Place<'a> {
-    fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop>;
-}
-
-/// A value that somebody asks for. `None` after a problem has been told.
-pub(crate) struct Slot<'r, T> {
-    pub(crate) reader: &'r mut Reader,
-    pub(crate) value: Option<T>,
-}
-
-impl<'a, T: Read<'a>> Place<'a> for Slot<'_, T> {
-    fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop> {
-        let reader = &mut *self.reader;
-        self.value = match node {
-            Node::List(elements) => {
-                let (most, mark) = reader.begin();
-                elements.most = most;
-                let value = T::read(Node::List(elements), reader)?;
-                let count = elements.count()?;
-                if reader.holds(count, "elements", most, mark) { value } else { None }
-            }
-            Node::Object(entries) => {
-                let (most, mark) = reader.begin();
-                let (of, most) = if T::HAS_KEYS { ("keys", limits::KEYS) } else { ("names", most) };
-                entries.most = most;
-                let value = T::read(Node::Object(entries), reader)?;
-                let count = entries.count()?;
-                if reader.holds(count, of, most, mark) { value } else { None }
-            }
-            scalar => {
-                reader.limited = "";
-                T::read(scalar, reader)?
-            }
-        };
-        Ok(())
-    }
-}
-
-trait List<'a> {
-    /// Whether there was one more element.
-    fn next(&mut self, place: &mut dyn Place<'a>) -> Result<bool, Stop>;
-
-    /// As above.
-    fn skip(&mut self) -> Result<bool, Stop>;
-}
-
-trait Object<'a> {
-    fn key(&mut self) -> Result<Option<Cow<'a, str>>, Stop>;
-
-    fn value(&mut self, place: &mut dyn Place<'a>) -> Result<(), Stop>;
-
-    fn skip(&mut self) -> Result<(), Stop>;
-}
-
-/// Elements or entries as the parser has them, and why there are no more.
-struct Parsed<A, E> {
-    access: A,
-    error: Option<E>,
-}
-
-impl<A, E: Error> Parsed<A, E> {
-    fn new(access: A) -> Self {
-        Parsed { access, error: None }
-    }
-
-    fn kept<T>(&mut self, result: impl FnOnce(&mut A) -> Result<T, E>) -> Result<T, Stop> {
-        result(&mut self.access).map_err(|error| {
-            self.error = Some(error);
-            Stop
-        })
-    }
-
-    fn ended(self, result: Result<(), Stop>) -> Result<(), E> {
-        result.map_err(|Stop| self.error.unwrap_or_else(|| E::custom("stopped")))
-    }
-}
-
-impl<'a, A: SeqAccess<'a>> List<'a> for Parsed<A, A::Error> {
-    fn next(&mut self, place: &mut dyn Place<'a>) -> Result<bool, Stop> {
-        self.kept(|list| list.next_element_seed(Parser(place))).map(|element| element.is_some())
-    }
-
-    fn skip(&mut self) -> Result<bool, Stop> {
-        self.kept(A::next_element::<IgnoredAny>).map(|element| element.is_some())
-    }
-}
-
-impl<'a, A: MapAccess<'a>> Object<'a> for Parsed<A, A::Error> {
-    fn key(&mut self) -> Result<Option<Cow<'a, str>>, Stop> {
-        self.kept(A::next_key).map(|key| key.map(|Name(name)| name))
-    }
-
-    fn value(&mut self, place: &mut dyn Place<'a>) -> Result<(), Stop> {
-        self.kept(|object| object.next_value_seed(Parser(place)))
-    }
-
-    fn skip(&mut self) -> Result<(), Stop> {
-        self.kept(A::next_value::<IgnoredAny>).map(drop)
-    }
-}
-
-/// Reads one value, and those in it.
-struct Parser<'p, 'a>(&'p mut dyn Place<'a>);
-
-impl<'a> Parser<'_, 'a> {
-    fn put<E: Error>(self, scalar: Node<'_, '_, 'a>) -> Result<(), E> {
-        self.0.put(scalar).map_err(|Stop| E::custom("stopped"))
-    }
-}
-
-impl<'a> DeserializeSeed<'a> for Parser<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Parser<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.put(Node::Null)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.put(Node::Bool(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.put(Node::Number(value as f64))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.put(Node::Number(value as f64))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.put(Node::Number(value))
-    }
-
-    fn visit_borrowed_str<E: Error>(self, value: &'a str) -> Result<(), E> {
-        self.put(Node::Text(Cow::Borrowed(value)))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.put(Node::Text(Cow::Owned(value.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<(), A::Error> {
-        let mut list = Parsed::new(list);
-        let result = self.0.put(Node::List(&mut Elements { list: &mut list, count: 0, most: usize::MAX }));
-        list.ended(result)
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, object: A) -> Result<(), A::Error> {
-        let mut object = Parsed::new(object);
-        let result = self.0.put(Node::Object(&mut Entries { object: &mut object, count: 0, most: usize::MAX }));
-        object.ended(result)
-    }
 }
 
 /// Reads one value, and those in it, of which there may be so many: for nothing but what is wrong with them.
@@ -358,35 +241,9 @@ impl<'de> Visitor<'de> for Checked<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
-        while object.next_key::<Name<'de>>()?.is_some() {
+        while object.next_key::<IgnoredAny>()?.is_some() {
             object.next_value_seed(self)?;
         }
         Ok(())
-    }
-}
-
-/// A key, borrowed where it has no escapes (`Cow`'s own impl always copies).
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    #[inline]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl<'de> Visitor<'de> for NameVisitor {
-            type Value = Name<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Borrowed(value)))
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(value.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(NameVisitor)
     }
 }

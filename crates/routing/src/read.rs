@@ -70,14 +70,22 @@ pub(crate) trait Read<'a>: Sized {
 pub(crate) struct Reader {
     place: Vec<Step>,
     pub(crate) problems: Problems,
-    /// How many routes stand under the first key for them.
-    pub(crate) routes: Option<usize>,
+    /// The routes under the first key for them.
+    pub(crate) routes: Option<FoundRoutes>,
     /// The key that says how long texts may be.
     key: &'static str,
     /// The key that says how many elements the next value may have; of most values, none.
     pub(crate) limited: &'static str,
     /// How many unknown keys have been compared with the known ones.
     likenesses: usize,
+}
+
+/// A list of routes that has been passed over.
+#[derive(Clone, Copy)]
+pub(crate) struct FoundRoutes {
+    /// Where in the document the first of them stands.
+    pub(crate) at: usize,
+    pub(crate) count: usize,
 }
 
 /// What had been told before a value was read, in case that it does not count.

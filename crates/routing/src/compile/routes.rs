@@ -6,8 +6,9 @@ use super::route::pattern_texts;
 use super::settings::Defaults;
 use super::{Claim, Compiler};
 use crate::config::Route;
+use crate::json::Json;
 use crate::limits;
-use crate::node::{self, Node, Place, Stop, Unreadable};
+use crate::node::{Elements, Stop};
 use crate::pattern::{Split, is_token};
 use crate::problem::What;
 use crate::search::ANY;
@@ -16,10 +17,19 @@ use crate::search::ANY;
 pub(super) const ROUTES: &str = "routes";
 
 impl Compiler {
-    /// Reads the routes of a document that has been read before, and compiles them; without defaults, it only tells what
-    /// can't be read.
-    pub(super) fn routes(&mut self, document: &str, defaults: Option<&Defaults<'_>>) -> Result<(), Unreadable> {
-        node::read(document, &mut Routes { compiler: self, defaults, found: false })
+    /// Reads the routes that stand there, and compiles them; without defaults, it only tells what can't be read.
+    pub(super) fn routes(&mut self, mut json: Json<'_>, defaults: Option<&Defaults<'_>>) -> Result<(), Stop> {
+        let mut routes = Elements::of(&mut json, usize::MAX);
+        let mut index = 0;
+        self.reader.enter(ROUTES);
+        while let Some(route) = routes.next::<Box<Route<'_>>>(&mut self.reader)? {
+            if let Some(defaults) = defaults {
+                self.take(index, route.as_deref(), defaults);
+            }
+            index += 1;
+        }
+        self.reader.leave();
+        Ok(())
     }
 
     fn take(&mut self, index: usize, route: Option<&Route<'_>>, defaults: &Defaults<'_>) {
@@ -30,42 +40,6 @@ impl Compiler {
         if self.methods.are_within_limits() {
             self.route(index, route, defaults);
         }
-    }
-}
-
-/// Goes from the document to its first `routes`, and through these.
-struct Routes<'c, 'd> {
-    compiler: &'c mut Compiler,
-    defaults: Option<&'c Defaults<'d>>,
-    found: bool,
-}
-
-impl<'a> Place<'a> for Routes<'_, '_> {
-    fn put(&mut self, node: Node<'_, '_, 'a>) -> Result<(), Stop> {
-        match node {
-            Node::Object(document) => {
-                while let Some(key) = document.key()? {
-                    if key == ROUTES && !std::mem::replace(&mut self.found, true) {
-                        self.compiler.reader.enter(ROUTES);
-                        document.put(self)?;
-                        self.compiler.reader.leave();
-                    } else {
-                        document.skip()?;
-                    }
-                }
-            }
-            Node::List(routes) => {
-                let mut index = 0;
-                while let Some(route) = routes.next::<Box<Route<'_>>>(&mut self.compiler.reader)? {
-                    if let Some(defaults) = self.defaults {
-                        self.compiler.take(index, route.as_deref(), defaults);
-                    }
-                    index += 1;
-                }
-            }
-            Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) => {}
-        }
-        Ok(())
     }
 }
 
