@@ -20,19 +20,23 @@ use xxhash_rust::xxh64::xxh64;
 use crate::changes::Operation;
 use crate::config::Config;
 use crate::cors::{Cors, Policy};
-use crate::image::{Span, Writer};
+use crate::draft::Draft;
+use crate::image::{Lists, Span};
 use crate::json::Json;
 use crate::limits;
+use crate::lists::{
+    CANDIDATES, CAPTURES, ENTRIES, NODES, OPERATIONS, PATTERNS, POLICIES, ROUTES, SETTINGS, TEXTS,
+};
 use crate::node::{self, Stop};
 use crate::pattern::Pattern as PathPattern;
 use crate::problem::{Place, Problem, What};
 use crate::read::{FoundRoutes, Key, Reader};
-use crate::table::{Candidate, Capture, NoMatch, Pattern, Route, RouteTable, Settings, Target};
-use crate::texts::{Text, TextsBuilder};
+use crate::table::{Candidate, NoMatch, Route, RouteTable, Settings, Target};
+use crate::texts::Text;
 use crate::tree::TreeBuilder;
 
 use conditions::ConditionSets;
-use routes::{Methods, ROUTES};
+use routes::Methods;
 pub(crate) use settings::is_table_name;
 
 /// A document compiled: always a table, and everything that is wrong.
@@ -169,18 +173,14 @@ struct Compiler {
     /// The document's hash.
     document: u64,
     reader: Reader,
-    texts: TextsBuilder,
+    draft: Draft,
     tree: TreeBuilder,
     methods: Methods,
     /// Sorted: what claims refer to once all of them are known.
     method_names: Vec<Box<str>>,
     claims: Vec<Claim>,
     conditions: ConditionSets,
-    patterns: Vec<Pattern>,
-    captures: Vec<Capture>,
     elements: Vec<Element>,
-    routes: Vec<Route>,
-    operations: Vec<Operation>,
     targets: BTreeSet<String>,
     /// By value, with their numbers.
     known_policies: HashMap<Policy, u32>,
@@ -188,20 +188,17 @@ struct Compiler {
 
 impl Compiler {
     fn new(document: u64) -> Self {
+        let mut draft = Draft::new(document);
         Compiler {
             document,
             reader: Reader::default(),
-            texts: TextsBuilder::new(document),
-            tree: TreeBuilder::new(),
+            tree: TreeBuilder::new(&mut draft),
+            draft,
             methods: Methods::default(),
             method_names: Vec::new(),
             claims: Vec::new(),
             conditions: ConditionSets::new(),
-            patterns: Vec::new(),
-            captures: Vec::new(),
             elements: Vec::new(),
-            routes: Vec::new(),
-            operations: Vec::new(),
             targets: BTreeSet::new(),
             known_policies: HashMap::new(),
         }
@@ -226,7 +223,7 @@ impl Compiler {
         let routes_are_known = config.routes.get().is_some() && too_many.is_empty();
         let (mut settings, defaults) = self.settings(config);
         for what in too_many {
-            self.tell(Place::default().key(ROUTES), what);
+            self.tell(Place::default().key("routes"), what);
         }
         // Which requests the routes were meant for can't be known otherwise.
         if !routes_are_known {
@@ -244,56 +241,60 @@ impl Compiler {
         Ok((settings, name_is_readable))
     }
 
-    /// Makes room for so many routes, of as many patterns and methods as most have, and for their texts: a list that grows
-    /// leaves gaps in memory that is never given back.
+    /// Makes room for so many routes, with as much of everything as most have: a list that grows leaves gaps in memory that
+    /// is never given back.
     fn expect(&mut self, routes: usize, octets: usize) {
-        self.texts.reserve(octets);
+        let lists = &mut self.draft.lists;
+        lists.expect(octets + routes * 192);
+        lists.reserve(CAPTURES, routes / 2);
+        lists.reserve(PATTERNS, routes + 16);
+        lists.reserve(ROUTES, routes);
+        lists.reserve(TEXTS, octets);
+        lists.reserve(NODES, routes + routes / 2);
         self.claims.reserve(routes + routes / 4);
-        self.tree.reserve(routes + routes / 2);
-        self.patterns.reserve(routes);
         self.elements.reserve(routes);
-        self.routes.reserve(routes);
     }
 
     /// Tells names in the table's own templates that no route captures, and breaks the routes that they bear on.
     fn tell_captured_nowhere(&mut self, settings: &Settings) {
         // What can't be read may capture anything, and of no routes nothing can be said.
-        if self.patterns.is_empty() || self.claims.iter().any(|claim| claim.unreadable) {
+        let operations = [settings.request_headers, settings.response_headers];
+        if operations.iter().all(|span| span.is_empty())
+            || self.draft.lists.len(PATTERNS) == 0
+            || self.claims.iter().any(|claim| claim.unreadable)
+        {
             return;
         }
-        let mut captured: Vec<Text> = self.captures.iter().map(|capture| capture.name).collect();
+        let mut captured: Vec<Text> = self.draft.lists.iter(CAPTURES).map(|capture| capture.name).collect();
         captured.sort_unstable();
-        for (key, operations) in
-            [("requestHeaders", settings.request_headers), ("responseHeaders", settings.response_headers)]
-        {
+        for (key, operations) in ["requestHeaders", "responseHeaders"].into_iter().zip(operations) {
+            let operations: Vec<Operation> = self.draft.lists.span(OPERATIONS, operations).collect();
             let mut broken = false;
-            for operation in operations.of(&self.operations).to_vec() {
-                let names = operation.template().into_iter().flat_map(|template| template.captures(&self.texts));
+            for operation in operations {
+                let names = operation.template().into_iter().flat_map(|template| template.captures(&self.draft));
                 let mut unknown: Vec<Text> = names.filter(|name| captured.binary_search(name).is_err()).collect();
                 unknown.dedup();
                 for name in unknown {
-                    let name = self.texts.get(name).to_owned();
-                    let place = Place::default().key(key).key(operation.key()).named(self.texts.get(operation.name()));
+                    let name = self.draft.get(name).to_owned();
+                    let place = Place::default().key(key).key(operation.key()).named(self.draft.get(operation.name()));
                     self.tell(place, What::CapturedNowhere { name });
                     broken = true;
                 }
             }
-            for route in self.routes.iter_mut().filter(|_| broken) {
-                if key == "responseHeaders" || matches!(route.target, Target::Forward(..)) {
-                    route.target = Target::Broken;
-                }
+            if broken {
+                break_routes(&mut self.draft.lists, |_, route| {
+                    key == "responseHeaders" || matches!(route.target, Target::Forward(..))
+                });
             }
         }
     }
 
     fn finish(mut self, mut settings: Settings, name_is_readable: bool) -> Compiled {
-        for (index, route) in self.routes.iter_mut().enumerate() {
-            if self.reader.problems.is_broken(index) {
-                route.target = Target::Broken;
-            }
+        if self.reader.problems.has_errors() {
+            break_routes(&mut self.draft.lists, |index, _| self.reader.problems.is_broken(index as usize));
         }
+        let Compiler { mut draft, .. } = self;
         let mut entries = vec![Span::default(); self.tree.entries()];
-        let mut candidates = Vec::with_capacity(self.claims.len());
         for claims in self.claims.chunk_by(|a, b| a.entry == b.entry) {
             let candidate = |&Claim { method, unreadable, conditions, pattern, .. }: &Claim| Candidate {
                 method,
@@ -301,59 +302,44 @@ impl Compiler {
                 conditions,
                 pattern,
             };
-            let span = Span::append(&mut candidates, claims.iter().map(candidate));
+            let span = draft.lists.append(CANDIDATES, claims.iter().map(candidate));
             if let Some(entry) = claims.first().and_then(|claim| entries.get_mut(claim.entry as usize)) {
                 *entry = span;
             }
         }
+        draft.lists.append(ENTRIES, entries);
         let mut policies: Vec<_> = self.known_policies.into_iter().collect();
         policies.sort_unstable_by_key(|(_, number)| *number);
-        let policies: Vec<Policy> = policies.into_iter().map(|(policy, _)| policy).collect();
+        draft.lists.append(POLICIES, policies.into_iter().map(|(policy, _)| policy));
+        self.conditions.finish(&mut draft.lists);
 
-        settings.routes = self.routes.iter().filter(|route| !matches!(route.target, Target::Broken)).count() as u32;
-        settings.uses_cors = settings.cors != Cors::Off || self.routes.iter().any(|route| route.cors != Cors::Off);
-        settings.plans_responses = settings.uses_cors
-            || settings.rewrite_location
-            || !settings.response_headers.is_empty()
-            || self.routes.iter().any(|route| !route.response_headers.is_empty());
-        settings.methods = self.texts.list(self.method_names.iter().map(|method| &**method));
-        settings.targets = self.texts.list(self.targets.iter().map(String::as_str));
-        if settings.name == Text::default() {
-            settings.name = self.texts.shared("default");
+        settings.uses_cors = settings.cors != Cors::Off;
+        settings.plans_responses = settings.rewrite_location || !settings.response_headers.is_empty();
+        for route in draft.lists.iter(ROUTES) {
+            settings.routes += u32::from(!matches!(route.target, Target::Broken));
+            settings.uses_cors |= route.cors != Cors::Off;
+            settings.plans_responses |= !route.response_headers.is_empty();
         }
-        let tree = self.tree.finish(&mut self.texts);
-
-        let (condition_sets, conditions) = self.conditions.finish();
-        let size = Writer::size(&[settings])
-            + self.texts.size()
-            + tree.size()
-            + Writer::size(&entries)
-            + Writer::size(&candidates)
-            + Writer::size(&condition_sets)
-            + Writer::size(&conditions)
-            + Writer::size(&self.patterns)
-            + Writer::size(&self.captures)
-            + Writer::size(&self.routes)
-            + Writer::size(&self.operations)
-            + Writer::size(&policies);
-        // In the order in which `RouteTable::read` reads it.
-        let mut image = Writer::new(self.document, size);
-        image.list(&[settings]);
-        self.texts.write(&mut image);
-        tree.write(&mut image);
-        image.list(&entries);
-        image.list(&candidates);
-        image.list(&condition_sets);
-        image.list(&conditions);
-        image.list(&self.patterns);
-        image.list(&self.captures);
-        image.list(&self.routes);
-        image.list(&self.operations);
-        image.list(&policies);
+        settings.plans_responses |= settings.uses_cors;
+        settings.methods = draft.list(self.method_names.iter().map(|method| &**method));
+        settings.targets = draft.list(self.targets.iter().map(String::as_str));
+        if settings.name == Text::default() {
+            settings.name = draft.shared("default");
+        }
+        self.tree.finish(&mut draft);
+        draft.lists.push(SETTINGS, settings);
         // What has just been written can be read.
-        let table = RouteTable::read(image.finish()).unwrap_or_default();
+        let table = RouteTable::read(draft.lists.finish(self.document)).unwrap_or_default();
         let has_errors = self.reader.problems.has_errors();
         let (problems, more_problems) = self.reader.problems.finish();
         Compiled { table, problems, more_problems, name_is_readable, has_errors }
+    }
+}
+
+fn break_routes(lists: &mut Lists, which: impl Fn(u32, &Route) -> bool) {
+    for index in 0..lists.len(ROUTES) {
+        if lists.get(ROUTES, index).is_some_and(|route| which(index, &route)) {
+            lists.edit(ROUTES, index, |route| route.target = Target::Broken);
+        }
     }
 }

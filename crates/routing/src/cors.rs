@@ -225,10 +225,10 @@ fn is_list_of_tokens(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::texts::TextsBuilder;
+    use crate::draft::Draft;
 
     fn origins(written: &[&str]) -> impl Fn(&[u8]) -> bool + use<> {
-        let mut texts = TextsBuilder::default();
+        let mut texts = Draft::new(0);
         let (mut wildcards, mut exact): (Vec<&str>, Vec<&str>) = written.iter().partition(|text| text.contains('*'));
         exact.sort_unstable();
         wildcards.sort_unstable();

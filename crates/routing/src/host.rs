@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::image::{Span, row};
-use crate::texts::{Texts, TextsBuilder};
+use crate::draft::Draft;
+use crate::texts::Texts;
 
 row! {
     /// The hosts of a table: exact names, `*.suffix`, `*`.
@@ -27,7 +28,7 @@ pub(crate) enum Membership {
 }
 
 impl HostSet {
-    pub(crate) fn new<'h>(hosts: impl IntoIterator<Item = &'h str>, texts: &mut TextsBuilder) -> Self {
+    pub(crate) fn new<'h>(hosts: impl IntoIterator<Item = &'h str>, draft: &mut Draft) -> Self {
         let (mut exact, mut suffixes, mut any) = (BTreeSet::new(), BTreeSet::new(), false);
         for host in hosts {
             match host.strip_prefix("*.") {
@@ -36,7 +37,7 @@ impl HostSet {
                 None => _ = exact.insert(host.to_ascii_lowercase()),
             }
         }
-        let mut list = |names: BTreeSet<String>| texts.list(names.iter().map(String::as_str));
+        let mut list = |names: BTreeSet<String>| draft.list(names.iter().map(String::as_str));
         HostSet { exact: list(exact), suffixes: list(suffixes), any }
     }
 
@@ -207,7 +208,7 @@ mod tests {
     use super::*;
 
     fn set(hosts: &[&str]) -> impl Fn(&[u8]) -> Option<Membership> + use<> {
-        let mut texts = TextsBuilder::default();
+        let mut texts = Draft::new(0);
         let set = HostSet::new(hosts.iter().copied(), &mut texts);
         let texts = texts.texts();
         move |host| set.membership(&texts, host)

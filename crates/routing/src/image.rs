@@ -9,6 +9,8 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use crate::lists;
+
 /// What an image begins with; the hash of the document comes next.
 const MARK: &[u8] = concat!("ksvc-router table ", env!("KSVC_ROUTING_SOURCES"), "\n").as_bytes();
 
@@ -207,18 +209,6 @@ impl Span {
     pub(crate) fn len(self) -> usize {
         self.end.saturating_sub(self.start) as usize
     }
-
-    /// Puts rows behind the others of a list.
-    pub(crate) fn append<T>(list: &mut Vec<T>, rows: impl IntoIterator<Item = T>) -> Self {
-        let start = list.len() as u32;
-        list.extend(rows);
-        Span { start, end: list.len() as u32 }
-    }
-
-    /// Its rows in a list that is not yet part of an image.
-    pub(crate) fn of<T>(self, list: &[T]) -> &[T] {
-        list.get(self.start as usize..self.end as usize).unwrap_or_default()
-    }
 }
 
 /// A list of rows in an image.
@@ -270,66 +260,199 @@ impl<T: Row> Rows<T> {
     }
 }
 
-/// An image in the making: lists, in the order in which a `Reader` takes them.
-pub(crate) struct Writer(Vec<u8>);
+/// A list of an image, by its number.
+pub(crate) struct List<T> {
+    number: usize,
+    row: PhantomData<T>,
+}
 
-impl Writer {
-    /// For the table of the document of this hash. How many octets all lists will have together is known before: an image
-    /// that grew would take twice its memory.
-    pub(crate) fn new(document: u64, octets: usize) -> Self {
-        let mut image = Vec::with_capacity(MARK.len() + u64::SIZE + octets);
-        image.extend_from_slice(MARK);
-        image.extend(document.to_le_bytes());
-        Writer(image)
-    }
-
-    /// How many octets a list will have.
-    pub(crate) const fn size<T: Row>(rows: &[T]) -> usize {
-        u32::SIZE + T::SIZE * rows.len()
-    }
-
-    pub(crate) fn list<T: Row>(&mut self, rows: &[T]) {
-        self.0.extend((rows.len() as u32).to_le_bytes());
-        let start = self.0.len();
-        self.0.resize(start + T::SIZE * rows.len(), 0);
-        let room = self.0.get_mut(start..).unwrap_or_default();
-        for (row, room) in rows.iter().zip(room.chunks_exact_mut(T::SIZE)) {
-            row.write(&mut Room(room));
-        }
-    }
-
-    pub(crate) fn text(&mut self, text: &str) {
-        self.0.extend((text.len() as u32).to_le_bytes());
-        self.0.extend(text.as_bytes());
-    }
-
-    pub(crate) fn finish(self) -> Vec<u8> {
-        debug_assert_eq!(self.0.len(), self.0.capacity(), "all lists have been counted");
-        self.0
+impl<T> Clone for List<T> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
+impl<T> Copy for List<T> {}
+
+impl<T> List<T> {
+    pub(crate) const fn new(number: usize) -> Self {
+        List { number, row: PhantomData }
+    }
+}
+
+/// What stands before the rows: the mark, the hash of the document, and of each list where it begins and how many rows
+/// it has.
+const HEAD: usize = MARK.len() + u64::SIZE + lists::COUNT * Span::SIZE;
+
+/// The lists of an image in the making. They grow side by side in the octets that become the image: in memory of their
+/// own they would take as much again, and a VM never gives any back.
+pub(crate) struct Lists {
+    octets: Vec<u8>,
+    extents: [Extent; lists::COUNT],
+}
+
+/// Where a list lies, in octets.
+#[derive(Clone, Copy)]
+struct Extent {
+    start: usize,
+    used: usize,
+    room: usize,
+}
+
+impl Lists {
+    pub(crate) fn new() -> Self {
+        let mut lists =
+            Lists { octets: vec![0; HEAD], extents: [Extent { start: HEAD, used: 0, room: 0 }; lists::COUNT] };
+        // It is written last and lies first: nothing is to be moved for it.
+        lists.reserve(lists::SETTINGS, 1);
+        lists
+    }
+
+    /// Makes room in memory for lists of so many octets in all.
+    pub(crate) fn expect(&mut self, octets: usize) {
+        self.octets.reserve_exact(octets);
+    }
+
+    /// Makes room for so many rows more.
+    pub(crate) fn reserve<T: Row>(&mut self, list: List<T>, rows: usize) {
+        self.extend_room(list.number, rows * T::SIZE);
+    }
+
+    #[inline]
+    pub(crate) fn len<T: Row>(&self, list: List<T>) -> u32 {
+        self.extent(list.number).used as u32 / T::SIZE as u32
+    }
+
+    #[inline(always)]
+    pub(crate) fn get<T: Row>(&self, list: List<T>, index: u32) -> Option<T> {
+        let Extent { start, used, .. } = self.extent(list.number);
+        let at = index as usize * T::SIZE;
+        if at >= used {
+            return None;
+        }
+        let octets = self.octets.get(start + at..)?.get(..T::SIZE)?;
+        Some(T::read(&mut Octets(octets)))
+    }
+
+    /// Some rows of a list.
+    pub(crate) fn span<T: Row>(&self, list: List<T>, span: Span) -> impl ExactSizeIterator<Item = T> + '_ {
+        let octets = self.octets(list, span.start, span.end);
+        octets.chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
+    }
+
+    pub(crate) fn iter<T: Row>(&self, list: List<T>) -> impl ExactSizeIterator<Item = T> + '_ {
+        self.span(list, Span { start: 0, end: self.len(list) })
+    }
+
+    /// Of the rows from one to another.
+    #[inline(always)]
+    pub(crate) fn octets<T: Row>(&self, list: List<T>, from: u32, to: u32) -> &[u8] {
+        let start = self.extent(list.number).start;
+        let at = |row: u32| start + row as usize * T::SIZE;
+        self.octets.get(at(from)..at(to)).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    pub(crate) fn edit<T: Row>(&mut self, list: List<T>, index: u32, change: impl FnOnce(&mut T)) {
+        let at = self.extent(list.number).start + index as usize * T::SIZE;
+        let Some(octets) = self.octets.get_mut(at..).and_then(|behind| behind.get_mut(..T::SIZE)) else { return };
+        let mut row = T::read(&mut Octets(octets));
+        change(&mut row);
+        row.write(&mut Room(octets));
+    }
+
+    /// Puts a row behind the others; its index.
+    #[inline(always)]
+    pub(crate) fn push<T: Row>(&mut self, list: List<T>, row: T) -> u32 {
+        let octets = self.more(list.number, T::SIZE);
+        row.write(&mut Room(octets));
+        self.len(list) - 1
+    }
+
+    /// Puts rows behind the others.
+    pub(crate) fn append<T: Row>(&mut self, list: List<T>, rows: impl IntoIterator<Item = T>) -> Span {
+        let start = self.len(list);
+        for row in rows {
+            self.push(list, row);
+        }
+        Span { start, end: self.len(list) }
+    }
+
+    /// Puts octets behind the others.
+    pub(crate) fn append_octets(&mut self, list: List<u8>, octets: &[u8]) {
+        self.more(list.number, octets.len()).copy_from_slice(octets);
+    }
+
+    /// The image: what was left between the lists is gone.
+    pub(crate) fn finish(mut self, document: u64) -> Vec<u8> {
+        let mut end = HEAD;
+        let mut places = Vec::with_capacity(HEAD);
+        places.extend_from_slice(MARK);
+        places.extend(document.to_le_bytes());
+        for Extent { start, used, .. } in self.extents {
+            self.octets.copy_within(start..start + used, end);
+            places.extend((end as u32).to_le_bytes());
+            end += used;
+            places.extend((end as u32).to_le_bytes());
+        }
+        self.octets.splice(..HEAD, places);
+        self.octets.truncate(end);
+        self.octets.shrink_to_fit();
+        self.octets
+    }
+
+    #[inline(always)]
+    fn extent(&self, number: usize) -> Extent {
+        self.extents.get(number).copied().unwrap_or(Extent { start: 0, used: 0, room: 0 })
+    }
+
+    /// That many octets behind the rows of a list, which are its own from now on.
+    #[inline(always)]
+    fn more(&mut self, number: usize, octets: usize) -> &mut [u8] {
+        let Extent { used, room, .. } = self.extent(number);
+        if used + octets > room {
+            self.extend_room(number, octets.max(room / 4).max(64));
+        }
+        let Some(extent) = self.extents.get_mut(number) else { return &mut [] };
+        let at = extent.start + extent.used;
+        extent.used += octets;
+        self.octets.get_mut(at..at + octets).unwrap_or_default()
+    }
+
+    /// Moves the lists behind one.
+    #[cold]
+    fn extend_room(&mut self, number: usize, octets: usize) {
+        let end = self.octets.len();
+        if self.octets.capacity() < end + octets {
+            self.octets.reserve_exact(octets.max(end / 8));
+        }
+        self.octets.resize(end + octets, 0);
+        let mut own_and_behind = self.extents.iter_mut().skip(number);
+        let Some(own) = own_and_behind.next() else { return };
+        let behind = own.start + own.room;
+        own.room += octets;
+        self.octets.copy_within(behind..end, behind + octets);
+        own_and_behind.for_each(|extent| extent.start += octets);
+    }
+}
+
+/// An image to be read.
 pub(crate) struct Reader {
     image: Rc<Vec<u8>>,
-    at: usize,
 }
 
 impl Reader {
     /// `None` where it is no image of these sources. With the hash of the document.
     pub(crate) fn new(image: Rc<Vec<u8>>) -> Option<(Self, u64)> {
-        let mut behind = Octets(image.strip_prefix(MARK)?);
-        let document = u64::read(&mut behind);
-        let at = MARK.len() + u64::SIZE;
-        Some((Reader { image, at }, document))
+        let document = u64::read(&mut Octets(image.strip_prefix(MARK)?));
+        Some((Reader { image }, document))
     }
 
     /// `None` where the list is cut short.
-    pub(crate) fn list<T: Row>(&mut self) -> Option<Rows<T>> {
-        let count = u32::read(&mut Octets(self.image.get(self.at..)?));
-        let start = self.at + u32::SIZE;
-        let end = start.checked_add((count as usize).checked_mul(T::SIZE)?)?;
-        self.image.get(start..end)?;
-        self.at = end;
-        Some(Rows { image: self.image.clone(), start, count, row: PhantomData })
+    pub(crate) fn list<T: Row>(&self, list: List<T>) -> Option<Rows<T>> {
+        let place = self.image.get(MARK.len() + u64::SIZE + list.number * Span::SIZE..)?;
+        let Span { start, end } = Span::read(&mut Octets(place));
+        let octets = self.image.get(start as usize..end as usize)?;
+        Some(Rows { image: self.image.clone(), start: start as usize, count: (octets.len() / T::SIZE) as u32, row: PhantomData })
     }
 }

@@ -199,8 +199,7 @@ mod tests {
                     [(b'"', true), (b'\\', true), (0, true), (0x1f, true), (b' ', false), (0x7f, false)]
                 {
                     for fill in [b'a', 0x80, 0xff, b'!', b'#', b'[', b']', b' '] {
-                        let mut octets = vec![fill; length];
-                        octets[at] = octet;
+                        let octets = [&vec![fill; at][..], &[octet], &vec![fill; length - at - 1]].concat();
                         assert_eq!(plain(&octets), if ends { at } else { length }, "{octets:?}");
                     }
                 }

@@ -10,6 +10,9 @@ use crate::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouc
 use crate::head::Head;
 use crate::host::{self, HostSet, Membership};
 use crate::image::{Reader, Rows, Span, row};
+use crate::lists::{
+    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, ENTRIES, OPERATIONS, PATTERNS, POLICIES, ROUTES, SETTINGS,
+};
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::response::Public;
 use crate::search::{Found, Verdict, insert};
@@ -188,23 +191,23 @@ impl RouteTable {
     /// The table of an image; `None` where it is none of these sources.
     pub(crate) fn read(image: Vec<u8>) -> Option<Self> {
         let image = Rc::new(image);
-        let (mut lists, document) = Reader::new(image.clone())?;
-        let settings: Settings = lists.list()?.get(0)?;
-        let texts = Texts::read(&mut lists)?;
+        let (lists, document) = Reader::new(image.clone())?;
+        let settings: Settings = lists.list(SETTINGS)?.get(0)?;
+        let texts = Texts::read(&lists)?;
         Some(RouteTable {
             base: BasePath::new(texts.get(settings.base)),
             settings,
             texts,
-            tree: Tree::read(&mut lists)?,
-            entries: lists.list()?,
-            candidates: lists.list()?,
-            condition_sets: lists.list()?,
-            conditions: lists.list()?,
-            patterns: lists.list()?,
-            captures: lists.list()?,
-            routes: lists.list()?,
-            operations: lists.list()?,
-            policies: lists.list()?,
+            tree: Tree::read(&lists)?,
+            entries: lists.list(ENTRIES)?,
+            candidates: lists.list(CANDIDATES)?,
+            condition_sets: lists.list(CONDITION_SETS)?,
+            conditions: lists.list(CONDITIONS)?,
+            patterns: lists.list(PATTERNS)?,
+            captures: lists.list(CAPTURES)?,
+            routes: lists.list(ROUTES)?,
+            operations: lists.list(OPERATIONS)?,
+            policies: lists.list(POLICIES)?,
             image,
             document,
         })

@@ -7,7 +7,8 @@ use crate::image::{Octets, Room, Row, Span, row};
 use crate::path::{Hazard, normal_literal};
 use crate::pattern::{Piece, Pieces};
 use crate::problem::What;
-use crate::texts::{Text, Texts, TextsBuilder};
+use crate::draft::Draft;
+use crate::texts::{Text, Texts};
 
 row! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Template {
     pub(crate) fn compile(
         text: &str,
         literals: Literal,
-        texts: &mut TextsBuilder,
+        draft: &mut Draft,
         faults: &dyn Fn(&str) -> Vec<What>,
         tell: &mut dyn FnMut(What),
     ) -> Option<Self> {
@@ -91,8 +92,8 @@ impl Template {
         for piece in Pieces(text) {
             match piece {
                 Ok(Piece::Literal(literal)) => parts.push(Part::Literal(match literals {
-                    Literal::Path => texts.add(&normal_literal(literal)),
-                    Literal::Verbatim | Literal::Header => texts.add(literal),
+                    Literal::Path => draft.add(&normal_literal(literal)),
+                    Literal::Verbatim | Literal::Header => draft.add(literal),
                 })),
                 Ok(Piece::Name(ROUTE)) if literals == Literal::Header => parts.push(Part::Route),
                 Ok(Piece::Name(name)) => {
@@ -101,7 +102,7 @@ impl Template {
                         None => faults(name),
                     };
                     if faults.is_empty() {
-                        parts.push(Part::Capture(texts.shared(name)));
+                        parts.push(Part::Capture(draft.shared(name)));
                     }
                     for what in faults {
                         tell(what);
@@ -114,7 +115,7 @@ impl Template {
                 }
             }
         }
-        whole.then(|| texts.template(parts))
+        whole.then(|| draft.template(parts))
     }
 
     /// The text with the captures filled in, as they stood in the request; `None` if the path that was chosen has
@@ -148,9 +149,9 @@ impl Template {
     }
 
     /// The names that it takes from the path.
-    pub(crate) fn captures(self, texts: &TextsBuilder) -> impl Iterator<Item = Text> {
-        texts.parts(self).iter().filter_map(|part| match part {
-            Part::Capture(name) => Some(*name),
+    pub(crate) fn captures(self, draft: &Draft) -> impl Iterator<Item = Text> {
+        draft.parts(self).filter_map(|part| match part {
+            Part::Capture(name) => Some(name),
             Part::Literal(_) | Part::Route => None,
         })
     }

@@ -9,9 +9,11 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use crate::image::{Reader, Rows, Span, Writer, row};
+use crate::draft::Draft;
+use crate::image::{Reader, Rows, Span, row};
+use crate::lists::{AFFIXED, LITERALS, NODES};
 use crate::pattern::Segment;
-use crate::texts::{Text, Texts, TextsBuilder};
+use crate::texts::{Text, Texts};
 
 /// What stands at the end of a pattern: an index that the tree gives out, one for all patterns that match
 /// the same paths.
@@ -132,8 +134,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    pub(crate) fn read(image: &mut Reader) -> Option<Self> {
-        Some(Tree { nodes: image.list()?, affixed: image.list()?, literals: image.list()? })
+    pub(crate) fn read(image: &Reader) -> Option<Self> {
+        Some(Tree { nodes: image.list(NODES)?, affixed: image.list(AFFIXED)?, literals: image.list(LITERALS)? })
     }
 
     /// Calls `visit` for every pattern that matches a path, those of one ending in their order of
@@ -232,21 +234,18 @@ impl Tree {
 }
 
 /// A tree that grows. Children with affixes are found by their text, and are put in order at the end.
+#[derive(Default)]
 pub(crate) struct TreeBuilder {
-    nodes: Vec<Node>,
     literals: Literals,
     affixed: HashMap<(NodeId, Box<str>, Box<str>), NodeId>,
     entries: u32,
 }
 
 impl TreeBuilder {
-    pub(crate) fn new() -> Self {
-        TreeBuilder { nodes: vec![EMPTY], literals: Literals::default(), affixed: HashMap::new(), entries: 0 }
-    }
-
-    /// Makes room for so many nodes.
-    pub(crate) fn reserve(&mut self, nodes: usize) {
-        self.nodes.reserve(nodes);
+    /// In a draft without nodes.
+    pub(crate) fn new(draft: &mut Draft) -> Self {
+        add_node(draft, EMPTY);
+        TreeBuilder::default()
     }
 
     /// How many entries have been given out.
@@ -255,147 +254,109 @@ impl TreeBuilder {
     }
 
     /// The entry of a pattern.
-    pub(crate) fn insert(&mut self, segments: &[Segment<'_>], texts: &mut TextsBuilder) -> Entry {
+    pub(crate) fn insert(&mut self, segments: &[Segment<'_>], draft: &mut Draft) -> Entry {
         let mut id = ROOT;
         for segment in segments {
-            let node = self.node(id);
             id = match segment {
-                Segment::Literal(text) => match self.literal_child(id, node, text, texts) {
-                    Some(child) => child,
-                    None => self.add_literal(id, node, text, texts),
-                },
+                Segment::Literal(text) => self.literal(id, text, draft),
                 Segment::Capture { prefix, suffix, .. } if prefix.is_empty() && suffix.is_empty() => {
-                    if node.capture == NONE {
-                        let child = self.add_node(EMPTY);
-                        self.edit(id, |node| node.capture = child);
+                    match node(draft, id).capture {
+                        NONE => {
+                            let child = add_node(draft, EMPTY);
+                            edit(draft, id, |node| node.capture = child);
+                            child
+                        }
+                        child => child,
                     }
-                    self.node(id).capture
                 }
                 Segment::Capture { prefix, suffix, .. } => {
                     let key = (id, Box::from(&**prefix), Box::from(&**suffix));
-                    match self.affixed.get(&key) {
-                        Some(child) => *child,
-                        None => {
-                            let child = self.add_node(EMPTY);
-                            self.affixed.insert(key, child);
-                            child
-                        }
-                    }
+                    *self.affixed.entry(key).or_insert_with(|| add_node(draft, EMPTY))
                 }
-                Segment::Rest { .. } => {
-                    if node.rest == NONE {
-                        let entry = self.add_entry();
-                        self.edit(id, |node| node.rest = entry);
-                    }
-                    return self.node(id).rest;
-                }
-                Segment::Unknown => {
-                    if node.unknown == NONE {
-                        let entry = self.add_entry();
-                        self.edit(id, |node| node.unknown = entry);
-                    }
-                    return self.node(id).unknown;
-                }
+                Segment::Rest { .. } => return self.entry(draft, id, |node| &mut node.rest),
+                Segment::Unknown => return self.entry(draft, id, |node| &mut node.unknown),
             };
         }
-        if self.node(id).here == NONE {
-            let entry = self.add_entry();
-            self.edit(id, |node| node.here = entry);
+        self.entry(draft, id, |node| &mut node.here)
+    }
+
+    /// The entry that stands in a place of a node.
+    #[inline(always)]
+    fn entry(&mut self, draft: &mut Draft, id: NodeId, place: impl Fn(&mut Node) -> &mut Entry) -> Entry {
+        match *place(&mut node(draft, id)) {
+            NONE => {
+                let entry = self.entries;
+                self.entries += 1;
+                edit(draft, id, |node| *place(node) = entry);
+                entry
+            }
+            entry => entry,
         }
-        self.node(id).here
+    }
+
+    /// The child of a node for a literal segment.
+    fn literal(&mut self, parent: NodeId, text: &str, draft: &mut Draft) -> NodeId {
+        let is = |child: NodeId| {
+            let child = node(draft, child);
+            child.parent == parent && draft.octets(child.text) == text.as_bytes()
+        };
+        let hash_of = |text: &[u8]| below(parent, hash(text));
+        let known = node(draft, parent).literal;
+        match known {
+            NONE => {}
+            SEVERAL => {
+                if let Some(child) = self.literals.probe(hash_of(text.as_bytes())).find(|child| is(*child)) {
+                    return child;
+                }
+            }
+            child if is(child) => return child,
+            sibling => self.literals.insert(hash_of(draft.octets(node(draft, sibling).text)), sibling),
+        }
+        let node = Node { parent, text: draft.add(text), ..EMPTY };
+        let child = add_node(draft, node);
+        if known != NONE {
+            self.literals.insert(hash_of(text.as_bytes()), child);
+        }
+        if known != SEVERAL {
+            edit(draft, parent, |node| node.literal = if known == NONE { child } else { SEVERAL });
+        }
+        child
     }
 
     /// Puts the children with affixes into their order of precedence.
-    pub(crate) fn finish(mut self, texts: &mut TextsBuilder) -> FinishedTree {
+    pub(crate) fn finish(self, draft: &mut Draft) {
         let mut affixed: Vec<_> = self.affixed.into_iter().collect();
         affixed.sort_unstable_by(|((a, ap, asuf), _), ((b, bp, bsuf), _)| {
             let rank = |p: &str, s: &str| (Reverse(p.len() + s.len()), Reverse(p.len()));
             (a, rank(ap, asuf), ap, asuf).cmp(&(b, rank(bp, bsuf), bp, bsuf))
         });
-        let mut rows = Vec::with_capacity(affixed.len());
         for siblings in affixed.chunk_by(|((a, ..), _), ((b, ..), _)| a == b) {
-            let row = |((_, prefix, suffix), child): &((NodeId, Box<str>, Box<str>), NodeId)| Affixed {
-                prefix: texts.shared(prefix),
-                suffix: texts.shared(suffix),
-                child: *child,
-            };
-            let span = Span::append(&mut rows, siblings.iter().map(row));
-            if let Some(((id, ..), _)) = siblings.first()
-                && let Some(node) = self.nodes.get_mut(*id as usize)
-            {
-                node.affixed = span;
+            let start = draft.lists.len(AFFIXED);
+            for ((_, prefix, suffix), child) in siblings {
+                let row = Affixed { prefix: draft.shared(prefix), suffix: draft.shared(suffix), child: *child };
+                draft.lists.push(AFFIXED, row);
+            }
+            let span = Span { start, end: draft.lists.len(AFFIXED) };
+            if let Some(((id, ..), _)) = siblings.first() {
+                edit(draft, *id, |node| node.affixed = span);
             }
         }
-        FinishedTree { nodes: self.nodes, affixed: rows, literals: self.literals.slots }
-    }
-
-    fn literal_child(&self, id: NodeId, node: Node, text: &str, texts: &TextsBuilder) -> Option<NodeId> {
-        let is = |child: NodeId| {
-            let child = self.node(child);
-            child.parent == id && texts.get(child.text) == text
-        };
-        match node.literal {
-            NONE => None,
-            SEVERAL => self.literals.probe(below(id, hash(text.as_bytes()))).find(|child| is(*child)),
-            child => is(child).then_some(child),
-        }
-    }
-
-    fn add_literal(&mut self, parent: NodeId, node: Node, text: &str, texts: &mut TextsBuilder) -> NodeId {
-        let child = self.add_node(Node { parent, text: texts.add(text), ..EMPTY });
-        let only = match node.literal {
-            NONE => child,
-            SEVERAL => SEVERAL,
-            sibling => {
-                let hash = below(parent, hash(texts.get(self.node(sibling).text).as_bytes()));
-                self.literals.insert(hash, sibling);
-                SEVERAL
-            }
-        };
-        if only == SEVERAL {
-            self.literals.insert(below(parent, hash(text.as_bytes())), child);
-        }
-        self.edit(parent, |node| node.literal = only);
-        child
-    }
-
-    fn add_node(&mut self, node: Node) -> NodeId {
-        self.nodes.push(node);
-        self.nodes.len() as NodeId - 1
-    }
-
-    fn add_entry(&mut self) -> Entry {
-        self.entries += 1;
-        self.entries - 1
-    }
-
-    fn node(&self, id: NodeId) -> Node {
-        self.nodes.get(id as usize).copied().unwrap_or(EMPTY)
-    }
-
-    fn edit(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
-        self.nodes.get_mut(id as usize).map(change);
+        draft.lists.append(LITERALS, self.literals.slots);
     }
 }
 
-/// A tree to which nothing is added any more.
-pub(crate) struct FinishedTree {
-    nodes: Vec<Node>,
-    affixed: Vec<Affixed>,
-    literals: Vec<Slot>,
+fn add_node(draft: &mut Draft, node: Node) -> NodeId {
+    draft.lists.push(NODES, node)
 }
 
-impl FinishedTree {
-    pub(crate) fn size(&self) -> usize {
-        Writer::size(&self.nodes) + Writer::size(&self.affixed) + Writer::size(&self.literals)
-    }
+#[inline(always)]
+fn node(draft: &Draft, id: NodeId) -> Node {
+    draft.lists.get(NODES, id).unwrap_or(EMPTY)
+}
 
-    /// As `Tree::read` reads it.
-    pub(crate) fn write(&self, image: &mut Writer) {
-        image.list(&self.nodes);
-        image.list(&self.affixed);
-        image.list(&self.literals);
-    }
+#[inline(always)]
+fn edit(draft: &mut Draft, id: NodeId, change: impl FnOnce(&mut Node)) {
+    draft.lists.edit(NODES, id, change);
 }
 
 row! {

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::{Claim, Compiler};
 use crate::limits::CONDITIONAL;
+use crate::lists::PATTERNS;
 use crate::problem::{Place, What};
 use crate::texts::Text;
 
@@ -126,7 +127,7 @@ impl Compiler {
     fn pair(&self, pattern: u32, other: u32) -> Option<(Place, Place, String)> {
         let place = self.elements.get(pattern as usize)?.place();
         let other_place = self.elements.get(other as usize)?.place();
-        let text = self.texts.get(self.patterns.get(other as usize)?.text).to_owned();
+        let text = self.draft.get(self.draft.lists.get(PATTERNS, other)?.text).to_owned();
         Some((place, other_place, text))
     }
 }

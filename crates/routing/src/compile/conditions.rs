@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::condition::{Condition, Conditions, Expected};
-use crate::image::Span;
+use crate::image::Lists;
+use crate::lists::{CONDITION_SETS, CONDITIONS};
 use crate::texts::Text;
 
 /// Of one route. Sorted, so that equal sets are equal values.
@@ -69,13 +70,11 @@ impl ConditionSets {
         self.all.get(number as usize)
     }
 
-    /// The sets, and the conditions of all of them.
-    pub(super) fn finish(self) -> (Vec<Conditions>, Vec<Condition>) {
-        let mut rows = Vec::new();
-        let sets = self.all.into_iter().map(|ConditionSet { headers, query }| Conditions {
-            headers: Span::append(&mut rows, headers),
-            query: Span::append(&mut rows, query),
-        });
-        (sets.collect(), rows)
+    /// Writes the sets, and the conditions of all of them.
+    pub(super) fn finish(self, lists: &mut Lists) {
+        for ConditionSet { headers, query } in self.all {
+            let set = Conditions { headers: lists.append(CONDITIONS, headers), query: lists.append(CONDITIONS, query) };
+            lists.push(CONDITION_SETS, set);
+        }
     }
 }

@@ -92,13 +92,13 @@ impl Compiler {
                 Names { list, .. } => Some(self.list(list)),
             },
             credentials,
-            max_age: config.max_age.get().map(|seconds| self.texts.shared(&seconds.to_string())),
+            max_age: config.max_age.get().map(|seconds| self.draft.shared(&seconds.to_string())),
         };
         Some(policy)
     }
 
     fn list(&mut self, names: &[&str]) -> Text {
-        self.texts.shared(&names.join(", "))
+        self.draft.shared(&names.join(", "))
     }
 
     fn names<'c>(
@@ -150,9 +150,9 @@ impl Compiler {
                 }
             }
         }
-        let exact = self.texts.list(exact.iter().map(String::as_str));
+        let exact = self.draft.list(exact.iter().map(String::as_str));
         let wildcards = wildcards.iter().flat_map(|(before, behind)| [before.as_str(), behind.as_str()]);
-        let wildcards = self.texts.list(wildcards);
+        let wildcards = self.draft.list(wildcards);
         whole.then_some(Origins { any, exact, wildcards })
     }
 }

@@ -8,6 +8,7 @@ use crate::changes::Operation;
 use crate::config::HeaderOperations;
 use crate::image::Span;
 use crate::internal;
+use crate::lists::OPERATIONS;
 use crate::pattern::is_token;
 use crate::problem::{Place, What};
 use crate::read::Key;
@@ -43,7 +44,7 @@ impl Compiler {
                 None
             };
             match (fault, value) {
-                (None, Some(value)) => usable.push((self.texts.shared(&lower), &**value)),
+                (None, Some(value)) => usable.push((self.draft.shared(&lower), &**value)),
                 (None, None) => whole = false,
                 (Some(what), _) => {
                     self.tell(place().named(name), what);
@@ -81,7 +82,7 @@ impl Compiler {
                     self.tell(place().key("remove").index(index), what);
                     whole = false;
                 }
-                None => operations.push(Operation::Remove(self.texts.shared(&lower))),
+                None => operations.push(Operation::Remove(self.draft.shared(&lower))),
             }
         }
         let set: MakeOperation = Operation::Set;
@@ -89,16 +90,16 @@ impl Compiler {
             let (headers, headers_are_whole) = self.headers(headers, &|| place().key(key), forbidden);
             whole &= headers_are_whole;
             for (name, value) in headers {
-                let header = self.texts.get(name).to_owned();
+                let header = self.draft.get(name).to_owned();
                 let problems = &mut self.reader.problems;
                 let mut tell = |what| problems.tell(place().key(key).named(&header), what);
-                match Template::compile(value, Literal::Header, &mut self.texts, faults, &mut tell) {
+                match Template::compile(value, Literal::Header, &mut self.draft, faults, &mut tell) {
                     Some(template) => operations.push(operation(name, template)),
                     None => whole = false,
                 }
             }
         }
-        (Span::append(&mut self.operations, operations), whole)
+        (self.draft.lists.append(OPERATIONS, operations), whole)
     }
 }
 

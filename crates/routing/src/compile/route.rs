@@ -11,6 +11,7 @@ use crate::condition::{Condition, Expected};
 use crate::config::{Route as RouteConfig, When};
 use crate::cors::Cors;
 use crate::image::Span;
+use crate::lists::{CAPTURES, PATTERNS, ROUTES};
 use crate::path;
 use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, is_plain};
 use crate::problem::What;
@@ -38,9 +39,9 @@ impl Compiler {
         let conditions = self.conditions.number(conditions);
         let mut first = None;
         for ReadPattern { text, element, path } in &patterns {
-            let number = self.patterns.len() as u32;
+            let number = self.draft.lists.len(PATTERNS);
             let unreadable = !path.whole;
-            let entry = self.tree.insert(&path.segments, &mut self.texts);
+            let entry = self.tree.insert(&path.segments, &mut self.draft);
             let claim = |method| Claim {
                 entry,
                 method,
@@ -58,20 +59,20 @@ impl Compiler {
             if path.whole && defaults.reject_unsafe {
                 self.tell_unreachable(path, *element);
             }
-            let text = self.texts.add(text);
+            let text = self.draft.add(text);
             first = first.or(Some(text));
             let captures = self.captures(&path.segments);
-            self.patterns.push(Pattern { route: index as u32, text, captures });
+            self.draft.lists.push(PATTERNS, Pattern { route: index as u32, text, captures });
             self.elements.push(*element);
         }
         let name = match (route.name.get(), first) {
-            (Some(name), _) if !name.is_empty() && !name.chars().any(char::is_control) => self.texts.add(name),
+            (Some(name), _) if !name.is_empty() && !name.chars().any(char::is_control) => self.draft.add(name),
             (written, first) => {
                 if written.is_some() {
                     self.tell(at.key("name"), What::RouteName);
                 }
-                let first = first.filter(|text| !self.texts.get(*text).is_empty());
-                first.unwrap_or_else(|| self.texts.add(&at.place().to_string()))
+                let first = first.filter(|text| !self.draft.get(*text).is_empty());
+                first.unwrap_or_else(|| self.draft.add(&at.place().to_string()))
             }
         };
         let cors = self.cors(&route.cors, &|| at.key("cors"));
@@ -87,7 +88,7 @@ impl Compiler {
         let target = if is_object { self.target(route, &captured, at, defaults) } else { None };
         self.reader.problems.count(captured.untold.get());
         let target = target.filter(|_| cors != Cors::Unknown).unwrap_or(Target::Broken);
-        self.routes.push(Route { name, target, cors, request_headers, response_headers });
+        self.draft.lists.push(ROUTES, Route { name, target, cors, request_headers, response_headers });
     }
 
     /// What the route does by itself to the headers of requests, and of responses; its errors break it.
@@ -122,22 +123,17 @@ impl Compiler {
     }
 
     fn captures(&mut self, segments: &[Segment<'_>]) -> Span {
-        let texts = &mut self.texts;
-        let numbered = (0u32..).zip(segments);
-        let captures = numbered.filter_map(|(segment, found)| match found {
-            Segment::Literal(_) | Segment::Unknown => None,
-            Segment::Capture { prefix, name, suffix } => Some(Capture {
-                name: texts.shared(name),
-                segment,
-                prefix: prefix.len() as u32,
-                suffix: suffix.len() as u32,
-                rest: false,
-            }),
-            Segment::Rest { name } => {
-                Some(Capture { name: texts.shared(name), segment, prefix: 0, suffix: 0, rest: true })
-            }
-        });
-        Span::append(&mut self.captures, captures)
+        let start = self.draft.lists.len(CAPTURES);
+        for (segment, found) in (0u32..).zip(segments) {
+            let (name, prefix, suffix, rest) = match found {
+                Segment::Literal(_) | Segment::Unknown => continue,
+                Segment::Capture { prefix, name, suffix } => (name, prefix.len() as u32, suffix.len() as u32, false),
+                Segment::Rest { name } => (name, 0, 0, true),
+            };
+            let name = self.draft.shared(name);
+            self.draft.lists.push(CAPTURES, Capture { name, segment, prefix, suffix, rest });
+        }
+        Span { start, end: self.draft.lists.len(CAPTURES) }
     }
 
     /// Warns of a pattern that only paths match which are refused before.
@@ -185,7 +181,7 @@ impl Compiler {
             };
             match (fault, value) {
                 (None, Some(value)) => {
-                    let name = self.texts.shared(name);
+                    let name = self.draft.shared(name);
                     let expected = self.expected(value);
                     conditions.query.push(Condition { name, expected });
                 }
@@ -202,7 +198,7 @@ impl Compiler {
     }
 
     fn expected(&mut self, value: &str) -> Expected {
-        if value == "*" { Expected::Present } else { Expected::Equal(self.texts.shared(value)) }
+        if value == "*" { Expected::Present } else { Expected::Equal(self.draft.shared(value)) }
     }
 }
 

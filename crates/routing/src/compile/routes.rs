@@ -13,15 +13,12 @@ use crate::pattern::{Split, is_token};
 use crate::problem::What;
 use crate::search::ANY;
 
-/// The key of the document under which they stand.
-pub(super) const ROUTES: &str = "routes";
-
 impl Compiler {
     /// Reads the routes that stand there, and compiles them; without defaults, it only tells what can't be read.
     pub(super) fn routes(&mut self, mut json: Json<'_>, defaults: Option<&Defaults<'_>>) -> Result<(), Stop> {
         let mut routes = Elements::of(&mut json, usize::MAX);
         let mut index = 0;
-        self.reader.enter(ROUTES);
+        self.reader.enter("routes");
         while let Some(route) = routes.next::<Box<Route<'_>>>(&mut self.reader)? {
             if let Some(defaults) = defaults {
                 self.take(index, route.as_deref(), defaults);

@@ -52,7 +52,7 @@ impl Compiler {
         };
         if let Some(name) = config.name.get() {
             if is_table_name(name) {
-                parts.name = self.texts.shared(name);
+                parts.name = self.draft.shared(name);
             } else {
                 self.tell(root.key("name"), What::TableName { found: name.to_string() });
             }
@@ -89,7 +89,7 @@ impl Compiler {
             Key::Absent => {}
             Key::Broken => scope_is_readable = false,
             Key::Set(text) => match check_base_path(&text) {
-                Ok(()) => parts.base = self.texts.shared(&text),
+                Ok(()) => parts.base = self.draft.shared(&text),
                 Err((reason, write)) => {
                     scope_is_readable = false;
                     self.tell(root.key("basePath"), What::BasePath { found: text.into_owned(), reason, write });
@@ -186,7 +186,7 @@ impl Compiler {
         }
         // A host that can't be read may be a target's.
         parts.deny_direct &= readable.len() == hosts.len() && !readable.is_empty();
-        parts.hosts = HostSet::new(readable, &mut self.texts);
+        parts.hosts = HostSet::new(readable, &mut self.draft);
     }
 }
 

@@ -78,7 +78,7 @@ impl Compiler {
         match target {
             "redirect" => redirect,
             "respond" => respond,
-            _ => Some(Target::Forward(self.texts.shared(&service.or(host)?), rewrite?)),
+            _ => Some(Target::Forward(self.draft.shared(&service.or(host)?), rewrite?)),
         }
     }
 
@@ -212,10 +212,10 @@ impl Compiler {
             }
         }
         let (headers, headers_are_whole) = self.headers(&respond.headers, &|| place("headers"), forbidden_in_answer);
-        let names: Vec<String> = headers.iter().map(|(name, _)| self.texts.get(*name).to_owned()).collect();
+        let names: Vec<String> = headers.iter().map(|(name, _)| self.draft.get(*name).to_owned()).collect();
         let pairs = names.iter().zip(&headers).flat_map(|(name, (_, value))| [name.as_str(), value]);
-        let headers = self.texts.list(pairs);
-        let body = self.texts.add(respond.body.get().map_or("", |body| body));
+        let headers = self.draft.list(pairs);
+        let body = self.draft.add(respond.body.get().map_or("", |body| body));
         (whole && headers_are_whole).then_some(Target::Respond(status?, headers, body))
     }
 
@@ -230,7 +230,7 @@ impl Compiler {
         let problems = &mut self.reader.problems;
         let faults = &|name: &str| captured.faults(name);
         let mut tell = |what| problems.tell(place(), what);
-        Template::compile(text, literals, &mut self.texts, faults, &mut tell)
+        Template::compile(text, literals, &mut self.draft, faults, &mut tell)
     }
 }
 

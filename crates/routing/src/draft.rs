@@ -1,0 +1,110 @@
+//! An image in the making: its lists, and which of the strings in them are known already.
+
+use std::collections::HashMap;
+
+use crate::image::{Lists, Span};
+use crate::lists::{PARTS, TEXT_LISTS, TEXTS};
+use crate::template::{Part, Template};
+use crate::texts::Text;
+use crate::tree::hash_from;
+
+/// No text begins so far behind.
+const VACANT: Text = Text { start: u32::MAX, length: 0 };
+
+/// `shared` strings stand once however often they come; two handles of the same shared string are equal. So are lists of
+/// the same shared strings.
+pub(crate) struct Draft {
+    pub(crate) lists: Lists,
+    /// An open-addressed hash table, of a power of two of slots.
+    shared: Vec<Text>,
+    shared_count: usize,
+    /// Of the hash: nobody who writes a document knows the collisions of its own hash.
+    seed: u64,
+    known_lists: HashMap<Vec<Text>, Span>,
+}
+
+impl Draft {
+    /// `seed` is to be hard to choose.
+    pub(crate) fn new(seed: u64) -> Self {
+        Draft { lists: Lists::new(), shared: Vec::new(), shared_count: 0, seed, known_lists: HashMap::new() }
+    }
+
+    pub(crate) fn add(&mut self, text: &str) -> Text {
+        let start = self.lists.len(TEXTS);
+        self.lists.append_octets(TEXTS, text.as_bytes());
+        Text { start, length: text.len() as u32 }
+    }
+
+    pub(crate) fn shared(&mut self, text: &str) -> Text {
+        if (self.shared_count + 1) * 4 > self.shared.len() * 3 {
+            let larger = vec![VACANT; (self.shared.len() * 2).max(64)];
+            for known in std::mem::replace(&mut self.shared, larger) {
+                if known != VACANT {
+                    let slot = self.slot(self.octets(known));
+                    self.fill(slot, known);
+                }
+            }
+        }
+        let slot = self.slot(text.as_bytes());
+        if let Some(known) = self.shared.get(slot)
+            && *known != VACANT
+        {
+            return *known;
+        }
+        let added = self.add(text);
+        self.fill(slot, added);
+        self.shared_count += 1;
+        added
+    }
+
+    fn fill(&mut self, slot: usize, text: Text) {
+        self.shared.get_mut(slot).into_iter().for_each(|slot| *slot = text);
+    }
+
+    /// The slot of a shared text, or the vacant one that is for it.
+    fn slot(&self, text: &[u8]) -> usize {
+        let mask = self.shared.len().wrapping_sub(1);
+        let mut at = hash_from(self.seed, text) as usize & mask;
+        while let Some(known) = self.shared.get(at)
+            && *known != VACANT
+            && self.octets(*known) != text
+        {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    pub(crate) fn list<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) -> Span {
+        let texts: Vec<Text> = texts.into_iter().map(|text| self.shared(text)).collect();
+        if let Some(known) = self.known_lists.get(&texts) {
+            return *known;
+        }
+        let added = self.lists.append(TEXT_LISTS, texts.iter().copied());
+        self.known_lists.insert(texts, added);
+        added
+    }
+
+    pub(crate) fn template(&mut self, parts: Vec<Part>) -> Template {
+        Template(self.lists.append(PARTS, parts))
+    }
+
+    pub(crate) fn parts(&self, template: Template) -> impl Iterator<Item = Part> + '_ {
+        self.lists.span(PARTS, template.0)
+    }
+
+    pub(crate) fn get(&self, text: Text) -> &str {
+        std::str::from_utf8(self.octets(text)).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn octets(&self, text: Text) -> &[u8] {
+        self.lists.octets(TEXTS, text.start, text.start.saturating_add(text.length))
+    }
+
+    /// What has been collected, as part of a table.
+    #[cfg(test)]
+    pub(crate) fn texts(self) -> crate::texts::Texts {
+        let reader = crate::image::Reader::new(self.lists.finish(0).into());
+        reader.and_then(|(reader, _)| crate::texts::Texts::read(&reader)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,52 @@
+//! All lists of an image, in the order in which they lie. Those that grow with each route that is read come first, the
+//! longest of them last: a list that outgrows its room moves those behind it.
+
+use crate::changes::Operation;
+use crate::condition::{Condition, Conditions};
+use crate::cors::Policy;
+use crate::image::{List, Span};
+use crate::table::{Candidate, Capture, Pattern, Route, Settings};
+use crate::template::Part;
+use crate::texts::Text;
+use crate::tree::{Affixed, Node, Slot};
+
+macro_rules! lists {
+    ($number:expr;) => {
+        /// How many there are.
+        pub(crate) const COUNT: usize = $number;
+    };
+    ($number:expr; $(#[doc = $about:literal])* $name:ident: $row:ty, $($rest:tt)*) => {
+        $(#[doc = $about])*
+        pub(crate) const $name: List<$row> = List::new($number);
+        lists!($number + 1; $($rest)*);
+    };
+}
+
+lists! {
+    0;
+    /// Of the table alone.
+    SETTINGS: Settings,
+    /// Of `match`es, each of which names some of a path.
+    CAPTURES: Capture,
+    PATTERNS: Pattern,
+    ROUTES: Route,
+    /// Octets of all texts.
+    TEXTS: u8,
+    NODES: Node,
+    /// The texts of all lists of texts.
+    TEXT_LISTS: Text,
+    /// Of all templates.
+    PARTS: Part,
+    /// Of all routes, and of the table.
+    OPERATIONS: Operation,
+    POLICIES: Policy,
+    CONDITION_SETS: Conditions,
+    /// Of all sets.
+    CONDITIONS: Condition,
+    AFFIXED: Affixed,
+    /// The hash table of literal children.
+    LITERALS: Slot,
+    /// By the tree's entry: where in `CANDIDATES`.
+    ENTRIES: Span,
+    CANDIDATES: Candidate,
+}
