@@ -24,11 +24,8 @@ use crate::draft::Draft;
 use crate::image::{Lists, Span};
 use crate::json::Json;
 use crate::limits;
-use crate::lists::{
-    CANDIDATES, CAPTURES, ENTRIES, NODES, OPERATIONS, PATTERNS, POLICIES, ROUTES, SETTINGS, TEXTS,
-};
+use crate::lists::{CANDIDATES, CAPTURES, ENTRIES, NODES, OPERATIONS, PATTERNS, POLICIES, ROUTES, SETTINGS, TEXTS};
 use crate::node::{self, Stop};
-use crate::pattern::Pattern as PathPattern;
 use crate::problem::{Place, Problem, What};
 use crate::read::{FoundRoutes, Key, Reader};
 use crate::table::{Candidate, NoMatch, Route, RouteTable, Settings, Target};
@@ -36,6 +33,7 @@ use crate::texts::Text;
 use crate::tree::TreeBuilder;
 
 use conditions::ConditionSets;
+use route::ReadPatterns;
 use routes::Methods;
 pub(crate) use settings::is_table_name;
 
@@ -144,12 +142,8 @@ impl Element {
     }
 }
 
-/// An element of `match` that has been read.
-struct ReadPattern<'a> {
-    text: &'a str,
-    element: Element,
-    path: PathPattern<'a>,
-}
+/// What stands for the index of a `match` that is not a list.
+const NO_LIST: u16 = u16::MAX;
 
 /// A candidate and what it takes to sort it.
 struct Claim {
@@ -180,7 +174,10 @@ struct Compiler {
     method_names: Vec<Box<str>>,
     claims: Vec<Claim>,
     conditions: ConditionSets,
-    elements: Vec<Element>,
+    /// By pattern: its index in a `match` that is a list.
+    elements: Vec<u16>,
+    /// Memory of the route before, for the next.
+    patterns: ReadPatterns<'static>,
     targets: BTreeSet<String>,
     /// By value, with their numbers.
     known_policies: HashMap<Policy, u32>,
@@ -199,6 +196,7 @@ impl Compiler {
             claims: Vec::new(),
             conditions: ConditionSets::new(),
             elements: Vec::new(),
+            patterns: ReadPatterns::default(),
             targets: BTreeSet::new(),
             known_policies: HashMap::new(),
         }
@@ -207,6 +205,13 @@ impl Compiler {
     #[cold]
     fn tell(&mut self, place: Place, what: What) {
         self.reader.problems.tell(place, what);
+    }
+
+    /// Where a pattern stands.
+    fn element(&self, pattern: u32) -> Option<Element> {
+        let route = At(self.draft.lists.get(PATTERNS, pattern)?.route as usize);
+        let index = self.elements.get(pattern as usize).copied().filter(|index| *index != NO_LIST);
+        Some(Element { route, index: index.map(usize::from) })
     }
 
     /// Takes in a document; what is left is the part of the table that is not of its routes alone, and whether the
@@ -244,15 +249,15 @@ impl Compiler {
     /// Makes room for so many routes, with as much of everything as most have: a list that grows leaves gaps in memory that
     /// is never given back.
     fn expect(&mut self, routes: usize, octets: usize) {
-        let lists = &mut self.draft.lists;
-        lists.expect(octets + routes * 192);
-        lists.reserve(CAPTURES, routes / 2);
-        lists.reserve(PATTERNS, routes + 16);
-        lists.reserve(ROUTES, routes);
-        lists.reserve(TEXTS, octets);
-        lists.reserve(NODES, routes + routes / 2);
         self.claims.reserve(routes + routes / 4);
         self.elements.reserve(routes);
+        let lists = &mut self.draft.lists;
+        lists.expect(octets * 3 / 4 + routes * 192);
+        lists.reserve(PATTERNS, routes);
+        lists.reserve(ROUTES, routes);
+        lists.reserve(TEXTS, octets * 3 / 4);
+        lists.reserve(CAPTURES, routes / 2);
+        lists.reserve(NODES, routes);
     }
 
     /// Tells names in the table's own templates that no route captures, and breaks the routes that they bear on.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::image::{Span, row};
 use crate::draft::Draft;
+use crate::image::{Span, row};
 use crate::texts::Texts;
 
 row! {

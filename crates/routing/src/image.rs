@@ -372,6 +372,12 @@ impl Lists {
     /// Puts rows behind the others.
     pub(crate) fn append<T: Row>(&mut self, list: List<T>, rows: impl IntoIterator<Item = T>) -> Span {
         let start = self.len(list);
+        let rows = rows.into_iter();
+        let Extent { used, room, .. } = self.extent(list.number);
+        let octets = rows.size_hint().0 * T::SIZE;
+        if used + octets > room {
+            self.extend_room(list.number, octets.max(room / 4));
+        }
         for row in rows {
             self.push(list, row);
         }
@@ -411,7 +417,7 @@ impl Lists {
     fn more(&mut self, number: usize, octets: usize) -> &mut [u8] {
         let Extent { used, room, .. } = self.extent(number);
         if used + octets > room {
-            self.extend_room(number, octets.max(room / 4).max(64));
+            self.extend_room(number, octets.max(room / 4));
         }
         let Some(extent) = self.extents.get_mut(number) else { return &mut [] };
         let at = extent.start + extent.used;
@@ -453,6 +459,11 @@ impl Reader {
         let place = self.image.get(MARK.len() + u64::SIZE + list.number * Span::SIZE..)?;
         let Span { start, end } = Span::read(&mut Octets(place));
         let octets = self.image.get(start as usize..end as usize)?;
-        Some(Rows { image: self.image.clone(), start: start as usize, count: (octets.len() / T::SIZE) as u32, row: PhantomData })
+        Some(Rows {
+            image: self.image.clone(),
+            start: start as usize,
+            count: (octets.len() / T::SIZE) as u32,
+            row: PhantomData,
+        })
     }
 }

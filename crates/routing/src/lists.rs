@@ -1,5 +1,5 @@
-//! All lists of an image, in the order in which they lie. Those that grow with each route that is read come first, the
-//! longest of them last: a list that outgrows its room moves those behind it.
+//! All lists of an image, in the order in which they lie. A list that outgrows its room moves those behind it: so those
+//! come first whose length is known best, and last those that are written when all routes have been read.
 
 use crate::changes::Operation;
 use crate::condition::{Condition, Conditions};
@@ -26,12 +26,12 @@ lists! {
     0;
     /// Of the table alone.
     SETTINGS: Settings,
-    /// Of `match`es, each of which names some of a path.
-    CAPTURES: Capture,
     PATTERNS: Pattern,
     ROUTES: Route,
     /// Octets of all texts.
     TEXTS: u8,
+    /// Of all patterns.
+    CAPTURES: Capture,
     NODES: Node,
     /// The texts of all lists of texts.
     TEXT_LISTS: Text,

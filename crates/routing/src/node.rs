@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use crate::json::{Begin, Json};
 use crate::limits;
 use crate::problem::{Step, What, quoted};
-use crate::read::{Read, Reader};
+use crate::read::{Read, ReadAgain, Reader};
 
 pub(crate) use crate::json::Stop;
 
@@ -47,19 +47,29 @@ pub(crate) fn read<'a, T: Read<'a>>(document: &'a str, reader: &mut Reader) -> R
 
 /// Reads the next value: `None` after a problem has been told.
 fn value<'a, T: Read<'a>>(json: &mut Json<'a>, reader: &mut Reader) -> Result<Option<T>, Stop> {
+    value_with(json, reader, T::HAS_KEYS, T::read)
+}
+
+#[inline(always)]
+fn value_with<'a, T>(
+    json: &mut Json<'a>,
+    reader: &mut Reader,
+    has_keys: bool,
+    read: impl FnOnce(Node<'_, '_, 'a>, &mut Reader) -> Result<Option<T>, Stop>,
+) -> Result<Option<T>, Stop> {
     let scalar = match json.begin()? {
         Begin::List => {
             let (most, mark) = reader.begin();
             let mut elements = Elements(Members::new(json, b']', most));
-            let value = T::read(Node::List(&mut elements), reader)?;
+            let value = read(Node::List(&mut elements), reader)?;
             let count = elements.count()?;
             return Ok(if reader.holds(count, "elements", most, mark) { value } else { None });
         }
         Begin::Object => {
             let (most, mark) = reader.begin();
-            let (of, most) = if T::HAS_KEYS { ("keys", limits::KEYS) } else { ("names", most) };
+            let (of, most) = if has_keys { ("keys", limits::KEYS) } else { ("names", most) };
             let mut entries = Entries(Members::new(json, b'}', most));
-            let value = T::read(Node::Object(&mut entries), reader)?;
+            let value = read(Node::Object(&mut entries), reader)?;
             let count = entries.count()?;
             return Ok(if reader.holds(count, of, most, mark) { value } else { None });
         }
@@ -69,7 +79,7 @@ fn value<'a, T: Read<'a>>(json: &mut Json<'a>, reader: &mut Reader) -> Result<Op
         Begin::Text(value) => Node::Text(value),
     };
     reader.limited = "";
-    T::read(scalar, reader)
+    read(scalar, reader)
 }
 
 /// What stands in a list or an object, between commas.
@@ -130,6 +140,22 @@ impl<'s, 'a> Elements<'s, 'a> {
             return Ok(None);
         }
         reader.at(Step::Index(index), |reader| value(self.0.json, reader)).map(Some)
+    }
+
+    /// As above, into the memory of another one; whether it could be read.
+    pub(crate) fn next_again<T: ReadAgain<'a>>(
+        &mut self,
+        element: &mut T,
+        reader: &mut Reader,
+    ) -> Result<Option<bool>, Stop> {
+        let index = self.0.count;
+        if !self.0.next_to_read()? {
+            return Ok(None);
+        }
+        let read = reader.at(Step::Index(index), |reader| {
+            value_with(self.0.json, reader, T::HAS_KEYS, |node, reader| element.read_again(node, reader))
+        });
+        Ok(Some(read?.is_some()))
     }
 
     /// Passes over those that are left; how many there are in all.

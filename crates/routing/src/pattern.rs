@@ -4,6 +4,7 @@
 //! meant for, as far as it can be read, so that these are not sent elsewhere.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::limits::{METHODS_OF_A_MATCH, SEGMENTS};
 use crate::path::normal_literal;
@@ -12,10 +13,13 @@ use crate::problem::What;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Pattern<'a> {
     pub(crate) methods: Methods<'a>,
-    pub(crate) segments: Vec<Segment<'a>>,
-    /// Whether it could be read in whole. If its path could not, `segments` are the literal ones that could,
+    /// Of those that have been read so far.
+    pub(crate) segments: Range<usize>,
+    /// Whether it could be read in whole. If its path could not, the segments are the literal ones that could,
     /// and what is unknown.
     pub(crate) whole: bool,
+    /// Whether there is nothing in its literal text that could be a hazard in a path.
+    pub(crate) is_harmless: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,16 +77,17 @@ impl<'a> Segment<'a> {
 
 impl<'a> Pattern<'a> {
     /// What stands for a pattern of which nothing can be read: any method, any path.
-    pub(crate) fn unreadable() -> Self {
-        Pattern { methods: Methods::Any, segments: vec![Segment::Unknown], whole: false }
+    pub(crate) fn unreadable(segments: &mut Vec<Segment<'a>>) -> Self {
+        let start = segments.len();
+        segments.push(Segment::Unknown);
+        Pattern { methods: Methods::Any, segments: start..segments.len(), whole: false, is_harmless: false }
     }
 
-    /// Reads `METHODS PATH` and tells everything that is wrong with it.
-    pub(crate) fn read(text: &'a str, tell: &mut dyn FnMut(What)) -> Self {
-        let kinds = text.bytes().fold(0, |kinds, octet| kinds | kind(octet));
-        if kinds & UNPRINTABLE != 0 && text.chars().any(char::is_control) {
+    /// Reads `METHODS PATH` and tells everything that is wrong with it. Its segments are put behind the others.
+    pub(crate) fn read(text: &'a str, segments: &mut Vec<Segment<'a>>, tell: &mut dyn FnMut(What)) -> Self {
+        if !is_printable(text.as_bytes()) && text.chars().any(char::is_control) {
             tell(What::ControlCharacter);
-            return Pattern::unreadable();
+            return Pattern::unreadable(segments);
         }
         if text.ends_with(' ') {
             tell(What::FinalSpace);
@@ -99,29 +104,32 @@ impl<'a> Pattern<'a> {
             whole = false;
         }
         let (methods, methods_are_whole) = read_methods(methods, text, tell);
-        let trimmed = path.map(str::trim_start);
+        let trimmed = path.map(|path| if path.starts_with('/') { path } else { path.trim_start() });
         if trimmed != path {
             tell(What::SeveralSpaces { found: text.to_owned() });
             whole = false;
         }
-        let mut read = SegmentsRead { segments: Vec::with_capacity(8), is_readable: true, names_are_unique: true };
+        let start = segments.len();
+        let mut read = PathRead { is_readable: true, names_are_unique: true, is_harmless: true };
         match trimmed {
-            Some(path) => read_path(path, kinds, &mut read, tell),
+            Some(path) => read_path(path, segments, &mut read, tell),
             None => read.is_readable = false,
         }
-        let SegmentsRead { mut segments, is_readable, names_are_unique } = read;
+        let PathRead { is_readable, names_are_unique, is_harmless } = read;
         if !is_readable {
-            let literals = segments.iter().take_while(|segment| matches!(segment, Segment::Literal(_))).count();
-            segments.truncate(literals);
+            let own = segments.get(start..).unwrap_or_default();
+            let literals = own.iter().take_while(|segment| matches!(segment, Segment::Literal(_))).count();
+            segments.truncate(start + literals);
             segments.push(Segment::Unknown);
         }
-        Pattern { methods, segments, whole: whole && methods_are_whole && is_readable && names_are_unique }
+        let whole = whole && methods_are_whole && is_readable && names_are_unique;
+        Pattern { methods, segments: start..segments.len(), whole, is_harmless }
     }
+}
 
-    /// The names it captures.
-    pub(crate) fn captures(&self) -> impl Iterator<Item = &'a str> + '_ {
-        self.segments.iter().filter_map(Segment::name)
-    }
+/// The names that segments capture.
+pub(crate) fn captures<'s, 'a>(segments: &'s [Segment<'a>]) -> impl Iterator<Item = &'a str> + 's {
+    segments.iter().filter_map(Segment::name)
 }
 
 /// The methods, and whether all of them could be read.
@@ -163,8 +171,12 @@ fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut dyn FnMut(What)) -> (
     (if readable { Methods::Named(text) } else { Methods::Any }, readable && !repeated)
 }
 
+/// Those that RFC 9110, section 9.3, and RFC 5789 define.
+pub(crate) const STANDARD_METHODS: [&str; 9] =
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+
 pub(crate) fn is_standard_method(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE" | "CONNECT")
+    STANDARD_METHODS.contains(&method)
 }
 
 /// RFC 9110, section 5.6.2.
@@ -172,17 +184,18 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-struct SegmentsRead<'a> {
-    /// `Unknown` for one that can't be read.
-    segments: Vec<Segment<'a>>,
+/// What is known of a path once it has been read.
+struct PathRead {
     /// Whether it is known which paths it matches.
     is_readable: bool,
     names_are_unique: bool,
+    /// Whether its literal segments are neither empty nor dots, and of plain octets.
+    is_harmless: bool,
 }
 
-/// The segments of a path of such octets; `/` has none.
-fn read_path<'a>(path: &'a str, kinds: u8, read: &mut SegmentsRead<'a>, tell: &mut dyn FnMut(What)) {
-    let Some(below) = path.strip_prefix('/') else {
+/// Reads the segments of a path, `Unknown` for one that can't be read; `/` has none.
+fn read_path<'a>(path: &'a str, segments: &mut Vec<Segment<'a>>, read: &mut PathRead, tell: &mut dyn FnMut(What)) {
+    let Some(mut below) = path.strip_prefix('/') else {
         tell(What::PathStart { found: path.to_owned() });
         read.is_readable = false;
         return;
@@ -190,40 +203,64 @@ fn read_path<'a>(path: &'a str, kinds: u8, read: &mut SegmentsRead<'a>, tell: &m
     if below.is_empty() {
         return;
     }
-    if kinds & QUERY != 0 && path.contains('?') {
+    if path.contains('?') {
         tell(What::QueryInPath);
     }
-    let texts = || Split::new(below, b'/');
     if below.len() >= SEGMENTS {
-        let found = texts().count();
+        let found = Split::new(below, b'/').count();
         if found > SEGMENTS {
             tell(What::TooManySegments { found, limit: SEGMENTS });
             read.is_readable = false;
             return;
         }
     }
-    let mut texts = texts();
-    while let Some(text) = texts.next() {
-        let segment = read_segment(text).unwrap_or_else(|what| {
-            tell(what);
-            read.is_readable = false;
-            Segment::Unknown
+    let start = segments.len();
+    loop {
+        let mut kinds = PLAIN;
+        let slash = below.bytes().position(|octet| {
+            kinds |= kind(octet);
+            octet == b'/'
         });
+        let (text, rest) = match slash {
+            Some(at) => (below.get(..at).unwrap_or_default(), below.get(at + 1..)),
+            None => (below, None),
+        };
+        let segment = match kinds & !DOT {
+            PLAIN => Segment::Literal(Cow::Borrowed(text)),
+            _ => read_segment(text).unwrap_or_else(|what| {
+                tell(what);
+                read.is_readable = false;
+                Segment::Unknown
+            }),
+        };
         match &segment {
-            Segment::Literal(_) => tell_foreign_syntax(text, tell),
+            Segment::Literal(_) => {
+                // An empty one is harmless at the end alone.
+                let is_harmless = kinds == PLAIN && (!text.is_empty() || rest.is_none());
+                read.is_harmless &= is_harmless;
+                if !is_harmless {
+                    tell_foreign_syntax(text, tell);
+                }
+            }
             Segment::Capture { name, .. } | Segment::Rest { name } => {
-                if read.segments.iter().filter_map(Segment::name).any(|other| other == *name) {
+                read.is_harmless &= text.len() == name.len() + 2 || text.starts_with("{*");
+                let before = segments.get(start..).unwrap_or_default();
+                if captures(before).any(|other| other == *name) {
                     tell(What::CaptureRepeated { name: (*name).to_owned() });
                     read.names_are_unique = false;
                 }
             }
             Segment::Unknown => {}
         }
-        if matches!(segment, Segment::Rest { .. }) && texts.text.is_some() {
+        if matches!(segment, Segment::Rest { .. }) && rest.is_some() {
             tell(What::RestNotLast { segment: text.to_owned() });
             read.is_readable = false;
         }
-        read.segments.push(segment);
+        segments.push(segment);
+        match rest {
+            Some(rest) => below = rest,
+            None => return,
+        }
     }
 }
 
@@ -238,9 +275,6 @@ fn tell_foreign_syntax(text: &str, tell: &mut dyn FnMut(What)) {
 }
 
 fn read_segment(text: &str) -> Result<Segment<'_>, What> {
-    if text.bytes().all(|octet| kind(octet) == PLAIN) {
-        return Ok(Segment::Literal(Cow::Borrowed(text)));
-    }
     // As most are written.
     if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         match name.strip_prefix('*') {
@@ -341,22 +375,22 @@ fn is_brace(octet: u8) -> bool {
 
 /// It stands for itself, and for nothing else, wherever it is.
 const PLAIN: u8 = 0;
-const OTHER: u8 = 1;
-const QUERY: u8 = 2;
-/// It may be, or be part of, a control character.
-const UNPRINTABLE: u8 = 4;
+/// As above, but for whole segments of it.
+const DOT: u8 = 1;
+const OTHER: u8 = 2;
 
 /// Of an octet: one of the above.
 fn kind(octet: u8) -> u8 {
     static KINDS: [u8; 256] = {
-        let mut kinds = [UNPRINTABLE; 256];
-        let mut octet = 0x20;
+        let mut kinds = [OTHER; 256];
+        let mut octet = 0;
         while octet < 0x7f {
             #[allow(clippy::indexing_slicing, reason = "the compiler would say so")]
             {
                 kinds[octet] = match octet as u8 {
-                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => PLAIN,
-                    b'?' => QUERY,
+                    // What comes behind a slash is looked at by itself.
+                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'/' => PLAIN,
+                    b'.' => DOT,
                     _ => OTHER,
                 };
             }
@@ -364,12 +398,20 @@ fn kind(octet: u8) -> u8 {
         }
         kinds
     };
-    KINDS.get(usize::from(octet)).copied().unwrap_or(UNPRINTABLE)
+    KINDS.get(usize::from(octet)).copied().unwrap_or(OTHER)
 }
 
-/// Whether it is a segment's whole text, and the most harmless one.
-pub(crate) fn is_plain(text: &str) -> bool {
-    text.bytes().all(|octet| kind(octet) == PLAIN && octet != b'.')
+/// Whether it is printable ASCII.
+fn is_printable(text: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let (words, last) = text.as_chunks();
+    // An octet below a space borrows, and one that is 0x7f or above carries.
+    let odd = |odd: u64, word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        odd | word | word.wrapping_sub(ONES * 0x20) | word.wrapping_add(ONES)
+    };
+    words.iter().fold(0, odd) & HIGHS == 0 && last.iter().all(|octet| (0x20..0x7f).contains(octet))
 }
 
 /// A text with `{name}`s in it, `{{` and `}}` being literal braces: patterns and templates alike.
@@ -436,10 +478,19 @@ impl<'a> Iterator for Pieces<'a> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> (Pattern<'_>, Vec<What>) {
+    struct Whole<'a> {
+        methods: Methods<'a>,
+        segments: Vec<Segment<'a>>,
+        whole: bool,
+    }
+
+    fn read(text: &str) -> (Whole<'_>, Vec<What>) {
         let mut told = Vec::new();
-        let pattern = Pattern::read(text, &mut |what| told.push(what));
-        (pattern, told)
+        let mut segments = vec![Segment::Unknown];
+        let pattern = Pattern::read(text, &mut segments, &mut |what| told.push(what));
+        assert_eq!(pattern.segments, 1..segments.len());
+        segments.remove(0);
+        (Whole { methods: pattern.methods, segments, whole: pattern.whole }, told)
     }
 
     fn literal(text: &str) -> Segment<'_> {

@@ -65,6 +65,11 @@ pub(crate) trait Read<'a>: Sized {
     fn schema() -> serde_json::Value;
 }
 
+/// An object that can be read into the memory of another.
+pub(crate) trait ReadAgain<'a>: Read<'a> {
+    fn read_again(&mut self, node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<()>, Stop>;
+}
+
 /// Knows where it stands in the document and collects what is wrong.
 #[derive(Default)]
 pub(crate) struct Reader {
@@ -440,25 +445,8 @@ macro_rules! object {
                 node: $crate::node::Node<'_, '_, $life>,
                 reader: &mut $crate::read::Reader,
             ) -> Result<Option<Self>, $crate::node::Stop> {
-                let $crate::node::Node::Object(entries) = node else {
-                    return reader.wrong_type(&node);
-                };
                 let mut this = Self::default();
-                while let Some(key) = entries.key()? {
-                    match &*key {
-                        $( $key => reader.field($key, entries, &mut this.$field)?, )*
-                        _ => {
-                            this.unknown.push(reader.unknown(&key, Self::KEYS));
-                            entries.skip()?;
-                        }
-                    }
-                }
-                $( $(
-                    if !this.$field.is_present() {
-                        reader.missing($key, $write);
-                    }
-                )? )*
-                Ok(Some(this))
+                Ok($crate::read::ReadAgain::read_again(&mut this, node, reader)?.map(|()| this))
             }
 
             #[cfg(feature = "schema")]
@@ -468,6 +456,35 @@ macro_rules! object {
                 ];
                 let required: &[&str] = &[$( $( { let _ = $write; $key }, )? )*];
                 $crate::read::object_schema(properties, required)
+            }
+        }
+
+        impl<$life> $crate::read::ReadAgain<$life> for $name<$life> {
+            fn read_again(
+                &mut self,
+                node: $crate::node::Node<'_, '_, $life>,
+                reader: &mut $crate::read::Reader,
+            ) -> Result<Option<()>, $crate::node::Stop> {
+                $( self.$field = $crate::read::Key::Absent; )*
+                self.unknown.clear();
+                let $crate::node::Node::Object(entries) = node else {
+                    return reader.wrong_type::<Self>(&node).map(|_| None);
+                };
+                while let Some(key) = entries.key()? {
+                    match &*key {
+                        $( $key => reader.field($key, entries, &mut self.$field)?, )*
+                        _ => {
+                            self.unknown.push(reader.unknown(&key, Self::KEYS));
+                            entries.skip()?;
+                        }
+                    }
+                }
+                $( $(
+                    if !self.$field.is_present() {
+                        reader.missing($key, $write);
+                    }
+                )? )*
+                Ok(Some(()))
             }
         }
     };

@@ -3,11 +3,11 @@
 use std::cell::{Cell, OnceCell};
 
 use crate::decision::Chosen;
+use crate::draft::Draft;
 use crate::image::{Octets, Room, Row, Span, row};
 use crate::path::{Hazard, normal_literal};
 use crate::pattern::{Piece, Pieces};
 use crate::problem::What;
-use crate::draft::Draft;
 use crate::texts::{Text, Texts};
 
 row! {

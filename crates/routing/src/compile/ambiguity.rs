@@ -101,9 +101,7 @@ impl Compiler {
                 .collect();
             for (pattern, unreadable) in surplus {
                 // What can't be read has been told, and is broken.
-                if let (false, true, Some(element)) =
-                    (unreadable, told.insert(pattern), self.elements.get(pattern as usize))
-                {
+                if let (false, true, Some(element)) = (unreadable, told.insert(pattern), self.element(pattern)) {
                     let what = What::TooManyConditional { found, method: method.clone(), limit: CONDITIONAL };
                     self.tell(element.place(), what);
                 }
@@ -125,8 +123,8 @@ impl Compiler {
 
     /// The places of two patterns, and the text of the second.
     fn pair(&self, pattern: u32, other: u32) -> Option<(Place, Place, String)> {
-        let place = self.elements.get(pattern as usize)?.place();
-        let other_place = self.elements.get(other as usize)?.place();
+        let place = self.element(pattern)?.place();
+        let other_place = self.element(other)?.place();
         let text = self.draft.get(self.draft.lists.get(PATTERNS, other)?.text).to_owned();
         Some((place, other_place, text))
     }

@@ -6,14 +6,14 @@ use std::collections::{BTreeSet, HashMap};
 use super::conditions::ConditionSet;
 use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_response};
 use super::settings::Defaults;
-use super::{At, Claim, Compiler, Element, ReadPattern};
+use super::{At, Claim, Compiler, Element, NO_LIST};
 use crate::condition::{Condition, Expected};
 use crate::config::{Route as RouteConfig, When};
 use crate::cors::Cors;
 use crate::image::Span;
 use crate::lists::{CAPTURES, PATTERNS, ROUTES};
 use crate::path;
-use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, is_plain};
+use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, captures};
 use crate::problem::What;
 use crate::read::{Key, OneOrMany};
 use crate::search::ANY;
@@ -38,10 +38,12 @@ impl Compiler {
         let condition_count = conditions.len();
         let conditions = self.conditions.number(conditions);
         let mut first = None;
-        for ReadPattern { text, element, path } in &patterns {
+        for pattern in &patterns.patterns {
+            let ReadPattern { text, element, path } = pattern;
+            let segments = patterns.segments(pattern);
             let number = self.draft.lists.len(PATTERNS);
             let unreadable = !path.whole;
-            let entry = self.tree.insert(&path.segments, &mut self.draft);
+            let entry = self.tree.insert(segments, &mut self.draft);
             let claim = |method| Claim {
                 entry,
                 method,
@@ -56,14 +58,14 @@ impl Compiler {
                 // All have been counted.
                 named => self.claims.extend(named.names().filter_map(|name| self.methods.number(name)).map(claim)),
             }
-            if path.whole && defaults.reject_unsafe {
-                self.tell_unreachable(path, *element);
+            if path.whole && !path.is_harmless && defaults.reject_unsafe {
+                self.tell_unreachable(segments, *element);
             }
             let text = self.draft.add(text);
             first = first.or(Some(text));
-            let captures = self.captures(&path.segments);
+            let captures = self.captures(segments);
             self.draft.lists.push(PATTERNS, Pattern { route: index as u32, text, captures });
-            self.elements.push(*element);
+            self.elements.push(element.index.map_or(NO_LIST, |index| index as u16));
         }
         let name = match (route.name.get(), first) {
             (Some(name), _) if !name.is_empty() && !name.chars().any(char::is_control) => self.draft.add(name),
@@ -89,6 +91,7 @@ impl Compiler {
         self.reader.problems.count(captured.untold.get());
         let target = target.filter(|_| cors != Cors::Unknown).unwrap_or(Target::Broken);
         self.draft.lists.push(ROUTES, Route { name, target, cors, request_headers, response_headers });
+        self.patterns = patterns.emptied();
     }
 
     /// What the route does by itself to the headers of requests, and of responses; its errors break it.
@@ -101,25 +104,26 @@ impl Compiler {
         (request, response)
     }
 
-    fn read_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, at: At) -> Vec<ReadPattern<'a>> {
-        let mut patterns = Vec::with_capacity(1);
+    fn read_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, at: At) -> ReadPatterns<'a> {
+        let mut read = std::mem::take(&mut self.patterns).emptied();
         let is_list = !matches!(route.patterns, Key::Set(OneOrMany::One(_)));
         for (index, text) in pattern_texts(route).enumerate() {
             let element = Element { route: at, index: is_list.then_some(index) };
             let path = match text {
-                Some(text) => PathPattern::read(text, &mut |what| self.tell(element.place(), what)),
-                None => PathPattern::unreadable(),
+                Some(text) => PathPattern::read(text, &mut read.segments, &mut |what| self.tell(element.place(), what)),
+                None => PathPattern::unreadable(&mut read.segments),
             };
-            patterns.push(ReadPattern { text: text.unwrap_or_default(), element, path });
+            read.patterns.push(ReadPattern { text: text.unwrap_or_default(), element, path });
         }
-        if patterns.is_empty() {
+        if read.patterns.is_empty() {
             let element = Element { route: at, index: None };
             if route.patterns.get().is_some() {
                 self.tell(element.place(), What::NoMatch);
             }
-            patterns.push(ReadPattern { text: "", element, path: PathPattern::unreadable() });
+            let path = PathPattern::unreadable(&mut read.segments);
+            read.patterns.push(ReadPattern { text: "", element, path });
         }
-        patterns
+        read
     }
 
     fn captures(&mut self, segments: &[Segment<'_>]) -> Span {
@@ -137,11 +141,10 @@ impl Compiler {
     }
 
     /// Warns of a pattern that only paths match which are refused before.
-    fn tell_unreachable(&mut self, pattern: &PathPattern<'_>, element: Element) {
-        let last = pattern.segments.len().saturating_sub(1);
-        let hazard = pattern.segments.iter().enumerate().find_map(|(index, segment)| match segment {
+    fn tell_unreachable(&mut self, segments: &[Segment<'_>], element: Element) {
+        let last = segments.len().saturating_sub(1);
+        let hazard = segments.iter().enumerate().find_map(|(index, segment)| match segment {
             Segment::Literal(text) if text.is_empty() && index < last => Some(path::Hazard::EmptySegment),
-            Segment::Literal(text) if is_plain(text) => None,
             Segment::Literal(text) => path::hazard_of_segment(text),
             Segment::Capture { prefix, suffix, .. } if prefix.is_empty() && suffix.is_empty() => None,
             Segment::Capture { prefix, suffix, .. } => {
@@ -202,9 +205,40 @@ impl Compiler {
     }
 }
 
+/// The elements of a route's `match`, read.
+#[derive(Default)]
+pub(super) struct ReadPatterns<'a> {
+    patterns: Vec<ReadPattern<'a>>,
+    /// Of all of them.
+    segments: Vec<Segment<'a>>,
+}
+
+struct ReadPattern<'a> {
+    text: &'a str,
+    element: Element,
+    path: PathPattern<'a>,
+}
+
+impl<'a> ReadPatterns<'a> {
+    /// The same memory, for the next route.
+    fn emptied<'b>(self) -> ReadPatterns<'b> {
+        let ReadPatterns { mut patterns, mut segments } = self;
+        patterns.clear();
+        segments.clear();
+        ReadPatterns {
+            patterns: patterns.into_iter().filter_map(|_| None).collect(),
+            segments: segments.into_iter().filter_map(|_| None).collect(),
+        }
+    }
+
+    fn segments(&self, pattern: &ReadPattern<'_>) -> &[Segment<'a>] {
+        self.segments.get(pattern.path.segments.clone()).unwrap_or_default()
+    }
+}
+
 /// What the patterns of a route capture, as far as they can be read.
 pub(super) struct Captured<'p> {
-    patterns: &'p [ReadPattern<'p>],
+    read: &'p ReadPatterns<'p>,
     /// How many patterns there are, and by name how many of them capture it.
     counts: OnceCell<(usize, HashMap<&'p str, usize>)>,
     /// How many faults would be kept.
@@ -214,16 +248,16 @@ pub(super) struct Captured<'p> {
 }
 
 impl<'p> Captured<'p> {
-    fn new(patterns: &'p [ReadPattern<'p>], room: usize) -> Self {
-        Captured { patterns, counts: OnceCell::new(), room: Cell::new(room), untold: Cell::new(0) }
+    fn new(read: &'p ReadPatterns<'p>, room: usize) -> Self {
+        Captured { read, counts: OnceCell::new(), room: Cell::new(room), untold: Cell::new(0) }
     }
 
     /// The patterns that do not capture a name, as problems: at least one of these, and no more than are kept.
     pub(super) fn faults(&self, name: &str) -> Vec<What> {
-        let whole = || self.patterns.iter().filter(|pattern| pattern.path.whole);
+        let whole = || self.read.patterns.iter().filter(|pattern| pattern.path.whole);
         let (all, counts) = self.counts.get_or_init(|| {
             let mut counts = HashMap::new();
-            for name in whole().flat_map(|pattern| pattern.path.captures()) {
+            for name in whole().flat_map(|pattern| captures(self.read.segments(pattern))) {
                 *counts.entry(name).or_default() += 1;
             }
             (whole().count(), counts)
@@ -236,12 +270,12 @@ impl<'p> Captured<'p> {
         self.room.set(self.room.get().saturating_sub(told));
         self.untold.set(self.untold.get() + lacking - told);
         whole()
-            .filter(|pattern| pattern.path.captures().all(|known| known != name))
+            .filter(|pattern| captures(self.read.segments(pattern)).all(|known| known != name))
             .take(told)
             .map(|pattern| What::UnknownCapture {
                 name: name.to_owned(),
                 pattern: pattern.text.to_owned(),
-                known: pattern.path.captures().map(str::to_owned).collect(),
+                known: captures(self.read.segments(pattern)).map(str::to_owned).collect(),
             })
             .collect()
     }

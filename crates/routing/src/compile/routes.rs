@@ -9,7 +9,7 @@ use crate::config::Route;
 use crate::json::Json;
 use crate::limits;
 use crate::node::{Elements, Stop};
-use crate::pattern::{Split, is_token};
+use crate::pattern::{STANDARD_METHODS, Split, is_token};
 use crate::problem::What;
 use crate::search::ANY;
 
@@ -17,11 +17,13 @@ impl Compiler {
     /// Reads the routes that stand there, and compiles them; without defaults, it only tells what can't be read.
     pub(super) fn routes(&mut self, mut json: Json<'_>, defaults: Option<&Defaults<'_>>) -> Result<(), Stop> {
         let mut routes = Elements::of(&mut json, usize::MAX);
+        // All of them in the same memory.
+        let mut route = Route::default();
         let mut index = 0;
         self.reader.enter("routes");
-        while let Some(route) = routes.next::<Box<Route<'_>>>(&mut self.reader)? {
+        while let Some(is_object) = routes.next_again(&mut route, &mut self.reader)? {
             if let Some(defaults) = defaults {
-                self.take(index, route.as_deref(), defaults);
+                self.take(index, is_object.then_some(&route), defaults);
             }
             index += 1;
         }
@@ -44,6 +46,8 @@ impl Compiler {
 pub(super) struct Methods {
     /// By name: numbers in the order in which they were found.
     known: BTreeMap<Box<str>, usize>,
+    /// The same of those that most routes name, at hand.
+    standard: [Option<u16>; STANDARD_METHODS.len()],
     /// Elements of all `match`es.
     patterns: usize,
     /// Methods of all `match`es.
@@ -54,7 +58,7 @@ impl Default for Methods {
     fn default() -> Self {
         // They have a place of their own.
         let known = BTreeMap::from([("GET".into(), 0), ("HEAD".into(), 1)]);
-        Methods { known, patterns: 0, candidates: 0 }
+        Methods { known, standard: Default::default(), patterns: 0, candidates: 0 }
     }
 }
 
@@ -62,9 +66,13 @@ impl Methods {
     /// Takes in the methods of an element of `match`.
     fn count(&mut self, text: &str) {
         let named = Split::new(text, b' ').next().unwrap_or_default();
+        self.patterns += 1;
+        if self.at_hand(named).is_some() {
+            self.candidates += 1;
+            return;
+        }
         let methods = || Split::new(named, b'|');
         let count = methods().count();
-        self.patterns += 1;
         if count > limits::METHODS_OF_A_MATCH {
             // That is told where they are written; they stand for any.
             self.candidates += 1;
@@ -74,6 +82,11 @@ impl Methods {
         for method in methods() {
             if !self.known.contains_key(method) && is_token(method) && method != "ANY" {
                 self.known.insert(method.into(), self.known.len());
+            }
+            if let Some(at) = STANDARD_METHODS.iter().position(|standard| *standard == method)
+                && let Some(number) = self.standard.get_mut(at)
+            {
+                *number = self.known.get(method).and_then(|number| u16::try_from(*number).ok());
             }
         }
     }
@@ -98,7 +111,12 @@ impl Methods {
 
     /// The number of one that has been counted.
     pub(super) fn number(&self, method: &str) -> Option<u16> {
-        self.known.get(method).and_then(|number| u16::try_from(*number).ok())
+        self.at_hand(method).or_else(|| self.known.get(method).and_then(|number| u16::try_from(*number).ok()))
+    }
+
+    fn at_hand(&self, method: &str) -> Option<u16> {
+        let at = STANDARD_METHODS.iter().position(|standard| *standard == method)?;
+        self.standard.get(at).copied().flatten()
     }
 
     /// All of them in order, by which the claims to them are numbered from now on.
