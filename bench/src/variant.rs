@@ -122,7 +122,8 @@ impl Variant {
     pub(crate) fn parts(self, tools: &Tools, table: &Table, version: u64) -> Result<Parts> {
         match self {
             Self::Bare | Self::Go | Self::Nginx => Ok(bare::parts()),
-            Self::NoOp => ours::parts(&tools.no_op, &json!({}), version),
+            // It has the same document, and never looks at it.
+            Self::NoOp => ours::parts(&tools.no_op, &table.document(), version),
             Self::Ours => ours::parts(&tools.module, &table.document(), version),
             Self::Lua => Ok(lua::parts(table)),
             Self::Native => Ok(native::parts(table)),

@@ -364,9 +364,11 @@ impl Lists {
     /// Puts a row behind the others; its index.
     #[inline(always)]
     pub(crate) fn push<T: Row>(&mut self, list: List<T>, row: T) -> u32 {
-        let octets = self.more(list.number, T::SIZE);
-        row.write(&mut Room(octets));
-        self.len(list) - 1
+        let index = self.len(list);
+        if let Some(octets) = self.more(list.number, T::SIZE).get_mut(..T::SIZE) {
+            row.write(&mut Room(octets));
+        }
+        index
     }
 
     /// Puts rows behind the others.

@@ -37,23 +37,21 @@ impl<'a> Json<'a> {
     }
 
     /// The next octet that is not white space.
-    #[inline]
-    fn peek(&mut self) -> Option<u8> {
+    #[inline(always)]
+    pub(crate) fn peek(&mut self) -> Option<u8> {
         loop {
             let octet = *self.text.as_bytes().get(self.at)?;
-            if !is_space(octet) {
+            if octet > b' ' || !is_space(octet) {
                 return Some(octet);
             }
             self.at += 1;
         }
     }
 
-    /// Goes past an octet, if that comes next.
-    #[inline]
-    pub(crate) fn take(&mut self, octet: u8) -> bool {
-        let is_next = self.peek() == Some(octet);
-        self.at += usize::from(is_next);
-        is_next
+    /// Goes past the octet that comes next.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self) {
+        self.at += 1;
     }
 
     /// Whether nothing comes any more.
@@ -108,6 +106,10 @@ impl<'a> Json<'a> {
         loop {
             match self.peek().ok_or(Stop)? {
                 b'"' => self.pass_string()?,
+                b',' | b':' if open > 0 => {
+                    self.at += 1;
+                    continue;
+                }
                 b'[' | b'{' => {
                     self.at += 1;
                     open += 1;
@@ -116,7 +118,6 @@ impl<'a> Json<'a> {
                     self.at += 1;
                     open = open.checked_sub(1).ok_or(Stop)?;
                 }
-                b',' | b':' if open > 0 => self.at += 1,
                 _ if self.scalar().is_empty() => return Err(Stop),
                 _ => {}
             }
@@ -126,6 +127,7 @@ impl<'a> Json<'a> {
         }
     }
 
+    #[inline(always)]
     fn pass_string(&mut self) -> Result<(), Stop> {
         self.at += 1;
         loop {

@@ -101,12 +101,18 @@ impl<'s, 'a> Members<'s, 'a> {
 
     /// Goes to the next one; false behind the last one.
     fn next(&mut self) -> Result<bool, Stop> {
-        self.has_ended = self.has_ended || self.json.take(self.end);
         if self.has_ended {
             return Ok(false);
         }
-        if self.count > 0 && !self.json.take(b',') {
-            return Err(Stop);
+        match self.json.peek() {
+            Some(octet) if octet == self.end => {
+                self.has_ended = true;
+                self.json.advance();
+                return Ok(false);
+            }
+            Some(b',') if self.count > 0 => self.json.advance(),
+            Some(_) if self.count == 0 => {}
+            _ => return Err(Stop),
         }
         self.count += 1;
         Ok(true)
@@ -178,7 +184,16 @@ impl<'a> Entries<'_, 'a> {
             return Ok(None);
         }
         let key = self.0.json.string()?;
-        if self.0.json.take(b':') { Ok(Some(key)) } else { Err(Stop) }
+        self.colon()?;
+        Ok(Some(key))
+    }
+
+    fn colon(&mut self) -> Result<(), Stop> {
+        if self.0.json.peek() != Some(b':') {
+            return Err(Stop);
+        }
+        self.0.json.advance();
+        Ok(())
     }
 
     pub(crate) fn value<T: Read<'a>>(&mut self, reader: &mut Reader) -> Result<Option<T>, Stop> {
@@ -193,9 +208,7 @@ impl<'a> Entries<'_, 'a> {
     fn count(&mut self) -> Result<usize, Stop> {
         while self.0.next()? {
             self.0.json.pass()?;
-            if !self.0.json.take(b':') {
-                return Err(Stop);
-            }
+            self.colon()?;
             self.0.json.pass()?;
         }
         Ok(self.0.count)

@@ -171,12 +171,27 @@ fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut dyn FnMut(What)) -> (
     (if readable { Methods::Named(text) } else { Methods::Any }, readable && !repeated)
 }
 
-/// Those that RFC 9110, section 9.3, and RFC 5789 define.
-pub(crate) const STANDARD_METHODS: [&str; 9] =
-    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+/// How many methods RFC 9110, section 9.3, and RFC 5789 define.
+pub(crate) const STANDARD_METHODS: usize = 9;
+
+/// The number of one of these.
+pub(crate) fn standard_method(method: &str) -> Option<usize> {
+    Some(match method {
+        "GET" => 0,
+        "HEAD" => 1,
+        "POST" => 2,
+        "PUT" => 3,
+        "PATCH" => 4,
+        "DELETE" => 5,
+        "OPTIONS" => 6,
+        "TRACE" => 7,
+        "CONNECT" => 8,
+        _ => return None,
+    })
+}
 
 pub(crate) fn is_standard_method(method: &str) -> bool {
-    STANDARD_METHODS.contains(&method)
+    standard_method(method).is_some()
 }
 
 /// RFC 9110, section 5.6.2.

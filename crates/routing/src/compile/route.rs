@@ -55,8 +55,14 @@ impl Compiler {
             };
             match path.methods {
                 PatternMethods::Any => self.claims.push(claim(ANY)),
-                // All have been counted.
-                named => self.claims.extend(named.names().filter_map(|name| self.methods.number(name)).map(claim)),
+                PatternMethods::Named(text) => match self.methods.at_hand(text) {
+                    Some(only) => self.claims.push(claim(only)),
+                    // All have been counted.
+                    None => {
+                        let numbers = path.methods.names().filter_map(|name| self.methods.number(name));
+                        self.claims.extend(numbers.map(claim));
+                    }
+                },
             }
             if path.whole && !path.is_harmless && defaults.reject_unsafe {
                 self.tell_unreachable(segments, *element);
@@ -73,7 +79,7 @@ impl Compiler {
                 if written.is_some() {
                     self.tell(at.key("name"), What::RouteName);
                 }
-                let first = first.filter(|text| !self.draft.get(*text).is_empty());
+                let first = first.filter(|text| text.length > 0);
                 first.unwrap_or_else(|| self.draft.add(&at.place().to_string()))
             }
         };

@@ -9,7 +9,7 @@ use crate::config::Route;
 use crate::json::Json;
 use crate::limits;
 use crate::node::{Elements, Stop};
-use crate::pattern::{STANDARD_METHODS, Split, is_token};
+use crate::pattern::{STANDARD_METHODS, Split, is_token, standard_method};
 use crate::problem::What;
 use crate::search::ANY;
 
@@ -47,7 +47,7 @@ pub(super) struct Methods {
     /// By name: numbers in the order in which they were found.
     known: BTreeMap<Box<str>, usize>,
     /// The same of those that most routes name, at hand.
-    standard: [Option<u16>; STANDARD_METHODS.len()],
+    standard: [Option<u16>; STANDARD_METHODS],
     /// Elements of all `match`es.
     patterns: usize,
     /// Methods of all `match`es.
@@ -67,7 +67,7 @@ impl Methods {
     fn count(&mut self, text: &str) {
         let named = Split::new(text, b' ').next().unwrap_or_default();
         self.patterns += 1;
-        if self.at_hand(named).is_some() {
+        if named == "ANY" || self.at_hand(named).is_some() {
             self.candidates += 1;
             return;
         }
@@ -83,9 +83,7 @@ impl Methods {
             if !self.known.contains_key(method) && is_token(method) && method != "ANY" {
                 self.known.insert(method.into(), self.known.len());
             }
-            if let Some(at) = STANDARD_METHODS.iter().position(|standard| *standard == method)
-                && let Some(number) = self.standard.get_mut(at)
-            {
+            if let Some(number) = standard_method(method).and_then(|at| self.standard.get_mut(at)) {
                 *number = self.known.get(method).and_then(|number| u16::try_from(*number).ok());
             }
         }
@@ -114,9 +112,9 @@ impl Methods {
         self.at_hand(method).or_else(|| self.known.get(method).and_then(|number| u16::try_from(*number).ok()))
     }
 
-    fn at_hand(&self, method: &str) -> Option<u16> {
-        let at = STANDARD_METHODS.iter().position(|standard| *standard == method)?;
-        self.standard.get(at).copied().flatten()
+    /// As above, of a standard one.
+    pub(super) fn at_hand(&self, method: &str) -> Option<u16> {
+        self.standard.get(standard_method(method)?).copied().flatten()
     }
 
     /// All of them in order, by which the claims to them are numbered from now on.

@@ -43,7 +43,7 @@ impl Compiler {
             self.targets.insert(String::from_utf8_lossy(&host::bare(authority.as_bytes())).into_owned());
         }
         let found = || targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key);
-        let target = match (found().next(), found().nth(1)) {
+        let target = match (found().next(), found().count()) {
             (None, _) => {
                 // A misspelt target has been told as an unknown key.
                 let misspelt = |like: &Option<_>| targets.iter().any(|(target, _)| *like == Some(*target));
@@ -52,7 +52,7 @@ impl Compiler {
                 }
                 return None;
             }
-            (Some(target), None) => target,
+            (Some(target), 1) => target,
             _ => {
                 self.tell(at.place(), What::SeveralTargets { found: found().collect() });
                 return None;
