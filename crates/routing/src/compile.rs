@@ -176,8 +176,9 @@ struct Compiler {
     conditions: ConditionSets,
     /// By pattern: its index in a `match` that is a list.
     elements: Vec<u16>,
-    /// Memory of the route before, for the next.
+    /// Memory of the route before, for the next one's.
     patterns: ReadPatterns<'static>,
+    authority: String,
     targets: BTreeSet<String>,
     /// By value, with their numbers.
     known_policies: HashMap<Policy, u32>,
@@ -197,6 +198,7 @@ impl Compiler {
             conditions: ConditionSets::new(),
             elements: Vec::new(),
             patterns: ReadPatterns::default(),
+            authority: String::new(),
             targets: BTreeSet::new(),
             known_policies: HashMap::new(),
         }

@@ -261,14 +261,19 @@ impl<'p> Captured<'p> {
     /// The patterns that do not capture a name, as problems: at least one of these, and no more than are kept.
     pub(super) fn faults(&self, name: &str) -> Vec<What> {
         let whole = || self.read.patterns.iter().filter(|pattern| pattern.path.whole);
-        let (all, counts) = self.counts.get_or_init(|| {
-            let mut counts = HashMap::new();
-            for name in whole().flat_map(|pattern| captures(self.read.segments(pattern))) {
-                *counts.entry(name).or_default() += 1;
-            }
-            (whole().count(), counts)
-        });
-        let lacking = all - counts.get(name).copied().unwrap_or_default();
+        let captured_by = |pattern: &ReadPattern<'_>| captures(self.read.segments(pattern)).any(|known| known == name);
+        let lacking = if let [only] = &*self.read.patterns {
+            usize::from(only.path.whole && !captured_by(only))
+        } else {
+            let (all, counts) = self.counts.get_or_init(|| {
+                let mut counts = HashMap::new();
+                for name in whole().flat_map(|pattern| captures(self.read.segments(pattern))) {
+                    *counts.entry(name).or_default() += 1;
+                }
+                (whole().count(), counts)
+            });
+            all - counts.get(name).copied().unwrap_or_default()
+        };
         if lacking == 0 {
             return Vec::new();
         }
@@ -276,7 +281,7 @@ impl<'p> Captured<'p> {
         self.room.set(self.room.get().saturating_sub(told));
         self.untold.set(self.untold.get() + lacking - told);
         whole()
-            .filter(|pattern| captures(self.read.segments(pattern)).all(|known| known != name))
+            .filter(|pattern| !captured_by(pattern))
             .take(told)
             .map(|pattern| What::UnknownCapture {
                 name: name.to_owned(),

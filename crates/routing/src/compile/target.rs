@@ -78,7 +78,12 @@ impl Compiler {
         match target {
             "redirect" => redirect,
             "respond" => respond,
-            _ => Some(Target::Forward(self.draft.shared(&service.or(host)?), rewrite?)),
+            _ => {
+                let authority = service.or(host)?;
+                let shared = self.draft.shared(&authority);
+                self.authority = authority;
+                Some(Target::Forward(shared, rewrite?))
+            }
         }
     }
 
@@ -124,7 +129,8 @@ impl Compiler {
         };
         let authority = match &defaults.around_service {
             Some((before, behind)) if !route.namespace.is_present() => {
-                let mut authority = String::with_capacity(before.len() + name.len() + behind.len());
+                let mut authority = std::mem::take(&mut self.authority);
+                authority.clear();
                 authority.extend([before, &*name, behind]);
                 authority
             }
