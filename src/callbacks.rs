@@ -125,10 +125,9 @@ extern "C" fn _initialize() {
     unsafe { __wasm_call_ctors() };
 }
 
-/// Room for what the host hands over; `host` takes it back as the boxed slice that it is.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
-    Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast()
+    host::allocate(size)
 }
 
 #[unsafe(no_mangle)]

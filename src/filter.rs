@@ -1,8 +1,9 @@
 //! One request: read its head, have it decided, carry the decision out.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
-use ksvc_routing::{Answer, Change, Decision, Forward, Head, ResponsePlan, RouteTable};
+use ksvc_routing::{Answer, Change, Decision, Forward, Head, Headers, ResponsePlan, RouteTable};
 
 use crate::host::{self, Map};
 use crate::metrics::Metrics;
@@ -29,8 +30,8 @@ pub struct Active {
 /// The request's head has come. What it leaves for its response, if anything.
 pub fn request(active: &Rc<Active>) -> (Action, Option<Planned>) {
     let Some(map) = host::headers(Map::Request) else { return (Action::Continue, None) };
-    let pairs = host::pairs(&map);
-    let decision = active.table.decide(&head(&pairs), || host::property(ROUTE).is_some());
+    let headers = Serialized { map: &map, list: OnceCell::new() };
+    let decision = active.table.decide(&Head::read(&headers), || host::property(ROUTE).is_some());
     active.metrics.count(decision.outcome());
     match decision {
         Decision::Untouched(_) => (Action::Continue, None),
@@ -45,6 +46,23 @@ pub fn request(active: &Rc<Active>) -> (Action, Option<Planned>) {
     }
 }
 
+/// A request's headers, as the host has handed them over.
+struct Serialized<'m> {
+    map: &'m [u8],
+    list: OnceCell<Vec<(&'m [u8], &'m [u8])>>,
+}
+
+impl Headers for Serialized<'_> {
+    #[inline(always)]
+    fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        host::pairs(self.map)
+    }
+
+    fn list(&self) -> &[(&[u8], &[u8])] {
+        self.list.get_or_init(|| host::list_of_pairs(self.map))
+    }
+}
+
 /// What is to become of a response, by the table that its request began with.
 pub struct Planned {
     active: Rc<Active>,
@@ -55,25 +73,11 @@ impl Planned {
     /// The response's head has come.
     pub fn carry_out(self) {
         let Some(map) = host::headers(Map::Response) else { return };
-        for change in self.active.table.respond(&self.plan, &host::pairs(&map)) {
+        for change in self.active.table.respond(&self.plan, &host::list_of_pairs(&map)) {
             // A response that can't be changed goes on as it is: it is too late for another one.
             carry_out(Map::Response, &change);
         }
     }
-}
-
-/// Pseudo headers come first (RFC 9113, section 8.3), but nothing depends on it.
-fn head<'a>(pairs: &'a [(&'a [u8], &'a [u8])]) -> Head<'a> {
-    let mut head = Head { headers: pairs, ..Head::default() };
-    for (name, value) in pairs.iter().filter(|(name, _)| name.first() == Some(&b':')) {
-        match *name {
-            b":method" => head.method = Some(value),
-            b":authority" => head.authority = Some(value),
-            b":path" => head.path = Some(value),
-            _ => {}
-        }
-    }
-    head
 }
 
 fn forward(forward: &Forward<'_>) -> Action {

@@ -5,7 +5,11 @@
 //! that they don't expect, read headers into one allocation each, and some of them want UTF-8.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
+use std::mem::{self, ManuallyDrop};
+use std::ops::Deref;
 use std::ptr::null_mut;
+use std::slice;
 
 /// proxy-wasm's map and buffer types, metric types and log levels.
 const PLUGIN_CONFIGURATION: u32 = 7;
@@ -106,32 +110,70 @@ pub fn configuration(start: usize, max: usize) -> Vec<u8> {
 }
 
 /// All headers in one call, as the host serialises them; see `pairs`.
-pub fn headers(map: Map) -> Option<Vec<u8>> {
+pub fn headers(map: Map) -> Option<HeaderMap> {
     // SAFETY: as above.
-    unsafe { owned(|data, size| proxy_get_header_map_pairs(map as u32, data, size)) }
+    unsafe { owned(|data, size| proxy_get_header_map_pairs(map as u32, data, size)) }.map(HeaderMap)
+}
+
+/// Headers as the host has serialised them. Their memory is kept for those of the next request.
+pub struct HeaderMap(Vec<u8>);
+
+impl Deref for HeaderMap {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for HeaderMap {
+    fn drop(&mut self) {
+        if self.0.capacity() == ROOM {
+            SPARE.set(mem::take(&mut self.0));
+        }
+    }
 }
 
 /// Names and values of a serialised map: the number of pairs, the sizes of all names and values, then the
 /// octets of each, with a NUL behind. What is cut short is left out.
-pub fn pairs(map: &[u8]) -> Vec<(&[u8], &[u8])> {
-    let Some((count, behind)) = map.split_first_chunk() else { return Vec::new() };
+pub fn pairs(map: &[u8]) -> Pairs<'_> {
+    let (count, behind) = map.split_first_chunk().unwrap_or((&[0; 4], &[]));
     let count = (u32::from_le_bytes(*count) as usize).min(behind.len() / 8);
-    let (sizes, mut octets) = behind.split_at_checked(count * 8).unwrap_or_default();
-    let mut pairs = Vec::with_capacity(count);
-    for both in sizes.as_chunks().0 {
-        let both = u64::from_le_bytes(*both);
-        let Some((name, rest)) = terminated(octets, both as u32) else { break };
-        let Some((value, rest)) = terminated(rest, (both >> 32) as u32) else { break };
-        pairs.push((name, value));
-        octets = rest;
+    let (sizes, octets) = behind.split_at_checked(count * 8).unwrap_or_default();
+    Pairs { sizes: sizes.as_chunks().0.iter(), octets }
+}
+
+/// The same as a list.
+pub fn list_of_pairs(map: &[u8]) -> Vec<(&[u8], &[u8])> {
+    let pairs = pairs(map);
+    let mut list = Vec::with_capacity(pairs.sizes.len());
+    list.extend(pairs);
+    list
+}
+
+pub struct Pairs<'m> {
+    sizes: slice::Iter<'m, [u8; 8]>,
+    octets: &'m [u8],
+}
+
+impl<'m> Iterator for Pairs<'m> {
+    type Item = (&'m [u8], &'m [u8]);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let both = u64::from_le_bytes(*self.sizes.next()?);
+        let (name, rest) = terminated(self.octets, both as u32)?;
+        let (value, rest) = terminated(rest, (both >> 32) as u32)?;
+        self.octets = rest;
+        Some((name, value))
     }
-    pairs
 }
 
 /// A text of this size, and what is behind the NUL that ends it.
+#[inline(always)]
 fn terminated(octets: &[u8], size: u32) -> Option<(&[u8], &[u8])> {
-    let (text, rest) = octets.split_at_checked(size as usize)?;
-    Some((text, rest.get(1..)?))
+    let (text, rest) = octets.split_at_checked((size as usize).checked_add(1)?)?;
+    Some((text.split_last()?.1, rest))
 }
 
 pub fn replace_header(map: Map, name: &str, value: &[u8]) -> bool {
@@ -240,11 +282,34 @@ pub fn record_metric(id: u32, value: u64) {
     unsafe { proxy_record_metric(id, value) };
 }
 
+/// What the host is given for as much, or less: the headers of most requests fit in.
+const ROOM: usize = 4_096;
+
+thread_local! {
+    /// Of `ROOM`, or empty.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Room for what the host hands over, which `owned` takes back: a vector's whose capacity is `capacity(size)`.
+pub fn allocate(size: usize) -> *mut u8 {
+    if size <= ROOM {
+        let spare = SPARE.take();
+        if spare.capacity() == ROOM {
+            return ManuallyDrop::new(spare).as_mut_ptr();
+        }
+    }
+    Box::into_raw(Box::<[u8]>::new_uninit_slice(capacity(size))).cast()
+}
+
+fn capacity(size: usize) -> usize {
+    size.max(ROOM)
+}
+
 /// Takes over what the host allocated in the guest for its answer.
 ///
 /// # Safety
-/// `call` must be a host call that leaves its places alone, or sets them to memory that it got from
-/// `proxy_on_memory_allocate`, which is a boxed slice of that size.
+/// `call` must be a host call that leaves its places alone, or sets them to memory that it got from `allocate` for that
+/// size, and wrote to.
 unsafe fn owned(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Option<Vec<u8>> {
     let mut data = null_mut();
     let mut size = 0;
@@ -255,5 +320,5 @@ unsafe fn owned(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Option
         return Some(Vec::new());
     }
     // SAFETY: as the caller says.
-    Some(unsafe { Vec::from_raw_parts(data, size, size) })
+    Some(unsafe { Vec::from_raw_parts(data, size, capacity(size)) })
 }

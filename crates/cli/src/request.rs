@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ksvc_routing::Head;
+use ksvc_routing::{Head, Headers};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -88,8 +88,12 @@ impl Request {
     }
 
     /// The request as the filter sees it, with `header_refs`.
-    pub fn head<'a>(&'a self, headers: &'a [(&'a [u8], &'a [u8])]) -> Head<'a> {
-        Head { method: Some(&self.method), authority: self.authority.as_deref(), path: self.path.as_deref(), headers }
+    pub fn head<'a>(&'a self, headers: &'a impl Headers) -> Head<'a> {
+        let mut head = Head::read(headers);
+        head.method = Some(&self.method);
+        head.authority = self.authority.as_deref();
+        head.path = self.path.as_deref();
+        head
     }
 }
 

@@ -82,7 +82,7 @@ impl Origins {
         let is_label = |text: &str| {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
-        texts.position(self.exact, |known| known.cmp(origin.as_bytes())).is_some()
+        texts.position(self.exact, origin.as_bytes()).is_some()
             || texts.pairs(self.wildcards).any(|(before, behind)| {
                 let label = origin.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind));
                 label.is_some_and(is_label)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::image::{Lists, Span};
 use crate::lists::{PARTS, TEXT_LISTS, TEXTS};
+use crate::octets::equal;
 use crate::template::{Part, Template};
 use crate::texts::Text;
 use crate::tree::hash_from;
@@ -67,7 +68,7 @@ impl Draft {
         let mut at = hash_from(self.seed, text) as usize & mask;
         while let Some(known) = self.shared.get(at)
             && *known != VACANT
-            && self.octets(*known) != text
+            && !equal(self.octets(*known), text)
         {
             at = (at + 1) & mask;
         }

@@ -114,7 +114,7 @@ impl RouteTable {
                 seen.push(entry);
                 let mut listed = Vec::new();
                 let candidates = self.candidates(entry);
-                for candidate in served.in_turn(candidates.clone()).chain(candidates) {
+                for candidate in served.in_turn(candidates.clone()).into_iter().chain(candidates) {
                     let Some((pattern, route)) = self.pattern(candidate.pattern) else { continue };
                     if listed.contains(&candidate.pattern) {
                         continue;

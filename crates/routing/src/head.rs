@@ -1,19 +1,70 @@
 //! The head of a request, as the filter sees it: octets, nothing assumed.
 
-#[derive(Debug, Clone, Copy, Default)]
+use crate::internal;
+use crate::octets::equal;
+
+/// The headers of a request in their order, `:scheme` among them; names in lower case, as Envoy has them.
+pub trait Headers {
+    /// One after the other, as they are read anyway.
+    fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])>
+    where
+        Self: Sized;
+
+    /// As a list. Few requests ask for more of their headers than what `Head::read` keeps of them.
+    fn list(&self) -> &[(&[u8], &[u8])];
+}
+
+impl Headers for Vec<(&[u8], &[u8])> {
+    fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.iter().copied()
+    }
+
+    fn list(&self) -> &[(&[u8], &[u8])] {
+        self
+    }
+}
+
+#[derive(Clone, Copy)]
 pub struct Head<'a> {
     pub method: Option<&'a [u8]>,
     pub authority: Option<&'a [u8]>,
     /// `:path`, query included.
     pub path: Option<&'a [u8]>,
-    /// All headers in their order, `:scheme` among them; names in lower case, as Envoy has them.
-    pub headers: &'a [(&'a [u8], &'a [u8])],
+    headers: &'a dyn Headers,
+    /// It has `x-forwarded-host`.
+    pub(crate) is_forwarded: bool,
+    /// It has a header that Knative's parts may mean for each other.
+    pub(crate) may_be_internal: bool,
 }
 
 impl<'a> Head<'a> {
+    /// Goes once through all headers, for what every request is asked for. Pseudo headers come first (RFC 9113, section
+    /// 8.3), but nothing depends on it.
+    pub fn read(headers: &'a impl Headers) -> Self {
+        let (mut method, mut authority, mut path) = (None, None, None);
+        let (mut is_forwarded, mut may_be_internal) = (false, false);
+        for (name, value) in headers.each() {
+            match name.first() {
+                Some(b':') if equal(name, b":method") => method = Some(value),
+                Some(b':') if equal(name, b":authority") => authority = Some(value),
+                Some(b':') if equal(name, b":path") => path = Some(value),
+                Some(b'x' | b'X') => is_forwarded |= name.eq_ignore_ascii_case(b"x-forwarded-host"),
+                Some(b'k' | b'K') => may_be_internal = true,
+                Some(b'u' | b'U') => may_be_internal |= internal::is_probe_agent(value),
+                _ => {}
+            }
+        }
+        Head { method, authority, path, headers, is_forwarded, may_be_internal }
+    }
+
+    /// All headers.
+    pub(crate) fn headers(&self) -> &'a [(&'a [u8], &'a [u8])] {
+        self.headers.list()
+    }
+
     /// All values of a header, whose name is given in lower case.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| *value)
+        self.headers().iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| *value)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {

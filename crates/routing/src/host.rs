@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::draft::Draft;
 use crate::image::{Span, row};
+use crate::octets::any_between;
 use crate::texts::Texts;
 
 row! {
@@ -66,13 +67,17 @@ impl HostSet {
 
 /// Whether a sorted list of lower-case names holds a host, as `bare` gives it.
 pub(crate) fn contains(texts: &Texts, names: Span, host: &[u8]) -> bool {
-    texts.position(names, |name| name.cmp(host)).is_some()
+    texts.position(names, host).is_some()
 }
 
 /// The host of an authority in lower case, without port and trailing dot.
 pub(crate) fn bare(authority: &[u8]) -> Cow<'_, [u8]> {
+    // Hosts hardly ever come with a port, a bracket or in upper case, which are all among these octets.
+    let as_it_is = !any_between(authority, b':', b'[') && authority.last() != Some(&b'.');
+    if as_it_is {
+        return authority.into();
+    }
     let host = without_port(authority);
-    // Hosts hardly ever come in upper case.
     match host.iter().any(u8::is_ascii_uppercase) {
         true => host.to_ascii_lowercase().into(),
         false => host.into(),
@@ -80,6 +85,7 @@ pub(crate) fn bare(authority: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The host of an authority as it is, without port and trailing dot.
+#[inline(never)]
 pub(crate) fn without_port(authority: &[u8]) -> &[u8] {
     // Colons inside brackets belong to an IPv6 address. Of several others the first one counts: Envoy takes one
     // port away and matches what is left by prefix, so that `host:x:80` leads to `host`.

@@ -251,10 +251,9 @@ impl<T: Row> Rows<T> {
         self.count
     }
 
-    /// Of the rows from one to another, as far as they are there.
+    /// Of the rows from one to another; none where they are not there.
     #[inline(always)]
     pub(crate) fn octets(&self, from: u32, to: u32) -> &[u8] {
-        let (from, to) = (from.min(self.count), to.min(self.count));
         let at = |row: u32| self.start + row as usize * T::SIZE;
         self.image.get(at(from)..at(to)).unwrap_or_default()
     }

@@ -24,7 +24,10 @@ pub(crate) fn is_internal(name: &str) -> bool {
 
 /// Removes the internal headers that a request has.
 pub(crate) fn strip(head: &Head<'_>, changes: &mut Vec<Change<'_>>) {
-    for (name, value) in head.headers {
+    if !head.may_be_internal {
+        return;
+    }
+    for (name, value) in head.headers() {
         let internal = match name.first() {
             Some(b'k' | b'K') => INTERNAL.into_iter().find(|known| name.eq_ignore_ascii_case(known.as_bytes())),
             Some(b'u' | b'U') if name.eq_ignore_ascii_case(b"user-agent") && is_probe_agent(value) => {

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::octets::{HIGH_BITS, letters, marks, without_prefix};
+
 /// `:path` of a request, cut at the first `?`.
 #[derive(Debug)]
 pub(crate) struct RequestPath<'a> {
@@ -78,8 +80,24 @@ pub(crate) fn cut_at_query(path: &[u8]) -> (&[u8], Option<&[u8]>) {
 /// The length of a path (up to its query) that is its own normal form and has no hazard; `None` where a closer look
 /// has to tell.
 fn harmless(path: &[u8]) -> Option<usize> {
-    let mut at_start = true;
-    for (index, &octet) in path.strip_prefix(b"/")?.iter().enumerate() {
+    if path.first() != Some(&b'/') {
+        return None;
+    }
+    let mut at_start = false;
+    // Most words of most paths are of these octets alone, with no segment that begins with a dot or is empty.
+    let mut plain = 0;
+    for word in path.as_chunks().0 {
+        let word = u64::from_le_bytes(*word);
+        let slashes = marks(word, b'/', b'/');
+        let starts = slashes << 8 | u64::from(at_start) << 7;
+        let is_plain = letters(word) | marks(word, b'-', b'9') == HIGH_BITS;
+        if !is_plain || marks(word, b'.', b'/') & starts != 0 {
+            break;
+        }
+        at_start = slashes >> 63 == 1;
+        plain += 8;
+    }
+    for (index, &octet) in path.iter().enumerate().skip(plain) {
         let class = class(octet);
         if class == Class::Segment {
             at_start = false;
@@ -89,7 +107,7 @@ fn harmless(path: &[u8]) -> Option<usize> {
             // An empty segment, or one that may be a dot segment.
             Class::Slash | Class::Dot if at_start => return None,
             Class::Slash => at_start = true,
-            Class::Query => return Some(index + 1),
+            Class::Query => return Some(index),
             Class::Dot | Class::Segment => {}
             Class::Percent | Class::Encoded => return None,
         }
@@ -320,7 +338,7 @@ impl BasePath {
             return true;
         }
         if self.is_plain {
-            match path.strip_prefix(&*self.decoded).map(<[u8]>::first) {
+            match without_prefix(path, &self.decoded).map(<[u8]>::first) {
                 Some(None | Some(b'/' | b'?')) => return true,
                 _ if !path.contains(&b'%') => return false,
                 _ => {}
@@ -332,7 +350,7 @@ impl BasePath {
 
     /// What is below the base path in a normal form; `None` where it only looks like it is (`/faas%2Fa`).
     pub(crate) fn below<'p>(&self, normal: &'p [u8]) -> Option<&'p [u8]> {
-        normal.strip_prefix(self.normal.as_bytes()).filter(|below| matches!(below.first(), None | Some(b'/')))
+        without_prefix(normal, self.normal.as_bytes()).filter(|below| matches!(below.first(), None | Some(b'/')))
     }
 
     /// What is below the base path in a path as it came, which must be one that `below` takes.

@@ -22,48 +22,32 @@ pub(crate) struct Served([Option<u16>; 3]);
 
 impl Served {
     pub(crate) fn new(table: &RouteTable, method: &[u8]) -> Self {
-        let number = |method| {
-            let at = table.texts.position(table.settings.methods, |known| known.cmp(method));
-            at.and_then(|at| u16::try_from(at).ok())
-        };
-        let head_by_get = if method == b"HEAD" { number(b"GET") } else { None };
-        Served([number(method), head_by_get, Some(ANY)])
+        match method {
+            b"GET" => Served([table.get, None, Some(ANY)]),
+            b"HEAD" => Served([table.method(method), table.get, Some(ANY)]),
+            _ => Served([table.method(method), None, Some(ANY)]),
+        }
     }
 
     pub(crate) fn has(self, method: u16) -> bool {
         self.0.contains(&Some(method))
     }
 
+    /// The turn of a candidate that serves the method. Unreadable ones come first, methods have their turns behind them.
+    fn turn(self, candidate: Candidate) -> Option<usize> {
+        let turn = self.0.iter().position(|method| *method == Some(candidate.method))?;
+        Some(if candidate.unreadable { Self::UNREADABLE } else { Self::NAMED + turn })
+    }
+
+    const UNREADABLE: usize = 0;
+    /// Of those that name the request's own method.
+    const NAMED: usize = 1;
+
     /// The candidates of an entry that serve the method, first to last.
-    pub(crate) fn in_turn(
-        self,
-        candidates: impl Iterator<Item = Candidate> + Clone,
-    ) -> impl Iterator<Item = Candidate> {
-        let mut turn = candidates.clone();
-        let mut methods = self.0.into_iter();
-        // Unreadable ones first: methods have their turns behind them.
-        let mut method = None;
-        std::iter::from_fn(move || {
-            loop {
-                match (method, turn.next()) {
-                    (None, Some(next)) if next.unreadable => {
-                        if self.has(next.method) {
-                            return Some(next);
-                        }
-                        continue;
-                    }
-                    (Some(method), Some(next)) => {
-                        if next.method == method && !next.unreadable {
-                            return Some(next);
-                        }
-                        continue;
-                    }
-                    (None, _) | (_, None) => {}
-                }
-                method = Some(methods.find_map(|method| method)?);
-                turn = candidates.clone();
-            }
-        })
+    pub(crate) fn in_turn(self, candidates: impl Iterator<Item = Candidate>) -> Vec<Candidate> {
+        let mut serving: Vec<_> = candidates.filter(|candidate| self.has(candidate.method)).collect();
+        serving.sort_by_key(|candidate| self.turn(*candidate));
+        serving
     }
 }
 
@@ -89,6 +73,11 @@ enum Offer {
 }
 
 impl RouteTable {
+    /// The number of a method that routes name.
+    pub(crate) fn method(&self, name: &[u8]) -> Option<u16> {
+        self.texts.position(self.settings.methods, name).and_then(|at| u16::try_from(at).ok())
+    }
+
     /// Finds the route; `below` is the normal form of the path below `basePath`. Without a head, conditions on
     /// headers count as held.
     pub(crate) fn find(&self, method: &[u8], head: Option<&Head<'_>>, query: Option<&[u8]>, below: &[u8]) -> Verdict {
@@ -117,10 +106,10 @@ impl RouteTable {
 
     /// The methods that routes of these entries are for, sorted, with the `HEAD` that `GET` implies; `ANY` is none.
     pub(crate) fn method_names(&self, entries: &[Entry]) -> Vec<&str> {
-        let mut numbers: Vec<u16> =
-            entries.iter().flat_map(|entry| self.candidates(*entry)).map(|candidate| candidate.method).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
+        let mut numbers = Vec::new();
+        for candidate in entries.iter().flat_map(|entry| self.candidates(*entry)) {
+            insert(&mut numbers, candidate.method);
+        }
         // In the order of their names.
         let named = numbers.into_iter().filter(|number| *number != ANY);
         let mut names: Vec<&str> =
@@ -238,11 +227,20 @@ impl Search<'_> {
 
     fn offer(&mut self, entry: Entry, unconditional_only: bool) -> Offer {
         let mut has_method = false;
-        for candidate in self.served.in_turn(self.table.candidates(entry)) {
+        let mut found: Option<(usize, Candidate)> = None;
+        for candidate in self.table.candidates(entry) {
+            let Some(turn) = self.served.turn(candidate) else { continue };
             has_method = true;
-            if self.holds(candidate, unconditional_only) {
-                return Offer::Found(candidate);
+            if found.is_none_or(|(earliest, _)| turn < earliest) && self.holds(candidate, unconditional_only) {
+                found = Some((turn, candidate));
+                // They are sorted: what is behind has a later turn.
+                if turn <= Served::NAMED {
+                    break;
+                }
             }
+        }
+        if let Some((_, candidate)) = found {
+            return Offer::Found(candidate);
         }
         if has_method {
             self.conditions_failed = true;
@@ -277,9 +275,9 @@ impl Search<'_> {
     }
 }
 
-/// Puts a name into a sorted list, unless it is there.
-pub(crate) fn insert<'n>(names: &mut Vec<&'n str>, name: &'n str) {
-    if let Err(at) = names.binary_search(&name) {
-        names.insert(at, name);
+/// Puts a value into a sorted list, unless it is there.
+pub(crate) fn insert<T: Ord>(sorted: &mut Vec<T>, value: T) {
+    if let Err(at) = sorted.binary_search(&value) {
+        sorted.insert(at, value);
     }
 }

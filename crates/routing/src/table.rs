@@ -13,6 +13,7 @@ use crate::image::{Reader, Rows, Span, row};
 use crate::lists::{
     CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, ENTRIES, OPERATIONS, PATTERNS, POLICIES, ROUTES, SETTINGS,
 };
+use crate::octets::is_ascii;
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::response::Public;
 use crate::search::{Found, Verdict, insert};
@@ -46,6 +47,8 @@ pub struct RouteTable {
     /// Of all routes, and of the table.
     pub(crate) operations: Rows<Operation>,
     pub(crate) policies: Rows<Policy>,
+    /// The number of the method that most requests have.
+    pub(crate) get: Option<u16>,
 }
 
 row! {
@@ -194,7 +197,7 @@ impl RouteTable {
         let (lists, document) = Reader::new(image.clone())?;
         let settings: Settings = lists.list(SETTINGS)?.get(0)?;
         let texts = Texts::read(&lists)?;
-        Some(RouteTable {
+        let mut table = RouteTable {
             base: BasePath::new(texts.get(settings.base)),
             settings,
             texts,
@@ -210,7 +213,10 @@ impl RouteTable {
             policies: lists.list(POLICIES)?,
             image,
             document,
-        })
+            get: None,
+        };
+        table.get = table.method(b"GET");
+        Some(table)
     }
 
     /// For other threads, which `read` it.
@@ -254,7 +260,7 @@ impl RouteTable {
             return OUT_OF_SCOPE;
         }
         // A routed request carries `x-forwarded-host`: without it the filter state need not be read.
-        let routed = head.has("x-forwarded-host") && already_routed();
+        let routed = head.is_forwarded && already_routed();
         if direct && !routed {
             return match path.starts_with(b"/.well-known/acme-challenge/") {
                 true => OUT_OF_SCOPE,
@@ -422,7 +428,7 @@ impl RouteTable {
         if self.settings.request_headers.is_empty() && route.request_headers.is_empty() {
             return Ok(changes);
         }
-        let mut changes = Changes::new(head.headers, changes);
+        let mut changes = Changes::new(head.headers(), changes);
         for operation in [self.settings.request_headers, route.request_headers]
             .map(|span| self.operations.span(span))
             .into_iter()
@@ -571,8 +577,9 @@ impl RouteTable {
 }
 
 /// A pseudo header that can be read: it is there, and all ASCII.
+#[inline(never)]
 fn readable(value: Option<&[u8]>) -> Option<&[u8]> {
-    value.filter(|value| !value.is_empty() && value.is_ascii())
+    value.filter(|value| !value.is_empty() && is_ascii(value))
 }
 
 fn with_query(mut path: Vec<u8>, query: Option<&[u8]>) -> Vec<u8> {

@@ -1,7 +1,10 @@
 //! All of a table's strings in one place, with lists of strings and the parts of templates, each named by a small handle.
 
+use std::cmp::Ordering;
+
 use crate::image::{Reader, Rows, Span, row};
 use crate::lists::{PARTS, TEXT_LISTS, TEXTS};
+use crate::octets;
 use crate::template::{Part, Template};
 
 row! {
@@ -50,14 +53,14 @@ impl Texts {
     }
 
     /// The place of a text in a sorted list.
-    pub(crate) fn position(&self, list: Span, compare: impl Fn(&[u8]) -> std::cmp::Ordering) -> Option<usize> {
+    pub(crate) fn position(&self, list: Span, text: &[u8]) -> Option<usize> {
         let (mut low, mut high) = (list.start, list.end);
         while low < high {
             let middle = low + (high - low) / 2;
-            match compare(self.octets(self.lists.get(middle)?)) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Some((middle - list.start) as usize),
+            match octets::compare(self.octets(self.lists.get(middle)?), text) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Some((middle - list.start) as usize),
             }
         }
         None

@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use crate::draft::Draft;
 use crate::image::{Reader, Rows, Span, row};
 use crate::lists::{AFFIXED, LITERALS, NODES};
+use crate::octets::{equal, slash};
 use crate::pattern::Segment;
 use crate::texts::{Text, Texts};
 
@@ -88,7 +89,7 @@ impl Affixed {
 }
 
 /// A segment of a request's path.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct PathSegment<'p> {
     text: &'p [u8],
     hash: u64,
@@ -96,33 +97,39 @@ struct PathSegment<'p> {
 
 /// The segments of a request's path, each looked at once.
 struct Segments<'p> {
-    count: usize,
     /// Nothing is allocated for a path of a usual depth.
-    first: [PathSegment<'p>; Segments::FEW],
+    first: [Option<PathSegment<'p>>; Segments::FEW],
     more: Vec<PathSegment<'p>>,
 }
 
 impl<'p> Segments<'p> {
-    const FEW: usize = 12;
+    const FEW: usize = 8;
 
     /// Of a path that is empty, or begins with a slash.
     fn of(path: &'p [u8]) -> Self {
-        let mut segments = Segments { count: 0, first: Default::default(), more: Vec::new() };
-        let Some(path) = path.strip_prefix(b"/").filter(|path| !path.is_empty()) else { return segments };
-        for text in path.split(|&b| b == b'/') {
+        let mut segments = Segments { first: [None; Self::FEW], more: Vec::new() };
+        let mut rest = path.strip_prefix(b"/").filter(|path| !path.is_empty());
+        let mut places = segments.first.iter_mut();
+        while let Some(path) = rest {
+            let (text, behind) = match slash(path).and_then(|at| path.split_at_checked(at)) {
+                Some((text, behind)) => (text, behind.get(1..)),
+                None => (path, None),
+            };
             let segment = PathSegment { text, hash: hash(text) };
-            match segments.first.get_mut(segments.count) {
-                Some(place) => *place = segment,
+            match places.next() {
+                Some(place) => *place = Some(segment),
                 None => segments.more.push(segment),
             }
-            segments.count += 1;
+            rest = behind;
         }
         segments
     }
 
     fn get(&self, depth: usize) -> Option<&PathSegment<'p>> {
-        let segment = self.first.get(depth).or_else(|| self.more.get(depth - Self::FEW));
-        segment.filter(|_| depth < self.count)
+        match self.first.get(depth) {
+            Some(segment) => segment.as_ref(),
+            None => self.more.get(depth - Self::FEW),
+        }
     }
 }
 
@@ -167,7 +174,7 @@ impl Tree {
         if node.capture != NONE && !segment.text.is_empty() {
             self.descend(texts, node.capture, depth + 1, segments, visit)?;
         }
-        if !segment.text.is_empty() || depth + 1 < segments.count {
+        if !segment.text.is_empty() || segments.get(depth + 1).is_some() {
             if node.unknown != NONE {
                 visit(Ending::Unknown, node.unknown)?;
             }
@@ -181,7 +188,7 @@ impl Tree {
     fn literal_child(&self, texts: &Texts, id: NodeId, literal: NodeId, segment: &PathSegment<'_>) -> Option<NodeId> {
         let is = |child: NodeId| {
             let child = self.nodes.get(child);
-            child.is_some_and(|child| child.parent == id && texts.octets(child.text) == segment.text)
+            child.is_some_and(|child| child.parent == id && equal(texts.octets(child.text), segment.text))
         };
         match literal {
             NONE => None,
@@ -298,7 +305,7 @@ impl TreeBuilder {
     fn literal(&mut self, parent: NodeId, text: &str, draft: &mut Draft) -> NodeId {
         let is = |child: NodeId| {
             let child = node(draft, child);
-            child.parent == parent && draft.octets(child.text) == text.as_bytes()
+            child.parent == parent && equal(draft.octets(child.text), text.as_bytes())
         };
         let hash_of = |text: &[u8]| below(parent, hash(text));
         let known = node(draft, parent).literal;
@@ -429,14 +436,17 @@ fn hash(text: &[u8]) -> u64 {
     hash_from(0, text)
 }
 
-/// Multiply and fold, eight octets at a time.
+/// Multiply and fold, eight octets at a time. What is left over is taken together with octets before it.
 pub(crate) fn hash_from(seed: u64, text: &[u8]) -> u64 {
-    let mut words = text.chunks_exact(8);
-    let mut hash = seed ^ text.len() as u64;
-    for word in &mut words {
-        hash = mix(hash, word.try_into().map_or(0, u64::from_le_bytes));
-    }
-    let last = words.remainder().iter().fold(0, |word, octet| word << 8 | u64::from(*octet));
+    let (words, rest) = text.as_chunks();
+    let hash = words.iter().fold(seed ^ text.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let last = match (text.last_chunk(), text.first_chunk(), text.last_chunk()) {
+        (Some(last), ..) => u64::from_le_bytes(*last),
+        (None, Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        }
+        _ => rest.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)),
+    };
     mix(hash, last)
 }
 

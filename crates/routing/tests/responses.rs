@@ -278,12 +278,10 @@ fn the_public_scheme_is_the_one_that_the_client_used() {
     let location = |proto: Option<&str>, scheme: Option<&str>| {
         let named = [(&b":scheme"[..], scheme), (b"x-forwarded-proto", proto)];
         let headers = named.into_iter().filter_map(|(name, value)| Some((name, value?.as_bytes()))).collect::<Vec<_>>();
-        let head = Head {
-            method: Some(b"GET"),
-            authority: Some(b"API.example.com:8443"),
-            path: Some(b"/a"),
-            headers: &headers,
-        };
+        let mut head = Head::read(&headers);
+        head.method = Some(b"GET");
+        head.authority = Some(b"API.example.com:8443");
+        head.path = Some(b"/a");
         let ksvc_routing::Decision::Forward(forward) = table.decide(&head, || false) else { panic!("not forwarded") };
         let plan = forward.response.unwrap();
         let changes = table.respond(&plan, &[(b"location", b"http://s.shop.example.com/b")]);

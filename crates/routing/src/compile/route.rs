@@ -228,18 +228,18 @@ struct ReadPattern<'a> {
 impl<'a> ReadPatterns<'a> {
     /// The same memory, for the next route.
     fn emptied<'b>(self) -> ReadPatterns<'b> {
-        let ReadPatterns { mut patterns, mut segments } = self;
-        patterns.clear();
-        segments.clear();
-        ReadPatterns {
-            patterns: patterns.into_iter().filter_map(|_| None).collect(),
-            segments: segments.into_iter().filter_map(|_| None).collect(),
-        }
+        ReadPatterns { patterns: emptied(self.patterns), segments: emptied(self.segments) }
     }
 
     fn segments(&self, pattern: &ReadPattern<'_>) -> &[Segment<'a>] {
         self.segments.get(pattern.path.segments.clone()).unwrap_or_default()
     }
+}
+
+/// A list of another lifetime in the memory of one.
+fn emptied<T, U>(mut list: Vec<T>) -> Vec<U> {
+    list.clear();
+    list.into_iter().map_while(|_| None).collect()
 }
 
 /// What the patterns of a route capture, as far as they can be read.

@@ -55,12 +55,11 @@ impl Request {
 
     pub(crate) fn with_head<T>(&self, then: impl FnOnce(&Head<'_>) -> T) -> T {
         let headers = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>();
-        then(&Head {
-            method: self.method.as_deref(),
-            authority: self.authority.as_deref(),
-            path: self.path.as_deref(),
-            headers: &headers,
-        })
+        let mut head = Head::read(&headers);
+        head.method = self.method.as_deref();
+        head.authority = self.authority.as_deref();
+        head.path = self.path.as_deref();
+        then(&head)
     }
 
     /// The headers of the response that the client gets, of those that the service sends.
