@@ -251,7 +251,7 @@ impl<T: Row> Rows<T> {
         self.count
     }
 
-    /// Of the rows from one to another; none where they are not there.
+    /// Of the rows from one to another, which the list has.
     #[inline(always)]
     pub(crate) fn octets(&self, from: u32, to: u32) -> &[u8] {
         let at = |row: u32| self.start + row as usize * T::SIZE;

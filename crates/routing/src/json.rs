@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use crate::octets::marks;
+
 /// The document can't be read any further; `node::fault` knows why.
 pub(crate) struct Stop;
 
@@ -171,16 +173,10 @@ fn is_space(octet: u8) -> bool {
 /// How many octets come before a quote, a backslash or a control character.
 #[inline]
 fn plain(octets: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // Borrows reach octets behind a match only, and the first one counts.
-    let below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word;
     let (words, last) = octets.as_chunks();
     for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        let quotes = below(word ^ (ONES * u64::from(b'"')), 1);
-        let backslashes = below(word ^ (ONES * u64::from(b'\\')), 1);
-        let found = (quotes | backslashes | below(word, b' ')) & HIGHS;
+        let found = marks(word, b'"', b'"') | marks(word, b'\\', b'\\') | marks(word, 0, 0x1f);
         if found != 0 {
             return index * 8 + found.trailing_zeros() as usize / 8;
         }

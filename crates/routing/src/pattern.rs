@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::limits::{METHODS_OF_A_MATCH, SEGMENTS};
+use crate::octets::{HIGH_BITS, marks};
 use crate::path::normal_literal;
 use crate::problem::What;
 
@@ -418,15 +419,9 @@ fn kind(octet: u8) -> u8 {
 
 /// Whether it is printable ASCII.
 fn is_printable(text: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
     let (words, last) = text.as_chunks();
-    // An octet below a space borrows, and one that is 0x7f or above carries.
-    let odd = |odd: u64, word: &[u8; 8]| {
-        let word = u64::from_le_bytes(*word);
-        odd | word | word.wrapping_sub(ONES * 0x20) | word.wrapping_add(ONES)
-    };
-    words.iter().fold(0, odd) & HIGHS == 0 && last.iter().all(|octet| (0x20..0x7f).contains(octet))
+    words.iter().all(|word| marks(u64::from_le_bytes(*word), b' ', b'~') == HIGH_BITS)
+        && last.iter().all(|octet| matches!(octet, b' '..=b'~'))
 }
 
 /// A text with `{name}`s in it, `{{` and `}}` being literal braces: patterns and templates alike.
