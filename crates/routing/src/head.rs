@@ -31,6 +31,8 @@ pub struct Head<'a> {
     /// `:path`, query included.
     pub path: Option<&'a [u8]>,
     headers: &'a dyn Headers,
+    /// The first one.
+    content_type: Option<&'a [u8]>,
     /// It has `x-forwarded-host`.
     pub(crate) is_forwarded: bool,
     /// It has a header that Knative's parts may mean for each other.
@@ -41,20 +43,23 @@ impl<'a> Head<'a> {
     /// Goes once through all headers, for what every request is asked for. Pseudo headers come first (RFC 9113, section
     /// 8.3), but nothing depends on it.
     pub fn read(headers: &'a impl Headers) -> Self {
-        let (mut method, mut authority, mut path) = (None, None, None);
+        let (mut method, mut authority, mut path, mut content_type) = (None, None, None, None);
         let (mut is_forwarded, mut may_be_internal) = (false, false);
         for (name, value) in headers.each() {
             match name.first() {
                 Some(b':') if equal(name, b":method") => method = Some(value),
                 Some(b':') if equal(name, b":authority") => authority = Some(value),
                 Some(b':') if equal(name, b":path") => path = Some(value),
+                Some(b'c' | b'C') if name.eq_ignore_ascii_case(b"content-type") => {
+                    _ = content_type.get_or_insert(value)
+                }
                 Some(b'x' | b'X') => is_forwarded |= name.eq_ignore_ascii_case(b"x-forwarded-host"),
                 Some(b'k' | b'K') => may_be_internal = true,
                 Some(b'u' | b'U') => may_be_internal |= internal::is_probe_agent(value),
                 _ => {}
             }
         }
-        Head { method, authority, path, headers, is_forwarded, may_be_internal }
+        Head { method, authority, path, headers, content_type, is_forwarded, may_be_internal }
     }
 
     /// All headers.
@@ -87,7 +92,7 @@ impl<'a> Head<'a> {
 
     /// As Envoy decides it: `application/grpc`, alone or with `+` and a format.
     pub(crate) fn is_grpc(&self) -> bool {
-        let Some(kind) = self.values("content-type").next() else { return false };
+        let Some(kind) = self.content_type else { return false };
         match kind.strip_prefix(b"application/grpc") {
             Some(rest) => matches!(rest.first(), None | Some(b'+')),
             None => false,

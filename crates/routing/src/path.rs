@@ -117,7 +117,7 @@ fn harmless(path: &[u8]) -> Option<usize> {
 
 /// The hazard of a path (no query) that a template has made.
 pub(crate) fn hazard(path: &[u8]) -> Option<Hazard> {
-    normalize(path).1
+    if harmless(path) == Some(path.len()) { None } else { normalize(path).1 }
 }
 
 /// The hazard of a segment's literal text in its normal form.

@@ -9,7 +9,7 @@ use testenv::wasm_host::{Counts, Exchange, Module, Process, Root};
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// In bytes, of `dist/plugin.wasm`.
-const MODULE_SIZE: usize = 623_000;
+const MODULE_SIZE: usize = 624_000;
 
 /// Instructions beyond the budget that another compiler may need.
 const SLACK_PERCENT: u64 = 3;
@@ -39,24 +39,24 @@ const fn budget(
 
 /// Among 1,000 routes.
 const BUDGETS: [Budget; 9] = [
-    budget("hit, literal", "GET", "/faas/api7/things", (5, 4_610, 348)),
-    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", (5, 5_820, 380)),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (7, 7_860, 415)),
-    budget("miss, other path", "GET", "/elsewhere", (1, 1_650, 243)),
-    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", (1, 1_480, 250)) },
-    budget("404", "GET", "/faas/api7/nothing/42", (3, 7_090, 392)),
-    budget("405", "DELETE", "/faas/api7/things/42/parts/9", (3, 12_430, 460)),
-    budget("400", "GET", "/faas/api7//things", (3, 7_500, 387)),
-    budget("redirect", "GET", "/faas/api7/old", (4, 6_290, 316)),
+    budget("hit, literal", "GET", "/faas/api7/things", (5, 4_640, 348)),
+    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", (5, 5_860, 380)),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (7, 7_410, 415)),
+    budget("miss, other path", "GET", "/elsewhere", (1, 1_660, 243)),
+    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", (1, 1_490, 250)) },
+    budget("404", "GET", "/faas/api7/nothing/42", (3, 5_930, 392)),
+    budget("405", "DELETE", "/faas/api7/things/42/parts/9", (3, 11_270, 460)),
+    budget("400", "GET", "/faas/api7//things", (3, 6_340, 387)),
+    budget("redirect", "GET", "/faas/api7/old", (4, 6_340, 316)),
 ];
 
 /// A browser's requests to the same routes, by a table that uses all that there is for headers and responses.
 const WITH_ALL: [Budget; 5] = [
-    budget("hit", "GET", "/faas/api7/things", (14, 20_220, 712)),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (13, 21_180, 708)),
-    budget("preflight", "OPTIONS", "/faas/api7/things", (4, 25_110, 587)),
-    budget("404", "GET", "/faas/api7/nothing/42", (3, 15_880, 583)),
-    budget("redirect", "GET", "/faas/api7/old", (4, 20_440, 536)),
+    budget("hit", "GET", "/faas/api7/things", (14, 20_240, 712)),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (13, 20_730, 708)),
+    budget("preflight", "OPTIONS", "/faas/api7/things", (4, 25_130, 587)),
+    budget("404", "GET", "/faas/api7/nothing/42", (3, 15_330, 583)),
+    budget("redirect", "GET", "/faas/api7/old", (4, 20_490, 536)),
 ];
 
 fn with_all() -> serde_json::Value {
