@@ -279,8 +279,7 @@ impl<T> List<T> {
     }
 }
 
-/// What stands before the rows: the mark, the hash of the document, and of each list where it begins and how many rows
-/// it has.
+/// What stands before the rows: the mark, the hash of the document, and of each list where it begins and ends.
 const HEAD: usize = MARK.len() + u64::SIZE + lists::COUNT * Span::SIZE;
 
 /// The lists of an image in the making. They grow side by side in the octets that become the image: in memory of their
@@ -374,11 +373,7 @@ impl Lists {
     pub(crate) fn append<T: Row>(&mut self, list: List<T>, rows: impl IntoIterator<Item = T>) -> Span {
         let start = self.len(list);
         let rows = rows.into_iter();
-        let Extent { used, room, .. } = self.extent(list.number);
-        let octets = rows.size_hint().0 * T::SIZE;
-        if used + octets > room {
-            self.extend_room(list.number, octets.max(room / 4));
-        }
+        self.make_room(list.number, rows.size_hint().0 * T::SIZE);
         for row in rows {
             self.push(list, row);
         }
@@ -387,7 +382,10 @@ impl Lists {
 
     /// Puts octets behind the others.
     pub(crate) fn append_octets(&mut self, list: List<u8>, octets: &[u8]) {
-        self.more(list.number, octets.len()).copy_from_slice(octets);
+        let room = self.more(list.number, octets.len());
+        if room.len() == octets.len() {
+            room.copy_from_slice(octets);
+        }
     }
 
     /// The image: what was left between the lists is gone.
@@ -416,14 +414,20 @@ impl Lists {
     /// That many octets behind the rows of a list, which are its own from now on.
     #[inline(always)]
     fn more(&mut self, number: usize, octets: usize) -> &mut [u8] {
-        let Extent { used, room, .. } = self.extent(number);
-        if used + octets > room {
-            self.extend_room(number, octets.max(room / 4));
-        }
+        self.make_room(number, octets);
         let Some(extent) = self.extents.get_mut(number) else { return &mut [] };
         let at = extent.start + extent.used;
         extent.used += octets;
         self.octets.get_mut(at..at + octets).unwrap_or_default()
+    }
+
+    /// Sees to it that so many octets more fit in. A list that needs room gets more than it needs, so that it seldom does.
+    #[inline(always)]
+    fn make_room(&mut self, number: usize, octets: usize) {
+        let Extent { used, room, .. } = self.extent(number);
+        if used + octets > room {
+            self.extend_room(number, octets.max(room / 4));
+        }
     }
 
     /// Moves the lists behind one.
@@ -466,5 +470,38 @@ impl Reader {
             count: (octets.len() / T::SIZE) as u32,
             row: PhantomData,
         })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::lists::{ENTRIES, NODES, TEXTS};
+
+    /// Each list outgrows its room many times while the others hold rows, and none of these is lost.
+    #[test]
+    fn lists_that_grow_in_turn_keep_their_rows() {
+        let span = |number: u32| Span { start: number, end: number + 1 };
+        let mut lists = Lists::new();
+        for number in 0..500_u32 {
+            lists.append_octets(TEXTS, &number.to_le_bytes());
+            assert_eq!(lists.push(ENTRIES, span(number)), number);
+        }
+        lists.edit(ENTRIES, 7, |row| row.end = 4711);
+        let check = |entries: Vec<Span>, texts: &[u8]| {
+            for number in 0..500 {
+                let expected = if number == 7 { Span { start: 7, end: 4711 } } else { span(number) };
+                assert_eq!(entries.get(number as usize), Some(&expected));
+            }
+            assert_eq!(texts, (0..500_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
+        };
+        check(lists.iter(ENTRIES).collect(), lists.octets(TEXTS, 0, 2_000));
+        assert_eq!(lists.get(ENTRIES, 500), None);
+        let (image, document) = Reader::new(lists.finish(42).into()).expect("an image of these sources");
+        assert_eq!(document, 42);
+        let (entries, texts) = (image.list(ENTRIES).expect("entries"), image.list(TEXTS).expect("texts"));
+        check(entries.iter().collect(), texts.octets(0, 2_000));
+        assert_eq!(image.list(NODES).map(|nodes| nodes.len()), Some(0));
     }
 }
