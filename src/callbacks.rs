@@ -54,18 +54,26 @@ impl Contexts {
         let plugin = match self.plugins.as_slice() {
             // A stream's plugin outlives it, and its request follows its beginning at once.
             [(_, only)] => Some(only),
-            several => {
-                let owner = self.owners.remove(&id);
-                several.iter().find(|(known, _)| Some(*known) == owner).map(|(_, plugin)| plugin)
-            }
+            _ => self.owner(id),
         };
         let Some(active) = plugin.and_then(Plugin::active) else { return Action::Continue };
         let (action, planned) = filter::request(active);
         if let Some(planned) = planned {
-            self.planned.insert(id, planned);
-            self.keep_in_bounds(id);
+            self.plan(id, planned);
         }
         action
+    }
+
+    #[inline(never)]
+    fn owner(&mut self, id: u32) -> Option<&Plugin> {
+        let owner = self.owners.remove(&id)?;
+        self.plugin(owner).map(|plugin| &*plugin)
+    }
+
+    #[inline(never)]
+    fn plan(&mut self, id: u32, planned: Planned) {
+        self.planned.insert(id, planned);
+        self.keep_in_bounds(id);
     }
 
     fn keep_in_bounds(&mut self, caller: u32) {
@@ -76,6 +84,7 @@ impl Contexts {
 
     /// Lets go what belongs to contexts that the host no longer knows: streams that were reset before their response,
     /// plugins that another document has replaced. `caller` is whom the host is calling.
+    #[inline(never)]
     fn forget_the_gone(&mut self, caller: u32) {
         if !host::knows(caller) {
             return; // It doesn't know what it says.

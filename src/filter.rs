@@ -31,18 +31,18 @@ pub struct Active {
 pub fn request(active: &Rc<Active>) -> (Action, Option<Planned>) {
     let Some(map) = host::headers(Map::Request) else { return (Action::Continue, None) };
     let headers = Serialized { map: &map, list: OnceCell::new() };
-    let decision = active.table.decide(&Head::read(&headers), || host::property(ROUTE).is_some());
+    let mut decision = active.table.decide(&Head::read(&headers), || host::property(ROUTE).is_some());
     active.metrics.count(decision.outcome());
-    match decision {
+    match &mut decision {
         Decision::Untouched(_) => (Action::Continue, None),
-        Decision::Forward(forward) => match self::forward(&forward) {
+        Decision::Forward(forward) => match self::forward(forward) {
             Action::Continue => {
-                let planned = forward.response.map(|plan| Planned { active: active.clone(), plan });
-                (Action::Continue, planned)
+                let plan = forward.response.take();
+                (Action::Continue, plan.map(|plan| Planned { active: active.clone(), plan }))
             }
             Action::Pause => (Action::Pause, None),
         },
-        Decision::Answer(answer) => (self::answer(&answer), None),
+        Decision::Answer(answer) => (self::answer(answer), None),
     }
 }
 
@@ -81,12 +81,13 @@ impl Planned {
 }
 
 fn forward(forward: &Forward<'_>) -> Action {
-    for change in &forward.changes {
-        if !carry_out(Map::Request, change) {
-            // Half a rewrite could lead anywhere.
-            host::send_response(503, HOST_CALL_FAILED, [].into_iter(), b"", -1);
-            return Action::Pause;
-        }
+    let done = host::replace_header(Map::Request, ":authority", forward.authority)
+        && host::replace_header(Map::Request, "x-forwarded-host", forward.forwarded_host)
+        && forward.changes.iter().all(|change| carry_out(Map::Request, change));
+    if !done {
+        // Half a rewrite could lead anywhere.
+        host::send_response(503, HOST_CALL_FAILED, [].into_iter(), b"", -1);
+        return Action::Pause;
     }
     host::set_property(ROUTE, forward.chosen.route_octets());
     Action::Continue
@@ -100,6 +101,7 @@ fn carry_out(map: Map, change: &Change<'_>) -> bool {
     }
 }
 
+#[inline(never)]
 fn answer(answer: &Answer<'_>) -> Action {
     if let Some(chosen) = &answer.chosen {
         host::set_property(ROUTE, chosen.route_octets());

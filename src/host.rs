@@ -162,18 +162,11 @@ impl<'m> Iterator for Pairs<'m> {
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let both = u64::from_le_bytes(*self.sizes.next()?);
-        let (name, rest) = terminated(self.octets, both as u32)?;
-        let (value, rest) = terminated(rest, (both >> 32) as u32)?;
-        self.octets = rest;
+        let (name, behind) = self.octets.split_at_checked(both as u32 as usize)?;
+        let (value, behind) = behind.get(1..)?.split_at_checked((both >> 32) as usize)?;
+        self.octets = behind.get(1..)?;
         Some((name, value))
     }
-}
-
-/// A text of this size, and what is behind the NUL that ends it.
-#[inline(always)]
-fn terminated(octets: &[u8], size: u32) -> Option<(&[u8], &[u8])> {
-    let (text, rest) = octets.split_at_checked((size as usize).checked_add(1)?)?;
-    Some((text.split_last()?.1, rest))
 }
 
 pub fn replace_header(map: Map, name: &str, value: &[u8]) -> bool {

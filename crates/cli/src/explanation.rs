@@ -69,16 +69,16 @@ pub fn explain_decision(
 }
 
 /// Carries changes out as Envoy does, and tells them.
-fn carry_out(changes: &[Change<'_>], headers: &mut Headers) -> Vec<String> {
+fn carry_out<'c>(changes: impl IntoIterator<Item = Change<'c>>, headers: &mut Headers) -> Vec<String> {
     let mut told = Vec::new();
     for change in changes {
         if !matches!(change, Change::Add(..)) {
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case(change.name().as_bytes()));
         }
-        if let Change::Set(name, value) | Change::Add(name, value) = change {
+        if let Change::Set(name, value) | Change::Add(name, value) = &change {
             headers.push((name.as_bytes().to_vec(), value.to_vec()));
         }
-        told.push(match change {
+        told.push(match &change {
             Change::Set(name, value) => format!("set {name}: {}", text(value)),
             Change::Add(name, value) => format!("add {name}: {}", text(value)),
             Change::Remove(name) => format!("remove {name}"),
@@ -119,7 +119,7 @@ impl Explanation {
     }
 
     fn chosen(&mut self, chosen: &Chosen<'_>) {
-        self.route_index = Some(chosen.index);
+        self.route_index = Some(chosen.index());
         self.set("route", chosen.route());
         self.set("match", chosen.matched());
     }
@@ -138,13 +138,13 @@ impl Explanation {
         response: &[(Vec<u8>, Vec<u8>)],
     ) {
         self.chosen(&forward.chosen);
-        self.set("authority", text(forward.authority().unwrap_or_default()));
+        self.set("authority", text(forward.authority));
         let path = forward.path().or(request.path.as_deref()).unwrap_or_default();
         self.set("path", text(path));
         self.params(&forward.chosen);
 
         let mut headers = request.headers.clone();
-        let told = carry_out(&forward.changes, &mut headers);
+        let told = carry_out(forward.all_changes(), &mut headers);
         headers.retain(|(name, _)| !name.starts_with(b":"));
         let pseudo = |change: &String| change.starts_with("set :");
         self.changes.extend(told.into_iter().filter(|change| !pseudo(change)).map(|change| ("request", change)));
@@ -153,7 +153,7 @@ impl Explanation {
         let mut headers = response.to_vec();
         if let Some(plan) = &forward.response {
             let sent: Vec<(&[u8], &[u8])> = response.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-            let told = carry_out(&table.respond(plan, &sent), &mut headers);
+            let told = carry_out(table.respond(plan, &sent), &mut headers);
             self.changes.extend(told.into_iter().map(|change| ("response", change)));
         }
         self.set("responseHeaders", by_name(&headers));

@@ -33,6 +33,7 @@ const BROKEN: Fault =
     Fault { outcome: Outcome::BrokenRoute, status: 503, title: "Service Unavailable", grpc_status: None };
 
 impl Fault {
+    #[inline(never)]
     fn answer<'a>(self, head: &Head<'_>, detail: &str, chosen: Option<Chosen<'a>>) -> Answer<'a> {
         let Fault { outcome, status, title, grpc_status } = self;
         let (headers, body) = if head.is_grpc() {

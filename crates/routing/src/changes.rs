@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::decision::Change;
+use crate::decision::{Change, OwnHeaders};
 use crate::image::row;
+use crate::octets::equal;
 use crate::path::Hazard;
 use crate::template::{Filling, Template};
 use crate::texts::{Text, Texts};
@@ -113,16 +114,12 @@ fn value(template: Template, texts: &Texts, filling: &Filling<'_>) -> Result<Opt
 /// A list of changes in the making, together with the headers that they are for.
 pub(crate) struct Changes<'a, 'h> {
     headers: &'h [(&'h [u8], &'h [u8])],
-    list: Vec<Change<'a>>,
+    list: &'h mut Vec<Change<'a>>,
 }
 
 impl<'a, 'h> Changes<'a, 'h> {
-    pub(crate) fn new(headers: &'h [(&'h [u8], &'h [u8])], list: Vec<Change<'a>>) -> Self {
+    pub(crate) fn new(headers: &'h [(&'h [u8], &'h [u8])], list: &'h mut Vec<Change<'a>>) -> Self {
         Changes { headers, list }
-    }
-
-    pub(crate) fn finish(self) -> Vec<Change<'a>> {
-        self.list
     }
 
     pub(crate) fn set(&mut self, name: &'a str, value: Cow<'a, [u8]>) {
@@ -136,7 +133,7 @@ impl<'a, 'h> Changes<'a, 'h> {
 
     pub(crate) fn remove(&mut self, name: &'a str) {
         self.forget(name);
-        if self.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())) {
+        if self.headers.iter().any(|(key, _)| equal(key, name.as_bytes())) {
             self.list.push(Change::Remove(name));
         }
     }
@@ -161,7 +158,7 @@ impl<'a, 'h> Changes<'a, 'h> {
     /// The values that a header will have.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let kept = !self.list.iter().any(|change| change.name() == name && !matches!(change, Change::Add(..)));
-        let there = self.headers.iter().filter(move |(key, _)| kept && key.eq_ignore_ascii_case(name.as_bytes()));
+        let there = self.headers.iter().filter(move |(key, _)| kept && equal(key, name.as_bytes()));
         there.map(|(_, value)| *value).chain(self.written(name))
     }
 
@@ -176,6 +173,14 @@ impl<'a, 'h> Changes<'a, 'h> {
 }
 
 impl Change<'_> {
+    pub(crate) fn borrowed(&self) -> Change<'_> {
+        match self {
+            Change::Set(name, value) => Change::Set(name, Cow::Borrowed(value)),
+            Change::Add(name, value) => Change::Add(name, Cow::Borrowed(value)),
+            Change::Remove(name) => Change::Remove(name),
+        }
+    }
+
     /// The header's name, in lower case.
     pub fn name(&self) -> &str {
         match self {
@@ -185,7 +190,7 @@ impl Change<'_> {
 }
 
 /// Carries changes out on headers that are the filter's own.
-pub(crate) fn apply(changes: Vec<Change<'_>>, headers: &mut Vec<(Cow<'_, str>, Cow<'_, [u8]>)>) {
+pub(crate) fn apply(changes: Vec<Change<'_>>, headers: &mut OwnHeaders<'_>) {
     for change in changes {
         if !matches!(change, Change::Add(..)) {
             headers.retain(|(name, _)| name != change.name());

@@ -24,7 +24,9 @@ use crate::draft::Draft;
 use crate::image::{Lists, Span};
 use crate::json::Json;
 use crate::limits;
-use crate::lists::{CANDIDATES, CAPTURES, ENTRIES, NODES, OPERATIONS, PATTERNS, POLICIES, ROUTES, SETTINGS, TEXTS};
+use crate::lists::{
+    CANDIDATES, CAPTURES, ENTRIES, NODES, OPERATIONS, PATTERNS, POLICIES, ROUTE_EXTRAS, ROUTES, SETTINGS, TEXTS,
+};
 use crate::node::{self, Stop};
 use crate::problem::{Place, Problem, What};
 use crate::read::{FoundRoutes, Key, Reader};
@@ -254,7 +256,7 @@ impl Compiler {
         self.claims.reserve(routes + routes / 4);
         self.elements.reserve(routes);
         let lists = &mut self.draft.lists;
-        lists.expect(octets * 3 / 4 + routes * 192);
+        lists.expect(octets * 3 / 4 + routes * 160);
         lists.reserve(PATTERNS, routes);
         lists.reserve(ROUTES, routes);
         lists.reserve(TEXTS, octets * 3 / 4);
@@ -324,8 +326,10 @@ impl Compiler {
         settings.plans_responses = settings.rewrite_location || !settings.response_headers.is_empty();
         for route in draft.lists.iter(ROUTES) {
             settings.routes += u32::from(!matches!(route.target, Target::Broken));
-            settings.uses_cors |= route.cors != Cors::Off;
-            settings.plans_responses |= !route.response_headers.is_empty();
+        }
+        for extras in draft.lists.iter(ROUTE_EXTRAS) {
+            settings.uses_cors |= extras.cors != Cors::Off;
+            settings.plans_responses |= !extras.response_headers.is_empty();
         }
         settings.plans_responses |= settings.uses_cors;
         settings.methods = draft.list(self.method_names.iter().map(|method| &**method));

@@ -1,9 +1,10 @@
 //! What the filter is to do with a request: everything is decided here, it only carries it out.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::response::ResponsePlan;
-use crate::table::Captures;
+use crate::table::RouteTable;
 use crate::texts::Text;
 
 #[derive(Debug)]
@@ -26,29 +27,31 @@ pub enum Untouched {
 #[derive(Debug)]
 pub struct Forward<'a> {
     pub chosen: Chosen<'a>,
-    /// All changes to the request's headers, `:authority` and `:path` included.
+    /// What `:authority` is set to.
+    pub authority: &'a [u8],
+    /// What `x-forwarded-host` is set to: the authority as it came.
+    pub forwarded_host: &'a [u8],
+    /// What is changed of the request's headers beside these two, `:path` included. Most requests get nothing more.
     pub changes: Vec<Change<'a>>,
     /// What is to become of the response: for `RouteTable::respond`, once its head comes. `None`: nothing.
     pub response: Option<Box<ResponsePlan>>,
 }
 
 impl Forward<'_> {
-    /// The authority as it will be written.
-    pub fn authority(&self) -> Option<&[u8]> {
-        self.written(":authority")
-    }
-
     /// `:path`, query included, where it changes.
     pub fn path(&self) -> Option<&[u8]> {
-        self.written(":path")
-    }
-
-    /// No operation of the user's writes a pseudo header.
-    fn written(&self, pseudo_header: &str) -> Option<&[u8]> {
+        // No operation of the user's writes a pseudo header.
         self.changes.iter().find_map(|change| match change {
-            Change::Set(name, value) if *name == pseudo_header => Some(&**value),
+            Change::Set(":path", value) => Some(&**value),
             _ => None,
         })
+    }
+
+    /// All changes to the request's headers.
+    pub fn all_changes(&self) -> impl Iterator<Item = Change<'_>> {
+        let first = [(":authority", self.authority), ("x-forwarded-host", self.forwarded_host)];
+        let first = first.into_iter().map(|(name, value)| Change::Set(name, value.into()));
+        first.chain(self.changes.iter().map(Change::borrowed))
     }
 }
 
@@ -69,41 +72,61 @@ pub struct Answer<'a> {
     /// The route that answers, where one was found.
     pub chosen: Option<Chosen<'a>>,
     pub status: u16,
-    pub headers: Vec<(Cow<'a, str>, Cow<'a, [u8]>)>,
+    pub headers: OwnHeaders<'a>,
     pub body: Cow<'a, [u8]>,
     /// For gRPC clients; `None` leaves it to Envoy's mapping of the status.
     pub grpc_status: Option<u8>,
 }
 
+/// Headers of an answer of the filter's own.
+pub(crate) type OwnHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;
+
 /// The route that was found.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Chosen<'a> {
+    pub(crate) table: &'a RouteTable,
+    /// An index.
+    pub(crate) pattern: u32,
     pub(crate) name: Text,
-    pub(crate) text: Text,
-    /// Its place in the document: `routes[index]`.
-    pub index: usize,
-    pub(crate) captures: Captures<'a>,
+    /// As it came, without the query.
+    pub(crate) path: &'a [u8],
 }
 
 impl<'a> Chosen<'a> {
     /// Its name.
     pub fn route(&self) -> &'a str {
-        self.captures.texts.get(self.name)
+        self.table.texts.get(self.name)
     }
 
     /// The same, as the host takes it.
     pub fn route_octets(&self) -> &'a [u8] {
-        self.captures.texts.octets(self.name)
+        self.table.texts.octets(self.name)
+    }
+
+    /// Its place in the document: `routes[index]`.
+    pub fn index(&self) -> usize {
+        self.table.patterns.get(self.pattern).map_or(0, |pattern| pattern.route as usize)
     }
 
     /// The element of `match` as written.
     pub fn matched(&self) -> &'a str {
-        self.captures.texts.get(self.text)
+        self.table.patterns.get(self.pattern).map_or("", |pattern| self.table.texts.get(pattern.text))
     }
 
     /// Captured values by name, as they stood in the request.
     pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.captures.iter()
+        let texts = &self.table.texts;
+        self.captured().map(|(name, value)| (texts.get(name), value))
+    }
+
+    pub(crate) fn captured(&self) -> impl Iterator<Item = (Text, &'a [u8])> + use<'a> {
+        self.table.captured(self.pattern, self.path)
+    }
+}
+
+impl fmt::Debug for Chosen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chosen").field("route", &self.route()).field("matched", &self.matched()).finish()
     }
 }
 

@@ -84,7 +84,7 @@ impl RouteTable {
             Decision::Answer(answer) => answer.chosen,
             Decision::Untouched(_) => None,
         };
-        let chosen = chosen.map(|chosen| (chosen.index, chosen.matched()));
+        let chosen = chosen.map(|chosen| (chosen.index(), chosen.matched()));
         let considered = match head.path.filter(|_| decision.outcome().is_in_scope() || chosen.is_some()) {
             Some(path) => self.consider(head, &RequestPath::read(path), chosen),
             None => Vec::new(),
@@ -115,7 +115,8 @@ impl RouteTable {
                 let mut listed = Vec::new();
                 let candidates = self.candidates(entry);
                 for candidate in served.in_turn(candidates.clone()).into_iter().chain(candidates) {
-                    let Some((pattern, route)) = self.pattern(candidate.pattern) else { continue };
+                    let Some(pattern) = self.patterns.get(candidate.pattern) else { continue };
+                    let Some(route) = self.route(candidate.pattern) else { continue };
                     if listed.contains(&candidate.pattern) {
                         continue;
                     }
@@ -157,7 +158,7 @@ impl RouteTable {
     }
 
     fn line(&self, candidate: Candidate) -> Option<Line<'_>> {
-        let (pattern, route) = self.pattern(candidate.pattern)?;
+        let (pattern, route) = (self.patterns.get(candidate.pattern)?, self.route(candidate.pattern)?);
         let written = self.texts.get(pattern.text);
         let (methods, path) = match written.split_once(' ') {
             Some((methods, path)) => (methods, path.trim_start()),
@@ -166,12 +167,15 @@ impl RouteTable {
         };
         let text = |text: Text| self.texts.get(text);
         let target = match route.target {
-            Target::Forward(authority, None) => text(authority).to_owned(),
-            Target::Forward(authority, Some(path)) => {
-                format!("{} path {}", text(authority), path.described(&self.texts))
-            }
+            Target::Forward(authority) => match self.extras(route).rewrite {
+                None => text(authority).to_owned(),
+                Some(path) => format!("{} path {}", text(authority), path.described(&self.texts)),
+            },
             Target::Redirect(to, status) => format!("redirect {status} {}", to.described(&self.texts)),
-            Target::Respond(status, ..) => format!("respond {status}"),
+            Target::Respond(response) => match self.responses.get(response) {
+                Some(response) => format!("respond {}", response.status),
+                None => "broken".to_owned(),
+            },
             Target::Broken => "broken".to_owned(),
         };
         let path = if path == "/" && !self.base.is_empty() { "" } else { path };
@@ -182,26 +186,27 @@ impl RouteTable {
             route: text(route.name),
             target,
             conditions: self.described(conditions.unwrap_or_default()),
-            extras: self.extras(route),
+            extras: self.told_extras(route),
             index: pattern.route as usize,
         })
     }
 
-    fn extras(&self, route: Route) -> Vec<String> {
+    fn told_extras(&self, route: Route) -> Vec<String> {
+        let own = self.extras(route);
         let mut extras = Vec::new();
-        if let Cors::On(policy) = route.cors
+        if let Cors::On(policy) = own.cors
             && let Some(policy) = self.policies.get(policy)
         {
             extras.push(format!("cors {}", policy.origins.described(&self.texts)));
         }
         let is_forwarded = matches!(route.target, Target::Forward(..));
         let of_table = self.operations.span(self.settings.request_headers).filter(|_| is_forwarded);
-        for operation in of_table.chain(self.operations.span(route.request_headers)) {
+        for operation in of_table.chain(self.operations.span(own.request_headers)) {
             extras.push(format!("request {}", operation.described(&self.texts)));
         }
         if !matches!(route.target, Target::Broken) {
             let of_table = self.operations.span(self.settings.response_headers);
-            for operation in of_table.chain(self.operations.span(route.response_headers)) {
+            for operation in of_table.chain(self.operations.span(own.response_headers)) {
                 extras.push(format!("response {}", operation.described(&self.texts)));
             }
         }

@@ -1,4 +1,4 @@
-//! The head of a request, as the filter sees it: octets, nothing assumed.
+//! The head of a request, as the filter sees it: octets, of which nothing is assumed but that names are in lower case.
 
 use crate::internal;
 use crate::octets::equal;
@@ -50,12 +50,10 @@ impl<'a> Head<'a> {
                 Some(b':') if equal(name, b":method") => method = Some(value),
                 Some(b':') if equal(name, b":authority") => authority = Some(value),
                 Some(b':') if equal(name, b":path") => path = Some(value),
-                Some(b'c' | b'C') if name.eq_ignore_ascii_case(b"content-type") => {
-                    _ = content_type.get_or_insert(value)
-                }
-                Some(b'x' | b'X') => is_forwarded |= name.eq_ignore_ascii_case(b"x-forwarded-host"),
-                Some(b'k' | b'K') => may_be_internal = true,
-                Some(b'u' | b'U') => may_be_internal |= internal::is_probe_agent(value),
+                Some(b'c') if equal(name, b"content-type") => _ = content_type.get_or_insert(value),
+                Some(b'x') => is_forwarded |= equal(name, b"x-forwarded-host"),
+                Some(b'k') => may_be_internal = true,
+                Some(b'u') => may_be_internal |= internal::is_probe_agent(value),
                 _ => {}
             }
         }
@@ -69,7 +67,7 @@ impl<'a> Head<'a> {
 
     /// All values of a header, whose name is given in lower case.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers().iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| *value)
+        self.headers().iter().filter(move |(key, _)| equal(key, name.as_bytes())).map(|(_, value)| *value)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {

@@ -211,6 +211,9 @@ impl Span {
     }
 }
 
+/// An index that no list has.
+pub(crate) const NONE: u32 = u32::MAX;
+
 /// A list of rows in an image.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows<T> {

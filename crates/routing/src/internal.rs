@@ -2,6 +2,7 @@
 
 use crate::decision::Change;
 use crate::head::Head;
+use crate::octets::equal;
 
 /// Sorted. Knative: networking/pkg/http/header, serving/pkg/activator, serving/pkg/queue.
 const INTERNAL: [&str; 10] = [
@@ -23,16 +24,12 @@ pub(crate) fn is_internal(name: &str) -> bool {
 }
 
 /// Removes the internal headers that a request has.
+#[inline(never)]
 pub(crate) fn strip(head: &Head<'_>, changes: &mut Vec<Change<'_>>) {
-    if !head.may_be_internal {
-        return;
-    }
     for (name, value) in head.headers() {
         let internal = match name.first() {
-            Some(b'k' | b'K') => INTERNAL.into_iter().find(|known| name.eq_ignore_ascii_case(known.as_bytes())),
-            Some(b'u' | b'U') if name.eq_ignore_ascii_case(b"user-agent") && is_probe_agent(value) => {
-                Some("user-agent")
-            }
+            Some(b'k') => INTERNAL.iter().find(|known| equal(name, known.as_bytes())).copied(),
+            Some(b'u') if equal(name, b"user-agent") && is_probe_agent(value) => Some("user-agent"),
             _ => None,
         };
         if let Some(known) = internal {

@@ -4,6 +4,7 @@
 //! the way; a request's head goes through `RouteTable::decide` into a `Decision`. `adopt` says which
 //! document a process serves when a new one comes.
 
+mod act;
 mod adopt;
 mod answer;
 mod changes;

@@ -5,10 +5,10 @@ use crate::changes::Operation;
 use crate::condition::{Condition, Conditions};
 use crate::cors::Policy;
 use crate::image::{List, Span};
-use crate::table::{Candidate, Capture, Pattern, Route, Settings};
+use crate::table::{Candidate, Capture, Pattern, Response, Route, RouteExtras, Settings};
 use crate::template::Part;
 use crate::texts::Text;
-use crate::tree::{Affixed, Node, Slot};
+use crate::tree::{Affixed, Node, NodeExtras, Slot};
 
 macro_rules! lists {
     ($number:expr;) => {
@@ -43,6 +43,11 @@ lists! {
     CONDITION_SETS: Conditions,
     /// Of all sets.
     CONDITIONS: Condition,
+    RESPONSES: Response,
+    /// Of the routes that have any.
+    ROUTE_EXTRAS: RouteExtras,
+    /// Of the nodes that have any.
+    NODE_EXTRAS: NodeExtras,
     AFFIXED: Affixed,
     /// The hash table of literal children.
     LITERALS: Slot,

@@ -63,6 +63,11 @@ impl<'a> RequestPath<'a> {
             let (raw, query) = (path.get(..end).unwrap_or_default(), path.get(end + 1..));
             return RequestPath { raw, query, normal: Cow::Borrowed(raw), hazard: None };
         }
+        Self::read_closely(path)
+    }
+
+    #[inline(never)]
+    fn read_closely(path: &'a [u8]) -> Self {
         let (raw, query) = cut_at_query(path);
         let (normal, hazard) = normalize(raw);
         RequestPath { raw, query, normal, hazard }

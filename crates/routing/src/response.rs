@@ -1,13 +1,13 @@
 //! What becomes of a response: planned with the request, carried out when the response's head comes.
 
+use crate::act::Routed;
 use crate::changes::{Changes, Rendered};
 use crate::cors::Cors;
 use crate::decision::Change;
 use crate::head::Head;
 use crate::host;
 use crate::path::Hazard;
-use crate::table::{Route, RouteTable};
-use crate::template::Filling;
+use crate::table::RouteTable;
 use crate::texts::Text;
 
 /// What is to become of the response of one request. It has all that is needed from the request, and is small.
@@ -39,6 +39,7 @@ struct Granted {
 }
 
 impl Public {
+    #[inline(never)]
     pub(crate) fn of(head: &Head<'_>, target: Text, stripped: bool) -> Self {
         let authority = head.authority.unwrap_or_default();
         let bare = host::without_port(authority);
@@ -65,29 +66,28 @@ impl Public {
 
 impl RouteTable {
     /// What is to become of the response of a chosen route; `None` where it stays as it comes.
+    #[inline(never)]
     pub(crate) fn plan(
         &self,
-        head: &Head<'_>,
-        filling: &Filling<'_>,
-        route: Route,
+        routed: &Routed<'_, '_>,
         location: Option<Public>,
     ) -> Result<Option<Box<ResponsePlan>>, Hazard> {
         let mut operations = Vec::new();
-        for operation in [self.settings.response_headers, route.response_headers]
+        for operation in [self.settings.response_headers, routed.extras.response_headers]
             .map(|span| self.operations.span(span))
             .into_iter()
             .flatten()
         {
-            operations.extend(operation.render(&self.texts, filling)?);
+            operations.extend(operation.render(&self.texts, &routed.filling)?);
         }
-        let plan = ResponsePlan { location, operations, cors: self.granted(head, route.cors) };
+        let plan = ResponsePlan { location, operations, cors: self.granted(routed.head, routed.extras.cors) };
         let has_use = plan.location.is_some() || !plan.operations.is_empty() || plan.cors.is_some();
         Ok(has_use.then(|| Box::new(plan)))
     }
 
     /// What becomes of the filter's own answer where no route was chosen, or a route that can't answer.
-    pub(crate) fn plan_of_fault(&self, head: &Head<'_>, route: Option<Route>) -> Option<ResponsePlan> {
-        let cors = self.granted(head, route.map_or(self.settings.cors, |route| route.cors))?;
+    pub(crate) fn plan_of_fault(&self, head: &Head<'_>, cors: Cors) -> Option<ResponsePlan> {
+        let cors = self.granted(head, cors)?;
         Some(ResponsePlan { location: None, operations: Vec::new(), cors: Some(cors) })
     }
 
@@ -99,9 +99,10 @@ impl RouteTable {
 
     /// The changes to a response's headers.
     pub fn respond<'r>(&'r self, plan: &'r ResponsePlan, headers: &[(&[u8], &[u8])]) -> Vec<Change<'r>> {
-        let mut changes = Changes::new(headers, Vec::new());
+        let mut list = Vec::new();
+        let mut changes = Changes::new(headers, &mut list);
         if let Some(public) = &plan.location {
-            let location = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"location"));
+            let location = headers.iter().find(|(name, _)| *name == b"location");
             if let Some(back) = location.and_then(|(_, location)| self.turned_back(location, public)) {
                 changes.set("location", back.into());
             }
@@ -114,7 +115,7 @@ impl RouteTable {
         {
             policy.decorate(&self.texts, origin.as_deref(), &mut changes);
         }
-        changes.finish()
+        list
     }
 
     /// A location as the client can follow it; `None` where it can as it is.

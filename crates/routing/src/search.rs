@@ -16,26 +16,29 @@ use crate::tree::{Ending, Entry};
 /// every named method.
 pub(crate) const ANY: u16 = u16::MAX;
 
-/// The methods whose routes serve a request, first to last: at most three.
+/// The number of a method that no route names.
+pub(crate) const UNNAMED: u16 = ANY - 1;
+
+/// The methods whose routes serve a request, first to last: itself, the one that implies it, and `ANY`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Served([Option<u16>; 3]);
+pub(crate) struct Served([u16; 3]);
 
 impl Served {
     pub(crate) fn new(table: &RouteTable, method: &[u8]) -> Self {
         match method {
-            b"GET" => Served([table.get, None, Some(ANY)]),
-            b"HEAD" => Served([table.method(method), table.get, Some(ANY)]),
-            _ => Served([table.method(method), None, Some(ANY)]),
+            b"GET" => Served([table.get, UNNAMED, ANY]),
+            b"HEAD" => Served([table.method(method), table.get, ANY]),
+            _ => Served([table.method(method), UNNAMED, ANY]),
         }
     }
 
     pub(crate) fn has(self, method: u16) -> bool {
-        self.0.contains(&Some(method))
+        self.0.contains(&method)
     }
 
     /// The turn of a candidate that serves the method. Unreadable ones come first, methods have their turns behind them.
     fn turn(self, candidate: Candidate) -> Option<usize> {
-        let turn = self.0.iter().position(|method| *method == Some(candidate.method))?;
+        let turn = self.0.iter().position(|method| *method == candidate.method)?;
         Some(if candidate.unreadable { Self::UNREADABLE } else { Self::NAMED + turn })
     }
 
@@ -51,12 +54,10 @@ impl Served {
     }
 }
 
-pub(crate) struct Found {
-    pub(crate) pattern: u32,
-}
-
 pub(crate) enum Verdict {
-    Found(Found),
+    Found {
+        pattern: u32,
+    },
     /// Some pattern matches the path, and none that does serves the method.
     MethodNotAllowed {
         allow: String,
@@ -66,16 +67,18 @@ pub(crate) enum Verdict {
 
 /// What one path has for a request.
 enum Offer {
-    Found(Candidate),
+    /// A pattern.
+    Found(u32),
     /// Routes for the method, whose conditions don't hold.
     ConditionsFail,
     NoMethod,
 }
 
 impl RouteTable {
-    /// The number of a method that routes name.
-    pub(crate) fn method(&self, name: &[u8]) -> Option<u16> {
-        self.texts.position(self.settings.methods, name).and_then(|at| u16::try_from(at).ok())
+    /// The number of a method.
+    pub(crate) fn method(&self, name: &[u8]) -> u16 {
+        let place = self.texts.position(self.settings.methods, name);
+        place.and_then(|at| u16::try_from(at).ok()).unwrap_or(UNNAMED)
     }
 
     /// Finds the route; `below` is the normal form of the path below `basePath`. Without a head, conditions on
@@ -89,14 +92,14 @@ impl RouteTable {
             matched: Vec::new(),
             conditions_failed: false,
         };
-        if let Some(candidate) = search.run(below) {
-            return Verdict::Found(Found { pattern: candidate.pattern });
+        if let Some(pattern) = search.run(below) {
+            return Verdict::Found { pattern };
         }
         if self.settings.ignore_trailing_slash
             && let Some(toggled) = toggle_trailing_slash(below)
-            && let Some(candidate) = search.run(&toggled)
+            && let Some(pattern) = search.run(&toggled)
         {
-            return Verdict::Found(Found { pattern: candidate.pattern });
+            return Verdict::Found { pattern };
         }
         match search.allow() {
             Some(allow) => Verdict::MethodNotAllowed { allow },
@@ -130,13 +133,14 @@ impl RouteTable {
     }
 
     /// The condition of a candidate that does not hold.
+    #[inline(never)]
     pub(crate) fn failing(&self, candidate: Candidate, head: Option<&Head<'_>>, query: &Query<'_>) -> Option<Failing> {
         let conditions = self.condition_sets.get(candidate.conditions).unwrap_or_default();
         conditions.failing(&self.conditions, &self.texts, head, query)
     }
 
     fn has_cors(&self, candidate: Candidate) -> bool {
-        self.pattern(candidate.pattern).is_some_and(|(_, route)| matches!(route.cors, Cors::On(_)))
+        self.route(candidate.pattern).is_some_and(|route| matches!(self.extras(route).cors, Cors::On(_)))
     }
 
     pub(crate) fn candidates(&self, entry: Entry) -> impl Iterator<Item = Candidate> + Clone + '_ {
@@ -181,7 +185,8 @@ struct Search<'s> {
 /// The way through the paths of one ending.
 #[derive(Default)]
 struct Walk {
-    found: Option<Candidate>,
+    /// A pattern.
+    found: Option<u32>,
     /// Conditions have failed at a more specific path.
     unconditional_only: bool,
 }
@@ -189,7 +194,7 @@ struct Walk {
 impl Walk {
     fn take(&mut self, offer: Offer) {
         match offer {
-            Offer::Found(candidate) => self.found = Some(candidate),
+            Offer::Found(pattern) => self.found = Some(pattern),
             Offer::ConditionsFail => self.unconditional_only = true,
             Offer::NoMethod => {}
         }
@@ -197,7 +202,7 @@ impl Walk {
 }
 
 impl Search<'_> {
-    fn run(&mut self, below: &[u8]) -> Option<Candidate> {
+    fn run(&mut self, below: &[u8]) -> Option<u32> {
         let table = self.table;
         // Patterns that end with `{*name}` come after all others, but are met in between: two walks are kept
         // for them, one for each way that the others can end without a find.
@@ -227,20 +232,20 @@ impl Search<'_> {
 
     fn offer(&mut self, entry: Entry, unconditional_only: bool) -> Offer {
         let mut has_method = false;
-        let mut found: Option<(usize, Candidate)> = None;
+        let mut found: Option<(usize, u32)> = None;
         for candidate in self.table.candidates(entry) {
             let Some(turn) = self.served.turn(candidate) else { continue };
             has_method = true;
             if found.is_none_or(|(earliest, _)| turn < earliest) && self.holds(candidate, unconditional_only) {
-                found = Some((turn, candidate));
+                found = Some((turn, candidate.pattern));
                 // They are sorted: what is behind has a later turn.
                 if turn <= Served::NAMED {
                     break;
                 }
             }
         }
-        if let Some((_, candidate)) = found {
-            return Offer::Found(candidate);
+        if let Some((_, pattern)) = found {
+            return Offer::Found(pattern);
         }
         if has_method {
             self.conditions_failed = true;

@@ -3,21 +3,21 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::changes::{self, Changes, Operation};
+use crate::changes::{self, Operation};
 use crate::condition::{Condition, Conditions};
 use crate::cors::{Cors, Policy, Preflight};
-use crate::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched};
+use crate::decision::{Answer, Chosen, Decision, Outcome, OwnHeaders, Untouched};
 use crate::head::Head;
 use crate::host::{self, HostSet, Membership};
 use crate::image::{Reader, Rows, Span, row};
 use crate::lists::{
-    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, ENTRIES, OPERATIONS, PATTERNS, POLICIES, ROUTES, SETTINGS,
+    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, ENTRIES, OPERATIONS, PATTERNS, POLICIES, RESPONSES, ROUTE_EXTRAS,
+    ROUTES, SETTINGS,
 };
 use crate::octets::is_ascii;
 use crate::path::{self, BasePath, Hazard, RequestPath};
-use crate::response::Public;
-use crate::search::{Found, Verdict, insert};
-use crate::template::{Filling, Template};
+use crate::search::{UNNAMED, Verdict, insert};
+use crate::template::Template;
 use crate::texts::{Text, Texts};
 use crate::tree::Tree;
 use crate::{ResponsePlan, answer, internal};
@@ -44,11 +44,13 @@ pub struct RouteTable {
     /// Of all patterns.
     captures: Rows<Capture>,
     routes: Rows<Route>,
+    extras: Rows<RouteExtras>,
+    pub(crate) responses: Rows<Response>,
     /// Of all routes, and of the table.
     pub(crate) operations: Rows<Operation>,
     pub(crate) policies: Rows<Policy>,
     /// The number of the method that most requests have.
-    pub(crate) get: Option<u16>,
+    pub(crate) get: u16,
 }
 
 row! {
@@ -164,6 +166,15 @@ row! {
     pub(crate) struct Route {
         name: Text,
         target: Target,
+        /// `NONE` or the index of what few routes have.
+        extras: u32,
+    }
+}
+
+row! {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct RouteExtras {
+        rewrite: Option<Template>,
         /// The table's, where the route has none of its own.
         cors: Cors,
         /// What it does to headers beyond what the table does.
@@ -172,16 +183,35 @@ row! {
     }
 }
 
+impl RouteExtras {
+    /// What stands for a route that has none. The table's CORS is its own.
+    pub(crate) fn of_most(cors: Cors) -> Self {
+        let none = Span::default();
+        RouteExtras { rewrite: None, cors, request_headers: none, response_headers: none }
+    }
+}
+
 row! {
     #[derive(Debug, Clone, Copy)]
     pub(crate) enum Target {
-        0 Forward(authority: Text, rewrite: Option<Template>),
+        0 Forward(authority: Text),
         1 Redirect(to: Template, status: u16),
-        /// The headers are pairs.
-        2 Respond(status: u16, headers: Span, body: Text),
+        /// An index.
+        2 Respond(response: u32),
         /// An error of the document bears on it.
         3 Broken,
         else Target::Broken
+    }
+}
+
+row! {
+    /// What a route answers by itself.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Response {
+        status: u16,
+        /// Pairs.
+        headers: Span,
+        body: Text,
     }
 }
 
@@ -209,11 +239,13 @@ impl RouteTable {
             patterns: lists.list(PATTERNS)?,
             captures: lists.list(CAPTURES)?,
             routes: lists.list(ROUTES)?,
+            extras: lists.list(ROUTE_EXTRAS)?,
+            responses: lists.list(RESPONSES)?,
             operations: lists.list(OPERATIONS)?,
             policies: lists.list(POLICIES)?,
             image,
             document,
-            get: None,
+            get: UNNAMED,
         };
         table.get = table.method(b"GET");
         Some(table)
@@ -247,8 +279,7 @@ impl RouteTable {
     /// What is to be done with a request. `already_routed` tells whether another table has routed it; it is
     /// asked only where that can be.
     pub fn decide<'a>(&'a self, head: &Head<'a>, already_routed: impl FnOnce() -> bool) -> Decision<'a> {
-        const OUT_OF_SCOPE: Decision<'static> = Decision::Untouched(Untouched::OutOfScope);
-        let Some(path) = head.path else { return OUT_OF_SCOPE };
+        let Some(path) = head.path else { return Decision::Untouched(Untouched::OutOfScope) };
         let host = &*host::bare(head.authority.unwrap_or_default());
         let membership = self.settings.hosts.membership(&self.texts, host);
         let direct = self.settings.deny_direct
@@ -257,21 +288,21 @@ impl RouteTable {
         // A host that is named in `hosts` is public, no KSVC's, so that a probe of it is a request like others.
         let is_probe = membership != Some(Membership::Exact) && internal::is_network_probe(head, path);
         if (membership.is_none() && !direct) || is_probe {
-            return OUT_OF_SCOPE;
+            return Decision::Untouched(Untouched::OutOfScope);
         }
         // A routed request carries `x-forwarded-host`: without it the filter state need not be read.
         let routed = head.is_forwarded && already_routed();
         if direct && !routed {
             return match path.starts_with(b"/.well-known/acme-challenge/") {
-                true => OUT_OF_SCOPE,
+                true => Decision::Untouched(Untouched::OutOfScope),
                 false => Decision::Answer(answer::denied_direct(head)),
             };
         }
         if membership.is_none() || routed || (path == b"*" && head.method == Some(b"OPTIONS")) {
-            return OUT_OF_SCOPE;
+            return Decision::Untouched(Untouched::OutOfScope);
         }
         if !self.base.holds(path) {
-            return OUT_OF_SCOPE;
+            return Decision::Untouched(Untouched::OutOfScope);
         }
         self.decide_in_scope(head, path)
     }
@@ -284,8 +315,9 @@ impl RouteTable {
         if let Decision::Answer(answer) = &mut decision
             && !matches!(answer.outcome, Outcome::Preflight | Outcome::Redirect | Outcome::Respond)
         {
-            let route = answer.chosen.and_then(|chosen| self.routes.get(chosen.index as u32));
-            if let Some(plan) = self.plan_of_fault(head, route) {
+            let route = answer.chosen.and_then(|chosen| self.route(chosen.pattern));
+            let cors = route.map_or(self.settings.cors, |route| self.extras(route).cors);
+            if let Some(plan) = self.plan_of_fault(head, cors) {
                 self.respond_by_itself(&plan, &mut answer.headers);
             }
         }
@@ -293,7 +325,7 @@ impl RouteTable {
     }
 
     /// Carries a plan out on an answer of the filter's own.
-    fn respond_by_itself(&self, plan: &ResponsePlan, headers: &mut Vec<(Cow<'_, str>, Cow<'_, [u8]>)>) {
+    pub(crate) fn respond_by_itself(&self, plan: &ResponsePlan, headers: &mut OwnHeaders<'_>) {
         let there = headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect::<Vec<_>>();
         let changes = self.respond(plan, &there);
         changes::apply(changes, headers);
@@ -321,7 +353,7 @@ impl RouteTable {
             None => Verdict::NotFound,
         };
         match (verdict, self.settings.no_match) {
-            (Verdict::Found(found), _) => self.act(found, head, whole_path, &path),
+            (Verdict::Found { pattern }, _) => self.act(pattern, head, &path),
             (_, NoMatch::PassThrough) => Decision::Untouched(Untouched::PassThrough),
             (_, NoMatch::Broken) => Decision::Answer(answer::broken_table(head)),
             (Verdict::MethodNotAllowed { allow }, NoMatch::NotFound) => {
@@ -340,6 +372,7 @@ impl RouteTable {
 
     /// The answer to a preflight; `None` where it goes on as the `OPTIONS` request that it is. It is matched by the
     /// method that it asks for, and by everything but headers.
+    #[inline(never)]
     pub(crate) fn answer_preflight<'a>(
         &'a self,
         preflight: &Preflight<'a>,
@@ -351,13 +384,12 @@ impl RouteTable {
             Some(below) => self.find(preflight.method, None, path.query, below),
             None => Verdict::NotFound,
         };
-        let chosen = match &verdict {
-            Verdict::Found(found) => self.pattern(found.pattern),
+        let chosen = match verdict {
+            Verdict::Found { pattern } => self.route(pattern).map(|route| (self.chosen(pattern, route, path), route)),
             _ => None,
         };
-        let chosen = chosen.map(|(pattern, route)| (self.chosen(pattern, route, path), route));
         let cors = match &chosen {
-            Some((_, route)) => route.cors,
+            Some((_, route)) => self.extras(*route).cors,
             None if self.settings.no_match == NoMatch::PassThrough => Cors::Off,
             None => self.settings.cors,
         };
@@ -394,232 +426,25 @@ impl RouteTable {
         let mut methods = self.method_names(&self.matching_either(below));
         insert(&mut methods, asked);
         methods.retain(|method| match self.find(method.as_bytes(), None, path.query, below) {
-            Verdict::Found(found) => self
-                .pattern(found.pattern)
-                .is_some_and(|(_, route)| route.cors == cors && !matches!(route.target, Target::Broken)),
+            Verdict::Found { pattern } => self
+                .route(pattern)
+                .is_some_and(|route| self.extras(route).cors == cors && !matches!(route.target, Target::Broken)),
             _ => false,
         });
         methods.join(", ")
     }
 
-    fn chosen<'a>(&'a self, pattern: Pattern, route: Route, path: &RequestPath<'a>) -> Chosen<'a> {
-        Chosen {
-            name: route.name,
-            text: pattern.text,
-            index: pattern.route as usize,
-            captures: Captures {
-                list: pattern.captures,
-                all: &self.captures,
-                base: &self.base,
-                raw: path.raw,
-                texts: &self.texts,
-            },
-        }
+    pub(crate) fn chosen<'a>(&'a self, pattern: u32, route: Route, path: &RequestPath<'a>) -> Chosen<'a> {
+        Chosen { table: self, pattern, name: route.name, path: path.raw }
     }
 
-    /// Carries the user's operations out on the headers of a routed request.
-    fn change_request<'a>(
-        &'a self,
-        head: &Head<'_>,
-        filling: &Filling<'a>,
-        route: Route,
-        changes: Vec<Change<'a>>,
-    ) -> Result<Vec<Change<'a>>, Hazard> {
-        if self.settings.request_headers.is_empty() && route.request_headers.is_empty() {
-            return Ok(changes);
-        }
-        let mut changes = Changes::new(head.headers(), changes);
-        for operation in [self.settings.request_headers, route.request_headers]
-            .map(|span| self.operations.span(span))
-            .into_iter()
-            .flatten()
-        {
-            if let Some(rendered) = operation.render(&self.texts, filling)? {
-                changes.carry_out(&self.texts, rendered);
-            }
-        }
-        // A client may have chosen what a template has made of the path.
-        if self.settings.strip_internal && changes.written("user-agent").any(internal::is_probe_agent) {
-            changes.remove("user-agent");
-        }
-        Ok(changes.finish())
-    }
-
-    fn act<'a>(&'a self, found: Found, head: &Head<'a>, whole_path: &'a [u8], path: &RequestPath<'a>) -> Decision<'a> {
-        let Some((pattern, route)) = self.pattern(found.pattern) else {
-            return Decision::Answer(answer::broken_table(head));
-        };
-        let chosen = self.chosen(pattern, route, path);
-        let filling = Filling::new(chosen);
-        let unfit = |hazard| Decision::Answer(answer::unsafe_rewrite(head, chosen, hazard));
-        match route.target {
-            Target::Forward(authority, rewrite) => {
-                let mut stripped = false;
-                let forwarded = match rewrite {
-                    Some(template) => {
-                        let rewritten = match template.render(&self.texts, &filling) {
-                            Ok(rewritten) => rewritten.unwrap_or_default(),
-                            Err(hazard) => return unfit(hazard),
-                        };
-                        if let (true, Some(hazard)) = (self.settings.reject_unsafe, path::hazard(&rewritten)) {
-                            return unfit(hazard);
-                        }
-                        Some(rewritten)
-                    }
-                    None if self.settings.strip_base => {
-                        stripped = true;
-                        let below = self.base.strip(path.raw);
-                        Some(if below.is_empty() { b"/".to_vec() } else { below.to_vec() })
-                    }
-                    None => None,
-                };
-                let forwarded = forwarded.map(|path_alone| with_query(path_alone, path.query));
-                let forwarded = forwarded.filter(|forwarded| forwarded != whole_path);
-                let mut changes = Vec::with_capacity(6);
-                changes.push(Change::Set(":authority", self.texts.octets(authority).into()));
-                changes.push(Change::Set("x-forwarded-host", head.authority.unwrap_or_default().into()));
-                if let Some(forwarded) = forwarded {
-                    changes.push(Change::Set(":path", forwarded.into()));
-                    changes.push(Change::Set("x-envoy-original-path", whole_path.into()));
-                }
-                if stripped {
-                    changes.push(Change::Set("x-forwarded-prefix", self.base.normal.as_bytes().into()));
-                }
-                if self.settings.strip_internal {
-                    internal::strip(head, &mut changes);
-                }
-                let changes = match self.change_request(head, &filling, route, changes) {
-                    Ok(changes) => changes,
-                    Err(hazard) => return unfit(hazard),
-                };
-                // What `rewritePath` has made of a path can't be undone in a location.
-                let has_location = self.settings.rewrite_location && rewrite.is_none();
-                let location = has_location.then(|| Public::of(head, authority, stripped));
-                let response = match self.settings.plans_responses {
-                    true => self.plan(head, &filling, route, location),
-                    false => Ok(None),
-                };
-                match response {
-                    Ok(response) => Decision::Forward(Forward { chosen, changes, response }),
-                    Err(hazard) => unfit(hazard),
-                }
-            }
-            Target::Redirect(to, status) => {
-                let location = match to.render(&self.texts, &filling) {
-                    Ok(location) => location.unwrap_or_default(),
-                    Err(hazard) => return unfit(hazard),
-                };
-                // A captured `/` behind a leading one would name a host: `//evil.example`.
-                // So would a control octet between the two, which browsers leave out.
-                let leads_away = matches!(location.get(..2), Some(b"//" | b"/\\"));
-                if leads_away {
-                    return unfit(Hazard::EmptySegment);
-                }
-                if location.iter().any(u8::is_ascii_control) {
-                    return unfit(Hazard::Octet);
-                }
-                let location = match location.contains(&b'?') {
-                    true => location,
-                    false => with_query_before_fragment(location, path.query),
-                };
-                let mut answer = Answer {
-                    outcome: Outcome::Redirect,
-                    chosen: Some(chosen),
-                    status,
-                    headers: vec![(Cow::Borrowed("location"), location.into())],
-                    body: Cow::Borrowed(b""),
-                    grpc_status: None,
-                };
-                match self.decorate(head, &filling, route, &mut answer) {
-                    Ok(()) => Decision::Answer(answer),
-                    Err(hazard) => unfit(hazard),
-                }
-            }
-            Target::Respond(status, headers, body) => {
-                let header = |(name, value): (&'a str, &'a str)| (name.into(), value.as_bytes().into());
-                let mut answer = Answer {
-                    outcome: Outcome::Respond,
-                    chosen: Some(chosen),
-                    status,
-                    headers: self.texts.pairs(headers).map(header).collect(),
-                    body: self.texts.octets(body).into(),
-                    grpc_status: None,
-                };
-                match self.decorate(head, &filling, route, &mut answer) {
-                    Ok(()) => Decision::Answer(answer),
-                    Err(hazard) => unfit(hazard),
-                }
-            }
-            Target::Broken => Decision::Answer(answer::broken_route(head, chosen)),
-        }
-    }
-
-    /// Does to the answer of a route what would be done to a service's.
-    fn decorate(
-        &self,
-        head: &Head<'_>,
-        filling: &Filling<'_>,
-        route: Route,
-        answer: &mut Answer<'_>,
-    ) -> Result<(), Hazard> {
-        if self.settings.plans_responses
-            && let Some(plan) = self.plan(head, filling, route, None)?
-        {
-            self.respond_by_itself(&plan, &mut answer.headers);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn pattern(&self, index: u32) -> Option<(Pattern, Route)> {
-        let pattern = self.patterns.get(index)?;
-        Some((pattern, self.routes.get(pattern.route)?))
-    }
-}
-
-/// A pseudo header that can be read: it is there, and all ASCII.
-#[inline(never)]
-fn readable(value: Option<&[u8]>) -> Option<&[u8]> {
-    value.filter(|value| !value.is_empty() && is_ascii(value))
-}
-
-fn with_query(mut path: Vec<u8>, query: Option<&[u8]>) -> Vec<u8> {
-    if let Some(query) = query {
-        path.push(b'?');
-        path.extend_from_slice(query);
-    }
-    path
-}
-
-fn with_query_before_fragment(mut location: Vec<u8>, query: Option<&[u8]>) -> Vec<u8> {
-    let at = location.iter().position(|&b| b == b'#').unwrap_or(location.len());
-    let fragment = location.split_off(at);
-    let mut location = with_query(location, query);
-    location.extend(fragment);
-    location
-}
-
-/// The captured values of one request, as they stood in it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Captures<'a> {
-    list: Span,
-    all: &'a Rows<Capture>,
-    base: &'a BasePath,
-    /// The path as it came.
-    raw: &'a [u8],
-    pub(crate) texts: &'a Texts,
-}
-
-impl<'a> Captures<'a> {
-    pub(crate) fn iter(self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.values().map(move |(name, value)| (self.texts.get(name), value))
-    }
-
-    /// Names and values in the order of the path, which is gone through once.
-    pub(crate) fn values(self) -> impl Iterator<Item = (Text, &'a [u8])> {
-        let below = self.base.strip(self.raw);
+    /// Names and values that a pattern captures in a path as it came, in its order; the path is gone through once.
+    pub(crate) fn captured<'a>(&'a self, pattern: u32, path: &'a [u8]) -> impl Iterator<Item = (Text, &'a [u8])> {
+        let captures = self.patterns.get(pattern).map_or_else(Span::default, |pattern| pattern.captures);
+        let below = self.base.strip(path);
         let mut tail = below.strip_prefix(b"/").unwrap_or(below);
         let mut at = 0;
-        self.all.span(self.list).map(move |capture| {
+        self.captures.span(captures).map(move |capture| {
             while at < capture.segment && !tail.is_empty() {
                 let slash = tail.iter().position(|&b| b == b'/');
                 tail = slash.and_then(|slash| tail.get(slash + 1..)).unwrap_or_default();
@@ -632,4 +457,20 @@ impl<'a> Captures<'a> {
             (capture.name, path::without_affixes(segment, capture.prefix as usize, capture.suffix as usize))
         })
     }
+
+    /// What a route has beside its target.
+    pub(crate) fn extras(&self, route: Route) -> RouteExtras {
+        self.extras.get(route.extras).unwrap_or(RouteExtras::of_most(self.settings.cors))
+    }
+
+    /// The route of a pattern.
+    pub(crate) fn route(&self, pattern: u32) -> Option<Route> {
+        self.routes.get(self.patterns.get(pattern)?.route)
+    }
+}
+
+/// A pseudo header that can be read: it is there, and all ASCII.
+#[inline(never)]
+fn readable(value: Option<&[u8]>) -> Option<&[u8]> {
+    value.filter(|value| !value.is_empty() && is_ascii(value))
 }

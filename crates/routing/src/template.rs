@@ -73,7 +73,7 @@ impl<'a> Filling<'a> {
     }
 
     fn captured(&self, name: Text) -> Option<&'a [u8]> {
-        let captured = self.captured.get_or_init(|| self.chosen.captures.values().collect());
+        let captured = self.captured.get_or_init(|| self.chosen.captured().collect());
         captured.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 }

@@ -5,13 +5,16 @@
 //! the length of the path, and beside it what the visited part of the table costs. At each node literal text comes first, then parameters with a prefix or suffix
 //! (longer literal part first, then the longer prefix), then plain parameters, then `{*name}`.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use smallvec::SmallVec;
+
 use crate::draft::Draft;
-use crate::image::{Reader, Rows, Span, row};
-use crate::lists::{AFFIXED, LITERALS, NODES};
+use crate::image::{List, NONE, Reader, Row, Rows, Span, row};
+use crate::lists::{AFFIXED, LITERALS, NODE_EXTRAS, NODES};
 use crate::octets::{equal, slash};
 use crate::pattern::Segment;
 use crate::texts::{Text, Texts};
@@ -34,40 +37,41 @@ pub(crate) enum Ending {
 
 type NodeId = u32;
 const ROOT: NodeId = 0;
-const NONE: u32 = u32::MAX;
 const SEVERAL: NodeId = NONE - 1;
 
 row! {
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Node {
+        /// Of a literal child: its parent and its text.
+        parent: NodeId,
+        text: Text,
         /// `NONE`, the only child for a literal, or `SEVERAL` that `Tree::literals` knows.
         literal: NodeId,
         /// `NONE` or the child for a plain parameter.
         capture: NodeId,
         /// `NONE` or the entry of the pattern that ends here.
         here: Entry,
+        /// `NONE` or the index of what few nodes have.
+        extras: u32,
+    }
+}
+
+row! {
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct NodeExtras {
         /// `NONE` or the entry of the pattern that ends here with `{*name}`.
         rest: Entry,
         /// `NONE` or the entry of the pattern that can't be read from here on.
         unknown: Entry,
         /// This node's children with affixes, in `Tree::affixed`.
         affixed: Span,
-        /// Of a literal child: its parent and its text.
-        parent: NodeId,
-        text: Text,
     }
 }
 
-const EMPTY: Node = Node {
-    literal: NONE,
-    capture: NONE,
-    here: NONE,
-    rest: NONE,
-    unknown: NONE,
-    affixed: Span { start: 0, end: 0 },
-    parent: NONE,
-    text: Text { start: 0, length: 0 },
-};
+const EMPTY: Node =
+    Node { parent: NONE, text: Text { start: 0, length: 0 }, literal: NONE, capture: NONE, here: NONE, extras: NONE };
+
+const NO_EXTRAS: NodeExtras = NodeExtras { rest: NONE, unknown: NONE, affixed: Span { start: 0, end: 0 } };
 
 row! {
     #[derive(Debug, Clone, Copy)]
@@ -89,114 +93,127 @@ impl Affixed {
 }
 
 /// A segment of a request's path.
-#[derive(Clone, Copy)]
 struct PathSegment<'p> {
     text: &'p [u8],
-    hash: u64,
+    /// 0 where it has not been asked for yet.
+    hash: Cell<u64>,
 }
 
-/// The segments of a request's path, each looked at once.
-struct Segments<'p> {
-    /// Nothing is allocated for a path of a usual depth.
-    first: [Option<PathSegment<'p>>; Segments::FEW],
-    more: Vec<PathSegment<'p>>,
-}
-
-impl<'p> Segments<'p> {
-    const FEW: usize = 8;
-
-    /// Of a path that is empty, or begins with a slash.
-    fn of(path: &'p [u8]) -> Self {
-        let mut segments = Segments { first: [None; Self::FEW], more: Vec::new() };
-        let mut rest = path.strip_prefix(b"/").filter(|path| !path.is_empty());
-        let mut places = segments.first.iter_mut();
-        while let Some(path) = rest {
-            let (text, behind) = match slash(path).and_then(|at| path.split_at_checked(at)) {
-                Some((text, behind)) => (text, behind.get(1..)),
-                None => (path, None),
-            };
-            let segment = PathSegment { text, hash: hash(text) };
-            match places.next() {
-                Some(place) => *place = Some(segment),
-                None => segments.more.push(segment),
-            }
-            rest = behind;
+impl PathSegment<'_> {
+    fn hash(&self) -> u64 {
+        if self.hash.get() == 0 {
+            self.hash.set(hash(self.text));
         }
-        segments
+        self.hash.get()
     }
+}
 
-    fn get(&self, depth: usize) -> Option<&PathSegment<'p>> {
-        match self.first.get(depth) {
-            Some(segment) => segment.as_ref(),
-            None => self.more.get(depth - Self::FEW),
-        }
+/// Nothing is allocated for a path of a usual depth.
+type Segments<'p> = SmallVec<[PathSegment<'p>; 8]>;
+
+/// Takes a path apart that is empty, or begins with a slash, so that each of its segments is looked at once.
+fn take_apart<'p>(path: &'p [u8], segments: &mut Segments<'p>) {
+    let mut rest = path.strip_prefix(b"/").filter(|path| !path.is_empty());
+    while let Some(path) = rest {
+        let (text, behind) = match slash(path).and_then(|at| path.split_at_checked(at)) {
+            Some((text, behind)) => (text, behind.get(1..)),
+            None => (path, None),
+        };
+        segments.push(PathSegment { text, hash: Cell::new(0) });
+        rest = behind;
     }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     nodes: Rows<Node>,
+    extras: Rows<NodeExtras>,
     affixed: Rows<Affixed>,
     literals: Rows<Slot>,
 }
 
 impl Tree {
     pub(crate) fn read(image: &Reader) -> Option<Self> {
-        Some(Tree { nodes: image.list(NODES)?, affixed: image.list(AFFIXED)?, literals: image.list(LITERALS)? })
+        Some(Tree {
+            nodes: image.list(NODES)?,
+            extras: image.list(NODE_EXTRAS)?,
+            affixed: image.list(AFFIXED)?,
+            literals: image.list(LITERALS)?,
+        })
     }
 
     /// Calls `visit` for every pattern that matches a path, those of one ending in their order of
     /// precedence, until it breaks. The path is in normal form: empty, or beginning with a slash.
     pub(crate) fn search(&self, texts: &Texts, path: &[u8], visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>) {
-        let _ = self.descend(texts, ROOT, 0, &Segments::of(path), visit);
+        let mut segments = Segments::new();
+        take_apart(path, &mut segments);
+        let _ = self.descend(texts, ROOT, 0, &segments, visit);
     }
 
     fn descend(
         &self,
         texts: &Texts,
-        id: NodeId,
-        depth: usize,
-        segments: &Segments<'_>,
+        mut id: NodeId,
+        mut depth: usize,
+        segments: &[PathSegment<'_>],
         visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let Some(node) = self.nodes.get(id) else { return ControlFlow::Continue(()) };
-        let Some(segment) = segments.get(depth) else {
-            return if node.here == NONE { ControlFlow::Continue(()) } else { visit(Ending::Exact, node.here) };
+        let (node, segment) = loop {
+            let Some(node) = self.nodes.get(id) else { return ControlFlow::Continue(()) };
+            let Some(segment) = segments.get(depth) else {
+                return if node.here == NONE { ControlFlow::Continue(()) } else { visit(Ending::Exact, node.here) };
+            };
+            depth += 1;
+            let child = self.literal_child(texts, id, node.literal, segment);
+            if node.capture != NONE || node.extras != NONE {
+                if let Some(child) = child {
+                    self.descend(texts, child, depth, segments, visit)?;
+                }
+                break (node, segment);
+            }
+            // There is nothing to come back for.
+            match child {
+                Some(child) => id = child,
+                None => return ControlFlow::Continue(()),
+            }
         };
-        if let Some(child) = self.literal_child(texts, id, node.literal, segment) {
-            self.descend(texts, child, depth + 1, segments, visit)?;
-        }
-        for affixed in self.affixed.span(node.affixed) {
+        let extras = self.extras.get(node.extras).unwrap_or(NO_EXTRAS);
+        for affixed in self.affixed.span(extras.affixed) {
             if affixed.takes(texts, segment.text) {
-                self.descend(texts, affixed.child, depth + 1, segments, visit)?;
+                self.descend(texts, affixed.child, depth, segments, visit)?;
             }
         }
         if node.capture != NONE && !segment.text.is_empty() {
-            self.descend(texts, node.capture, depth + 1, segments, visit)?;
+            self.descend(texts, node.capture, depth, segments, visit)?;
         }
-        if !segment.text.is_empty() || segments.get(depth + 1).is_some() {
-            if node.unknown != NONE {
-                visit(Ending::Unknown, node.unknown)?;
+        if !segment.text.is_empty() || segments.get(depth).is_some() {
+            if extras.unknown != NONE {
+                visit(Ending::Unknown, extras.unknown)?;
             }
-            if node.rest != NONE {
-                visit(Ending::Rest, node.rest)?;
+            if extras.rest != NONE {
+                visit(Ending::Rest, extras.rest)?;
             }
         }
         ControlFlow::Continue(())
     }
 
+    #[inline(always)]
     fn literal_child(&self, texts: &Texts, id: NodeId, literal: NodeId, segment: &PathSegment<'_>) -> Option<NodeId> {
-        let is = |child: NodeId| {
-            let child = self.nodes.get(child);
-            child.is_some_and(|child| child.parent == id && equal(texts.octets(child.text), segment.text))
-        };
         match literal {
             NONE => None,
             SEVERAL => {
-                probe(below(id, segment.hash), self.literals.len(), |at| self.literals.get(at)).find(|child| is(*child))
+                let hash = below(id, segment.hash());
+                let mut under = probe(hash, self.literals.len(), |at| self.literals.get(at));
+                under.find(|child| self.is_child(texts, *child, id, segment))
             }
-            child => is(child).then_some(child),
+            child => self.is_child(texts, child, id, segment).then_some(child),
         }
+    }
+
+    #[inline(always)]
+    fn is_child(&self, texts: &Texts, child: NodeId, parent: NodeId, segment: &PathSegment<'_>) -> bool {
+        let child = self.nodes.get(child);
+        child.is_some_and(|child| child.parent == parent && equal(texts.octets(child.text), segment.text))
     }
 
     /// All entries in the order of precedence, literal siblings in the order of their text.
@@ -226,16 +243,17 @@ impl Tree {
         }
         let first = literals.partition_point(|(parent, ..)| *parent < id);
         let own = literals.iter().skip(first).take_while(|(parent, ..)| *parent == id);
-        let affixed = self.affixed.span(node.affixed).map(|affixed| affixed.child);
+        let extras = self.extras.get(node.extras).unwrap_or(NO_EXTRAS);
+        let affixed = self.affixed.span(extras.affixed).map(|affixed| affixed.child);
         let children = own.map(|(.., child)| *child).chain(affixed);
         for child in children.chain([node.capture]) {
             self.collect(child, literals, exact, rests);
         }
-        if node.unknown != NONE {
-            exact.push(node.unknown);
+        if extras.unknown != NONE {
+            exact.push(extras.unknown);
         }
-        if node.rest != NONE {
-            rests.push(node.rest);
+        if extras.rest != NONE {
+            rests.push(extras.rest);
         }
     }
 }
@@ -280,25 +298,35 @@ impl TreeBuilder {
                     let key = (id, Box::from(&**prefix), Box::from(&**suffix));
                     *self.affixed.entry(key).or_insert_with(|| add_node(draft, EMPTY))
                 }
-                Segment::Rest { .. } => return self.entry(draft, id, |node| &mut node.rest),
-                Segment::Unknown => return self.entry(draft, id, |node| &mut node.unknown),
+                Segment::Rest { .. } => {
+                    let extras = extras(draft, id);
+                    return self.entry(draft, NODE_EXTRAS, extras, |extras| &mut extras.rest);
+                }
+                Segment::Unknown => {
+                    let extras = extras(draft, id);
+                    return self.entry(draft, NODE_EXTRAS, extras, |extras| &mut extras.unknown);
+                }
             };
         }
-        self.entry(draft, id, |node| &mut node.here)
+        self.entry(draft, NODES, id, |node| &mut node.here)
     }
 
-    /// The entry that stands in a place of a node.
+    /// The entry that stands in a place of a row.
     #[inline(always)]
-    fn entry(&mut self, draft: &mut Draft, id: NodeId, place: impl Fn(&mut Node) -> &mut Entry) -> Entry {
-        match *place(&mut node(draft, id)) {
-            NONE => {
-                let entry = self.entries;
-                self.entries += 1;
-                edit(draft, id, |node| *place(node) = entry);
-                entry
-            }
-            entry => entry,
-        }
+    fn entry<T: Row>(
+        &mut self,
+        draft: &mut Draft,
+        list: List<T>,
+        index: u32,
+        place: impl Fn(&mut T) -> &mut Entry,
+    ) -> Entry {
+        let mut entry = self.entries;
+        draft.lists.edit(list, index, |row| match place(row) {
+            vacant if *vacant == NONE => *vacant = entry,
+            known => entry = *known,
+        });
+        self.entries += u32::from(entry == self.entries);
+        entry
     }
 
     /// The child of a node for a literal segment.
@@ -345,7 +373,8 @@ impl TreeBuilder {
             }
             let span = Span { start, end: draft.lists.len(AFFIXED) };
             if let Some(((id, ..), _)) = siblings.first() {
-                edit(draft, *id, |node| node.affixed = span);
+                let extras = extras(draft, *id);
+                draft.lists.edit(NODE_EXTRAS, extras, |extras| extras.affixed = span);
             }
         }
         draft.lists.append(LITERALS, self.literals.slots);
@@ -359,6 +388,18 @@ fn add_node(draft: &mut Draft, node: Node) -> NodeId {
 #[inline(always)]
 fn node(draft: &Draft, id: NodeId) -> Node {
     draft.lists.get(NODES, id).unwrap_or(EMPTY)
+}
+
+/// The index of a node's extras.
+fn extras(draft: &mut Draft, id: NodeId) -> u32 {
+    match node(draft, id).extras {
+        NONE => {
+            let extras = draft.lists.push(NODE_EXTRAS, NO_EXTRAS);
+            edit(draft, id, |node| node.extras = extras);
+            extras
+        }
+        extras => extras,
+    }
 }
 
 #[inline(always)]

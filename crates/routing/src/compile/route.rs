@@ -10,14 +10,14 @@ use super::{At, Claim, Compiler, Element, NO_LIST};
 use crate::condition::{Condition, Expected};
 use crate::config::{Route as RouteConfig, When};
 use crate::cors::Cors;
-use crate::image::Span;
-use crate::lists::{CAPTURES, PATTERNS, ROUTES};
+use crate::image::{NONE, Span};
+use crate::lists::{CAPTURES, PATTERNS, ROUTE_EXTRAS, ROUTES};
 use crate::path;
 use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, captures};
 use crate::problem::What;
 use crate::read::{Key, OneOrMany};
 use crate::search::ANY;
-use crate::table::{Capture, Pattern, Route, Target};
+use crate::table::{Capture, Pattern, Route, RouteExtras, Target};
 
 impl Compiler {
     pub(super) fn route(&mut self, index: usize, route: Option<&RouteConfig<'_>>, defaults: &Defaults<'_>) {
@@ -95,8 +95,14 @@ impl Compiler {
         let (request_headers, response_headers) = self.route_headers(route, &captured, at);
         let target = if is_object { self.target(route, &captured, at, defaults) } else { None };
         self.reader.problems.count(captured.untold.get());
-        let target = target.filter(|_| cors != Cors::Unknown).unwrap_or(Target::Broken);
-        self.draft.lists.push(ROUTES, Route { name, target, cors, request_headers, response_headers });
+        let target = target.filter(|_| cors != Cors::Unknown);
+        let (target, rewrite) = target.unwrap_or((Target::Broken, None));
+        let extras = RouteExtras { rewrite, cors, request_headers, response_headers };
+        let extras = match extras == RouteExtras::of_most(defaults.cors) {
+            true => NONE,
+            false => self.draft.lists.push(ROUTE_EXTRAS, extras),
+        };
+        self.draft.lists.push(ROUTES, Route { name, target, extras });
         self.patterns = patterns.emptied();
     }
 

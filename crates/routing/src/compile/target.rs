@@ -8,20 +8,21 @@ use super::settings::Defaults;
 use super::{At, Compiler};
 use crate::config::Route as RouteConfig;
 use crate::host;
+use crate::lists::RESPONSES;
 use crate::problem::{Place, What};
 use crate::read::Key;
-use crate::table::Target;
+use crate::table::{Response, Target};
 use crate::template::{Literal, Template};
 
 impl Compiler {
-    /// Where the route leads; `None` where an error bears on that.
+    /// Where the route leads, and with which path; `None` where an error bears on that.
     pub(super) fn target(
         &mut self,
         route: &RouteConfig<'_>,
         captured: &Captured<'_>,
         at: At,
         defaults: &Defaults<'_>,
-    ) -> Option<Target> {
+    ) -> Option<(Target, Option<Template>)> {
         let targets = [
             ("service", route.service.is_present()),
             ("host", route.host.is_present()),
@@ -76,13 +77,13 @@ impl Compiler {
             return None;
         }
         match target {
-            "redirect" => redirect,
-            "respond" => respond,
+            "redirect" => Some((redirect?, None)),
+            "respond" => Some((respond?, None)),
             _ => {
                 let authority = service.or(host)?;
                 let shared = self.draft.shared(&authority);
                 self.authority = authority;
-                Some(Target::Forward(shared, rewrite?))
+                Some((Target::Forward(shared), rewrite?))
             }
         }
     }
@@ -222,7 +223,10 @@ impl Compiler {
         let pairs = names.iter().zip(&headers).flat_map(|(name, (_, value))| [name.as_str(), value]);
         let headers = self.draft.list(pairs);
         let body = self.draft.add(respond.body.get().map_or("", |body| body));
-        (whole && headers_are_whole).then_some(Target::Respond(status?, headers, body))
+        if !whole || !headers_are_whole {
+            return None;
+        }
+        Some(Target::Respond(self.draft.lists.push(RESPONSES, Response { status: status?, headers, body })))
     }
 
     /// A template over the names that every pattern of the route captures.

@@ -128,7 +128,7 @@ impl Choice {
         Choice {
             route: chosen.route().to_owned(),
             matched: chosen.matched().to_owned(),
-            index: chosen.index,
+            index: chosen.index(),
             params: chosen.params().map(|(name, value)| (name.to_owned(), lossy(value))).collect(),
         }
     }
@@ -153,13 +153,13 @@ impl Seen {
             Decision::Untouched(_) => {}
             Decision::Forward(forward) => {
                 seen.chosen = Some(Choice::of(&forward.chosen));
-                seen.authority = lossy(forward.authority().expect("a routed request has one"));
+                seen.authority = lossy(forward.authority);
                 seen.path = forward.path().map(lossy);
-                for change in &forward.changes {
+                for change in forward.all_changes() {
                     match change {
-                        Change::Set(name, value) => seen.set.push(((*name).to_owned(), lossy(value))),
-                        Change::Add(name, value) => seen.added.push(((*name).to_owned(), lossy(value))),
-                        Change::Remove(name) => seen.removed.push((*name).to_owned()),
+                        Change::Set(name, value) => seen.set.push((name.to_owned(), lossy(&value))),
+                        Change::Add(name, value) => seen.added.push((name.to_owned(), lossy(&value))),
+                        Change::Remove(name) => seen.removed.push(name.to_owned()),
                     }
                 }
             }
