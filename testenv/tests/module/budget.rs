@@ -9,7 +9,7 @@ use testenv::wasm_host::{Counts, Exchange, Module, Process, Root};
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// In bytes, of `dist/plugin.wasm`.
-const MODULE_SIZE: usize = 614_000;
+const MODULE_SIZE: usize = 615_000;
 
 /// Instructions beyond the budget that another compiler may need.
 const SLACK_PERCENT: u64 = 3;
@@ -39,24 +39,24 @@ const fn budget(
 
 /// Among 1,000 routes.
 const BUDGETS: [Budget; 9] = [
-    budget("hit, literal", "GET", "/faas/api7/things", (5, 4_640, 348)),
-    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", (5, 5_860, 380)),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (7, 7_410, 415)),
-    budget("miss, other path", "GET", "/elsewhere", (1, 1_660, 243)),
-    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", (1, 1_490, 250)) },
-    budget("404", "GET", "/faas/api7/nothing/42", (3, 5_930, 392)),
-    budget("405", "DELETE", "/faas/api7/things/42/parts/9", (3, 11_270, 460)),
+    budget("hit, literal", "GET", "/faas/api7/things", (5, 4_040, 348)),
+    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", (5, 5_070, 380)),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (7, 7_140, 415)),
+    budget("miss, other path", "GET", "/elsewhere", (1, 1_590, 243)),
+    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", (1, 1_410, 250)) },
+    budget("404", "GET", "/faas/api7/nothing/42", (3, 5_870, 392)),
+    budget("405", "DELETE", "/faas/api7/things/42/parts/9", (3, 10_850, 460)),
     budget("400", "GET", "/faas/api7//things", (3, 6_340, 387)),
-    budget("redirect", "GET", "/faas/api7/old", (4, 6_340, 316)),
+    budget("redirect", "GET", "/faas/api7/old", (4, 6_250, 316)),
 ];
 
 /// A browser's requests to the same routes, by a table that uses all that there is for headers and responses.
 const WITH_ALL: [Budget; 5] = [
-    budget("hit", "GET", "/faas/api7/things", (14, 20_480, 712)),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (13, 20_730, 708)),
-    budget("preflight", "OPTIONS", "/faas/api7/things", (4, 24_460, 587)),
-    budget("404", "GET", "/faas/api7/nothing/42", (3, 15_890, 583)),
-    budget("redirect", "GET", "/faas/api7/old", (4, 20_490, 536)),
+    budget("hit", "GET", "/faas/api7/things", (14, 19_200, 712)),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (13, 19_990, 708)),
+    budget("preflight", "OPTIONS", "/faas/api7/things", (4, 22_010, 587)),
+    budget("404", "GET", "/faas/api7/nothing/42", (3, 15_070, 583)),
+    budget("redirect", "GET", "/faas/api7/old", (4, 20_550, 536)),
 ];
 
 fn with_all() -> serde_json::Value {
@@ -216,20 +216,20 @@ fn spent_on(document: &str) -> Spent {
 fn document_keeps_its_budget() {
     /// The routes are gone over twice, first for their number and where they end. Then each is read, its pattern is
     /// entered into the tree, and rows of all lists are written.
-    const TO_JUDGE: u64 = 13_060_000;
-    const TO_JUDGE_A_ROUTE: u64 = 13_230;
+    const TO_JUDGE: u64 = 13_100_000;
+    const TO_JUDGE_A_ROUTE: u64 = 13_260;
     /// The document is hashed.
-    const TO_FOLLOW: u64 = 164_900;
+    const TO_FOLLOW: u64 = 165_200;
     const TO_FOLLOW_A_ROUTE: u64 = 133;
-    /// Its texts; two or three nodes of the tree, of 48 bytes; a pattern of 20, a route of 47, 21 for each name that it
-    /// captures, 11 for each method.
-    const IMAGE_OF_A_ROUTE: u64 = 223;
+    /// Its texts; two or three nodes of the tree, of 28 bytes; a pattern of 20, a route of 23, 21 for each name that it
+    /// captures, 11 for each method; and 30 for a rewritten path, 16 for `{*name}`, which few have.
+    const IMAGE_OF_A_ROUTE: u64 = 191;
     /// The document, the image, in which its lists grow, and what little is sorted or looked up on the way.
     const MEMORY_OF_JUDGE: u64 = 1_507_328;
-    const MEMORY_OF_JUDGE_A_ROUTE: u64 = 380;
+    const MEMORY_OF_JUDGE_A_ROUTE: u64 = 347;
     /// The image.
-    const MEMORY_OF_FOLLOWER: u64 = 1_376_256;
-    const MEMORY_OF_FOLLOWER_A_ROUTE: u64 = 222;
+    const MEMORY_OF_FOLLOWER: u64 = 1_310_720;
+    const MEMORY_OF_FOLLOWER_A_ROUTE: u64 = 196;
 
     let few = spent_on(&thousand_routes().to_string());
     let many = spent_on(&with_routes(11_000).to_string());
