@@ -173,6 +173,12 @@ extern "C" fn proxy_on_request_headers(id: u32, _count: u32, _end_of_stream: u32
 /// Also called for answers of Envoy's own, and for this filter's, for which nothing is planned.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_headers(id: u32, _count: u32, _end_of_stream: u32) -> u32 {
-    contexts(|contexts| contexts.planned.remove(&id).map(Planned::carry_out));
+    contexts(|contexts| {
+        if !contexts.planned.is_empty()
+            && let Some(planned) = contexts.planned.remove(&id)
+        {
+            planned.carry_out();
+        }
+    });
     Action::Continue as u32
 }

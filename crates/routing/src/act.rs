@@ -29,12 +29,11 @@ impl RouteTable {
         let Some(route) = self.route(pattern) else {
             return Decision::Answer(answer::broken_table(head));
         };
-        let chosen = self.chosen(pattern, route, path);
         match route.target {
             Target::Forward(authority) if !self.does_more(route, head) => {
-                Decision::Forward(self.forwarded(authority, chosen, head))
+                Decision::Forward(self.forwarded(authority, self.chosen(pattern, route, path), head))
             }
-            _ => self.act_in_full(route, chosen, head, path),
+            _ => self.act_in_full(pattern, route, head, path),
         }
     }
 
@@ -56,13 +55,8 @@ impl RouteTable {
     }
 
     #[inline(never)]
-    fn act_in_full<'a>(
-        &'a self,
-        route: Route,
-        chosen: Chosen<'a>,
-        head: &Head<'a>,
-        path: &RequestPath<'a>,
-    ) -> Decision<'a> {
+    fn act_in_full<'a>(&'a self, pattern: u32, route: Route, head: &Head<'a>, path: &RequestPath<'a>) -> Decision<'a> {
+        let chosen = self.chosen(pattern, route, path);
         let routed = Routed { head, path, filling: Filling::new(chosen), extras: self.extras(route) };
         let answer = match route.target {
             Target::Forward(authority) => {

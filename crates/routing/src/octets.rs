@@ -1,8 +1,6 @@
 //! Octets looked at by words. On wasm, `==` of slices is a call that goes octet by octet, and most texts here are a word or
 //! two long.
 
-use std::cmp::Ordering;
-
 /// All octets marked.
 pub(crate) const HIGH_BITS: u64 = spread(0x80);
 
@@ -78,11 +76,6 @@ pub(crate) fn without_prefix<'t>(text: &'t [u8], prefix: &[u8]) -> Option<&'t [u
     equal(start, prefix).then_some(rest)
 }
 
-/// The order of two texts, which are often equal.
-pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    if equal(a, b) { Ordering::Equal } else { a.cmp(b) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +91,6 @@ mod tests {
                 let mut b = a.to_vec();
                 b.get_mut(at).into_iter().for_each(|octet| *octet ^= 0x80);
                 assert!(!equal(a, &b) && !equal(&b, a), "{at} of {length}");
-                assert_eq!((compare(a, &b), compare(&b, a)), (a.cmp(&b), b.as_slice().cmp(a)), "{at} of {length}");
             }
         }
     }

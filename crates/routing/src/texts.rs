@@ -1,10 +1,8 @@
 //! All of a table's strings in one place, with lists of strings and the parts of templates, each named by a small handle.
 
-use std::cmp::Ordering;
-
 use crate::image::{Reader, Rows, Span, row};
 use crate::lists::{PARTS, TEXT_LISTS, TEXTS};
-use crate::octets;
+use crate::octets::equal;
 use crate::template::{Part, Template};
 
 row! {
@@ -57,10 +55,13 @@ impl Texts {
         let (mut low, mut high) = (list.start, list.end);
         while low < high {
             let middle = low + (high - low) / 2;
-            match octets::compare(self.octets(self.lists.get(middle)?), text) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => return Some((middle - list.start) as usize),
+            let known = self.octets(self.lists.get(middle)?);
+            if equal(known, text) {
+                return Some((middle - list.start) as usize);
+            }
+            match known < text {
+                true => low = middle + 1,
+                false => high = middle,
             }
         }
         None
