@@ -47,7 +47,7 @@ impl Forward<'_> {
         })
     }
 
-    /// All changes to the request's headers.
+    /// All changes to the request's headers, in the order in which the filter makes them.
     pub fn all_changes(&self) -> impl Iterator<Item = Change<'_>> {
         let first = [(":authority", self.authority), ("x-forwarded-host", self.forwarded_host)];
         let first = first.into_iter().map(|(name, value)| Change::Set(name, value.into()));

@@ -4,7 +4,7 @@
 //!
 //! An image stands for one document and for these very sources. Any other is left alone, be it of another document, of
 //! another version of the plugin, or of somebody else. What another plugin has forged on purpose may still be nonsense:
-//! that can't cause a panic, and a plugin that wants to route a request elsewhere can do so by itself.
+//! that can't cause a panic, only cost time, and a plugin that wants to route a request elsewhere can do so by itself.
 
 use std::marker::PhantomData;
 use std::rc::Rc;

@@ -39,15 +39,15 @@ lists! {
     PARTS: Part,
     /// Of all routes, and of the table.
     OPERATIONS: Operation,
-    POLICIES: Policy,
-    CONDITION_SETS: Conditions,
-    /// Of all sets.
-    CONDITIONS: Condition,
     RESPONSES: Response,
     /// Of the routes that have any.
     ROUTE_EXTRAS: RouteExtras,
     /// Of the nodes that have any.
     NODE_EXTRAS: NodeExtras,
+    POLICIES: Policy,
+    CONDITION_SETS: Conditions,
+    /// Of all sets.
+    CONDITIONS: Condition,
     AFFIXED: Affixed,
     /// The hash table of literal children.
     LITERALS: Slot,

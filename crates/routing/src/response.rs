@@ -97,7 +97,7 @@ impl RouteTable {
         Some(Granted { policy, origin })
     }
 
-    /// The changes to a response's headers.
+    /// The changes to a response's headers, whose names are in lower case, as Envoy has them.
     pub fn respond<'r>(&'r self, plan: &'r ResponsePlan, headers: &[(&[u8], &[u8])]) -> Vec<Change<'r>> {
         let mut list = Vec::new();
         let mut changes = Changes::new(headers, &mut list);

@@ -49,7 +49,7 @@ pub struct RouteTable {
     /// Of all routes, and of the table.
     pub(crate) operations: Rows<Operation>,
     pub(crate) policies: Rows<Policy>,
-    /// The number of the method that most requests have.
+    /// The number of the method that most requests have. In a table without routes none is looked for.
     pub(crate) get: u16,
 }
 

@@ -1,19 +1,21 @@
 //! All path patterns of a table as one tree of segments, searched in the order of precedence.
 //!
 //! A request visits a node at most once: a node stands at one depth below one parent, so it can be tried
-//! with one segment only. Each segment is found and hashed once, however many nodes it is tried at: so a search costs
-//! the length of the path, and beside it what the visited part of the table costs. At each node literal text comes first, then parameters with a prefix or suffix
-//! (longer literal part first, then the longer prefix), then plain parameters, then `{*name}`.
+//! with one segment only. Each segment is found once, and hashed at most once, where a node has several literal children,
+//! however many nodes it is tried at: so a search costs the length of the path, and beside it what the visited part of
+//! the table costs.
+//!
+//! At each node literal text comes first, then parameters with a prefix or suffix (longer literal part first, then the
+//! longer prefix), then plain parameters, then `{*name}`.
 
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use smallvec::SmallVec;
-
 use crate::draft::Draft;
 use crate::image::{List, NONE, Reader, Row, Rows, Span, row};
+use crate::limits;
 use crate::lists::{AFFIXED, LITERALS, NODE_EXTRAS, NODES};
 use crate::octets::{equal, slash};
 use crate::pattern::Segment;
@@ -108,19 +110,40 @@ impl PathSegment<'_> {
     }
 }
 
-/// Nothing is allocated for a path of a usual depth.
-type Segments<'p> = SmallVec<[PathSegment<'p>; 8]>;
+/// The segments of a request's path, each looked at once.
+#[derive(Default)]
+struct Segments<'p> {
+    /// Nothing is allocated for a path of a usual depth.
+    first: [Option<PathSegment<'p>>; Segments::FEW],
+    more: Vec<PathSegment<'p>>,
+}
 
-/// Takes a path apart that is empty, or begins with a slash, so that each of its segments is looked at once.
-fn take_apart<'p>(path: &'p [u8], segments: &mut Segments<'p>) {
-    let mut rest = path.strip_prefix(b"/").filter(|path| !path.is_empty());
-    while let Some(path) = rest {
-        let (text, behind) = match slash(path).and_then(|at| path.split_at_checked(at)) {
-            Some((text, behind)) => (text, behind.get(1..)),
-            None => (path, None),
-        };
-        segments.push(PathSegment { text, hash: Cell::new(0) });
-        rest = behind;
+impl<'p> Segments<'p> {
+    const FEW: usize = 8;
+
+    /// Puts in those of a path that is empty, or begins with a slash.
+    fn take(&mut self, path: &'p [u8]) {
+        let mut rest = path.strip_prefix(b"/").filter(|path| !path.is_empty());
+        let mut places = self.first.iter_mut();
+        while let Some(path) = rest {
+            let (text, behind) = match slash(path).and_then(|at| path.split_at_checked(at)) {
+                Some((text, behind)) => (text, behind.get(1..)),
+                None => (path, None),
+            };
+            let segment = PathSegment { text, hash: Cell::new(0) };
+            match places.next() {
+                Some(place) => *place = Some(segment),
+                None => self.more.push(segment),
+            }
+            rest = behind;
+        }
+    }
+
+    fn get(&self, depth: usize) -> Option<&PathSegment<'p>> {
+        match self.first.get(depth) {
+            Some(segment) => segment.as_ref(),
+            None => self.more.get(depth - Self::FEW),
+        }
     }
 }
 
@@ -145,8 +168,8 @@ impl Tree {
     /// Calls `visit` for every pattern that matches a path, those of one ending in their order of
     /// precedence, until it breaks. The path is in normal form: empty, or beginning with a slash.
     pub(crate) fn search(&self, texts: &Texts, path: &[u8], visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>) {
-        let mut segments = Segments::new();
-        take_apart(path, &mut segments);
+        let mut segments = Segments::default();
+        segments.take(path);
         let _ = self.descend(texts, ROOT, 0, &segments, visit);
     }
 
@@ -155,11 +178,14 @@ impl Tree {
         texts: &Texts,
         mut id: NodeId,
         mut depth: usize,
-        segments: &[PathSegment<'_>],
+        segments: &Segments<'_>,
         visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let (node, segment) = loop {
-            let Some(node) = self.nodes.get(id) else { return ControlFlow::Continue(()) };
+            // No pattern is longer; in a forged image nodes can be each other's children.
+            let Some(node) = self.nodes.get(id).filter(|_| depth <= limits::SEGMENTS) else {
+                return ControlFlow::Continue(());
+            };
             let Some(segment) = segments.get(depth) else {
                 return if node.here == NONE { ControlFlow::Continue(()) } else { visit(Ending::Exact, node.here) };
             };
@@ -472,9 +498,9 @@ fn below(parent: NodeId, segment: u64) -> u32 {
     mix(segment, u64::from(parent)) as u32
 }
 
-/// Of a segment's text.
+/// Of a segment's text; never 0, which stands for one that has not been asked for.
 fn hash(text: &[u8]) -> u64 {
-    hash_from(0, text)
+    hash_from(0, text).max(1)
 }
 
 /// Multiply and fold, eight octets at a time. What is left over is taken together with octets before it.

@@ -109,6 +109,8 @@ fn holds(guarded: &Guarded, octets: &[u8], is: Is) -> Result<()> {
             ensure!(told.len() == 1 && told[0].1.to_lowercase().contains("api.example.com"), "{report:?}");
             let revisions = report.headers.iter().filter(|(name, _)| name == "knative-serving-revision");
             ensure!(revisions.map(|(_, value)| value).collect::<Vec<_>>() == ["orders-00001"], "{report:?}");
+            let own = |(name, value): &(String, String)| name == "k-original-host" || value.starts_with("kube-probe/");
+            ensure!(!report.headers.iter().any(own), "{report:?}");
         }
     }
     guarded.goes_on()
@@ -264,9 +266,10 @@ fn headers_of_any_octets_neither_split_nor_stray() -> Result<()> {
         ),
         (
             "Knative's own headers, repeated",
-            with(b"knative-serving-revision: a\r\nKnative-Serving-Revision: b\r\nk-original-host: c\r\n"),
+            with(b"knative-serving-revision: a\r\nKnative-Serving-Revision: b\r\nK-Original-Host: c\r\n"),
             Routed(1),
         ),
+        ("the kubelet's own agent", with(b"USER-AGENT: kube-probe/1\r\n"), Routed(1)),
         (
             "a connection header that names the filter's",
             with(b"connection: x-forwarded-host, knative-serving-revision\r\n"),

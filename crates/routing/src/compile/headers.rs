@@ -99,7 +99,9 @@ impl Compiler {
                 }
             }
         }
-        (self.draft.lists.append(OPERATIONS, operations), whole)
+        // Of none it is what a route has that says nothing of headers.
+        let none = operations.is_empty();
+        (if none { Span::default() } else { self.draft.lists.append(OPERATIONS, operations) }, whole)
     }
 }
 
