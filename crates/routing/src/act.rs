@@ -84,12 +84,10 @@ impl RouteTable {
         if extras.rewrite.is_some() || self.settings.strip_base {
             self.change_path(routed, &mut forward.changes)?;
         }
-        if self.settings.strip_internal && head.may_be_internal {
+        if self.settings.strip_internal {
             internal::strip(head, &mut forward.changes);
         }
-        if !self.settings.request_headers.is_empty() || !extras.request_headers.is_empty() {
-            self.change_request(routed, &mut forward.changes)?;
-        }
+        self.change_request(routed, &mut forward.changes)?;
         if self.settings.plans_responses {
             // What `rewritePath` has made of a path can't be undone in a location.
             let has_location = self.settings.rewrite_location && extras.rewrite.is_none();
@@ -131,6 +129,9 @@ impl RouteTable {
     #[inline(never)]
     fn change_request<'a>(&'a self, routed: &Routed<'_, 'a>, changes: &mut Vec<Change<'a>>) -> Result<(), Hazard> {
         let operations = [self.settings.request_headers, routed.extras.request_headers];
+        if operations.iter().all(|span| span.is_empty()) {
+            return Ok(());
+        }
         let mut changes = Changes::new(routed.head.headers(), changes);
         for operation in operations.map(|span| self.operations.span(span)).into_iter().flatten() {
             if let Some(rendered) = operation.render(&self.texts, &routed.filling)? {

@@ -372,7 +372,7 @@ impl Lists {
         index
     }
 
-    /// Puts rows behind the others.
+    /// Puts rows behind the others. All spans of none are equal.
     pub(crate) fn append<T: Row>(&mut self, list: List<T>, rows: impl IntoIterator<Item = T>) -> Span {
         let start = self.len(list);
         let rows = rows.into_iter();
@@ -380,7 +380,10 @@ impl Lists {
         for row in rows {
             self.push(list, row);
         }
-        Span { start, end: self.len(list) }
+        match self.len(list) {
+            end if end == start => Span::default(),
+            end => Span { start, end },
+        }
     }
 
     /// Puts octets behind the others.

@@ -26,6 +26,9 @@ pub(crate) fn is_internal(name: &str) -> bool {
 /// Removes the internal headers that a request has.
 #[inline(never)]
 pub(crate) fn strip(head: &Head<'_>, changes: &mut Vec<Change<'_>>) {
+    if !head.may_be_internal {
+        return;
+    }
     for (name, value) in head.headers() {
         let internal = match name.first() {
             Some(b'k') => INTERNAL.iter().find(|known| equal(name, known.as_bytes())).copied(),

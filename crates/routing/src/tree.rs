@@ -346,12 +346,15 @@ impl TreeBuilder {
         index: u32,
         place: impl Fn(&mut T) -> &mut Entry,
     ) -> Entry {
-        let mut entry = self.entries;
+        let next = self.entries;
+        let mut entry = next;
         draft.lists.edit(list, index, |row| match place(row) {
-            vacant if *vacant == NONE => *vacant = entry,
+            vacant if *vacant == NONE => *vacant = next,
             known => entry = *known,
         });
-        self.entries += u32::from(entry == self.entries);
+        if entry == next {
+            self.entries += 1;
+        }
         entry
     }
 

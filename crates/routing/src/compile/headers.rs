@@ -99,9 +99,7 @@ impl Compiler {
                 }
             }
         }
-        // Of none it is what a route has that says nothing of headers.
-        let none = operations.is_empty();
-        (if none { Span::default() } else { self.draft.lists.append(OPERATIONS, operations) }, whole)
+        (self.draft.lists.append(OPERATIONS, operations), whole)
     }
 }
 
