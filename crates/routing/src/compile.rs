@@ -15,27 +15,26 @@ mod target;
 
 use std::collections::{BTreeSet, HashMap};
 
+use serde_json::value::RawValue;
 use xxhash_rust::xxh64::xxh64;
 
 use crate::changes::Operation;
-use crate::config::Config;
+use crate::config::{Config, Routes};
 use crate::cors::{Cors, Policy};
 use crate::draft::Draft;
 use crate::image::{Lists, Span};
-use crate::json::Json;
 use crate::limits;
 use crate::lists::{
     CANDIDATES, CAPTURES, ENTRIES, NODES, OPERATIONS, PATTERNS, POLICIES, ROUTE_EXTRAS, ROUTES, SETTINGS, TEXTS,
 };
-use crate::node::{self, Stop};
+use crate::node;
 use crate::problem::{Place, Problem, What};
-use crate::read::{FoundRoutes, Key, Reader};
+use crate::read::{Key, Reader};
 use crate::table::{Candidate, NoMatch, Route, RouteTable, Settings, Target};
 use crate::texts::Text;
 use crate::tree::TreeBuilder;
 
 use conditions::ConditionSets;
-use route::ReadPatterns;
 use routes::Methods;
 pub(crate) use settings::is_table_name;
 
@@ -72,14 +71,9 @@ pub(crate) fn compile_as(document: &[u8], hash: u64) -> Compiled {
     if is_empty(document) {
         return unreadable(What::Empty, hash);
     }
-    let compiled = read(document, hash);
-    // Of a good document no value was skipped, and each value but the first has an octet before it.
-    match compiled {
-        Ok(compiled) if compiled.is_good() && document.len() <= 2 * limits::VALUES => compiled,
-        compiled => match (node::fault(document), compiled) {
-            (None, Ok(compiled)) => compiled,
-            (fault, _) => unreadable(fault.unwrap_or(What::Empty), hash),
-        },
+    match node::check(document) {
+        Ok(checked) => read(checked, document.len(), hash),
+        Err(problem) => unreadable(problem, hash),
     }
 }
 
@@ -87,17 +81,16 @@ fn is_empty(document: &[u8]) -> bool {
     document.iter().all(u8::is_ascii_whitespace) || serde_json::from_slice::<()>(document).is_ok()
 }
 
-fn read(document: &[u8], hash: u64) -> Result<Compiled, Stop> {
-    let document = std::str::from_utf8(document).map_err(|_| Stop)?;
+fn read(document: &RawValue, size: usize, hash: u64) -> Compiled {
     let mut compiler = Compiler::new(hash);
-    let mut compiled = compiler.compile(document, Vec::new())?;
+    let mut compiled = compiler.compile(document, size, Vec::new());
     let beyond_limits = compiler.methods.beyond_limits();
     if !beyond_limits.is_empty() {
         compiler = Compiler::new(hash);
-        compiled = compiler.compile(document, beyond_limits)?;
+        compiled = compiler.compile(document, size, beyond_limits);
     }
     let (settings, name_is_readable) = compiled;
-    Ok(compiler.finish(settings, name_is_readable))
+    compiler.finish(settings, name_is_readable)
 }
 
 /// What comes of a document that is not even read.
@@ -178,8 +171,6 @@ struct Compiler {
     conditions: ConditionSets,
     /// By pattern: its index in a `match` that is a list.
     elements: Vec<u16>,
-    /// Memory of the route before, for the next one's.
-    patterns: ReadPatterns<'static>,
     authority: String,
     targets: BTreeSet<String>,
     /// By value, with their numbers.
@@ -199,7 +190,6 @@ impl Compiler {
             claims: Vec::new(),
             conditions: ConditionSets::new(),
             elements: Vec::new(),
-            patterns: ReadPatterns::default(),
             authority: String::new(),
             targets: BTreeSet::new(),
             known_policies: HashMap::new(),
@@ -221,15 +211,16 @@ impl Compiler {
     /// Takes in a document; what is left is the part of the table that is not of its routes alone, and whether the
     /// table's name could be read. Where the document is known to have more routes than a table can hold, so it is told,
     /// and none of them is compiled.
-    fn compile(&mut self, document: &str, too_many: Vec<What>) -> Result<(Settings, bool), Stop> {
-        let config: Option<Config<'_>> = node::read(document, &mut self.reader)?;
-        let Some(config) = config else { return Ok((Settings::default(), false)) };
+    fn compile(&mut self, document: &RawValue, size: usize, too_many: Vec<What>) -> (Settings, bool) {
+        let config: Option<Config<'_>> = self.reader.value(document);
+        let Some(mut config) = config else { return (Settings::default(), false) };
         let name_is_readable = match &config.name {
             Key::Absent => true,
-            Key::Broken => false,
+            Key::Broken(_) => false,
             Key::Set(name) => is_table_name(name),
         };
         let routes_are_known = config.routes.get().is_some() && too_many.is_empty();
+        let routes = std::mem::take(&mut config.routes).into_first();
         let (mut settings, defaults) = self.settings(config);
         for what in too_many {
             self.tell(Place::default().key("routes"), what);
@@ -238,16 +229,16 @@ impl Compiler {
         if !routes_are_known {
             settings.no_match = NoMatch::Broken;
         }
-        if let Some(FoundRoutes { at, count }) = self.reader.routes.filter(|found| found.count <= limits::ROUTES) {
-            self.expect(count, document.len());
-            self.routes(Json::new(document, at), routes_are_known.then_some(&defaults))?;
+        if let Some(Routes(routes)) = routes {
+            self.expect(routes.len(), size);
+            self.routes(&routes, routes_are_known.then_some(&defaults));
         }
         if routes_are_known && self.methods.beyond_limits().is_empty() {
             self.method_names = std::mem::take(&mut self.methods).sorted(&mut self.claims);
             self.tell_ambiguities();
             self.tell_captured_nowhere(&settings);
         }
-        Ok((settings, name_is_readable))
+        (settings, name_is_readable)
     }
 
     /// Makes room for so many routes, with as much of everything as most have: a list that grows leaves gaps in memory that

@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::node::{Node, Stop};
-use crate::read::{FoundRoutes, OneOrMany, OrOff, Read, Reader, choice, object};
+use serde_json::value::RawValue;
+
+use crate::node::JsonValue;
+use crate::read::{OneOrMany, OrOff, Read, Reader, choice, object};
 
 object! {
     /// The route table of one plugin.
@@ -47,25 +49,20 @@ object! {
         /// Changes to the headers of every route's responses; a route's own come after.
         "responseHeaders" response_headers: Box<HeaderOperations<'a>>;
         /// The table; may be empty. The order matters only between routes that are equal in all else.
-        "routes" routes: Routes, required "the list of routes, or `routes: []`";
+        "routes" routes: Routes<'a>, required "the list of routes, or `routes: []`";
     }
 }
 
-/// A list of routes, which are read one by one when the rest of the document is known.
+/// The routes as JSON. They are read one by one after the rest of the document is known.
 #[derive(Debug)]
-pub struct Routes;
+pub struct Routes<'a>(pub(crate) Vec<&'a RawValue>);
 
-impl<'a> Read<'a> for Routes {
+impl<'a> Read<'a> for Routes<'a> {
     const EXPECTED: &'static str = "a list";
 
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
-        match node {
-            Node::List(routes) => {
-                let at = routes.at();
-                let count = routes.count()?;
-                reader.routes.get_or_insert(FoundRoutes { at, count });
-                Ok(Some(Routes))
-            }
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+        match value {
+            JsonValue::List(routes) => Some(Routes(routes.first)),
             other => reader.wrong_type(&other),
         }
     }

@@ -20,7 +20,6 @@ mod host;
 mod host_template;
 mod image;
 mod internal;
-mod json;
 pub mod limits;
 mod lists;
 mod node;

@@ -77,16 +77,16 @@ pub(crate) const LIKENESSES: usize = 1_000;
 /// Characters of a key that is compared with the known ones: they are far shorter.
 pub(crate) const LIKE: usize = 64;
 
-/// Of the elements, or names, of what stands under a key.
-pub(crate) fn elements(key: &str) -> usize {
-    match key {
+/// Returns how many elements, or names, the value of a key may have; `None` where no list and no object belongs.
+pub(crate) fn elements(key: &str) -> Option<usize> {
+    Some(match key {
         "routes" => ROUTES,
         "hosts" => HOSTS,
         "match" => MATCHES,
         "headers" | "query" | "set" | "add" | "remove" => HEADERS,
         "allowOrigins" | "allowMethods" | "allowHeaders" | "exposeHeaders" => CORS,
-        _ => usize::MAX,
-    }
+        _ => return None,
+    })
 }
 
 /// Of the octets of a text under a key, or in a list or an object under it.

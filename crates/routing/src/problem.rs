@@ -150,27 +150,7 @@ pub(crate) struct Problems {
     broken: Vec<bool>,
 }
 
-/// How much had been told at a time.
-pub(crate) struct Mark {
-    kept: usize,
-    errors: usize,
-    warnings: usize,
-    broken: usize,
-}
-
 impl Problems {
-    pub(crate) fn mark(&self) -> Mark {
-        let Problems { kept, errors, warnings, broken } = self;
-        Mark { kept: kept.len(), errors: *errors, warnings: *warnings, broken: broken.len() }
-    }
-
-    /// Forgets what has been told since then, all of it of the last route that is known, or of later ones.
-    pub(crate) fn forget(&mut self, mark: Mark) {
-        self.kept.truncate(mark.kept);
-        self.broken.truncate(mark.broken);
-        (self.errors, self.warnings) = (mark.errors, mark.warnings);
-    }
-
     #[cold]
     #[inline(never)]
     pub(crate) fn tell(&mut self, place: Place, what: What) {

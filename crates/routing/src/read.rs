@@ -5,17 +5,20 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use crate::limits;
-use crate::node::{Entries, Node, Stop};
-use crate::problem::{self, Place, Problems, Step, What, quoted};
+use crate::node::JsonValue;
+use crate::problem::{Place, Problems, Step, What, quoted};
 
 /// A key of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Key<T> {
     #[default]
     Absent,
-    /// Written, but it can't be read; the problem is told.
-    Broken,
+    /// The key is there, but has an error, which is reported. If the error is that the key is repeated, this is its first
+    /// value.
+    Broken(Option<T>),
     Set(T),
 }
 
@@ -23,12 +26,21 @@ impl<T> Key<T> {
     pub(crate) fn get(&self) -> Option<&T> {
         match self {
             Key::Set(value) => Some(value),
-            Key::Absent | Key::Broken => None,
+            Key::Absent | Key::Broken(_) => None,
+        }
+    }
+
+    /// Returns the value that was read first, even if the key is repeated.
+    pub(crate) fn into_first(self) -> Option<T> {
+        match self {
+            Key::Set(value) => Some(value),
+            Key::Broken(value) => value,
+            Key::Absent => None,
         }
     }
 
     pub(crate) fn is_broken(&self) -> bool {
-        matches!(self, Key::Broken)
+        matches!(self, Key::Broken(_))
     }
 
     pub(crate) fn is_present(&self) -> bool {
@@ -59,51 +71,44 @@ pub(crate) trait Read<'a>: Sized {
     const HAS_KEYS: bool = false;
 
     /// `None` after the problem has been told.
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop>;
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self>;
 
     #[cfg(feature = "schema")]
     fn schema() -> serde_json::Value;
 }
 
-/// An object that can be read into the memory of another.
-pub(crate) trait ReadAgain<'a>: Read<'a> {
-    fn read_again(&mut self, node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<()>, Stop>;
-}
-
-/// Knows where it stands in the document and collects what is wrong.
+/// Reads the values of a document, and collects the problems with their places.
 #[derive(Default)]
 pub(crate) struct Reader {
     place: Vec<Step>,
     pub(crate) problems: Problems,
-    /// The routes under the first key for them.
-    pub(crate) routes: Option<FoundRoutes>,
-    /// The key that says how long texts may be.
+    /// The key that limits the length of texts.
     key: &'static str,
-    /// The key that says how many elements the next value may have; of most values, none.
-    pub(crate) limited: &'static str,
+    /// The key that limits the number of members of the next value; empty where there is no such limit.
+    limited: &'static str,
     /// How many unknown keys have been compared with the known ones.
     likenesses: usize,
 }
 
-/// A list of routes that has been passed over.
-#[derive(Clone, Copy)]
-pub(crate) struct FoundRoutes {
-    /// Where in the document the first of them stands.
-    pub(crate) at: usize,
-    pub(crate) count: usize,
-}
-
-/// What had been told before a value was read, in case that it does not count.
-pub(crate) struct Mark {
-    problems: problem::Mark,
-    likenesses: usize,
-}
-
 impl Reader {
-    /// Begins a list or an object: how many elements it may have, and what has been told so far.
-    pub(crate) fn begin(&mut self) -> (usize, Mark) {
+    /// Reads a value; returns `None` after a problem was reported.
+    pub(crate) fn value<'a, T: Read<'a>>(&mut self, raw: &'a RawValue) -> Option<T> {
         let limit = limits::elements(std::mem::take(&mut self.limited));
-        (limit, Mark { problems: self.problems.mark(), likenesses: self.likenesses })
+        let limit = if T::HAS_KEYS { Some(limits::KEYS) } else { limit };
+        // Without a limit no list and no object belongs here, so none of its members is needed.
+        let value = JsonValue::parse(raw, limit.unwrap_or(0));
+        let (found, of) = match &value {
+            JsonValue::List(elements) if !T::HAS_KEYS => (elements.count, "elements"),
+            JsonValue::Object(entries) => (entries.count, if T::HAS_KEYS { "keys" } else { "names" }),
+            _ => (0, ""),
+        };
+        match limit.filter(|limit| found > *limit) {
+            Some(limit) => {
+                self.tell(What::TooMany { found, of, limit, write: "take some out" });
+                None
+            }
+            None => T::read(value, self),
+        }
     }
 
     pub(crate) fn tell(&mut self, what: What) {
@@ -127,49 +132,33 @@ impl Reader {
 
     /// Tells that something else belongs here; always `None`.
     #[cold]
-    pub(crate) fn wrong_type<'a, T: Read<'a>>(&mut self, found: &Node<'_, '_, 'a>) -> Result<Option<T>, Stop> {
+    pub(crate) fn wrong_type<'a, T: Read<'a>>(&mut self, found: &JsonValue<'a>) -> Option<T> {
         let expected = T::EXPECTED;
         self.tell(match found {
-            Node::Null => What::NoValue { expected },
+            JsonValue::Null => What::NoValue { expected },
             found => {
                 let write = match found {
-                    Node::Bool(_) | Node::Number(_) if expected.starts_with("a string") => "it in quotes",
-                    Node::Text(text) if is_bool_or_whole_number(text) => "it without quotes",
+                    JsonValue::Bool(_) | JsonValue::Number(_) if expected.starts_with("a string") => "it in quotes",
+                    JsonValue::Text(text) if is_bool_or_whole_number(text) => "it without quotes",
                     _ => expected,
                 };
                 What::WrongType { expected, found: found.described(), write }
             }
         });
-        Ok(None)
+        None
     }
 
-    /// Reads the value of a key into its field; a repeated key leaves the field broken.
-    pub(crate) fn field<'a, T: Read<'a>>(
-        &mut self,
-        key: &'static str,
-        entries: &mut Entries<'_, 'a>,
-        field: &mut Key<T>,
-    ) -> Result<(), Stop> {
+    /// Reads the value of a key into its field. A repeated key is an error, and only its first value is read.
+    pub(crate) fn field<'a, T: Read<'a>>(&mut self, key: &'static str, raw: &'a RawValue, field: &mut Key<T>) {
         self.at(Step::Key(Cow::Borrowed(key)), |reader| {
             if field.is_present() {
                 reader.tell(What::RepeatedKey { key: key.to_owned() });
-                *field = Key::Broken;
-                return entries.skip();
+                *field = Key::Broken(std::mem::take(field).into_first());
+                return;
             }
             (reader.key, reader.limited) = (key, key);
-            *field = entries.value(reader)?.map_or(Key::Broken, Key::Set);
-            Ok(())
-        })
-    }
-
-    /// Whether so many elements may stand here. If not, that is told, and nothing of what has been told of them.
-    pub(crate) fn holds(&mut self, found: usize, of: &'static str, limit: usize, mark: Mark) -> bool {
-        if found > limit {
-            self.problems.forget(mark.problems);
-            self.likenesses = mark.likenesses;
-            self.tell(What::TooMany { found, of, limit, write: "take some out" });
-        }
-        found <= limit
+            *field = reader.value(raw).map_or(Key::Broken(None), Key::Set);
+        });
     }
 
     /// Tells a key that does not belong here; the known one that it is like.
@@ -246,9 +235,9 @@ fn edits(a: &[char], b: &[char]) -> usize {
 impl<'a> Read<'a> for Cow<'a, str> {
     const EXPECTED: &'static str = "a string";
 
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
-        match node {
-            Node::Text(text) => Ok(reader.is_short("text", &text, limits::text).then_some(text)),
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+        match value {
+            JsonValue::Text(text) => reader.is_short("text", &text, limits::text).then_some(text),
             other => reader.wrong_type(&other),
         }
     }
@@ -262,9 +251,9 @@ impl<'a> Read<'a> for Cow<'a, str> {
 impl<'a> Read<'a> for bool {
     const EXPECTED: &'static str = "true or false";
 
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
-        match node {
-            Node::Bool(value) => Ok(Some(value)),
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+        match value {
+            JsonValue::Bool(value) => Some(value),
             other => reader.wrong_type(&other),
         }
     }
@@ -279,9 +268,9 @@ impl<'a> Read<'a> for bool {
 impl<'a> Read<'a> for u16 {
     const EXPECTED: &'static str = "a whole number, such as 308";
 
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
-        match node {
-            Node::Number(value) if value.fract() == 0.0 && (0.0..=65535.0).contains(&value) => Ok(Some(value as u16)),
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+        match value {
+            JsonValue::Number(value) if value.fract() == 0.0 && (0.0..=65535.0).contains(&value) => Some(value as u16),
             other => reader.wrong_type(&other),
         }
     }
@@ -296,10 +285,10 @@ impl<'a> Read<'a> for u16 {
 impl<'a> Read<'a> for u32 {
     const EXPECTED: &'static str = "a whole number, such as 600";
 
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
-        match node {
-            Node::Number(value) if value.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(&value) => {
-                Ok(Some(value as u32))
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+        match value {
+            JsonValue::Number(value) if value.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(&value) => {
+                Some(value as u32)
             }
             other => reader.wrong_type(&other),
         }
@@ -316,8 +305,8 @@ impl<'a, T: Read<'a>> Read<'a> for Box<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     const HAS_KEYS: bool = T::HAS_KEYS;
 
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
-        Ok(T::read(node, reader)?.map(Box::new))
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+        T::read(value, reader).map(Box::new)
     }
 
     #[cfg(feature = "schema")]
@@ -330,10 +319,10 @@ impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     const HAS_KEYS: bool = T::HAS_KEYS;
 
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
-        match node {
-            Node::Null | Node::Bool(false) => Ok(Some(OrOff::Off)),
-            node => Ok(T::read(node, reader)?.map(OrOff::On)),
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+        match value {
+            JsonValue::Null | JsonValue::Bool(false) => Some(OrOff::Off),
+            value => T::read(value, reader).map(OrOff::On),
         }
     }
 
@@ -347,14 +336,11 @@ impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
 impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
     const EXPECTED: &'static str = "a list";
 
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
-        match node {
-            Node::List(elements) => {
-                let mut list = Vec::new();
-                while let Some(element) = elements.next(reader)? {
-                    list.push(element);
-                }
-                Ok(Some(list))
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+        match value {
+            JsonValue::List(elements) => {
+                let read = |(index, raw)| reader.at(Step::Index(index), |reader| reader.value(raw));
+                Some(elements.first.into_iter().enumerate().map(read).collect())
             }
             other => reader.wrong_type(&other),
         }
@@ -369,10 +355,10 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
 impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
     const EXPECTED: &'static str = "a string or a list of strings";
 
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
-        match node {
-            Node::List(_) => Ok(Vec::read(node, reader)?.map(OneOrMany::Many)),
-            Node::Text(_) => Ok(T::read(node, reader)?.map(OneOrMany::One)),
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+        match value {
+            JsonValue::List(_) => Vec::read(value, reader).map(OneOrMany::Many),
+            JsonValue::Text(_) => T::read(value, reader).map(OneOrMany::One),
             other => reader.wrong_type(&other),
         }
     }
@@ -387,21 +373,16 @@ impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
 impl<'a, T: Read<'a>> Read<'a> for Vec<(Cow<'a, str>, Option<T>)> {
     const EXPECTED: &'static str = "an object";
 
-    fn read(node: Node<'_, '_, 'a>, reader: &mut Reader) -> Result<Option<Self>, Stop> {
-        match node {
-            Node::Object(entries) => {
-                let mut named = Vec::new();
-                while let Some(name) = entries.key()? {
+    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+        match value {
+            JsonValue::Object(entries) => {
+                let read = |(name, raw): (Cow<'a, str>, _)| {
                     let value = reader.at(Step::named(&name), |reader| {
-                        if reader.is_short("name", &name, |_| limits::NAME) {
-                            entries.value(reader)
-                        } else {
-                            entries.skip().map(|()| None)
-                        }
-                    })?;
-                    named.push((name, value));
-                }
-                Ok(Some(named))
+                        if reader.is_short("name", &name, |_| limits::NAME) { reader.value(raw) } else { None }
+                    });
+                    (name, value)
+                };
+                Some(entries.first.into_iter().map(read).collect())
             }
             other => reader.wrong_type(&other),
         }
@@ -442,11 +423,25 @@ macro_rules! object {
             const HAS_KEYS: bool = true;
 
             fn read(
-                node: $crate::node::Node<'_, '_, $life>,
+                value: $crate::node::JsonValue<$life>,
                 reader: &mut $crate::read::Reader,
-            ) -> Result<Option<Self>, $crate::node::Stop> {
+            ) -> Option<Self> {
+                let $crate::node::JsonValue::Object(entries) = value else {
+                    return reader.wrong_type::<Self>(&value);
+                };
                 let mut this = Self::default();
-                Ok($crate::read::ReadAgain::read_again(&mut this, node, reader)?.map(|()| this))
+                for (key, value) in entries.first {
+                    match &*key {
+                        $( $key => reader.field($key, value, &mut this.$field), )*
+                        _ => this.unknown.push(reader.unknown(&key, Self::KEYS)),
+                    }
+                }
+                $( $(
+                    if !this.$field.is_present() {
+                        reader.missing($key, $write);
+                    }
+                )? )*
+                Some(this)
             }
 
             #[cfg(feature = "schema")]
@@ -456,35 +451,6 @@ macro_rules! object {
                 ];
                 let required: &[&str] = &[$( $( { let _ = $write; $key }, )? )*];
                 $crate::read::object_schema(properties, required)
-            }
-        }
-
-        impl<$life> $crate::read::ReadAgain<$life> for $name<$life> {
-            fn read_again(
-                &mut self,
-                node: $crate::node::Node<'_, '_, $life>,
-                reader: &mut $crate::read::Reader,
-            ) -> Result<Option<()>, $crate::node::Stop> {
-                $( self.$field = $crate::read::Key::Absent; )*
-                self.unknown.clear();
-                let $crate::node::Node::Object(entries) = node else {
-                    return reader.wrong_type::<Self>(&node).map(|_| None);
-                };
-                while let Some(key) = entries.key()? {
-                    match &*key {
-                        $( $key => reader.field($key, entries, &mut self.$field)?, )*
-                        _ => {
-                            self.unknown.push(reader.unknown(&key, Self::KEYS));
-                            entries.skip()?;
-                        }
-                    }
-                }
-                $( $(
-                    if !self.$field.is_present() {
-                        reader.missing($key, $write);
-                    }
-                )? )*
-                Ok(Some(()))
             }
         }
     };
@@ -527,17 +493,17 @@ macro_rules! choice {
             const EXPECTED: &'static str = concat!("a string: ", $crate::read::choice!(@list $($word)*));
 
             fn read(
-                node: $crate::node::Node<'_, '_, 'a>,
+                value: $crate::node::JsonValue<'a>,
                 reader: &mut $crate::read::Reader,
-            ) -> Result<Option<Self>, $crate::node::Stop> {
-                match node {
-                    $( $crate::node::Node::Text(word) if word == $word => Ok(Some(Self::$variant)), )*
-                    $crate::node::Node::Text(other) => {
+            ) -> Option<Self> {
+                match value {
+                    $( $crate::node::JsonValue::Text(word) if word == $word => Some(Self::$variant), )*
+                    $crate::node::JsonValue::Text(other) => {
                         reader.tell($crate::problem::What::NoSuchChoice {
                             found: other.into_owned(),
                             choices: &[$($word),*],
                         });
-                        Ok(None)
+                        None
                     }
                     other => reader.wrong_type(&other),
                 }

@@ -28,7 +28,7 @@ impl Compiler {
     pub(super) fn cors(&mut self, written: &Key<OrOff<Box<Config<'_>>>>, place: &dyn Fn() -> Place) -> Option<Cors> {
         match written {
             Key::Absent => None,
-            Key::Broken => Some(Cors::Unknown),
+            Key::Broken(_) => Some(Cors::Unknown),
             Key::Set(OrOff::Off) => Some(Cors::Off),
             Key::Set(OrOff::On(config)) => {
                 let policy = self.policy(config, place);

@@ -103,7 +103,6 @@ impl Compiler {
             false => self.draft.lists.push(ROUTE_EXTRAS, extras),
         };
         self.draft.lists.push(ROUTES, Route { name, target, extras });
-        self.patterns = patterns.emptied();
     }
 
     /// What the route does by itself to the headers of requests, and of responses; its errors break it.
@@ -117,7 +116,7 @@ impl Compiler {
     }
 
     fn read_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, at: At) -> ReadPatterns<'a> {
-        let mut read = std::mem::take(&mut self.patterns).emptied();
+        let mut read = ReadPatterns::default();
         let is_list = !matches!(route.patterns, Key::Set(OneOrMany::One(_)));
         for (index, text) in pattern_texts(route).enumerate() {
             let element = Element { route: at, index: is_list.then_some(index) };
@@ -232,20 +231,9 @@ struct ReadPattern<'a> {
 }
 
 impl<'a> ReadPatterns<'a> {
-    /// The same memory, for the next route.
-    fn emptied<'b>(self) -> ReadPatterns<'b> {
-        ReadPatterns { patterns: emptied(self.patterns), segments: emptied(self.segments) }
-    }
-
     fn segments(&self, pattern: &ReadPattern<'_>) -> &[Segment<'a>] {
         self.segments.get(pattern.path.segments.clone()).unwrap_or_default()
     }
-}
-
-/// A list of another lifetime in the memory of one.
-fn emptied<T, U>(mut list: Vec<T>) -> Vec<U> {
-    list.clear();
-    list.into_iter().map_while(|_| None).collect()
 }
 
 /// What the patterns of a route capture, as far as they can be read.

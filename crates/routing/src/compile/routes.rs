@@ -2,33 +2,28 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
+
 use super::route::pattern_texts;
 use super::settings::Defaults;
 use super::{Claim, Compiler};
 use crate::config::Route;
-use crate::json::Json;
 use crate::limits;
-use crate::node::{Elements, Stop};
 use crate::pattern::{STANDARD_METHODS, Split, is_token, standard_method};
-use crate::problem::What;
+use crate::problem::{Step, What};
 use crate::search::ANY;
 
 impl Compiler {
-    /// Reads the routes that stand there, and compiles them; without defaults, it only tells what can't be read.
-    pub(super) fn routes(&mut self, mut json: Json<'_>, defaults: Option<&Defaults<'_>>) -> Result<(), Stop> {
-        let mut routes = Elements::of(&mut json, usize::MAX);
-        // All of them in the same memory.
-        let mut route = Route::default();
-        let mut index = 0;
+    /// Reads the routes and compiles them. Without defaults it only reports what can't be read.
+    pub(super) fn routes(&mut self, routes: &[&RawValue], defaults: Option<&Defaults<'_>>) {
         self.reader.enter("routes");
-        while let Some(is_object) = routes.next_again(&mut route, &mut self.reader)? {
+        for (index, raw) in routes.iter().enumerate() {
+            let route = self.reader.at(Step::Index(index), |reader| reader.value::<Route<'_>>(raw));
             if let Some(defaults) = defaults {
-                self.take(index, is_object.then_some(&route), defaults);
+                self.take(index, route.as_ref(), defaults);
             }
-            index += 1;
         }
         self.reader.leave();
-        Ok(())
     }
 
     fn take(&mut self, index: usize, route: Option<&Route<'_>>, defaults: &Defaults<'_>) {

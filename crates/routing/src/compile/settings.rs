@@ -47,7 +47,7 @@ impl Compiler {
             cors: self.cors(&config.cors, &|| root.key("cors")).unwrap_or(Cors::Off),
             reject_unsafe: config.unsafe_paths.get() != Some(&UnsafePaths::Allow),
             // Whoever writes the key wants the way closed; what can't be read does not open it.
-            deny_direct: matches!(config.deny_direct, Key::Set(true) | Key::Broken)
+            deny_direct: matches!(config.deny_direct, Key::Set(true) | Key::Broken(_))
                 || config.unknown.contains(&Some("denyDirect")),
         };
         if let Some(name) = config.name.get() {
@@ -60,7 +60,7 @@ impl Compiler {
         parts.no_match = match config.on_no_match {
             Key::Absent | Key::Set(OnNoMatch::NotFound) => NoMatch::NotFound,
             Key::Set(OnNoMatch::PassThrough) => NoMatch::PassThrough,
-            Key::Broken => NoMatch::Broken,
+            Key::Broken(_) => NoMatch::Broken,
         };
         // Where it can't be known whether the slash counts, a route that would be found without it is broken too.
         parts.ignore_trailing_slash =
@@ -87,7 +87,7 @@ impl Compiler {
         let mut scope_is_readable = true;
         match config.base_path {
             Key::Absent => {}
-            Key::Broken => scope_is_readable = false,
+            Key::Broken(_) => scope_is_readable = false,
             Key::Set(text) => match check_base_path(&text) {
                 Ok(()) => parts.base = self.draft.shared(&text),
                 Err((reason, write)) => {
@@ -121,11 +121,11 @@ impl Compiler {
         {
             let found = namespace.to_string();
             self.tell(root.key("namespace"), What::DnsLabel { key: "namespace", found });
-            defaults.namespace = Key::Broken;
+            defaults.namespace = Key::Broken(None);
         }
         defaults.domain = match config.domain {
             Key::Absent => Key::Absent,
-            Key::Broken => Key::Broken,
+            Key::Broken(_) => Key::Broken(None),
             Key::Set(domain) if host::is_dns_name(&domain) => {
                 if domain.bytes().any(|b| b.is_ascii_uppercase()) {
                     self.tell(root.key("domain"), What::UpperCaseHost { host: domain.to_string() });
@@ -134,22 +134,22 @@ impl Compiler {
             }
             Key::Set(domain) => {
                 self.tell(root.key("domain"), What::DnsName { key: "domain", found: domain.into_owned() });
-                Key::Broken
+                Key::Broken(None)
             }
         };
         defaults.host_template = match config.host_template {
             Key::Absent => Key::Set(HostTemplate::default()),
-            Key::Broken => Key::Broken,
+            Key::Broken(_) => Key::Broken(None),
             Key::Set(text) => match HostTemplate::read(text) {
                 Ok(template) if !host::is_dns_name(&template.render("service", "namespace", "example.com")) => {
                     let found = template.render("{service}", "{namespace}", "{domain}");
                     self.tell(root.key("hostTemplate"), What::DnsName { key: "hostTemplate", found });
-                    Key::Broken
+                    Key::Broken(None)
                 }
                 Ok(template) => Key::Set(template),
                 Err(what) => {
                     self.tell(root.key("hostTemplate"), what);
-                    Key::Broken
+                    Key::Broken(None)
                 }
             },
         };

@@ -36,7 +36,7 @@ impl Compiler {
         let respond = self.respond(route, at);
         let rewrite = match &route.rewrite_path {
             Key::Absent => Some(None),
-            Key::Broken => None,
+            Key::Broken(_) => None,
             Key::Set(text) => self.rewrite_path(text, captured, at).map(Some),
         };
         // A target's host stays closed to direct requests, whatever else is wrong with the route.
@@ -93,7 +93,7 @@ impl Compiler {
         for (key, value) in [("service", &route.service), ("namespace", &route.namespace), ("tag", &route.tag)] {
             match value {
                 Key::Absent => {}
-                Key::Broken => whole = false,
+                Key::Broken(_) => whole = false,
                 Key::Set(text) if host::is_dns_label(text) => {}
                 Key::Set(text) => {
                     self.tell(at.key(key), What::DnsLabel { key, found: text.to_string() });
@@ -186,7 +186,7 @@ impl Compiler {
         let place = |key| at.key("redirect").key(key);
         let status = match &redirect.status {
             Key::Absent => Some(308),
-            Key::Broken => None,
+            Key::Broken(_) => None,
             Key::Set(status) if matches!(status, 301 | 302 | 303 | 307 | 308) => Some(*status),
             Key::Set(status) => {
                 let found = status.to_string();
