@@ -171,7 +171,6 @@ struct Compiler {
     conditions: ConditionSets,
     /// By pattern: its index in a `match` that is a list.
     elements: Vec<u16>,
-    authority: String,
     targets: BTreeSet<String>,
     /// By value, with their numbers.
     known_policies: HashMap<Policy, u32>,
@@ -190,7 +189,6 @@ impl Compiler {
             claims: Vec::new(),
             conditions: ConditionSets::new(),
             elements: Vec::new(),
-            authority: String::new(),
             targets: BTreeSet::new(),
             known_policies: HashMap::new(),
         }

@@ -45,15 +45,6 @@ impl<'a> HostTemplate<'a> {
         Ok(HostTemplate { needs_namespace: needs("namespace"), needs_domain: needs("domain"), text })
     }
 
-    /// What stands before and behind the service in every host, where that is only once.
-    pub(crate) fn around(&self, namespace: &str, domain: &str) -> Option<(String, String)> {
-        let services = Pieces(&self.text).filter(|piece| matches!(piece, Ok(Piece::Name("service"))));
-        // No host has a brace.
-        let host = self.render("{", namespace, domain);
-        let (before, behind) = host.split_once('{')?;
-        (services.count() == 1).then(|| (before.to_owned(), behind.to_owned()))
-    }
-
     pub(crate) fn render(&self, service: &str, namespace: &str, domain: &str) -> String {
         let mut host = String::with_capacity(self.text.len() + service.len() + namespace.len() + domain.len());
         for piece in Pieces(&self.text).flatten() {

@@ -18,8 +18,6 @@ pub(super) struct Defaults<'a> {
     pub(super) namespace: Key<Cow<'a, str>>,
     pub(super) domain: Key<String>,
     pub(super) host_template: Key<HostTemplate<'a>>,
-    /// What stands around the service in the hosts of the default namespace.
-    pub(super) around_service: Option<(String, String)>,
     /// An error bears on every route.
     pub(super) all_broken: bool,
     /// An error bears on every route that forwards.
@@ -40,7 +38,6 @@ impl Compiler {
             namespace: config.namespace,
             domain: Key::Absent,
             host_template: Key::Absent,
-            around_service: None,
             all_broken: config.trailing_slash.is_broken() || config.unsafe_paths.is_broken(),
             forwards_broken: config.strip_internal_headers.is_broken(),
             plain_forwards_broken: config.strip_base_path.is_broken() || config.rewrite_location.is_broken(),
@@ -153,11 +150,6 @@ impl Compiler {
                 }
             },
         };
-        if let Some(template) = defaults.host_template.get() {
-            let namespace = defaults.namespace.get().map_or("", |namespace| namespace);
-            let domain = defaults.domain.get().map_or("", |domain| domain);
-            defaults.around_service = template.around(namespace, domain);
-        }
         (parts, defaults)
     }
 

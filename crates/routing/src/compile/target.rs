@@ -81,9 +81,7 @@ impl Compiler {
             "respond" => Some((respond?, None)),
             _ => {
                 let authority = service.or(host)?;
-                let shared = self.draft.shared(&authority);
-                self.authority = authority;
-                Some((Target::Forward(shared), rewrite?))
+                Some((Target::Forward(self.draft.shared(&authority)), rewrite?))
             }
         }
     }
@@ -128,19 +126,9 @@ impl Compiler {
             Some(tag) => Cow::Owned(format!("{tag}-{service}")),
             None => Cow::Borrowed(&**service),
         };
-        let authority = match &defaults.around_service {
-            Some((before, behind)) if !route.namespace.is_present() => {
-                let mut authority = std::mem::take(&mut self.authority);
-                authority.clear();
-                authority.extend([before, &*name, behind]);
-                authority
-            }
-            _ => {
-                let namespace = namespace.get().map_or("", |namespace| namespace);
-                let domain = defaults.domain.get().map_or("", |domain| domain);
-                template?.render(&name, namespace, domain)
-            }
-        };
+        let namespace = namespace.get().map_or("", |namespace| namespace);
+        let domain = defaults.domain.get().map_or("", |domain| domain);
+        let authority = template?.render(&name, namespace, domain);
         // All that it is made of is valid, so that nothing but a length can be wrong.
         if authority.len() > host::LABEL && !host::is_dns_name(&authority) {
             self.tell(at.key("service"), What::AuthorityTooLong { authority });
