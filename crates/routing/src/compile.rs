@@ -4,10 +4,13 @@
 //! scope itself can't be read the table leaves all traffic untouched. So no request goes to where the
 //! document, read in whole, would not have sent it.
 
-mod ambiguity;
+pub(crate) mod builder;
 mod conditions;
 mod cors;
 mod headers;
+pub(crate) mod host_template;
+pub(crate) mod pattern;
+mod rivals;
 mod route;
 mod routes;
 mod settings;
@@ -18,21 +21,21 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh64::xxh64;
 
-use crate::changes::Operation;
-use crate::config::{Config, Routes};
-use crate::cors::{Cors, Policy};
-use crate::draft::Draft;
-use crate::image::{Lists, Span};
+use crate::compile::builder::Draft;
+use crate::decide::cors::{Cors, Policy};
+use crate::decide::headers::Operation;
+use crate::document::config::{Config, Routes};
+use crate::document::read::{Key, Reader};
+use crate::document::value;
 use crate::limits;
-use crate::lists::{
+use crate::problem::{Place, Problem, What};
+use crate::table::image::{Lists, Span};
+use crate::table::schema::{
     CANDIDATES, CAPTURES, ENTRIES, NODES, OPERATIONS, PATTERNS, POLICIES, ROUTE_EXTRAS, ROUTES, SETTINGS, TEXTS,
 };
-use crate::node;
-use crate::problem::{Place, Problem, What};
-use crate::read::{Key, Reader};
+use crate::table::strings::Text;
+use crate::table::tree::TreeBuilder;
 use crate::table::{Candidate, NoMatch, Route, RouteTable, Settings, Target};
-use crate::texts::Text;
-use crate::tree::TreeBuilder;
 
 use conditions::ConditionSets;
 use routes::Methods;
@@ -71,7 +74,7 @@ pub(crate) fn compile_as(document: &[u8], hash: u64) -> Compiled {
     if is_empty(document) {
         return unreadable(What::Empty, hash);
     }
-    match node::check(document) {
+    match value::check(document) {
         Ok(checked) => read(checked, document.len(), hash),
         Err(problem) => unreadable(problem, hash),
     }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::condition::{Condition, Conditions, Expected, Query};
-use crate::cors::{Cors, Preflight};
-use crate::decision::Decision;
-use crate::head::Head;
+use crate::decide::cors::{Cors, Preflight};
+use crate::decide::decision::Decision;
+use crate::decide::search::{Served, toggle_trailing_slash};
 use crate::path::RequestPath;
-use crate::search::{Served, toggle_trailing_slash};
+use crate::request::Head;
+use crate::table::conditions::{Condition, Conditions, Expected, Query};
+use crate::table::strings::Text;
 use crate::table::{Candidate, Route, RouteTable, Target};
-use crate::texts::Text;
 
 /// A decision with the routes that were considered for it.
 #[derive(Debug)]

@@ -4,42 +4,25 @@
 //! the way; a request's head goes through `RouteTable::decide` into a `Decision`. `adopt` says which
 //! document a process serves when a new one comes.
 
-mod act;
-mod adopt;
-mod answer;
-mod changes;
+mod bytes;
 mod compile;
-mod condition;
-pub mod config;
-mod cors;
-mod decision;
-mod draft;
+mod decide;
+mod document;
 mod explain;
-mod head;
-mod host;
-mod host_template;
-mod image;
-mod internal;
+mod knative;
 pub mod limits;
-mod lists;
-mod node;
-mod octets;
 mod path;
-mod pattern;
 mod problem;
-mod read;
-mod response;
-mod search;
+mod request;
+mod rollout;
 mod table;
-mod template;
-mod texts;
-mod tree;
 
-pub use adopt::{Adoption, Edition, Hash, Judgement, Memory, Served, adopt};
 pub use compile::{Compiled, compile};
-pub use decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched};
+pub use decide::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched};
+pub use decide::response::ResponsePlan;
+pub use document::config;
 pub use explain::{Considered, Explanation, Line, Verdict};
-pub use head::{Head, Headers};
 pub use problem::{Place, Problem, Severity, Step, What};
-pub use response::ResponsePlan;
+pub use request::{Head, Headers};
+pub use rollout::{Adoption, Edition, Hash, Judgement, Memory, Served, adopt};
 pub use table::RouteTable;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::octets::{HIGH_BITS, letters, marks, without_prefix};
+use crate::bytes::{HIGH_BITS, letters, marks, without_prefix};
 
 /// `:path` of a request, cut at the first `?`.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::config::Listed;
+use crate::document::config::Listed;
 use crate::limits;
 
 /// One step from the document's root towards a value.

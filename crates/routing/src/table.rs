@@ -1,26 +1,35 @@
 //! The compiled route table: `decide` says what becomes of a request.
 
+pub(crate) mod conditions;
+pub(crate) mod hosts;
+pub(crate) mod image;
+pub(crate) mod schema;
+pub(crate) mod strings;
+pub(crate) mod tree;
+
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::changes::{self, Operation};
-use crate::condition::{Condition, Conditions};
-use crate::cors::{Cors, Policy, Preflight};
-use crate::decision::{Answer, Chosen, Decision, Outcome, OwnHeaders, Untouched};
-use crate::head::Head;
-use crate::host::{self, HostSet, Membership};
-use crate::image::{Reader, Rows, Span, row};
-use crate::lists::{
+use crate::ResponsePlan;
+use crate::bytes::is_ascii;
+use crate::decide::cors::{Cors, Policy, Preflight};
+use crate::decide::decision::{Answer, Chosen, Decision, Outcome, OwnHeaders, Untouched};
+use crate::decide::error;
+use crate::decide::headers::{self, Operation};
+use crate::decide::search::{UNNAMED, Verdict, insert};
+use crate::decide::template::Template;
+use crate::knative;
+use crate::path::{self, BasePath, Hazard, RequestPath};
+use crate::request::Head;
+use crate::table::conditions::{Condition, Conditions};
+use crate::table::hosts::{HostSet, Membership};
+use crate::table::image::{Reader, Rows, Span, row};
+use crate::table::schema::{
     CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, ENTRIES, OPERATIONS, PATTERNS, POLICIES, RESPONSES, ROUTE_EXTRAS,
     ROUTES, SETTINGS,
 };
-use crate::octets::is_ascii;
-use crate::path::{self, BasePath, Hazard, RequestPath};
-use crate::search::{UNNAMED, Verdict, insert};
-use crate::template::Template;
-use crate::texts::{Text, Texts};
-use crate::tree::Tree;
-use crate::{ResponsePlan, answer, internal};
+use crate::table::strings::{Text, Texts};
+use crate::table::tree::Tree;
 
 /// A route table. It is never empty of meaning: one compiled from a bad document serves what can be served.
 ///
@@ -280,13 +289,13 @@ impl RouteTable {
     /// asked only where that can be.
     pub fn decide<'a>(&'a self, head: &Head<'a>, already_routed: impl FnOnce() -> bool) -> Decision<'a> {
         let Some(path) = head.path else { return Decision::Untouched(Untouched::OutOfScope) };
-        let host = &*host::bare(head.authority.unwrap_or_default());
+        let host = &*hosts::bare(head.authority.unwrap_or_default());
         let membership = self.settings.hosts.membership(&self.texts, host);
         let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
-            && host::contains(&self.texts, self.settings.targets, host);
+            && hosts::contains(&self.texts, self.settings.targets, host);
         // A host that is named in `hosts` is public, no KSVC's, so that a probe of it is a request like others.
-        let is_probe = membership != Some(Membership::Exact) && internal::is_network_probe(head, path);
+        let is_probe = membership != Some(Membership::Exact) && knative::is_network_probe(head, path);
         if (membership.is_none() && !direct) || is_probe {
             return Decision::Untouched(Untouched::OutOfScope);
         }
@@ -295,7 +304,7 @@ impl RouteTable {
         if direct && !routed {
             return match path.starts_with(b"/.well-known/acme-challenge/") {
                 true => Decision::Untouched(Untouched::OutOfScope),
-                false => Decision::Answer(answer::denied_direct(head)),
+                false => Decision::Answer(error::denied_direct(head)),
             };
         }
         if membership.is_none() || routed || (path == b"*" && head.method == Some(b"OPTIONS")) {
@@ -328,7 +337,7 @@ impl RouteTable {
     pub(crate) fn respond_by_itself(&self, plan: &ResponsePlan, headers: &mut OwnHeaders<'_>) {
         let there = headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect::<Vec<_>>();
         let changes = self.respond(plan, &there);
-        changes::apply(changes, headers);
+        headers::apply(changes, headers);
     }
 
     /// As above, without what CORS asks of the filter's own errors.
@@ -336,10 +345,10 @@ impl RouteTable {
         let path = RequestPath::read(whole_path);
         let hazard = if self.settings.reject_unsafe { path.hazard } else { None };
         if let Some(hazard) = hazard {
-            return Decision::Answer(answer::unsafe_path(head, hazard));
+            return Decision::Answer(error::unsafe_path(head, hazard));
         }
         let (Some(method), true) = (readable(head.method), readable(head.authority).is_some()) else {
-            return Decision::Answer(answer::unreadable(head));
+            return Decision::Answer(error::unreadable(head));
         };
         let below = self.below(&path);
         if self.settings.uses_cors
@@ -355,11 +364,11 @@ impl RouteTable {
         match (verdict, self.settings.no_match) {
             (Verdict::Found { pattern }, _) => self.act(pattern, head, &path),
             (_, NoMatch::PassThrough) => Decision::Untouched(Untouched::PassThrough),
-            (_, NoMatch::Broken) => Decision::Answer(answer::broken_table(head)),
+            (_, NoMatch::Broken) => Decision::Answer(error::broken_table(head)),
             (Verdict::MethodNotAllowed { allow }, NoMatch::NotFound) => {
-                Decision::Answer(answer::method_not_allowed(head, allow))
+                Decision::Answer(error::method_not_allowed(head, allow))
             }
-            (Verdict::NotFound, NoMatch::NotFound) => Decision::Answer(answer::not_found(head)),
+            (Verdict::NotFound, NoMatch::NotFound) => Decision::Answer(error::not_found(head)),
         }
     }
 
@@ -396,12 +405,12 @@ impl RouteTable {
         let policy = match (cors, &chosen) {
             // Whether it would have been chosen, and with which CORS, may be what can't be read.
             (_, Some((chosen, Route { target: Target::Broken, .. }))) => {
-                return Some(answer::broken_route(head, *chosen));
+                return Some(error::broken_route(head, *chosen));
             }
             (Cors::Off, _) => return None,
-            (Cors::Unknown, _) => return Some(answer::broken_table(head)),
+            (Cors::Unknown, _) => return Some(error::broken_table(head)),
             _ if chosen.is_none() && self.settings.no_match == NoMatch::Broken => {
-                return Some(answer::broken_table(head));
+                return Some(error::broken_table(head));
             }
             (Cors::On(policy), _) => self.policies.get(policy)?,
         };

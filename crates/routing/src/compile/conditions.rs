@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::condition::{Condition, Conditions, Expected};
-use crate::image::Lists;
-use crate::lists::{CONDITION_SETS, CONDITIONS};
-use crate::texts::Text;
+use crate::table::conditions::{Condition, Conditions, Expected};
+use crate::table::image::Lists;
+use crate::table::schema::{CONDITION_SETS, CONDITIONS};
+use crate::table::strings::Text;
 
 /// Of one route. Sorted, so that equal sets are equal values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

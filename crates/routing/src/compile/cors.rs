@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Compiler;
-use crate::config::Cors as Config;
-use crate::cors::{self, AllowedHeaders, AllowedMethods, Cors, Origins, Policy};
-use crate::host;
-use crate::pattern::{is_standard_method, is_token};
+use crate::compile::pattern::{is_standard_method, is_token};
+use crate::decide::cors::{self, AllowedHeaders, AllowedMethods, Cors, Origins, Policy};
+use crate::document::config::Cors as Config;
+use crate::document::read::{Key, OrOff};
 use crate::problem::{Place, What};
-use crate::read::{Key, OrOff};
-use crate::texts::Text;
+use crate::table::hosts;
+use crate::table::strings::Text;
 
 /// A list as it is written; an element that can't be read is `None`.
 type Written<'a> = Key<Vec<Option<Cow<'a, str>>>>;
@@ -167,7 +167,7 @@ fn check_origin(text: &str) -> Result<(), (&'static str, String)> {
         return Err(("is the origin of every sandboxed page and local file", EXAMPLE.into()));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        let write = if host::check_authority(text).is_ok() { format!("\"https://{text}\"") } else { EXAMPLE.into() };
+        let write = if hosts::check_authority(text).is_ok() { format!("\"https://{text}\"") } else { EXAMPLE.into() };
         return Err(("has no scheme", write));
     };
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -185,5 +185,5 @@ fn check_origin(text: &str) -> Result<(), (&'static str, String)> {
             "`https://*.example.com`, or `*` for every origin".into(),
         ));
     }
-    host::check_authority(host).map(drop)
+    hosts::check_authority(host).map(drop)
 }

@@ -4,16 +4,16 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Compiler;
-use crate::changes::Operation;
-use crate::config::HeaderOperations;
-use crate::image::Span;
-use crate::internal;
-use crate::lists::OPERATIONS;
-use crate::pattern::is_token;
+use crate::compile::pattern::is_token;
+use crate::decide::headers::Operation;
+use crate::decide::template::{Literal, Template};
+use crate::document::config::HeaderOperations;
+use crate::document::read::Key;
+use crate::knative;
 use crate::problem::{Place, What};
-use crate::read::Key;
-use crate::template::{Literal, Template};
-use crate::texts::Text;
+use crate::table::image::Span;
+use crate::table::schema::OPERATIONS;
+use crate::table::strings::Text;
 
 /// Headers as they are written; a value that can't be read is `None`.
 type Written<'a> = Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>;
@@ -131,7 +131,7 @@ pub(super) fn forbidden_in_response(name: &str) -> Option<&'static str> {
 }
 
 fn forbidden_by_knative(name: &str) -> Option<&'static str> {
-    internal::is_internal(name).then_some("is for Knative's own parts")
+    knative::is_internal(name).then_some("is for Knative's own parts")
 }
 
 /// Why a header can't be asked for in a condition.

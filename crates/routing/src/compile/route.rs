@@ -7,16 +7,16 @@ use super::conditions::ConditionSet;
 use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_response};
 use super::settings::Defaults;
 use super::{At, Claim, Compiler, Element, NO_LIST};
-use crate::condition::{Condition, Expected};
-use crate::config::{Route as RouteConfig, When};
-use crate::cors::Cors;
-use crate::image::{NONE, Span};
-use crate::lists::{CAPTURES, PATTERNS, ROUTE_EXTRAS, ROUTES};
+use crate::compile::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, captures};
+use crate::decide::cors::Cors;
+use crate::decide::search::ANY;
+use crate::document::config::{Route as RouteConfig, When};
+use crate::document::read::{Key, OneOrMany};
 use crate::path;
-use crate::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, captures};
 use crate::problem::What;
-use crate::read::{Key, OneOrMany};
-use crate::search::ANY;
+use crate::table::conditions::{Condition, Expected};
+use crate::table::image::{NONE, Span};
+use crate::table::schema::{CAPTURES, PATTERNS, ROUTE_EXTRAS, ROUTES};
 use crate::table::{Capture, Pattern, Route, RouteExtras, Target};
 
 impl Compiler {

@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 use super::route::pattern_texts;
 use super::settings::Defaults;
 use super::{Claim, Compiler};
-use crate::config::Route;
+use crate::compile::pattern::{STANDARD_METHODS, Split, is_token, standard_method};
+use crate::decide::search::ANY;
+use crate::document::config::Route;
 use crate::limits;
-use crate::pattern::{STANDARD_METHODS, Split, is_token, standard_method};
 use crate::problem::{Step, What};
-use crate::search::ANY;
 
 impl Compiler {
     /// Reads the routes and compiles them. Without defaults it only reports what can't be read.

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use super::Compiler;
 use super::headers::{forbidden_in_request, forbidden_in_response};
-use crate::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
-use crate::cors::Cors;
-use crate::host::{self, HostSet};
-use crate::host_template::HostTemplate;
+use crate::compile::host_template::HostTemplate;
+use crate::decide::cors::Cors;
+use crate::document::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
+use crate::document::read::Key;
 use crate::path;
 use crate::problem::{Place, What};
-use crate::read::Key;
+use crate::table::hosts::{self, HostSet};
 use crate::table::{NoMatch, Settings};
 
 /// What routes take from the table: errors there bear on the routes that need it.
@@ -114,7 +114,7 @@ impl Compiler {
             parts.deny_direct = false;
         }
         if let Some(namespace) = defaults.namespace.get()
-            && !host::is_dns_label(namespace)
+            && !hosts::is_dns_label(namespace)
         {
             let found = namespace.to_string();
             self.tell(root.key("namespace"), What::DnsLabel { key: "namespace", found });
@@ -123,7 +123,7 @@ impl Compiler {
         defaults.domain = match config.domain {
             Key::Absent => Key::Absent,
             Key::Broken(_) => Key::Broken(None),
-            Key::Set(domain) if host::is_dns_name(&domain) => {
+            Key::Set(domain) if hosts::is_dns_name(&domain) => {
                 if domain.bytes().any(|b| b.is_ascii_uppercase()) {
                     self.tell(root.key("domain"), What::UpperCaseHost { host: domain.to_string() });
                 }
@@ -138,7 +138,7 @@ impl Compiler {
             Key::Absent => Key::Set(HostTemplate::default()),
             Key::Broken(_) => Key::Broken(None),
             Key::Set(text) => match HostTemplate::read(text) {
-                Ok(template) if !host::is_dns_name(&template.render("service", "namespace", "example.com")) => {
+                Ok(template) if !hosts::is_dns_name(&template.render("service", "namespace", "example.com")) => {
                     let found = template.render("{service}", "{namespace}", "{domain}");
                     self.tell(root.key("hostTemplate"), What::DnsName { key: "hostTemplate", found });
                     Key::Broken(None)
@@ -164,7 +164,7 @@ impl Compiler {
         for (index, text) in hosts.iter().enumerate() {
             let Some(text) = text else { continue };
             let place = place.index(index);
-            match host::check_public_host(text) {
+            match hosts::check_public_host(text) {
                 Ok(()) => {
                     readable.push(&**text);
                     if text.bytes().any(|b| b.is_ascii_uppercase()) {

@@ -6,13 +6,13 @@ use super::headers::forbidden_in_answer;
 use super::route::Captured;
 use super::settings::Defaults;
 use super::{At, Compiler};
-use crate::config::Route as RouteConfig;
-use crate::host;
-use crate::lists::RESPONSES;
+use crate::decide::template::{Literal, Template};
+use crate::document::config::Route as RouteConfig;
+use crate::document::read::Key;
 use crate::problem::{Place, What};
-use crate::read::Key;
+use crate::table::hosts;
+use crate::table::schema::RESPONSES;
 use crate::table::{Response, Target};
-use crate::template::{Literal, Template};
 
 impl Compiler {
     /// Where the route leads, and with which path; `None` where an error bears on that.
@@ -41,7 +41,7 @@ impl Compiler {
         };
         // A target's host stays closed to direct requests, whatever else is wrong with the route.
         for authority in [&service, &host].into_iter().flatten().filter(|_| defaults.deny_direct) {
-            self.targets.insert(String::from_utf8_lossy(&host::bare(authority.as_bytes())).into_owned());
+            self.targets.insert(String::from_utf8_lossy(&hosts::bare(authority.as_bytes())).into_owned());
         }
         let found = || targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key);
         let target = match (found().next(), found().count()) {
@@ -92,7 +92,7 @@ impl Compiler {
             match value {
                 Key::Absent => {}
                 Key::Broken(_) => whole = false,
-                Key::Set(text) if host::is_dns_label(text) => {}
+                Key::Set(text) if hosts::is_dns_label(text) => {}
                 Key::Set(text) => {
                     self.tell(at.key(key), What::DnsLabel { key, found: text.to_string() });
                     whole = false;
@@ -130,11 +130,11 @@ impl Compiler {
         let domain = defaults.domain.get().map_or("", |domain| domain);
         let authority = template?.render(&name, namespace, domain);
         // All that it is made of is valid, so that nothing but a length can be wrong.
-        if authority.len() > host::LABEL && !host::is_dns_name(&authority) {
+        if authority.len() > hosts::LABEL && !hosts::is_dns_name(&authority) {
             self.tell(at.key("service"), What::AuthorityTooLong { authority });
             return None;
         }
-        if host::is_cluster_local(&authority) {
+        if hosts::is_cluster_local(&authority) {
             self.tell(at.key("service"), What::ClusterLocalHost { host: authority.clone() });
         }
         Some(authority)
@@ -142,7 +142,7 @@ impl Compiler {
 
     fn host(&mut self, route: &RouteConfig<'_>, at: At) -> Option<String> {
         let text = route.host.get()?;
-        if let Err((reason, write)) = host::check_authority(text) {
+        if let Err((reason, write)) = hosts::check_authority(text) {
             self.tell(at.key("host"), What::TargetHost { found: text.to_string(), reason, write });
             return None;
         }
@@ -150,7 +150,7 @@ impl Compiler {
         if authority != **text {
             self.tell(at.key("host"), What::UpperCaseHost { host: text.to_string() });
         }
-        if host::is_cluster_local(&authority) {
+        if hosts::is_cluster_local(&authority) {
             self.tell(at.key("host"), What::ClusterLocalHost { host: authority.clone() });
         }
         Some(authority)
@@ -254,7 +254,7 @@ fn check_location(text: &str) -> Result<(), (&'static str, &'static str)> {
     if scheme.contains(['{', '}']) || authority.contains(['{', '}']) {
         return Err(("has a captured value in its scheme or host, so a client could choose them", EXAMPLE));
     }
-    if !matches!(scheme, "http" | "https") || host::check_authority(authority).is_err() {
+    if !matches!(scheme, "http" | "https") || hosts::check_authority(authority).is_err() {
         return Err(("is not a URL of the web", EXAMPLE));
     }
     Ok(())

@@ -6,11 +6,11 @@
 
 use std::ops::ControlFlow;
 
-use crate::condition::{Failing, Query};
-use crate::cors::Cors;
-use crate::head::Head;
+use crate::decide::cors::Cors;
+use crate::request::Head;
+use crate::table::conditions::{Failing, Query};
+use crate::table::tree::{Ending, Entry};
 use crate::table::{Candidate, RouteTable};
-use crate::tree::{Ending, Entry};
 
 /// A method's number is its position among all method tokens of the table, which are sorted. This one sorts behind
 /// every named method.

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::draft::Draft;
-use crate::image::{Span, row};
-use crate::octets::any_between;
-use crate::texts::Texts;
+use crate::bytes::any_between;
+use crate::compile::builder::Draft;
+use crate::table::image::{Span, row};
+use crate::table::strings::Texts;
 
 row! {
     /// The hosts of a table: exact names, `*.suffix`, `*`.

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::document::value::JsonValue;
 use crate::limits;
-use crate::node::JsonValue;
 use crate::problem::{Place, Problems, Step, What, quoted};
 
 /// A key of the document.
@@ -409,7 +409,7 @@ macro_rules! object {
         $(#[doc = $about])*
         #[derive(Debug, Default)]
         pub struct $name<$life> {
-            $( $(#[doc = $doc])* pub $field: $crate::read::Key<$type>, )*
+            $( $(#[doc = $doc])* pub $field: $crate::document::read::Key<$type>, )*
             /// Of each key that does not belong here, the known one that it is like.
             pub unknown: Vec<Option<&'static str>>,
         }
@@ -418,15 +418,15 @@ macro_rules! object {
             pub const KEYS: &'static [&'static str] = &[$($key),*];
         }
 
-        impl<$life> $crate::read::Read<$life> for $name<$life> {
+        impl<$life> $crate::document::read::Read<$life> for $name<$life> {
             const EXPECTED: &'static str = $expected;
             const HAS_KEYS: bool = true;
 
             fn read(
-                value: $crate::node::JsonValue<$life>,
-                reader: &mut $crate::read::Reader,
+                value: $crate::document::value::JsonValue<$life>,
+                reader: &mut $crate::document::read::Reader,
             ) -> Option<Self> {
-                let $crate::node::JsonValue::Object(entries) = value else {
+                let $crate::document::value::JsonValue::Object(entries) = value else {
                     return reader.wrong_type::<Self>(&value);
                 };
                 let mut this = Self::default();
@@ -447,10 +447,10 @@ macro_rules! object {
             #[cfg(feature = "schema")]
             fn schema() -> serde_json::Value {
                 let properties = [
-                    $( ($key, <$type as $crate::read::Read<$life>>::schema(), concat!($($doc, "\n"),*)), )*
+                    $( ($key, <$type as $crate::document::read::Read<$life>>::schema(), concat!($($doc, "\n"),*)), )*
                 ];
                 let required: &[&str] = &[$( $( { let _ = $write; $key }, )? )*];
-                $crate::read::object_schema(properties, required)
+                $crate::document::read::object_schema(properties, required)
             }
         }
     };
@@ -489,16 +489,16 @@ macro_rules! choice {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $name { $($variant,)* }
 
-        impl<'a> $crate::read::Read<'a> for $name {
-            const EXPECTED: &'static str = concat!("a string: ", $crate::read::choice!(@list $($word)*));
+        impl<'a> $crate::document::read::Read<'a> for $name {
+            const EXPECTED: &'static str = concat!("a string: ", $crate::document::read::choice!(@list $($word)*));
 
             fn read(
-                value: $crate::node::JsonValue<'a>,
-                reader: &mut $crate::read::Reader,
+                value: $crate::document::value::JsonValue<'a>,
+                reader: &mut $crate::document::read::Reader,
             ) -> Option<Self> {
                 match value {
-                    $( $crate::node::JsonValue::Text(word) if word == $word => Some(Self::$variant), )*
-                    $crate::node::JsonValue::Text(other) => {
+                    $( $crate::document::value::JsonValue::Text(word) if word == $word => Some(Self::$variant), )*
+                    $crate::document::value::JsonValue::Text(other) => {
                         reader.tell($crate::problem::What::NoSuchChoice {
                             found: other.into_owned(),
                             choices: &[$($word),*],

@@ -1,7 +1,7 @@
 //! The head of a request, as the filter sees it: octets, of which nothing is assumed but that names are in lower case.
 
-use crate::internal;
-use crate::octets::equal;
+use crate::bytes::equal;
+use crate::knative;
 
 /// The headers of a request in their order, `:scheme` among them; names in lower case, as Envoy has them.
 pub trait Headers {
@@ -53,7 +53,7 @@ impl<'a> Head<'a> {
                 Some(b'c') if equal(name, b"content-type") => _ = content_type.get_or_insert(value),
                 Some(b'x') => is_forwarded |= equal(name, b"x-forwarded-host"),
                 Some(b'k') => may_be_internal = true,
-                Some(b'u') => may_be_internal |= internal::is_probe_agent(value),
+                Some(b'u') => may_be_internal |= knative::is_probe_agent(value),
                 _ => {}
             }
         }

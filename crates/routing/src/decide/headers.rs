@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::decision::{Change, OwnHeaders};
-use crate::image::row;
-use crate::octets::equal;
+use crate::bytes::equal;
+use crate::decide::decision::{Change, OwnHeaders};
+use crate::decide::template::{Filling, Template};
 use crate::path::Hazard;
-use crate::template::{Filling, Template};
-use crate::texts::{Text, Texts};
+use crate::table::image::row;
+use crate::table::strings::{Text, Texts};
 
 // One change that the configuration asks for.
 row! {

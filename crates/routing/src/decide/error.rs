@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use crate::decision::{Answer, Chosen, Outcome};
-use crate::head::Head;
+use crate::decide::decision::{Answer, Chosen, Outcome};
 use crate::path::Hazard;
+use crate::request::Head;
 
 /// gRPC's status for a method that is not there.
 const UNIMPLEMENTED: u8 = 12;

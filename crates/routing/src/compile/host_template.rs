@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::pattern::{Piece, Pieces};
+use crate::compile::pattern::{Piece, Pieces};
 use crate::problem::What;
 
 /// A template that has been checked, and which fields it has beside `{service}`.

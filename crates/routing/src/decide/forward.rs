@@ -5,16 +5,17 @@
 
 use std::borrow::Cow;
 
-use crate::changes::Changes;
-use crate::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, OwnHeaders};
-use crate::head::Head;
-use crate::image::NONE;
+use crate::decide::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, OwnHeaders};
+use crate::decide::error;
+use crate::decide::headers::Changes;
+use crate::decide::response::Public;
+use crate::decide::template::{Filling, Template};
+use crate::knative;
 use crate::path::{self, Hazard, RequestPath};
-use crate::response::Public;
+use crate::request::Head;
+use crate::table::image::NONE;
+use crate::table::strings::Text;
 use crate::table::{Response, Route, RouteExtras, RouteTable, Settings, Target};
-use crate::template::{Filling, Template};
-use crate::texts::Text;
-use crate::{answer, internal};
 
 /// A request with its route.
 pub(crate) struct Routed<'r, 'a> {
@@ -27,7 +28,7 @@ pub(crate) struct Routed<'r, 'a> {
 impl RouteTable {
     pub(crate) fn act<'a>(&'a self, pattern: u32, head: &Head<'a>, path: &RequestPath<'a>) -> Decision<'a> {
         let Some(route) = self.route(pattern) else {
-            return Decision::Answer(answer::broken_table(head));
+            return Decision::Answer(error::broken_table(head));
         };
         match route.target {
             Target::Forward(authority) if !self.does_more(route, head) => {
@@ -68,9 +69,9 @@ impl RouteTable {
             }
             Target::Redirect(to, status) => self.redirect(to, status, &routed),
             Target::Respond(response) => self.respond_with(self.responses.get(response), &routed),
-            Target::Broken => Ok(answer::broken_route(head, chosen)),
+            Target::Broken => Ok(error::broken_route(head, chosen)),
         };
-        Decision::Answer(answer.unwrap_or_else(|hazard| answer::unsafe_rewrite(head, chosen, hazard)))
+        Decision::Answer(answer.unwrap_or_else(|hazard| error::unsafe_rewrite(head, chosen, hazard)))
     }
 
     /// What is to become of the request's path, other headers and response.
@@ -85,7 +86,7 @@ impl RouteTable {
             self.change_path(routed, &mut forward.changes)?;
         }
         if self.settings.strip_internal {
-            internal::strip(head, &mut forward.changes);
+            knative::strip(head, &mut forward.changes);
         }
         self.change_request(routed, &mut forward.changes)?;
         if self.settings.plans_responses {
@@ -139,7 +140,7 @@ impl RouteTable {
             }
         }
         // A client may have chosen what a template has made of the path.
-        if self.settings.strip_internal && changes.written("user-agent").any(internal::is_probe_agent) {
+        if self.settings.strip_internal && changes.written("user-agent").any(knative::is_probe_agent) {
             changes.remove("user-agent");
         }
         Ok(())
@@ -167,7 +168,7 @@ impl RouteTable {
     #[inline(never)]
     fn respond_with<'a>(&'a self, response: Option<Response>, routed: &Routed<'_, 'a>) -> Result<Answer<'a>, Hazard> {
         let Some(Response { status, headers, body }) = response else {
-            return Ok(answer::broken_route(routed.head, routed.filling.chosen));
+            return Ok(error::broken_route(routed.head, routed.filling.chosen));
         };
         let header = |(name, value): (&'a str, &'a str)| (name.into(), value.as_bytes().into());
         let headers = self.texts.pairs(headers).map(header).collect();

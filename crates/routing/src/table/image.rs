@@ -9,7 +9,7 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use crate::lists;
+use crate::table::schema;
 
 /// What an image begins with; the hash of the document comes next.
 const MARK: &[u8] = concat!("ksvc-router table ", env!("KSVC_ROUTING_SOURCES"), "\n").as_bytes();
@@ -122,17 +122,17 @@ macro_rules! row {
             $( $(#[$doc])* pub(crate) $field: $type, )*
         }
 
-        impl $crate::image::Row for $name {
-            const SIZE: usize = 0 $( + <$type as $crate::image::Row>::SIZE )*;
+        impl $crate::table::image::Row for $name {
+            const SIZE: usize = 0 $( + <$type as $crate::table::image::Row>::SIZE )*;
 
             #[inline(always)]
-            fn write(self, room: &mut $crate::image::Room<'_>) {
+            fn write(self, room: &mut $crate::table::image::Room<'_>) {
                 $( self.$field.write(room); )*
             }
 
             #[inline(always)]
-            fn read(octets: &mut $crate::image::Octets<'_>) -> Self {
-                Self { $( $field: <$type as $crate::image::Row>::read(octets), )* }
+            fn read(octets: &mut $crate::table::image::Octets<'_>) -> Self {
+                Self { $( $field: <$type as $crate::table::image::Row>::read(octets), )* }
             }
         }
     };
@@ -148,11 +148,11 @@ macro_rules! row {
             $( $(#[$doc])* $variant $( ( $($type),* ) )?, )*
         }
 
-        impl $crate::image::Row for $name {
+        impl $crate::table::image::Row for $name {
             const SIZE: usize = {
                 let mut most = 0;
                 $(
-                    let own = 0 $( $( + <$type as $crate::image::Row>::SIZE )* )?;
+                    let own = 0 $( $( + <$type as $crate::table::image::Row>::SIZE )* )?;
                     if own > most {
                         most = own;
                     }
@@ -161,11 +161,11 @@ macro_rules! row {
             };
 
             #[inline(always)]
-            fn write(self, room: &mut $crate::image::Room<'_>) {
+            fn write(self, room: &mut $crate::table::image::Room<'_>) {
                 match self {
                     $( Self::$variant $( ( $($field),* ) )? => {
-                        let used = 0 $( $( + <$type as $crate::image::Row>::SIZE )* )?;
-                        <u8 as $crate::image::Row>::write($number, room);
+                        let used = 0 $( $( + <$type as $crate::table::image::Row>::SIZE )* )?;
+                        <u8 as $crate::table::image::Row>::write($number, room);
                         $( $( $field.write(room); )* )?
                         room.skip(Self::SIZE - 1 - used);
                     } )*
@@ -173,11 +173,11 @@ macro_rules! row {
             }
 
             #[inline(always)]
-            fn read(octets: &mut $crate::image::Octets<'_>) -> Self {
-                match <u8 as $crate::image::Row>::read(octets) {
+            fn read(octets: &mut $crate::table::image::Octets<'_>) -> Self {
+                match <u8 as $crate::table::image::Row>::read(octets) {
                     $( $number => {
-                        let used = 0 $( $( + <$type as $crate::image::Row>::SIZE )* )?;
-                        let value = Self::$variant $( ( $( <$type as $crate::image::Row>::read(octets) ),* ) )?;
+                        let used = 0 $( $( + <$type as $crate::table::image::Row>::SIZE )* )?;
+                        let value = Self::$variant $( ( $( <$type as $crate::table::image::Row>::read(octets) ),* ) )?;
                         octets.skip(Self::SIZE - 1 - used);
                         value
                     } )*
@@ -283,13 +283,13 @@ impl<T> List<T> {
 }
 
 /// What stands before the rows: the mark, the hash of the document, and of each list where it begins and ends.
-const HEAD: usize = MARK.len() + u64::SIZE + lists::COUNT * Span::SIZE;
+const HEAD: usize = MARK.len() + u64::SIZE + schema::COUNT * Span::SIZE;
 
 /// The lists of an image in the making. They grow side by side in the octets that become the image: in memory of their
 /// own they would take as much again, and a VM never gives any back.
 pub(crate) struct Lists {
     octets: Vec<u8>,
-    extents: [Extent; lists::COUNT],
+    extents: [Extent; schema::COUNT],
 }
 
 /// Where a list lies, in octets.
@@ -303,9 +303,9 @@ struct Extent {
 impl Lists {
     pub(crate) fn new() -> Self {
         let mut lists =
-            Lists { octets: vec![0; HEAD], extents: [Extent { start: HEAD, used: 0, room: 0 }; lists::COUNT] };
+            Lists { octets: vec![0; HEAD], extents: [Extent { start: HEAD, used: 0, room: 0 }; schema::COUNT] };
         // It is written last and lies first: nothing is to be moved for it.
-        lists.reserve(lists::SETTINGS, 1);
+        lists.reserve(schema::SETTINGS, 1);
         lists
     }
 
@@ -483,7 +483,7 @@ impl Reader {
 #[expect(clippy::expect_used, reason = "a test may panic")]
 mod tests {
     use super::*;
-    use crate::lists::{ENTRIES, NODES, TEXTS};
+    use crate::table::schema::{ENTRIES, NODES, TEXTS};
 
     /// Each list outgrows its room many times while the others hold rows, and none of these is lost.
     #[test]

@@ -2,13 +2,13 @@
 
 use std::cell::{Cell, OnceCell};
 
-use crate::decision::Chosen;
-use crate::draft::Draft;
-use crate::image::{Octets, Room, Row, Span, row};
+use crate::compile::builder::Draft;
+use crate::compile::pattern::{Piece, Pieces};
+use crate::decide::decision::Chosen;
 use crate::path::{Hazard, normal_literal};
-use crate::pattern::{Piece, Pieces};
 use crate::problem::What;
-use crate::texts::{Text, Texts};
+use crate::table::image::{Octets, Room, Row, Span, row};
+use crate::table::strings::{Text, Texts};
 
 row! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]

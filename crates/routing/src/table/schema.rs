@@ -1,14 +1,14 @@
 //! All lists of an image, in the order in which they lie. A list that outgrows its room moves those behind it: so those
 //! come first whose length is known best, and last those that are written when all routes have been read.
 
-use crate::changes::Operation;
-use crate::condition::{Condition, Conditions};
-use crate::cors::Policy;
-use crate::image::{List, Span};
+use crate::decide::cors::Policy;
+use crate::decide::headers::Operation;
+use crate::decide::template::Part;
+use crate::table::conditions::{Condition, Conditions};
+use crate::table::image::{List, Span};
+use crate::table::strings::Text;
+use crate::table::tree::{Affixed, Node, NodeExtras, Slot};
 use crate::table::{Candidate, Capture, Pattern, Response, Route, RouteExtras, Settings};
-use crate::template::Part;
-use crate::texts::Text;
-use crate::tree::{Affixed, Node, NodeExtras, Slot};
 
 macro_rules! lists {
     ($number:expr;) => {

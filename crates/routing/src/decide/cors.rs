@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-use crate::changes::Changes;
-use crate::head::Head;
-use crate::image::{Span, row};
-use crate::pattern::is_token;
-use crate::texts::{Text, Texts};
+use crate::compile::pattern::is_token;
+use crate::decide::headers::Changes;
+use crate::request::Head;
+use crate::table::image::{Span, row};
+use crate::table::strings::{Text, Texts};
 
 row! {
     /// What a route, or the table, has for `cors`.
@@ -225,7 +225,7 @@ fn is_list_of_tokens(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draft::Draft;
+    use crate::compile::builder::Draft;
 
     fn origins(written: &[&str]) -> impl Fn(&[u8]) -> bool + use<> {
         let mut texts = Draft::new(0);

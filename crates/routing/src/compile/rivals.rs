@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use super::{Claim, Compiler};
 use crate::limits::CONDITIONAL;
-use crate::lists::PATTERNS;
 use crate::problem::{Place, What};
-use crate::texts::Text;
+use crate::table::schema::PATTERNS;
+use crate::table::strings::Text;
 
 impl Compiler {
     /// Sorts the claims into their order of precedence, and tells those that get in each other's way.

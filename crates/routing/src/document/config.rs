@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use crate::node::JsonValue;
-use crate::read::{OneOrMany, OrOff, Read, Reader, choice, object};
+use crate::document::read::{OneOrMany, OrOff, Read, Reader, choice, object};
+use crate::document::value::JsonValue;
 
 object! {
     /// The route table of one plugin.

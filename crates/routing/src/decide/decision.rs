@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::response::ResponsePlan;
+use crate::decide::response::ResponsePlan;
 use crate::table::RouteTable;
-use crate::texts::Text;
+use crate::table::strings::Text;
 
 #[derive(Debug)]
 pub enum Decision<'a> {

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::bytes::{HIGH_BITS, marks};
 use crate::limits::{METHODS_OF_A_MATCH, SEGMENTS};
-use crate::octets::{HIGH_BITS, marks};
 use crate::path::normal_literal;
 use crate::problem::What;
 

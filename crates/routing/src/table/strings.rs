@@ -1,9 +1,9 @@
 //! All of a table's strings in one place, with lists of strings and the parts of templates, each named by a small handle.
 
-use crate::image::{Reader, Rows, Span, row};
-use crate::lists::{PARTS, TEXT_LISTS, TEXTS};
-use crate::octets::equal;
-use crate::template::{Part, Template};
+use crate::bytes::equal;
+use crate::decide::template::{Part, Template};
+use crate::table::image::{Reader, Rows, Span, row};
+use crate::table::schema::{PARTS, TEXT_LISTS, TEXTS};
 
 row! {
     /// A string of the table.

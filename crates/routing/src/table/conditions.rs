@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use crate::head::Head;
-use crate::image::{Rows, Span, row};
 use crate::path::decoded;
-use crate::texts::{Text, Texts};
+use crate::request::Head;
+use crate::table::image::{Rows, Span, row};
+use crate::table::strings::{Text, Texts};
 
 row! {
     /// What all must hold: sorted lists of `Condition`s.

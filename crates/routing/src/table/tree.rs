@@ -13,13 +13,13 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use crate::draft::Draft;
-use crate::image::{List, NONE, Reader, Row, Rows, Span, row};
+use crate::bytes::{equal, slash};
+use crate::compile::builder::Draft;
+use crate::compile::pattern::Segment;
 use crate::limits;
-use crate::lists::{AFFIXED, LITERALS, NODE_EXTRAS, NODES};
-use crate::octets::{equal, slash};
-use crate::pattern::Segment;
-use crate::texts::{Text, Texts};
+use crate::table::image::{List, NONE, Reader, Row, Rows, Span, row};
+use crate::table::schema::{AFFIXED, LITERALS, NODE_EXTRAS, NODES};
+use crate::table::strings::{Text, Texts};
 
 /// What stands at the end of a pattern: an index that the tree gives out, one for all patterns that match
 /// the same paths.

@@ -1,8 +1,8 @@
 //! Headers by which Knative's parts talk to each other, and which a client must not choose.
 
-use crate::decision::Change;
-use crate::head::Head;
-use crate::octets::equal;
+use crate::bytes::equal;
+use crate::decide::decision::Change;
+use crate::request::Head;
 
 /// Sorted. Knative: networking/pkg/http/header, serving/pkg/activator, serving/pkg/queue.
 const INTERNAL: [&str; 10] = [

@@ -1,14 +1,14 @@
 //! What becomes of a response: planned with the request, carried out when the response's head comes.
 
-use crate::act::Routed;
-use crate::changes::{Changes, Rendered};
-use crate::cors::Cors;
-use crate::decision::Change;
-use crate::head::Head;
-use crate::host;
+use crate::decide::cors::Cors;
+use crate::decide::decision::Change;
+use crate::decide::forward::Routed;
+use crate::decide::headers::{Changes, Rendered};
 use crate::path::Hazard;
+use crate::request::Head;
 use crate::table::RouteTable;
-use crate::texts::Text;
+use crate::table::hosts;
+use crate::table::strings::Text;
 
 /// What is to become of the response of one request. It has all that is needed from the request, and is small.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Public {
     #[inline(never)]
     pub(crate) fn of(head: &Head<'_>, target: Text, stripped: bool) -> Self {
         let authority = head.authority.unwrap_or_default();
-        let bare = host::without_port(authority);
+        let bare = hosts::without_port(authority);
         let port = authority.get(bare.len()..).and_then(|tail| tail.strip_prefix(b":"));
         let has_port = port.is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit));
         // What Envoy or a proxy before it has seen; a list begins with the client's own.
@@ -131,9 +131,9 @@ impl RouteTable {
         };
         let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
-        let target = host::without_port(self.texts.octets(public.target));
+        let target = hosts::without_port(self.texts.octets(public.target));
         // Whatever the port: containers listen on others than the gateway. What has a user is no host alone.
-        if authority.contains(&b'@') || !host::without_port(authority).eq_ignore_ascii_case(target) {
+        if authority.contains(&b'@') || !hosts::without_port(authority).eq_ignore_ascii_case(target) {
             return None;
         }
         let path = [prefix(path), path].concat();

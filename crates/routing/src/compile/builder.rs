@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::image::{Lists, Span};
-use crate::lists::{PARTS, TEXT_LISTS, TEXTS};
-use crate::octets::equal;
-use crate::template::{Part, Template};
-use crate::texts::Text;
-use crate::tree::hash_from;
+use crate::bytes::equal;
+use crate::decide::template::{Part, Template};
+use crate::table::image::{Lists, Span};
+use crate::table::schema::{PARTS, TEXT_LISTS, TEXTS};
+use crate::table::strings::Text;
+use crate::table::tree::hash_from;
 
 /// No text begins so far behind.
 const VACANT: Text = Text { start: u32::MAX, length: 0 };
@@ -104,8 +104,8 @@ impl Draft {
 
     /// What has been collected, as part of a table.
     #[cfg(test)]
-    pub(crate) fn texts(self) -> crate::texts::Texts {
-        let reader = crate::image::Reader::new(self.lists.finish(0).into());
-        reader.and_then(|(reader, _)| crate::texts::Texts::read(&reader)).unwrap_or_default()
+    pub(crate) fn texts(self) -> crate::table::strings::Texts {
+        let reader = crate::table::image::Reader::new(self.lists.finish(0).into());
+        reader.and_then(|(reader, _)| crate::table::strings::Texts::read(&reader)).unwrap_or_default()
     }
 }

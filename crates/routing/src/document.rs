@@ -1,0 +1,5 @@
+//! The document as the user wrote it: the way from JSON to a [`config::Config`].
+
+pub mod config;
+pub(crate) mod read;
+pub(crate) mod value;
