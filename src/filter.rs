@@ -89,7 +89,7 @@ fn forward(forward: &Forward<'_>) -> Action {
         host::send_response(503, HOST_CALL_FAILED, [].into_iter(), b"", -1);
         return Action::Pause;
     }
-    host::set_property(ROUTE, forward.chosen.route_octets());
+    host::set_property(ROUTE, forward.chosen.route_bytes());
     Action::Continue
 }
 
@@ -104,7 +104,7 @@ fn carry_out(map: Map, change: &Change<'_>) -> bool {
 #[inline(never)]
 fn answer(answer: &Answer<'_>) -> Action {
     if let Some(chosen) = &answer.chosen {
-        host::set_property(ROUTE, chosen.route_octets());
+        host::set_property(ROUTE, chosen.route_bytes());
     }
     let headers = answer.headers.iter().map(|(name, value)| (&**name, &**value));
     let grpc_status = answer.grpc_status.map_or(-1, i32::from);

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ksvc_routing::{Adoption, Edition, Hash, Judgement, Memory, Served, Severity, adopt, limits};
+use ksvc_routing::{DocumentId, Hash, Judgement, Rollout, ServedFrom, Severity, SharedData, limits, roll_out};
 
 use crate::filter::Active;
 use crate::host::{self, Level};
@@ -41,23 +41,23 @@ impl Plugin {
 
     /// Takes in a document. Envoy tries one that it has had before on no thread first, but hands it to all at once:
     /// the one that has its judgement recorded reports it, and the others look again and follow.
-    fn adopt(edition: &Edition<'_>, shared: &Shared) -> Adoption {
+    fn roll_out(id: &DocumentId<'_>, shared: &Shared) -> Rollout {
         let mut looks = 1;
         loop {
-            let adoption = adopt(edition, shared);
-            let stands = match &adoption.judgement {
+            let rollout = roll_out(id, shared);
+            let stands = match &rollout.judgement {
                 Some(judgement) => shared.keep(judgement),
                 None => true,
             };
             if stands || looks == LOOKS {
-                return adoption;
+                return rollout;
             }
             looks += 1;
         }
     }
 
     /// Tells operators what became of a document: once in a process.
-    fn report(&mut self, judgement: &Judgement, hash: u64, served: Served, active: &Active) {
+    fn report(&mut self, judgement: &Judgement, hash: u64, served: ServedFrom, active: &Active) {
         let Judgement { problems, more_problems, name, cleared, size, .. } = judgement;
         let mut more = more_problems + problems.len();
         // Errors come first where not all are logged.
@@ -74,9 +74,9 @@ impl Plugin {
         }
         let (routes, hosts) = (active.table.route_count(), active.table.host_count());
         let (level, outcome) = match served {
-            Served::New => (Level::Info, "configuration accepted"),
-            Served::LastGood => (Level::Error, "configuration has errors; the last good one goes on serving"),
-            Served::InPart => (
+            ServedFrom::New => (Level::Info, "configuration accepted"),
+            ServedFrom::LastGood => (Level::Error, "configuration has errors; the last good one goes on serving"),
+            ServedFrom::InPart => (
                 Level::Error,
                 "configuration has errors and there is no good one before it; serving what can be served",
             ),
@@ -90,8 +90,8 @@ impl Plugin {
         );
 
         let metrics = self.metrics(name);
-        metrics.add(if served == Served::New { Counter::ConfigAccepted } else { Counter::ConfigRejected });
-        metrics.set_config_degraded(served != Served::New);
+        metrics.add(if served == ServedFrom::New { Counter::ConfigAccepted } else { Counter::ConfigRejected });
+        metrics.set_config_degraded(served != ServedFrom::New);
         active.metrics.set_routes(routes);
         for name in cleared {
             let metrics = self.metrics(name);
@@ -107,8 +107,8 @@ impl Plugin {
         let version = std::env::var(VERSION).ok();
         let mut seen = SEEN.take();
         let hash = hash_of_document(size);
-        let edition = Edition { hash, version: version.as_deref(), seen: seen.get(&plugin).copied(), size };
-        let Adoption { table, served, number, judgement } = Self::adopt(&edition, &shared);
+        let id = DocumentId { hash, version: version.as_deref(), seen: seen.get(&plugin).copied(), size };
+        let Rollout { table, served, number, judgement } = Self::roll_out(&id, &shared);
         seen.insert(plugin, number);
         SEEN.set(seen);
 
@@ -164,7 +164,7 @@ impl Shared {
     }
 }
 
-impl Memory for Shared {
+impl SharedData for Shared {
     fn document(&self) -> Vec<u8> {
         host::configuration(0, usize::MAX)
     }

@@ -1,10 +1,10 @@
 //! Configurations: any octets as a document, as what shared data holds, and errors put into a good document.
 
-use ksvc_routing::{Adoption, RouteTable, Served, compile};
+use ksvc_routing::{Rollout, RouteTable, ServedFrom, compile};
 use serde_json::Value;
 
 use crate::broken::Broken;
-use crate::common::shared_data::SharedData;
+use crate::common::shared_data::ProcessData;
 use crate::common::{Request, Seen, request};
 use crate::octets::{Octets, survives};
 use crate::slow;
@@ -44,9 +44,9 @@ fn one_document(document: &[u8]) {
         assert!(!problem.to_string().is_empty());
     }
     serves(&compiled.table);
-    let Adoption { table, served, judgement, .. } = SharedData::default().adopt(document, None, None);
+    let Rollout { table, served, judgement, .. } = ProcessData::default().roll_out(document, None, None);
     let judgement = judgement.expect("the first run judges");
-    assert_eq!(served == Served::New, compiled.is_good());
+    assert_eq!(served == ServedFrom::New, compiled.is_good());
     assert_eq!(judgement.good.is_some(), compiled.is_good());
     assert_eq!(table.routes().len(), compiled.table.routes().len());
     if compiled.is_good() {
@@ -76,27 +76,27 @@ fn same_as_istio_sends_it(document: &[u8], table: &RouteTable) {
 fn documents_in_turn(data: &[u8]) {
     let mut fields = data.split(|&b| b == 0).map(<[u8]>::to_vec);
     let good = fields.next().filter(|good| !good.is_empty());
-    let mut shared = SharedData { good, record: fields.next(), image: None };
+    let mut shared = ProcessData { good, record: fields.next(), image: None };
     let mut seen = None;
     for field in fields.take(6) {
         let digit = field.first().filter(|first| first.is_ascii_digit()).map(|digit| char::from(*digit).to_string());
         let document = if digit.is_some() { &field[1..] } else { &field };
-        let adoption = shared.adopt(document, digit.as_deref(), seen);
-        serves(&adoption.table);
+        let rollout = shared.roll_out(document, digit.as_deref(), seen);
+        serves(&rollout.table);
         let is_good = compile(document).is_good();
         let last_is_good = shared.good.as_deref().is_some_and(|good| compile(good).is_good());
-        if let Some(judgement) = adoption.judgement {
+        if let Some(judgement) = rollout.judgement {
             let expected = match (is_good, last_is_good) {
-                (true, _) => Served::New,
-                (false, true) => Served::LastGood,
-                (false, false) => Served::InPart,
+                (true, _) => ServedFrom::New,
+                (false, true) => ServedFrom::LastGood,
+                (false, false) => ServedFrom::InPart,
             };
-            assert_eq!(adoption.served, expected);
+            assert_eq!(rollout.served, expected);
             assert!(serde_json::from_slice::<Value>(&judgement.record).is_ok());
             assert_eq!(judgement.good.as_deref(), is_good.then_some(document));
             shared.keep(&judgement);
         }
-        seen = Some(adoption.number);
+        seen = Some(rollout.number);
     }
 }
 

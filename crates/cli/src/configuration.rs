@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ksvc_routing::{Compiled, Place, Problem, Step, What, compile};
+use ksvc_routing::{Compiled, Place, Problem, ProblemKind, Step, compile};
 
 use crate::manifest::{self, Manifest, ManifestProblem};
 use crate::message::{Message, Other};
@@ -47,7 +47,7 @@ impl Configuration {
         let problems = if self.node.is_none() && !messages.is_empty() { &[] } else { &compiled.problems[..] };
         for problem in problems {
             let told = told.entry(problem.place.to_string()).or_default();
-            messages.push(self.message(problem, occurrence(&problem.what, told)));
+            messages.push(self.message(problem, occurrence(&problem.kind, told)));
         }
         if let Some(node) = &self.node {
             self.warn_of_boolean_keys(node, &mut messages);
@@ -76,13 +76,13 @@ impl Configuration {
     }
 
     fn message(&self, problem: &Problem, occurrence: usize) -> Message {
-        let aim = if is_about_key(&problem.what) { Aim::Key { occurrence } } else { Aim::Value };
+        let aim = if is_about_key(&problem.kind) { Aim::Key { occurrence } } else { Aim::Value };
         let mut span = self.locate(&problem.place, aim);
-        if let Some(fragment) = fragment(&problem.what) {
+        if let Some(fragment) = fragment(&problem.kind) {
             span = self.narrow(span, &fragment).unwrap_or(span);
         }
-        let other = match (&problem.what, problem.other()) {
-            (What::RepeatedKey { .. }, _) => Some((&problem.place, Aim::Key { occurrence: 0 })),
+        let other = match (&problem.kind, problem.other()) {
+            (ProblemKind::RepeatedKey { .. }, _) => Some((&problem.place, Aim::Key { occurrence: 0 })),
             (_, other) => other.map(|place| (place, Aim::Value)),
         };
         Message {
@@ -90,7 +90,7 @@ impl Configuration {
             span,
             place: problem.place.to_string(),
             severity: problem.severity(),
-            text: problem.what.to_string(),
+            text: problem.kind.to_string(),
             other: other.map(|(place, aim)| Other {
                 source: Arc::clone(&self.source),
                 at: self.locate(place, aim).start,
@@ -166,14 +166,14 @@ pub enum Aim {
 }
 
 /// Which of the keys at its place a problem is about, after as many problems as `told` of keys there.
-fn occurrence(what: &What, told: &mut usize) -> usize {
+fn occurrence(what: &ProblemKind, told: &mut usize) -> usize {
     match what {
         // The first one is right.
-        What::RepeatedKey { .. } | What::HeaderRepeated { .. } => {
+        ProblemKind::RepeatedKey { .. } | ProblemKind::HeaderRepeated { .. } => {
             *told += 1;
             *told
         }
-        What::UnknownKey { .. } => {
+        ProblemKind::UnknownKey { .. } => {
             *told += 1;
             *told - 1
         }
@@ -182,37 +182,39 @@ fn occurrence(what: &What, told: &mut usize) -> usize {
 }
 
 /// Whether the key is wrong, whatever its value.
-fn is_about_key(what: &What) -> bool {
+fn is_about_key(what: &ProblemKind) -> bool {
     matches!(
         what,
-        What::UnknownKey { .. }
-            | What::RepeatedKey { .. }
-            | What::OnlyWith { .. }
-            | What::StripWithoutBase
-            | What::BodyForbidden { .. }
-            | What::HeaderName { .. }
-            | What::HeaderForbidden { .. }
-            | What::HeaderRepeated { .. }
-            | What::EmptyQueryName
+        ProblemKind::UnknownKey { .. }
+            | ProblemKind::RepeatedKey { .. }
+            | ProblemKind::OnlyWith { .. }
+            | ProblemKind::StripWithoutBase
+            | ProblemKind::BodyForbidden { .. }
+            | ProblemKind::HeaderName { .. }
+            | ProblemKind::HeaderForbidden { .. }
+            | ProblemKind::HeaderRepeated { .. }
+            | ProblemKind::EmptyQueryName
     )
 }
 
 /// The piece of the user's text that is wrong, where the message quotes one.
-fn fragment(what: &What) -> Option<String> {
+fn fragment(what: &ProblemKind) -> Option<String> {
     match what {
-        What::BraceOpen { segment }
-        | What::BraceClosed { segment }
-        | What::SeveralCaptures { segment }
-        | What::RestAffixed { segment }
-        | What::RestNotLast { segment }
-        | What::ForeignSyntax { segment, .. } => Some(segment.clone()),
-        What::Method { found } | What::MethodCase { found } | What::PathStart { found } => Some(found.clone()),
-        What::MethodRepeated { method } => Some(method.clone()),
-        What::HostTemplateField { found } => Some(format!("{{{found}}}")),
-        What::CaptureName { found, .. } => Some(format!("{{{found}}}")),
-        What::CaptureRepeated { name } | What::UnknownCapture { name, .. } => Some(format!("{{{name}}}")),
-        What::RestInTemplate { name } => Some(format!("{{*{name}}}")),
-        What::QueryInPath => Some("?".to_owned()),
+        ProblemKind::BraceOpen { segment }
+        | ProblemKind::BraceClosed { segment }
+        | ProblemKind::SeveralCaptures { segment }
+        | ProblemKind::RestAffixed { segment }
+        | ProblemKind::RestNotLast { segment }
+        | ProblemKind::ForeignSyntax { segment, .. } => Some(segment.clone()),
+        ProblemKind::Method { found } | ProblemKind::MethodCase { found } | ProblemKind::PathStart { found } => {
+            Some(found.clone())
+        }
+        ProblemKind::MethodRepeated { method } => Some(method.clone()),
+        ProblemKind::HostTemplateField { found } => Some(format!("{{{found}}}")),
+        ProblemKind::CaptureName { found, .. } => Some(format!("{{{found}}}")),
+        ProblemKind::CaptureRepeated { name } | ProblemKind::UnknownCapture { name, .. } => Some(format!("{{{name}}}")),
+        ProblemKind::RestInTemplate { name } => Some(format!("{{*{name}}}")),
+        ProblemKind::QueryInPath => Some("?".to_owned()),
         _ => None,
     }
 }

@@ -380,11 +380,11 @@ fn variants(source: &'static str, head: &str) -> BTreeSet<&'static str> {
 fn every_kind_of_message_has_an_example() {
     let blocks = blocks(PAGE);
     let problems: Vec<Problem> = page_examples(&blocks).iter().flat_map(Example::problems).collect();
-    let shown: BTreeSet<String> = problems.iter().map(|problem| format!("{:?}", problem.what)).collect();
+    let shown: BTreeSet<String> = problems.iter().map(|problem| format!("{:?}", problem.kind)).collect();
     let is_shown = |kind: &&str| {
         shown.iter().any(|what| what.strip_prefix(kind).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)))
     };
-    let kinds = variants(PROBLEMS, "pub enum What {");
+    let kinds = variants(PROBLEMS, "pub enum ProblemKind {");
     assert!(kinds.len() > 50, "{kinds:?}");
     let missing: Vec<&str> = kinds.into_iter().filter(|kind| !is_shown(kind)).collect();
     let limits = ["TooLarge", "TooLong", "TooMany", "TooManyConditional", "TooManySegments", "TooManyValues"];
@@ -408,7 +408,7 @@ fn messages_about_limits_are_documented() {
     ] {
         let problems = compile(document.as_bytes()).problems;
         let [problem] = &problems[..] else { panic!("{problems:?}") };
-        assert!(PAGE.contains(&format!("- \"{}\"", problem.what)), "{problem}");
+        assert!(PAGE.contains(&format!("- \"{}\"", problem.kind)), "{problem}");
     }
 }
 

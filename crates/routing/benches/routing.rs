@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ksvc_routing::{Edition, Hash, Head, Memory, adopt, compile};
+use ksvc_routing::{DocumentId, Hash, Head, SharedData, compile, roll_out};
 use serde_json::{Value, json};
 
 /// Five of every kind of route to each of so many APIs, as in the budgets of `testenv`.
@@ -62,7 +62,7 @@ struct Stored {
     image: Option<Vec<u8>>,
 }
 
-impl Memory for Stored {
+impl SharedData for Stored {
     fn document(&self) -> Vec<u8> {
         self.document.clone()
     }
@@ -96,13 +96,13 @@ fn documents(criterion: &mut Criterion) {
         let mut stored = Stored { document: document(routes), ..Stored::default() };
         let mut hash = Hash::default();
         hash.update(&stored.document);
-        let edition = Edition { hash: hash.digest(), version: Some("1"), seen: None, size: stored.document.len() };
-        let judgement = adopt(&edition, &stored).judgement.expect("the first run judges");
+        let id = DocumentId { hash: hash.digest(), version: Some("1"), seen: None, size: stored.document.len() };
+        let judgement = roll_out(&id, &stored).judgement.expect("the first run judges");
         (stored.record, stored.image) = (Some(judgement.record), Some(judgement.image.to_vec()));
-        assert!(adopt(&edition, &stored).judgement.is_none(), "the others follow");
+        assert!(roll_out(&id, &stored).judgement.is_none(), "the others follow");
         following.throughput(Throughput::Elements(routes as u64)).sample_size(20);
         following.bench_function(BenchmarkId::from_parameter(routes), |bencher| {
-            bencher.iter(|| adopt(black_box(&edition), &stored));
+            bencher.iter(|| roll_out(black_box(&id), &stored));
         });
     }
 }

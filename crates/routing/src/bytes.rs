@@ -1,15 +1,15 @@
-//! Octets looked at by words. On wasm, `==` of slices is a call that goes octet by octet, and most texts here are a word or
+//! ByteReader looked at by words. On wasm, `==` of slices is a call that goes byte by byte, and most strings here are a word or
 //! two long.
 
-/// All octets marked.
+/// All bytes marked.
 pub(crate) const HIGH_BITS: u64 = spread(0x80);
 
-/// A word of nothing but this octet.
-const fn spread(octet: u8) -> u64 {
-    octet as u64 * 0x0101_0101_0101_0101
+/// A word of nothing but this byte.
+const fn spread(byte: u8) -> u64 {
+    byte as u64 * 0x0101_0101_0101_0101
 }
 
-/// Marks the octets of a word that lie in a range of ASCII, each by its high bit.
+/// Marks the bytes of a word that lie in a range of ASCII, each by its high bit.
 #[inline(always)]
 pub(crate) const fn marks(word: u64, from: u8, to: u8) -> u64 {
     let ascii = word & !HIGH_BITS;
@@ -23,18 +23,18 @@ pub(crate) const fn letters(word: u64) -> u64 {
     marks(word | spread(b'a' - b'A'), b'a', b'z')
 }
 
-/// Whether `marks` marks an octet in some word of a text; not to be asked for NULs.
+/// Whether `marks` marks an byte in some word of a text; not to be asked for NULs.
 #[inline(always)]
 fn any(text: &[u8], marks: impl Fn(u64) -> u64) -> bool {
     let of_word = |word: &[u8; 8]| marks(u64::from_le_bytes(*word)) != 0;
     match text.last_chunk() {
         // What words leave over is looked at in a last one that overlaps them.
         Some(last) => of_word(last) || text.as_chunks().0.iter().any(of_word),
-        None => text.iter().any(|octet| marks(u64::from(*octet)) != 0),
+        None => text.iter().any(|byte| marks(u64::from(*byte)) != 0),
     }
 }
 
-/// Whether some octet lies in a range of ASCII, which has no NUL.
+/// Whether some byte lies in a range of ASCII, which has no NUL.
 pub(crate) fn any_between(text: &[u8], from: u8, to: u8) -> bool {
     any(text, |word| marks(word, from, to))
 }
@@ -52,10 +52,10 @@ pub(crate) fn slash(text: &[u8]) -> Option<usize> {
             return Some(8 * at + slashes.trailing_zeros() as usize / 8);
         }
     }
-    rest.iter().position(|&octet| octet == b'/').map(|at| 8 * words.len() + at)
+    rest.iter().position(|&byte| byte == b'/').map(|at| 8 * words.len() + at)
 }
 
-/// Whether two texts are the same.
+/// Whether two strings are the same.
 #[inline]
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_equal_where_every_octet_is() {
+    fn texts_are_equal_where_every_byte_is() {
         let text: Vec<u8> = (0..40).collect();
         for length in 0..text.len() {
             let (a, longer) = (text.get(..length).unwrap_or_default(), text.get(..=length).unwrap_or_default());
@@ -89,7 +89,7 @@ mod tests {
             assert!(!equal(a, longer) && !equal(longer, a));
             for at in 0..length {
                 let mut b = a.to_vec();
-                b.get_mut(at).into_iter().for_each(|octet| *octet ^= 0x80);
+                b.get_mut(at).into_iter().for_each(|byte| *byte ^= 0x80);
                 assert!(!equal(a, &b) && !equal(&b, a), "{at} of {length}");
             }
         }
@@ -101,24 +101,24 @@ mod tests {
             let mut text = vec![b'.'; length];
             assert_eq!(slash(&text), None);
             for at in (0..length).rev() {
-                text.get_mut(at).into_iter().for_each(|octet| *octet = b'/');
+                text.get_mut(at).into_iter().for_each(|byte| *byte = b'/');
                 assert_eq!(slash(&text), Some(at));
             }
         }
     }
 
     #[test]
-    fn every_octet_of_a_text_is_looked_at() {
+    fn every_byte_of_a_text_is_looked_at() {
         for length in 1..40 {
             for at in 0..length {
-                for octet in 0..=255 {
+                for byte in 0..=255 {
                     let mut text = vec![b'-'; length];
-                    text.get_mut(at).into_iter().for_each(|place| *place = octet);
-                    assert_eq!(any_between(&text, b':', b'['), (b':'..=b'[').contains(&octet), "{octet} at {at}");
-                    assert_eq!(is_ascii(&text), octet.is_ascii(), "{octet} at {at}");
+                    text.get_mut(at).into_iter().for_each(|place| *place = byte);
+                    assert_eq!(any_between(&text, b':', b'['), (b':'..=b'[').contains(&byte), "{byte} at {at}");
+                    assert_eq!(is_ascii(&text), byte.is_ascii(), "{byte} at {at}");
                     let word = text.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-                    let is_letter = octet.is_ascii_alphabetic() && at < 8 && length >= 8;
-                    assert_eq!(letters(word), if is_letter { 0x80 << (8 * at) } else { 0 }, "{octet} at {at}");
+                    let is_letter = byte.is_ascii_alphabetic() && at < 8 && length >= 8;
+                    assert_eq!(letters(word), if is_letter { 0x80 << (8 * at) } else { 0 }, "{byte} at {at}");
                 }
             }
         }

@@ -21,19 +21,19 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh64::xxh64;
 
-use crate::compile::builder::Draft;
+use crate::compile::builder::TableBuilder;
 use crate::decide::cors::{Cors, Policy};
 use crate::decide::headers::Operation;
 use crate::document::config::{Config, Routes};
-use crate::document::read::{Key, Reader};
+use crate::document::read::{DocumentReader, Key};
 use crate::document::value;
 use crate::limits;
-use crate::problem::{Place, Problem, What};
-use crate::table::image::{Lists, Span};
+use crate::problem::{Place, Problem, ProblemKind};
+use crate::table::image::{ImageBuilder, Span};
 use crate::table::schema::{
     CANDIDATES, CAPTURES, ENTRIES, NODES, OPERATIONS, PATTERNS, POLICIES, ROUTE_EXTRAS, ROUTES, SETTINGS, TEXTS,
 };
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 use crate::table::tree::TreeBuilder;
 use crate::table::{Candidate, NoMatch, Route, RouteTable, Settings, Target};
 
@@ -72,7 +72,7 @@ pub(crate) fn compile_as(document: &[u8], hash: u64) -> Compiled {
         return too_large(document.len(), hash);
     }
     if is_empty(document) {
-        return unreadable(What::Empty, hash);
+        return unreadable(ProblemKind::Empty, hash);
     }
     match value::check(document) {
         Ok(checked) => read(checked, document.len(), hash),
@@ -97,13 +97,13 @@ fn read(document: &RawValue, size: usize, hash: u64) -> Compiled {
 }
 
 /// What comes of a document that is not even read.
-pub(crate) fn too_large(octets: usize, hash: u64) -> Compiled {
-    unreadable(What::TooLarge { octets, limit: limits::DOCUMENT }, hash)
+pub(crate) fn too_large(bytes: usize, hash: u64) -> Compiled {
+    unreadable(ProblemKind::TooLarge { bytes, limit: limits::DOCUMENT }, hash)
 }
 
-fn unreadable(fault: What, hash: u64) -> Compiled {
+fn unreadable(fault: ProblemKind, hash: u64) -> Compiled {
     let mut compiler = Compiler::new(hash);
-    compiler.tell(Place::default(), fault);
+    compiler.report(Place::default(), fault);
     compiler.finish(Settings::default(), false)
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn hash(document: &[u8]) -> u64 {
     xxh64(document, 0)
 }
 
-/// A route in the document. Its places are made only where there is something to tell.
+/// A route in the document. Its places are made only where there is something to report.
 #[derive(Clone, Copy)]
 struct At(usize);
 
@@ -164,8 +164,8 @@ impl Claim {
 struct Compiler {
     /// The document's hash.
     document: u64,
-    reader: Reader,
-    draft: Draft,
+    reader: DocumentReader,
+    builder: TableBuilder,
     tree: TreeBuilder,
     methods: Methods,
     /// Sorted: what claims refer to once all of them are known.
@@ -181,12 +181,12 @@ struct Compiler {
 
 impl Compiler {
     fn new(document: u64) -> Self {
-        let mut draft = Draft::new(document);
+        let mut builder = TableBuilder::new(document);
         Compiler {
             document,
-            reader: Reader::default(),
-            tree: TreeBuilder::new(&mut draft),
-            draft,
+            reader: DocumentReader::default(),
+            tree: TreeBuilder::new(&mut builder),
+            builder,
             methods: Methods::default(),
             method_names: Vec::new(),
             claims: Vec::new(),
@@ -198,21 +198,21 @@ impl Compiler {
     }
 
     #[cold]
-    fn tell(&mut self, place: Place, what: What) {
-        self.reader.problems.tell(place, what);
+    fn report(&mut self, place: Place, kind: ProblemKind) {
+        self.reader.problems.report(place, kind);
     }
 
     /// Where a pattern stands.
     fn element(&self, pattern: u32) -> Option<Element> {
-        let route = At(self.draft.lists.get(PATTERNS, pattern)?.route as usize);
+        let route = At(self.builder.image.get(PATTERNS, pattern)?.route as usize);
         let index = self.elements.get(pattern as usize).copied().filter(|index| *index != NO_LIST);
         Some(Element { route, index: index.map(usize::from) })
     }
 
     /// Takes in a document; what is left is the part of the table that is not of its routes alone, and whether the
-    /// table's name could be read. Where the document is known to have more routes than a table can hold, so it is told,
+    /// table's name could be read. Where the document is known to have more routes than a table can hold, so it is reported,
     /// and none of them is compiled.
-    fn compile(&mut self, document: &RawValue, size: usize, too_many: Vec<What>) -> (Settings, bool) {
+    fn compile(&mut self, document: &RawValue, size: usize, too_many: Vec<ProblemKind>) -> (Settings, bool) {
         let config: Option<Config<'_>> = self.reader.value(document);
         let Some(mut config) = config else { return (Settings::default(), false) };
         let name_is_readable = match &config.name {
@@ -223,8 +223,8 @@ impl Compiler {
         let routes_are_known = config.routes.get().is_some() && too_many.is_empty();
         let routes = std::mem::take(&mut config.routes).into_first();
         let (mut settings, defaults) = self.settings(config);
-        for what in too_many {
-            self.tell(Place::default().key("routes"), what);
+        for kind in too_many {
+            self.report(Place::default().key("routes"), kind);
         }
         // Which requests the routes were meant for can't be known otherwise.
         if !routes_are_known {
@@ -236,54 +236,55 @@ impl Compiler {
         }
         if routes_are_known && self.methods.beyond_limits().is_empty() {
             self.method_names = std::mem::take(&mut self.methods).sorted(&mut self.claims);
-            self.tell_ambiguities();
-            self.tell_captured_nowhere(&settings);
+            self.report_ambiguities();
+            self.report_captured_nowhere(&settings);
         }
         (settings, name_is_readable)
     }
 
     /// Makes room for so many routes, with as much of everything as most have: a list that grows leaves gaps in memory that
     /// is never given back.
-    fn expect(&mut self, routes: usize, octets: usize) {
+    fn expect(&mut self, routes: usize, bytes: usize) {
         self.claims.reserve(routes + routes / 4);
         self.elements.reserve(routes);
-        let lists = &mut self.draft.lists;
-        lists.expect(octets * 3 / 4 + routes * 160);
+        let lists = &mut self.builder.image;
+        lists.expect(bytes * 3 / 4 + routes * 160);
         lists.reserve(PATTERNS, routes);
         lists.reserve(ROUTES, routes);
-        lists.reserve(TEXTS, octets * 3 / 4);
+        lists.reserve(TEXTS, bytes * 3 / 4);
         lists.reserve(CAPTURES, routes / 2);
         lists.reserve(NODES, routes);
     }
 
     /// Tells names in the table's own templates that no route captures, and breaks the routes that they bear on.
-    fn tell_captured_nowhere(&mut self, settings: &Settings) {
+    fn report_captured_nowhere(&mut self, settings: &Settings) {
         // What can't be read may capture anything, and of no routes nothing can be said.
         let operations = [settings.request_headers, settings.response_headers];
         if operations.iter().all(|span| span.is_empty())
-            || self.draft.lists.len(PATTERNS) == 0
+            || self.builder.image.len(PATTERNS) == 0
             || self.claims.iter().any(|claim| claim.unreadable)
         {
             return;
         }
-        let mut captured: Vec<Text> = self.draft.lists.iter(CAPTURES).map(|capture| capture.name).collect();
+        let mut captured: Vec<StringId> = self.builder.image.iter(CAPTURES).map(|capture| capture.name).collect();
         captured.sort_unstable();
         for (key, operations) in ["requestHeaders", "responseHeaders"].into_iter().zip(operations) {
-            let operations: Vec<Operation> = self.draft.lists.span(OPERATIONS, operations).collect();
+            let operations: Vec<Operation> = self.builder.image.span(OPERATIONS, operations).collect();
             let mut broken = false;
             for operation in operations {
-                let names = operation.template().into_iter().flat_map(|template| template.captures(&self.draft));
-                let mut unknown: Vec<Text> = names.filter(|name| captured.binary_search(name).is_err()).collect();
+                let names = operation.template().into_iter().flat_map(|template| template.captures(&self.builder));
+                let mut unknown: Vec<StringId> = names.filter(|name| captured.binary_search(name).is_err()).collect();
                 unknown.dedup();
                 for name in unknown {
-                    let name = self.draft.get(name).to_owned();
-                    let place = Place::default().key(key).key(operation.key()).named(self.draft.get(operation.name()));
-                    self.tell(place, What::CapturedNowhere { name });
+                    let name = self.builder.get(name).to_owned();
+                    let place =
+                        Place::default().key(key).key(operation.key()).named(self.builder.get(operation.name()));
+                    self.report(place, ProblemKind::CapturedNowhere { name });
                     broken = true;
                 }
             }
             if broken {
-                break_routes(&mut self.draft.lists, |_, route| {
+                break_routes(&mut self.builder.image, |_, route| {
                     key == "responseHeaders" || matches!(route.target, Target::Forward(..))
                 });
             }
@@ -292,9 +293,9 @@ impl Compiler {
 
     fn finish(mut self, mut settings: Settings, name_is_readable: bool) -> Compiled {
         if self.reader.problems.has_errors() {
-            break_routes(&mut self.draft.lists, |index, _| self.reader.problems.is_broken(index as usize));
+            break_routes(&mut self.builder.image, |index, _| self.reader.problems.is_broken(index as usize));
         }
-        let Compiler { mut draft, .. } = self;
+        let Compiler { mut builder, .. } = self;
         let mut entries = vec![Span::default(); self.tree.entries()];
         for claims in self.claims.chunk_by(|a, b| a.entry == b.entry) {
             let candidate = |&Claim { method, unreadable, conditions, pattern, .. }: &Claim| Candidate {
@@ -303,43 +304,43 @@ impl Compiler {
                 conditions,
                 pattern,
             };
-            let span = draft.lists.append(CANDIDATES, claims.iter().map(candidate));
+            let span = builder.image.append(CANDIDATES, claims.iter().map(candidate));
             if let Some(entry) = claims.first().and_then(|claim| entries.get_mut(claim.entry as usize)) {
                 *entry = span;
             }
         }
-        draft.lists.append(ENTRIES, entries);
+        builder.image.append(ENTRIES, entries);
         let mut policies: Vec<_> = self.known_policies.into_iter().collect();
         policies.sort_unstable_by_key(|(_, number)| *number);
-        draft.lists.append(POLICIES, policies.into_iter().map(|(policy, _)| policy));
-        self.conditions.finish(&mut draft.lists);
+        builder.image.append(POLICIES, policies.into_iter().map(|(policy, _)| policy));
+        self.conditions.finish(&mut builder.image);
 
         settings.uses_cors = settings.cors != Cors::Off;
         settings.plans_responses = settings.rewrite_location || !settings.response_headers.is_empty();
-        for route in draft.lists.iter(ROUTES) {
+        for route in builder.image.iter(ROUTES) {
             settings.routes += u32::from(!matches!(route.target, Target::Broken));
         }
-        for extras in draft.lists.iter(ROUTE_EXTRAS) {
+        for extras in builder.image.iter(ROUTE_EXTRAS) {
             settings.uses_cors |= extras.cors != Cors::Off;
             settings.plans_responses |= !extras.response_headers.is_empty();
         }
         settings.plans_responses |= settings.uses_cors;
-        settings.methods = draft.list(self.method_names.iter().map(|method| &**method));
-        settings.targets = draft.list(self.targets.iter().map(String::as_str));
-        if settings.name == Text::default() {
-            settings.name = draft.shared("default");
+        settings.methods = builder.list(self.method_names.iter().map(|method| &**method));
+        settings.targets = builder.list(self.targets.iter().map(String::as_str));
+        if settings.name == StringId::default() {
+            settings.name = builder.shared("default");
         }
-        self.tree.finish(&mut draft);
-        draft.lists.push(SETTINGS, settings);
+        self.tree.finish(&mut builder);
+        builder.image.push(SETTINGS, settings);
         // What has just been written can be read.
-        let table = RouteTable::read(draft.lists.finish(self.document)).unwrap_or_default();
+        let table = RouteTable::read(builder.image.finish(self.document)).unwrap_or_default();
         let has_errors = self.reader.problems.has_errors();
         let (problems, more_problems) = self.reader.problems.finish();
         Compiled { table, problems, more_problems, name_is_readable, has_errors }
     }
 }
 
-fn break_routes(lists: &mut Lists, which: impl Fn(u32, &Route) -> bool) {
+fn break_routes(lists: &mut ImageBuilder, which: impl Fn(u32, &Route) -> bool) {
     for index in 0..lists.len(ROUTES) {
         if lists.get(ROUTES, index).is_some_and(|route| which(index, &route)) {
             lists.edit(ROUTES, index, |route| route.target = Target::Broken);

@@ -4,11 +4,11 @@ use std::fmt;
 
 use crate::decide::cors::{Cors, Preflight};
 use crate::decide::decision::Decision;
-use crate::decide::search::{Served, toggle_trailing_slash};
+use crate::decide::search::{MethodOrder, toggle_trailing_slash};
 use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::conditions::{Condition, Conditions, Expected, Query};
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 use crate::table::{Candidate, Route, RouteTable, Target};
 
 /// A decision with the routes that were considered for it.
@@ -16,22 +16,22 @@ use crate::table::{Candidate, Route, RouteTable, Target};
 pub struct Explanation<'a> {
     pub decision: Decision<'a>,
     /// Every `match` whose path matches, most specific first.
-    pub considered: Vec<Considered<'a>>,
+    pub considered: Vec<ConsideredRoute<'a>>,
 }
 
 #[derive(Debug)]
-pub struct Considered<'a> {
+pub struct ConsideredRoute<'a> {
     /// The route's name.
     pub route: &'a str,
     /// The element of `match` as written.
     pub matched: &'a str,
-    pub verdict: Verdict,
+    pub result: Considered,
 }
 
 /// Why a route was chosen or passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum Considered {
     Chosen,
     OtherMethod,
     /// The condition that does not hold.
@@ -42,16 +42,16 @@ pub enum Verdict {
     Behind,
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Considered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Verdict::Chosen => f.write_str("chosen"),
-            Verdict::OtherMethod => f.write_str("passed over: it does not serve the method"),
-            Verdict::ConditionFails(condition) => write!(f, "passed over: {condition}"),
-            Verdict::OnlyUnconditional => f.write_str(
+            Considered::Chosen => f.write_str("chosen"),
+            Considered::OtherMethod => f.write_str("passed over: it does not serve the method"),
+            Considered::ConditionFails(condition) => write!(f, "passed over: {condition}"),
+            Considered::OnlyUnconditional => f.write_str(
                 "passed over: conditions failed at a more specific path, so only unconditional routes are next",
             ),
-            Verdict::Behind => f.write_str("not reached: a route before it was chosen"),
+            Considered::Behind => f.write_str("not reached: a route before it was chosen"),
         }
     }
 }
@@ -92,7 +92,12 @@ impl RouteTable {
         Explanation { decision, considered }
     }
 
-    fn consider(&self, head: &Head<'_>, path: &RequestPath<'_>, chosen: Option<(usize, &str)>) -> Vec<Considered<'_>> {
+    fn consider(
+        &self,
+        head: &Head<'_>,
+        path: &RequestPath<'_>,
+        chosen: Option<(usize, &str)>,
+    ) -> Vec<ConsideredRoute<'_>> {
         let Some(below) = self.base.below(&path.normal) else { return Vec::new() };
         let toggled = toggle_trailing_slash(below).filter(|_| self.settings.ignore_trailing_slash);
         // A preflight that is answered has been matched by what it asks for.
@@ -101,7 +106,7 @@ impl RouteTable {
         });
         let method = preflight.map_or(head.method.unwrap_or_default(), |preflight| preflight.method);
         let head = if preflight.is_some() { None } else { Some(head) };
-        let served = Served::new(self, method);
+        let order = MethodOrder::new(self, method);
         let query = Query::new(path.query);
         let mut considered = Vec::new();
         let mut found = false;
@@ -114,27 +119,27 @@ impl RouteTable {
                 seen.push(entry);
                 let mut listed = Vec::new();
                 let candidates = self.candidates(entry);
-                for candidate in served.in_turn(candidates.clone()).into_iter().chain(candidates) {
+                for candidate in order.in_turn(candidates.clone()).into_iter().chain(candidates) {
                     let Some(pattern) = self.patterns.get(candidate.pattern) else { continue };
                     let Some(route) = self.route(candidate.pattern) else { continue };
                     if listed.contains(&candidate.pattern) {
                         continue;
                     }
                     listed.push(candidate.pattern);
-                    let matched = self.texts.get(pattern.text);
-                    let verdict = if !served.has(candidate.method) {
-                        Verdict::OtherMethod
+                    let matched = self.strings.get(pattern.text);
+                    let result = if !order.has(candidate.method) {
+                        Considered::OtherMethod
                     } else if found {
-                        Verdict::Behind
+                        Considered::Behind
                     } else if let Some(condition) = self.failing(candidate, head, &query) {
-                        Verdict::ConditionFails(condition.described(&self.texts))
+                        Considered::ConditionFails(condition.described(&self.strings))
                     } else if chosen == Some((pattern.route as usize, matched)) {
                         found = true;
-                        Verdict::Chosen
+                        Considered::Chosen
                     } else {
-                        Verdict::OnlyUnconditional
+                        Considered::OnlyUnconditional
                     };
-                    considered.push(Considered { route: self.texts.get(route.name), matched, verdict });
+                    considered.push(ConsideredRoute { route: self.strings.get(route.name), matched, result });
                 }
             }
         }
@@ -144,7 +149,7 @@ impl RouteTable {
     /// The table in the order of precedence: where two patterns match a path, the upper one is tried first.
     pub fn routes(&self) -> Vec<Line<'_>> {
         let mut lines = Vec::new();
-        for entry in self.tree.in_order(&self.texts) {
+        for entry in self.tree.in_order(&self.strings) {
             let mut seen = Vec::new();
             for candidate in self.candidates(entry) {
                 if seen.contains(&candidate.pattern) {
@@ -159,19 +164,19 @@ impl RouteTable {
 
     fn line(&self, candidate: Candidate) -> Option<Line<'_>> {
         let (pattern, route) = (self.patterns.get(candidate.pattern)?, self.route(candidate.pattern)?);
-        let written = self.texts.get(pattern.text);
+        let written = self.strings.get(pattern.text);
         let (methods, path) = match written.split_once(' ') {
             Some((methods, path)) => (methods, path.trim_start()),
             None if written.starts_with('/') => ("ANY", written),
             None => (written, ""),
         };
-        let text = |text: Text| self.texts.get(text);
+        let text = |text: StringId| self.strings.get(text);
         let target = match route.target {
             Target::Forward(authority) => match self.extras(route).rewrite {
                 None => text(authority).to_owned(),
-                Some(path) => format!("{} path {}", text(authority), path.described(&self.texts)),
+                Some(path) => format!("{} path {}", text(authority), path.described(&self.strings)),
             },
-            Target::Redirect(to, status) => format!("redirect {status} {}", to.described(&self.texts)),
+            Target::Redirect(to, status) => format!("redirect {status} {}", to.described(&self.strings)),
             Target::Respond(response) => match self.responses.get(response) {
                 Some(response) => format!("respond {}", response.status),
                 None => "broken".to_owned(),
@@ -186,28 +191,28 @@ impl RouteTable {
             route: text(route.name),
             target,
             conditions: self.described(conditions.unwrap_or_default()),
-            extras: self.told_extras(route),
+            extras: self.reported_extras(route),
             index: pattern.route as usize,
         })
     }
 
-    fn told_extras(&self, route: Route) -> Vec<String> {
+    fn reported_extras(&self, route: Route) -> Vec<String> {
         let own = self.extras(route);
         let mut extras = Vec::new();
         if let Cors::On(policy) = own.cors
             && let Some(policy) = self.policies.get(policy)
         {
-            extras.push(format!("cors {}", policy.origins.described(&self.texts)));
+            extras.push(format!("cors {}", policy.origins.described(&self.strings)));
         }
         let is_forwarded = matches!(route.target, Target::Forward(..));
         let of_table = self.operations.span(self.settings.request_headers).filter(|_| is_forwarded);
         for operation in of_table.chain(self.operations.span(own.request_headers)) {
-            extras.push(format!("request {}", operation.described(&self.texts)));
+            extras.push(format!("request {}", operation.described(&self.strings)));
         }
         if !matches!(route.target, Target::Broken) {
             let of_table = self.operations.span(self.settings.response_headers);
             for operation in of_table.chain(self.operations.span(own.response_headers)) {
-                extras.push(format!("response {}", operation.described(&self.texts)));
+                extras.push(format!("response {}", operation.described(&self.strings)));
             }
         }
         extras
@@ -215,8 +220,8 @@ impl RouteTable {
 
     fn described(&self, conditions: Conditions) -> Vec<String> {
         let describe = |part: &str, Condition { name, expected }: Condition| match expected {
-            Expected::Present => format!("{part} {}", self.texts.get(name)),
-            Expected::Equal(value) => format!("{part} {} = {:?}", self.texts.get(name), self.texts.get(value)),
+            Expected::Present => format!("{part} {}", self.strings.get(name)),
+            Expected::Equal(value) => format!("{part} {} = {:?}", self.strings.get(name), self.strings.get(value)),
         };
         let headers = self.conditions.span(conditions.headers).map(|condition| describe("header", condition));
         headers.chain(self.conditions.span(conditions.query).map(|condition| describe("query", condition))).collect()

@@ -1,7 +1,7 @@
 //! What the filter decides, apart from proxy-wasm, Envoy, files and YAML.
 //!
 //! A document goes through `config` (as written) and `compile` into a `RouteTable`, with every problem on
-//! the way; a request's head goes through `RouteTable::decide` into a `Decision`. `adopt` says which
+//! the way; a request's head goes through `RouteTable::decide` into a `Decision`. `roll_out` says which
 //! document a process serves when a new one comes.
 
 mod bytes;
@@ -21,8 +21,8 @@ pub use compile::{Compiled, compile};
 pub use decide::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched};
 pub use decide::response::ResponsePlan;
 pub use document::config;
-pub use explain::{Considered, Explanation, Line, Verdict};
-pub use problem::{Place, Problem, Severity, Step, What};
+pub use explain::{Considered, ConsideredRoute, Explanation, Line};
+pub use problem::{Place, Problem, ProblemKind, Severity, Step};
 pub use request::{Head, Headers};
-pub use rollout::{Adoption, Edition, Hash, Judgement, Memory, Served, adopt};
+pub use rollout::{DocumentId, Hash, Judgement, Rollout, ServedFrom, SharedData, roll_out};
 pub use table::RouteTable;

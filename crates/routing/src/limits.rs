@@ -1,4 +1,4 @@
-//! How much a document may hold, and why no more. Past a limit a document is wrong, and is told so, like any other.
+//! How much a document may hold, and why no more. Past a limit a document is wrong, and is reported so, like any other.
 //!
 //! A Kubernetes object holds 1.5 MiB, so nobody comes near most of these by writing a table. They are for what a program
 //! writes by mistake, or somebody by intent: whatever comes, a gateway's workers stand still for moments only, its memory
@@ -6,7 +6,7 @@
 //!
 //! `docs/configuration.md` has a row for each constant: what is limited stands before the colon, the reason behind it.
 
-/// Octets of a document: ten times what a Kubernetes object holds; each thread of a gateway has a copy.
+/// ByteReader of a document: ten times what a Kubernetes object holds; each thread of a gateway has a copy.
 pub const DOCUMENT: usize = 16 * 1024 * 1024;
 
 /// Values of a document, nested ones included: twenty for each of the most routes; each costs time to
@@ -51,15 +51,15 @@ pub const HEADERS: usize = 100;
 /// Elements of one list of `cors`: they are looked through for each request of a page.
 pub const CORS: usize = 1_000;
 
-/// Octets of a text that is not named here, such as a `match`, a template, or a header's value: Envoy takes 60 KiB
+/// ByteReader of a text that is not named here, such as a `match`, a template, or a header's value: Envoy takes 60 KiB
 /// of headers in one message.
 pub const TEXT: usize = 8 * 1024;
 
-/// Octets of a `name`, and of a header's, a query parameter's or a method's name in a list or an object: log lines
+/// ByteReader of a `name`, and of a header's, a query parameter's or a method's name in a list or an object: log lines
 /// and metrics hold it.
 pub const NAME: usize = 256;
 
-/// Octets of a `body`: an answer is held in memory, once for each thread and for each request under way.
+/// ByteReader of a `body`: an answer is held in memory, once for each thread and for each request under way.
 pub const BODY: usize = 1024 * 1024;
 
 /// Errors and warnings that are kept: the rest is counted.
@@ -89,7 +89,7 @@ pub(crate) fn elements(key: &str) -> Option<usize> {
     })
 }
 
-/// Of the octets of a text under a key, or in a list or an object under it.
+/// Of the bytes of a text under a key, or in a list or an object under it.
 pub(crate) fn text(key: &str) -> usize {
     match key {
         "body" => BODY,

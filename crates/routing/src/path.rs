@@ -1,6 +1,6 @@
 //! Paths: the normal form that is matched (RFC 3986, section 6.2.2), and the paths that can mean two things.
 //!
-//! Hex digits in upper case, unreserved octets decoded, octets outside `pchar` encoded. Nothing is decoded
+//! Hex digits in upper case, unreserved bytes decoded, bytes outside `pchar` encoded. Nothing is decoded
 //! before the path is split, and a path that needs none of this is not copied.
 
 use std::borrow::Cow;
@@ -32,7 +32,7 @@ pub(crate) enum Hazard {
     Backslash,
     Fragment,
     MalformedEscape,
-    Octet,
+    InvalidByte,
     /// Of what templates have made.
     Length,
 }
@@ -50,7 +50,7 @@ impl Hazard {
             Hazard::Backslash => "a backslash",
             Hazard::Fragment => "a fragment",
             Hazard::MalformedEscape => "a malformed percent-escape",
-            Hazard::Octet => "a control or non-ASCII octet",
+            Hazard::InvalidByte => "a control or non-ASCII byte",
             Hazard::Length => "a path or headers of more than 60 KiB",
         }
     }
@@ -83,13 +83,13 @@ pub(crate) fn cut_at_query(path: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// The length of a path (up to its query) that is its own normal form and has no hazard; `None` where a closer look
-/// has to tell.
+/// has to report.
 fn harmless(path: &[u8]) -> Option<usize> {
     if path.first() != Some(&b'/') {
         return None;
     }
     let mut at_start = false;
-    // Most words of most paths are of these octets alone, with no segment that begins with a dot or is empty.
+    // Most words of most paths are of these bytes alone, with no segment that begins with a dot or is empty.
     let mut plain = 0;
     for word in path.as_chunks().0 {
         let word = u64::from_le_bytes(*word);
@@ -102,8 +102,8 @@ fn harmless(path: &[u8]) -> Option<usize> {
         at_start = slashes >> 63 == 1;
         plain += 8;
     }
-    for (index, &octet) in path.iter().enumerate().skip(plain) {
-        let class = class(octet);
+    for (index, &byte) in path.iter().enumerate().skip(plain) {
+        let class = class(byte);
         if class == Class::Segment {
             at_start = false;
             continue;
@@ -133,7 +133,7 @@ pub(crate) fn hazard_of_segment(text: &str) -> Option<Hazard> {
     if text.contains('%') { Units(text.as_bytes()).find_map(Unit::hazard) } else { None }
 }
 
-/// The normal form of a literal, whose octets outside `pchar` mean their percent-encoding.
+/// The normal form of a literal, whose bytes outside `pchar` mean their percent-encoding.
 pub(crate) fn normal_literal(text: &str) -> Cow<'_, str> {
     match normalize(text.as_bytes()).0 {
         Cow::Borrowed(_) => text.into(),
@@ -188,13 +188,13 @@ enum Class {
     Encoded,
 }
 
-/// Every octet of every request's path is looked up here.
+/// Every byte of every request's path is looked up here.
 #[allow(clippy::indexing_slicing, reason = "the compiler does it, and would say so")]
 static CLASSES: [Class; 256] = {
     let mut classes = [Class::Encoded; 256];
     let mut rest = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*+,;=:@".as_slice();
-    while let [octet, tail @ ..] = rest {
-        classes[*octet as usize] = Class::Segment;
+    while let [byte, tail @ ..] = rest {
+        classes[*byte as usize] = Class::Segment;
         rest = tail;
     }
     classes[b'.' as usize] = Class::Dot;
@@ -204,50 +204,50 @@ static CLASSES: [Class; 256] = {
     classes
 };
 
-fn class(octet: u8) -> Class {
-    CLASSES.get(usize::from(octet)).copied().unwrap_or(Class::Encoded)
+fn class(byte: u8) -> Class {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::Encoded)
 }
 
-fn is_unreserved(octet: u8) -> bool {
-    matches!(octet, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~')
+fn is_unreserved(byte: u8) -> bool {
+    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~')
 }
 
-/// One octet of a path, as it stands or escaped.
+/// One byte of a path, as it stands or escaped.
 #[derive(Clone, Copy)]
 struct Unit {
-    octet: u8,
+    byte: u8,
     escaped: bool,
-    /// How many octets of the raw path it takes.
+    /// How many bytes of the raw path it takes.
     width: usize,
 }
 
 impl Unit {
     fn hazard(self) -> Option<Hazard> {
-        match (self.escaped, self.octet) {
+        match (self.escaped, self.byte) {
             (true, b'/') => Some(Hazard::EncodedSlash),
             (true, b'\\') => Some(Hazard::EncodedBackslash),
             (true, 0) => Some(Hazard::EncodedNul),
             (false, b'\\') => Some(Hazard::Backslash),
             (false, b'#') => Some(Hazard::Fragment),
             (false, b'%') => Some(Hazard::MalformedEscape),
-            (false, 0..=0x20 | 0x7f..) => Some(Hazard::Octet),
+            (false, 0..=0x20 | 0x7f..) => Some(Hazard::InvalidByte),
             _ => None,
         }
     }
 
     fn is_encoded_in_normal_form(self) -> bool {
         match self.escaped {
-            true => !is_unreserved(self.octet),
-            false => matches!(class(self.octet), Class::Encoded | Class::Query | Class::Percent),
+            true => !is_unreserved(self.byte),
+            false => matches!(class(self.byte), Class::Encoded | Class::Query | Class::Percent),
         }
     }
 
     fn append_to(self, normal: &mut Vec<u8>) {
         if self.is_encoded_in_normal_form() {
             let digit = |value: u8| value + if value < 10 { b'0' } else { b'A' - 10 };
-            normal.extend([b'%', digit(self.octet >> 4), digit(self.octet & 15)]);
+            normal.extend([b'%', digit(self.byte >> 4), digit(self.byte & 15)]);
         } else {
-            normal.push(self.octet);
+            normal.push(self.byte);
         }
     }
 
@@ -256,7 +256,7 @@ impl Unit {
     }
 }
 
-/// A path octet by octet, valid escapes taken together.
+/// A path byte by byte, valid escapes taken together.
 struct Units<'a>(&'a [u8]);
 
 impl Iterator for Units<'_> {
@@ -266,10 +266,10 @@ impl Iterator for Units<'_> {
         let (&first, rest) = self.0.split_first()?;
         let unit = match (first, rest) {
             (b'%', [high, low, ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => Unit { octet: high << 4 | low, escaped: true, width: 3 },
-                _ => Unit { octet: first, escaped: false, width: 1 },
+                (Some(high), Some(low)) => Unit { byte: high << 4 | low, escaped: true, width: 3 },
+                _ => Unit { byte: first, escaped: false, width: 1 },
             },
-            _ => Unit { octet: first, escaped: false, width: 1 },
+            _ => Unit { byte: first, escaped: false, width: 1 },
         };
         self.0 = self.0.get(unit.width..).unwrap_or_default();
         Some(unit)
@@ -280,12 +280,12 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// The octets that a text stands for: valid escapes decoded, malformed ones left as they are.
+/// The bytes that a text stands for: valid escapes decoded, malformed ones left as they are.
 pub(crate) fn decoded(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
-    Units(text).map(|unit| unit.octet)
+    Units(text).map(|unit| unit.byte)
 }
 
-/// Cuts as many octets off the front (or end) of a raw segment as make up a prefix (or suffix) of the given
+/// Cuts as many bytes off the front (or end) of a raw segment as make up a prefix (or suffix) of the given
 /// length in its normal form.
 pub(crate) fn without_affixes(raw: &[u8], prefix: usize, suffix: usize) -> &[u8] {
     if prefix == 0 && suffix == 0 {
@@ -315,7 +315,7 @@ pub(crate) struct BasePath {
     /// In normal form: what `x-forwarded-prefix` gets.
     pub(crate) normal: Box<str>,
     decoded: Box<[u8]>,
-    /// A path that begins with its octets is in scope: none of them is, or begins, an escape, nor a query.
+    /// A path that begins with its bytes is in scope: none of them is, or begins, an escape, nor a query.
     is_plain: bool,
     segments: usize,
 }
@@ -326,7 +326,7 @@ impl BasePath {
         let normal = normal_literal(text);
         BasePath {
             text: text.into(),
-            is_plain: !decoded(text.as_bytes()).any(|octet| matches!(octet, b'%' | b'?')),
+            is_plain: !decoded(text.as_bytes()).any(|byte| matches!(byte, b'%' | b'?')),
             decoded: decoded(text.as_bytes()).collect(),
             segments: normal.bytes().filter(|&b| b == b'/').count(),
             normal: normal.into(),
@@ -350,7 +350,7 @@ impl BasePath {
             }
         }
         let mut path = decoded(cut_at_query(path).0);
-        self.decoded.iter().all(|&octet| path.next() == Some(octet)) && matches!(path.next(), None | Some(b'/'))
+        self.decoded.iter().all(|&byte| path.next() == Some(byte)) && matches!(path.next(), None | Some(b'/'))
     }
 
     /// What is below the base path in a normal form; `None` where it only looks like it is (`/faas%2Fa`).
@@ -419,9 +419,9 @@ mod tests {
             ("/a%", Hazard::MalformedEscape),
             ("/a%4", Hazard::MalformedEscape),
             ("/a%g1", Hazard::MalformedEscape),
-            ("/a b", Hazard::Octet),
-            ("/a\u{7f}", Hazard::Octet),
-            ("/é", Hazard::Octet),
+            ("/a b", Hazard::InvalidByte),
+            ("/a\u{7f}", Hazard::InvalidByte),
+            ("/é", Hazard::InvalidByte),
             ("a", Hazard::NoSlash),
             ("", Hazard::NoSlash),
             ("%2Fa", Hazard::NoSlash),

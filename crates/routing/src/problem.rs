@@ -87,7 +87,7 @@ fn is_plain(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// An error keeps what it bears on from being served; a warning is told and nothing else.
+/// An error keeps what it bears on from being served; a warning is reported and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Error,
@@ -97,22 +97,22 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub place: Place,
-    pub what: What,
+    pub kind: ProblemKind,
 }
 
 impl Problem {
     pub fn severity(&self) -> Severity {
-        match self.what {
-            What::ClusterLocalHost { .. }
-            | What::UpperCaseHost { .. }
-            | What::AnyHostNotFound
-            | What::Shadowed { .. }
-            | What::Unreachable { .. }
-            | What::QueryInPath
-            | What::FinalSpace
-            | What::ForeignSyntax { .. }
-            | What::MethodCase { .. }
-            | What::StripWithoutBase => Severity::Warning,
+        match self.kind {
+            ProblemKind::ClusterLocalHost { .. }
+            | ProblemKind::UpperCaseHost { .. }
+            | ProblemKind::AnyHostNotFound
+            | ProblemKind::Shadowed { .. }
+            | ProblemKind::Unreachable { .. }
+            | ProblemKind::QueryInPath
+            | ProblemKind::FinalSpace
+            | ProblemKind::ForeignSyntax { .. }
+            | ProblemKind::MethodCase { .. }
+            | ProblemKind::StripWithoutBase => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -123,8 +123,8 @@ impl Problem {
 
     /// The other of two routes that get in each other's way.
     pub fn other(&self) -> Option<&Place> {
-        match &self.what {
-            What::Duplicate { other, .. } | What::Shadowed { other, .. } => Some(other),
+        match &self.kind {
+            ProblemKind::Duplicate { other, .. } | ProblemKind::Shadowed { other, .. } => Some(other),
             _ => None,
         }
     }
@@ -135,7 +135,7 @@ impl fmt::Display for Problem {
         if !self.place.0.is_empty() {
             write!(f, "{}: ", self.place)?;
         }
-        self.what.fmt(f)
+        self.kind.fmt(f)
     }
 }
 
@@ -153,9 +153,9 @@ pub(crate) struct Problems {
 impl Problems {
     #[cold]
     #[inline(never)]
-    pub(crate) fn tell(&mut self, place: Place, what: What) {
-        let problem = Problem { place, what };
-        let told = if problem.is_error() {
+    pub(crate) fn report(&mut self, place: Place, kind: ProblemKind) {
+        let problem = Problem { place, kind };
+        let reported = if problem.is_error() {
             for route in std::iter::once(&problem.place).chain(problem.other()).filter_map(Place::route) {
                 self.break_route(route);
             }
@@ -163,15 +163,15 @@ impl Problems {
         } else {
             &mut self.warnings
         };
-        *told += 1;
-        if *told <= limits::PROBLEMS {
-            let Problem { place, mut what } = problem;
-            what.abridge();
-            self.kept.push(Problem { place, what });
+        *reported += 1;
+        if *reported <= limits::PROBLEMS {
+            let Problem { place, mut kind } = problem;
+            kind.abridge();
+            self.kept.push(Problem { place, kind });
         }
     }
 
-    /// Counts errors that are like one that has been told.
+    /// Counts errors that are like one that has been reported.
     pub(crate) fn count(&mut self, errors: usize) {
         self.errors += errors;
     }
@@ -219,14 +219,14 @@ impl Problems {
 /// What is wrong. `Display` says it together with what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum What {
+pub enum ProblemKind {
     // The document as such.
     Empty,
     NotJson { message: String },
-    TooLarge { octets: usize, limit: usize },
+    TooLarge { bytes: usize, limit: usize },
     TooManyValues { limit: usize },
     TooMany { found: usize, of: &'static str, limit: usize, write: &'static str },
-    TooLong { of: &'static str, octets: usize, limit: usize },
+    TooLong { of: &'static str, bytes: usize, limit: usize },
     WrongType { expected: &'static str, found: String, write: &'static str },
     NoValue { expected: &'static str },
     UnknownKey { key: String, like: Option<&'static str>, known: &'static [&'static str] },
@@ -310,12 +310,12 @@ pub enum What {
     RewriteQuery { character: char },
 }
 
-impl What {
+impl ProblemKind {
     /// Cuts what it quotes of the document.
     fn abridge(&mut self) {
         /// Names that are listed.
         const LISTED: usize = 20;
-        use What::*;
+        use ProblemKind::*;
         let cut = |text: &mut String| {
             if let Cow::Owned(cut) = quoted(text) {
                 *text = cut;
@@ -419,24 +419,24 @@ impl What {
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for ProblemKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use What::*;
+        use ProblemKind::*;
         match self {
             Empty => f.write_str("the configuration is empty; write at least `hosts` and `routes`"),
             NotJson { message } => {
                 write!(f, "the configuration can't be read as JSON: {message}; write one object with `hosts` and `routes`")
             },
-            TooLarge { octets, limit } => write!(
+            TooLarge { bytes, limit } => write!(
                 f,
-                "the configuration has {octets} octets, more than {limit}, and is not read; write fewer routes, or several tables"
+                "the configuration has {bytes} bytes, more than {limit}, and is not read; write fewer routes, or several tables"
             ),
             TooManyValues { limit } => write!(
                 f,
                 "the configuration has more than {limit} values, and is not read; write fewer routes, or several tables"
             ),
             TooMany { found, of, limit, write } => write!(f, "{found} {of}, more than {limit}; {write}"),
-            TooLong { of, octets, limit } => write!(f, "the {of} has {octets} octets, more than {limit}; shorten it"),
+            TooLong { of, bytes, limit } => write!(f, "the {of} has {bytes} bytes, more than {limit}; shorten it"),
             WrongType { expected, found, write } => write!(f, "expected {expected}, found {found}; write {write}"),
             NoValue { expected } => write!(f, "has no value; write {expected}, or take the key out"),
             UnknownKey { key, like: Some(like), .. } => {
@@ -626,7 +626,7 @@ impl fmt::Display for What {
             ),
             Duplicate { other, other_text, methods } => write!(
                 f,
-                "can't be told apart from {other} (\"{other_text}\"): same path, same conditions, {methods}; remove one, or tell them apart by method or `when`"
+                "can't be reported apart from {other} (\"{other_text}\"): same path, same conditions, {methods}; remove one, or report them apart by method or `when`"
             ),
             Shadowed { other, other_text } => write!(
                 f,
@@ -634,7 +634,7 @@ impl fmt::Display for What {
             ),
             TooManyConditional { found, method, limit } => write!(
                 f,
-                "is one of {found} routes with conditions at this path for {method}, more than {limit}, and comes after these; tell routes apart by path, or let the service do it"
+                "is one of {found} routes with conditions at this path for {method}, more than {limit}, and comes after these; report routes apart by path, or let the service do it"
             ),
 
             TemplateBraces { found } => write!(

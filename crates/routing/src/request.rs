@@ -1,4 +1,4 @@
-//! The head of a request, as the filter sees it: octets, of which nothing is assumed but that names are in lower case.
+//! The head of a request, as the filter sees it: bytes, of which nothing is assumed but that names are in lower case.
 
 use crate::bytes::equal;
 use crate::knative;

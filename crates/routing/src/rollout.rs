@@ -5,7 +5,7 @@
 //! lives on. What must, is kept in Envoy's shared data. The first run of a process judges a document; the
 //! others find its record and follow it. Where the module is a file, istiod's resource version tells documents
 //! apart. For a module that the agent fetched there is none; but then VMs live on, and a run follows what was
-//! judged of the same octets since its VM took in the document before. A new VM follows the latest judgement
+//! judged of the same bytes since its VM took in the document before. A new VM follows the latest judgement
 //! alone: should the VM be a document behind, it judges that once more, and then the newer one, so that the newest
 //! is kept in the end.
 
@@ -23,21 +23,21 @@ const REMEMBERED: usize = 64;
 
 /// What a run knows of its document before it has read it in whole.
 #[derive(Debug, Clone, Copy)]
-pub struct Edition<'e> {
+pub struct DocumentId<'e> {
     /// As `hash` gives it.
     pub hash: u64,
     /// Where there is one, it tells the document apart from all others of the process.
     pub version: Option<&'e str>,
-    /// What this VM's last `Adoption` had as `number`: not from shared data, for each VM is at its own pace.
+    /// What this VM's last `Rollout` had as `number`: not from shared data, for each VM is at its own pace.
     pub seen: Option<u64>,
-    /// The document's size in octets. One that is too large is never read.
+    /// The document's size in bytes. One that is too large is never read.
     pub size: usize,
 }
 
 /// What can be read while a document is taken in. Only the run that judges a document needs all of it, and the others
 /// are to be quick: a worker serves nobody meanwhile. Nothing of what shared data holds is trusted: others may have
 /// written it.
-pub trait Memory {
+pub trait SharedData {
     /// The document.
     fn document(&self) -> Vec<u8>;
     /// The record of judgements, from shared data.
@@ -50,9 +50,9 @@ pub trait Memory {
 
 /// A document taken in: what to serve, and what is left to do.
 #[derive(Debug)]
-pub struct Adoption {
+pub struct Rollout {
     pub table: RouteTable,
-    pub served: Served,
+    pub served: ServedFrom,
     /// Of the judgement that was made or followed.
     pub number: u64,
     /// In the run that judges the document; `None` where a record was followed.
@@ -62,7 +62,7 @@ pub struct Adoption {
 /// Which document the table comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Served {
+pub enum ServedFrom {
     /// The new one, which is good.
     New,
     /// The last good one; the new one is bad.
@@ -71,7 +71,7 @@ pub enum Served {
     InPart,
 }
 
-/// What the run that judges a document has to tell and to store.
+/// What the run that judges a document has to report and to store.
 #[derive(Debug)]
 pub struct Judgement {
     /// Errors and warnings.
@@ -84,7 +84,7 @@ pub struct Judgement {
     pub cleared: Vec<String>,
     /// The document, if it is to be stored as the last good one.
     pub good: Option<Vec<u8>>,
-    /// The document's size in octets.
+    /// The document's size in bytes.
     pub size: usize,
     /// The record to be stored, before all else, and only if no other has been since this one was read.
     pub record: Vec<u8>,
@@ -105,16 +105,16 @@ struct Judged {
     number: u64,
     version: Option<String>,
     hash: u64,
-    served: Served,
+    served: ServedFrom,
     /// The hash of the document that is served.
     table: u64,
 }
 
 impl Record {
-    /// What was decided of a document before, so far as that run was of the same edit: the same octets may have come
+    /// What was decided of a document before, so far as that run was of the same edit: the same bytes may have come
     /// and gone, and come back as another one.
-    fn of(&self, edition: &Edition<'_>) -> Option<&Judged> {
-        let Edition { hash, version, seen, .. } = *edition;
+    fn of(&self, id: &DocumentId<'_>) -> Option<&Judged> {
+        let DocumentId { hash, version, seen, .. } = *id;
         let same = |judged: &&Judged| judged.version.as_deref() == version && judged.hash == hash;
         match (version, seen) {
             (Some(_), _) => self.judged.iter().find(same),
@@ -128,37 +128,37 @@ impl Record {
 pub use xxhash_rust::xxh64::Xxh64 as Hash;
 
 /// Takes in a document.
-pub fn adopt(edition: &Edition<'_>, memory: &impl Memory) -> Adoption {
+pub fn roll_out(id: &DocumentId<'_>, memory: &impl SharedData) -> Rollout {
     let record = memory.record();
     let record: Record = record.and_then(|record| serde_json::from_slice(&record).ok()).unwrap_or_default();
-    match record.of(edition) {
-        Some(judged) => follow(judged, edition, memory),
-        None => judge(edition, record, memory),
+    match record.of(id) {
+        Some(judged) => follow(judged, id, memory),
+        None => judge(id, record, memory),
     }
 }
 
 /// Serves what another run has decided, from its image. Where that is gone, because another document has come
 /// meanwhile, the table is compiled once more.
-fn follow(judged: &Judged, edition: &Edition<'_>, memory: &impl Memory) -> Adoption {
+fn follow(judged: &Judged, id: &DocumentId<'_>, memory: &impl SharedData) -> Rollout {
     let number = judged.number;
-    let adoption = |table, served| Adoption { table, served, number, judgement: None };
+    let rollout = |table, served| Rollout { table, served, number, judgement: None };
     if let Some(table) =
         memory.image().and_then(|image| RouteTable::read(image).filter(|table| table.document() == judged.table))
     {
-        return adoption(table, judged.served);
+        return rollout(table, judged.served);
     }
     match judged.served {
-        Served::LastGood => match last_good(memory) {
-            Some(table) => adoption(table, Served::LastGood),
-            None => adoption(new(edition, memory).0.table, Served::InPart),
+        ServedFrom::LastGood => match last_good(memory) {
+            Some(table) => rollout(table, ServedFrom::LastGood),
+            None => rollout(new(id, memory).0.table, ServedFrom::InPart),
         },
-        served => adoption(new(edition, memory).0.table, served),
+        served => rollout(new(id, memory).0.table, served),
     }
 }
 
-fn judge(edition: &Edition<'_>, mut record: Record, memory: &impl Memory) -> Adoption {
-    let Edition { hash, version, size, .. } = *edition;
-    let (new, document) = new(edition, memory);
+fn judge(id: &DocumentId<'_>, mut record: Record, memory: &impl SharedData) -> Rollout {
+    let DocumentId { hash, version, size, .. } = *id;
+    let (new, document) = new(id, memory);
     let good = new.is_good();
     let Compiled { table, problems, more_problems, name_is_readable, .. } = new;
     let last_good = if good { None } else { last_good(memory) };
@@ -169,9 +169,9 @@ fn judge(edition: &Edition<'_>, mut record: Record, memory: &impl Memory) -> Ado
     let name = name.to_owned();
     let named = table.name().to_owned();
     let (table, served) = match (good, last_good) {
-        (true, _) => (table, Served::New),
-        (false, Some(last_good)) => (last_good, Served::LastGood),
-        (false, None) => (table, Served::InPart),
+        (true, _) => (table, ServedFrom::New),
+        (false, Some(last_good)) => (last_good, ServedFrom::LastGood),
+        (false, None) => (table, ServedFrom::InPart),
     };
 
     let mut raised = std::mem::take(&mut record.names);
@@ -200,21 +200,21 @@ fn judge(edition: &Edition<'_>, mut record: Record, memory: &impl Memory) -> Ado
     let image = table.image();
     let good = good.then_some(document);
     let judgement = Judgement { problems, more_problems, name, cleared, good, size, record, image };
-    Adoption { table, served, number, judgement: Some(judgement) }
+    Rollout { table, served, number, judgement: Some(judgement) }
 }
 
 /// The new document, compiled and as it is.
-fn new(edition: &Edition<'_>, memory: &impl Memory) -> (Compiled, Vec<u8>) {
-    if edition.size > limits::DOCUMENT {
-        return (too_large(edition.size, edition.hash), Vec::new());
+fn new(id: &DocumentId<'_>, memory: &impl SharedData) -> (Compiled, Vec<u8>) {
+    if id.size > limits::DOCUMENT {
+        return (too_large(id.size, id.hash), Vec::new());
     }
     let document = memory.document();
-    (compile_as(&document, edition.hash), document)
+    (compile_as(&document, id.hash), document)
 }
 
 /// The last good document compiled again, if it is still good: an older version of the plugin may have
 /// taken what this one does not.
-fn last_good(memory: &impl Memory) -> Option<RouteTable> {
+fn last_good(memory: &impl SharedData) -> Option<RouteTable> {
     let compiled = compile(&memory.good()?);
     compiled.is_good().then_some(compiled.table)
 }

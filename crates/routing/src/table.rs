@@ -16,19 +16,19 @@ use crate::decide::cors::{Cors, Policy, Preflight};
 use crate::decide::decision::{Answer, Chosen, Decision, Outcome, OwnHeaders, Untouched};
 use crate::decide::error;
 use crate::decide::headers::{self, Operation};
-use crate::decide::search::{UNNAMED, Verdict, insert};
+use crate::decide::search::{Found, UNNAMED, insert};
 use crate::decide::template::Template;
 use crate::knative;
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::request::Head;
 use crate::table::conditions::{Condition, Conditions};
 use crate::table::hosts::{HostSet, Membership};
-use crate::table::image::{Reader, Rows, Span, row};
+use crate::table::image::{ImageReader, Rows, Span, row};
 use crate::table::schema::{
     CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, ENTRIES, OPERATIONS, PATTERNS, POLICIES, RESPONSES, ROUTE_EXTRAS,
     ROUTES, SETTINGS,
 };
-use crate::table::strings::{Text, Texts};
+use crate::table::strings::{StringId, Strings};
 use crate::table::tree::Tree;
 
 /// A route table. It is never empty of meaning: one compiled from a bad document serves what can be served.
@@ -41,7 +41,7 @@ pub struct RouteTable {
     document: u64,
     pub(crate) base: BasePath,
     pub(crate) settings: Settings,
-    pub(crate) texts: Texts,
+    pub(crate) strings: Strings,
     pub(crate) tree: Tree,
     /// By the tree's entry: where in `candidates`.
     pub(crate) entries: Rows<Span>,
@@ -49,7 +49,7 @@ pub struct RouteTable {
     pub(crate) condition_sets: Rows<Conditions>,
     /// Of all sets.
     pub(crate) conditions: Rows<Condition>,
-    pub(crate) patterns: Rows<Pattern>,
+    pub(crate) patterns: Rows<MatchRow>,
     /// Of all patterns.
     captures: Rows<Capture>,
     routes: Rows<Route>,
@@ -66,9 +66,9 @@ row! {
     /// The part of a table that does not come from its routes alone.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Settings {
-        name: Text,
+        name: StringId,
         hosts: HostSet,
-        base: Text,
+        base: StringId,
         strip_base: bool,
         no_match: NoMatch,
         ignore_trailing_slash: bool,
@@ -96,9 +96,9 @@ impl Default for Settings {
     /// No host is the table's: nothing is touched.
     fn default() -> Self {
         Settings {
-            name: Text::default(),
+            name: StringId::default(),
             hosts: HostSet::default(),
-            base: Text::default(),
+            base: StringId::default(),
             strip_base: false,
             no_match: NoMatch::NotFound,
             ignore_trailing_slash: false,
@@ -148,10 +148,10 @@ row! {
 row! {
     /// An element of `match`.
     #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Pattern {
+    pub(crate) struct MatchRow {
         route: u32,
         /// As written.
-        text: Text,
+        text: StringId,
         captures: Span,
     }
 }
@@ -160,7 +160,7 @@ row! {
     /// Where a captured value stands in the path below `basePath`.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Capture {
-        name: Text,
+        name: StringId,
         segment: u32,
         /// Lengths of the literal text around it, in normal form.
         prefix: u32,
@@ -173,7 +173,7 @@ row! {
 row! {
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Route {
-        name: Text,
+        name: StringId,
         target: Target,
         /// `NONE` or the index of what few routes have.
         extras: u32,
@@ -203,7 +203,7 @@ impl RouteExtras {
 row! {
     #[derive(Debug, Clone, Copy)]
     pub(crate) enum Target {
-        0 Forward(authority: Text),
+        0 Forward(authority: StringId),
         1 Redirect(to: Template, status: u16),
         /// An index.
         2 Respond(response: u32),
@@ -220,26 +220,26 @@ row! {
         status: u16,
         /// Pairs.
         headers: Span,
-        body: Text,
+        body: StringId,
     }
 }
 
 impl RouteTable {
     /// Name of the table, for logs and metrics.
     pub fn name(&self) -> &str {
-        self.texts.get(self.settings.name)
+        self.strings.get(self.settings.name)
     }
 
     /// The table of an image; `None` where it is none of these sources.
     pub(crate) fn read(image: Vec<u8>) -> Option<Self> {
         let image = Rc::new(image);
-        let (lists, document) = Reader::new(image.clone())?;
+        let (lists, document) = ImageReader::new(image.clone())?;
         let settings: Settings = lists.list(SETTINGS)?.get(0)?;
-        let texts = Texts::read(&lists)?;
+        let strings = Strings::read(&lists)?;
         let mut table = RouteTable {
-            base: BasePath::new(texts.get(settings.base)),
+            base: BasePath::new(strings.get(settings.base)),
             settings,
-            texts,
+            strings,
             tree: Tree::read(&lists)?,
             entries: lists.list(ENTRIES)?,
             candidates: lists.list(CANDIDATES)?,
@@ -290,10 +290,10 @@ impl RouteTable {
     pub fn decide<'a>(&'a self, head: &Head<'a>, already_routed: impl FnOnce() -> bool) -> Decision<'a> {
         let Some(path) = head.path else { return Decision::Untouched(Untouched::OutOfScope) };
         let host = &*hosts::bare(head.authority.unwrap_or_default());
-        let membership = self.settings.hosts.membership(&self.texts, host);
+        let membership = self.settings.hosts.membership(&self.strings, host);
         let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
-            && hosts::contains(&self.texts, self.settings.targets, host);
+            && hosts::contains(&self.strings, self.settings.targets, host);
         // A host that is named in `hosts` is public, no KSVC's, so that a probe of it is a request like others.
         let is_probe = membership != Some(Membership::Exact) && knative::is_network_probe(head, path);
         if (membership.is_none() && !direct) || is_probe {
@@ -357,18 +357,18 @@ impl RouteTable {
         {
             return Decision::Answer(answer);
         }
-        let verdict = match below {
+        let found = match below {
             Some(below) => self.find(method, Some(head), path.query, below),
-            None => Verdict::NotFound,
+            None => Found::NotFound,
         };
-        match (verdict, self.settings.no_match) {
-            (Verdict::Found { pattern }, _) => self.act(pattern, head, &path),
+        match (found, self.settings.no_match) {
+            (Found::Found { pattern }, _) => self.act(pattern, head, &path),
             (_, NoMatch::PassThrough) => Decision::Untouched(Untouched::PassThrough),
             (_, NoMatch::Broken) => Decision::Answer(error::broken_table(head)),
-            (Verdict::MethodNotAllowed { allow }, NoMatch::NotFound) => {
+            (Found::MethodNotAllowed { allow }, NoMatch::NotFound) => {
                 Decision::Answer(error::method_not_allowed(head, allow))
             }
-            (Verdict::NotFound, NoMatch::NotFound) => Decision::Answer(error::not_found(head)),
+            (Found::NotFound, NoMatch::NotFound) => Decision::Answer(error::not_found(head)),
         }
     }
 
@@ -389,12 +389,12 @@ impl RouteTable {
         path: &RequestPath<'a>,
         below: Option<&[u8]>,
     ) -> Option<Answer<'a>> {
-        let verdict = match below {
+        let found = match below {
             Some(below) => self.find(preflight.method, None, path.query, below),
-            None => Verdict::NotFound,
+            None => Found::NotFound,
         };
-        let chosen = match verdict {
-            Verdict::Found { pattern } => self.route(pattern).map(|route| (self.chosen(pattern, route, path), route)),
+        let chosen = match found {
+            Found::Found { pattern } => self.route(pattern).map(|route| (self.chosen(pattern, route, path), route)),
             _ => None,
         };
         let cors = match &chosen {
@@ -414,11 +414,11 @@ impl RouteTable {
             }
             (Cors::On(policy), _) => self.policies.get(policy)?,
         };
-        let methods = || match (&verdict, below) {
-            (Verdict::NotFound, _) | (_, None) => String::from_utf8_lossy(preflight.method).into_owned(),
+        let methods = || match (&found, below) {
+            (Found::NotFound, _) | (_, None) => String::from_utf8_lossy(preflight.method).into_owned(),
             (_, Some(below)) => self.methods_with(cors, preflight.method, path, below),
         };
-        let headers = policy.answer(&self.texts, preflight, methods);
+        let headers = policy.answer(&self.strings, preflight, methods);
         Some(Answer {
             outcome: Outcome::Preflight,
             chosen: chosen.map(|(chosen, _)| chosen),
@@ -429,13 +429,13 @@ impl RouteTable {
         })
     }
 
-    /// The methods for which a preflight to a path would be told the same: a browser may remember all of them.
+    /// The methods for which a preflight to a path would be reported the same: a browser may remember all of them.
     fn methods_with(&self, cors: Cors, asked: &[u8], path: &RequestPath<'_>, below: &[u8]) -> String {
         let asked = std::str::from_utf8(asked).unwrap_or_default();
         let mut methods = self.method_names(&self.matching_either(below));
         insert(&mut methods, asked);
         methods.retain(|method| match self.find(method.as_bytes(), None, path.query, below) {
-            Verdict::Found { pattern } => self
+            Found::Found { pattern } => self
                 .route(pattern)
                 .is_some_and(|route| self.extras(route).cors == cors && !matches!(route.target, Target::Broken)),
             _ => false,
@@ -448,7 +448,7 @@ impl RouteTable {
     }
 
     /// Names and values that a pattern captures in a path as it came, in its order; the path is gone through once.
-    pub(crate) fn captured<'a>(&'a self, pattern: u32, path: &'a [u8]) -> impl Iterator<Item = (Text, &'a [u8])> {
+    pub(crate) fn captured<'a>(&'a self, pattern: u32, path: &'a [u8]) -> impl Iterator<Item = (StringId, &'a [u8])> {
         let captures = self.patterns.get(pattern).map_or_else(Span::default, |pattern| pattern.captures);
         let below = self.base.strip(path);
         let mut tail = below.strip_prefix(b"/").unwrap_or(below);

@@ -358,7 +358,7 @@ fn a_probe_of_a_public_host_is_a_request_like_others() {
 }
 
 #[test]
-fn a_redirect_never_holds_a_control_octet() {
+fn a_redirect_never_holds_a_control_byte() {
     let allowing = table(
         json!({ "unsafePaths": "allow" }),
         json!([{ "match": "GET /r/{*rest}", "redirect": { "to": "/{rest}" } }]),

@@ -1,4 +1,4 @@
-//! Each limit holds: a document that goes as far is good, one that goes a step further is told so with the limit, and is
+//! Each limit holds: a document that goes as far is good, one that goes a step further is reported so with the limit, and is
 //! served as far as any bad document is.
 #![allow(
     clippy::unwrap_used,
@@ -67,12 +67,12 @@ fn names(count: usize) -> Map<String, Value> {
 }
 
 #[test]
-fn document_of_more_octets_is_not_read() {
+fn document_of_more_bytes_is_not_read() {
     let text =
-        |octets: usize| format!("{{\"hosts\":[\"{HOST}\"],\"routes\":[]}}{}", " ".repeat(octets))[..octets].to_owned();
+        |bytes: usize| format!("{{\"hosts\":[\"{HOST}\"],\"routes\":[]}}{}", " ".repeat(bytes))[..bytes].to_owned();
     assert!(compile(text(limits::DOCUMENT).as_bytes()).is_good());
     let beyond = compile(text(limits::DOCUMENT + 1).as_bytes());
-    let message = "the configuration has 16777217 octets, more than 16777216, and is not read; write fewer routes, or several tables";
+    let message = "the configuration has 16777217 bytes, more than 16777216, and is not read; write fewer routes, or several tables";
     assert_eq!(messages(&beyond), [message]);
     assert!(!beyond.is_good() && !beyond.name_is_readable);
     assert_eq!(outcome(&beyond, "GET", "/a"), Outcome::OutOfScope);
@@ -141,7 +141,7 @@ fn methods_of_a_match_are_limited() {
         let methods = (0..count).map(|n| format!("M{n}")).collect::<Vec<_>>().join("|");
         routes([json!({ "match": format!("{methods} /a") })])
     };
-    let message = "routes[1].match: 65 methods, more than 64; write `ANY`, and let the service tell them apart";
+    let message = "routes[1].match: 65 methods, more than 64; write `ANY`, and let the service report them apart";
     let beyond = holds(limits::METHODS_OF_A_MATCH, make, message);
     serves_the_rest(&beyond, Outcome::BrokenRoute);
     // As short as it can be, and as it was once without end.
@@ -204,7 +204,7 @@ fn routes_with_conditions_at_one_path_are_limited() {
         |n: usize| json!({ "match": "GET /a", "host": "a.example.com", "when": { "headers": { "x": n.to_string() } } });
     let make = |count| routes((0..count).map(route).chain([json!({ "match": "GET /a", "host": "b.example.com" })]));
     let message = "routes[257].match: is one of 257 routes with conditions at this path for GET, more than 256, and comes after these; \
-                   tell routes apart by path, or let the service do it";
+                   report routes apart by path, or let the service do it";
     let beyond = holds(limits::CONDITIONAL, make, message);
     serves_the_rest(&beyond, Outcome::BrokenRoute);
     let with = |value: &str| request("GET", "/a").header("x", value).on(&beyond.table);
@@ -225,7 +225,7 @@ fn of_a_crowd_duplicates_are_broken_both() {
     assert!(
         messages(&beyond)
             .iter()
-            .any(|message| message.starts_with("routes[301].match: can't be told apart from routes[8].match"))
+            .any(|message| message.starts_with("routes[301].match: can't be reported apart from routes[8].match"))
     );
     assert_eq!(request("GET", "/a").header("x", "7").on(&beyond.table).outcome, Outcome::BrokenRoute);
     assert_eq!(request("GET", "/a").header("x", "8").on(&beyond.table).outcome, Outcome::Route);
@@ -283,7 +283,7 @@ fn elements_of_cors_are_limited() {
 #[test]
 fn texts_are_limited() {
     type Make = fn(String) -> Value;
-    let a = |octets: usize, begin: &str| format!("{begin}{}", "a".repeat(octets - begin.len()));
+    let a = |bytes: usize, begin: &str| format!("{begin}{}", "a".repeat(bytes - begin.len()));
     for (limit, place, begin, make) in [
         (limits::TEXT, "match", "GET /", (|text| json!({ "match": text })) as Make),
         (limits::TEXT, "match[0]", "GET /", |text| json!({ "match": [text] })),
@@ -310,18 +310,18 @@ fn texts_are_limited() {
             |text| json!({ "match": "GET /a", "respond": { "status": 200, "body": text } }),
         ),
     ] {
-        let make = |octets| routes([make(a(octets, begin))]);
-        let message = format!("routes[1].{place}: the text has {} octets, more than {limit}; shorten it", limit + 1);
+        let make = |bytes| routes([make(a(bytes, begin))]);
+        let message = format!("routes[1].{place}: the text has {} bytes, more than {limit}; shorten it", limit + 1);
         serves_the_rest(&holds(limit, make, &message), Outcome::BrokenRoute);
     }
-    let make = |octets| document(&[("name", json!(a(octets, "")))]);
-    let beyond = holds(limits::NAME, make, "name: the text has 257 octets, more than 256; shorten it");
+    let make = |bytes| document(&[("name", json!(a(bytes, "")))]);
+    let beyond = holds(limits::NAME, make, "name: the text has 257 bytes, more than 256; shorten it");
     assert!(!beyond.name_is_readable);
     for key in ["when", "requestHeaders"] {
         let inner = if key == "when" { "headers" } else { "set" };
-        let make = |octets| routes([json!({ "match": "GET /a", key: { inner: { a(octets, ""): "1" } } })]);
+        let make = |bytes| routes([json!({ "match": "GET /a", key: { inner: { a(bytes, ""): "1" } } })]);
         let message = format!(
-            "routes[1].{key}.{inner}[\"{}…\"]: the name has 257 octets, more than 256; shorten it",
+            "routes[1].{key}.{inner}[\"{}…\"]: the name has 257 bytes, more than 256; shorten it",
             "a".repeat(200)
         );
         serves_the_rest(&holds(limits::NAME, make, &message), Outcome::BrokenRoute);

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a document is told: all of it at once, each with its place, what is wrong in the
+//! Everything that can be wrong with a document is reported: all of it at once, each with its place, what is wrong in the
 //! user's own words, and what to write instead.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -13,7 +13,7 @@ fn problems(document: &str) -> Vec<(String, Severity, String)> {
     let problems = compiled
         .problems
         .iter()
-        .map(|problem| (problem.place.to_string(), problem.severity(), problem.what.to_string()));
+        .map(|problem| (problem.place.to_string(), problem.severity(), problem.kind.to_string()));
     let problems = problems.collect::<Vec<_>>();
     let errors = problems.iter().filter(|(_, severity, _)| *severity == Severity::Error).count();
     assert_eq!(compiled.is_good(), errors == 0);
@@ -454,7 +454,7 @@ fn every_error_is_told_at_once() {
     assert!(order.is_sorted(), "{found:#?}");
 }
 
-/// Whatever is mended first, nothing new comes up: all of it was told at once.
+/// Whatever is mended first, nothing new comes up: all of it was reported at once.
 #[test]
 fn mending_one_error_brings_up_no_other() {
     let faults: &[(&str, serde_json::Value, serde_json::Value)] = &[
@@ -479,10 +479,14 @@ fn mending_one_error_brings_up_no_other() {
         compiled.problems.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     for mended in 0..1usize << faults.len() {
-        let told = problems(mended);
+        let reported = problems(mended);
         for next in (0..faults.len()).filter(|next| mended & (1 << next) == 0) {
             for problem in problems(mended | 1 << next) {
-                assert!(told.contains(&problem), "mending `{}` brings up: {problem}\n{told:#?}", faults[next].0);
+                assert!(
+                    reported.contains(&problem),
+                    "mending `{}` brings up: {problem}\n{reported:#?}",
+                    faults[next].0
+                );
             }
         }
     }

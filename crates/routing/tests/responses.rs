@@ -199,14 +199,14 @@ fn broken_header_operations_break_what_they_bear_on() {
 #[test]
 fn a_name_that_no_route_captures_is_an_error_unless_one_cannot_be_read() {
     let set = json!({ "requestHeaders": { "set": { "x-a": "{id}" } } });
-    let told = |routes: Value| {
+    let reported = |routes: Value| {
         let compiled = ksvc_routing::compile(document(set.clone(), routes).to_string().as_bytes());
         compiled.problems.iter().any(|problem| problem.to_string().contains("captured by no route"))
     };
-    assert!(told(json!([{ "match": "GET /a", "service": "s" }])));
-    assert!(!told(json!([{ "match": "GET /a", "service": "s" }, { "match": "GET /b/{id}", "service": "s" }])));
-    assert!(!told(json!([{ "match": "GET /a/{id", "service": "s" }])));
-    assert!(!told(json!([])));
+    assert!(reported(json!([{ "match": "GET /a", "service": "s" }])));
+    assert!(!reported(json!([{ "match": "GET /a", "service": "s" }, { "match": "GET /b/{id}", "service": "s" }])));
+    assert!(!reported(json!([{ "match": "GET /a/{id", "service": "s" }])));
+    assert!(!reported(json!([])));
 }
 
 fn sets(seen: &Seen, name: &str) -> Vec<String> {
@@ -219,9 +219,9 @@ fn no_captured_value_makes_a_header_of_its_own() {
     for side in ["requestHeaders", "responseHeaders"] {
         let keys = json!({ "unsafePaths": "allow", side: { "set": { "x-a": "<{id}>" } } });
         let table = table(keys, json!([{ "match": "GET /a/{id}", "service": "s" }]));
-        for octet in ["\r\nset-cookie: a=b", "\n", "\r", "\0", "\t", "\x7f"] {
-            let seen = request("GET", &format!("/a/x{octet}y")).on(&table);
-            assert_eq!((seen.outcome, seen.status), (Outcome::UnsafePath, 400), "{octet:?}");
+        for byte in ["\r\nset-cookie: a=b", "\n", "\r", "\0", "\t", "\x7f"] {
+            let seen = request("GET", &format!("/a/x{byte}y")).on(&table);
+            assert_eq!((seen.outcome, seen.status), (Outcome::UnsafePath, 400), "{byte:?}");
         }
         assert_eq!(request("GET", "/a/%0d%0a").on(&table).outcome, Outcome::Route);
     }
@@ -301,7 +301,7 @@ fn the_public_scheme_is_the_one_that_the_client_used() {
 }
 
 #[test]
-fn octets_of_any_kind_in_a_response_are_borne() {
+fn bytes_of_any_kind_in_a_response_are_borne() {
     let keys = json!({ "basePath": "/faas", "stripBasePath": true, "rewriteLocation": true, "cors": cors() });
     let table = table(keys, json!([{ "match": "GET /a", "service": "s" }]));
     request("GET", "/faas/a").with_head(|head| {

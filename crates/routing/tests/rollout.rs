@@ -9,21 +9,21 @@
 
 mod common;
 
-use common::shared_data::SharedData;
+use common::shared_data::ProcessData;
 use common::{HOST, request};
-use ksvc_routing::{Adoption, Judgement, Outcome, Served};
+use ksvc_routing::{Judgement, Outcome, Rollout, ServedFrom};
 use serde_json::json;
 
 /// One process, as its runs see it.
 #[derive(Default, Clone, PartialEq, Debug)]
 struct Process {
-    shared: SharedData,
+    shared: ProcessData,
 }
 
 /// What one run came to.
 #[derive(Debug)]
 struct Run {
-    served: Served,
+    served: ServedFrom,
     /// Where `GET /a` goes: the table that is served.
     target: String,
     judgement: Option<Judgement>,
@@ -37,7 +37,7 @@ impl Process {
 
     /// In a VM that has seen other documents, or none.
     fn run_in(&mut self, vm: &mut Option<u64>, document: &str, version: Option<&str>) -> Run {
-        let Adoption { table, served, number, judgement } = self.shared.adopt(document.as_bytes(), version, *vm);
+        let Rollout { table, served, number, judgement } = self.shared.roll_out(document.as_bytes(), version, *vm);
         *vm = Some(number);
         let seen = request("GET", "/a").on(&table);
         let target = match seen.outcome {
@@ -51,13 +51,13 @@ impl Process {
     }
 
     /// The first run, which judges.
-    fn judge(&mut self, document: &str, version: &str) -> (Served, String, Judgement) {
+    fn judge(&mut self, document: &str, version: &str) -> (ServedFrom, String, Judgement) {
         let run = self.run(document, Some(version));
         (run.served, run.target, run.judgement.expect("the first run judges"))
     }
 
     /// A run behind the first: it follows the record and stores nothing.
-    fn follow(&mut self, document: &str, version: &str) -> (Served, String) {
+    fn follow(&mut self, document: &str, version: &str) -> (ServedFrom, String) {
         let before = self.clone();
         let run = self.run(document, Some(version));
         assert!(run.judgement.is_none(), "judged twice: {run:?}");
@@ -83,11 +83,11 @@ const B: &str = "b.example.net";
 fn the_first_run_judges_and_the_workers_follow() {
     let mut process = Process::default();
     let (served, target, judgement) = process.judge(&good(A, "x"), "1");
-    assert_eq!((served, &*target, judgement.good.is_some()), (Served::New, A, true));
+    assert_eq!((served, &*target, judgement.good.is_some()), (ServedFrom::New, A, true));
     assert!(judgement.problems.is_empty());
     assert_eq!(process.shared.good, Some(good(A, "x").into_bytes()));
     for _ in 0..3 {
-        assert_eq!(process.follow(&good(A, "x"), "1"), (Served::New, A.to_owned()));
+        assert_eq!(process.follow(&good(A, "x"), "1"), (ServedFrom::New, A.to_owned()));
     }
 }
 
@@ -98,9 +98,9 @@ fn behind_a_bad_document_the_last_good_one_goes_on() {
     process.judge(&good(B, "x"), "2");
     for (version, document) in [("3", bad("x")), ("4", String::new()), ("5", "garbage".to_owned())] {
         let (served, target, judgement) = process.judge(&document, version);
-        assert_eq!((served, &*target, judgement.good.is_some()), (Served::LastGood, B, false));
+        assert_eq!((served, &*target, judgement.good.is_some()), (ServedFrom::LastGood, B, false));
         assert!(judgement.problems.iter().any(ksvc_routing::Problem::is_error));
-        assert_eq!(process.follow(&document, version), (Served::LastGood, B.to_owned()));
+        assert_eq!(process.follow(&document, version), (ServedFrom::LastGood, B.to_owned()));
         assert_eq!(process.shared.good, Some(good(B, "x").into_bytes()));
     }
 }
@@ -109,11 +109,11 @@ fn behind_a_bad_document_the_last_good_one_goes_on() {
 fn without_a_good_one_before_it_a_bad_document_is_served_in_part() {
     let mut process = Process::default();
     let (served, target, judgement) = process.judge(&bad("x"), "1");
-    assert_eq!((served, &*target, judgement.good.is_some()), (Served::InPart, "brokenRoute", false));
+    assert_eq!((served, &*target, judgement.good.is_some()), (ServedFrom::InPart, "brokenRoute", false));
     assert_eq!(process.shared.good, None);
-    assert_eq!(process.follow(&bad("x"), "1"), (Served::InPart, "brokenRoute".to_owned()));
+    assert_eq!(process.follow(&bad("x"), "1"), (ServedFrom::InPart, "brokenRoute".to_owned()));
     let (served, target, _) = process.judge("", "2");
-    assert_eq!((served, &*target), (Served::InPart, "outOfScope"));
+    assert_eq!((served, &*target), (ServedFrom::InPart, "outOfScope"));
 }
 
 #[test]
@@ -123,10 +123,10 @@ fn a_late_worker_never_brings_an_older_table_back() {
     process.judge(&good(B, "x"), "2");
     process.follow(&good(A, "x"), "1");
     let (served, target, _) = process.judge(&bad("x"), "3");
-    assert_eq!((served, &*target), (Served::LastGood, B));
+    assert_eq!((served, &*target), (ServedFrom::LastGood, B));
     process.follow(&good(A, "x"), "1");
     process.follow(&good(B, "x"), "2");
-    assert_eq!(process.follow(&bad("x"), "3"), (Served::LastGood, B.to_owned()));
+    assert_eq!(process.follow(&bad("x"), "3"), (ServedFrom::LastGood, B.to_owned()));
     // In part it was judged, and in part it is served by whoever comes late.
     let mut cold = Process::default();
     cold.judge(&bad("x"), "1");
@@ -147,17 +147,17 @@ fn another_document_under_a_known_version_is_judged() {
 fn without_a_version_a_document_is_judged_when_it_is_another_than_the_last() {
     let mut process = Process::default();
     for (document, served, target, judged) in [
-        (bad("x"), Served::InPart, "brokenRoute", true),
-        (bad("x"), Served::InPart, "brokenRoute", false),
-        (good(A, "x"), Served::New, A, true),
-        (good(A, "x"), Served::New, A, false),
-        (bad("x"), Served::LastGood, A, true),
-        (bad("x"), Served::LastGood, A, false),
-        (good(B, "x"), Served::New, B, true),
+        (bad("x"), ServedFrom::InPart, "brokenRoute", true),
+        (bad("x"), ServedFrom::InPart, "brokenRoute", false),
+        (good(A, "x"), ServedFrom::New, A, true),
+        (good(A, "x"), ServedFrom::New, A, false),
+        (bad("x"), ServedFrom::LastGood, A, true),
+        (bad("x"), ServedFrom::LastGood, A, false),
+        (good(B, "x"), ServedFrom::New, B, true),
         // An edit that brings back what was there before.
-        (good(A, "x"), Served::New, A, true),
-        (String::new(), Served::LastGood, A, true),
-        (String::new(), Served::LastGood, A, false),
+        (good(A, "x"), ServedFrom::New, A, true),
+        (String::new(), ServedFrom::LastGood, A, true),
+        (String::new(), ServedFrom::LastGood, A, false),
     ] {
         let run = process.run(&document, None);
         assert_eq!((run.served, &*run.target, run.judgement.is_some()), (served, target, judged), "{document}");
@@ -206,7 +206,7 @@ fn without_a_version_lasting_vms_judge_each_document_once_whatever_their_pace() 
                     *taken = 1;
                 }
             }
-            last_good = if run.served == Served::New { Some(document) } else { last_good };
+            last_good = if run.served == ServedFrom::New { Some(document) } else { last_good };
             for (vm, taken) in &mut workers {
                 while *taken <= n && rng.bool() {
                     let late = process.run_in(vm, &documents[*taken], None);
@@ -225,12 +225,16 @@ fn shared_data_is_not_trusted() {
     for record in garbage {
         for document in garbage.into_iter().chain([bad("y").as_bytes()]) {
             let mut process = Process {
-                shared: SharedData { good: Some(document.to_vec()), record: Some(record.to_vec()), image: None },
+                shared: ProcessData { good: Some(document.to_vec()), record: Some(record.to_vec()), image: None },
             };
             let (served, target, _) = process.clone().judge(&bad("x"), "1");
-            assert_eq!((served, &*target), (Served::InPart, "brokenRoute"), "{record:?} {document:?}");
+            assert_eq!((served, &*target), (ServedFrom::InPart, "brokenRoute"), "{record:?} {document:?}");
             let (served, target, judgement) = process.judge(&good(A, "x"), "1");
-            assert_eq!((served, &*target, judgement.good.is_some()), (Served::New, A, true), "{record:?} {document:?}");
+            assert_eq!(
+                (served, &*target, judgement.good.is_some()),
+                (ServedFrom::New, A, true),
+                "{record:?} {document:?}"
+            );
             assert_eq!(process.judge(&bad("x"), "2").1, A);
         }
     }
@@ -240,9 +244,9 @@ fn shared_data_is_not_trusted() {
     process.judge(&bad("x"), "2");
     process.shared.good = Some(b"no longer".to_vec());
     process.shared.image = None;
-    assert_eq!(process.follow(&bad("x"), "2"), (Served::InPart, "brokenRoute".to_owned()));
+    assert_eq!(process.follow(&bad("x"), "2"), (ServedFrom::InPart, "brokenRoute".to_owned()));
     process.shared.good = None;
-    assert_eq!(process.judge(&bad("x"), "3").0, Served::InPart);
+    assert_eq!(process.judge(&bad("x"), "3").0, ServedFrom::InPart);
 }
 
 #[test]
@@ -250,8 +254,8 @@ fn a_worker_takes_the_table_from_its_image_and_compiles_nothing() {
     let mut process = Process::default();
     process.judge(&good(A, "x"), "1");
     process.shared.good = None;
-    let followed = process.shared.adopt_unread(good(A, "x").as_bytes(), "1");
-    assert_eq!((followed.served, followed.table.name(), followed.table.route_count()), (Served::New, "x", 1));
+    let followed = process.shared.roll_out_unread(good(A, "x").as_bytes(), "1");
+    assert_eq!((followed.served, followed.table.name(), followed.table.route_count()), (ServedFrom::New, "x", 1));
 }
 
 #[test]
@@ -261,10 +265,10 @@ fn an_image_is_taken_only_for_the_document_that_is_served() {
     let of_a = process.shared.image.clone();
     process.judge(&good(B, "x"), "2");
     process.shared.image = of_a.clone();
-    assert_eq!(process.follow(&good(B, "x"), "2"), (Served::New, B.to_owned()));
+    assert_eq!(process.follow(&good(B, "x"), "2"), (ServedFrom::New, B.to_owned()));
     process.judge(&bad("x"), "3");
     process.shared.image = of_a.clone();
-    assert_eq!(process.follow(&bad("x"), "3"), (Served::LastGood, B.to_owned()));
+    assert_eq!(process.follow(&bad("x"), "3"), (ServedFrom::LastGood, B.to_owned()));
     // Whatever lies there instead: garbage, nothing, an image cut short or of other sources.
     let image = of_a.expect("the first judgement leaves an image");
     let mut others = vec![b"garbage".to_vec(), Vec::new()];
@@ -274,7 +278,7 @@ fn an_image_is_taken_only_for_the_document_that_is_served() {
         let mut process = Process::default();
         process.judge(&good(A, "x"), "1");
         process.shared.image = Some(other);
-        assert_eq!(process.follow(&good(A, "x"), "1"), (Served::New, A.to_owned()));
+        assert_eq!(process.follow(&good(A, "x"), "1"), (ServedFrom::New, A.to_owned()));
     }
 }
 
@@ -302,7 +306,7 @@ fn no_image_whatever_is_in_it_can_cause_a_panic() {
             forged[at] = rng.u8(..);
         }
         process.shared.image = Some(forged);
-        let table = process.shared.adopt(document.as_bytes(), Some("1"), None).table;
+        let table = process.shared.roll_out(document.as_bytes(), Some("1"), None).table;
         for path in ["/b/a/1", "/b/a/v1.json?a=1", "/b/r/2", "/b/p", "/b", "/b/x/y/z/"] {
             for method in ["GET", "POST", "HEAD", "OPTIONS", "X"] {
                 let _ = request(method, path).header("origin", "https://a.example.com").on(&table);
@@ -355,9 +359,9 @@ fn whatever_the_order_of_runs_the_last_good_document_is_the_last_one_judged_good
                 last_good = Some(target);
             }
             let expected = match (is_good, &last_good) {
-                (true, _) => Served::New,
-                (false, Some(_)) => Served::LastGood,
-                (false, None) => Served::InPart,
+                (true, _) => ServedFrom::New,
+                (false, Some(_)) => ServedFrom::LastGood,
+                (false, None) => ServedFrom::InPart,
             };
             assert_eq!(served, expected);
             assert_eq!(reached, last_good.clone().unwrap_or("brokenRoute".to_owned()));

@@ -16,7 +16,7 @@ mod slow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{Request, Seen, good, lossy, random};
-use ksvc_routing::{Outcome, RouteTable, Verdict, compile};
+use ksvc_routing::{Considered, Outcome, RouteTable, compile};
 use slow::{Expected, Table, random_request, random_table};
 
 const TABLES: usize = 4_000;
@@ -122,13 +122,13 @@ fn explain_agrees_with_decide() {
                 let explanation = compiled.explain(head);
                 let message = format!("{request:?}\n{:#?}\n{}", explanation.considered, table.document());
                 assert_eq!(Seen::of(&explanation.decision), decided, "{message}");
-                let chosen = explanation.considered.iter().filter(|considered| considered.verdict == Verdict::Chosen);
+                let chosen = explanation.considered.iter().filter(|considered| considered.result == Considered::Chosen);
                 let chosen = chosen.map(|considered| (considered.route, considered.matched)).collect::<Vec<_>>();
                 let expected = decided.chosen.iter().map(|chosen| (&*chosen.route, &*chosen.matched));
                 assert_eq!(chosen, expected.collect::<Vec<_>>(), "{message}");
-                let mut behind = explanation.considered.iter().skip_while(|it| it.verdict != Verdict::Chosen).skip(1);
-                let passed_over = |verdict: &Verdict| matches!(verdict, Verdict::Behind | Verdict::OtherMethod);
-                assert!(behind.all(|considered| passed_over(&considered.verdict)), "{message}");
+                let mut behind = explanation.considered.iter().skip_while(|it| it.result != Considered::Chosen).skip(1);
+                let passed_over = |result: &Considered| matches!(result, Considered::Behind | Considered::OtherMethod);
+                assert!(behind.all(|considered| passed_over(&considered.result)), "{message}");
                 if matches!(decided.outcome, Outcome::Route | Outcome::NotFound | Outcome::MethodNotAllowed) {
                     let listed = explanation.considered.iter().map(|it| (it.route.to_owned(), it.matched.to_owned()));
                     assert_eq!(listed.collect::<BTreeSet<_>>(), slow::considered(table, request), "{message}");
@@ -160,7 +160,7 @@ fn routes_are_listed_in_the_order_in_which_they_are_tried() {
 
 #[test]
 fn no_document_and_no_head_can_cause_a_panic() {
-    let octets = |rng: &mut fastrand::Rng, at_most: usize| {
+    let bytes = |rng: &mut fastrand::Rng, at_most: usize| {
         let choices = b"/%.;?#\\*{}:[]@ aA2fF\x00\x7f\xc3\xa9\xff,\"'-";
         (0..rng.usize(..at_most)).map(|_| choices[rng.usize(..choices.len())]).collect::<Vec<_>>()
     };
@@ -170,22 +170,22 @@ fn no_document_and_no_head_can_cause_a_panic() {
             for part in [&mut request.method, &mut request.authority, &mut request.path] {
                 match rng.u8(..4) {
                     0 => *part = None,
-                    1 => *part = Some(octets(rng, 12)),
-                    2 => part.iter_mut().for_each(|text| text.extend(octets(rng, 4))),
+                    1 => *part = Some(bytes(rng, 12)),
+                    2 => part.iter_mut().for_each(|text| text.extend(bytes(rng, 4))),
                     _ => {}
                 }
             }
-            request.headers.push((octets(rng, 6), octets(rng, 6)));
+            request.headers.push((bytes(rng, 6), bytes(rng, 6)));
             request.headers.push((b"content-type".to_vec(), b"application/grpc".to_vec()));
         }
         let mut mutated = table.document().to_string().into_bytes();
         for _ in 0..rng.usize(1..4) {
             let at = rng.usize(..mutated.len());
             let until = rng.usize(at..mutated.len()).min(at + rng.usize(..20));
-            let with = if rng.bool() { octets(rng, 5) } else { Vec::new() };
+            let with = if rng.bool() { bytes(rng, 5) } else { Vec::new() };
             mutated.splice(at..until, with);
         }
-        let compiled_from = [compile(&mutated), compile(&octets(rng, 40))];
+        let compiled_from = [compile(&mutated), compile(&bytes(rng, 40))];
         for compiled in &compiled_from {
             for problem in &compiled.problems {
                 assert!(!problem.to_string().is_empty());

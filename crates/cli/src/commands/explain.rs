@@ -7,7 +7,7 @@ use std::path::Path;
 use ksvc_router_cli::explanation::{Explanation, explain_decision};
 use ksvc_router_cli::message::{Message, as_text};
 use ksvc_router_cli::request::Request;
-use ksvc_routing::Considered;
+use ksvc_routing::ConsideredRoute;
 use serde_json::Value;
 
 use super::{CallError, Report, load_one, pretty, refusal};
@@ -47,7 +47,7 @@ pub(super) fn run(file: &Path, request: &Request, format: Format) -> Result<Repo
 }
 
 /// Fields and their values in two columns, then the routes in the order in which they were considered.
-fn as_lines(explanation: &Explanation, considered: &[Considered<'_>]) -> String {
+fn as_lines(explanation: &Explanation, considered: &[ConsideredRoute<'_>]) -> String {
     let mut rows: Vec<(&str, String)> = Vec::new();
     let object = explanation.to_json();
     for (field, value) in object.as_object().into_iter().flatten() {
@@ -82,7 +82,7 @@ fn as_lines(explanation: &Explanation, considered: &[Considered<'_>]) -> String 
     }
 
     // What can't be read as a match has no text, and the route's place for a name.
-    let named = |c: &Considered<'_>| match c.matched {
+    let named = |c: &ConsideredRoute<'_>| match c.matched {
         "" => c.route.to_owned(),
         matched if matched == c.route => matched.to_owned(),
         matched => format!("{matched} ({})", c.route),
@@ -92,7 +92,7 @@ fn as_lines(explanation: &Explanation, considered: &[Considered<'_>]) -> String 
         out += "considered\n";
     }
     for c in considered {
-        let _ = writeln!(out, "  {:<width$}  {}", named(c), c.verdict);
+        let _ = writeln!(out, "  {:<width$}  {}", named(c), c.result);
     }
     out
 }

@@ -4,44 +4,50 @@ use std::collections::HashMap;
 
 use crate::bytes::equal;
 use crate::decide::template::{Part, Template};
-use crate::table::image::{Lists, Span};
+use crate::table::image::{ImageBuilder, Span};
 use crate::table::schema::{PARTS, TEXT_LISTS, TEXTS};
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 use crate::table::tree::hash_from;
 
 /// No text begins so far behind.
-const VACANT: Text = Text { start: u32::MAX, length: 0 };
+const VACANT: StringId = StringId { start: u32::MAX, length: 0 };
 
 /// `shared` strings stand once however often they come; two handles of the same shared string are equal. So are lists of
 /// the same shared strings.
-pub(crate) struct Draft {
-    pub(crate) lists: Lists,
+pub(crate) struct TableBuilder {
+    pub(crate) image: ImageBuilder,
     /// An open-addressed hash table, of a power of two of slots.
-    shared: Vec<Text>,
+    shared: Vec<StringId>,
     shared_count: usize,
     /// Of the hash: nobody who writes a document knows the collisions of its own hash.
     seed: u64,
-    known_lists: HashMap<Vec<Text>, Span>,
+    known_lists: HashMap<Vec<StringId>, Span>,
 }
 
-impl Draft {
+impl TableBuilder {
     /// `seed` is to be hard to choose.
     pub(crate) fn new(seed: u64) -> Self {
-        Draft { lists: Lists::new(), shared: Vec::new(), shared_count: 0, seed, known_lists: HashMap::new() }
+        TableBuilder {
+            image: ImageBuilder::new(),
+            shared: Vec::new(),
+            shared_count: 0,
+            seed,
+            known_lists: HashMap::new(),
+        }
     }
 
-    pub(crate) fn add(&mut self, text: &str) -> Text {
-        let start = self.lists.len(TEXTS);
-        self.lists.append_octets(TEXTS, text.as_bytes());
-        Text { start, length: text.len() as u32 }
+    pub(crate) fn add(&mut self, text: &str) -> StringId {
+        let start = self.image.len(TEXTS);
+        self.image.append_bytes(TEXTS, text.as_bytes());
+        StringId { start, length: text.len() as u32 }
     }
 
-    pub(crate) fn shared(&mut self, text: &str) -> Text {
+    pub(crate) fn shared(&mut self, text: &str) -> StringId {
         if (self.shared_count + 1) * 4 > self.shared.len() * 3 {
             let larger = vec![VACANT; (self.shared.len() * 2).max(64)];
             for known in std::mem::replace(&mut self.shared, larger) {
                 if known != VACANT {
-                    let slot = self.slot(self.octets(known));
+                    let slot = self.slot(self.bytes(known));
                     self.fill(slot, known);
                 }
             }
@@ -58,7 +64,7 @@ impl Draft {
         added
     }
 
-    fn fill(&mut self, slot: usize, text: Text) {
+    fn fill(&mut self, slot: usize, text: StringId) {
         self.shared.get_mut(slot).into_iter().for_each(|slot| *slot = text);
     }
 
@@ -68,44 +74,44 @@ impl Draft {
         let mut at = hash_from(self.seed, text) as usize & mask;
         while let Some(known) = self.shared.get(at)
             && *known != VACANT
-            && !equal(self.octets(*known), text)
+            && !equal(self.bytes(*known), text)
         {
             at = (at + 1) & mask;
         }
         at
     }
 
-    pub(crate) fn list<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) -> Span {
-        let texts: Vec<Text> = texts.into_iter().map(|text| self.shared(text)).collect();
-        if let Some(known) = self.known_lists.get(&texts) {
+    pub(crate) fn list<'t>(&mut self, strings: impl IntoIterator<Item = &'t str>) -> Span {
+        let strings: Vec<StringId> = strings.into_iter().map(|text| self.shared(text)).collect();
+        if let Some(known) = self.known_lists.get(&strings) {
             return *known;
         }
-        let added = self.lists.append(TEXT_LISTS, texts.iter().copied());
-        self.known_lists.insert(texts, added);
+        let added = self.image.append(TEXT_LISTS, strings.iter().copied());
+        self.known_lists.insert(strings, added);
         added
     }
 
     pub(crate) fn template(&mut self, parts: Vec<Part>) -> Template {
-        Template(self.lists.append(PARTS, parts))
+        Template(self.image.append(PARTS, parts))
     }
 
     pub(crate) fn parts(&self, template: Template) -> impl Iterator<Item = Part> + '_ {
-        self.lists.span(PARTS, template.0)
+        self.image.span(PARTS, template.0)
     }
 
-    pub(crate) fn get(&self, text: Text) -> &str {
-        std::str::from_utf8(self.octets(text)).unwrap_or_default()
+    pub(crate) fn get(&self, text: StringId) -> &str {
+        std::str::from_utf8(self.bytes(text)).unwrap_or_default()
     }
 
     #[inline]
-    pub(crate) fn octets(&self, text: Text) -> &[u8] {
-        self.lists.octets(TEXTS, text.start, text.start.saturating_add(text.length))
+    pub(crate) fn bytes(&self, text: StringId) -> &[u8] {
+        self.image.bytes(TEXTS, text.start, text.start.saturating_add(text.length))
     }
 
     /// What has been collected, as part of a table.
     #[cfg(test)]
-    pub(crate) fn texts(self) -> crate::table::strings::Texts {
-        let reader = crate::table::image::Reader::new(self.lists.finish(0).into());
-        reader.and_then(|(reader, _)| crate::table::strings::Texts::read(&reader)).unwrap_or_default()
+    pub(crate) fn strings(self) -> crate::table::strings::Strings {
+        let reader = crate::table::image::ImageReader::new(self.image.finish(0).into());
+        reader.and_then(|(reader, _)| crate::table::strings::Strings::read(&reader)).unwrap_or_default()
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::table::conditions::{Condition, Conditions, Expected};
-use crate::table::image::Lists;
+use crate::table::image::ImageBuilder;
 use crate::table::schema::{CONDITION_SETS, CONDITIONS};
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 
 /// Of one route. Sorted, so that equal sets are equal values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -25,7 +25,7 @@ impl ConditionSet {
     }
 
     /// What is asked about, header or parameter.
-    pub(super) fn names(&self) -> Vec<Text> {
+    pub(super) fn names(&self) -> Vec<StringId> {
         self.headers.iter().chain(&self.query).map(|condition| condition.name).collect()
     }
 
@@ -71,7 +71,7 @@ impl ConditionSets {
     }
 
     /// Writes the sets, and the conditions of all of them.
-    pub(super) fn finish(self, lists: &mut Lists) {
+    pub(super) fn finish(self, lists: &mut ImageBuilder) {
         for ConditionSet { headers, query } in self.all {
             let set = Conditions { headers: lists.append(CONDITIONS, headers), query: lists.append(CONDITIONS, query) };
             lists.push(CONDITION_SETS, set);

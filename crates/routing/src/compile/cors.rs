@@ -8,9 +8,9 @@ use crate::compile::pattern::{is_standard_method, is_token};
 use crate::decide::cors::{self, AllowedHeaders, AllowedMethods, Cors, Origins, Policy};
 use crate::document::config::Cors as Config;
 use crate::document::read::{Key, OrOff};
-use crate::problem::{Place, What};
+use crate::problem::{Place, ProblemKind};
 use crate::table::hosts;
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 
 /// A list as it is written; an element that can't be read is `None`.
 type Written<'a> = Key<Vec<Option<Cow<'a, str>>>>;
@@ -45,7 +45,7 @@ impl Compiler {
     fn policy(&mut self, config: &Config<'_>, place: &dyn Fn() -> Place) -> Option<Policy> {
         let origins = self.origins(&config.allow_origins, &|| place().key("allowOrigins"));
         let is_method = |name: &str| is_token(name) && name != "ANY";
-        let method = |found: &str| What::CorsMethod { found: found.to_owned() };
+        let method = |found: &str| ProblemKind::CorsMethod { found: found.to_owned() };
         let methods = self.names(&config.allow_methods, &|| place().key("allowMethods"), &is_method, &method);
         for (index, name) in config.allow_methods.get().into_iter().flatten().enumerate() {
             if let Some(name) = name.as_deref()
@@ -53,10 +53,10 @@ impl Compiler {
                 && !is_standard_method(name)
             {
                 let found = name.to_owned();
-                self.tell(place().key("allowMethods").index(index), What::MethodCase { found });
+                self.report(place().key("allowMethods").index(index), ProblemKind::MethodCase { found });
             }
         }
-        let header = |found: &str| What::HeaderName { found: found.to_owned() };
+        let header = |found: &str| ProblemKind::HeaderName { found: found.to_owned() };
         let headers = self.names(&config.allow_headers, &|| place().key("allowHeaders"), &is_token, &header);
         let expose = self.names(&config.expose_headers, &|| place().key("exposeHeaders"), &is_token, &header);
         let credentials = config.allow_credentials.get() == Some(&true);
@@ -67,11 +67,11 @@ impl Compiler {
             && !config.allow_credentials.is_broken()
             && !config.max_age.is_broken();
         if credentials && origins.as_ref().is_some_and(|origins| origins.any) {
-            self.tell(place().key("allowOrigins"), What::AnyOriginWithCredentials);
+            self.report(place().key("allowOrigins"), ProblemKind::AnyOriginWithCredentials);
             whole = false;
         }
         if credentials && expose.every {
-            self.tell(place().key("exposeHeaders"), What::ExposeAnyWithCredentials);
+            self.report(place().key("exposeHeaders"), ProblemKind::ExposeAnyWithCredentials);
             whole = false;
         }
         let policy = Policy {
@@ -92,13 +92,13 @@ impl Compiler {
                 Names { list, .. } => Some(self.list(list)),
             },
             credentials,
-            max_age: config.max_age.get().map(|seconds| self.draft.shared(&seconds.to_string())),
+            max_age: config.max_age.get().map(|seconds| self.builder.shared(&seconds.to_string())),
         };
         Some(policy)
     }
 
-    fn list(&mut self, names: &[&str]) -> Text {
-        self.draft.shared(&names.join(", "))
+    fn list(&mut self, names: &[&str]) -> StringId {
+        self.builder.shared(&names.join(", "))
     }
 
     fn names<'c>(
@@ -106,7 +106,7 @@ impl Compiler {
         written: &'c Written<'_>,
         place: &dyn Fn() -> Place,
         is_name: &dyn Fn(&str) -> bool,
-        fault: &dyn Fn(&str) -> What,
+        fault: &dyn Fn(&str) -> ProblemKind,
     ) -> Names<'c> {
         let mut names = Names { list: Vec::new(), every: false, whole: !written.is_broken() };
         for (index, name) in written.get().into_iter().flatten().enumerate() {
@@ -115,7 +115,7 @@ impl Compiler {
                 Some("*") => names.every = true,
                 Some(name) if is_name(name) => names.list.push(name),
                 Some(name) => {
-                    self.tell(place().index(index), fault(name));
+                    self.report(place().index(index), fault(name));
                     names.whole = false;
                 }
             }
@@ -129,7 +129,7 @@ impl Compiler {
         let (mut exact, mut wildcards) = (BTreeSet::new(), BTreeSet::new());
         let mut whole = true;
         if list.is_empty() {
-            self.tell(place(), What::NoOrigins);
+            self.report(place(), ProblemKind::NoOrigins);
             whole = false;
         }
         for (index, origin) in list.iter().enumerate() {
@@ -145,14 +145,14 @@ impl Compiler {
                 }
                 Some((origin, Err((reason, write)))) => {
                     let found = origin.to_owned();
-                    self.tell(place().index(index), What::CorsOrigin { found, reason, write });
+                    self.report(place().index(index), ProblemKind::CorsOrigin { found, reason, write });
                     whole = false;
                 }
             }
         }
-        let exact = self.draft.list(exact.iter().map(String::as_str));
+        let exact = self.builder.list(exact.iter().map(String::as_str));
         let wildcards = wildcards.iter().flat_map(|(before, behind)| [before.as_str(), behind.as_str()]);
-        let wildcards = self.draft.list(wildcards);
+        let wildcards = self.builder.list(wildcards);
         whole.then_some(Origins { any, exact, wildcards })
     }
 }

@@ -10,15 +10,15 @@ use crate::decide::template::{Literal, Template};
 use crate::document::config::HeaderOperations;
 use crate::document::read::Key;
 use crate::knative;
-use crate::problem::{Place, What};
+use crate::problem::{Place, ProblemKind};
 use crate::table::image::Span;
 use crate::table::schema::OPERATIONS;
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 
 /// Headers as they are written; a value that can't be read is `None`.
 type Written<'a> = Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>;
 
-type MakeOperation = fn(Text, Template) -> Operation;
+type MakeOperation = fn(StringId, Template) -> Operation;
 
 impl Compiler {
     /// The headers that can be used, with their names in lower case, and whether these are all. `forbidden`
@@ -28,7 +28,7 @@ impl Compiler {
         headers: &'h Written<'_>,
         place: &dyn Fn() -> Place,
         forbidden: fn(&str) -> Option<&'static str>,
-    ) -> (Vec<(Text, &'h str)>, bool) {
+    ) -> (Vec<(StringId, &'h str)>, bool) {
         let mut usable = Vec::new();
         let mut whole = !headers.is_broken();
         let mut names = BTreeSet::new();
@@ -37,17 +37,17 @@ impl Compiler {
             let fault = if let Some(fault) = name_fault(name, &lower, forbidden) {
                 Some(fault)
             } else if value.as_deref().is_some_and(|value| !is_header_value(value)) {
-                Some(What::HeaderValue { name: name.to_string() })
+                Some(ProblemKind::HeaderValue { name: name.to_string() })
             } else if !names.insert(lower.clone()) {
-                Some(What::HeaderRepeated { name: lower.clone() })
+                Some(ProblemKind::HeaderRepeated { name: lower.clone() })
             } else {
                 None
             };
             match (fault, value) {
-                (None, Some(value)) => usable.push((self.draft.shared(&lower), &**value)),
+                (None, Some(value)) => usable.push((self.builder.shared(&lower), &**value)),
                 (None, None) => whole = false,
-                (Some(what), _) => {
-                    self.tell(place().named(name), what);
+                (Some(kind), _) => {
+                    self.report(place().named(name), kind);
                     whole = false;
                 }
             }
@@ -62,7 +62,7 @@ impl Compiler {
         written: &Key<Box<HeaderOperations<'_>>>,
         place: &dyn Fn() -> Place,
         forbidden: fn(&str) -> Option<&'static str>,
-        faults: &dyn Fn(&str) -> Vec<What>,
+        faults: &dyn Fn(&str) -> Vec<ProblemKind>,
     ) -> (Span, bool) {
         let Some(written) = written.get() else { return (Span::default(), !written.is_broken()) };
         let mut operations = Vec::new();
@@ -76,13 +76,13 @@ impl Compiler {
             let lower = name.to_ascii_lowercase();
             let repeated = !removed.insert(lower.clone());
             let fault = name_fault(name, &lower, forbidden)
-                .or_else(|| repeated.then(|| What::HeaderRepeated { name: lower.clone() }));
+                .or_else(|| repeated.then(|| ProblemKind::HeaderRepeated { name: lower.clone() }));
             match fault {
-                Some(what) => {
-                    self.tell(place().key("remove").index(index), what);
+                Some(kind) => {
+                    self.report(place().key("remove").index(index), kind);
                     whole = false;
                 }
-                None => operations.push(Operation::Remove(self.draft.shared(&lower))),
+                None => operations.push(Operation::Remove(self.builder.shared(&lower))),
             }
         }
         let set: MakeOperation = Operation::Set;
@@ -90,23 +90,23 @@ impl Compiler {
             let (headers, headers_are_whole) = self.headers(headers, &|| place().key(key), forbidden);
             whole &= headers_are_whole;
             for (name, value) in headers {
-                let header = self.draft.get(name).to_owned();
+                let header = self.builder.get(name).to_owned();
                 let problems = &mut self.reader.problems;
-                let mut tell = |what| problems.tell(place().key(key).named(&header), what);
-                match Template::compile(value, Literal::Header, &mut self.draft, faults, &mut tell) {
+                let mut report = |kind| problems.report(place().key(key).named(&header), kind);
+                match Template::compile(value, Literal::Header, &mut self.builder, faults, &mut report) {
                     Some(template) => operations.push(operation(name, template)),
                     None => whole = false,
                 }
             }
         }
-        (self.draft.lists.append(OPERATIONS, operations), whole)
+        (self.builder.image.append(OPERATIONS, operations), whole)
     }
 }
 
-fn name_fault(name: &str, lower: &str, forbidden: fn(&str) -> Option<&'static str>) -> Option<What> {
+fn name_fault(name: &str, lower: &str, forbidden: fn(&str) -> Option<&'static str>) -> Option<ProblemKind> {
     match forbidden(lower) {
-        Some(reason) => Some(What::HeaderForbidden { name: lower.to_owned(), reason }),
-        None => (!is_token(name)).then(|| What::HeaderName { found: name.to_owned() }),
+        Some(reason) => Some(ProblemKind::HeaderForbidden { name: lower.to_owned(), reason }),
+        None => (!is_token(name)).then(|| ProblemKind::HeaderName { found: name.to_owned() }),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::compile::pattern::{Piece, Pieces};
-use crate::problem::What;
+use crate::problem::ProblemKind;
 
 /// A template that has been checked, and which fields it has beside `{service}`.
 #[derive(Debug, Clone)]
@@ -21,26 +21,26 @@ impl Default for HostTemplate<'_> {
 }
 
 impl<'a> HostTemplate<'a> {
-    pub(crate) fn read(text: Cow<'a, str>) -> Result<Self, What> {
+    pub(crate) fn read(text: Cow<'a, str>) -> Result<Self, ProblemKind> {
         if text.contains("{{.") {
-            return Err(What::HostTemplateOfGo { found: text.into_owned() });
+            return Err(ProblemKind::HostTemplateOfGo { found: text.into_owned() });
         }
         for piece in Pieces(&text) {
             match piece {
                 Ok(Piece::Name("service" | "namespace" | "domain")) => {}
-                Ok(Piece::Name(name)) => return Err(What::HostTemplateField { found: name.to_owned() }),
+                Ok(Piece::Name(name)) => return Err(ProblemKind::HostTemplateField { found: name.to_owned() }),
                 Ok(Piece::Literal(literal))
                     if literal.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b)) => {
                 }
                 Ok(Piece::Literal(_)) => {
-                    return Err(What::DnsName { key: "hostTemplate", found: text.into_owned() });
+                    return Err(ProblemKind::DnsName { key: "hostTemplate", found: text.into_owned() });
                 }
-                Err(_) => return Err(What::HostTemplateBraces { found: text.into_owned() }),
+                Err(_) => return Err(ProblemKind::HostTemplateBraces { found: text.into_owned() }),
             }
         }
         let needs = |field| Pieces(&text).any(|piece| matches!(piece, Ok(Piece::Name(name)) if name == field));
         if !needs("service") {
-            return Err(What::HostTemplateWithoutService);
+            return Err(ProblemKind::HostTemplateWithoutService);
         }
         Ok(HostTemplate { needs_namespace: needs("namespace"), needs_domain: needs("domain"), text })
     }

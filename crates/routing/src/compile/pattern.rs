@@ -1,6 +1,6 @@
 //! One element of `match`: `METHODS PATH`, read into methods and segments.
 //!
-//! What can't be read is told, and the rest is kept: a broken pattern still knows which requests it was
+//! What can't be read is reported, and the rest is kept: a broken pattern still knows which requests it was
 //! meant for, as far as it can be read, so that these are not sent elsewhere.
 
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::bytes::{HIGH_BITS, marks};
 use crate::limits::{METHODS_OF_A_MATCH, SEGMENTS};
 use crate::path::normal_literal;
-use crate::problem::What;
+use crate::problem::ProblemKind;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Pattern<'a> {
@@ -51,7 +51,7 @@ fn is_among_first(text: &str, count: usize, name: &str) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Segment<'a> {
     Literal(Cow<'a, str>),
-    /// One segment, at least one octet longer than its prefix and suffix together.
+    /// One segment, at least one byte longer than its prefix and suffix together.
     Capture {
         prefix: Cow<'a, str>,
         name: &'a str,
@@ -85,13 +85,13 @@ impl<'a> Pattern<'a> {
     }
 
     /// Reads `METHODS PATH` and tells everything that is wrong with it. Its segments are put behind the others.
-    pub(crate) fn read(text: &'a str, segments: &mut Vec<Segment<'a>>, tell: &mut dyn FnMut(What)) -> Self {
+    pub(crate) fn read(text: &'a str, segments: &mut Vec<Segment<'a>>, report: &mut dyn FnMut(ProblemKind)) -> Self {
         if !is_printable(text.as_bytes()) && text.chars().any(char::is_control) {
-            tell(What::ControlCharacter);
+            report(ProblemKind::ControlCharacter);
             return Pattern::unreadable(segments);
         }
         if text.ends_with(' ') {
-            tell(What::FinalSpace);
+            report(ProblemKind::FinalSpace);
         }
         let mut halves = Split::new(text, b' ');
         let (methods, path) = match (halves.next().unwrap_or_default(), halves.text) {
@@ -101,19 +101,19 @@ impl<'a> Pattern<'a> {
         };
         let mut whole = true;
         if path.is_none() {
-            tell(What::NoPath { found: text.to_owned() });
+            report(ProblemKind::NoPath { found: text.to_owned() });
             whole = false;
         }
-        let (methods, methods_are_whole) = read_methods(methods, text, tell);
+        let (methods, methods_are_whole) = read_methods(methods, text, report);
         let trimmed = path.map(|path| if path.starts_with('/') { path } else { path.trim_start() });
         if trimmed != path {
-            tell(What::SeveralSpaces { found: text.to_owned() });
+            report(ProblemKind::SeveralSpaces { found: text.to_owned() });
             whole = false;
         }
         let start = segments.len();
         let mut read = PathRead { is_readable: true, names_are_unique: true, is_harmless: true };
         match trimmed {
-            Some(path) => read_path(path, segments, &mut read, tell),
+            Some(path) => read_path(path, segments, &mut read, report),
             None => read.is_readable = false,
         }
         let PathRead { is_readable, names_are_unique, is_harmless } = read;
@@ -134,12 +134,12 @@ pub(crate) fn captures<'s, 'a>(segments: &'s [Segment<'a>]) -> impl Iterator<Ite
 }
 
 /// The methods, and whether all of them could be read.
-fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut dyn FnMut(What)) -> (Methods<'a>, bool) {
+fn read_methods<'a>(text: &'a str, whole: &str, report: &mut dyn FnMut(ProblemKind)) -> (Methods<'a>, bool) {
     if text == "ANY" {
         return (Methods::Any, true);
     }
     if text.is_empty() {
-        tell(What::NoMethod { found: whole.to_owned() });
+        report(ProblemKind::NoMethod { found: whole.to_owned() });
         return (Methods::Any, false);
     }
     if is_standard_method(text) {
@@ -148,24 +148,24 @@ fn read_methods<'a>(text: &'a str, whole: &str, tell: &mut dyn FnMut(What)) -> (
     let all = || Split::new(text, b'|');
     let found = all().count();
     if found > METHODS_OF_A_MATCH {
-        let write = "write `ANY`, and let the service tell them apart";
-        tell(What::TooMany { found, of: "methods", limit: METHODS_OF_A_MATCH, write });
+        let write = "write `ANY`, and let the service report them apart";
+        report(ProblemKind::TooMany { found, of: "methods", limit: METHODS_OF_A_MATCH, write });
         return (Methods::Any, false);
     }
     let mut readable = true;
     let mut repeated = false;
     for (index, method) in all().enumerate() {
         if method == "ANY" {
-            tell(What::AnyAmongMethods);
+            report(ProblemKind::AnyAmongMethods);
             readable = false;
         } else if !is_token(method) {
-            tell(What::Method { found: method.to_owned() });
+            report(ProblemKind::Method { found: method.to_owned() });
             readable = false;
         } else if is_among_first(text, index, method) {
-            tell(What::MethodRepeated { method: method.to_owned() });
+            report(ProblemKind::MethodRepeated { method: method.to_owned() });
             repeated = true;
         } else if !is_standard_method(method) && is_standard_method(&method.to_ascii_uppercase()) {
-            tell(What::MethodCase { found: method.to_owned() });
+            report(ProblemKind::MethodCase { found: method.to_owned() });
         }
     }
     // What can't be read may have meant any method.
@@ -205,14 +205,19 @@ struct PathRead {
     /// Whether it is known which paths it matches.
     is_readable: bool,
     names_are_unique: bool,
-    /// Whether its literal segments are neither empty nor dots, and of plain octets.
+    /// Whether its literal segments are neither empty nor dots, and of plain bytes.
     is_harmless: bool,
 }
 
 /// Reads the segments of a path, `Unknown` for one that can't be read; `/` has none.
-fn read_path<'a>(path: &'a str, segments: &mut Vec<Segment<'a>>, read: &mut PathRead, tell: &mut dyn FnMut(What)) {
+fn read_path<'a>(
+    path: &'a str,
+    segments: &mut Vec<Segment<'a>>,
+    read: &mut PathRead,
+    report: &mut dyn FnMut(ProblemKind),
+) {
     let Some(mut below) = path.strip_prefix('/') else {
-        tell(What::PathStart { found: path.to_owned() });
+        report(ProblemKind::PathStart { found: path.to_owned() });
         read.is_readable = false;
         return;
     };
@@ -220,12 +225,12 @@ fn read_path<'a>(path: &'a str, segments: &mut Vec<Segment<'a>>, read: &mut Path
         return;
     }
     if path.contains('?') {
-        tell(What::QueryInPath);
+        report(ProblemKind::QueryInPath);
     }
     if below.len() >= SEGMENTS {
         let found = Split::new(below, b'/').count();
         if found > SEGMENTS {
-            tell(What::TooManySegments { found, limit: SEGMENTS });
+            report(ProblemKind::TooManySegments { found, limit: SEGMENTS });
             read.is_readable = false;
             return;
         }
@@ -233,9 +238,9 @@ fn read_path<'a>(path: &'a str, segments: &mut Vec<Segment<'a>>, read: &mut Path
     let start = segments.len();
     loop {
         let mut kinds = PLAIN;
-        let slash = below.bytes().position(|octet| {
-            kinds |= kind(octet);
-            octet == b'/'
+        let slash = below.bytes().position(|byte| {
+            kinds |= kind(byte);
+            byte == b'/'
         });
         let (text, rest) = match slash {
             Some(at) => (below.get(..at).unwrap_or_default(), below.get(at + 1..)),
@@ -243,8 +248,8 @@ fn read_path<'a>(path: &'a str, segments: &mut Vec<Segment<'a>>, read: &mut Path
         };
         let segment = match kinds & !DOT {
             PLAIN => Segment::Literal(Cow::Borrowed(text)),
-            _ => read_segment(text).unwrap_or_else(|what| {
-                tell(what);
+            _ => read_segment(text).unwrap_or_else(|kind| {
+                report(kind);
                 read.is_readable = false;
                 Segment::Unknown
             }),
@@ -255,21 +260,21 @@ fn read_path<'a>(path: &'a str, segments: &mut Vec<Segment<'a>>, read: &mut Path
                 let is_harmless = kinds == PLAIN && (!text.is_empty() || rest.is_none());
                 read.is_harmless &= is_harmless;
                 if !is_harmless {
-                    tell_foreign_syntax(text, tell);
+                    report_foreign_syntax(text, report);
                 }
             }
             Segment::Capture { name, .. } | Segment::Rest { name } => {
                 read.is_harmless &= text.len() == name.len() + 2 || text.starts_with("{*");
                 let before = segments.get(start..).unwrap_or_default();
                 if captures(before).any(|other| other == *name) {
-                    tell(What::CaptureRepeated { name: (*name).to_owned() });
+                    report(ProblemKind::CaptureRepeated { name: (*name).to_owned() });
                     read.names_are_unique = false;
                 }
             }
             Segment::Unknown => {}
         }
         if matches!(segment, Segment::Rest { .. }) && rest.is_some() {
-            tell(What::RestNotLast { segment: text.to_owned() });
+            report(ProblemKind::RestNotLast { segment: text.to_owned() });
             read.is_readable = false;
         }
         segments.push(segment);
@@ -281,16 +286,16 @@ fn read_path<'a>(path: &'a str, segments: &mut Vec<Segment<'a>>, read: &mut Path
 }
 
 /// Other routers' parameters, which are plain text here.
-fn tell_foreign_syntax(text: &str, tell: &mut dyn FnMut(What)) {
+fn report_foreign_syntax(text: &str, report: &mut dyn FnMut(ProblemKind)) {
     let write = match text.strip_prefix(':') {
         Some(name) if is_capture_name(name) => format!("{{{name}}}"),
         _ if matches!(text, "*" | "**") => "{*rest}".into(),
         _ => return,
     };
-    tell(What::ForeignSyntax { segment: text.to_owned(), write });
+    report(ProblemKind::ForeignSyntax { segment: text.to_owned(), write });
 }
 
-fn read_segment(text: &str) -> Result<Segment<'_>, What> {
+fn read_segment(text: &str) -> Result<Segment<'_>, ProblemKind> {
     // As most are written.
     if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         match name.strip_prefix('*') {
@@ -318,7 +323,7 @@ fn read_segment(text: &str) -> Result<Segment<'_>, What> {
                 }
             }
             Piece::Name(_) if capture.is_some() => {
-                return Err(What::SeveralCaptures { segment: text.to_owned() });
+                return Err(ProblemKind::SeveralCaptures { segment: text.to_owned() });
             }
             Piece::Name(name) => capture = Some(name),
         }
@@ -337,10 +342,10 @@ fn read_segment(text: &str) -> Result<Segment<'_>, What> {
             let (before, _) = found.split_once(':')?;
             is_capture_name(before).then(|| format!("{{{before}}}"))
         });
-        return Err(What::CaptureName { found, write });
+        return Err(ProblemKind::CaptureName { found, write });
     }
     match (rest, prefix.is_empty() && suffix.is_empty()) {
-        (Some(_), false) => Err(What::RestAffixed { segment: text.to_owned() }),
+        (Some(_), false) => Err(ProblemKind::RestAffixed { segment: text.to_owned() }),
         (Some(_), true) => Ok(Segment::Rest { name }),
         (None, _) => Ok(Segment::Capture { prefix: normal(prefix), name, suffix: normal(suffix) }),
     }
@@ -358,7 +363,7 @@ fn is_capture_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
-/// What a text has before, between and behind octets of ASCII.
+/// What a text has before, between and behind bytes of ASCII.
 #[derive(Clone, Copy)]
 pub(crate) struct Split<'a> {
     /// What is left; `None` behind the last one.
@@ -385,8 +390,8 @@ impl<'a> Iterator for Split<'a> {
     }
 }
 
-fn is_brace(octet: u8) -> bool {
-    matches!(octet, b'{' | b'}')
+fn is_brace(byte: u8) -> bool {
+    matches!(byte, b'{' | b'}')
 }
 
 /// It stands for itself, and for nothing else, wherever it is.
@@ -395,33 +400,33 @@ const PLAIN: u8 = 0;
 const DOT: u8 = 1;
 const OTHER: u8 = 2;
 
-/// Of an octet: one of the above.
-fn kind(octet: u8) -> u8 {
+/// Of an byte: one of the above.
+fn kind(byte: u8) -> u8 {
     static KINDS: [u8; 256] = {
         let mut kinds = [OTHER; 256];
-        let mut octet = 0;
-        while octet < 0x7f {
+        let mut byte = 0;
+        while byte < 0x7f {
             #[allow(clippy::indexing_slicing, reason = "the compiler would say so")]
             {
-                kinds[octet] = match octet as u8 {
+                kinds[byte] = match byte as u8 {
                     // What comes behind a slash is looked at by itself.
                     b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'/' => PLAIN,
                     b'.' => DOT,
                     _ => OTHER,
                 };
             }
-            octet += 1;
+            byte += 1;
         }
         kinds
     };
-    KINDS.get(usize::from(octet)).copied().unwrap_or(OTHER)
+    KINDS.get(usize::from(byte)).copied().unwrap_or(OTHER)
 }
 
 /// Whether it is printable ASCII.
 fn is_printable(text: &[u8]) -> bool {
     let (words, last) = text.as_chunks();
     words.iter().all(|word| marks(u64::from_le_bytes(*word), b' ', b'~') == HIGH_BITS)
-        && last.iter().all(|octet| matches!(octet, b' '..=b'~'))
+        && last.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// A text with `{name}`s in it, `{{` and `}}` being literal braces: patterns and templates alike.
@@ -439,11 +444,11 @@ pub(crate) enum BraceFault {
 }
 
 impl BraceFault {
-    fn in_segment(self, segment: &str) -> What {
+    fn in_segment(self, segment: &str) -> ProblemKind {
         let segment = segment.to_owned();
         match self {
-            BraceFault::NotClosed => What::BraceOpen { segment },
-            BraceFault::NotOpened => What::BraceClosed { segment },
+            BraceFault::NotClosed => ProblemKind::BraceOpen { segment },
+            BraceFault::NotOpened => ProblemKind::BraceClosed { segment },
         }
     }
 }
@@ -494,13 +499,13 @@ mod tests {
         whole: bool,
     }
 
-    fn read(text: &str) -> (Whole<'_>, Vec<What>) {
-        let mut told = Vec::new();
+    fn read(text: &str) -> (Whole<'_>, Vec<ProblemKind>) {
+        let mut reported = Vec::new();
         let mut segments = vec![Segment::Unknown];
-        let pattern = Pattern::read(text, &mut segments, &mut |what| told.push(what));
+        let pattern = Pattern::read(text, &mut segments, &mut |kind| reported.push(kind));
         assert_eq!(pattern.segments, 1..segments.len());
         segments.remove(0);
-        (Whole { methods: pattern.methods, segments, whole: pattern.whole }, told)
+        (Whole { methods: pattern.methods, segments, whole: pattern.whole }, reported)
     }
 
     fn literal(text: &str) -> Segment<'_> {
@@ -509,8 +514,8 @@ mod tests {
 
     #[test]
     fn a_pattern_is_methods_and_segments() {
-        let (pattern, told) = read("GET|POST /v{n}.json/a b/{*rest}");
-        assert_eq!(told, []);
+        let (pattern, reported) = read("GET|POST /v{n}.json/a b/{*rest}");
+        assert_eq!(reported, []);
         assert_eq!(pattern.methods, Methods::Named("GET|POST"));
         assert_eq!(
             pattern.segments,
@@ -542,8 +547,8 @@ mod tests {
             ("GET orders", Methods::Named("GET"), vec![]),
             ("GET /a}/b", Methods::Named("GET"), vec![]),
         ] {
-            let (pattern, told) = read(text);
-            assert_eq!(told.len(), 1, "{text}: {told:?}");
+            let (pattern, reported) = read(text);
+            assert_eq!(reported.len(), 1, "{text}: {reported:?}");
             assert!(!pattern.whole);
             assert_eq!(pattern.methods, methods, "{text}");
             let mut expected: Vec<Segment> = literals.into_iter().map(literal).collect();
@@ -555,8 +560,8 @@ mod tests {
     #[test]
     fn a_readable_path_is_kept_whatever_else_is_wrong() {
         for text in ["GET|B@D /a/{b}", "/a/{b}", "GET  /a/{b}", "GET|GET /a/{b}"] {
-            let (pattern, told) = read(text);
-            assert_eq!(told.len(), 1, "{text}: {told:?}");
+            let (pattern, reported) = read(text);
+            assert_eq!(reported.len(), 1, "{text}: {reported:?}");
             assert!(!pattern.whole);
             let capture = Segment::Capture { prefix: "".into(), name: "b", suffix: "".into() };
             assert_eq!(pattern.segments, [literal("a"), capture], "{text}");
@@ -567,26 +572,26 @@ mod tests {
 
     #[test]
     fn everything_wrong_with_a_pattern_is_told_at_once() {
-        let (_, told) = read("GET|GET|P@ST /{*a}/{b/{c}{d}/{e}/{e}");
-        assert_eq!(told.len(), 6, "{told:?}");
+        let (_, reported) = read("GET|GET|P@ST /{*a}/{b/{c}{d}/{e}/{e}");
+        assert_eq!(reported.len(), 6, "{reported:?}");
     }
 
     #[test]
     fn other_routers_syntax_is_refused_or_warned_about_with_ours() {
         assert_eq!(
             read("GET /{rest...}").1,
-            [What::CaptureName { found: "rest...".into(), write: Some("{*rest}".into()) }]
+            [ProblemKind::CaptureName { found: "rest...".into(), write: Some("{*rest}".into()) }]
         );
         assert_eq!(
             read("GET /{proxy+}").1,
-            [What::CaptureName { found: "proxy+".into(), write: Some("{*proxy}".into()) }]
+            [ProblemKind::CaptureName { found: "proxy+".into(), write: Some("{*proxy}".into()) }]
         );
         assert_eq!(
             read("GET /{id:[0-9]+}").1,
-            [What::CaptureName { found: "id:[0-9]+".into(), write: Some("{id}".into()) }]
+            [ProblemKind::CaptureName { found: "id:[0-9]+".into(), write: Some("{id}".into()) }]
         );
-        let (pattern, told) = read("GET /:id");
+        let (pattern, reported) = read("GET /:id");
         assert!(pattern.whole);
-        assert_eq!(told, [What::ForeignSyntax { segment: ":id".into(), write: "{id}".into() }]);
+        assert_eq!(reported, [ProblemKind::ForeignSyntax { segment: ":id".into(), write: "{id}".into() }]);
     }
 }

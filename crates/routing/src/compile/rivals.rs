@@ -1,4 +1,4 @@
-//! Routes that get in each other's way: those that can't be told apart, and those that are never chosen.
+//! Routes that get in each other's way: those that can't be reported apart, and those that are never chosen.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -6,18 +6,18 @@ use std::ops::Range;
 
 use super::{Claim, Compiler};
 use crate::limits::CONDITIONAL;
-use crate::problem::{Place, What};
+use crate::problem::{Place, ProblemKind};
 use crate::table::schema::PATTERNS;
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 
 impl Compiler {
     /// Sorts the claims into their order of precedence, and tells those that get in each other's way.
-    pub(super) fn tell_ambiguities(&mut self) {
+    pub(super) fn report_ambiguities(&mut self) {
         self.claims.sort_unstable_by_key(|claim| {
             let rank = (!claim.unreadable_conditions, Reverse(claim.condition_count), claim.pattern);
             (claim.entry, !claim.unreadable, claim.method, rank)
         });
-        // By pair of patterns: the methods for which they can't be told apart.
+        // By pair of patterns: the methods for which they can't be reported apart.
         let mut duplicates: HashMap<(u32, u32), Vec<u16>> = HashMap::new();
         // By pattern: how many of its claims are shadowed, and by which pattern.
         let mut shadowed: HashMap<u32, (usize, u32)> = HashMap::new();
@@ -36,7 +36,7 @@ impl Compiler {
             }
             let mut first_with: HashMap<u32, u32> = HashMap::new();
             // By what they ask about: only conditions on the same names can shadow each other.
-            let mut with_presence: HashMap<Vec<Text>, Vec<&Claim>> = HashMap::new();
+            let mut with_presence: HashMap<Vec<StringId>, Vec<&Claim>> = HashMap::new();
             for (rank, claim) in rivals.iter().enumerate().filter(|(_, claim)| !claim.unreadable_conditions) {
                 let conditions = self.conditions.get(claim.conditions);
                 if let Some(first) = first_with.get(&claim.conditions) {
@@ -44,7 +44,7 @@ impl Compiler {
                     continue;
                 }
                 first_with.insert(claim.conditions, claim.pattern);
-                // Those beyond the limit are told for that.
+                // Those beyond the limit are reported for that.
                 let Some(conditions) = conditions.filter(|_| rank < CONDITIONAL) else { continue };
                 let names = conditions.names();
                 let stronger = with_presence.get(&names).into_iter().flatten().find(|other| {
@@ -64,7 +64,7 @@ impl Compiler {
             let names: Vec<&str> = methods.iter().map(|method| self.method(*method)).collect();
             let methods = format!("both for {}", names.join(", "));
             if let Some((place, other, other_text)) = self.pair(second, first) {
-                self.tell(place, What::Duplicate { other, other_text, methods });
+                self.report(place, ProblemKind::Duplicate { other, other_text, methods });
             }
         }
         let mut claims: HashMap<u32, usize> = HashMap::new();
@@ -76,7 +76,7 @@ impl Compiler {
         for (pattern, (count, by)) in shadowed {
             let all = claims.get(&pattern) == Some(&count);
             if let (true, Some((place, other, other_text))) = (all, self.pair(pattern, by)) {
-                self.tell(place, What::Shadowed { other, other_text });
+                self.report(place, ProblemKind::Shadowed { other, other_text });
             }
         }
         self.thin_out(crowds);
@@ -85,7 +85,7 @@ impl Compiler {
     /// Tells routes with conditions beyond the limit, whose place among their rivals one claim takes that no condition
     /// bears on: broken, so that no request goes on to a route that stands behind them.
     fn thin_out(&mut self, crowds: Vec<Range<usize>>) {
-        let mut told = HashSet::new();
+        let mut reported = HashSet::new();
         let mut dropped = vec![false; if crowds.is_empty() { 0 } else { self.claims.len() }];
         for crowd in crowds {
             let rivals = self.claims.get(crowd.clone()).unwrap_or_default();
@@ -100,10 +100,10 @@ impl Compiler {
                 .map(|claim| (claim.pattern, claim.unreadable))
                 .collect();
             for (pattern, unreadable) in surplus {
-                // What can't be read has been told, and is broken.
-                if let (false, true, Some(element)) = (unreadable, told.insert(pattern), self.element(pattern)) {
-                    let what = What::TooManyConditional { found, method: method.clone(), limit: CONDITIONAL };
-                    self.tell(element.place(), what);
+                // What can't be read has been reported, and is broken.
+                if let (false, true, Some(element)) = (unreadable, reported.insert(pattern), self.element(pattern)) {
+                    let kind = ProblemKind::TooManyConditional { found, method: method.clone(), limit: CONDITIONAL };
+                    self.report(element.place(), kind);
                 }
             }
             if let Some(claim) = self.claims.get_mut(first) {
@@ -125,7 +125,7 @@ impl Compiler {
     fn pair(&self, pattern: u32, other: u32) -> Option<(Place, Place, String)> {
         let place = self.element(pattern)?.place();
         let other_place = self.element(other)?.place();
-        let text = self.draft.get(self.draft.lists.get(PATTERNS, other)?.text).to_owned();
+        let text = self.builder.get(self.builder.image.get(PATTERNS, other)?.text).to_owned();
         Some((place, other_place, text))
     }
 }

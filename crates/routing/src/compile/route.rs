@@ -7,17 +7,17 @@ use super::conditions::ConditionSet;
 use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_response};
 use super::settings::Defaults;
 use super::{At, Claim, Compiler, Element, NO_LIST};
-use crate::compile::pattern::{Methods as PatternMethods, Pattern as PathPattern, Segment, captures};
+use crate::compile::pattern::{Methods as PatternMethods, Pattern, Segment, captures};
 use crate::decide::cors::Cors;
 use crate::decide::search::ANY;
 use crate::document::config::{Route as RouteConfig, When};
 use crate::document::read::{Key, OneOrMany};
 use crate::path;
-use crate::problem::What;
+use crate::problem::ProblemKind;
 use crate::table::conditions::{Condition, Expected};
 use crate::table::image::{NONE, Span};
 use crate::table::schema::{CAPTURES, PATTERNS, ROUTE_EXTRAS, ROUTES};
-use crate::table::{Capture, Pattern, Route, RouteExtras, Target};
+use crate::table::{Capture, MatchRow, Route, RouteExtras, Target};
 
 impl Compiler {
     pub(super) fn route(&mut self, index: usize, route: Option<&RouteConfig<'_>>, defaults: &Defaults<'_>) {
@@ -41,9 +41,9 @@ impl Compiler {
         for pattern in &patterns.patterns {
             let ReadPattern { text, element, path } = pattern;
             let segments = patterns.segments(pattern);
-            let number = self.draft.lists.len(PATTERNS);
+            let number = self.builder.image.len(PATTERNS);
             let unreadable = !path.whole;
-            let entry = self.tree.insert(segments, &mut self.draft);
+            let entry = self.tree.insert(segments, &mut self.builder);
             let claim = |method| Claim {
                 entry,
                 method,
@@ -65,22 +65,22 @@ impl Compiler {
                 },
             }
             if path.whole && !path.is_harmless && defaults.reject_unsafe {
-                self.tell_unreachable(segments, *element);
+                self.report_unreachable(segments, *element);
             }
-            let text = self.draft.add(text);
+            let text = self.builder.add(text);
             first = first.or(Some(text));
             let captures = self.captures(segments);
-            self.draft.lists.push(PATTERNS, Pattern { route: index as u32, text, captures });
+            self.builder.image.push(PATTERNS, MatchRow { route: index as u32, text, captures });
             self.elements.push(element.index.map_or(NO_LIST, |index| index as u16));
         }
         let name = match (route.name.get(), first) {
-            (Some(name), _) if !name.is_empty() && !name.chars().any(char::is_control) => self.draft.add(name),
+            (Some(name), _) if !name.is_empty() && !name.chars().any(char::is_control) => self.builder.add(name),
             (written, first) => {
                 if written.is_some() {
-                    self.tell(at.key("name"), What::RouteName);
+                    self.report(at.key("name"), ProblemKind::RouteName);
                 }
                 let first = first.filter(|text| text.length > 0);
-                first.unwrap_or_else(|| self.draft.add(&at.place().to_string()))
+                first.unwrap_or_else(|| self.builder.add(&at.place().to_string()))
             }
         };
         let cors = self.cors(&route.cors, &|| at.key("cors"));
@@ -94,15 +94,15 @@ impl Compiler {
         let captured = Captured::new(&patterns, self.reader.problems.room());
         let (request_headers, response_headers) = self.route_headers(route, &captured, at);
         let target = if is_object { self.target(route, &captured, at, defaults) } else { None };
-        self.reader.problems.count(captured.untold.get());
+        self.reader.problems.count(captured.unreported.get());
         let target = target.filter(|_| cors != Cors::Unknown);
         let (target, rewrite) = target.unwrap_or((Target::Broken, None));
         let extras = RouteExtras { rewrite, cors, request_headers, response_headers };
         let extras = match extras == RouteExtras::of_most(defaults.cors) {
             true => NONE,
-            false => self.draft.lists.push(ROUTE_EXTRAS, extras),
+            false => self.builder.image.push(ROUTE_EXTRAS, extras),
         };
-        self.draft.lists.push(ROUTES, Route { name, target, extras });
+        self.builder.image.push(ROUTES, Route { name, target, extras });
     }
 
     /// What the route does by itself to the headers of requests, and of responses; its errors break it.
@@ -121,38 +121,38 @@ impl Compiler {
         for (index, text) in pattern_texts(route).enumerate() {
             let element = Element { route: at, index: is_list.then_some(index) };
             let path = match text {
-                Some(text) => PathPattern::read(text, &mut read.segments, &mut |what| self.tell(element.place(), what)),
-                None => PathPattern::unreadable(&mut read.segments),
+                Some(text) => Pattern::read(text, &mut read.segments, &mut |kind| self.report(element.place(), kind)),
+                None => Pattern::unreadable(&mut read.segments),
             };
             read.patterns.push(ReadPattern { text: text.unwrap_or_default(), element, path });
         }
         if read.patterns.is_empty() {
             let element = Element { route: at, index: None };
             if route.patterns.get().is_some() {
-                self.tell(element.place(), What::NoMatch);
+                self.report(element.place(), ProblemKind::NoMatch);
             }
-            let path = PathPattern::unreadable(&mut read.segments);
+            let path = Pattern::unreadable(&mut read.segments);
             read.patterns.push(ReadPattern { text: "", element, path });
         }
         read
     }
 
     fn captures(&mut self, segments: &[Segment<'_>]) -> Span {
-        let start = self.draft.lists.len(CAPTURES);
+        let start = self.builder.image.len(CAPTURES);
         for (segment, found) in (0u32..).zip(segments) {
             let (name, prefix, suffix, rest) = match found {
                 Segment::Literal(_) | Segment::Unknown => continue,
                 Segment::Capture { prefix, name, suffix } => (name, prefix.len() as u32, suffix.len() as u32, false),
                 Segment::Rest { name } => (name, 0, 0, true),
             };
-            let name = self.draft.shared(name);
-            self.draft.lists.push(CAPTURES, Capture { name, segment, prefix, suffix, rest });
+            let name = self.builder.shared(name);
+            self.builder.image.push(CAPTURES, Capture { name, segment, prefix, suffix, rest });
         }
-        Span { start, end: self.draft.lists.len(CAPTURES) }
+        Span { start, end: self.builder.image.len(CAPTURES) }
     }
 
     /// Warns of a pattern that only paths match which are refused before.
-    fn tell_unreachable(&mut self, segments: &[Segment<'_>], element: Element) {
+    fn report_unreachable(&mut self, segments: &[Segment<'_>], element: Element) {
         let last = segments.len().saturating_sub(1);
         let hazard = segments.iter().enumerate().find_map(|(index, segment)| match segment {
             Segment::Literal(text) if text.is_empty() && index < last => Some(path::Hazard::EmptySegment),
@@ -168,7 +168,7 @@ impl Compiler {
             Segment::Rest { .. } | Segment::Unknown => None,
         });
         if let Some(hazard) = hazard {
-            self.tell(element.place(), What::Unreachable { reason: hazard.described() });
+            self.report(element.place(), ProblemKind::Unreachable { reason: hazard.described() });
         }
     }
 
@@ -187,21 +187,21 @@ impl Compiler {
         for (name, value) in when.query.get().into_iter().flatten() {
             let place = at.key("when").key("query").named(name);
             let fault = if name.is_empty() {
-                Some(What::EmptyQueryName)
+                Some(ProblemKind::EmptyQueryName)
             } else if !names.insert(name) {
-                Some(What::RepeatedKey { key: name.to_string() })
+                Some(ProblemKind::RepeatedKey { key: name.to_string() })
             } else {
                 None
             };
             match (fault, value) {
                 (None, Some(value)) => {
-                    let name = self.draft.shared(name);
+                    let name = self.builder.shared(name);
                     let expected = self.expected(value);
                     conditions.query.push(Condition { name, expected });
                 }
                 (None, None) => unreadable = true,
-                (Some(what), _) => {
-                    self.tell(place, what);
+                (Some(kind), _) => {
+                    self.report(place, kind);
                     unreadable = true;
                 }
             }
@@ -212,7 +212,7 @@ impl Compiler {
     }
 
     fn expected(&mut self, value: &str) -> Expected {
-        if value == "*" { Expected::Present } else { Expected::Equal(self.draft.shared(value)) }
+        if value == "*" { Expected::Present } else { Expected::Equal(self.builder.shared(value)) }
     }
 }
 
@@ -227,7 +227,7 @@ pub(super) struct ReadPatterns<'a> {
 struct ReadPattern<'a> {
     text: &'a str,
     element: Element,
-    path: PathPattern<'a>,
+    path: Pattern<'a>,
 }
 
 impl<'a> ReadPatterns<'a> {
@@ -244,16 +244,16 @@ pub(super) struct Captured<'p> {
     /// How many faults would be kept.
     room: Cell<usize>,
     /// How many faults there are beyond those that were returned.
-    untold: Cell<usize>,
+    unreported: Cell<usize>,
 }
 
 impl<'p> Captured<'p> {
     fn new(read: &'p ReadPatterns<'p>, room: usize) -> Self {
-        Captured { read, counts: OnceCell::new(), room: Cell::new(room), untold: Cell::new(0) }
+        Captured { read, counts: OnceCell::new(), room: Cell::new(room), unreported: Cell::new(0) }
     }
 
     /// The patterns that do not capture a name, as problems: at least one of these, and no more than are kept.
-    pub(super) fn faults(&self, name: &str) -> Vec<What> {
+    pub(super) fn faults(&self, name: &str) -> Vec<ProblemKind> {
         let whole = || self.read.patterns.iter().filter(|pattern| pattern.path.whole);
         let captured_by = |pattern: &ReadPattern<'_>| captures(self.read.segments(pattern)).any(|known| known == name);
         let lacking = if let [only] = &*self.read.patterns {
@@ -271,13 +271,13 @@ impl<'p> Captured<'p> {
         if lacking == 0 {
             return Vec::new();
         }
-        let told = lacking.min(self.room.get().max(1));
-        self.room.set(self.room.get().saturating_sub(told));
-        self.untold.set(self.untold.get() + lacking - told);
+        let reported = lacking.min(self.room.get().max(1));
+        self.room.set(self.room.get().saturating_sub(reported));
+        self.unreported.set(self.unreported.get() + lacking - reported);
         whole()
             .filter(|pattern| !captured_by(pattern))
-            .take(told)
-            .map(|pattern| What::UnknownCapture {
+            .take(reported)
+            .map(|pattern| ProblemKind::UnknownCapture {
                 name: name.to_owned(),
                 pattern: pattern.text.to_owned(),
                 known: captures(self.read.segments(pattern)).map(str::to_owned).collect(),
@@ -291,7 +291,7 @@ pub(super) fn pattern_texts<'r>(route: &'r RouteConfig<'_>) -> impl Iterator<Ite
     let (one, many) = match route.patterns.get() {
         None => (None, None),
         Some(OneOrMany::One(text)) => (Some(Some(&**text)), None),
-        Some(OneOrMany::Many(texts)) => (None, Some(texts)),
+        Some(OneOrMany::Many(strings)) => (None, Some(strings)),
     };
     one.into_iter().chain(many.into_iter().flatten().map(|text| text.as_deref()))
 }

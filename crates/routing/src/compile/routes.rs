@@ -11,7 +11,7 @@ use crate::compile::pattern::{STANDARD_METHODS, Split, is_token, standard_method
 use crate::decide::search::ANY;
 use crate::document::config::Route;
 use crate::limits;
-use crate::problem::{Step, What};
+use crate::problem::{ProblemKind, Step};
 
 impl Compiler {
     /// Reads the routes and compiles them. Without defaults it only reports what can't be read.
@@ -69,7 +69,7 @@ impl Methods {
         let methods = || Split::new(named, b'|');
         let count = methods().count();
         if count > limits::METHODS_OF_A_MATCH {
-            // That is told where they are written; they stand for any.
+            // That is reported where they are written; they stand for any.
             self.candidates += 1;
             return;
         }
@@ -91,7 +91,7 @@ impl Methods {
     }
 
     /// Of what there is more than a table can hold.
-    pub(super) fn beyond_limits(&self) -> Vec<What> {
+    pub(super) fn beyond_limits(&self) -> Vec<ProblemKind> {
         let counts = [
             ("elements of all `match`es together", self.patterns, limits::PATTERNS),
             ("methods of all `match`es together", self.candidates, limits::CANDIDATES),
@@ -99,7 +99,7 @@ impl Methods {
         ];
         let beyond = counts.into_iter().filter(|(_, found, limit)| found > limit);
         let write = "write fewer, or several tables";
-        beyond.map(|(of, found, limit)| What::TooMany { found, of, limit, write }).collect()
+        beyond.map(|(of, found, limit)| ProblemKind::TooMany { found, of, limit, write }).collect()
     }
 
     /// The number of one that has been counted.

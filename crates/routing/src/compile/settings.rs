@@ -9,7 +9,7 @@ use crate::decide::cors::Cors;
 use crate::document::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
 use crate::document::read::Key;
 use crate::path;
-use crate::problem::{Place, What};
+use crate::problem::{Place, ProblemKind};
 use crate::table::hosts::{self, HostSet};
 use crate::table::{NoMatch, Settings};
 
@@ -49,9 +49,9 @@ impl Compiler {
         };
         if let Some(name) = config.name.get() {
             if is_table_name(name) {
-                parts.name = self.draft.shared(name);
+                parts.name = self.builder.shared(name);
             } else {
-                self.tell(root.key("name"), What::TableName { found: name.to_string() });
+                self.report(root.key("name"), ProblemKind::TableName { found: name.to_string() });
             }
         }
         parts.no_match = match config.on_no_match {
@@ -78,7 +78,7 @@ impl Compiler {
         parts.response_headers = operations;
         defaults.all_broken |= !whole;
         if parts.strip_base && !config.base_path.is_present() {
-            self.tell(root.key("stripBasePath"), What::StripWithoutBase);
+            self.report(root.key("stripBasePath"), ProblemKind::StripWithoutBase);
         }
         self.hosts(&config.hosts, &mut parts);
         let mut scope_is_readable = true;
@@ -86,10 +86,13 @@ impl Compiler {
             Key::Absent => {}
             Key::Broken(_) => scope_is_readable = false,
             Key::Set(text) => match check_base_path(&text) {
-                Ok(()) => parts.base = self.draft.shared(&text),
+                Ok(()) => parts.base = self.builder.shared(&text),
                 Err((reason, write)) => {
                     scope_is_readable = false;
-                    self.tell(root.key("basePath"), What::BasePath { found: text.into_owned(), reason, write });
+                    self.report(
+                        root.key("basePath"),
+                        ProblemKind::BasePath { found: text.into_owned(), reason, write },
+                    );
                 }
             },
         }
@@ -117,7 +120,7 @@ impl Compiler {
             && !hosts::is_dns_label(namespace)
         {
             let found = namespace.to_string();
-            self.tell(root.key("namespace"), What::DnsLabel { key: "namespace", found });
+            self.report(root.key("namespace"), ProblemKind::DnsLabel { key: "namespace", found });
             defaults.namespace = Key::Broken(None);
         }
         defaults.domain = match config.domain {
@@ -125,12 +128,12 @@ impl Compiler {
             Key::Broken(_) => Key::Broken(None),
             Key::Set(domain) if hosts::is_dns_name(&domain) => {
                 if domain.bytes().any(|b| b.is_ascii_uppercase()) {
-                    self.tell(root.key("domain"), What::UpperCaseHost { host: domain.to_string() });
+                    self.report(root.key("domain"), ProblemKind::UpperCaseHost { host: domain.to_string() });
                 }
                 Key::Set(domain.to_ascii_lowercase())
             }
             Key::Set(domain) => {
-                self.tell(root.key("domain"), What::DnsName { key: "domain", found: domain.into_owned() });
+                self.report(root.key("domain"), ProblemKind::DnsName { key: "domain", found: domain.into_owned() });
                 Key::Broken(None)
             }
         };
@@ -140,12 +143,12 @@ impl Compiler {
             Key::Set(text) => match HostTemplate::read(text) {
                 Ok(template) if !hosts::is_dns_name(&template.render("service", "namespace", "example.com")) => {
                     let found = template.render("{service}", "{namespace}", "{domain}");
-                    self.tell(root.key("hostTemplate"), What::DnsName { key: "hostTemplate", found });
+                    self.report(root.key("hostTemplate"), ProblemKind::DnsName { key: "hostTemplate", found });
                     Key::Broken(None)
                 }
                 Ok(template) => Key::Set(template),
-                Err(what) => {
-                    self.tell(root.key("hostTemplate"), what);
+                Err(kind) => {
+                    self.report(root.key("hostTemplate"), kind);
                     Key::Broken(None)
                 }
             },
@@ -157,7 +160,7 @@ impl Compiler {
     fn hosts(&mut self, hosts: &Key<Vec<Option<Cow<'_, str>>>>, parts: &mut Settings) {
         let place = Place::default().key("hosts");
         if hosts.get().is_some_and(Vec::is_empty) {
-            self.tell(place.clone(), What::NoHosts);
+            self.report(place.clone(), ProblemKind::NoHosts);
         }
         let hosts = hosts.get().map_or(&[][..], Vec::as_slice);
         let mut readable = Vec::with_capacity(hosts.len());
@@ -168,17 +171,19 @@ impl Compiler {
                 Ok(()) => {
                     readable.push(&**text);
                     if text.bytes().any(|b| b.is_ascii_uppercase()) {
-                        self.tell(place, What::UpperCaseHost { host: text.to_string() });
+                        self.report(place, ProblemKind::UpperCaseHost { host: text.to_string() });
                     } else if text == "*" && parts.no_match == NoMatch::NotFound {
-                        self.tell(place, What::AnyHostNotFound);
+                        self.report(place, ProblemKind::AnyHostNotFound);
                     }
                 }
-                Err((reason, write)) => self.tell(place, What::Host { found: text.to_string(), reason, write }),
+                Err((reason, write)) => {
+                    self.report(place, ProblemKind::Host { found: text.to_string(), reason, write })
+                }
             }
         }
         // A host that can't be read may be a target's.
         parts.deny_direct &= readable.len() == hosts.len() && !readable.is_empty();
-        parts.hosts = HostSet::new(readable, &mut self.draft);
+        parts.hosts = HostSet::new(readable, &mut self.builder);
     }
 }
 

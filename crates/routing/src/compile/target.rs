@@ -9,7 +9,7 @@ use super::{At, Compiler};
 use crate::decide::template::{Literal, Template};
 use crate::document::config::Route as RouteConfig;
 use crate::document::read::Key;
-use crate::problem::{Place, What};
+use crate::problem::{Place, ProblemKind};
 use crate::table::hosts;
 use crate::table::schema::RESPONSES;
 use crate::table::{Response, Target};
@@ -29,7 +29,7 @@ impl Compiler {
             ("redirect", route.redirect.is_present()),
             ("respond", route.respond.is_present()),
         ];
-        // Everything that is written is checked, whatever else is wrong: all errors are told at once.
+        // Everything that is written is checked, whatever else is wrong: all errors are reported at once.
         let service = self.service(route, at, defaults);
         let host = self.host(route, at);
         let redirect = self.redirect(route, captured, at);
@@ -46,16 +46,16 @@ impl Compiler {
         let found = || targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key);
         let target = match (found().next(), found().count()) {
             (None, _) => {
-                // A misspelt target has been told as an unknown key.
+                // A misspelt target has been reported as an unknown key.
                 let misspelt = |like: &Option<_>| targets.iter().any(|(target, _)| *like == Some(*target));
                 if !route.unknown.iter().any(misspelt) {
-                    self.tell(at.place(), What::NoTarget);
+                    self.report(at.place(), ProblemKind::NoTarget);
                 }
                 return None;
             }
             (Some(target), 1) => target,
             _ => {
-                self.tell(at.place(), What::SeveralTargets { found: found().collect() });
+                self.report(at.place(), ProblemKind::SeveralTargets { found: found().collect() });
                 return None;
             }
         };
@@ -67,7 +67,7 @@ impl Compiler {
             ("requestHeaders", route.request_headers.is_present(), "`service` and `host`", forwards),
         ] {
             if is_present && !belongs {
-                self.tell(at.key(key), What::OnlyWith { key, with });
+                self.report(at.key(key), ProblemKind::OnlyWith { key, with });
             }
         }
         let broken = defaults.all_broken
@@ -81,7 +81,7 @@ impl Compiler {
             "respond" => Some((respond?, None)),
             _ => {
                 let authority = service.or(host)?;
-                Some((Target::Forward(self.draft.shared(&authority)), rewrite?))
+                Some((Target::Forward(self.builder.shared(&authority)), rewrite?))
             }
         }
     }
@@ -94,7 +94,7 @@ impl Compiler {
                 Key::Broken(_) => whole = false,
                 Key::Set(text) if hosts::is_dns_label(text) => {}
                 Key::Set(text) => {
-                    self.tell(at.key(key), What::DnsLabel { key, found: text.to_string() });
+                    self.report(at.key(key), ProblemKind::DnsLabel { key, found: text.to_string() });
                     whole = false;
                 }
             }
@@ -110,11 +110,11 @@ impl Compiler {
         let needs_namespace = template.is_some_and(|template| template.needs_namespace);
         let needs_domain = template.is_some_and(|template| template.needs_domain);
         if needs_namespace && matches!(namespace, Key::Absent) {
-            self.tell(at.key("service"), What::Needs { key: "namespace" });
+            self.report(at.key("service"), ProblemKind::Needs { key: "namespace" });
             whole = false;
         }
         if needs_domain && matches!(defaults.domain, Key::Absent) {
-            self.tell(at.key("service"), What::Needs { key: "domain" });
+            self.report(at.key("service"), ProblemKind::Needs { key: "domain" });
             whole = false;
         }
         let broken = (needs_namespace && namespace.is_broken()) || (needs_domain && defaults.domain.is_broken());
@@ -131,11 +131,11 @@ impl Compiler {
         let authority = template?.render(&name, namespace, domain);
         // All that it is made of is valid, so that nothing but a length can be wrong.
         if authority.len() > hosts::LABEL && !hosts::is_dns_name(&authority) {
-            self.tell(at.key("service"), What::AuthorityTooLong { authority });
+            self.report(at.key("service"), ProblemKind::AuthorityTooLong { authority });
             return None;
         }
         if hosts::is_cluster_local(&authority) {
-            self.tell(at.key("service"), What::ClusterLocalHost { host: authority.clone() });
+            self.report(at.key("service"), ProblemKind::ClusterLocalHost { host: authority.clone() });
         }
         Some(authority)
     }
@@ -143,15 +143,15 @@ impl Compiler {
     fn host(&mut self, route: &RouteConfig<'_>, at: At) -> Option<String> {
         let text = route.host.get()?;
         if let Err((reason, write)) = hosts::check_authority(text) {
-            self.tell(at.key("host"), What::TargetHost { found: text.to_string(), reason, write });
+            self.report(at.key("host"), ProblemKind::TargetHost { found: text.to_string(), reason, write });
             return None;
         }
         let authority = text.to_ascii_lowercase();
         if authority != **text {
-            self.tell(at.key("host"), What::UpperCaseHost { host: text.to_string() });
+            self.report(at.key("host"), ProblemKind::UpperCaseHost { host: text.to_string() });
         }
         if hosts::is_cluster_local(&authority) {
-            self.tell(at.key("host"), What::ClusterLocalHost { host: authority.clone() });
+            self.report(at.key("host"), ProblemKind::ClusterLocalHost { host: authority.clone() });
         }
         Some(authority)
     }
@@ -159,11 +159,11 @@ impl Compiler {
     fn rewrite_path(&mut self, text: &str, captured: &Captured<'_>, at: At) -> Option<Template> {
         let mut whole = true;
         if !text.starts_with('/') {
-            self.tell(at.key("rewritePath"), What::RewriteStart { found: text.to_owned() });
+            self.report(at.key("rewritePath"), ProblemKind::RewriteStart { found: text.to_owned() });
             whole = false;
         }
         if let Some(character) = text.chars().find(|c| matches!(c, '?' | '#')) {
-            self.tell(at.key("rewritePath"), What::RewriteQuery { character });
+            self.report(at.key("rewritePath"), ProblemKind::RewriteQuery { character });
             whole = false;
         }
         self.template(text, Literal::Path, captured, &|| at.key("rewritePath")).filter(|_| whole)
@@ -178,14 +178,14 @@ impl Compiler {
             Key::Set(status) if matches!(status, 301 | 302 | 303 | 307 | 308) => Some(*status),
             Key::Set(status) => {
                 let found = status.to_string();
-                self.tell(place("status"), What::Status { found, allowed: "301, 302, 303, 307 or 308" });
+                self.report(place("status"), ProblemKind::Status { found, allowed: "301, 302, 303, 307 or 308" });
                 None
             }
         };
         let text = redirect.to.get()?;
         let fault = check_location(text);
         if let Err((reason, write)) = fault {
-            self.tell(place("to"), What::RedirectTo { found: text.to_string(), reason, write });
+            self.report(place("to"), ProblemKind::RedirectTo { found: text.to_string(), reason, write });
         }
         let to = self.template(text, Literal::Verbatim, captured, &|| place("to"))?;
         (fault.is_ok() && redirect.unknown.is_empty()).then_some(Target::Redirect(to, status?))
@@ -199,22 +199,22 @@ impl Compiler {
         if let Some(status) = status {
             if !(200..=599).contains(&status) {
                 let found = status.to_string();
-                self.tell(place("status"), What::Status { found, allowed: "a number from 200 to 599" });
+                self.report(place("status"), ProblemKind::Status { found, allowed: "a number from 200 to 599" });
                 whole = false;
             } else if matches!(status, 204 | 205 | 304) && respond.body.get().is_some_and(|body| !body.is_empty()) {
-                self.tell(place("body"), What::BodyForbidden { status });
+                self.report(place("body"), ProblemKind::BodyForbidden { status });
                 whole = false;
             }
         }
         let (headers, headers_are_whole) = self.headers(&respond.headers, &|| place("headers"), forbidden_in_answer);
-        let names: Vec<String> = headers.iter().map(|(name, _)| self.draft.get(*name).to_owned()).collect();
+        let names: Vec<String> = headers.iter().map(|(name, _)| self.builder.get(*name).to_owned()).collect();
         let pairs = names.iter().zip(&headers).flat_map(|(name, (_, value))| [name.as_str(), value]);
-        let headers = self.draft.list(pairs);
-        let body = self.draft.add(respond.body.get().map_or("", |body| body));
+        let headers = self.builder.list(pairs);
+        let body = self.builder.add(respond.body.get().map_or("", |body| body));
         if !whole || !headers_are_whole {
             return None;
         }
-        Some(Target::Respond(self.draft.lists.push(RESPONSES, Response { status: status?, headers, body })))
+        Some(Target::Respond(self.builder.image.push(RESPONSES, Response { status: status?, headers, body })))
     }
 
     /// A template over the names that every pattern of the route captures.
@@ -227,8 +227,8 @@ impl Compiler {
     ) -> Option<Template> {
         let problems = &mut self.reader.problems;
         let faults = &|name: &str| captured.faults(name);
-        let mut tell = |what| problems.tell(place(), what);
-        Template::compile(text, literals, &mut self.draft, faults, &mut tell)
+        let mut report = |kind| problems.report(place(), kind);
+        Template::compile(text, literals, &mut self.builder, faults, &mut report)
     }
 }
 

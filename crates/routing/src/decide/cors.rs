@@ -7,7 +7,7 @@ use crate::compile::pattern::is_token;
 use crate::decide::headers::Changes;
 use crate::request::Head;
 use crate::table::image::{Span, row};
-use crate::table::strings::{Text, Texts};
+use crate::table::strings::{StringId, Strings};
 
 row! {
     /// What a route, or the table, has for `cors`.
@@ -23,17 +23,17 @@ row! {
 }
 
 row! {
-    /// One `cors` of the document, compiled. Texts are shared ones.
+    /// One `cors` of the document, compiled. Strings are shared ones.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub(crate) struct Policy {
         origins: Origins,
         methods: AllowedMethods,
         headers: AllowedHeaders,
         /// The value of `access-control-expose-headers`.
-        expose: Option<Text>,
+        expose: Option<StringId>,
         credentials: bool,
         /// The value of `access-control-max-age`.
-        max_age: Option<Text>,
+        max_age: Option<StringId>,
     }
 }
 
@@ -42,7 +42,7 @@ row! {
     pub(crate) enum AllowedMethods {
         0 OfTheRoutes,
         /// As the header has them.
-        1 Listed(methods: Text),
+        1 Listed(methods: StringId),
         /// Whatever is asked for.
         2 Every,
         else AllowedMethods::OfTheRoutes
@@ -54,7 +54,7 @@ row! {
     pub(crate) enum AllowedHeaders {
         0 None,
         /// As the header has them.
-        1 Listed(headers: Text),
+        1 Listed(headers: StringId),
         /// Whatever is asked for. A literal `*` would not cover `authorization`, and with credentials means nothing.
         2 Every,
         else AllowedHeaders::None
@@ -74,7 +74,7 @@ row! {
 }
 
 impl Origins {
-    fn allow(self, texts: &Texts, origin: &[u8]) -> bool {
+    fn allow(self, strings: &Strings, origin: &[u8]) -> bool {
         if self.any {
             return true;
         }
@@ -82,8 +82,8 @@ impl Origins {
         let is_label = |text: &str| {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
-        texts.position(self.exact, origin.as_bytes()).is_some()
-            || texts.pairs(self.wildcards).any(|(before, behind)| {
+        strings.position(self.exact, origin.as_bytes()).is_some()
+            || strings.pairs(self.wildcards).any(|(before, behind)| {
                 let label = origin.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind));
                 label.is_some_and(is_label)
             })
@@ -92,10 +92,10 @@ impl Origins {
 
 impl Origins {
     /// As they could have been written.
-    pub(crate) fn described(self, texts: &Texts) -> String {
+    pub(crate) fn described(self, strings: &Strings) -> String {
         let any = self.any.then_some("*".to_owned());
-        let exact = texts.list(self.exact).map(str::to_owned);
-        let wildcards = texts.pairs(self.wildcards).map(|(before, behind)| format!("{before}*{behind}"));
+        let exact = strings.list(self.exact).map(str::to_owned);
+        let wildcards = strings.pairs(self.wildcards).map(|(before, behind)| format!("{before}*{behind}"));
         any.into_iter().chain(exact).chain(wildcards).collect::<Vec<_>>().join(" ")
     }
 }
@@ -150,37 +150,37 @@ const OF_RESPONSES: [&str; 7] = [
 impl Policy {
     /// The value of `access-control-allow-origin` for the origin of a request; `None` where there is none, or it
     /// is not allowed.
-    pub(crate) fn granted(self, texts: &Texts, origin: Option<&[u8]>) -> Option<Box<[u8]>> {
-        let origin = origin.filter(|origin| !origin.is_empty() && self.origins.allow(texts, origin))?;
+    pub(crate) fn granted(self, strings: &Strings, origin: Option<&[u8]>) -> Option<Box<[u8]>> {
+        let origin = origin.filter(|origin| !origin.is_empty() && self.origins.allow(strings, origin))?;
         Some(if self.origins.any { b"*".as_slice().into() } else { origin.into() })
     }
 
     /// The headers of an answer to a preflight. `methods` are those of the path's routes.
     pub(crate) fn answer<'a>(
         self,
-        texts: &'a Texts,
+        strings: &'a Strings,
         preflight: &Preflight<'_>,
         methods: impl FnOnce() -> String,
     ) -> Vec<(&'static str, Cow<'a, [u8]>)> {
         let mut headers = Vec::with_capacity(6);
-        if let Some(origin) = self.granted(texts, Some(preflight.origin)) {
+        if let Some(origin) = self.granted(strings, Some(preflight.origin)) {
             headers.push(("access-control-allow-origin", origin.into_vec().into()));
             if self.credentials {
                 headers.push(("access-control-allow-credentials", b"true".into()));
             }
             let methods = match self.methods {
-                AllowedMethods::Listed(methods) => texts.octets(methods).into(),
+                AllowedMethods::Listed(methods) => strings.bytes(methods).into(),
                 AllowedMethods::Every => preflight.method.to_vec().into(),
                 AllowedMethods::OfTheRoutes => methods().into_bytes().into(),
             };
             let allowed = match self.headers {
                 AllowedHeaders::None => None,
-                AllowedHeaders::Listed(headers) => Some(texts.octets(headers).into()),
+                AllowedHeaders::Listed(headers) => Some(strings.bytes(headers).into()),
                 AllowedHeaders::Every => {
                     preflight.headers.filter(|names| is_list_of_tokens(names)).map(|names| names.to_vec().into())
                 }
             };
-            let max_age = self.max_age.map(|seconds| texts.octets(seconds).into());
+            let max_age = self.max_age.map(|seconds| strings.bytes(seconds).into());
             let optional = [
                 ("access-control-allow-methods", Some(methods)),
                 ("access-control-allow-headers", allowed),
@@ -194,13 +194,13 @@ impl Policy {
     }
 
     /// Gives a response its headers, in place of those that a service may have set.
-    pub(crate) fn decorate<'a>(self, texts: &'a Texts, granted: Option<&'a [u8]>, changes: &mut Changes<'a, '_>) {
+    pub(crate) fn decorate<'a>(self, strings: &'a Strings, granted: Option<&'a [u8]>, changes: &mut Changes<'a, '_>) {
         for name in OF_RESPONSES {
             match (name, granted) {
                 ("access-control-allow-origin", Some(origin)) => changes.set(name, origin.into()),
                 ("access-control-allow-credentials", Some(_)) if self.credentials => changes.set(name, b"true".into()),
                 ("access-control-expose-headers", Some(_)) if self.expose.is_some() => {
-                    changes.set(name, self.expose.map_or(&b""[..], |names| texts.octets(names)).into());
+                    changes.set(name, self.expose.map_or(&b""[..], |names| strings.bytes(names)).into());
                 }
                 _ => changes.remove(name),
             }
@@ -225,17 +225,17 @@ fn is_list_of_tokens(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::builder::Draft;
+    use crate::compile::builder::TableBuilder;
 
     fn origins(written: &[&str]) -> impl Fn(&[u8]) -> bool + use<> {
-        let mut texts = Draft::new(0);
+        let mut strings = TableBuilder::new(0);
         let (mut wildcards, mut exact): (Vec<&str>, Vec<&str>) = written.iter().partition(|text| text.contains('*'));
         exact.sort_unstable();
         wildcards.sort_unstable();
-        let wildcards = texts.list(wildcards.iter().flat_map(|text| text.split('*')));
-        let origins = Origins { any: false, exact: texts.list(exact), wildcards };
-        let texts = texts.texts();
-        move |origin| origins.allow(&texts, origin)
+        let wildcards = strings.list(wildcards.iter().flat_map(|text| text.split('*')));
+        let origins = Origins { any: false, exact: strings.list(exact), wildcards };
+        let strings = strings.strings();
+        move |origin| origins.allow(&strings, origin)
     }
 
     #[test]

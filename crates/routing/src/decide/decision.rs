@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::decide::response::ResponsePlan;
 use crate::table::RouteTable;
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 
 #[derive(Debug)]
 pub enum Decision<'a> {
@@ -87,7 +87,7 @@ pub struct Chosen<'a> {
     pub(crate) table: &'a RouteTable,
     /// An index.
     pub(crate) pattern: u32,
-    pub(crate) name: Text,
+    pub(crate) name: StringId,
     /// As it came, without the query.
     pub(crate) path: &'a [u8],
 }
@@ -95,12 +95,12 @@ pub struct Chosen<'a> {
 impl<'a> Chosen<'a> {
     /// Its name.
     pub fn route(&self) -> &'a str {
-        self.table.texts.get(self.name)
+        self.table.strings.get(self.name)
     }
 
     /// The same, as the host takes it.
-    pub fn route_octets(&self) -> &'a [u8] {
-        self.table.texts.octets(self.name)
+    pub fn route_bytes(&self) -> &'a [u8] {
+        self.table.strings.bytes(self.name)
     }
 
     /// Its place in the document: `routes[index]`.
@@ -110,16 +110,16 @@ impl<'a> Chosen<'a> {
 
     /// The element of `match` as written.
     pub fn matched(&self) -> &'a str {
-        self.table.patterns.get(self.pattern).map_or("", |pattern| self.table.texts.get(pattern.text))
+        self.table.patterns.get(self.pattern).map_or("", |pattern| self.table.strings.get(pattern.text))
     }
 
     /// Captured values by name, as they stood in the request.
     pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        let texts = &self.table.texts;
-        self.captured().map(|(name, value)| (texts.get(name), value))
+        let strings = &self.table.strings;
+        self.captured().map(|(name, value)| (strings.get(name), value))
     }
 
-    pub(crate) fn captured(&self) -> impl Iterator<Item = (Text, &'a [u8])> + use<'a> {
+    pub(crate) fn captured(&self) -> impl Iterator<Item = (StringId, &'a [u8])> + use<'a> {
         self.table.captured(self.pattern, self.path)
     }
 }

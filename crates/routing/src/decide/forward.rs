@@ -14,7 +14,7 @@ use crate::knative;
 use crate::path::{self, Hazard, RequestPath};
 use crate::request::Head;
 use crate::table::image::NONE;
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 use crate::table::{Response, Route, RouteExtras, RouteTable, Settings, Target};
 
 /// A request with its route.
@@ -38,10 +38,10 @@ impl RouteTable {
         }
     }
 
-    fn forwarded<'a>(&'a self, authority: Text, chosen: Chosen<'a>, head: &Head<'a>) -> Forward<'a> {
+    fn forwarded<'a>(&'a self, authority: StringId, chosen: Chosen<'a>, head: &Head<'a>) -> Forward<'a> {
         Forward {
             chosen,
-            authority: self.texts.octets(authority),
+            authority: self.strings.bytes(authority),
             forwarded_host: head.authority.unwrap_or_default(),
             changes: Vec::new(),
             response: None,
@@ -77,7 +77,7 @@ impl RouteTable {
     /// What is to become of the request's path, other headers and response.
     fn do_more<'a>(
         &'a self,
-        authority: Text,
+        authority: StringId,
         routed: &Routed<'_, 'a>,
         forward: &mut Forward<'a>,
     ) -> Result<(), Hazard> {
@@ -104,7 +104,7 @@ impl RouteTable {
         let Routed { head, path, filling, extras } = routed;
         let forwarded = match extras.rewrite {
             Some(template) => {
-                let rewritten = template.render(&self.texts, filling)?.unwrap_or_default();
+                let rewritten = template.render(&self.strings, filling)?.unwrap_or_default();
                 if let (true, Some(hazard)) = (self.settings.reject_unsafe, path::hazard(&rewritten)) {
                     return Err(hazard);
                 }
@@ -135,8 +135,8 @@ impl RouteTable {
         }
         let mut changes = Changes::new(routed.head.headers(), changes);
         for operation in operations.map(|span| self.operations.span(span)).into_iter().flatten() {
-            if let Some(rendered) = operation.render(&self.texts, &routed.filling)? {
-                changes.carry_out(&self.texts, rendered);
+            if let Some(rendered) = operation.render(&self.strings, &routed.filling)? {
+                changes.carry_out(&self.strings, rendered);
             }
         }
         // A client may have chosen what a template has made of the path.
@@ -148,14 +148,14 @@ impl RouteTable {
 
     #[inline(never)]
     fn redirect<'a>(&'a self, to: Template, status: u16, routed: &Routed<'_, 'a>) -> Result<Answer<'a>, Hazard> {
-        let location = to.render(&self.texts, &routed.filling)?.unwrap_or_default();
+        let location = to.render(&self.strings, &routed.filling)?.unwrap_or_default();
         // A captured `/` behind a leading one would name a host: `//evil.example`.
-        // So would a control octet between the two, which browsers leave out.
+        // So would a control byte between the two, which browsers leave out.
         if matches!(location.get(..2), Some(b"//" | b"/\\")) {
             return Err(Hazard::EmptySegment);
         }
         if location.iter().any(u8::is_ascii_control) {
-            return Err(Hazard::Octet);
+            return Err(Hazard::InvalidByte);
         }
         let location = match location.contains(&b'?') {
             true => location,
@@ -171,8 +171,8 @@ impl RouteTable {
             return Ok(error::broken_route(routed.head, routed.filling.chosen));
         };
         let header = |(name, value): (&'a str, &'a str)| (name.into(), value.as_bytes().into());
-        let headers = self.texts.pairs(headers).map(header).collect();
-        self.decorated(Outcome::Respond, status, headers, self.texts.octets(body), routed)
+        let headers = self.strings.pairs(headers).map(header).collect();
+        self.decorated(Outcome::Respond, status, headers, self.strings.bytes(body), routed)
     }
 
     /// The answer of a route, to which is done what would be done to a service's.

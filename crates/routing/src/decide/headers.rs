@@ -7,30 +7,30 @@ use crate::decide::decision::{Change, OwnHeaders};
 use crate::decide::template::{Filling, Template};
 use crate::path::Hazard;
 use crate::table::image::row;
-use crate::table::strings::{Text, Texts};
+use crate::table::strings::{StringId, Strings};
 
 // One change that the configuration asks for.
 row! {
     #[derive(Debug, Clone, Copy)]
     pub(crate) enum Operation {
-        0 Remove(name: Text),
-        1 Set(name: Text, value: Template),
-        2 Add(name: Text, value: Template),
-        else Operation::Remove(Text::default())
+        0 Remove(name: StringId),
+        1 Set(name: StringId, value: Template),
+        2 Add(name: StringId, value: Template),
+        else Operation::Remove(StringId::default())
     }
 }
 
 /// An operation for one request, its template filled in.
 #[derive(Debug)]
 pub(crate) enum Rendered<'v> {
-    Remove(Text),
-    Set(Text, Value<'v>),
-    Add(Text, Value<'v>),
+    Remove(StringId),
+    Set(StringId, Value<'v>),
+    Add(StringId, Value<'v>),
 }
 
 #[derive(Debug)]
 pub(crate) enum Value<'v> {
-    Literal(Text),
+    Literal(StringId),
     Made(Cow<'v, [u8]>),
 }
 
@@ -48,7 +48,7 @@ impl Value<'_> {
     fn borrowed(&self) -> Value<'_> {
         match self {
             Value::Literal(text) => Value::Literal(*text),
-            Value::Made(octets) => Value::Made(Cow::Borrowed(octets)),
+            Value::Made(bytes) => Value::Made(Cow::Borrowed(bytes)),
         }
     }
 }
@@ -56,14 +56,16 @@ impl Value<'_> {
 impl Operation {
     /// Fills the template in. Where the path has not captured what it names, a header that would be set is
     /// removed, so that no client can choose it, and none is added.
-    pub(crate) fn render(self, texts: &Texts, filling: &Filling<'_>) -> Result<Option<Rendered<'static>>, Hazard> {
+    pub(crate) fn render(self, strings: &Strings, filling: &Filling<'_>) -> Result<Option<Rendered<'static>>, Hazard> {
         Ok(match self {
             Operation::Remove(name) => Some(Rendered::Remove(name)),
-            Operation::Set(name, template) => Some(match value(template, texts, filling)? {
+            Operation::Set(name, template) => Some(match value(template, strings, filling)? {
                 Some(value) => Rendered::Set(name, value),
                 None => Rendered::Remove(name),
             }),
-            Operation::Add(name, template) => value(template, texts, filling)?.map(|value| Rendered::Add(name, value)),
+            Operation::Add(name, template) => {
+                value(template, strings, filling)?.map(|value| Rendered::Add(name, value))
+            }
         })
     }
 
@@ -75,7 +77,7 @@ impl Operation {
         }
     }
 
-    pub(crate) fn name(self) -> Text {
+    pub(crate) fn name(self) -> StringId {
         let (Operation::Remove(name) | Operation::Set(name, _) | Operation::Add(name, _)) = self;
         name
     }
@@ -90,23 +92,23 @@ impl Operation {
     }
 
     /// As it could have been written.
-    pub(crate) fn described(self, texts: &Texts) -> String {
-        let (key, name) = (self.key(), texts.get(self.name()));
+    pub(crate) fn described(self, strings: &Strings) -> String {
+        let (key, name) = (self.key(), strings.get(self.name()));
         match self.template() {
-            Some(template) => format!("{key} {name}: {}", template.described(texts)),
+            Some(template) => format!("{key} {name}: {}", template.described(strings)),
             None => format!("{key} {name}"),
         }
     }
 }
 
-fn value(template: Template, texts: &Texts, filling: &Filling<'_>) -> Result<Option<Value<'static>>, Hazard> {
-    if let Some(text) = template.literal(texts) {
+fn value(template: Template, strings: &Strings, filling: &Filling<'_>) -> Result<Option<Value<'static>>, Hazard> {
+    if let Some(text) = template.literal(strings) {
         return Ok(Some(Value::Literal(text)));
     }
-    let Some(value) = template.render(texts, filling)? else { return Ok(None) };
-    // Where unsafe paths are allowed, a captured value can hold any octet of `:path`.
+    let Some(value) = template.render(strings, filling)? else { return Ok(None) };
+    // Where unsafe paths are allowed, a captured value can hold any byte of `:path`.
     if value.iter().any(u8::is_ascii_control) {
-        return Err(Hazard::Octet);
+        return Err(Hazard::InvalidByte);
     }
     Ok(Some(Value::Made(value.trim_ascii().to_vec().into())))
 }
@@ -143,15 +145,15 @@ impl<'a, 'h> Changes<'a, 'h> {
         self.list.retain(|change| change.name() != name);
     }
 
-    pub(crate) fn carry_out(&mut self, texts: &'a Texts, rendered: Rendered<'a>) {
-        let octets = |value| match value {
-            Value::Literal(text) => texts.get(text).as_bytes().into(),
-            Value::Made(octets) => octets,
+    pub(crate) fn carry_out(&mut self, strings: &'a Strings, rendered: Rendered<'a>) {
+        let bytes = |value| match value {
+            Value::Literal(text) => strings.get(text).as_bytes().into(),
+            Value::Made(bytes) => bytes,
         };
         match rendered {
-            Rendered::Remove(name) => self.remove(texts.get(name)),
-            Rendered::Set(name, value) => self.set(texts.get(name), octets(value)),
-            Rendered::Add(name, value) => self.add(texts.get(name), octets(value)),
+            Rendered::Remove(name) => self.remove(strings.get(name)),
+            Rendered::Set(name, value) => self.set(strings.get(name), bytes(value)),
+            Rendered::Add(name, value) => self.add(strings.get(name), bytes(value)),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::path::Hazard;
 use crate::request::Head;
 use crate::table::RouteTable;
 use crate::table::hosts;
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 
 /// What is to become of the response of one request. It has all that is needed from the request, and is small.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct ResponsePlan {
 pub(crate) struct Public {
     scheme: &'static str,
     authority: Box<[u8]>,
-    target: Text,
+    target: StringId,
     /// `basePath` was taken from the path.
     stripped: bool,
     /// `:path`, where the scheme is `http`.
@@ -40,7 +40,7 @@ struct Granted {
 
 impl Public {
     #[inline(never)]
-    pub(crate) fn of(head: &Head<'_>, target: Text, stripped: bool) -> Self {
+    pub(crate) fn of(head: &Head<'_>, target: StringId, stripped: bool) -> Self {
         let authority = head.authority.unwrap_or_default();
         let bare = hosts::without_port(authority);
         let port = authority.get(bare.len()..).and_then(|tail| tail.strip_prefix(b":"));
@@ -78,7 +78,7 @@ impl RouteTable {
             .into_iter()
             .flatten()
         {
-            operations.extend(operation.render(&self.texts, &routed.filling)?);
+            operations.extend(operation.render(&self.strings, &routed.filling)?);
         }
         let plan = ResponsePlan { location, operations, cors: self.granted(routed.head, routed.extras.cors) };
         let has_use = plan.location.is_some() || !plan.operations.is_empty() || plan.cors.is_some();
@@ -93,7 +93,7 @@ impl RouteTable {
 
     fn granted(&self, head: &Head<'_>, cors: Cors) -> Option<Granted> {
         let Cors::On(policy) = cors else { return None };
-        let origin = self.policies.get(policy)?.granted(&self.texts, head.values("origin").next());
+        let origin = self.policies.get(policy)?.granted(&self.strings, head.values("origin").next());
         Some(Granted { policy, origin })
     }
 
@@ -108,12 +108,12 @@ impl RouteTable {
             }
         }
         for operation in &plan.operations {
-            changes.carry_out(&self.texts, operation.borrowed());
+            changes.carry_out(&self.strings, operation.borrowed());
         }
         if let Some(Granted { policy, origin }) = &plan.cors
             && let Some(policy) = self.policies.get(*policy)
         {
-            policy.decorate(&self.texts, origin.as_deref(), &mut changes);
+            policy.decorate(&self.strings, origin.as_deref(), &mut changes);
         }
         list
     }
@@ -131,7 +131,7 @@ impl RouteTable {
         };
         let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
-        let target = hosts::without_port(self.texts.octets(public.target));
+        let target = hosts::without_port(self.strings.bytes(public.target));
         // Whatever the port: containers listen on others than the gateway. What has a user is no host alone.
         if authority.contains(&b'@') || !hosts::without_port(authority).eq_ignore_ascii_case(target) {
             return None;

@@ -21,14 +21,14 @@ pub(crate) const UNNAMED: u16 = ANY - 1;
 
 /// The methods whose routes serve a request, first to last: itself, the one that implies it, and `ANY`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Served([u16; 3]);
+pub(crate) struct MethodOrder([u16; 3]);
 
-impl Served {
+impl MethodOrder {
     pub(crate) fn new(table: &RouteTable, method: &[u8]) -> Self {
         match method {
-            b"GET" => Served([table.get, UNNAMED, ANY]),
-            b"HEAD" => Served([table.method(method), table.get, ANY]),
-            _ => Served([table.method(method), UNNAMED, ANY]),
+            b"GET" => MethodOrder([table.get, UNNAMED, ANY]),
+            b"HEAD" => MethodOrder([table.method(method), table.get, ANY]),
+            _ => MethodOrder([table.method(method), UNNAMED, ANY]),
         }
     }
 
@@ -54,7 +54,7 @@ impl Served {
     }
 }
 
-pub(crate) enum Verdict {
+pub(crate) enum Found {
     Found {
         pattern: u32,
     },
@@ -77,33 +77,33 @@ enum Offer {
 impl RouteTable {
     /// The number of a method.
     pub(crate) fn method(&self, name: &[u8]) -> u16 {
-        let place = self.texts.position(self.settings.methods, name);
+        let place = self.strings.position(self.settings.methods, name);
         place.and_then(|at| u16::try_from(at).ok()).unwrap_or(UNNAMED)
     }
 
     /// Finds the route; `below` is the normal form of the path below `basePath`. Without a head, conditions on
     /// headers count as held.
-    pub(crate) fn find(&self, method: &[u8], head: Option<&Head<'_>>, query: Option<&[u8]>, below: &[u8]) -> Verdict {
+    pub(crate) fn find(&self, method: &[u8], head: Option<&Head<'_>>, query: Option<&[u8]>, below: &[u8]) -> Found {
         let mut search = Search {
             table: self,
-            served: Served::new(self, method),
+            order: MethodOrder::new(self, method),
             head,
             query: Query::new(query),
             matched: Vec::new(),
             conditions_failed: false,
         };
         if let Some(pattern) = search.run(below) {
-            return Verdict::Found { pattern };
+            return Found::Found { pattern };
         }
         if self.settings.ignore_trailing_slash
             && let Some(toggled) = toggle_trailing_slash(below)
             && let Some(pattern) = search.run(&toggled)
         {
-            return Verdict::Found { pattern };
+            return Found::Found { pattern };
         }
         match search.allow() {
-            Some(allow) => Verdict::MethodNotAllowed { allow },
-            None => Verdict::NotFound,
+            Some(allow) => Found::MethodNotAllowed { allow },
+            None => Found::NotFound,
         }
     }
 
@@ -116,7 +116,7 @@ impl RouteTable {
         // In the order of their names.
         let named = numbers.into_iter().filter(|number| *number != ANY);
         let mut names: Vec<&str> =
-            named.filter_map(|number| self.texts.at(self.settings.methods, number.into())).collect();
+            named.filter_map(|number| self.strings.at(self.settings.methods, number.into())).collect();
         if names.binary_search(&"GET").is_ok() {
             insert(&mut names, "HEAD");
         }
@@ -136,7 +136,7 @@ impl RouteTable {
     #[inline(never)]
     pub(crate) fn failing(&self, candidate: Candidate, head: Option<&Head<'_>>, query: &Query<'_>) -> Option<Failing> {
         let conditions = self.condition_sets.get(candidate.conditions).unwrap_or_default();
-        conditions.failing(&self.conditions, &self.texts, head, query)
+        conditions.failing(&self.conditions, &self.strings, head, query)
     }
 
     fn has_cors(&self, candidate: Candidate) -> bool {
@@ -150,7 +150,7 @@ impl RouteTable {
     /// The entries of all patterns that match, in the order of precedence.
     pub(crate) fn matching(&self, below: &[u8]) -> Vec<Entry> {
         let (mut exact, mut rests) = (Vec::new(), Vec::new());
-        self.tree.search(&self.texts, below, &mut |ending, entry| {
+        self.tree.search(&self.strings, below, &mut |ending, entry| {
             match ending {
                 Ending::Exact => exact.push(entry),
                 Ending::Unknown if rests.is_empty() => exact.push(entry),
@@ -173,7 +173,7 @@ pub(crate) fn toggle_trailing_slash(below: &[u8]) -> Option<Vec<u8>> {
 
 struct Search<'s> {
     table: &'s RouteTable,
-    served: Served,
+    order: MethodOrder,
     head: Option<&'s Head<'s>>,
     query: Query<'s>,
     /// Paths that matched without a route for the method.
@@ -209,7 +209,7 @@ impl Search<'_> {
         let mut exact = Walk::default();
         let mut rest = Walk::default();
         let mut rest_unconditional = Walk { unconditional_only: true, ..Walk::default() };
-        table.tree.search(&table.texts, below, &mut |ending, entry| match ending {
+        table.tree.search(&table.strings, below, &mut |ending, entry| match ending {
             Ending::Unknown if rest.found.is_some() => ControlFlow::Continue(()),
             Ending::Exact | Ending::Unknown => {
                 let offer = self.offer(entry, exact.unconditional_only);
@@ -234,12 +234,12 @@ impl Search<'_> {
         let mut has_method = false;
         let mut found: Option<(usize, u32)> = None;
         for candidate in self.table.candidates(entry) {
-            let Some(turn) = self.served.turn(candidate) else { continue };
+            let Some(turn) = self.order.turn(candidate) else { continue };
             has_method = true;
             if found.is_none_or(|(earliest, _)| turn < earliest) && self.holds(candidate, unconditional_only) {
                 found = Some((turn, candidate.pattern));
                 // They are sorted: what is behind has a later turn.
-                if turn <= Served::NAMED {
+                if turn <= MethodOrder::NAMED {
                     break;
                 }
             }
@@ -263,7 +263,7 @@ impl Search<'_> {
         !unconditional_only && self.table.failing(candidate, self.head, &self.query).is_none()
     }
 
-    /// The value of `Allow`, where only the method kept the request from being served.
+    /// The value of `Allow`, where only the method kept the request from being order.
     fn allow(&self) -> Option<String> {
         if self.conditions_failed || self.matched.is_empty() {
             return None;

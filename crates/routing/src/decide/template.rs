@@ -2,20 +2,20 @@
 
 use std::cell::{Cell, OnceCell};
 
-use crate::compile::builder::Draft;
+use crate::compile::builder::TableBuilder;
 use crate::compile::pattern::{Piece, Pieces};
 use crate::decide::decision::Chosen;
 use crate::path::{Hazard, normal_literal};
-use crate::problem::What;
-use crate::table::image::{Octets, Room, Row, Span, row};
-use crate::table::strings::{Text, Texts};
+use crate::problem::ProblemKind;
+use crate::table::image::{ByteReader, ByteWriter, Row, Span, row};
+use crate::table::strings::{StringId, Strings};
 
 row! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) enum Part {
-        0 Literal(text: Text),
-        /// A captured name; names are shared texts, so that equal ones have equal handles.
-        1 Capture(name: Text),
+        0 Literal(text: StringId),
+        /// A captured name; names are shared strings, so that equal ones have equal handles.
+        1 Capture(name: StringId),
         /// The name of the route that was chosen.
         2 Route,
         else Part::Route
@@ -25,7 +25,7 @@ row! {
 /// How a header's value names the route. No parameter can have this name.
 pub(crate) const ROUTE: &str = ":route";
 
-/// Its parts are kept with the table's texts.
+/// Its parts are kept with the table's strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Template(pub(crate) Span);
 
@@ -33,20 +33,20 @@ impl Row for Template {
     const SIZE: usize = Span::SIZE;
 
     #[inline(always)]
-    fn write(self, room: &mut Room<'_>) {
+    fn write(self, room: &mut ByteWriter<'_>) {
         self.0.write(room);
     }
 
     #[inline(always)]
-    fn read(octets: &mut Octets<'_>) -> Self {
-        Template(Span::read(octets))
+    fn read(bytes: &mut ByteReader<'_>) -> Self {
+        Template(Span::read(bytes))
     }
 }
 
 /// How a template's literal text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Literal {
-    /// As a path: octets outside `pchar` percent-encoded.
+    /// As a path: bytes outside `pchar` percent-encoded.
     Path,
     /// As it stands.
     Verbatim,
@@ -54,7 +54,7 @@ pub(crate) enum Literal {
     Header,
 }
 
-/// What all templates of one request together may come to, in octets: as much as Envoy takes for all headers of a
+/// What all templates of one request together may come to, in bytes: as much as Envoy takes for all headers of a
 /// request (`max_request_headers_kb`, 60 by default). What is longer would be refused behind the gateway.
 pub(crate) const RENDERED: usize = 60 * 1024;
 
@@ -62,7 +62,7 @@ pub(crate) const RENDERED: usize = 60 * 1024;
 pub(crate) struct Filling<'a> {
     pub(crate) chosen: Chosen<'a>,
     /// By name; found in the path when the first template asks, once for all.
-    captured: OnceCell<Vec<(Text, &'a [u8])>>,
+    captured: OnceCell<Vec<(StringId, &'a [u8])>>,
     /// Of `RENDERED`.
     left: Cell<usize>,
 }
@@ -72,7 +72,7 @@ impl<'a> Filling<'a> {
         Filling { chosen, captured: OnceCell::new(), left: Cell::new(RENDERED) }
     }
 
-    fn captured(&self, name: Text) -> Option<&'a [u8]> {
+    fn captured(&self, name: StringId) -> Option<&'a [u8]> {
         let captured = self.captured.get_or_init(|| self.chosen.captured().collect());
         captured.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
@@ -83,86 +83,86 @@ impl Template {
     pub(crate) fn compile(
         text: &str,
         literals: Literal,
-        draft: &mut Draft,
-        faults: &dyn Fn(&str) -> Vec<What>,
-        tell: &mut dyn FnMut(What),
+        builder: &mut TableBuilder,
+        faults: &dyn Fn(&str) -> Vec<ProblemKind>,
+        report: &mut dyn FnMut(ProblemKind),
     ) -> Option<Self> {
         let mut parts = Vec::new();
         let mut whole = true;
         for piece in Pieces(text) {
             match piece {
                 Ok(Piece::Literal(literal)) => parts.push(Part::Literal(match literals {
-                    Literal::Path => draft.add(&normal_literal(literal)),
-                    Literal::Verbatim | Literal::Header => draft.add(literal),
+                    Literal::Path => builder.add(&normal_literal(literal)),
+                    Literal::Verbatim | Literal::Header => builder.add(literal),
                 })),
                 Ok(Piece::Name(ROUTE)) if literals == Literal::Header => parts.push(Part::Route),
                 Ok(Piece::Name(name)) => {
                     let faults = match name.strip_prefix('*') {
-                        Some(name) => vec![What::RestInTemplate { name: name.to_owned() }],
+                        Some(name) => vec![ProblemKind::RestInTemplate { name: name.to_owned() }],
                         None => faults(name),
                     };
                     if faults.is_empty() {
-                        parts.push(Part::Capture(draft.shared(name)));
+                        parts.push(Part::Capture(builder.shared(name)));
                     }
-                    for what in faults {
-                        tell(what);
+                    for kind in faults {
+                        report(kind);
                         whole = false;
                     }
                 }
                 Err(_) => {
-                    tell(What::TemplateBraces { found: text.to_owned() });
+                    report(ProblemKind::TemplateBraces { found: text.to_owned() });
                     whole = false;
                 }
             }
         }
-        whole.then(|| draft.template(parts))
+        whole.then(|| builder.template(parts))
     }
 
     /// The text with the captures filled in, as they stood in the request; `None` if the path that was chosen has
     /// not captured one of them, which only a template of the whole table can meet.
-    pub(crate) fn render(self, texts: &Texts, filling: &Filling<'_>) -> Result<Option<Vec<u8>>, Hazard> {
+    pub(crate) fn render(self, strings: &Strings, filling: &Filling<'_>) -> Result<Option<Vec<u8>>, Hazard> {
         let mut rendered = Vec::with_capacity(64);
-        for part in texts.parts(self) {
-            let octets = match part {
-                Part::Literal(text) => texts.octets(text),
+        for part in strings.parts(self) {
+            let bytes = match part {
+                Part::Literal(text) => strings.bytes(text),
                 Part::Capture(name) => match filling.captured(name) {
                     Some(captured) => captured,
                     None => return Ok(None),
                 },
-                Part::Route => filling.chosen.route_octets(),
+                Part::Route => filling.chosen.route_bytes(),
             };
-            let left = filling.left.get().checked_sub(octets.len()).ok_or(Hazard::Length)?;
+            let left = filling.left.get().checked_sub(bytes.len()).ok_or(Hazard::Length)?;
             filling.left.set(left);
-            rendered.extend_from_slice(octets);
+            rendered.extend_from_slice(bytes);
         }
         Ok(Some(rendered))
     }
 
     /// The text, where it is the same for every request.
-    pub(crate) fn literal(self, texts: &Texts) -> Option<Text> {
-        let mut parts = texts.parts(self);
+    pub(crate) fn literal(self, strings: &Strings) -> Option<StringId> {
+        let mut parts = strings.parts(self);
         match (parts.next(), parts.next()) {
-            (None, _) => Some(Text::default()),
+            (None, _) => Some(StringId::default()),
             (Some(Part::Literal(text)), None) => Some(text),
             _ => None,
         }
     }
 
     /// The names that it takes from the path.
-    pub(crate) fn captures(self, draft: &Draft) -> impl Iterator<Item = Text> {
-        draft.parts(self).filter_map(|part| match part {
+    pub(crate) fn captures(self, builder: &TableBuilder) -> impl Iterator<Item = StringId> {
+        builder.parts(self).filter_map(|part| match part {
             Part::Capture(name) => Some(name),
             Part::Literal(_) | Part::Route => None,
         })
     }
 
     /// As it could have been written.
-    pub(crate) fn described(self, texts: &Texts) -> String {
+    pub(crate) fn described(self, strings: &Strings) -> String {
         let part = |part: Part| match part {
-            Part::Literal(text) => texts.get(text).replace('{', "{{").replace('}', "}}"),
-            Part::Capture(name) => format!("{{{}}}", texts.get(name)),
+            Part::Literal(text) => strings.get(text).replace('{', "{{").replace('}', "}}"),
+            Part::Capture(name) => format!("{{{}}}", strings.get(name)),
             Part::Route => format!("{{{ROUTE}}}"),
         };
-        texts.parts(self).map(part).collect()
+        strings.parts(self).map(part).collect()
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use crate::document::read::{OneOrMany, OrOff, Read, Reader, choice, object};
+use crate::document::read::{DocumentReader, OneOrMany, OrOff, Read, choice, object};
 use crate::document::value::JsonValue;
 
 object! {
@@ -60,7 +60,7 @@ pub struct Routes<'a>(pub(crate) Vec<&'a RawValue>);
 impl<'a> Read<'a> for Routes<'a> {
     const EXPECTED: &'static str = "a list";
 
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::List(routes) => Some(Routes(routes.first)),
             other => reader.wrong_type(&other),

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::document::value::JsonValue;
 use crate::limits;
-use crate::problem::{Place, Problems, Step, What, quoted};
+use crate::problem::{Place, ProblemKind, Problems, Step, quoted};
 
 /// A key of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,8 +70,8 @@ pub(crate) trait Read<'a>: Sized {
     /// Whether it is an object whose keys are known.
     const HAS_KEYS: bool = false;
 
-    /// `None` after the problem has been told.
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self>;
+    /// `None` after the problem has been reported.
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self>;
 
     #[cfg(feature = "schema")]
     fn schema() -> serde_json::Value;
@@ -79,7 +79,7 @@ pub(crate) trait Read<'a>: Sized {
 
 /// Reads the values of a document, and collects the problems with their places.
 #[derive(Default)]
-pub(crate) struct Reader {
+pub(crate) struct DocumentReader {
     place: Vec<Step>,
     pub(crate) problems: Problems,
     /// The key that limits the length of texts.
@@ -90,7 +90,7 @@ pub(crate) struct Reader {
     likenesses: usize,
 }
 
-impl Reader {
+impl DocumentReader {
     /// Reads a value; returns `None` after a problem was reported.
     pub(crate) fn value<'a, T: Read<'a>>(&mut self, raw: &'a RawValue) -> Option<T> {
         let limit = limits::elements(std::mem::take(&mut self.limited));
@@ -104,15 +104,15 @@ impl Reader {
         };
         match limit.filter(|limit| found > *limit) {
             Some(limit) => {
-                self.tell(What::TooMany { found, of, limit, write: "take some out" });
+                self.report(ProblemKind::TooMany { found, of, limit, write: "take some out" });
                 None
             }
             None => T::read(value, self),
         }
     }
 
-    pub(crate) fn tell(&mut self, what: What) {
-        self.problems.tell(Place::new(&self.place), what);
+    pub(crate) fn report(&mut self, kind: ProblemKind) {
+        self.problems.report(Place::new(&self.place), kind);
     }
 
     pub(crate) fn enter(&mut self, key: &'static str) {
@@ -134,15 +134,15 @@ impl Reader {
     #[cold]
     pub(crate) fn wrong_type<'a, T: Read<'a>>(&mut self, found: &JsonValue<'a>) -> Option<T> {
         let expected = T::EXPECTED;
-        self.tell(match found {
-            JsonValue::Null => What::NoValue { expected },
+        self.report(match found {
+            JsonValue::Null => ProblemKind::NoValue { expected },
             found => {
                 let write = match found {
                     JsonValue::Bool(_) | JsonValue::Number(_) if expected.starts_with("a string") => "it in quotes",
                     JsonValue::Text(text) if is_bool_or_whole_number(text) => "it without quotes",
                     _ => expected,
                 };
-                What::WrongType { expected, found: found.described(), write }
+                ProblemKind::WrongType { expected, found: found.described(), write }
             }
         });
         None
@@ -152,7 +152,7 @@ impl Reader {
     pub(crate) fn field<'a, T: Read<'a>>(&mut self, key: &'static str, raw: &'a RawValue, field: &mut Key<T>) {
         self.at(Step::Key(Cow::Borrowed(key)), |reader| {
             if field.is_present() {
-                reader.tell(What::RepeatedKey { key: key.to_owned() });
+                reader.report(ProblemKind::RepeatedKey { key: key.to_owned() });
                 *field = Key::Broken(std::mem::take(field).into_first());
                 return;
             }
@@ -167,26 +167,26 @@ impl Reader {
         let is_compared = self.place.is_empty() || self.likenesses < limits::LIKENESSES;
         self.likenesses += usize::from(!self.place.is_empty());
         let like = if is_compared { most_like(key, known) } else { None };
-        let what = What::UnknownKey { key: quoted(key).into_owned(), like, known };
-        self.at(Step::named(key), |reader| reader.tell(what));
+        let kind = ProblemKind::UnknownKey { key: quoted(key).into_owned(), like, known };
+        self.at(Step::named(key), |reader| reader.report(kind));
         like
     }
 
     /// Whether a text may be so long; tells if not.
     fn is_short(&mut self, of: &'static str, text: &str, limit: impl FnOnce(&'static str) -> usize) -> bool {
-        let octets = text.len();
-        if octets <= limits::NAME {
+        let bytes = text.len();
+        if bytes <= limits::NAME {
             return true;
         }
         let limit = limit(self.key);
-        if octets > limit {
-            self.tell(What::TooLong { of, octets, limit });
+        if bytes > limit {
+            self.report(ProblemKind::TooLong { of, bytes, limit });
         }
-        octets <= limit
+        bytes <= limit
     }
 
     pub(crate) fn missing(&mut self, key: &'static str, write: &'static str) {
-        self.tell(What::MissingKey { key, write });
+        self.report(ProblemKind::MissingKey { key, write });
     }
 }
 
@@ -235,7 +235,7 @@ fn edits(a: &[char], b: &[char]) -> usize {
 impl<'a> Read<'a> for Cow<'a, str> {
     const EXPECTED: &'static str = "a string";
 
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Text(text) => reader.is_short("text", &text, limits::text).then_some(text),
             other => reader.wrong_type(&other),
@@ -251,7 +251,7 @@ impl<'a> Read<'a> for Cow<'a, str> {
 impl<'a> Read<'a> for bool {
     const EXPECTED: &'static str = "true or false";
 
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Bool(value) => Some(value),
             other => reader.wrong_type(&other),
@@ -268,7 +268,7 @@ impl<'a> Read<'a> for bool {
 impl<'a> Read<'a> for u16 {
     const EXPECTED: &'static str = "a whole number, such as 308";
 
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Number(value) if value.fract() == 0.0 && (0.0..=65535.0).contains(&value) => Some(value as u16),
             other => reader.wrong_type(&other),
@@ -285,7 +285,7 @@ impl<'a> Read<'a> for u16 {
 impl<'a> Read<'a> for u32 {
     const EXPECTED: &'static str = "a whole number, such as 600";
 
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Number(value) if value.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(&value) => {
                 Some(value as u32)
@@ -305,7 +305,7 @@ impl<'a, T: Read<'a>> Read<'a> for Box<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     const HAS_KEYS: bool = T::HAS_KEYS;
 
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         T::read(value, reader).map(Box::new)
     }
 
@@ -319,7 +319,7 @@ impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     const HAS_KEYS: bool = T::HAS_KEYS;
 
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Null | JsonValue::Bool(false) => Some(OrOff::Off),
             value => T::read(value, reader).map(OrOff::On),
@@ -336,7 +336,7 @@ impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
 impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
     const EXPECTED: &'static str = "a list";
 
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::List(elements) => {
                 let read = |(index, raw)| reader.at(Step::Index(index), |reader| reader.value(raw));
@@ -355,7 +355,7 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
 impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
     const EXPECTED: &'static str = "a string or a list of strings";
 
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::List(_) => Vec::read(value, reader).map(OneOrMany::Many),
             JsonValue::Text(_) => T::read(value, reader).map(OneOrMany::One),
@@ -373,7 +373,7 @@ impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
 impl<'a, T: Read<'a>> Read<'a> for Vec<(Cow<'a, str>, Option<T>)> {
     const EXPECTED: &'static str = "an object";
 
-    fn read(value: JsonValue<'a>, reader: &mut Reader) -> Option<Self> {
+    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Object(entries) => {
                 let read = |(name, raw): (Cow<'a, str>, _)| {
@@ -424,7 +424,7 @@ macro_rules! object {
 
             fn read(
                 value: $crate::document::value::JsonValue<$life>,
-                reader: &mut $crate::document::read::Reader,
+                reader: &mut $crate::document::read::DocumentReader,
             ) -> Option<Self> {
                 let $crate::document::value::JsonValue::Object(entries) = value else {
                     return reader.wrong_type::<Self>(&value);
@@ -494,12 +494,12 @@ macro_rules! choice {
 
             fn read(
                 value: $crate::document::value::JsonValue<'a>,
-                reader: &mut $crate::document::read::Reader,
+                reader: &mut $crate::document::read::DocumentReader,
             ) -> Option<Self> {
                 match value {
                     $( $crate::document::value::JsonValue::Text(word) if word == $word => Some(Self::$variant), )*
                     $crate::document::value::JsonValue::Text(other) => {
-                        reader.tell($crate::problem::What::NoSuchChoice {
+                        reader.report($crate::problem::ProblemKind::NoSuchChoice {
                             found: other.into_owned(),
                             choices: &[$($word),*],
                         });

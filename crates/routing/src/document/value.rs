@@ -14,7 +14,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 
 use crate::limits;
-use crate::problem::{What, quoted};
+use crate::problem::{ProblemKind, quoted};
 
 /// A JSON value. The members of a list or an object are not parsed yet.
 pub(crate) enum JsonValue<'a> {
@@ -130,13 +130,13 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads the whole document once. Reports a document that is not JSON, or that has more values than
 /// [`limits::VALUES`].
-pub(crate) fn check(document: &[u8]) -> Result<&RawValue, What> {
+pub(crate) fn check(document: &[u8]) -> Result<&RawValue, ProblemKind> {
     let left = Cell::new(Some(limits::VALUES));
     let mut deserializer = serde_json::Deserializer::from_slice(document);
     let checked = Checked(&left).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     checked.and_then(|()| serde_json::from_slice(document)).map_err(|error| match left.get() {
-        None => What::TooManyValues { limit: limits::VALUES },
-        Some(_) => What::NotJson { message: error.to_string() },
+        None => ProblemKind::TooManyValues { limit: limits::VALUES },
+        Some(_) => ProblemKind::NotJson { message: error.to_string() },
     })
 }
 

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use crate::path::decoded;
 use crate::request::Head;
 use crate::table::image::{Rows, Span, row};
-use crate::table::strings::{Text, Texts};
+use crate::table::strings::{StringId, Strings};
 
 row! {
     /// What all must hold: sorted lists of `Condition`s.
@@ -21,17 +21,17 @@ row! {
     /// The name is that of a header in lower case, or of a query parameter.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub(crate) struct Condition {
-        name: Text,
+        name: StringId,
         expected: Expected,
     }
 }
 
 row! {
-    /// Texts are shared ones: equal strings have equal handles.
+    /// Strings are shared ones: equal strings have equal handles.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub(crate) enum Expected {
         0 Present,
-        1 Equal(value: Text),
+        1 Equal(value: StringId),
         else Expected::Present
     }
 }
@@ -42,14 +42,14 @@ impl Conditions {
     pub(crate) fn failing(
         self,
         all: &Rows<Condition>,
-        texts: &Texts,
+        strings: &Strings,
         head: Option<&Head<'_>>,
         query: &Query<'_>,
     ) -> Option<Failing> {
         let header = head.and_then(|head| {
             all.span(self.headers).find(|condition| !match condition.expected {
-                Expected::Present => head.has(texts.get(condition.name)),
-                Expected::Equal(value) => head.equals(texts.get(condition.name), texts.octets(value)),
+                Expected::Present => head.has(strings.get(condition.name)),
+                Expected::Equal(value) => head.equals(strings.get(condition.name), strings.bytes(value)),
             })
         });
         if let Some(condition) = header {
@@ -57,11 +57,11 @@ impl Conditions {
         }
         let parameter = all.span(self.query).find(|condition| !match (
             condition.expected,
-            query.value(texts.octets(condition.name)),
+            query.value(strings.bytes(condition.name)),
         ) {
             (_, None) => false,
             (Expected::Present, Some(_)) => true,
-            (Expected::Equal(value), Some(found)) => decoded(found).eq(texts.octets(value).iter().copied()),
+            (Expected::Equal(value), Some(found)) => decoded(found).eq(strings.bytes(value).iter().copied()),
         });
         parameter.map(|condition| Failing { part: "query parameter", condition })
     }
@@ -75,11 +75,11 @@ pub(crate) struct Failing {
 
 impl Failing {
     /// In the user's words.
-    pub(crate) fn described(&self, texts: &Texts) -> String {
-        let (part, name) = (self.part, texts.get(self.condition.name));
+    pub(crate) fn described(&self, strings: &Strings) -> String {
+        let (part, name) = (self.part, strings.get(self.condition.name));
         match self.condition.expected {
             Expected::Present => format!("{part} `{name}` is not present"),
-            Expected::Equal(value) => format!("{part} `{name}` is not \"{}\"", texts.get(value)),
+            Expected::Equal(value) => format!("{part} `{name}` is not \"{}\"", strings.get(value)),
         }
     }
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::bytes::any_between;
-use crate::compile::builder::Draft;
+use crate::compile::builder::TableBuilder;
 use crate::table::image::{Span, row};
-use crate::table::strings::Texts;
+use crate::table::strings::Strings;
 
 row! {
     /// The hosts of a table: exact names, `*.suffix`, `*`.
@@ -29,7 +29,7 @@ pub(crate) enum Membership {
 }
 
 impl HostSet {
-    pub(crate) fn new<'h>(hosts: impl IntoIterator<Item = &'h str>, draft: &mut Draft) -> Self {
+    pub(crate) fn new<'h>(hosts: impl IntoIterator<Item = &'h str>, builder: &mut TableBuilder) -> Self {
         let (mut exact, mut suffixes, mut any) = (BTreeSet::new(), BTreeSet::new(), false);
         for host in hosts {
             match host.strip_prefix("*.") {
@@ -38,7 +38,7 @@ impl HostSet {
                 None => _ = exact.insert(host.to_ascii_lowercase()),
             }
         }
-        let mut list = |names: BTreeSet<String>| draft.list(names.iter().map(String::as_str));
+        let mut list = |names: BTreeSet<String>| builder.list(names.iter().map(String::as_str));
         HostSet { exact: list(exact), suffixes: list(suffixes), any }
     }
 
@@ -47,8 +47,8 @@ impl HostSet {
     }
 
     /// How a bare host, as `bare` gives it, belongs to the set; `None` where it does not.
-    pub(crate) fn membership(self, texts: &Texts, host: &[u8]) -> Option<Membership> {
-        if contains(texts, self.exact, host) {
+    pub(crate) fn membership(self, strings: &Strings, host: &[u8]) -> Option<Membership> {
+        if contains(strings, self.exact, host) {
             return Some(Membership::Exact);
         }
         if !self.suffixes.is_empty() {
@@ -56,7 +56,7 @@ impl HostSet {
             while let Some(dot) = rest.iter().position(|&b| b == b'.') {
                 let labels_before = dot > 0 || rest.len() < host.len();
                 rest = rest.get(dot + 1..).unwrap_or_default();
-                if labels_before && contains(texts, self.suffixes, rest) {
+                if labels_before && contains(strings, self.suffixes, rest) {
                     return Some(Membership::Suffix);
                 }
             }
@@ -66,13 +66,13 @@ impl HostSet {
 }
 
 /// Whether a sorted list of lower-case names holds a host, as `bare` gives it.
-pub(crate) fn contains(texts: &Texts, names: Span, host: &[u8]) -> bool {
-    texts.position(names, host).is_some()
+pub(crate) fn contains(strings: &Strings, names: Span, host: &[u8]) -> bool {
+    strings.position(names, host).is_some()
 }
 
 /// The host of an authority in lower case, without port and trailing dot.
 pub(crate) fn bare(authority: &[u8]) -> Cow<'_, [u8]> {
-    // Hosts hardly ever come with a port, a bracket or in upper case, which are all among these octets.
+    // Hosts hardly ever come with a port, a bracket or in upper case, which are all among these bytes.
     let as_it_is = !any_between(authority, b':', b'[') && authority.last() != Some(&b'.');
     if as_it_is {
         return authority.into();
@@ -176,10 +176,10 @@ fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// Octets of a label of a host name, at most.
+/// ByteReader of a label of a host name, at most.
 pub(crate) const LABEL: usize = 63;
 
-/// Labels of letters, digits, `-` and `_`, at most 63 octets each and 253 in all (RFC 1123; the underscore
+/// Labels of letters, digits, `-` and `_`, at most 63 bytes each and 253 in all (RFC 1123; the underscore
 /// is not a host name's, but is seen in the wild and harmless).
 pub(crate) fn is_dns_name(text: &str) -> bool {
     text.len() <= 253
@@ -202,7 +202,7 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
 /// Whether a host is one that only a cluster's inside knows.
 pub(crate) fn is_cluster_local(host: &str) -> bool {
     // Few are: what all of them have is found sooner.
-    if !host.as_bytes().windows(4).any(|octets| octets == b".svc") {
+    if !host.as_bytes().windows(4).any(|bytes| bytes == b".svc") {
         return false;
     }
     let host = host.split(':').next().unwrap_or_default();
@@ -214,10 +214,10 @@ mod tests {
     use super::*;
 
     fn set(hosts: &[&str]) -> impl Fn(&[u8]) -> Option<Membership> + use<> {
-        let mut texts = Draft::new(0);
-        let set = HostSet::new(hosts.iter().copied(), &mut texts);
-        let texts = texts.texts();
-        move |host| set.membership(&texts, host)
+        let mut strings = TableBuilder::new(0);
+        let set = HostSet::new(hosts.iter().copied(), &mut strings);
+        let strings = strings.strings();
+        move |host| set.membership(&strings, host)
     }
 
     #[test]
@@ -283,8 +283,8 @@ mod tests {
         ] {
             assert!(check_authority(text).is_err(), "{text}");
         }
-        let told = ("has a `*` before an address, which has no labels", "\"[::1]\"".to_owned());
-        assert_eq!(check_public_host("*.[::1]"), Err(told));
+        let reported = ("has a `*` before an address, which has no labels", "\"[::1]\"".to_owned());
+        assert_eq!(check_public_host("*.[::1]"), Err(reported));
         for text in ["a.*.b", "*.*.b", "a.b:80", "*a.b", "*."] {
             assert!(check_public_host(text).is_err(), "{text}");
         }

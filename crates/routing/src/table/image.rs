@@ -1,4 +1,4 @@
-//! A compiled table as one run of octets, used where it lies: fixed-size rows in lists, that refer to each other by
+//! A compiled table as one run of bytes, used where it lies: fixed-size rows in lists, that refer to each other by
 //! number. So the threads of a process need not compile what one of them has: they take its image from Envoy's
 //! shared data, and that costs them a copy.
 //!
@@ -14,19 +14,19 @@ use crate::table::schema;
 /// What an image begins with; the hash of the document comes next.
 const MARK: &[u8] = concat!("ksvc-router table ", env!("KSVC_ROUTING_SOURCES"), "\n").as_bytes();
 
-/// A value with the same number of octets whatever it is.
+/// A value with the same number of bytes whatever it is.
 pub(crate) trait Row: Copy {
     const SIZE: usize;
 
-    fn write(self, room: &mut Room<'_>);
+    fn write(self, room: &mut ByteWriter<'_>);
 
-    fn read(octets: &mut Octets<'_>) -> Self;
+    fn read(bytes: &mut ByteReader<'_>) -> Self;
 }
 
-/// Octets to be read from the front. Where none are left, they are zeros.
-pub(crate) struct Octets<'o>(&'o [u8]);
+/// ByteReader to be read from the front. Where none are left, they are zeros.
+pub(crate) struct ByteReader<'o>(&'o [u8]);
 
-impl Octets<'_> {
+impl ByteReader<'_> {
     #[inline(always)]
     fn take<const N: usize>(&mut self) -> [u8; N] {
         let Some((taken, rest)) = self.0.split_first_chunk() else { return [0; N] };
@@ -40,14 +40,14 @@ impl Octets<'_> {
     }
 }
 
-/// Room for octets, zeros so far, to be filled from the front.
-pub(crate) struct Room<'o>(&'o mut [u8]);
+/// ByteWriter for bytes, zeros so far, to be filled from the front.
+pub(crate) struct ByteWriter<'o>(&'o mut [u8]);
 
-impl Room<'_> {
+impl ByteWriter<'_> {
     #[inline(always)]
-    fn put<const N: usize>(&mut self, octets: [u8; N]) {
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
         if let Some((room, rest)) = std::mem::take(&mut self.0).split_first_chunk_mut() {
-            *room = octets;
+            *room = bytes;
             self.0 = rest;
         }
     }
@@ -64,13 +64,13 @@ macro_rules! number_row {
             const SIZE: usize = size_of::<$number>();
 
             #[inline(always)]
-            fn write(self, room: &mut Room<'_>) {
+            fn write(self, room: &mut ByteWriter<'_>) {
                 room.put(self.to_le_bytes());
             }
 
             #[inline(always)]
-            fn read(octets: &mut Octets<'_>) -> Self {
-                Self::from_le_bytes(octets.take())
+            fn read(bytes: &mut ByteReader<'_>) -> Self {
+                Self::from_le_bytes(bytes.take())
             }
         }
     )* };
@@ -81,13 +81,13 @@ impl Row for bool {
     const SIZE: usize = 1;
 
     #[inline(always)]
-    fn write(self, room: &mut Room<'_>) {
+    fn write(self, room: &mut ByteWriter<'_>) {
         u8::from(self).write(room);
     }
 
     #[inline(always)]
-    fn read(octets: &mut Octets<'_>) -> Self {
-        u8::read(octets) != 0
+    fn read(bytes: &mut ByteReader<'_>) -> Self {
+        u8::read(bytes) != 0
     }
 }
 
@@ -95,15 +95,15 @@ impl<T: Row + Default> Row for Option<T> {
     const SIZE: usize = 1 + T::SIZE;
 
     #[inline(always)]
-    fn write(self, room: &mut Room<'_>) {
+    fn write(self, room: &mut ByteWriter<'_>) {
         self.is_some().write(room);
         self.unwrap_or_default().write(room);
     }
 
     #[inline(always)]
-    fn read(octets: &mut Octets<'_>) -> Self {
-        let is_some = bool::read(octets);
-        let value = T::read(octets);
+    fn read(bytes: &mut ByteReader<'_>) -> Self {
+        let is_some = bool::read(bytes);
+        let value = T::read(bytes);
         is_some.then_some(value)
     }
 }
@@ -126,13 +126,13 @@ macro_rules! row {
             const SIZE: usize = 0 $( + <$type as $crate::table::image::Row>::SIZE )*;
 
             #[inline(always)]
-            fn write(self, room: &mut $crate::table::image::Room<'_>) {
+            fn write(self, room: &mut $crate::table::image::ByteWriter<'_>) {
                 $( self.$field.write(room); )*
             }
 
             #[inline(always)]
-            fn read(octets: &mut $crate::table::image::Octets<'_>) -> Self {
-                Self { $( $field: <$type as $crate::table::image::Row>::read(octets), )* }
+            fn read(bytes: &mut $crate::table::image::ByteReader<'_>) -> Self {
+                Self { $( $field: <$type as $crate::table::image::Row>::read(bytes), )* }
             }
         }
     };
@@ -161,7 +161,7 @@ macro_rules! row {
             };
 
             #[inline(always)]
-            fn write(self, room: &mut $crate::table::image::Room<'_>) {
+            fn write(self, room: &mut $crate::table::image::ByteWriter<'_>) {
                 match self {
                     $( Self::$variant $( ( $($field),* ) )? => {
                         let used = 0 $( $( + <$type as $crate::table::image::Row>::SIZE )* )?;
@@ -173,16 +173,16 @@ macro_rules! row {
             }
 
             #[inline(always)]
-            fn read(octets: &mut $crate::table::image::Octets<'_>) -> Self {
-                match <u8 as $crate::table::image::Row>::read(octets) {
+            fn read(bytes: &mut $crate::table::image::ByteReader<'_>) -> Self {
+                match <u8 as $crate::table::image::Row>::read(bytes) {
                     $( $number => {
                         let used = 0 $( $( + <$type as $crate::table::image::Row>::SIZE )* )?;
-                        let value = Self::$variant $( ( $( <$type as $crate::table::image::Row>::read(octets) ),* ) )?;
-                        octets.skip(Self::SIZE - 1 - used);
+                        let value = Self::$variant $( ( $( <$type as $crate::table::image::Row>::read(bytes) ),* ) )?;
+                        bytes.skip(Self::SIZE - 1 - used);
                         value
                     } )*
                     _ => {
-                        octets.skip(Self::SIZE - 1);
+                        bytes.skip(Self::SIZE - 1);
                         $otherwise
                     }
                 }
@@ -218,7 +218,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 #[derive(Debug, Clone)]
 pub(crate) struct Rows<T> {
     image: Rc<Vec<u8>>,
-    /// In octets.
+    /// In bytes.
     start: usize,
     /// In rows, all of which the image has.
     count: u32,
@@ -238,12 +238,12 @@ impl<T: Row> Rows<T> {
             return None;
         }
         let start = self.start + index as usize * T::SIZE;
-        let octets = self.image.get(start..)?.get(..T::SIZE)?;
-        Some(T::read(&mut Octets(octets)))
+        let bytes = self.image.get(start..)?.get(..T::SIZE)?;
+        Some(T::read(&mut ByteReader(bytes)))
     }
 
     pub(crate) fn span(&self, span: Span) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + Clone + '_ {
-        self.octets(span.start, span.end).chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
+        self.bytes(span.start, span.end).chunks_exact(T::SIZE).map(|row| T::read(&mut ByteReader(row)))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = T> + '_ {
@@ -256,7 +256,7 @@ impl<T: Row> Rows<T> {
 
     /// Of the rows from one to another, which the list has.
     #[inline(always)]
-    pub(crate) fn octets(&self, from: u32, to: u32) -> &[u8] {
+    pub(crate) fn bytes(&self, from: u32, to: u32) -> &[u8] {
         let at = |row: u32| self.start + row as usize * T::SIZE;
         self.image.get(at(from)..at(to)).unwrap_or_default()
     }
@@ -285,14 +285,14 @@ impl<T> List<T> {
 /// What stands before the rows: the mark, the hash of the document, and of each list where it begins and ends.
 const HEAD: usize = MARK.len() + u64::SIZE + schema::COUNT * Span::SIZE;
 
-/// The lists of an image in the making. They grow side by side in the octets that become the image: in memory of their
+/// The lists of an image in the making. They grow side by side in the bytes that become the image: in memory of their
 /// own they would take as much again, and a VM never gives any back.
-pub(crate) struct Lists {
-    octets: Vec<u8>,
+pub(crate) struct ImageBuilder {
+    bytes: Vec<u8>,
     extents: [Extent; schema::COUNT],
 }
 
-/// Where a list lies, in octets.
+/// Where a list lies, in bytes.
 #[derive(Clone, Copy)]
 struct Extent {
     start: usize,
@@ -300,18 +300,18 @@ struct Extent {
     room: usize,
 }
 
-impl Lists {
+impl ImageBuilder {
     pub(crate) fn new() -> Self {
         let mut lists =
-            Lists { octets: vec![0; HEAD], extents: [Extent { start: HEAD, used: 0, room: 0 }; schema::COUNT] };
+            ImageBuilder { bytes: vec![0; HEAD], extents: [Extent { start: HEAD, used: 0, room: 0 }; schema::COUNT] };
         // It is written last and lies first: nothing is to be moved for it.
         lists.reserve(schema::SETTINGS, 1);
         lists
     }
 
-    /// Makes room in memory for lists of so many octets in all.
-    pub(crate) fn expect(&mut self, octets: usize) {
-        self.octets.reserve_exact(octets);
+    /// Makes room in memory for lists of so many bytes in all.
+    pub(crate) fn expect(&mut self, bytes: usize) {
+        self.bytes.reserve_exact(bytes);
     }
 
     /// Makes room for so many rows more.
@@ -331,14 +331,14 @@ impl Lists {
         if at >= used {
             return None;
         }
-        let octets = self.octets.get(start + at..)?.get(..T::SIZE)?;
-        Some(T::read(&mut Octets(octets)))
+        let bytes = self.bytes.get(start + at..)?.get(..T::SIZE)?;
+        Some(T::read(&mut ByteReader(bytes)))
     }
 
     /// Some rows of a list.
     pub(crate) fn span<T: Row>(&self, list: List<T>, span: Span) -> impl ExactSizeIterator<Item = T> + '_ {
-        let octets = self.octets(list, span.start, span.end);
-        octets.chunks_exact(T::SIZE).map(|row| T::read(&mut Octets(row)))
+        let bytes = self.bytes(list, span.start, span.end);
+        bytes.chunks_exact(T::SIZE).map(|row| T::read(&mut ByteReader(row)))
     }
 
     pub(crate) fn iter<T: Row>(&self, list: List<T>) -> impl ExactSizeIterator<Item = T> + '_ {
@@ -347,27 +347,27 @@ impl Lists {
 
     /// Of the rows from one to another.
     #[inline(always)]
-    pub(crate) fn octets<T: Row>(&self, list: List<T>, from: u32, to: u32) -> &[u8] {
+    pub(crate) fn bytes<T: Row>(&self, list: List<T>, from: u32, to: u32) -> &[u8] {
         let start = self.extent(list.number).start;
         let at = |row: u32| start + row as usize * T::SIZE;
-        self.octets.get(at(from)..at(to)).unwrap_or_default()
+        self.bytes.get(at(from)..at(to)).unwrap_or_default()
     }
 
     #[inline(always)]
     pub(crate) fn edit<T: Row>(&mut self, list: List<T>, index: u32, change: impl FnOnce(&mut T)) {
         let at = self.extent(list.number).start + index as usize * T::SIZE;
-        let Some(octets) = self.octets.get_mut(at..).and_then(|behind| behind.get_mut(..T::SIZE)) else { return };
-        let mut row = T::read(&mut Octets(octets));
+        let Some(bytes) = self.bytes.get_mut(at..).and_then(|behind| behind.get_mut(..T::SIZE)) else { return };
+        let mut row = T::read(&mut ByteReader(bytes));
         change(&mut row);
-        row.write(&mut Room(octets));
+        row.write(&mut ByteWriter(bytes));
     }
 
     /// Puts a row behind the others; its index.
     #[inline(always)]
     pub(crate) fn push<T: Row>(&mut self, list: List<T>, row: T) -> u32 {
         let index = self.len(list);
-        if let Some(octets) = self.more(list.number, T::SIZE).get_mut(..T::SIZE) {
-            row.write(&mut Room(octets));
+        if let Some(bytes) = self.more(list.number, T::SIZE).get_mut(..T::SIZE) {
+            row.write(&mut ByteWriter(bytes));
         }
         index
     }
@@ -386,11 +386,11 @@ impl Lists {
         }
     }
 
-    /// Puts octets behind the others.
-    pub(crate) fn append_octets(&mut self, list: List<u8>, octets: &[u8]) {
-        let room = self.more(list.number, octets.len());
-        if room.len() == octets.len() {
-            room.copy_from_slice(octets);
+    /// Puts bytes behind the others.
+    pub(crate) fn append_bytes(&mut self, list: List<u8>, bytes: &[u8]) {
+        let room = self.more(list.number, bytes.len());
+        if room.len() == bytes.len() {
+            room.copy_from_slice(bytes);
         }
     }
 
@@ -401,15 +401,15 @@ impl Lists {
         places.extend_from_slice(MARK);
         places.extend(document.to_le_bytes());
         for Extent { start, used, .. } in self.extents {
-            self.octets.copy_within(start..start + used, end);
+            self.bytes.copy_within(start..start + used, end);
             places.extend((end as u32).to_le_bytes());
             end += used;
             places.extend((end as u32).to_le_bytes());
         }
-        self.octets.splice(..HEAD, places);
-        self.octets.truncate(end);
-        self.octets.shrink_to_fit();
-        self.octets
+        self.bytes.splice(..HEAD, places);
+        self.bytes.truncate(end);
+        self.bytes.shrink_to_fit();
+        self.bytes
     }
 
     #[inline(always)]
@@ -417,63 +417,63 @@ impl Lists {
         self.extents.get(number).copied().unwrap_or(Extent { start: 0, used: 0, room: 0 })
     }
 
-    /// That many octets behind the rows of a list, which are its own from now on.
+    /// That many bytes behind the rows of a list, which are its own from now on.
     #[inline(always)]
-    fn more(&mut self, number: usize, octets: usize) -> &mut [u8] {
-        self.make_room(number, octets);
+    fn more(&mut self, number: usize, bytes: usize) -> &mut [u8] {
+        self.make_room(number, bytes);
         let Some(extent) = self.extents.get_mut(number) else { return &mut [] };
         let at = extent.start + extent.used;
-        extent.used += octets;
-        self.octets.get_mut(at..at + octets).unwrap_or_default()
+        extent.used += bytes;
+        self.bytes.get_mut(at..at + bytes).unwrap_or_default()
     }
 
-    /// Sees to it that so many octets more fit in. A list that needs room gets more than it needs, so that it seldom does.
+    /// Sees to it that so many bytes more fit in. A list that needs room gets more than it needs, so that it seldom does.
     #[inline(always)]
-    fn make_room(&mut self, number: usize, octets: usize) {
+    fn make_room(&mut self, number: usize, bytes: usize) {
         let Extent { used, room, .. } = self.extent(number);
-        if used + octets > room {
-            self.extend_room(number, octets.max(room / 4));
+        if used + bytes > room {
+            self.extend_room(number, bytes.max(room / 4));
         }
     }
 
     /// Moves the lists behind one.
     #[cold]
-    fn extend_room(&mut self, number: usize, octets: usize) {
-        let end = self.octets.len();
-        if self.octets.capacity() < end + octets {
-            self.octets.reserve_exact(octets.max(end / 8));
+    fn extend_room(&mut self, number: usize, bytes: usize) {
+        let end = self.bytes.len();
+        if self.bytes.capacity() < end + bytes {
+            self.bytes.reserve_exact(bytes.max(end / 8));
         }
-        self.octets.resize(end + octets, 0);
+        self.bytes.resize(end + bytes, 0);
         let mut own_and_behind = self.extents.iter_mut().skip(number);
         let Some(own) = own_and_behind.next() else { return };
         let behind = own.start + own.room;
-        own.room += octets;
-        self.octets.copy_within(behind..end, behind + octets);
-        own_and_behind.for_each(|extent| extent.start += octets);
+        own.room += bytes;
+        self.bytes.copy_within(behind..end, behind + bytes);
+        own_and_behind.for_each(|extent| extent.start += bytes);
     }
 }
 
 /// An image to be read.
-pub(crate) struct Reader {
+pub(crate) struct ImageReader {
     image: Rc<Vec<u8>>,
 }
 
-impl Reader {
+impl ImageReader {
     /// `None` where it is no image of these sources. With the hash of the document.
     pub(crate) fn new(image: Rc<Vec<u8>>) -> Option<(Self, u64)> {
-        let document = u64::read(&mut Octets(image.strip_prefix(MARK)?));
-        Some((Reader { image }, document))
+        let document = u64::read(&mut ByteReader(image.strip_prefix(MARK)?));
+        Some((ImageReader { image }, document))
     }
 
     /// `None` where the list is cut short.
     pub(crate) fn list<T: Row>(&self, list: List<T>) -> Option<Rows<T>> {
         let place = self.image.get(MARK.len() + u64::SIZE + list.number * Span::SIZE..)?;
-        let Span { start, end } = Span::read(&mut Octets(place));
-        let octets = self.image.get(start as usize..end as usize)?;
+        let Span { start, end } = Span::read(&mut ByteReader(place));
+        let bytes = self.image.get(start as usize..end as usize)?;
         Some(Rows {
             image: self.image.clone(),
             start: start as usize,
-            count: (octets.len() / T::SIZE) as u32,
+            count: (bytes.len() / T::SIZE) as u32,
             row: PhantomData,
         })
     }
@@ -489,25 +489,25 @@ mod tests {
     #[test]
     fn lists_that_grow_in_turn_keep_their_rows() {
         let span = |number: u32| Span { start: number, end: number + 1 };
-        let mut lists = Lists::new();
+        let mut lists = ImageBuilder::new();
         for number in 0..500_u32 {
-            lists.append_octets(TEXTS, &number.to_le_bytes());
+            lists.append_bytes(TEXTS, &number.to_le_bytes());
             assert_eq!(lists.push(ENTRIES, span(number)), number);
         }
         lists.edit(ENTRIES, 7, |row| row.end = 4711);
-        let check = |entries: Vec<Span>, texts: &[u8]| {
+        let check = |entries: Vec<Span>, strings: &[u8]| {
             for number in 0..500 {
                 let expected = if number == 7 { Span { start: 7, end: 4711 } } else { span(number) };
                 assert_eq!(entries.get(number as usize), Some(&expected));
             }
-            assert_eq!(texts, (0..500_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
+            assert_eq!(strings, (0..500_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
         };
-        check(lists.iter(ENTRIES).collect(), lists.octets(TEXTS, 0, 2_000));
+        check(lists.iter(ENTRIES).collect(), lists.bytes(TEXTS, 0, 2_000));
         assert_eq!(lists.get(ENTRIES, 500), None);
-        let (image, document) = Reader::new(lists.finish(42).into()).expect("an image of these sources");
+        let (image, document) = ImageReader::new(lists.finish(42).into()).expect("an image of these sources");
         assert_eq!(document, 42);
-        let (entries, texts) = (image.list(ENTRIES).expect("entries"), image.list(TEXTS).expect("texts"));
-        check(entries.iter().collect(), texts.octets(0, 2_000));
+        let (entries, strings) = (image.list(ENTRIES).expect("entries"), image.list(TEXTS).expect("strings"));
+        check(entries.iter().collect(), strings.bytes(0, 2_000));
         assert_eq!(image.list(NODES).map(|nodes| nodes.len()), Some(0));
     }
 }

@@ -6,9 +6,9 @@ use crate::decide::headers::Operation;
 use crate::decide::template::Part;
 use crate::table::conditions::{Condition, Conditions};
 use crate::table::image::{List, Span};
-use crate::table::strings::Text;
+use crate::table::strings::StringId;
 use crate::table::tree::{Affixed, Node, NodeExtras, Slot};
-use crate::table::{Candidate, Capture, Pattern, Response, Route, RouteExtras, Settings};
+use crate::table::{Candidate, Capture, MatchRow, Response, Route, RouteExtras, Settings};
 
 macro_rules! lists {
     ($number:expr;) => {
@@ -26,15 +26,15 @@ lists! {
     0;
     /// Of the table alone.
     SETTINGS: Settings,
-    PATTERNS: Pattern,
+    PATTERNS: MatchRow,
     ROUTES: Route,
-    /// Octets of all texts.
+    /// ByteReader of all strings.
     TEXTS: u8,
     /// Of all patterns.
     CAPTURES: Capture,
     NODES: Node,
-    /// The texts of all lists of texts.
-    TEXT_LISTS: Text,
+    /// The strings of all lists of strings.
+    TEXT_LISTS: StringId,
     /// Of all templates.
     PARTS: Part,
     /// Of all routes, and of the table.

@@ -2,36 +2,36 @@
 
 use crate::bytes::equal;
 use crate::decide::template::{Part, Template};
-use crate::table::image::{Reader, Rows, Span, row};
+use crate::table::image::{ImageReader, Rows, Span, row};
 use crate::table::schema::{PARTS, TEXT_LISTS, TEXTS};
 
 row! {
     /// A string of the table.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-    pub(crate) struct Text {
+    pub(crate) struct StringId {
         start: u32,
         length: u32,
     }
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Texts {
+pub(crate) struct Strings {
     all: Rows<u8>,
-    lists: Rows<Text>,
+    lists: Rows<StringId>,
     parts: Rows<Part>,
 }
 
-impl Texts {
-    pub(crate) fn read(image: &Reader) -> Option<Self> {
-        Some(Texts { all: image.list(TEXTS)?, lists: image.list(TEXT_LISTS)?, parts: image.list(PARTS)? })
+impl Strings {
+    pub(crate) fn read(image: &ImageReader) -> Option<Self> {
+        Some(Strings { all: image.list(TEXTS)?, lists: image.list(TEXT_LISTS)?, parts: image.list(PARTS)? })
     }
 
-    pub(crate) fn octets(&self, text: Text) -> &[u8] {
-        self.all.octets(text.start, text.start.saturating_add(text.length))
+    pub(crate) fn bytes(&self, text: StringId) -> &[u8] {
+        self.all.bytes(text.start, text.start.saturating_add(text.length))
     }
 
-    pub(crate) fn get(&self, text: Text) -> &str {
-        std::str::from_utf8(self.octets(text)).unwrap_or_default()
+    pub(crate) fn get(&self, text: StringId) -> &str {
+        std::str::from_utf8(self.bytes(text)).unwrap_or_default()
     }
 
     pub(crate) fn list(&self, list: Span) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
@@ -46,8 +46,8 @@ impl Texts {
 
     /// Of a list of pairs.
     pub(crate) fn pairs(&self, list: Span) -> impl Iterator<Item = (&str, &str)> {
-        let mut texts = self.list(list);
-        std::iter::from_fn(move || texts.next().zip(texts.next()))
+        let mut strings = self.list(list);
+        std::iter::from_fn(move || strings.next().zip(strings.next()))
     }
 
     /// The place of a text in a sorted list.
@@ -55,7 +55,7 @@ impl Texts {
         let (mut low, mut high) = (list.start, list.end);
         while low < high {
             let middle = low + (high - low) / 2;
-            let known = self.octets(self.lists.get(middle)?);
+            let known = self.bytes(self.lists.get(middle)?);
             if equal(known, text) {
                 return Some((middle - list.start) as usize);
             }

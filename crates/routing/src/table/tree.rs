@@ -14,12 +14,12 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use crate::bytes::{equal, slash};
-use crate::compile::builder::Draft;
+use crate::compile::builder::TableBuilder;
 use crate::compile::pattern::Segment;
 use crate::limits;
-use crate::table::image::{List, NONE, Reader, Row, Rows, Span, row};
+use crate::table::image::{ImageReader, List, NONE, Row, Rows, Span, row};
 use crate::table::schema::{AFFIXED, LITERALS, NODE_EXTRAS, NODES};
-use crate::table::strings::{Text, Texts};
+use crate::table::strings::{StringId, Strings};
 
 /// What stands at the end of a pattern: an index that the tree gives out, one for all patterns that match
 /// the same paths.
@@ -46,7 +46,7 @@ row! {
     pub(crate) struct Node {
         /// Of a literal child: its parent and its text.
         parent: NodeId,
-        text: Text,
+        text: StringId,
         /// `NONE`, the only child for a literal, or `SEVERAL` that `Tree::literals` knows.
         literal: NodeId,
         /// `NONE` or the child for a plain parameter.
@@ -70,25 +70,31 @@ row! {
     }
 }
 
-const EMPTY: Node =
-    Node { parent: NONE, text: Text { start: 0, length: 0 }, literal: NONE, capture: NONE, here: NONE, extras: NONE };
+const EMPTY: Node = Node {
+    parent: NONE,
+    text: StringId { start: 0, length: 0 },
+    literal: NONE,
+    capture: NONE,
+    here: NONE,
+    extras: NONE,
+};
 
 const NO_EXTRAS: NodeExtras = NodeExtras { rest: NONE, unknown: NONE, affixed: Span { start: 0, end: 0 } };
 
 row! {
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Affixed {
-        prefix: Text,
-        suffix: Text,
+        prefix: StringId,
+        suffix: StringId,
         child: NodeId,
     }
 }
 
 impl Affixed {
-    /// The segment's text between prefix and suffix, in its normal form: at least one octet, and no part of
+    /// The segment's text between prefix and suffix, in its normal form: at least one byte, and no part of
     /// a percent-encoded one.
-    fn takes(self, texts: &Texts, segment: &[u8]) -> bool {
-        let (prefix, suffix) = (texts.octets(self.prefix), texts.octets(self.suffix));
+    fn takes(self, strings: &Strings, segment: &[u8]) -> bool {
+        let (prefix, suffix) = (strings.bytes(self.prefix), strings.bytes(self.suffix));
         let inner = segment.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));
         inner.is_some_and(|inner| !inner.is_empty() && !inner.iter().rev().take(2).any(|&b| b == b'%'))
     }
@@ -156,7 +162,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    pub(crate) fn read(image: &Reader) -> Option<Self> {
+    pub(crate) fn read(image: &ImageReader) -> Option<Self> {
         Some(Tree {
             nodes: image.list(NODES)?,
             extras: image.list(NODE_EXTRAS)?,
@@ -167,15 +173,20 @@ impl Tree {
 
     /// Calls `visit` for every pattern that matches a path, those of one ending in their order of
     /// precedence, until it breaks. The path is in normal form: empty, or beginning with a slash.
-    pub(crate) fn search(&self, texts: &Texts, path: &[u8], visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>) {
+    pub(crate) fn search(
+        &self,
+        strings: &Strings,
+        path: &[u8],
+        visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>,
+    ) {
         let mut segments = Segments::default();
         segments.take(path);
-        let _ = self.descend(texts, ROOT, 0, &segments, visit);
+        let _ = self.descend(strings, ROOT, 0, &segments, visit);
     }
 
     fn descend(
         &self,
-        texts: &Texts,
+        strings: &Strings,
         mut id: NodeId,
         mut depth: usize,
         segments: &Segments<'_>,
@@ -190,10 +201,10 @@ impl Tree {
                 return if node.here == NONE { ControlFlow::Continue(()) } else { visit(Ending::Exact, node.here) };
             };
             depth += 1;
-            let child = self.literal_child(texts, id, node.literal, segment);
+            let child = self.literal_child(strings, id, node.literal, segment);
             if node.capture != NONE || node.extras != NONE {
                 if let Some(child) = child {
-                    self.descend(texts, child, depth, segments, visit)?;
+                    self.descend(strings, child, depth, segments, visit)?;
                 }
                 break (node, segment);
             }
@@ -205,12 +216,12 @@ impl Tree {
         };
         let extras = self.extras.get(node.extras).unwrap_or(NO_EXTRAS);
         for affixed in self.affixed.span(extras.affixed) {
-            if affixed.takes(texts, segment.text) {
-                self.descend(texts, affixed.child, depth, segments, visit)?;
+            if affixed.takes(strings, segment.text) {
+                self.descend(strings, affixed.child, depth, segments, visit)?;
             }
         }
         if node.capture != NONE && !segment.text.is_empty() {
-            self.descend(texts, node.capture, depth, segments, visit)?;
+            self.descend(strings, node.capture, depth, segments, visit)?;
         }
         if !segment.text.is_empty() || segments.get(depth).is_some() {
             if extras.unknown != NONE {
@@ -224,30 +235,36 @@ impl Tree {
     }
 
     #[inline(always)]
-    fn literal_child(&self, texts: &Texts, id: NodeId, literal: NodeId, segment: &PathSegment<'_>) -> Option<NodeId> {
+    fn literal_child(
+        &self,
+        strings: &Strings,
+        id: NodeId,
+        literal: NodeId,
+        segment: &PathSegment<'_>,
+    ) -> Option<NodeId> {
         match literal {
             NONE => None,
             SEVERAL => {
                 let hash = below(id, segment.hash());
                 let mut under = probe(hash, self.literals.len(), |at| self.literals.get(at));
-                under.find(|child| self.is_child(texts, *child, id, segment))
+                under.find(|child| self.is_child(strings, *child, id, segment))
             }
-            child => self.is_child(texts, child, id, segment).then_some(child),
+            child => self.is_child(strings, child, id, segment).then_some(child),
         }
     }
 
     #[inline(always)]
-    fn is_child(&self, texts: &Texts, child: NodeId, parent: NodeId, segment: &PathSegment<'_>) -> bool {
+    fn is_child(&self, strings: &Strings, child: NodeId, parent: NodeId, segment: &PathSegment<'_>) -> bool {
         let child = self.nodes.get(child);
-        child.is_some_and(|child| child.parent == parent && equal(texts.octets(child.text), segment.text))
+        child.is_some_and(|child| child.parent == parent && equal(strings.bytes(child.text), segment.text))
     }
 
     /// All entries in the order of precedence, literal siblings in the order of their text.
-    pub(crate) fn in_order(&self, texts: &Texts) -> Vec<Entry> {
+    pub(crate) fn in_order(&self, strings: &Strings) -> Vec<Entry> {
         let mut literals: Vec<(NodeId, &[u8], NodeId)> = (0..)
             .zip(self.nodes.iter())
             .filter(|(_, node)| node.parent != NONE)
-            .map(|(id, node)| (node.parent, texts.octets(node.text), id))
+            .map(|(id, node)| (node.parent, strings.bytes(node.text), id))
             .collect();
         literals.sort_unstable();
         let (mut exact, mut rests) = (Vec::new(), Vec::new());
@@ -293,9 +310,9 @@ pub(crate) struct TreeBuilder {
 }
 
 impl TreeBuilder {
-    /// In a draft without nodes.
-    pub(crate) fn new(draft: &mut Draft) -> Self {
-        add_node(draft, EMPTY);
+    /// In a builder without nodes.
+    pub(crate) fn new(builder: &mut TableBuilder) -> Self {
+        add_node(builder, EMPTY);
         TreeBuilder::default()
     }
 
@@ -305,16 +322,16 @@ impl TreeBuilder {
     }
 
     /// The entry of a pattern.
-    pub(crate) fn insert(&mut self, segments: &[Segment<'_>], draft: &mut Draft) -> Entry {
+    pub(crate) fn insert(&mut self, segments: &[Segment<'_>], builder: &mut TableBuilder) -> Entry {
         let mut id = ROOT;
         for segment in segments {
             id = match segment {
-                Segment::Literal(text) => self.literal(id, text, draft),
+                Segment::Literal(text) => self.literal(id, text, builder),
                 Segment::Capture { prefix, suffix, .. } if prefix.is_empty() && suffix.is_empty() => {
-                    match node(draft, id).capture {
+                    match node(builder, id).capture {
                         NONE => {
-                            let child = add_node(draft, EMPTY);
-                            edit(draft, id, |node| node.capture = child);
+                            let child = add_node(builder, EMPTY);
+                            edit(builder, id, |node| node.capture = child);
                             child
                         }
                         child => child,
@@ -322,33 +339,33 @@ impl TreeBuilder {
                 }
                 Segment::Capture { prefix, suffix, .. } => {
                     let key = (id, Box::from(&**prefix), Box::from(&**suffix));
-                    *self.affixed.entry(key).or_insert_with(|| add_node(draft, EMPTY))
+                    *self.affixed.entry(key).or_insert_with(|| add_node(builder, EMPTY))
                 }
                 Segment::Rest { .. } => {
-                    let extras = extras(draft, id);
-                    return self.entry(draft, NODE_EXTRAS, extras, |extras| &mut extras.rest);
+                    let extras = extras(builder, id);
+                    return self.entry(builder, NODE_EXTRAS, extras, |extras| &mut extras.rest);
                 }
                 Segment::Unknown => {
-                    let extras = extras(draft, id);
-                    return self.entry(draft, NODE_EXTRAS, extras, |extras| &mut extras.unknown);
+                    let extras = extras(builder, id);
+                    return self.entry(builder, NODE_EXTRAS, extras, |extras| &mut extras.unknown);
                 }
             };
         }
-        self.entry(draft, NODES, id, |node| &mut node.here)
+        self.entry(builder, NODES, id, |node| &mut node.here)
     }
 
     /// The entry that stands in a place of a row.
     #[inline(always)]
     fn entry<T: Row>(
         &mut self,
-        draft: &mut Draft,
+        builder: &mut TableBuilder,
         list: List<T>,
         index: u32,
         place: impl Fn(&mut T) -> &mut Entry,
     ) -> Entry {
         let next = self.entries;
         let mut entry = next;
-        draft.lists.edit(list, index, |row| match place(row) {
+        builder.image.edit(list, index, |row| match place(row) {
             vacant if *vacant == NONE => *vacant = next,
             known => entry = *known,
         });
@@ -359,13 +376,13 @@ impl TreeBuilder {
     }
 
     /// The child of a node for a literal segment.
-    fn literal(&mut self, parent: NodeId, text: &str, draft: &mut Draft) -> NodeId {
+    fn literal(&mut self, parent: NodeId, text: &str, builder: &mut TableBuilder) -> NodeId {
         let is = |child: NodeId| {
-            let child = node(draft, child);
-            child.parent == parent && equal(draft.octets(child.text), text.as_bytes())
+            let child = node(builder, child);
+            child.parent == parent && equal(builder.bytes(child.text), text.as_bytes())
         };
         let hash_of = |text: &[u8]| below(parent, hash(text));
-        let known = node(draft, parent).literal;
+        let known = node(builder, parent).literal;
         match known {
             NONE => {}
             SEVERAL => {
@@ -374,57 +391,57 @@ impl TreeBuilder {
                 }
             }
             child if is(child) => return child,
-            sibling => self.literals.insert(hash_of(draft.octets(node(draft, sibling).text)), sibling),
+            sibling => self.literals.insert(hash_of(builder.bytes(node(builder, sibling).text)), sibling),
         }
-        let node = Node { parent, text: draft.add(text), ..EMPTY };
-        let child = add_node(draft, node);
+        let node = Node { parent, text: builder.add(text), ..EMPTY };
+        let child = add_node(builder, node);
         if known != NONE {
             self.literals.insert(hash_of(text.as_bytes()), child);
         }
         if known != SEVERAL {
-            edit(draft, parent, |node| node.literal = if known == NONE { child } else { SEVERAL });
+            edit(builder, parent, |node| node.literal = if known == NONE { child } else { SEVERAL });
         }
         child
     }
 
     /// Puts the children with affixes into their order of precedence.
-    pub(crate) fn finish(self, draft: &mut Draft) {
+    pub(crate) fn finish(self, builder: &mut TableBuilder) {
         let mut affixed: Vec<_> = self.affixed.into_iter().collect();
         affixed.sort_unstable_by(|((a, ap, asuf), _), ((b, bp, bsuf), _)| {
             let rank = |p: &str, s: &str| (Reverse(p.len() + s.len()), Reverse(p.len()));
             (a, rank(ap, asuf), ap, asuf).cmp(&(b, rank(bp, bsuf), bp, bsuf))
         });
         for siblings in affixed.chunk_by(|((a, ..), _), ((b, ..), _)| a == b) {
-            let start = draft.lists.len(AFFIXED);
+            let start = builder.image.len(AFFIXED);
             for ((_, prefix, suffix), child) in siblings {
-                let row = Affixed { prefix: draft.shared(prefix), suffix: draft.shared(suffix), child: *child };
-                draft.lists.push(AFFIXED, row);
+                let row = Affixed { prefix: builder.shared(prefix), suffix: builder.shared(suffix), child: *child };
+                builder.image.push(AFFIXED, row);
             }
-            let span = Span { start, end: draft.lists.len(AFFIXED) };
+            let span = Span { start, end: builder.image.len(AFFIXED) };
             if let Some(((id, ..), _)) = siblings.first() {
-                let extras = extras(draft, *id);
-                draft.lists.edit(NODE_EXTRAS, extras, |extras| extras.affixed = span);
+                let extras = extras(builder, *id);
+                builder.image.edit(NODE_EXTRAS, extras, |extras| extras.affixed = span);
             }
         }
-        draft.lists.append(LITERALS, self.literals.slots);
+        builder.image.append(LITERALS, self.literals.slots);
     }
 }
 
-fn add_node(draft: &mut Draft, node: Node) -> NodeId {
-    draft.lists.push(NODES, node)
+fn add_node(builder: &mut TableBuilder, node: Node) -> NodeId {
+    builder.image.push(NODES, node)
 }
 
 #[inline(always)]
-fn node(draft: &Draft, id: NodeId) -> Node {
-    draft.lists.get(NODES, id).unwrap_or(EMPTY)
+fn node(builder: &TableBuilder, id: NodeId) -> Node {
+    builder.image.get(NODES, id).unwrap_or(EMPTY)
 }
 
 /// The index of a node's extras.
-fn extras(draft: &mut Draft, id: NodeId) -> u32 {
-    match node(draft, id).extras {
+fn extras(builder: &mut TableBuilder, id: NodeId) -> u32 {
+    match node(builder, id).extras {
         NONE => {
-            let extras = draft.lists.push(NODE_EXTRAS, NO_EXTRAS);
-            edit(draft, id, |node| node.extras = extras);
+            let extras = builder.image.push(NODE_EXTRAS, NO_EXTRAS);
+            edit(builder, id, |node| node.extras = extras);
             extras
         }
         extras => extras,
@@ -432,8 +449,8 @@ fn extras(draft: &mut Draft, id: NodeId) -> u32 {
 }
 
 #[inline(always)]
-fn edit(draft: &mut Draft, id: NodeId, change: impl FnOnce(&mut Node)) {
-    draft.lists.edit(NODES, id, change);
+fn edit(builder: &mut TableBuilder, id: NodeId, change: impl FnOnce(&mut Node)) {
+    builder.image.edit(NODES, id, change);
 }
 
 row! {
@@ -506,7 +523,7 @@ fn hash(text: &[u8]) -> u64 {
     hash_from(0, text).max(1)
 }
 
-/// Multiply and fold, eight octets at a time. What is left over is taken together with octets before it.
+/// Multiply and fold, eight bytes at a time. What is left over is taken together with bytes before it.
 pub(crate) fn hash_from(seed: u64, text: &[u8]) -> u64 {
     let (words, rest) = text.as_chunks();
     let hash = words.iter().fold(seed ^ text.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
@@ -515,7 +532,7 @@ pub(crate) fn hash_from(seed: u64, text: &[u8]) -> u64 {
         (None, Some(first), Some(last)) => {
             u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
         }
-        _ => rest.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)),
+        _ => rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     };
     mix(hash, last)
 }

@@ -46,7 +46,7 @@ impl Broken {
             Outcome::BrokenRoute => true,
             Outcome::OutOfScope if self.scope_hidden => true,
             Outcome::NotFound | Outcome::MethodNotAllowed | Outcome::UnsafePath if !self.routes_alone => true,
-            // It leads nowhere; methods whose routes are broken are not among those that it is told.
+            // It leads nowhere; methods whose routes are broken are not among those that it is reported.
             Outcome::Preflight => expected.outcome == Outcome::Preflight,
             _ => destination(seen.clone()) == destination(expected.clone()),
         };

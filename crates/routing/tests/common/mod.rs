@@ -64,13 +64,13 @@ impl Request {
 
     /// The headers of the response that the client gets, of those that the service sends.
     pub(crate) fn answered_with(&self, table: &RouteTable, sent: &[(&str, &str)]) -> Vec<(String, String)> {
-        let octets = sent.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect::<Vec<_>>();
+        let bytes = sent.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect::<Vec<_>>();
         let mut headers =
             sent.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>();
         self.with_head(|head| {
             let decision = table.decide(head, || self.routed);
             let Decision::Forward(forward) = &decision else { panic!("{self:?} is not forwarded: {decision:?}") };
-            for change in forward.response.iter().flat_map(|plan| table.respond(plan, &octets)) {
+            for change in forward.response.iter().flat_map(|plan| table.respond(plan, &bytes)) {
                 if !matches!(change, Change::Add(..)) {
                     headers.retain(|(name, _)| name != change.name());
                 }
@@ -235,7 +235,7 @@ pub(crate) fn random() -> (fastrand::Rng, u64) {
     (fastrand::Rng::with_seed(seed), seed)
 }
 
-/// Where choices come from: a generator's random numbers, or a fuzzer's octets.
+/// Where choices come from: a generator's random numbers, or a fuzzer's bytes.
 pub(crate) trait Choices {
     /// Below `end`, which is not 0. A source that has run out says 0, so that 0 is the plain choice.
     fn below(&mut self, end: usize) -> usize;

@@ -1,32 +1,32 @@
 //! Envoy's shared data, as the plugin keeps it.
 
-use ksvc_routing::{Adoption, Edition, Hash, Judgement, Memory, adopt};
+use ksvc_routing::{DocumentId, Hash, Judgement, Rollout, SharedData, roll_out};
 
 /// Of one plugin of one process.
 #[derive(Default, Clone, PartialEq, Debug)]
-pub(crate) struct SharedData {
+pub(crate) struct ProcessData {
     pub(crate) good: Option<Vec<u8>>,
     pub(crate) record: Option<Vec<u8>>,
     pub(crate) image: Option<Vec<u8>>,
 }
 
-impl SharedData {
+impl ProcessData {
     /// A run, before anything of it is kept.
-    pub(crate) fn adopt(&self, document: &[u8], version: Option<&str>, seen: Option<u64>) -> Adoption {
+    pub(crate) fn roll_out(&self, document: &[u8], version: Option<&str>, seen: Option<u64>) -> Rollout {
         let mut hash = Hash::default();
         hash.update(document);
-        adopt(
-            &Edition { hash: hash.digest(), version, seen, size: document.len() },
+        roll_out(
+            &DocumentId { hash: hash.digest(), version, seen, size: document.len() },
             &Run { shared: self, document: Some(document) },
         )
     }
 
     /// A run that must not read its document, only hash it.
-    pub(crate) fn adopt_unread(&self, document: &[u8], version: &str) -> Adoption {
+    pub(crate) fn roll_out_unread(&self, document: &[u8], version: &str) -> Rollout {
         let mut hash = Hash::default();
         hash.update(document);
-        let edition = Edition { hash: hash.digest(), version: Some(version), seen: None, size: document.len() };
-        adopt(&edition, &Run { shared: self, document: None })
+        let id = DocumentId { hash: hash.digest(), version: Some(version), seen: None, size: document.len() };
+        roll_out(&id, &Run { shared: self, document: None })
     }
 
     pub(crate) fn keep(&mut self, judgement: &Judgement) {
@@ -37,11 +37,11 @@ impl SharedData {
 }
 
 struct Run<'r> {
-    shared: &'r SharedData,
+    shared: &'r ProcessData,
     document: Option<&'r [u8]>,
 }
 
-impl Memory for Run<'_> {
+impl SharedData for Run<'_> {
     fn document(&self) -> Vec<u8> {
         self.document.expect("this run has no need of its document").into()
     }

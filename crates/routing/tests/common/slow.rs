@@ -130,7 +130,7 @@ impl Expected {
     }
 }
 
-/// One octet of a path in its normal form: a character, or an upper-case triplet. And as it came.
+/// One byte of a path in its normal form: a character, or an upper-case triplet. And as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
     normal: String,
@@ -145,7 +145,7 @@ fn pchar(b: u8) -> bool {
     unreserved(b) || b"!$&'()*+,;=:@".contains(&b)
 }
 
-/// The octet of the triplet that the text begins with.
+/// The byte of the triplet that the text begins with.
 fn triplet(text: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = text else { return None };
     let digits = [*high, *low];
@@ -157,9 +157,9 @@ fn units(mut text: &[u8]) -> Vec<Unit> {
     let mut units = Vec::new();
     while let Some(&first) = text.first() {
         let escaped = triplet(text);
-        let octet = escaped.unwrap_or(first);
-        let as_it_is = if escaped.is_some() { unreserved(octet) } else { pchar(octet) };
-        let normal = if as_it_is { char::from(octet).to_string() } else { format!("%{octet:02X}") };
+        let byte = escaped.unwrap_or(first);
+        let as_it_is = if escaped.is_some() { unreserved(byte) } else { pchar(byte) };
+        let normal = if as_it_is { char::from(byte).to_string() } else { format!("%{byte:02X}") };
         let length = if escaped.is_some() { 3 } else { 1 };
         units.push(Unit { normal, raw: text[..length].to_vec() });
         text = &text[length..];
@@ -292,7 +292,7 @@ fn all_claims(table: &Table) -> Vec<Claim> {
     elements.flat_map(|(index, element)| claims(table, index, element)).collect()
 }
 
-/// Leaves out what can't be told apart from something before it: same path, same method, same conditions.
+/// Leaves out what can't be reported apart from something before it: same path, same method, same conditions.
 pub(crate) fn without_duplicates(mut table: Table) -> Table {
     let mut seen = Vec::new();
     for index in 0..table.routes.len() {
@@ -585,7 +585,7 @@ pub(crate) fn is_settled_by_file_order(table: &Table, request: &Request) -> bool
     let (forms, query) = forms(table, request);
     let method = lossy(request.method.as_deref().unwrap());
     let serving = serving(&method);
-    // A preflight asks for one method, and is told of all others that it could have asked for.
+    // A preflight asks for one method, and is reported of all others that it could have asked for.
     let is_preflight = method == "OPTIONS" && request.headers.iter().any(|(name, _)| name == b"origin");
     forms.iter().flat_map(|form| matching(&claims, form)).any(|at_path| {
         let held = at_path.iter().filter(|claim| {
