@@ -9,6 +9,7 @@ mod conditions;
 mod cors;
 mod headers;
 pub(crate) mod host_template;
+mod image_builder;
 pub(crate) mod pattern;
 mod rivals;
 mod route;
@@ -22,20 +23,19 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh64::xxh64;
 
 use crate::compile::builder::TableBuilder;
-use crate::decide::cors::{Cors, Policy};
-use crate::decide::headers::Operation;
+use crate::compile::image_builder::ImageBuilder;
 use crate::document::config::{Config, Routes};
 use crate::document::read::{DocumentReader, Key};
 use crate::document::value;
 use crate::limits;
 use crate::problem::{Place, Problem, ProblemKind};
-use crate::table::image::{ImageBuilder, Span};
+use crate::table::RouteTable;
+use crate::table::image::Span;
 use crate::table::schema::{
-    CANDIDATES, CAPTURES, ENTRIES, NODES, OPERATIONS, PATTERNS, POLICIES, ROUTE_EXTRAS, ROUTES, SETTINGS, TEXTS,
+    CANDIDATES, CAPTURES, Candidate, Cors, ENTRIES, NODES, NoMatch, OPERATIONS, Operation, PATTERNS, POLICIES, Policy,
+    ROUTE_EXTRAS, ROUTES, Route, SETTINGS, Settings, StringId, TEXTS, Target,
 };
-use crate::table::strings::StringId;
 use crate::table::tree::TreeBuilder;
-use crate::table::{Candidate, NoMatch, Route, RouteTable, Settings, Target};
 
 use conditions::ConditionSets;
 use routes::Methods;

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::decide::cors::{Cors, Preflight};
+use crate::decide::cors::Preflight;
 use crate::decide::decision::Decision;
 use crate::decide::search::{MethodOrder, toggle_trailing_slash};
 use crate::path::RequestPath;
 use crate::request::Head;
-use crate::table::conditions::{Condition, Conditions, Expected, Query};
-use crate::table::strings::StringId;
-use crate::table::{Candidate, Route, RouteTable, Target};
+use crate::table::RouteTable;
+use crate::table::conditions::Query;
+use crate::table::schema::{Candidate, Condition, Conditions, Cors, Expected, Route, StringId, Target};
 
 /// A decision with the routes that were considered for it.
 #[derive(Debug)]

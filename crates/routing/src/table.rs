@@ -12,23 +12,22 @@ use std::rc::Rc;
 
 use crate::ResponsePlan;
 use crate::bytes::is_ascii;
-use crate::decide::cors::{Cors, Policy, Preflight};
+use crate::decide::cors::Preflight;
 use crate::decide::decision::{Answer, Chosen, Decision, Outcome, OwnHeaders, Untouched};
 use crate::decide::error;
-use crate::decide::headers::{self, Operation};
-use crate::decide::search::{Found, UNNAMED, insert};
-use crate::decide::template::Template;
+use crate::decide::headers::{self};
+use crate::decide::search::{Found, insert};
 use crate::knative;
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::request::Head;
-use crate::table::conditions::{Condition, Conditions};
-use crate::table::hosts::{HostSet, Membership};
-use crate::table::image::{ImageReader, Rows, Span, row};
+use crate::table::hosts::Membership;
+use crate::table::image::{ImageReader, Rows, Span};
 use crate::table::schema::{
-    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, ENTRIES, OPERATIONS, PATTERNS, POLICIES, RESPONSES, ROUTE_EXTRAS,
-    ROUTES, SETTINGS,
+    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, Candidate, Capture, Condition, Conditions, Cors, ENTRIES,
+    MatchRow, NoMatch, OPERATIONS, Operation, PATTERNS, POLICIES, Policy, RESPONSES, ROUTE_EXTRAS, ROUTES, Response,
+    Route, RouteExtras, SETTINGS, Settings, StringId, Target, UNNAMED,
 };
-use crate::table::strings::{StringId, Strings};
+use crate::table::strings::Strings;
 use crate::table::tree::Tree;
 
 /// A route table. It is never empty of meaning: one compiled from a bad document serves what can be served.
@@ -60,168 +59,6 @@ pub struct RouteTable {
     pub(crate) policies: Rows<Policy>,
     /// The number of the method that most requests have. In a table without routes none is looked for.
     pub(crate) get: u16,
-}
-
-row! {
-    /// The part of a table that does not come from its routes alone.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Settings {
-        name: StringId,
-        hosts: HostSet,
-        base: StringId,
-        strip_base: bool,
-        no_match: NoMatch,
-        ignore_trailing_slash: bool,
-        reject_unsafe: bool,
-        strip_internal: bool,
-        deny_direct: bool,
-        rewrite_location: bool,
-        cors: Cors,
-        request_headers: Span,
-        response_headers: Span,
-        /// A sorted list of all methods that routes name.
-        methods: Span,
-        /// A sorted list of the hosts of all targets, without port, lower case.
-        targets: Span,
-        /// How many routes can be served.
-        routes: u32,
-        /// Some route, or the table, has `cors`, or may have.
-        uses_cors: bool,
-        /// Some route, or the table, does something to responses.
-        plans_responses: bool,
-    }
-}
-
-impl Default for Settings {
-    /// No host is the table's: nothing is touched.
-    fn default() -> Self {
-        Settings {
-            name: StringId::default(),
-            hosts: HostSet::default(),
-            base: StringId::default(),
-            strip_base: false,
-            no_match: NoMatch::NotFound,
-            ignore_trailing_slash: false,
-            reject_unsafe: true,
-            strip_internal: true,
-            deny_direct: false,
-            rewrite_location: false,
-            cors: Cors::Off,
-            request_headers: Span::default(),
-            response_headers: Span::default(),
-            methods: Span::default(),
-            targets: Span::default(),
-            routes: 0,
-            uses_cors: false,
-            plans_responses: false,
-        }
-    }
-}
-
-row! {
-    /// What becomes of a request in scope that no route serves.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) enum NoMatch {
-        0 NotFound,
-        1 PassThrough,
-        /// Whether it should pass can't be known.
-        2 Broken,
-        else NoMatch::Broken
-    }
-}
-
-row! {
-    /// A route's claim to one method of one path. Those of an entry are sorted: unreadable ones first, then by
-    /// method, then by precedence.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Candidate {
-        method: u16,
-        /// Its pattern can't be read in whole: it stands before its equals, so that none of them gets what may
-        /// have been meant for it.
-        unreadable: bool,
-        /// An index; that of no conditions is 0.
-        conditions: u32,
-        pattern: u32,
-    }
-}
-
-row! {
-    /// An element of `match`.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct MatchRow {
-        route: u32,
-        /// As written.
-        text: StringId,
-        captures: Span,
-    }
-}
-
-row! {
-    /// Where a captured value stands in the path below `basePath`.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Capture {
-        name: StringId,
-        segment: u32,
-        /// Lengths of the literal text around it, in normal form.
-        prefix: u32,
-        suffix: u32,
-        /// It takes all segments from there.
-        rest: bool,
-    }
-}
-
-row! {
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Route {
-        name: StringId,
-        target: Target,
-        /// `NONE` or the index of what few routes have.
-        extras: u32,
-    }
-}
-
-row! {
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) struct RouteExtras {
-        rewrite: Option<Template>,
-        /// The table's, where the route has none of its own.
-        cors: Cors,
-        /// What it does to headers beyond what the table does.
-        request_headers: Span,
-        response_headers: Span,
-    }
-}
-
-impl RouteExtras {
-    /// What stands for a route that has none. The table's CORS is its own.
-    pub(crate) fn of_most(cors: Cors) -> Self {
-        let none = Span::default();
-        RouteExtras { rewrite: None, cors, request_headers: none, response_headers: none }
-    }
-}
-
-row! {
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) enum Target {
-        0 Forward(authority: StringId),
-        1 Redirect(to: Template, status: u16),
-        /// An index.
-        2 Respond(response: u32),
-        /// An error of the document bears on it.
-        3 Broken,
-        else Target::Broken
-    }
-}
-
-row! {
-    /// What a route answers by itself.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Response {
-        status: u16,
-        /// Pairs.
-        headers: Span,
-        body: StringId,
-    }
 }
 
 impl RouteTable {

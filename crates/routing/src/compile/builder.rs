@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use crate::bytes::equal;
-use crate::decide::template::{Part, Template};
-use crate::table::image::{ImageBuilder, Span};
-use crate::table::schema::{PARTS, TEXT_LISTS, TEXTS};
-use crate::table::strings::StringId;
+use crate::compile::image_builder::ImageBuilder;
+use crate::table::image::Span;
+use crate::table::schema::{PARTS, Part, StringId, TEXT_LISTS, TEXTS, Template};
 use crate::table::tree::hash_from;
 
 /// No text begins so far behind.

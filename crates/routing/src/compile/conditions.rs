@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::table::conditions::{Condition, Conditions, Expected};
-use crate::table::image::ImageBuilder;
-use crate::table::schema::{CONDITION_SETS, CONDITIONS};
-use crate::table::strings::StringId;
+use crate::compile::image_builder::ImageBuilder;
+use crate::table::schema::{CONDITION_SETS, CONDITIONS, Condition, Conditions, Expected, StringId};
 
 /// Of one route. Sorted, so that equal sets are equal values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

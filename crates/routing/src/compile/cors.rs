@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use super::Compiler;
 use crate::compile::pattern::{is_standard_method, is_token};
-use crate::decide::cors::{self, AllowedHeaders, AllowedMethods, Cors, Origins, Policy};
+use crate::decide::cors::{self};
 use crate::document::config::Cors as Config;
 use crate::document::read::{Key, OrOff};
 use crate::problem::{Place, ProblemKind};
 use crate::table::hosts;
-use crate::table::strings::StringId;
+use crate::table::schema::{AllowedHeaders, AllowedMethods, Cors, Origins, Policy, StringId};
 
 /// A list as it is written; an element that can't be read is `None`.
 type Written<'a> = Key<Vec<Option<Cow<'a, str>>>>;

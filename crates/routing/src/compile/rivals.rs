@@ -8,7 +8,7 @@ use super::{Claim, Compiler};
 use crate::limits::CONDITIONAL;
 use crate::problem::{Place, ProblemKind};
 use crate::table::schema::PATTERNS;
-use crate::table::strings::StringId;
+use crate::table::schema::StringId;
 
 impl Compiler {
     /// Sorts the claims into their order of precedence, and tells those that get in each other's way.

@@ -8,16 +8,15 @@ use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_
 use super::settings::Defaults;
 use super::{At, Claim, Compiler, Element, NO_LIST};
 use crate::compile::pattern::{Methods as PatternMethods, Pattern, Segment, captures};
-use crate::decide::cors::Cors;
-use crate::decide::search::ANY;
 use crate::document::config::{Route as RouteConfig, When};
 use crate::document::read::{Key, OneOrMany};
 use crate::path;
 use crate::problem::ProblemKind;
-use crate::table::conditions::{Condition, Expected};
 use crate::table::image::{NONE, Span};
-use crate::table::schema::{CAPTURES, PATTERNS, ROUTE_EXTRAS, ROUTES};
-use crate::table::{Capture, MatchRow, Route, RouteExtras, Target};
+use crate::table::schema::{
+    ANY, CAPTURES, Capture, Condition, Cors, Expected, MatchRow, PATTERNS, ROUTE_EXTRAS, ROUTES, Route, RouteExtras,
+    Target,
+};
 
 impl Compiler {
     pub(super) fn route(&mut self, index: usize, route: Option<&RouteConfig<'_>>, defaults: &Defaults<'_>) {

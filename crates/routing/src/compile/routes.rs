@@ -8,10 +8,10 @@ use super::route::pattern_texts;
 use super::settings::Defaults;
 use super::{Claim, Compiler};
 use crate::compile::pattern::{STANDARD_METHODS, Split, is_token, standard_method};
-use crate::decide::search::ANY;
 use crate::document::config::Route;
 use crate::limits;
 use crate::problem::{ProblemKind, Step};
+use crate::table::schema::ANY;
 
 impl Compiler {
     /// Reads the routes and compiles them. Without defaults it only reports what can't be read.

@@ -5,13 +5,12 @@ use std::borrow::Cow;
 use super::Compiler;
 use super::headers::{forbidden_in_request, forbidden_in_response};
 use crate::compile::host_template::HostTemplate;
-use crate::decide::cors::Cors;
 use crate::document::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
 use crate::document::read::Key;
 use crate::path;
 use crate::problem::{Place, ProblemKind};
-use crate::table::hosts::{self, HostSet};
-use crate::table::{NoMatch, Settings};
+use crate::table::hosts::{self};
+use crate::table::schema::{Cors, HostSet, NoMatch, Settings};
 
 /// What routes take from the table: errors there bear on the routes that need it.
 pub(super) struct Defaults<'a> {

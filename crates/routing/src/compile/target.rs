@@ -6,13 +6,13 @@ use super::headers::forbidden_in_answer;
 use super::route::Captured;
 use super::settings::Defaults;
 use super::{At, Compiler};
-use crate::decide::template::{Literal, Template};
+use crate::decide::template::Literal;
 use crate::document::config::Route as RouteConfig;
 use crate::document::read::Key;
 use crate::problem::{Place, ProblemKind};
 use crate::table::hosts;
 use crate::table::schema::RESPONSES;
-use crate::table::{Response, Target};
+use crate::table::schema::{Response, Target, Template};
 
 impl Compiler {
     /// Where the route leads, and with which path; `None` where an error bears on that.

@@ -6,72 +6,8 @@ use std::borrow::Cow;
 use crate::compile::pattern::is_token;
 use crate::decide::headers::Changes;
 use crate::request::Head;
-use crate::table::image::{Span, row};
-use crate::table::strings::{StringId, Strings};
-
-row! {
-    /// What a route, or the table, has for `cors`.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) enum Cors {
-        0 Off,
-        /// An index. Equal policies have equal ones.
-        1 On(policy: u32),
-        /// It can't be read.
-        2 Unknown,
-        else Cors::Unknown
-    }
-}
-
-row! {
-    /// One `cors` of the document, compiled. Strings are shared ones.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-    pub(crate) struct Policy {
-        origins: Origins,
-        methods: AllowedMethods,
-        headers: AllowedHeaders,
-        /// The value of `access-control-expose-headers`.
-        expose: Option<StringId>,
-        credentials: bool,
-        /// The value of `access-control-max-age`.
-        max_age: Option<StringId>,
-    }
-}
-
-row! {
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-    pub(crate) enum AllowedMethods {
-        0 OfTheRoutes,
-        /// As the header has them.
-        1 Listed(methods: StringId),
-        /// Whatever is asked for.
-        2 Every,
-        else AllowedMethods::OfTheRoutes
-    }
-}
-
-row! {
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-    pub(crate) enum AllowedHeaders {
-        0 None,
-        /// As the header has them.
-        1 Listed(headers: StringId),
-        /// Whatever is asked for. A literal `*` would not cover `authorization`, and with credentials means nothing.
-        2 Every,
-        else AllowedHeaders::None
-    }
-}
-
-row! {
-    /// Allowed origins, in the form that `normal` gives.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-    pub(crate) struct Origins {
-        any: bool,
-        /// A sorted list.
-        exact: Span,
-        /// Pairs: what stands before and behind a first label of any name.
-        wildcards: Span,
-    }
-}
+use crate::table::schema::{AllowedHeaders, AllowedMethods, Origins, Policy};
+use crate::table::strings::Strings;
 
 impl Origins {
     fn allow(self, strings: &Strings, origin: &[u8]) -> bool {

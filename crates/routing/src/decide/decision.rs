@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::decide::response::ResponsePlan;
 use crate::table::RouteTable;
-use crate::table::strings::StringId;
+use crate::table::schema::StringId;
 
 #[derive(Debug)]
 pub enum Decision<'a> {

@@ -9,13 +9,13 @@ use crate::decide::decision::{Answer, Change, Chosen, Decision, Forward, Outcome
 use crate::decide::error;
 use crate::decide::headers::Changes;
 use crate::decide::response::Public;
-use crate::decide::template::{Filling, Template};
+use crate::decide::template::Filling;
 use crate::knative;
 use crate::path::{self, Hazard, RequestPath};
 use crate::request::Head;
+use crate::table::RouteTable;
 use crate::table::image::NONE;
-use crate::table::strings::StringId;
-use crate::table::{Response, Route, RouteExtras, RouteTable, Settings, Target};
+use crate::table::schema::{Response, Route, RouteExtras, Settings, StringId, Target, Template};
 
 /// A request with its route.
 pub(crate) struct Routed<'r, 'a> {

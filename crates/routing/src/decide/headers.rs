@@ -4,21 +4,10 @@ use std::borrow::Cow;
 
 use crate::bytes::equal;
 use crate::decide::decision::{Change, OwnHeaders};
-use crate::decide::template::{Filling, Template};
+use crate::decide::template::Filling;
 use crate::path::Hazard;
-use crate::table::image::row;
-use crate::table::strings::{StringId, Strings};
-
-// One change that the configuration asks for.
-row! {
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) enum Operation {
-        0 Remove(name: StringId),
-        1 Set(name: StringId, value: Template),
-        2 Add(name: StringId, value: Template),
-        else Operation::Remove(StringId::default())
-    }
-}
+use crate::table::schema::{Operation, StringId, Template};
+use crate::table::strings::Strings;
 
 /// An operation for one request, its template filled in.
 #[derive(Debug)]

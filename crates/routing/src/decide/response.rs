@@ -1,6 +1,5 @@
 //! What becomes of a response: planned with the request, carried out when the response's head comes.
 
-use crate::decide::cors::Cors;
 use crate::decide::decision::Change;
 use crate::decide::forward::Routed;
 use crate::decide::headers::{Changes, Rendered};
@@ -8,7 +7,7 @@ use crate::path::Hazard;
 use crate::request::Head;
 use crate::table::RouteTable;
 use crate::table::hosts;
-use crate::table::strings::StringId;
+use crate::table::schema::{Cors, StringId};
 
 /// What is to become of the response of one request. It has all that is needed from the request, and is small.
 #[derive(Debug)]

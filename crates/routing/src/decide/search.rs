@@ -6,18 +6,11 @@
 
 use std::ops::ControlFlow;
 
-use crate::decide::cors::Cors;
 use crate::request::Head;
+use crate::table::RouteTable;
 use crate::table::conditions::{Failing, Query};
-use crate::table::tree::{Ending, Entry};
-use crate::table::{Candidate, RouteTable};
-
-/// A method's number is its position among all method tokens of the table, which are sorted. This one sorts behind
-/// every named method.
-pub(crate) const ANY: u16 = u16::MAX;
-
-/// The number of a method that no route names.
-pub(crate) const UNNAMED: u16 = ANY - 1;
+use crate::table::schema::{ANY, Candidate, Cors, Entry, UNNAMED};
+use crate::table::tree::Ending;
 
 /// The methods whose routes serve a request, first to last: itself, the one that implies it, and `ANY`.
 #[derive(Debug, Clone, Copy)]

@@ -7,41 +7,11 @@ use crate::compile::pattern::{Piece, Pieces};
 use crate::decide::decision::Chosen;
 use crate::path::{Hazard, normal_literal};
 use crate::problem::ProblemKind;
-use crate::table::image::{ByteReader, ByteWriter, Row, Span, row};
-use crate::table::strings::{StringId, Strings};
-
-row! {
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) enum Part {
-        0 Literal(text: StringId),
-        /// A captured name; names are shared strings, so that equal ones have equal handles.
-        1 Capture(name: StringId),
-        /// The name of the route that was chosen.
-        2 Route,
-        else Part::Route
-    }
-}
+use crate::table::schema::{Part, StringId, Template};
+use crate::table::strings::Strings;
 
 /// How a header's value names the route. No parameter can have this name.
 pub(crate) const ROUTE: &str = ":route";
-
-/// Its parts are kept with the table's strings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Template(pub(crate) Span);
-
-impl Row for Template {
-    const SIZE: usize = Span::SIZE;
-
-    #[inline(always)]
-    fn write(self, room: &mut ByteWriter<'_>) {
-        self.0.write(room);
-    }
-
-    #[inline(always)]
-    fn read(bytes: &mut ByteReader<'_>) -> Self {
-        Template(Span::read(bytes))
-    }
-}
 
 /// How a template's literal text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

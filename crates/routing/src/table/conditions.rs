@@ -5,36 +5,9 @@ use std::cell::OnceCell;
 
 use crate::path::decoded;
 use crate::request::Head;
-use crate::table::image::{Rows, Span, row};
-use crate::table::strings::{StringId, Strings};
-
-row! {
-    /// What all must hold: sorted lists of `Condition`s.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-    pub(crate) struct Conditions {
-        headers: Span,
-        query: Span,
-    }
-}
-
-row! {
-    /// The name is that of a header in lower case, or of a query parameter.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-    pub(crate) struct Condition {
-        name: StringId,
-        expected: Expected,
-    }
-}
-
-row! {
-    /// Strings are shared ones: equal strings have equal handles.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-    pub(crate) enum Expected {
-        0 Present,
-        1 Equal(value: StringId),
-        else Expected::Present
-    }
-}
+use crate::table::image::Rows;
+use crate::table::schema::{Condition, Conditions, Expected};
+use crate::table::strings::Strings;
 
 impl Conditions {
     /// The first condition that does not hold. Without a head, those on headers count as held: a preflight can't

@@ -5,20 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::bytes::any_between;
 use crate::compile::builder::TableBuilder;
-use crate::table::image::{Span, row};
+use crate::table::image::Span;
+use crate::table::schema::HostSet;
 use crate::table::strings::Strings;
-
-row! {
-    /// The hosts of a table: exact names, `*.suffix`, `*`.
-    #[derive(Debug, Clone, Copy, Default)]
-    pub(crate) struct HostSet {
-        /// A list in lower case, sorted.
-        exact: Span,
-        /// A list in lower case, sorted, without the `*.`.
-        suffixes: Span,
-        any: bool,
-    }
-}
 
 /// How a host belongs to a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,18 +1,8 @@
 //! All of a table's strings in one place, with lists of strings and the parts of templates, each named by a small handle.
 
 use crate::bytes::equal;
-use crate::decide::template::{Part, Template};
-use crate::table::image::{ImageReader, Rows, Span, row};
-use crate::table::schema::{PARTS, TEXT_LISTS, TEXTS};
-
-row! {
-    /// A string of the table.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-    pub(crate) struct StringId {
-        start: u32,
-        length: u32,
-    }
-}
+use crate::table::image::{ImageReader, Rows, Span};
+use crate::table::schema::{PARTS, Part, StringId, TEXT_LISTS, TEXTS, Template};
 
 #[derive(Debug, Default)]
 pub(crate) struct Strings {

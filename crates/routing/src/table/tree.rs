@@ -17,13 +17,12 @@ use crate::bytes::{equal, slash};
 use crate::compile::builder::TableBuilder;
 use crate::compile::pattern::Segment;
 use crate::limits;
-use crate::table::image::{ImageReader, List, NONE, Row, Rows, Span, row};
-use crate::table::schema::{AFFIXED, LITERALS, NODE_EXTRAS, NODES};
-use crate::table::strings::{StringId, Strings};
-
-/// What stands at the end of a pattern: an index that the tree gives out, one for all patterns that match
-/// the same paths.
-pub(crate) type Entry = u32;
+use crate::table::image::{ImageReader, List, NONE, Row, Rows, Span};
+use crate::table::schema::{
+    AFFIXED, Affixed, EMPTY, Entry, LITERALS, NO_EXTRAS, NODE_EXTRAS, NODES, Node, NodeExtras, NodeId, ROOT, SEVERAL,
+    Slot, VACANT,
+};
+use crate::table::strings::Strings;
 
 /// How a pattern ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,59 +34,6 @@ pub(crate) enum Ending {
     /// It can't be read to its end: as exact as anything that does not go on from here, so it yields to
     /// patterns that were visited before, whatever their ending.
     Unknown,
-}
-
-type NodeId = u32;
-const ROOT: NodeId = 0;
-const SEVERAL: NodeId = NONE - 1;
-
-row! {
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Node {
-        /// Of a literal child: its parent and its text.
-        parent: NodeId,
-        text: StringId,
-        /// `NONE`, the only child for a literal, or `SEVERAL` that `Tree::literals` knows.
-        literal: NodeId,
-        /// `NONE` or the child for a plain parameter.
-        capture: NodeId,
-        /// `NONE` or the entry of the pattern that ends here.
-        here: Entry,
-        /// `NONE` or the index of what few nodes have.
-        extras: u32,
-    }
-}
-
-row! {
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct NodeExtras {
-        /// `NONE` or the entry of the pattern that ends here with `{*name}`.
-        rest: Entry,
-        /// `NONE` or the entry of the pattern that can't be read from here on.
-        unknown: Entry,
-        /// This node's children with affixes, in `Tree::affixed`.
-        affixed: Span,
-    }
-}
-
-const EMPTY: Node = Node {
-    parent: NONE,
-    text: StringId { start: 0, length: 0 },
-    literal: NONE,
-    capture: NONE,
-    here: NONE,
-    extras: NONE,
-};
-
-const NO_EXTRAS: NodeExtras = NodeExtras { rest: NONE, unknown: NONE, affixed: Span { start: 0, end: 0 } };
-
-row! {
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Affixed {
-        prefix: StringId,
-        suffix: StringId,
-        child: NodeId,
-    }
 }
 
 impl Affixed {
@@ -452,18 +398,6 @@ fn extras(builder: &mut TableBuilder, id: NodeId) -> u32 {
 fn edit(builder: &mut TableBuilder, id: NodeId, change: impl FnOnce(&mut Node)) {
     builder.image.edit(NODES, id, change);
 }
-
-row! {
-    /// Of the hash table of literal children.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Slot {
-        hash: u32,
-        /// The root is nobody's child, so it marks a vacant slot.
-        child: NodeId,
-    }
-}
-
-const VACANT: Slot = Slot { hash: 0, child: ROOT };
 
 /// The literal children of all nodes that have several, in one open-addressed hash table.
 #[derive(Debug, Default)]
