@@ -76,6 +76,31 @@ pub(crate) fn without_prefix<'t>(text: &'t [u8], prefix: &[u8]) -> Option<&'t [u
     equal(start, prefix).then_some(rest)
 }
 
+/// RFC 9110, section 5.6.2.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// Multiply and fold, eight bytes at a time. What is left over is taken together with bytes before it.
+pub(crate) fn hash_from(seed: u64, text: &[u8]) -> u64 {
+    let (words, rest) = text.as_chunks();
+    let hash = words.iter().fold(seed ^ text.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let last = match (text.last_chunk(), text.first_chunk(), text.last_chunk()) {
+        (Some(last), ..) => u64::from_le_bytes(*last),
+        (None, Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        }
+        _ => rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    mix(hash, last)
+}
+
+pub(crate) fn mix(hash: u64, word: u64) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let product = (hash ^ word).wrapping_mul(ODD);
+    product ^ (product >> 32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,14 +8,18 @@ pub(crate) mod builder;
 mod conditions;
 mod cors;
 mod headers;
+pub(crate) mod host_name;
 pub(crate) mod host_template;
 mod image_builder;
+mod methods;
 pub(crate) mod pattern;
 mod rivals;
 mod route;
 mod routes;
 mod settings;
 mod target;
+pub(crate) mod template;
+pub(crate) mod tree;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -24,6 +28,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use crate::compile::builder::TableBuilder;
 use crate::compile::image_builder::ImageBuilder;
+use crate::compile::tree::TreeBuilder;
 use crate::document::config::{Config, Routes};
 use crate::document::read::{DocumentReader, Key};
 use crate::document::value;
@@ -35,10 +40,9 @@ use crate::table::schema::{
     CANDIDATES, CAPTURES, Candidate, Cors, ENTRIES, NODES, NoMatch, OPERATIONS, Operation, PATTERNS, POLICIES, Policy,
     ROUTE_EXTRAS, ROUTES, Route, SETTINGS, Settings, StringId, TEXTS, Target,
 };
-use crate::table::tree::TreeBuilder;
 
 use conditions::ConditionSets;
-use routes::Methods;
+use methods::Methods;
 pub(crate) use settings::is_table_name;
 
 /// A document compiled: always a table, and everything that is wrong.

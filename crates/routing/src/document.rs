@@ -2,4 +2,5 @@
 
 pub mod config;
 pub(crate) mod read;
+pub(crate) mod suggest;
 pub(crate) mod value;

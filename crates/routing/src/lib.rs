@@ -18,11 +18,11 @@ mod rollout;
 mod table;
 
 pub use compile::{Compiled, compile};
-pub use decide::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, Untouched};
-pub use decide::response::ResponsePlan;
+pub use decide::decision::{Answer, Decision, Forward, Outcome, ResponsePlan, Untouched};
+pub use decide::headers::Change;
 pub use document::config;
 pub use explain::{Considered, ConsideredRoute, Explanation, Line};
 pub use problem::{Place, Problem, ProblemKind, Severity, Step};
 pub use request::{Head, Headers};
 pub use rollout::{DocumentId, Hash, Judgement, Rollout, ServedFrom, SharedData, roll_out};
-pub use table::RouteTable;
+pub use table::{Chosen, RouteTable};

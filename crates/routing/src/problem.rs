@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::document::config::Listed;
 use crate::limits;
 
 /// One step from the document's root towards a value.
@@ -626,7 +625,7 @@ impl fmt::Display for ProblemKind {
             ),
             Duplicate { other, other_text, methods } => write!(
                 f,
-                "can't be reported apart from {other} (\"{other_text}\"): same path, same conditions, {methods}; remove one, or report them apart by method or `when`"
+                "can't be told apart from {other} (\"{other_text}\"): same path, same conditions, {methods}; remove one, or tell them apart by method or `when`"
             ),
             Shadowed { other, other_text } => write!(
                 f,
@@ -634,7 +633,7 @@ impl fmt::Display for ProblemKind {
             ),
             TooManyConditional { found, method, limit } => write!(
                 f,
-                "is one of {found} routes with conditions at this path for {method}, more than {limit}, and comes after these; report routes apart by path, or let the service do it"
+                "is one of {found} routes with conditions at this path for {method}, more than {limit}, and comes after these; tell routes apart by path, or let the service do it"
             ),
 
             TemplateBraces { found } => write!(
@@ -662,5 +661,22 @@ impl fmt::Display for ProblemKind {
                 *character as u32
             ),
         }
+    }
+}
+
+/// Words in a message: "`a`, `b` or `c`".
+pub(crate) struct Listed<'a, T>(pub(crate) &'a [T]);
+
+impl<T: AsRef<str>> fmt::Display for Listed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, word) in self.0.iter().enumerate() {
+            let before = match index {
+                0 => "",
+                _ if index + 1 == self.0.len() => " or ",
+                _ => ", ",
+            };
+            write!(f, "{before}`{}`", word.as_ref())?;
+        }
+        Ok(())
     }
 }

@@ -3,29 +3,20 @@
 pub(crate) mod conditions;
 pub(crate) mod hosts;
 pub(crate) mod image;
+pub(crate) mod origins;
 pub(crate) mod schema;
 pub(crate) mod strings;
 pub(crate) mod tree;
 
-use std::borrow::Cow;
+use std::fmt;
 use std::rc::Rc;
 
-use crate::ResponsePlan;
-use crate::bytes::is_ascii;
-use crate::decide::cors::Preflight;
-use crate::decide::decision::{Answer, Chosen, Decision, Outcome, OwnHeaders, Untouched};
-use crate::decide::error;
-use crate::decide::headers::{self};
-use crate::decide::search::{Found, insert};
-use crate::knative;
 use crate::path::{self, BasePath, Hazard, RequestPath};
-use crate::request::Head;
-use crate::table::hosts::Membership;
 use crate::table::image::{ImageReader, Rows, Span};
 use crate::table::schema::{
-    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, Candidate, Capture, Condition, Conditions, Cors, ENTRIES,
-    MatchRow, NoMatch, OPERATIONS, Operation, PATTERNS, POLICIES, Policy, RESPONSES, ROUTE_EXTRAS, ROUTES, Response,
-    Route, RouteExtras, SETTINGS, Settings, StringId, Target, UNNAMED,
+    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, Candidate, Capture, Condition, Conditions, ENTRIES, MatchRow,
+    OPERATIONS, Operation, PATTERNS, POLICIES, Policy, RESPONSES, ROUTE_EXTRAS, ROUTES, Response, Route, RouteExtras,
+    SETTINGS, Settings, StringId, UNNAMED,
 };
 use crate::table::strings::Strings;
 use crate::table::tree::Tree;
@@ -97,6 +88,12 @@ impl RouteTable {
         Some(table)
     }
 
+    /// The number of a method.
+    pub(crate) fn method(&self, name: &[u8]) -> u16 {
+        let place = self.strings.position(self.settings.methods, name);
+        place.and_then(|at| u16::try_from(at).ok()).unwrap_or(UNNAMED)
+    }
+
     /// For other threads, which `read` it.
     pub(crate) fn image(&self) -> Rc<Vec<u8>> {
         self.image.clone()
@@ -122,162 +119,11 @@ impl RouteTable {
         self.settings.hosts.len()
     }
 
-    /// What is to be done with a request. `already_routed` tells whether another table has routed it; it is
-    /// asked only where that can be.
-    pub fn decide<'a>(&'a self, head: &Head<'a>, already_routed: impl FnOnce() -> bool) -> Decision<'a> {
-        let Some(path) = head.path else { return Decision::Untouched(Untouched::OutOfScope) };
-        let host = &*hosts::bare(head.authority.unwrap_or_default());
-        let membership = self.settings.hosts.membership(&self.strings, host);
-        let direct = self.settings.deny_direct
-            && matches!(membership, None | Some(Membership::Any))
-            && hosts::contains(&self.strings, self.settings.targets, host);
-        // A host that is named in `hosts` is public, no KSVC's, so that a probe of it is a request like others.
-        let is_probe = membership != Some(Membership::Exact) && knative::is_network_probe(head, path);
-        if (membership.is_none() && !direct) || is_probe {
-            return Decision::Untouched(Untouched::OutOfScope);
-        }
-        // A routed request carries `x-forwarded-host`: without it the filter state need not be read.
-        let routed = head.is_forwarded && already_routed();
-        if direct && !routed {
-            return match path.starts_with(b"/.well-known/acme-challenge/") {
-                true => Decision::Untouched(Untouched::OutOfScope),
-                false => Decision::Answer(error::denied_direct(head)),
-            };
-        }
-        if membership.is_none() || routed || (path == b"*" && head.method == Some(b"OPTIONS")) {
-            return Decision::Untouched(Untouched::OutOfScope);
-        }
-        if !self.base.holds(path) {
-            return Decision::Untouched(Untouched::OutOfScope);
-        }
-        self.decide_in_scope(head, path)
-    }
-
-    fn decide_in_scope<'a>(&'a self, head: &Head<'a>, whole_path: &'a [u8]) -> Decision<'a> {
-        if !self.settings.uses_cors {
-            return self.decide_alone(head, whole_path);
-        }
-        let mut decision = self.decide_alone(head, whole_path);
-        if let Decision::Answer(answer) = &mut decision
-            && !matches!(answer.outcome, Outcome::Preflight | Outcome::Redirect | Outcome::Respond)
-        {
-            let route = answer.chosen.and_then(|chosen| self.route(chosen.pattern));
-            let cors = route.map_or(self.settings.cors, |route| self.extras(route).cors);
-            if let Some(plan) = self.plan_of_fault(head, cors) {
-                self.respond_by_itself(&plan, &mut answer.headers);
-            }
-        }
-        decision
-    }
-
-    /// Carries a plan out on an answer of the filter's own.
-    pub(crate) fn respond_by_itself(&self, plan: &ResponsePlan, headers: &mut OwnHeaders<'_>) {
-        let there = headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect::<Vec<_>>();
-        let changes = self.respond(plan, &there);
-        headers::apply(changes, headers);
-    }
-
-    /// As above, without what CORS asks of the filter's own errors.
-    fn decide_alone<'a>(&'a self, head: &Head<'a>, whole_path: &'a [u8]) -> Decision<'a> {
-        let path = RequestPath::read(whole_path);
-        let hazard = if self.settings.reject_unsafe { path.hazard } else { None };
-        if let Some(hazard) = hazard {
-            return Decision::Answer(error::unsafe_path(head, hazard));
-        }
-        let (Some(method), true) = (readable(head.method), readable(head.authority).is_some()) else {
-            return Decision::Answer(error::unreadable(head));
-        };
-        let below = self.below(&path);
-        if self.settings.uses_cors
-            && let Some(preflight) = Preflight::read(head)
-            && let Some(answer) = self.answer_preflight(&preflight, head, &path, below)
-        {
-            return Decision::Answer(answer);
-        }
-        let found = match below {
-            Some(below) => self.find(method, Some(head), path.query, below),
-            None => Found::NotFound,
-        };
-        match (found, self.settings.no_match) {
-            (Found::Found { pattern }, _) => self.act(pattern, head, &path),
-            (_, NoMatch::PassThrough) => Decision::Untouched(Untouched::PassThrough),
-            (_, NoMatch::Broken) => Decision::Answer(error::broken_table(head)),
-            (Found::MethodNotAllowed { allow }, NoMatch::NotFound) => {
-                Decision::Answer(error::method_not_allowed(head, allow))
-            }
-            (Found::NotFound, NoMatch::NotFound) => Decision::Answer(error::not_found(head)),
-        }
-    }
-
     /// The normal form of a path below `basePath`, to be looked up in the tree.
     pub(crate) fn below<'p>(&self, path: &'p RequestPath<'_>) -> Option<&'p [u8]> {
         // Only an empty path is the root without its slash.
         let is_path = path.raw.is_empty() || path.hazard != Some(Hazard::NoSlash);
         self.base.below(&path.normal).filter(|_| is_path)
-    }
-
-    /// The answer to a preflight; `None` where it goes on as the `OPTIONS` request that it is. It is matched by the
-    /// method that it asks for, and by everything but headers.
-    #[inline(never)]
-    pub(crate) fn answer_preflight<'a>(
-        &'a self,
-        preflight: &Preflight<'a>,
-        head: &Head<'_>,
-        path: &RequestPath<'a>,
-        below: Option<&[u8]>,
-    ) -> Option<Answer<'a>> {
-        let found = match below {
-            Some(below) => self.find(preflight.method, None, path.query, below),
-            None => Found::NotFound,
-        };
-        let chosen = match found {
-            Found::Found { pattern } => self.route(pattern).map(|route| (self.chosen(pattern, route, path), route)),
-            _ => None,
-        };
-        let cors = match &chosen {
-            Some((_, route)) => self.extras(*route).cors,
-            None if self.settings.no_match == NoMatch::PassThrough => Cors::Off,
-            None => self.settings.cors,
-        };
-        let policy = match (cors, &chosen) {
-            // Whether it would have been chosen, and with which CORS, may be what can't be read.
-            (_, Some((chosen, Route { target: Target::Broken, .. }))) => {
-                return Some(error::broken_route(head, *chosen));
-            }
-            (Cors::Off, _) => return None,
-            (Cors::Unknown, _) => return Some(error::broken_table(head)),
-            _ if chosen.is_none() && self.settings.no_match == NoMatch::Broken => {
-                return Some(error::broken_table(head));
-            }
-            (Cors::On(policy), _) => self.policies.get(policy)?,
-        };
-        let methods = || match (&found, below) {
-            (Found::NotFound, _) | (_, None) => String::from_utf8_lossy(preflight.method).into_owned(),
-            (_, Some(below)) => self.methods_with(cors, preflight.method, path, below),
-        };
-        let headers = policy.answer(&self.strings, preflight, methods);
-        Some(Answer {
-            outcome: Outcome::Preflight,
-            chosen: chosen.map(|(chosen, _)| chosen),
-            status: 204,
-            headers: headers.into_iter().map(|(name, value)| (name.into(), value)).collect(),
-            body: Cow::Borrowed(b""),
-            grpc_status: None,
-        })
-    }
-
-    /// The methods for which a preflight to a path would be reported the same: a browser may remember all of them.
-    fn methods_with(&self, cors: Cors, asked: &[u8], path: &RequestPath<'_>, below: &[u8]) -> String {
-        let asked = std::str::from_utf8(asked).unwrap_or_default();
-        let mut methods = self.method_names(&self.matching_either(below));
-        insert(&mut methods, asked);
-        methods.retain(|method| match self.find(method.as_bytes(), None, path.query, below) {
-            Found::Found { pattern } => self
-                .route(pattern)
-                .is_some_and(|route| self.extras(route).cors == cors && !matches!(route.target, Target::Broken)),
-            _ => false,
-        });
-        methods.join(", ")
     }
 
     pub(crate) fn chosen<'a>(&'a self, pattern: u32, route: Route, path: &RequestPath<'a>) -> Chosen<'a> {
@@ -315,8 +161,51 @@ impl RouteTable {
     }
 }
 
-/// A pseudo header that can be read: it is there, and all ASCII.
-#[inline(never)]
-fn readable(value: Option<&[u8]>) -> Option<&[u8]> {
-    value.filter(|value| !value.is_empty() && is_ascii(value))
+/// The route that was found.
+#[derive(Clone, Copy)]
+pub struct Chosen<'a> {
+    pub(crate) table: &'a RouteTable,
+    /// An index.
+    pub(crate) pattern: u32,
+    pub(crate) name: StringId,
+    /// As it came, without the query.
+    pub(crate) path: &'a [u8],
+}
+
+impl<'a> Chosen<'a> {
+    /// Its name.
+    pub fn route(&self) -> &'a str {
+        self.table.strings.get(self.name)
+    }
+
+    /// The same, as the host takes it.
+    pub fn route_bytes(&self) -> &'a [u8] {
+        self.table.strings.bytes(self.name)
+    }
+
+    /// Its place in the document: `routes[index]`.
+    pub fn index(&self) -> usize {
+        self.table.patterns.get(self.pattern).map_or(0, |pattern| pattern.route as usize)
+    }
+
+    /// The element of `match` as written.
+    pub fn matched(&self) -> &'a str {
+        self.table.patterns.get(self.pattern).map_or("", |pattern| self.table.strings.get(pattern.text))
+    }
+
+    /// Captured values by name, as they stood in the request.
+    pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        let strings = &self.table.strings;
+        self.captured().map(|(name, value)| (strings.get(name), value))
+    }
+
+    pub(crate) fn captured(&self) -> impl Iterator<Item = (StringId, &'a [u8])> + use<'a> {
+        self.table.captured(self.pattern, self.path)
+    }
+}
+
+impl fmt::Debug for Chosen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chosen").field("route", &self.route()).field("matched", &self.matched()).finish()
+    }
 }

@@ -141,7 +141,7 @@ fn methods_of_a_match_are_limited() {
         let methods = (0..count).map(|n| format!("M{n}")).collect::<Vec<_>>().join("|");
         routes([json!({ "match": format!("{methods} /a") })])
     };
-    let message = "routes[1].match: 65 methods, more than 64; write `ANY`, and let the service report them apart";
+    let message = "routes[1].match: 65 methods, more than 64; write `ANY`, and let the service tell them apart";
     let beyond = holds(limits::METHODS_OF_A_MATCH, make, message);
     serves_the_rest(&beyond, Outcome::BrokenRoute);
     // As short as it can be, and as it was once without end.
@@ -204,7 +204,7 @@ fn routes_with_conditions_at_one_path_are_limited() {
         |n: usize| json!({ "match": "GET /a", "host": "a.example.com", "when": { "headers": { "x": n.to_string() } } });
     let make = |count| routes((0..count).map(route).chain([json!({ "match": "GET /a", "host": "b.example.com" })]));
     let message = "routes[257].match: is one of 257 routes with conditions at this path for GET, more than 256, and comes after these; \
-                   report routes apart by path, or let the service do it";
+                   tell routes apart by path, or let the service do it";
     let beyond = holds(limits::CONDITIONAL, make, message);
     serves_the_rest(&beyond, Outcome::BrokenRoute);
     let with = |value: &str| request("GET", "/a").header("x", value).on(&beyond.table);
@@ -225,7 +225,7 @@ fn of_a_crowd_duplicates_are_broken_both() {
     assert!(
         messages(&beyond)
             .iter()
-            .any(|message| message.starts_with("routes[301].match: can't be reported apart from routes[8].match"))
+            .any(|message| message.starts_with("routes[301].match: can't be told apart from routes[8].match"))
     );
     assert_eq!(request("GET", "/a").header("x", "7").on(&beyond.table).outcome, Outcome::BrokenRoute);
     assert_eq!(request("GET", "/a").header("x", "8").on(&beyond.table).outcome, Outcome::Route);

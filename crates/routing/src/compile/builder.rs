@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::bytes::equal;
+use crate::bytes::{equal, hash_from};
 use crate::compile::image_builder::ImageBuilder;
 use crate::table::image::Span;
 use crate::table::schema::{PARTS, Part, StringId, TEXT_LISTS, TEXTS, Template};
-use crate::table::tree::hash_from;
 
 /// No text begins so far behind.
 const VACANT: StringId = StringId { start: u32::MAX, length: 0 };

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Compiler;
-use crate::compile::pattern::{is_standard_method, is_token};
-use crate::decide::cors::{self};
+use crate::bytes::is_token;
+use crate::compile::host_name;
+use crate::compile::methods::is_standard_method;
 use crate::document::config::Cors as Config;
 use crate::document::read::{Key, OrOff};
 use crate::problem::{Place, ProblemKind};
-use crate::table::hosts;
+use crate::table::origins::normalize_origin;
 use crate::table::schema::{AllowedHeaders, AllowedMethods, Cors, Origins, Policy, StringId};
 
 /// A list as it is written; an element that can't be read is `None`.
@@ -137,7 +138,7 @@ impl Compiler {
                 None => whole = false,
                 Some(("*", _)) => any = true,
                 Some((origin, Ok(()))) => {
-                    let normal = cors::normal(origin);
+                    let normal = normalize_origin(origin);
                     match normal.split_once('*') {
                         Some((before, behind)) => _ = wildcards.insert((before.to_owned(), behind.to_owned())),
                         None => _ = exact.insert(normal),
@@ -167,7 +168,8 @@ fn check_origin(text: &str) -> Result<(), (&'static str, String)> {
         return Err(("is the origin of every sandboxed page and local file", EXAMPLE.into()));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        let write = if hosts::check_authority(text).is_ok() { format!("\"https://{text}\"") } else { EXAMPLE.into() };
+        let write =
+            if host_name::check_authority(text).is_ok() { format!("\"https://{text}\"") } else { EXAMPLE.into() };
         return Err(("has no scheme", write));
     };
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -185,5 +187,5 @@ fn check_origin(text: &str) -> Result<(), (&'static str, String)> {
             "`https://*.example.com`, or `*` for every origin".into(),
         ));
     }
-    hosts::check_authority(host).map(drop)
+    host_name::check_authority(host).map(drop)
 }

@@ -4,15 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Compiler;
-use crate::compile::pattern::is_token;
-use crate::decide::template::Literal;
+use crate::bytes::is_token;
+use crate::compile::template::Literal;
 use crate::document::config::HeaderOperations;
 use crate::document::read::Key;
 use crate::knative;
 use crate::problem::{Place, ProblemKind};
 use crate::table::image::Span;
-use crate::table::schema::OPERATIONS;
-use crate::table::schema::{Operation, StringId, Template};
+use crate::table::schema::{OPERATIONS, Operation, StringId, Template};
 
 /// Headers as they are written; a value that can't be read is `None`.
 type Written<'a> = Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>;

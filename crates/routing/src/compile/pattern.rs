@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::bytes::{HIGH_BITS, marks};
+use crate::bytes::{HIGH_BITS, is_token, marks};
+use crate::compile::methods::is_standard_method;
 use crate::limits::{METHODS_OF_A_MATCH, SEGMENTS};
 use crate::path::normal_literal;
 use crate::problem::ProblemKind;
@@ -37,14 +38,14 @@ impl<'a> Methods<'a> {
             Methods::Any => "",
             Methods::Named(text) => text,
         };
-        let all = Split { text: Some(text).filter(|text| !text.is_empty()), at: b'|' };
+        let all = text.split('|').filter(|_| !text.is_empty());
         all.enumerate().filter(move |(index, name)| !is_among_first(text, *index, name)).map(|(_, name)| name)
     }
 }
 
 /// Whether one of the first methods of a text has a name.
 fn is_among_first(text: &str, count: usize, name: &str) -> bool {
-    count > 0 && Split::new(text, b'|').take(count).any(|other| other == name)
+    count > 0 && text.split('|').take(count).any(|other| other == name)
 }
 
 /// Literal parts are in normal form.
@@ -93,11 +94,10 @@ impl<'a> Pattern<'a> {
         if text.ends_with(' ') {
             report(ProblemKind::FinalSpace);
         }
-        let mut halves = Split::new(text, b' ');
-        let (methods, path) = match (halves.next().unwrap_or_default(), halves.text) {
-            (methods, Some(path)) => (methods, Some(path)),
-            (path, None) if path.starts_with('/') => ("", Some(path)),
-            (methods, None) => (methods, None),
+        let (methods, path) = match text.split_once(' ') {
+            Some((methods, path)) => (methods, Some(path)),
+            None if text.starts_with('/') => ("", Some(text)),
+            None => (text, None),
         };
         let mut whole = true;
         if path.is_none() {
@@ -145,10 +145,10 @@ fn read_methods<'a>(text: &'a str, whole: &str, report: &mut dyn FnMut(ProblemKi
     if is_standard_method(text) {
         return (Methods::Named(text), true);
     }
-    let all = || Split::new(text, b'|');
+    let all = || text.split('|');
     let found = all().count();
     if found > METHODS_OF_A_MATCH {
-        let write = "write `ANY`, and let the service report them apart";
+        let write = "write `ANY`, and let the service tell them apart";
         report(ProblemKind::TooMany { found, of: "methods", limit: METHODS_OF_A_MATCH, write });
         return (Methods::Any, false);
     }
@@ -170,34 +170,6 @@ fn read_methods<'a>(text: &'a str, whole: &str, report: &mut dyn FnMut(ProblemKi
     }
     // What can't be read may have meant any method.
     (if readable { Methods::Named(text) } else { Methods::Any }, readable && !repeated)
-}
-
-/// How many methods RFC 9110, section 9.3, and RFC 5789 define.
-pub(crate) const STANDARD_METHODS: usize = 9;
-
-/// The number of one of these.
-pub(crate) fn standard_method(method: &str) -> Option<usize> {
-    Some(match method {
-        "GET" => 0,
-        "HEAD" => 1,
-        "POST" => 2,
-        "PUT" => 3,
-        "PATCH" => 4,
-        "DELETE" => 5,
-        "OPTIONS" => 6,
-        "TRACE" => 7,
-        "CONNECT" => 8,
-        _ => return None,
-    })
-}
-
-pub(crate) fn is_standard_method(method: &str) -> bool {
-    standard_method(method).is_some()
-}
-
-/// RFC 9110, section 5.6.2.
-pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 /// What is known of a path once it has been read.
@@ -228,7 +200,7 @@ fn read_path<'a>(
         report(ProblemKind::QueryInPath);
     }
     if below.len() >= SEGMENTS {
-        let found = Split::new(below, b'/').count();
+        let found = below.split('/').count();
         if found > SEGMENTS {
             report(ProblemKind::TooManySegments { found, limit: SEGMENTS });
             read.is_readable = false;
@@ -363,33 +335,6 @@ fn is_capture_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
-/// What a text has before, between and behind bytes of ASCII.
-#[derive(Clone, Copy)]
-pub(crate) struct Split<'a> {
-    /// What is left; `None` behind the last one.
-    text: Option<&'a str>,
-    at: u8,
-}
-
-impl<'a> Split<'a> {
-    pub(crate) fn new(text: &'a str, at: u8) -> Self {
-        Split { text: Some(text), at }
-    }
-}
-
-impl<'a> Iterator for Split<'a> {
-    type Item = &'a str;
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a str> {
-        let text = self.text?;
-        let end = text.bytes().position(|b| b == self.at).unwrap_or(text.len());
-        let (before, rest) = text.split_at_checked(end)?;
-        self.text = rest.get(1..);
-        Some(before)
-    }
-}
-
 fn is_brace(byte: u8) -> bool {
     matches!(byte, b'{' | b'}')
 }
@@ -478,9 +423,8 @@ impl<'a> Iterator for Pieces<'a> {
         let Some(inside) = text.strip_prefix('{') else {
             return Some(Err(BraceFault::NotOpened));
         };
-        let mut halves = Split::new(inside, b'}');
-        match (halves.next(), halves.text) {
-            (Some(name), Some(rest)) if !name.bytes().any(is_brace) => {
+        match inside.split_once('}') {
+            Some((name, rest)) if !name.bytes().any(is_brace) => {
                 self.0 = rest;
                 Some(Ok(Piece::Name(name)))
             }

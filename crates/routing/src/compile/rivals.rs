@@ -1,4 +1,4 @@
-//! Routes that get in each other's way: those that can't be reported apart, and those that are never chosen.
+//! Routes that get in each other's way: those that can't be told apart, and those that are never chosen.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -7,8 +7,7 @@ use std::ops::Range;
 use super::{Claim, Compiler};
 use crate::limits::CONDITIONAL;
 use crate::problem::{Place, ProblemKind};
-use crate::table::schema::PATTERNS;
-use crate::table::schema::StringId;
+use crate::table::schema::{PATTERNS, StringId};
 
 impl Compiler {
     /// Sorts the claims into their order of precedence, and tells those that get in each other's way.
@@ -17,7 +16,7 @@ impl Compiler {
             let rank = (!claim.unreadable_conditions, Reverse(claim.condition_count), claim.pattern);
             (claim.entry, !claim.unreadable, claim.method, rank)
         });
-        // By pair of patterns: the methods for which they can't be reported apart.
+        // By pair of patterns: the methods for which they can't be told apart.
         let mut duplicates: HashMap<(u32, u32), Vec<u16>> = HashMap::new();
         // By pattern: how many of its claims are shadowed, and by which pattern.
         let mut shadowed: HashMap<u32, (usize, u32)> = HashMap::new();

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use super::Compiler;
 use super::headers::{forbidden_in_request, forbidden_in_response};
+use crate::compile::host_name;
 use crate::compile::host_template::HostTemplate;
 use crate::document::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
 use crate::document::read::Key;
 use crate::path;
 use crate::problem::{Place, ProblemKind};
-use crate::table::hosts::{self};
 use crate::table::schema::{Cors, HostSet, NoMatch, Settings};
 
 /// What routes take from the table: errors there bear on the routes that need it.
@@ -116,7 +116,7 @@ impl Compiler {
             parts.deny_direct = false;
         }
         if let Some(namespace) = defaults.namespace.get()
-            && !hosts::is_dns_label(namespace)
+            && !host_name::is_dns_label(namespace)
         {
             let found = namespace.to_string();
             self.report(root.key("namespace"), ProblemKind::DnsLabel { key: "namespace", found });
@@ -125,7 +125,7 @@ impl Compiler {
         defaults.domain = match config.domain {
             Key::Absent => Key::Absent,
             Key::Broken(_) => Key::Broken(None),
-            Key::Set(domain) if hosts::is_dns_name(&domain) => {
+            Key::Set(domain) if host_name::is_dns_name(&domain) => {
                 if domain.bytes().any(|b| b.is_ascii_uppercase()) {
                     self.report(root.key("domain"), ProblemKind::UpperCaseHost { host: domain.to_string() });
                 }
@@ -140,7 +140,7 @@ impl Compiler {
             Key::Absent => Key::Set(HostTemplate::default()),
             Key::Broken(_) => Key::Broken(None),
             Key::Set(text) => match HostTemplate::read(text) {
-                Ok(template) if !hosts::is_dns_name(&template.render("service", "namespace", "example.com")) => {
+                Ok(template) if !host_name::is_dns_name(&template.render("service", "namespace", "example.com")) => {
                     let found = template.render("{service}", "{namespace}", "{domain}");
                     self.report(root.key("hostTemplate"), ProblemKind::DnsName { key: "hostTemplate", found });
                     Key::Broken(None)
@@ -166,7 +166,7 @@ impl Compiler {
         for (index, text) in hosts.iter().enumerate() {
             let Some(text) = text else { continue };
             let place = place.index(index);
-            match hosts::check_public_host(text) {
+            match host_name::check_public_host(text) {
                 Ok(()) => {
                     readable.push(&**text);
                     if text.bytes().any(|b| b.is_ascii_uppercase()) {

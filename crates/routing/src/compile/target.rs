@@ -6,13 +6,13 @@ use super::headers::forbidden_in_answer;
 use super::route::Captured;
 use super::settings::Defaults;
 use super::{At, Compiler};
-use crate::decide::template::Literal;
+use crate::compile::host_name;
+use crate::compile::template::Literal;
 use crate::document::config::Route as RouteConfig;
 use crate::document::read::Key;
 use crate::problem::{Place, ProblemKind};
 use crate::table::hosts;
-use crate::table::schema::RESPONSES;
-use crate::table::schema::{Response, Target, Template};
+use crate::table::schema::{RESPONSES, Response, Target, Template};
 
 impl Compiler {
     /// Where the route leads, and with which path; `None` where an error bears on that.
@@ -92,7 +92,7 @@ impl Compiler {
             match value {
                 Key::Absent => {}
                 Key::Broken(_) => whole = false,
-                Key::Set(text) if hosts::is_dns_label(text) => {}
+                Key::Set(text) if host_name::is_dns_label(text) => {}
                 Key::Set(text) => {
                     self.report(at.key(key), ProblemKind::DnsLabel { key, found: text.to_string() });
                     whole = false;
@@ -130,11 +130,11 @@ impl Compiler {
         let domain = defaults.domain.get().map_or("", |domain| domain);
         let authority = template?.render(&name, namespace, domain);
         // All that it is made of is valid, so that nothing but a length can be wrong.
-        if authority.len() > hosts::LABEL && !hosts::is_dns_name(&authority) {
+        if authority.len() > host_name::LABEL && !host_name::is_dns_name(&authority) {
             self.report(at.key("service"), ProblemKind::AuthorityTooLong { authority });
             return None;
         }
-        if hosts::is_cluster_local(&authority) {
+        if host_name::is_cluster_local(&authority) {
             self.report(at.key("service"), ProblemKind::ClusterLocalHost { host: authority.clone() });
         }
         Some(authority)
@@ -142,7 +142,7 @@ impl Compiler {
 
     fn host(&mut self, route: &RouteConfig<'_>, at: At) -> Option<String> {
         let text = route.host.get()?;
-        if let Err((reason, write)) = hosts::check_authority(text) {
+        if let Err((reason, write)) = host_name::check_authority(text) {
             self.report(at.key("host"), ProblemKind::TargetHost { found: text.to_string(), reason, write });
             return None;
         }
@@ -150,7 +150,7 @@ impl Compiler {
         if authority != **text {
             self.report(at.key("host"), ProblemKind::UpperCaseHost { host: text.to_string() });
         }
-        if hosts::is_cluster_local(&authority) {
+        if host_name::is_cluster_local(&authority) {
             self.report(at.key("host"), ProblemKind::ClusterLocalHost { host: authority.clone() });
         }
         Some(authority)
@@ -254,7 +254,7 @@ fn check_location(text: &str) -> Result<(), (&'static str, &'static str)> {
     if scheme.contains(['{', '}']) || authority.contains(['{', '}']) {
         return Err(("has a captured value in its scheme or host, so a client could choose them", EXAMPLE));
     }
-    if !matches!(scheme, "http" | "https") || hosts::check_authority(authority).is_err() {
+    if !matches!(scheme, "http" | "https") || host_name::check_authority(authority).is_err() {
         return Err(("is not a URL of the web", EXAMPLE));
     }
     Ok(())

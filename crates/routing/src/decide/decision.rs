@@ -1,10 +1,9 @@
 //! What the filter is to do with a request: everything is decided here, it only carries it out.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use crate::decide::response::ResponsePlan;
-use crate::table::RouteTable;
+use crate::decide::headers::{Change, OwnHeaders, Rendered};
+use crate::table::Chosen;
 use crate::table::schema::StringId;
 
 #[derive(Debug)]
@@ -55,17 +54,6 @@ impl Forward<'_> {
     }
 }
 
-/// A change to the headers of a request or a response. They are carried out one after the other.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Change<'a> {
-    /// Replaces every value that the header has.
-    Set(&'a str, Cow<'a, [u8]>),
-    /// Leaves the values that the header has, and adds one.
-    Add(&'a str, Cow<'a, [u8]>),
-    /// Removes every value; only for headers that are there.
-    Remove(&'a str),
-}
-
 #[derive(Debug)]
 pub struct Answer<'a> {
     pub outcome: Outcome,
@@ -76,58 +64,6 @@ pub struct Answer<'a> {
     pub body: Cow<'a, [u8]>,
     /// For gRPC clients; `None` leaves it to Envoy's mapping of the status.
     pub grpc_status: Option<u8>,
-}
-
-/// Headers of an answer of the filter's own.
-pub(crate) type OwnHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;
-
-/// The route that was found.
-#[derive(Clone, Copy)]
-pub struct Chosen<'a> {
-    pub(crate) table: &'a RouteTable,
-    /// An index.
-    pub(crate) pattern: u32,
-    pub(crate) name: StringId,
-    /// As it came, without the query.
-    pub(crate) path: &'a [u8],
-}
-
-impl<'a> Chosen<'a> {
-    /// Its name.
-    pub fn route(&self) -> &'a str {
-        self.table.strings.get(self.name)
-    }
-
-    /// The same, as the host takes it.
-    pub fn route_bytes(&self) -> &'a [u8] {
-        self.table.strings.bytes(self.name)
-    }
-
-    /// Its place in the document: `routes[index]`.
-    pub fn index(&self) -> usize {
-        self.table.patterns.get(self.pattern).map_or(0, |pattern| pattern.route as usize)
-    }
-
-    /// The element of `match` as written.
-    pub fn matched(&self) -> &'a str {
-        self.table.patterns.get(self.pattern).map_or("", |pattern| self.table.strings.get(pattern.text))
-    }
-
-    /// Captured values by name, as they stood in the request.
-    pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        let strings = &self.table.strings;
-        self.captured().map(|(name, value)| (strings.get(name), value))
-    }
-
-    pub(crate) fn captured(&self) -> impl Iterator<Item = (StringId, &'a [u8])> + use<'a> {
-        self.table.captured(self.pattern, self.path)
-    }
-}
-
-impl fmt::Debug for Chosen<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chosen").field("route", &self.route()).field("matched", &self.matched()).finish()
-    }
 }
 
 /// What became of a request, in one word.
@@ -178,4 +114,32 @@ impl Decision<'_> {
             Decision::Answer(answer) => answer.outcome,
         }
     }
+}
+
+/// What is to become of the response of one request. It has all that is needed from the request, and is small.
+#[derive(Debug)]
+pub struct ResponsePlan {
+    pub(crate) location: Option<Public>,
+    pub(crate) operations: Vec<Rendered<'static>>,
+    pub(crate) cors: Option<Granted>,
+}
+
+/// Where the client believes to be, for locations that name the target.
+#[derive(Debug)]
+pub(crate) struct Public {
+    pub(crate) scheme: &'static str,
+    pub(crate) authority: Box<[u8]>,
+    pub(crate) target: StringId,
+    /// `basePath` was taken from the path.
+    pub(crate) stripped: bool,
+    /// `:path`, where the scheme is `http`.
+    pub(crate) asked: Option<Box<[u8]>>,
+}
+
+/// What a policy says of the origin of a request.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) policy: u32,
+    /// The value of `access-control-allow-origin`, where the origin is allowed.
+    pub(crate) origin: Option<Box<[u8]>>,
 }

@@ -4,9 +4,10 @@
 
 use std::borrow::Cow;
 
-use crate::decide::decision::{Answer, Chosen, Outcome};
+use crate::decide::decision::{Answer, Outcome};
 use crate::path::Hazard;
 use crate::request::Head;
+use crate::table::Chosen;
 
 /// gRPC's status for a method that is not there.
 const UNIMPLEMENTED: u8 = 12;

@@ -5,36 +5,36 @@
 
 use std::borrow::Cow;
 
-use crate::decide::decision::{Answer, Change, Chosen, Decision, Forward, Outcome, OwnHeaders};
+use crate::bytes::equal;
+use crate::decide::decision::{Answer, Decision, Forward, Outcome, Public};
 use crate::decide::error;
-use crate::decide::headers::Changes;
-use crate::decide::response::Public;
+use crate::decide::headers::{Change, Changes, OwnHeaders};
 use crate::decide::template::Filling;
-use crate::knative;
+use crate::knative::{self, INTERNAL, is_probe_agent};
 use crate::path::{self, Hazard, RequestPath};
 use crate::request::Head;
-use crate::table::RouteTable;
 use crate::table::image::NONE;
 use crate::table::schema::{Response, Route, RouteExtras, Settings, StringId, Target, Template};
+use crate::table::{Chosen, RouteTable};
 
 /// A request with its route.
-pub(crate) struct Routed<'r, 'a> {
-    pub(crate) head: &'r Head<'a>,
+struct Routed<'r, 'a> {
+    head: &'r Head<'a>,
     path: &'r RequestPath<'a>,
-    pub(crate) filling: Filling<'a>,
-    pub(crate) extras: RouteExtras,
+    filling: Filling<'a>,
+    extras: RouteExtras,
 }
 
 impl RouteTable {
-    pub(crate) fn act<'a>(&'a self, pattern: u32, head: &Head<'a>, path: &RequestPath<'a>) -> Decision<'a> {
+    pub(crate) fn apply_route<'a>(&'a self, pattern: u32, head: &Head<'a>, path: &RequestPath<'a>) -> Decision<'a> {
         let Some(route) = self.route(pattern) else {
             return Decision::Answer(error::broken_table(head));
         };
         match route.target {
-            Target::Forward(authority) if !self.does_more(route, head) => {
+            Target::Forward(authority) if !self.has_extras(route, head) => {
                 Decision::Forward(self.forwarded(authority, self.chosen(pattern, route, path), head))
             }
-            _ => self.act_in_full(pattern, route, head, path),
+            _ => self.apply_route_in_full(pattern, route, head, path),
         }
     }
 
@@ -49,20 +49,26 @@ impl RouteTable {
     }
 
     /// Whether a route that leads to a service may do more to a request, or its response, than to lead it there.
-    fn does_more(&self, route: Route, head: &Head<'_>) -> bool {
+    fn has_extras(&self, route: Route, head: &Head<'_>) -> bool {
         let Settings { strip_base, strip_internal, plans_responses, request_headers, .. } = &self.settings;
         let by_table = *strip_base || *plans_responses || !request_headers.is_empty();
         by_table || route.extras != NONE || (*strip_internal && head.may_be_internal)
     }
 
     #[inline(never)]
-    fn act_in_full<'a>(&'a self, pattern: u32, route: Route, head: &Head<'a>, path: &RequestPath<'a>) -> Decision<'a> {
+    fn apply_route_in_full<'a>(
+        &'a self,
+        pattern: u32,
+        route: Route,
+        head: &Head<'a>,
+        path: &RequestPath<'a>,
+    ) -> Decision<'a> {
         let chosen = self.chosen(pattern, route, path);
         let routed = Routed { head, path, filling: Filling::new(chosen), extras: self.extras(route) };
         let answer = match route.target {
             Target::Forward(authority) => {
                 let mut forward = self.forwarded(authority, chosen, head);
-                match self.do_more(authority, &routed, &mut forward) {
+                match self.apply_extras(authority, &routed, &mut forward) {
                     Ok(()) => return Decision::Forward(forward),
                     Err(hazard) => Err(hazard),
                 }
@@ -75,25 +81,25 @@ impl RouteTable {
     }
 
     /// What is to become of the request's path, other headers and response.
-    fn do_more<'a>(
+    fn apply_extras<'a>(
         &'a self,
         authority: StringId,
         routed: &Routed<'_, 'a>,
         forward: &mut Forward<'a>,
     ) -> Result<(), Hazard> {
-        let Routed { head, extras, .. } = routed;
+        let Routed { head, filling, extras, .. } = routed;
         if extras.rewrite.is_some() || self.settings.strip_base {
             self.change_path(routed, &mut forward.changes)?;
         }
         if self.settings.strip_internal {
-            knative::strip(head, &mut forward.changes);
+            strip_internal(head, &mut forward.changes);
         }
         self.change_request(routed, &mut forward.changes)?;
         if self.settings.plans_responses {
             // What `rewritePath` has made of a path can't be undone in a location.
             let has_location = self.settings.rewrite_location && extras.rewrite.is_none();
             let location = has_location.then(|| Public::of(head, authority, self.settings.strip_base));
-            forward.response = self.plan(routed, location)?;
+            forward.response = self.plan_response(head, filling, extras, location)?;
         }
         Ok(())
     }
@@ -185,7 +191,7 @@ impl RouteTable {
         routed: &Routed<'_, 'a>,
     ) -> Result<Answer<'a>, Hazard> {
         if self.settings.plans_responses
-            && let Some(plan) = self.plan(routed, None)?
+            && let Some(plan) = self.plan_response(routed.head, &routed.filling, &routed.extras, None)?
         {
             self.respond_by_itself(&plan, &mut headers);
         }
@@ -208,4 +214,25 @@ fn with_query_before_fragment(mut location: Vec<u8>, query: Option<&[u8]>) -> Ve
     let mut location = with_query(location, query);
     location.extend(fragment);
     location
+}
+
+/// Removes the internal headers that a request has.
+#[inline(never)]
+fn strip_internal(head: &Head<'_>, changes: &mut Vec<Change<'_>>) {
+    if !head.may_be_internal {
+        return;
+    }
+    for (name, value) in head.headers() {
+        let internal = match name.first() {
+            Some(b'k') => INTERNAL.iter().find(|known| equal(name, known.as_bytes())).copied(),
+            Some(b'u') if equal(name, b"user-agent") && is_probe_agent(value) => Some("user-agent"),
+            _ => None,
+        };
+        if let Some(known) = internal {
+            let change = Change::Remove(known);
+            if !changes.contains(&change) {
+                changes.push(change);
+            }
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use crate::bytes::equal;
-use crate::decide::decision::{Change, OwnHeaders};
 use crate::decide::template::Filling;
 use crate::path::Hazard;
 use crate::table::schema::{Operation, StringId, Template};
@@ -194,3 +193,17 @@ pub(crate) fn apply(changes: Vec<Change<'_>>, headers: &mut OwnHeaders<'_>) {
         }
     }
 }
+
+/// A change to the headers of a request or a response. They are carried out one after the other.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Replaces every value that the header has.
+    Set(&'a str, Cow<'a, [u8]>),
+    /// Leaves the values that the header has, and adds one.
+    Add(&'a str, Cow<'a, [u8]>),
+    /// Removes every value; only for headers that are there.
+    Remove(&'a str),
+}
+
+/// Headers of an answer of the filter's own.
+pub(crate) type OwnHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;

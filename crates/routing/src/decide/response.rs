@@ -1,41 +1,12 @@
 //! What becomes of a response: planned with the request, carried out when the response's head comes.
 
-use crate::decide::decision::Change;
-use crate::decide::forward::Routed;
-use crate::decide::headers::{Changes, Rendered};
+use crate::decide::decision::{Granted, Public, ResponsePlan};
+use crate::decide::headers::{Change, Changes, OwnHeaders, apply};
+use crate::decide::template::Filling;
 use crate::path::Hazard;
 use crate::request::Head;
-use crate::table::RouteTable;
-use crate::table::hosts;
-use crate::table::schema::{Cors, StringId};
-
-/// What is to become of the response of one request. It has all that is needed from the request, and is small.
-#[derive(Debug)]
-pub struct ResponsePlan {
-    location: Option<Public>,
-    operations: Vec<Rendered<'static>>,
-    cors: Option<Granted>,
-}
-
-/// Where the client believes to be, for locations that name the target.
-#[derive(Debug)]
-pub(crate) struct Public {
-    scheme: &'static str,
-    authority: Box<[u8]>,
-    target: StringId,
-    /// `basePath` was taken from the path.
-    stripped: bool,
-    /// `:path`, where the scheme is `http`.
-    asked: Option<Box<[u8]>>,
-}
-
-/// What a policy says of the origin of a request.
-#[derive(Debug)]
-struct Granted {
-    policy: u32,
-    /// The value of `access-control-allow-origin`, where the origin is allowed.
-    origin: Option<Box<[u8]>>,
-}
+use crate::table::schema::{Cors, RouteExtras, StringId};
+use crate::table::{RouteTable, hosts};
 
 impl Public {
     #[inline(never)]
@@ -66,22 +37,31 @@ impl Public {
 impl RouteTable {
     /// What is to become of the response of a chosen route; `None` where it stays as it comes.
     #[inline(never)]
-    pub(crate) fn plan(
+    pub(crate) fn plan_response(
         &self,
-        routed: &Routed<'_, '_>,
+        head: &Head<'_>,
+        filling: &Filling<'_>,
+        extras: &RouteExtras,
         location: Option<Public>,
     ) -> Result<Option<Box<ResponsePlan>>, Hazard> {
         let mut operations = Vec::new();
-        for operation in [self.settings.response_headers, routed.extras.response_headers]
+        for operation in [self.settings.response_headers, extras.response_headers]
             .map(|span| self.operations.span(span))
             .into_iter()
             .flatten()
         {
-            operations.extend(operation.render(&self.strings, &routed.filling)?);
+            operations.extend(operation.render(&self.strings, filling)?);
         }
-        let plan = ResponsePlan { location, operations, cors: self.granted(routed.head, routed.extras.cors) };
+        let plan = ResponsePlan { location, operations, cors: self.granted(head, extras.cors) };
         let has_use = plan.location.is_some() || !plan.operations.is_empty() || plan.cors.is_some();
         Ok(has_use.then(|| Box::new(plan)))
+    }
+
+    /// Carries a plan out on an answer of the filter's own.
+    pub(crate) fn respond_by_itself(&self, plan: &ResponsePlan, headers: &mut OwnHeaders<'_>) {
+        let there = headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect::<Vec<_>>();
+        let changes = self.respond(plan, &there);
+        apply(changes, headers);
     }
 
     /// What becomes of the filter's own answer where no route was chosen, or a route that can't answer.

@@ -68,12 +68,6 @@ enum Offer {
 }
 
 impl RouteTable {
-    /// The number of a method.
-    pub(crate) fn method(&self, name: &[u8]) -> u16 {
-        let place = self.strings.position(self.settings.methods, name);
-        place.and_then(|at| u16::try_from(at).ok()).unwrap_or(UNNAMED)
-    }
-
     /// Finds the route; `below` is the normal form of the path below `basePath`. Without a head, conditions on
     /// headers count as held.
     pub(crate) fn find(&self, method: &[u8], head: Option<&Head<'_>>, query: Option<&[u8]>, below: &[u8]) -> Found {

@@ -2,27 +2,10 @@
 
 use std::cell::{Cell, OnceCell};
 
-use crate::compile::builder::TableBuilder;
-use crate::compile::pattern::{Piece, Pieces};
-use crate::decide::decision::Chosen;
-use crate::path::{Hazard, normal_literal};
-use crate::problem::ProblemKind;
-use crate::table::schema::{Part, StringId, Template};
+use crate::path::Hazard;
+use crate::table::Chosen;
+use crate::table::schema::{Part, ROUTE, StringId, Template};
 use crate::table::strings::Strings;
-
-/// How a header's value names the route. No parameter can have this name.
-pub(crate) const ROUTE: &str = ":route";
-
-/// How a template's literal text is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Literal {
-    /// As a path: bytes outside `pchar` percent-encoded.
-    Path,
-    /// As it stands.
-    Verbatim,
-    /// As it stands, in a header's value, which may name the route.
-    Header,
-}
 
 /// What all templates of one request together may come to, in bytes: as much as Envoy takes for all headers of a
 /// request (`max_request_headers_kb`, 60 by default). What is longer would be refused behind the gateway.
@@ -49,45 +32,6 @@ impl<'a> Filling<'a> {
 }
 
 impl Template {
-    /// Compiles a text; tells braces that have no counterpart, and what `faults` says of a name.
-    pub(crate) fn compile(
-        text: &str,
-        literals: Literal,
-        builder: &mut TableBuilder,
-        faults: &dyn Fn(&str) -> Vec<ProblemKind>,
-        report: &mut dyn FnMut(ProblemKind),
-    ) -> Option<Self> {
-        let mut parts = Vec::new();
-        let mut whole = true;
-        for piece in Pieces(text) {
-            match piece {
-                Ok(Piece::Literal(literal)) => parts.push(Part::Literal(match literals {
-                    Literal::Path => builder.add(&normal_literal(literal)),
-                    Literal::Verbatim | Literal::Header => builder.add(literal),
-                })),
-                Ok(Piece::Name(ROUTE)) if literals == Literal::Header => parts.push(Part::Route),
-                Ok(Piece::Name(name)) => {
-                    let faults = match name.strip_prefix('*') {
-                        Some(name) => vec![ProblemKind::RestInTemplate { name: name.to_owned() }],
-                        None => faults(name),
-                    };
-                    if faults.is_empty() {
-                        parts.push(Part::Capture(builder.shared(name)));
-                    }
-                    for kind in faults {
-                        report(kind);
-                        whole = false;
-                    }
-                }
-                Err(_) => {
-                    report(ProblemKind::TemplateBraces { found: text.to_owned() });
-                    whole = false;
-                }
-            }
-        }
-        whole.then(|| builder.template(parts))
-    }
-
     /// The text with the captures filled in, as they stood in the request; `None` if the path that was chosen has
     /// not captured one of them, which only a template of the whole table can meet.
     pub(crate) fn render(self, strings: &Strings, filling: &Filling<'_>) -> Result<Option<Vec<u8>>, Hazard> {
@@ -116,14 +60,6 @@ impl Template {
             (Some(Part::Literal(text)), None) => Some(text),
             _ => None,
         }
-    }
-
-    /// The names that it takes from the path.
-    pub(crate) fn captures(self, builder: &TableBuilder) -> impl Iterator<Item = StringId> {
-        builder.parts(self).filter_map(|part| match part {
-            Part::Capture(name) => Some(name),
-            Part::Literal(_) | Part::Route => None,
-        })
     }
 
     /// As it could have been written.

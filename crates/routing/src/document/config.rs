@@ -4,7 +4,6 @@
 //! `ksvc-router schema` prints is made from the same definitions.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde_json::value::RawValue;
 
@@ -189,23 +188,6 @@ choice! {
     pub enum UnsafePaths {
         "reject" Reject,
         "allow" Allow,
-    }
-}
-
-/// Words in a message: "`a`, `b` or `c`".
-pub(crate) struct Listed<'a, T>(pub(crate) &'a [T]);
-
-impl<T: AsRef<str>> fmt::Display for Listed<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, word) in self.0.iter().enumerate() {
-            let before = match index {
-                0 => "",
-                _ if index + 1 == self.0.len() => " or ",
-                _ => ", ",
-            };
-            write!(f, "{before}`{}`", word.as_ref())?;
-        }
-        Ok(())
     }
 }
 

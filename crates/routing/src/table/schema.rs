@@ -46,6 +46,9 @@ impl Row for Template {
     }
 }
 
+/// How a header's value names the route. No parameter can have this name.
+pub(crate) const ROUTE: &str = ":route";
+
 // ---- the table as a whole
 
 row! {

@@ -292,7 +292,7 @@ fn all_claims(table: &Table) -> Vec<Claim> {
     elements.flat_map(|(index, element)| claims(table, index, element)).collect()
 }
 
-/// Leaves out what can't be reported apart from something before it: same path, same method, same conditions.
+/// Leaves out what can't be told apart from something before it: same path, same method, same conditions.
 pub(crate) fn without_duplicates(mut table: Table) -> Table {
     let mut seen = Vec::new();
     for index in 0..table.routes.len() {
