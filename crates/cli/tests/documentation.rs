@@ -27,7 +27,11 @@ use serde_json::Value;
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 const PAGE_NAME: &str = "docs/configuration.md";
 /// The pages whose blocks are examples: name and text.
-const PAGES: [(&str, &str); 2] = [(PAGE_NAME, PAGE), ("docs/messages.md", include_str!("../../../docs/messages.md"))];
+const PAGES: [(&str, &str); 3] = [
+    (PAGE_NAME, PAGE),
+    ("docs/cookbook.md", include_str!("../../../docs/cookbook.md")),
+    ("docs/messages.md", include_str!("../../../docs/messages.md")),
+];
 const README: &str = include_str!("../../../README.md");
 
 /// Where messages, metrics and log lines are defined: no value lists them all, and the plugin is for wasm alone.
