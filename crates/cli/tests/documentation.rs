@@ -1,12 +1,13 @@
-//! `docs/configuration.md` holds: every block of it is run, and its tables say what the code says. And the tables
-//! that README.md shows pass `check`. `docs/command-line.md` shows every danger as `check` tells it.
+//! Tests that the documentation is true. Every code block of the configuration reference, the cookbook and the message
+//! catalogue is run; the tables of the reference are compared with the code; the tables in README.md pass `check`; and
+//! `docs/command-line.md` shows every danger with the message that `check` prints. `links.rs` checks the links.
 //!
-//! Blocks are of these kinds, all others fail:
-//! - `yaml` with `pluginConfig:` and `cases:`: the cases are run against the table beside them;
-//! - `yaml` with `pluginConfig:` alone: it is checked;
-//! - `json`: the octets that the filter gets; they are checked too;
-//! - `text`, directly behind one of these: what `ksvc-router check` has to say of it, `severity: place: what;
-//!   remedy` line by line. Without such a block there must be nothing to say.
+//! These kinds of blocks are allowed, and every other block is an error:
+//! - `yaml` with `pluginConfig:` and `cases:`: the cases are run against the table in the same block;
+//! - `yaml` with `pluginConfig:` alone: the table is checked;
+//! - `json`: the bytes that the filter receives; they are checked too;
+//! - `text`, directly after one of these: the messages that `ksvc-router check` prints for it, one a line, as
+//!   `severity: place: error; remedy`. Without such a block, `check` must print nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -22,8 +23,15 @@ use ksvc_router_cli::source::Source;
 use ksvc_routing::{Decision, Problem, RouteTable, compile, limits};
 use serde_json::Value;
 
+/// The reference. Its tables are compared with the code.
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 const PAGE_NAME: &str = "docs/configuration.md";
+/// The pages whose blocks are examples: name and text.
+const PAGES: [(&str, &str); 3] = [
+    (PAGE_NAME, PAGE),
+    ("docs/cookbook.md", include_str!("../../../docs/cookbook.md")),
+    ("docs/messages.md", include_str!("../../../docs/messages.md")),
+];
 const README: &str = include_str!("../../../README.md");
 
 /// Where messages, metrics and log lines are defined: no value lists them all, and the plugin is for wasm alone.
@@ -35,10 +43,10 @@ const PLUGIN: &str = include_str!("../../../src/plugin.rs");
 #[derive(Debug, PartialEq)]
 struct Block<'p> {
     language: &'p str,
-    /// Of its first line of text; lines count from 1.
+    /// The line number of the block's first line of text, counted from 1.
     line: usize,
     text: String,
-    /// Nothing but blank lines stands between this block and the one before.
+    /// Whether only blank lines separate this block from the one before it.
     follows: bool,
 }
 
@@ -66,53 +74,54 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// What a block is an example of, and what `check` has to say of it.
+/// A block with a table, and the messages that `check` must print for it.
 struct Example<'p> {
-    block: &'p Block<'p>,
-    messages: &'p str,
+    page: &'p str,
+    block: Block<'p>,
+    messages: String,
 }
 
-/// The examples of a page, or what is wrong with its blocks.
-fn examples<'p>(blocks: &'p [Block<'p>]) -> Result<Vec<Example<'p>>, String> {
+/// Returns the examples of a page, or the errors in the kinds of its blocks.
+fn examples<'p>(page: &'p str, blocks: Vec<Block<'p>>) -> Result<Vec<Example<'p>>, String> {
     let mut examples: Vec<Example> = Vec::new();
-    let mut faults = String::new();
+    let mut errors = String::new();
     for block in blocks {
-        let is_answered = examples.last().is_none_or(|example| !example.messages.is_empty());
-        let is_first = match block.language {
-            "yaml" | "json" => true,
-            "text" if block.follows && !is_answered && !block.text.is_empty() => false,
-            language => {
-                let place = format!("{PAGE_NAME}:{}", block.line);
-                let _ = writeln!(faults, "{place}: a block of no known kind: `{language}`, follows: {}", block.follows);
-                continue;
+        let has_messages = examples.last().is_none_or(|example| !example.messages.is_empty());
+        match block.language {
+            "yaml" | "json" => examples.push(Example { page, block, messages: String::new() }),
+            "text" if block.follows && !has_messages && !block.text.is_empty() => {
+                if let Some(example) = examples.last_mut() {
+                    example.messages = block.text;
+                }
             }
-        };
-        if is_first {
-            examples.push(Example { block, messages: "" });
-        } else if let Some(example) = examples.last_mut() {
-            example.messages = &block.text;
+            language => {
+                let Block { line, follows, .. } = block;
+                let _ = writeln!(errors, "{page}:{line}: unknown kind of block: `{language}`, follows: {follows}");
+            }
         }
     }
-    if faults.is_empty() { Ok(examples) } else { Err(faults) }
+    if errors.is_empty() { Ok(examples) } else { Err(errors) }
 }
 
 impl Example<'_> {
-    /// The block as a file in which every line has the number that it has in the page.
+    /// The block as a file in which every line has the line number that it has in the page.
     fn source(&self, text: &str) -> std::sync::Arc<Source> {
-        Source::new(PAGE_NAME, "\n".repeat(self.block.line - 1) + text)
+        Source::new(self.page, "\n".repeat(self.block.line - 1) + text)
     }
 
     fn has_cases(&self) -> bool {
         self.block.text.lines().any(|line| line.starts_with("cases:"))
     }
 
-    /// Everything that is not as the page says.
-    fn faults(&self) -> String {
-        self.faults_of(&self.block.text)
+    /// Returns every difference between what the page shows and what the code does.
+    fn differences(&self) -> String {
+        self.differences_with(&self.block.text)
     }
 
-    fn faults_of(&self, text: &str) -> String {
-        let mut faults = String::new();
+    /// Does the same with another text in place of the block's.
+    fn differences_with(&self, text: &str) -> String {
+        let place = format!("{}:{}", self.page, self.block.line);
+        let mut differences = String::new();
         let (table, found) = match self.block.language {
             "json" => {
                 let compiled = compile(self.block.text.trim_end().as_bytes());
@@ -124,25 +133,25 @@ impl Example<'_> {
             }
             _ => {
                 if !self.block.text.starts_with("pluginConfig:") {
-                    let _ = writeln!(faults, "{PAGE_NAME}:{}: does not begin with `pluginConfig:`", self.block.line);
+                    let _ = writeln!(differences, "{place}: does not begin with `pluginConfig:`");
                 }
                 let (table, messages) = check(&self.source(text));
                 (table, messages.iter().map(in_a_line).collect())
             }
         };
         if found != self.messages {
-            let line = self.block.line;
-            let expected = self.messages;
-            let _ = writeln!(faults, "{PAGE_NAME}:{line}: `check` says\n{found}and not\n{expected}");
+            let _ = writeln!(differences, "{place}: `check` prints\n{found}and not\n{}", self.messages);
         }
         if self.has_cases() {
             match (table, cases::read(&self.source(text))) {
-                (Some(table), Ok(cases)) => cases.iter().for_each(|case| faults += &mismatches(&table, case)),
-                (_, Err(messages)) => messages.iter().for_each(|message| faults += &message.to_string()),
+                (Some(table), Ok(cases)) => {
+                    cases.iter().for_each(|case| differences += &mismatches(self.page, &table, case));
+                }
+                (_, Err(messages)) => messages.iter().for_each(|message| differences += &message.to_string()),
                 (None, Ok(_)) => {}
             }
         }
-        faults
+        differences
     }
 
     fn problems(&self) -> Vec<Problem> {
@@ -157,7 +166,7 @@ impl Example<'_> {
     }
 }
 
-/// The table of a file, and all that `check` says of it.
+/// Returns the table of a file, and everything that `check` prints for it.
 fn check(source: &std::sync::Arc<Source>) -> (Option<RouteTable>, Vec<Message>) {
     let loaded = from_named(source);
     let mut messages = loaded.messages;
@@ -170,7 +179,7 @@ fn check(source: &std::sync::Arc<Source>) -> (Option<RouteTable>, Vec<Message>) 
     (table, messages)
 }
 
-/// A message without file, line and column.
+/// Formats a message without file, line and column.
 fn in_a_line(message: &Message) -> String {
     let severity = if message.is_error() { "error" } else { "warning" };
     match message.place.as_str() {
@@ -179,24 +188,26 @@ fn in_a_line(message: &Message) -> String {
     }
 }
 
-fn mismatches(table: &RouteTable, case: &Case) -> String {
+/// Runs a case and returns what differs from its `expect`.
+fn mismatches(page: &str, table: &RouteTable, case: &Case) -> String {
     let explanation = explain_with_response(table, &case.request, &case.response);
-    let mut faults = String::new();
+    let mut differences = String::new();
     for mismatch in case.compare(&explanation.fields) {
-        let _ = writeln!(faults, "{PAGE_NAME}:{}: {}: {mismatch}", mismatch.at.start.line, case.name);
+        let _ = writeln!(differences, "{page}:{}: {}: {mismatch}", mismatch.at.start.line, case.name);
     }
-    faults
+    differences
 }
 
-fn page_examples<'p>(blocks: &'p [Block<'p>]) -> Vec<Example<'p>> {
-    examples(blocks).unwrap_or_else(|faults| panic!("{faults}"))
+/// Returns the examples of all pages.
+fn all_examples() -> Vec<Example<'static>> {
+    let of_page = |(page, text)| examples(page, blocks(text)).unwrap_or_else(|errors| panic!("{errors}"));
+    PAGES.into_iter().flat_map(of_page).collect()
 }
 
 #[test]
 fn every_block_does_what_the_page_says() {
-    let blocks = blocks(PAGE);
-    let faults: String = page_examples(&blocks).iter().map(Example::faults).collect();
-    assert!(faults.is_empty(), "\n{faults}");
+    let differences: String = all_examples().iter().map(Example::differences).collect();
+    assert!(differences.is_empty(), "\n{differences}");
 }
 
 #[test]
@@ -205,7 +216,7 @@ fn tables_of_the_readme_pass_check() {
     let tables: Vec<Block> =
         blocks(README).into_iter().filter(|block| block.language == "yaml" && holds(&block.text) > 0).collect();
     let shown: usize = tables.iter().map(|block| holds(&block.text)).sum();
-    assert_eq!(shown, holds(README), "a table stands in no block, or in one of no `yaml`");
+    assert_eq!(shown, holds(README), "a table is in no block, or in a block that is not `yaml`");
     for Block { line, text, .. } in &tables {
         let (_, messages) = check(&Source::new("README.md", "\n".repeat(line - 1) + text));
         assert!(messages.is_empty(), "{}", as_text(&messages));
@@ -213,7 +224,7 @@ fn tables_of_the_readme_pass_check() {
 }
 
 #[test]
-fn a_block_of_no_known_kind_is_told_with_its_line() {
+fn an_unknown_kind_of_block_is_reported_with_its_line() {
     for (page, line) in [
         ("# A\n\n```\nx\n```\n", ":4:"),
         ("```sh\nx\n```\n", ":2:"),
@@ -222,41 +233,45 @@ fn a_block_of_no_known_kind_is_told_with_its_line() {
         ("```yaml\npluginConfig:\n```\nmore\n```text\nerror: x\n```\n", ":6:"),
         ("```yaml\npluginConfig:\n```\n```text\nerror: x\n```\n```text\nerror: y\n```\n", ":8:"),
     ] {
-        let blocks = blocks(page);
-        let faults = examples(&blocks).err().unwrap_or_else(|| panic!("{page}"));
-        assert!(faults.contains(line), "{page}{faults}");
+        let errors = examples(PAGE_NAME, blocks(page)).err().unwrap_or_else(|| panic!("{page}"));
+        assert!(errors.contains(line), "{page}{errors}");
     }
 }
 
 #[test]
-fn an_example_that_does_not_hold_is_told() {
+fn an_example_that_is_wrong_is_reported() {
     let table = "pluginConfig:\n  hosts: [a.example.com]\n  routes: [{match: GET /a, host: b.example.com}]\n";
     let case = "cases:\n  - {name: a case, request: {method: GET, url: a.example.com/a}, expect: {authority: OTHER}}\n";
+    let example = |text: String, messages: &str| Example {
+        page: PAGE_NAME,
+        block: Block { language: "yaml", line: 1, text, follows: false },
+        messages: messages.to_owned(),
+    };
     for (text, messages, line) in [
         (table.to_owned() + &case.replace("OTHER", "c.example.com"), "", ":5:"),
         (table.replace("GET", "GET|GET"), "", ":1:"),
         (table.to_owned(), "error: x\n", ":1:"),
         (table.replace("pluginConfig", "spec"), "", ":1:"),
     ] {
-        let block = Block { language: "yaml", line: 1, text, follows: false };
-        let faults = Example { block: &block, messages }.faults();
-        assert!(faults.contains(line), "{}{faults}", block.text);
+        let wrong = example(text, messages);
+        let differences = wrong.differences();
+        assert!(differences.contains(line), "{}{differences}", wrong.block.text);
     }
-    let block = Block { language: "yaml", line: 1, text: table.to_owned() + case, follows: false };
-    let good = block.text.replace("OTHER", "b.example.com");
-    assert_eq!(Example { block: &block, messages: "" }.faults_of(&good), "");
+    let other = example(table.to_owned() + case, "");
+    let right = other.block.text.replace("OTHER", "b.example.com");
+    assert_eq!(other.differences_with(&right), "");
 }
 
 // ---- the tables of keys
 
-/// A row of a table of keys: `| key | type | default | meaning |`.
+/// A row in a table of keys: `| key | type | default | meaning |`.
 struct Row<'p> {
     line: usize,
     kind: &'p str,
     default: &'p str,
 }
 
-/// The table of keys whose header begins with a text, by key.
+/// Returns the rows of the table whose header line begins with `header`, by key.
 fn rows<'p>(header: &str) -> BTreeMap<&'p str, Row<'p>> {
     let lines = PAGE.lines().enumerate().skip_while(|(_, line)| !line.starts_with(header)).skip(2);
     let rows: BTreeMap<&str, Row> = lines
@@ -271,7 +286,7 @@ fn rows<'p>(header: &str) -> BTreeMap<&'p str, Row<'p>> {
     rows
 }
 
-/// The tables of keys, and where the schema defines what they are about.
+/// The tables of keys: how the header line begins, and the JSON pointer of the same keys in the schema.
 const KEY_TABLES: [(&str, &str); 7] = [
     ("| key of `pluginConfig` |", ""),
     ("| key of a route |", "/properties/routes/items"),
@@ -333,14 +348,13 @@ fn every_key_is_documented_with_its_type_and_default() {
     }
 }
 
-/// Each default of the table, written out, changes the outcome of no example.
+/// A key of the table written with its default value changes the outcome of no example.
 #[test]
 fn a_default_written_out_changes_nothing() {
-    let blocks = blocks(PAGE);
-    let examples = page_examples(&blocks);
+    let examples = all_examples();
     let schema = ksvc_routing::config::schema();
     let mut tried = 0;
-    let mut faults = String::new();
+    let mut differences = String::new();
     for (key, Row { default, .. }) in rows(KEY_TABLES[0].0) {
         let Some(value) = default.strip_prefix('`').and_then(|default| default.strip_suffix('`')) else { continue };
         let value = match &schema["properties"][key]["type"] {
@@ -354,13 +368,13 @@ fn a_default_written_out_changes_nothing() {
                 continue;
             }
             let written = format!("pluginConfig:\n  {key}: {value}");
-            let found = example.faults_of(&text.replacen("pluginConfig:", &written, 1));
+            let found = example.differences_with(&text.replacen("pluginConfig:", &written, 1));
             if !found.is_empty() {
-                let _ = writeln!(faults, "with `{key}: {value}`:\n{found}");
+                let _ = writeln!(differences, "with `{key}: {value}`:\n{found}");
             }
         }
     }
-    assert!(faults.is_empty(), "\n{faults}");
+    assert!(differences.is_empty(), "\n{differences}");
     assert_eq!(tried, 9, "defaults that were tried");
 }
 
@@ -378,8 +392,7 @@ fn variants(source: &'static str, head: &str) -> BTreeSet<&'static str> {
 
 #[test]
 fn every_kind_of_message_has_an_example() {
-    let blocks = blocks(PAGE);
-    let problems: Vec<Problem> = page_examples(&blocks).iter().flat_map(Example::problems).collect();
+    let problems: Vec<Problem> = all_examples().iter().flat_map(Example::problems).collect();
     let shown: BTreeSet<String> = problems.iter().map(|problem| format!("{:?}", problem.kind)).collect();
     let is_shown = |kind: &&str| {
         shown.iter().any(|what| what.strip_prefix(kind).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)))
@@ -442,12 +455,11 @@ fn has_row(cells: &[&str]) -> bool {
     PAGE.lines().any(|line| cells.iter().all(|cell| line.contains(cell)))
 }
 
-/// Every answer that an example gets stands in the table of answers, as it is given.
+/// Every error response of an example is in the reference's table of error responses, word for word.
 #[test]
 fn answers_of_the_filter_are_documented() {
-    let blocks = blocks(PAGE);
     let mut outcomes = BTreeSet::new();
-    for example in page_examples(&blocks).iter().filter(|example| example.has_cases()) {
+    for example in all_examples().iter().filter(|example| example.has_cases()) {
         let source = example.source(&example.block.text);
         let (Some(table), _) = check(&source) else { continue };
         for case in cases::read(&source).unwrap_or_default() {
@@ -465,7 +477,7 @@ fn answers_of_the_filter_are_documented() {
                 .into_iter()
                 .find_map(|start| detail.strip_prefix(start)?.strip_suffix('.'));
             let documented = match hazard {
-                // What makes a path unsafe has a table of its own.
+                // The reasons why a path is unsafe have a table of their own.
                 Some(hazard) => has_row(&[&row]) && has_row(&[&format!("| {hazard} |")]),
                 None => has_row(&[&row, &format!("| {detail} |")]),
             };
@@ -498,40 +510,6 @@ fn every_log_line_about_a_configuration_is_documented() {
     assert_eq!(lines.len(), 3, "{lines:?}");
     for line in lines {
         assert!(PAGE.contains(&format!("| `{line}: SUMMARY` |")), "the log line `{line}` has no row");
-    }
-}
-
-/// As GitHub makes them.
-fn anchor(heading: &str) -> String {
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
-}
-
-#[test]
-fn links_within_the_page_lead_somewhere_and_the_contents_are_whole() {
-    let mut in_block = false;
-    let text: Vec<&str> = PAGE
-        .lines()
-        .filter(|line| {
-            let fence = line.starts_with("```");
-            in_block ^= fence;
-            !in_block && !fence
-        })
-        .collect();
-    let headings: Vec<&str> = text.iter().filter(|line| line.starts_with("##")).copied().collect();
-    let anchors: BTreeSet<String> = headings.iter().map(|line| anchor(line.trim_start_matches(['#', ' ']))).collect();
-    assert_eq!(anchors.len(), headings.len(), "two headings have the same name");
-    let links: BTreeSet<&str> =
-        text.iter().flat_map(|line| line.split("](#").skip(1)).filter_map(|rest| rest.split(')').next()).collect();
-    for link in &links {
-        assert!(anchors.contains(*link), "#{link} leads nowhere");
-    }
-    let contents: Vec<&&str> = text.iter().skip_while(|line| **line != "## Contents").skip(1).collect();
-    let contents: String =
-        contents.iter().take_while(|line| !line.starts_with("##")).map(|line| format!("{line}\n")).collect();
-    for heading in headings.iter().filter(|line| **line != "## Contents") {
-        let link = format!("](#{})", anchor(heading.trim_start_matches(['#', ' '])));
-        assert!(contents.contains(&link), "the contents lack {heading}");
     }
 }
 

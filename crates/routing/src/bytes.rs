@@ -1,4 +1,4 @@
-//! ByteReader looked at by words. On wasm, `==` of slices is a call that goes byte by byte, and most strings here are a word or
+//! Bytes looked at by words. On wasm, `==` of slices is a call that goes byte by byte, and most strings here are a word or
 //! two long.
 
 /// All bytes marked.

@@ -6,7 +6,7 @@
 //!
 //! `docs/configuration.md` has a row for each constant: what is limited stands before the colon, the reason behind it.
 
-/// ByteReader of a document: ten times what a Kubernetes object holds; each thread of a gateway has a copy.
+/// Bytes of a document: ten times what a Kubernetes object holds; each thread of a gateway has a copy.
 pub const DOCUMENT: usize = 16 * 1024 * 1024;
 
 /// Values of a document, nested ones included: twenty for each of the most routes; each costs time to
@@ -51,15 +51,15 @@ pub const HEADERS: usize = 100;
 /// Elements of one list of `cors`: they are looked through for each request of a page.
 pub const CORS: usize = 1_000;
 
-/// ByteReader of a text that is not named here, such as a `match`, a template, or a header's value: Envoy takes 60 KiB
+/// Bytes of a text that is not named here, such as a `match`, a template, or a header's value: Envoy takes 60 KiB
 /// of headers in one message.
 pub const TEXT: usize = 8 * 1024;
 
-/// ByteReader of a `name`, and of a header's, a query parameter's or a method's name in a list or an object: log lines
+/// Bytes of a `name`, and of a header's, a query parameter's or a method's name in a list or an object: log lines
 /// and metrics hold it.
 pub const NAME: usize = 256;
 
-/// ByteReader of a `body`: an answer is held in memory, once for each thread and for each request under way.
+/// Bytes of a `body`: an answer is held in memory, once for each thread and for each request under way.
 pub const BODY: usize = 1024 * 1024;
 
 /// Errors and warnings that are kept: the rest is counted.

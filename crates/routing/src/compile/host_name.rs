@@ -85,7 +85,7 @@ fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// ByteReader of a label of a host name, at most.
+/// Bytes of a label of a host name, at most.
 pub(crate) const LABEL: usize = 63;
 
 /// Labels of letters, digits, `-` and `_`, at most 63 bytes each and 253 in all (RFC 1123; the underscore

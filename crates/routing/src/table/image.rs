@@ -21,7 +21,7 @@ pub(crate) trait Row: Copy {
     fn read(bytes: &mut ByteReader<'_>) -> Self;
 }
 
-/// ByteReader to be read from the front. Where none are left, they are zeros.
+/// Bytes to be read from the front. Where none are left, they are zeros.
 pub(crate) struct ByteReader<'o>(pub(crate) &'o [u8]);
 
 impl ByteReader<'_> {
@@ -38,7 +38,7 @@ impl ByteReader<'_> {
     }
 }
 
-/// ByteWriter for bytes, zeros so far, to be filled from the front.
+/// Room for bytes, zeros so far, to be filled from the front.
 pub(crate) struct ByteWriter<'o>(pub(crate) &'o mut [u8]);
 
 impl ByteWriter<'_> {

@@ -431,7 +431,7 @@ lists! {
     SETTINGS: Settings,
     PATTERNS: MatchRow,
     ROUTES: Route,
-    /// ByteReader of all strings.
+    /// Bytes of all strings.
     TEXTS: u8,
     /// Of all patterns.
     CAPTURES: Capture,
