@@ -114,6 +114,7 @@ impl RouteTable {
     /// Lists every element of `match` whose path matches, in the order of precedence, with what the search did with it.
     fn considered(&self, order: MethodOrder, steps: &[(u32, Step)], below: &[u8]) -> Vec<ConsideredRoute<'_>> {
         let mut considered = Vec::new();
+        let mut is_chosen = false;
         for entry in self.matching_entries(below) {
             let mut listed = Vec::new();
             let candidates = self.candidates(entry);
@@ -128,7 +129,11 @@ impl RouteTable {
                 let step = steps.iter().rev().find(|(pattern, _)| *pattern == candidate.pattern);
                 let result = match step {
                     _ if !order.has(candidate.method) => Considered::OtherMethod,
-                    Some((_, Step::Chosen)) => Considered::Chosen,
+                    _ if is_chosen => Considered::Behind,
+                    Some((_, Step::Chosen)) => {
+                        is_chosen = true;
+                        Considered::Chosen
+                    }
                     Some((_, Step::ConditionFails(failing))) => {
                         Considered::ConditionFails(failing.described(&self.strings))
                     }
