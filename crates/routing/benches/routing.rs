@@ -59,8 +59,8 @@ fn requests(criterion: &mut Criterion) {
 fn peer(criterion: &mut Criterion) {
     let mut router = matchit::Router::new();
     let document: Value = serde_json::from_slice(&document(1_000)).expect("JSON");
-    for route in document["routes"].as_array().into_iter().flatten() {
-        let path = route["match"].as_str().and_then(|text| text.split(' ').nth(1)).expect("a path");
+    for route in document.get("routes").and_then(Value::as_array).into_iter().flatten() {
+        let path = route.get("match").and_then(Value::as_str).and_then(|text| text.split(' ').nth(1)).expect("a path");
         // One pattern stands for all methods of its path.
         let _ = router.insert(format!("/faas{path}"), ());
     }
