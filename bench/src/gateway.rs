@@ -1,8 +1,8 @@
-//! Envoy as an ingress gateway with Knative Services behind it, and one of the variants in it. Its routes come by RDS
-//! and the variant's filter by ECDS, so that it takes edits.
+//! Envoy as an ingress gateway with Knative Services behind it. Its routes come by RDS and the filter of a variant by
+//! ECDS, so that both can be edited while it runs.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -11,8 +11,6 @@ use testenv::process::free_ports;
 use crate::ecds;
 use crate::envoy::{self, Envoy, loopback};
 use crate::table::{HOST, NAMESPACE, Table};
-use crate::tools::Tools;
-use crate::variant::{Parts, Variant};
 
 /// The cluster of all services.
 pub(crate) const UPSTREAM: &str = "outbound|80||services";
@@ -22,17 +20,23 @@ pub(crate) const ITSELF: &str = "outbound|80||gateway";
 const FILTER: &str = "variant";
 const ROUTES: &str = "routes.json";
 
+/// The part of the gateway's configuration that a variant supplies.
+pub(crate) struct Parts {
+    /// The `typed_config` of an HTTP filter.
+    pub(crate) filter: Option<Value>,
+    /// The fields of the public host's virtual host that select a route, beside its name and domains.
+    pub(crate) routing: Value,
+}
+
 pub struct Gateway {
     envoy: Envoy,
-    variant: Variant,
-    version: u64,
 }
 
 impl Gateway {
-    pub(crate) fn start(variant: Variant, tools: &Tools, table: &Table, upstream: SocketAddr) -> Result<Self> {
+    /// Starts Envoy with version 1 of its routes and its filter.
+    pub(crate) fn start(binary: &Path, parts: &Parts, table: &Table, upstream: SocketAddr) -> Result<Self> {
         let [port] = free_ports()?;
-        let envoy = Envoy::start(&tools.envoy, |folder| {
-            let parts = variant.parts(tools, table, 1)?;
+        let envoy = Envoy::start(binary, |folder| {
             let mut filters = Vec::new();
             if parts.filter.is_some() {
                 filters.push(ecds::filter(folder, FILTER));
@@ -45,13 +49,13 @@ impl Gateway {
             if let Some(typed_config) = &parts.filter {
                 ecds::write(folder, FILTER, typed_config, 1)?;
             }
-            ecds::write_resource(&folder.join(ROUTES), &routes(&parts, table), 1)?;
+            ecds::write_resource(&folder.join(ROUTES), &routes(parts, table), 1)?;
             let source = ecds::source(&folder.join(ROUTES));
             let rds = json!({"rds": {"route_config_name": ROUTES, "config_source": source}});
             let clusters = json!([cluster(UPSTREAM, upstream.port()), cluster(ITSELF, port)]);
             Ok(envoy::bootstrap(port, filters, rds, clusters))
         })?;
-        Ok(Self { envoy, variant, version: 1 })
+        Ok(Self { envoy })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -66,15 +70,13 @@ impl Gateway {
         self.envoy.log_tail()
     }
 
-    /// Has another table ready, of the same services: what Envoy is to be handed, but for handing it over.
-    pub fn prepare(&mut self, tools: &Tools, table: &Table) -> Result<Edit> {
-        self.version += 1;
-        let parts = self.variant.parts(tools, table, self.version)?;
+    /// Renders the edit to another table of the same services, so that handing it over takes no further work.
+    pub(crate) fn prepare(&self, parts: &Parts, table: &Table, version: u64) -> Edit {
         let (file, resource) = match &parts.filter {
             Some(typed_config) => ecds::resource(self.envoy.folder(), FILTER, typed_config),
-            None => (self.envoy.folder().join(ROUTES), routes(&parts, table)),
+            None => (self.envoy.folder().join(ROUTES), routes(parts, table)),
         };
-        Ok(Edit { file, text: ecds::text(&resource, self.version) })
+        Edit { file, text: ecds::text(&resource, version) }
     }
 }
 

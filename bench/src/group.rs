@@ -74,7 +74,7 @@ impl Bench {
     /// Those of the variants that are there and can do the table; what can't is noted.
     fn able(&mut self, variants: &[Variant], table: &Table) -> Vec<Variant> {
         let mut able = variants.to_vec();
-        able.retain(|variant| self.tools.have(*variant));
+        able.retain(|variant| variant.is_available(&self.tools));
         able.retain(|variant| match variant.refuses(table) {
             None => true,
             Some(reason) => {

@@ -5,8 +5,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::variant::Variant;
-
 pub struct Tools {
     pub envoy: PathBuf,
     pub module: PathBuf,
@@ -31,15 +29,6 @@ impl Tools {
             nginx,
             absent,
         })
-    }
-
-    /// Whether all of this variant is there.
-    pub fn have(&self, variant: Variant) -> bool {
-        match variant {
-            Variant::Go => self.go_proxy.is_some(),
-            Variant::Nginx => self.nginx.is_some(),
-            _ => true,
-        }
     }
 
     /// Of what took part, by name.

@@ -7,27 +7,22 @@ mod matcher_tree;
 mod native;
 mod nginx;
 mod ours;
+mod proxy;
 mod second_pass;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::Value;
 use testenv::http1;
-use testenv::process::Running;
 
 use crate::cpu::Meter;
-use crate::gateway::Gateway;
+use crate::gateway::{Edit, Gateway, Parts};
 use crate::load::{CONNECTIONS, Load, Requests};
 use crate::table::{HOST, PUBLIC_API, Request, Table, head};
 use crate::tools::Tools;
 use crate::upstream::REACHED;
-
-/// Long enough for a proxy to come up on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use proxy::Proxy;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
@@ -95,6 +90,15 @@ impl Variant {
         }
     }
 
+    /// Returns whether this machine has all that the variant needs.
+    pub fn is_available(self, tools: &Tools) -> bool {
+        match self {
+            Self::Go => tools.go_proxy.is_some(),
+            Self::Nginx => tools.nginx.is_some(),
+            _ => true,
+        }
+    }
+
     /// Why it is not tried with that table.
     pub fn refuses(self, table: &Table) -> Option<&'static str> {
         let many = table.routes.len() > 10_000 && table.has_parameters();
@@ -118,8 +122,7 @@ impl Variant {
         Some(Requests { heads: by_host.collect(), status })
     }
 
-    /// What it puts into the gateway.
-    pub(crate) fn parts(self, tools: &Tools, table: &Table, version: u64) -> Result<Parts> {
+    fn parts(self, tools: &Tools, table: &Table, version: u64) -> Result<Parts> {
         match self {
             Self::Bare | Self::Go | Self::Nginx => Ok(bare::parts()),
             // It has the same document, and never looks at it.
@@ -139,13 +142,13 @@ impl Variant {
     }
 
     fn try_start(self, tools: &Tools, table: &Table, upstream: SocketAddr) -> Result<System> {
-        let gateway = Gateway::start(self, tools, table, upstream)?;
+        let gateway = Gateway::start(&tools.envoy, &self.parts(tools, table, 1)?, table, upstream)?;
         let proxy = match self {
-            Self::Go => Some(go::start(tools, table, gateway.address())?),
-            Self::Nginx => Some(nginx::start(tools, table, gateway.address())?),
+            Self::Go => Some(go::start(tools.go_proxy.as_deref(), table, gateway.address())?),
+            Self::Nginx => Some(nginx::start(tools.nginx.as_deref(), table, gateway.address())?),
             _ => None,
         };
-        let system = System { variant: self, gateway, proxy };
+        let system = System { variant: self, gateway, version: 1, proxy };
         system.check(table)?;
         Ok(system)
     }
@@ -156,40 +159,26 @@ pub fn lua(table: &Table) -> Value {
     lua::typed_config(table)
 }
 
-/// What a variant puts into the gateway.
-pub(crate) struct Parts {
-    /// The `typed_config` of an HTTP filter.
-    pub(crate) filter: Option<Value>,
-    /// How the public host's virtual host finds a route: its fields beside name and domains.
-    pub(crate) routing: Value,
-}
-
-/// A proxy in front of the gateway.
-pub(crate) struct Proxy {
-    process: Running,
-    address: SocketAddr,
-    _folder: TempDir,
-}
-
-impl Proxy {
-    /// Waits until it listens.
-    fn ready(process: Running, address: SocketAddr, folder: TempDir) -> Result<Self> {
-        process.await_ready(PATIENCE, || Ok(std::net::TcpStream::connect(address).is_ok()))?;
-        Ok(Self { process, address, _folder: folder })
-    }
-}
-
 /// A variant that runs.
 pub struct System {
     pub variant: Variant,
     pub gateway: Gateway,
+    /// The version of the table that the gateway has.
+    version: u64,
     proxy: Option<Proxy>,
 }
 
 impl System {
     /// Where requests are sent.
     pub fn address(&self) -> SocketAddr {
-        self.proxy.as_ref().map_or(self.gateway.address(), |proxy| proxy.address)
+        self.proxy.as_ref().map_or(self.gateway.address(), Proxy::address)
+    }
+
+    /// Renders the edit to another table of the same services, so that handing it over takes no further work.
+    pub fn prepare(&mut self, tools: &Tools, table: &Table) -> Result<Edit> {
+        self.version += 1;
+        let parts = self.variant.parts(tools, table, self.version)?;
+        Ok(self.gateway.prepare(&parts, table, self.version))
     }
 
     /// Of the gateway's process alone.
@@ -199,7 +188,7 @@ impl System {
 
     /// Of every process between the client and the service.
     pub fn meter(&self) -> Meter {
-        let proxy = self.proxy.as_ref().map(|proxy| proxy.process.id());
+        let proxy = self.proxy.as_ref().map(Proxy::id);
         Meter::processes([self.gateway.id()].into_iter().chain(proxy))
     }
 
@@ -233,16 +222,4 @@ impl System {
         }
         Ok(())
     }
-}
-
-/// A directory, in temporary files, and its path for a configuration.
-fn folder() -> Result<(TempDir, PathBuf)> {
-    let folder = tempfile::Builder::new().prefix("ksvc-router-bench-").tempdir()?;
-    let path = folder.path().to_owned();
-    Ok((folder, path))
-}
-
-/// The route of what is not below the table's base.
-fn other() -> Value {
-    json!({"match": {"prefix": crate::table::OTHER}, "route": {"cluster": crate::gateway::UPSTREAM, "timeout": "0s"}})
 }

@@ -27,7 +27,7 @@ fn every_variant_routes_each_request_to_its_service() {
         println!("left out: {absent}");
     }
     let upstream = upstream::start().unwrap();
-    let present = Variant::ALL.into_iter().filter(|variant| tools.have(*variant));
+    let present = Variant::ALL.into_iter().filter(|variant| variant.is_available(&tools));
     let wrong: Vec<_> = present.filter_map(|variant| starts(variant, &tools, upstream).err()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -45,7 +45,7 @@ fn measure(bench: &mut Bench, variant: Variant, routes: usize, smallest: f64) ->
     let (mut main, mut worker, mut times) = (Vec::new(), Vec::new(), Vec::new());
     for edit in 1..=bench.edits {
         let table = &tables[edit % 2];
-        let edit = system.gateway.prepare(&bench.tools, table)?;
+        let edit = system.prepare(&bench.tools, table)?;
         let before = [meters[0].read()?, meters[1].read()?];
         let begun = Instant::now();
         edit.hand_over()?;

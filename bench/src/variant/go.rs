@@ -2,18 +2,18 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use testenv::process::{Running, free_ports};
 
-use super::{Proxy, folder};
+use super::proxy::{Proxy, folder};
 use crate::table::{BASE, Route, Table};
-use crate::tools::Tools;
 
-pub(super) fn start(tools: &Tools, table: &Table, gateway: SocketAddr) -> Result<Proxy> {
-    let program = tools.go_proxy.as_ref().context("there is no Go")?;
+pub(super) fn start(program: Option<&Path>, table: &Table, gateway: SocketAddr) -> Result<Proxy> {
+    let program = program.context("there is no Go")?;
     let (held, folder) = folder()?;
     let [port] = free_ports()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));

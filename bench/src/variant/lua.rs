@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Parts, bare};
+use super::bare;
+use crate::gateway::Parts;
 use crate::table::{BASE, HOST, Table};
 
 pub(super) fn parts(table: &Table) -> Parts {

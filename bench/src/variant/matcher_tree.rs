@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Parts, native, other};
-use crate::gateway::UPSTREAM;
+use super::bare::other;
+use super::native;
+use crate::gateway::{Parts, UPSTREAM};
 use crate::table::{BASE, OTHER, Table};
 
 pub(super) fn parts(table: &Table) -> Parts {

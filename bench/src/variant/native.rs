@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Parts, other};
-use crate::gateway::UPSTREAM;
+use super::bare::other;
+use crate::gateway::{Parts, UPSTREAM};
 use crate::table::{BASE, Route, Table};
 
 pub(super) fn parts(table: &Table) -> Parts {

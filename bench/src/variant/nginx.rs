@@ -4,17 +4,18 @@
 use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use testenv::process::{Running, free_ports};
 
-use super::{Proxy, folder, native};
+use super::native;
+use super::proxy::{Proxy, folder};
 use crate::table::{BASE, HOST, Table};
-use crate::tools::Tools;
 
-pub(super) fn start(tools: &Tools, table: &Table, gateway: SocketAddr) -> Result<Proxy> {
-    let program = tools.nginx.as_ref().context("there is no nginx")?;
+pub(super) fn start(program: Option<&Path>, table: &Table, gateway: SocketAddr) -> Result<Proxy> {
+    let program = program.context("there is no nginx")?;
     let (held, folder) = folder()?;
     let [port] = free_ports()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));

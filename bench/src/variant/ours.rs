@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Parts, bare};
+use super::bare;
 use crate::ecds;
+use crate::gateway::Parts;
 
 pub(super) fn parts(module: &Path, document: &Value, version: u64) -> Result<Parts> {
     Ok(Parts { filter: Some(ecds::wasm(module, document, version)?), ..bare::parts() })

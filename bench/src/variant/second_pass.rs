@@ -3,8 +3,8 @@
 
 use serde_json::json;
 
-use super::{Parts, native};
-use crate::gateway::ITSELF;
+use super::native;
+use crate::gateway::{ITSELF, Parts};
 use crate::table::Table;
 
 pub(super) fn parts(table: &Table) -> Parts {
