@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bench::contest::Pace;
-use bench::group::{Bench, Group, LatencyPace};
+use bench::group::Group;
 use bench::results::Results;
+use bench::run::{Bench, LatencyPace};
 use bench::tools::{self, Tools};
 use bench::{compare, machine, report, upstream};
 use clap::{Args, Parser, Subcommand};
@@ -142,7 +143,7 @@ fn measure(run: &Run) -> Result<()> {
     let edits = pace.rounds.min(5);
     let mut bench = Bench { tools, upstream: upstream::start()?, sizes, pace, latency, edits, results };
     for group in Group::ALL.into_iter().filter(|group| run.only.is_empty() || run.only.contains(group)) {
-        bench.run(group)?;
+        group.run(&mut bench)?;
     }
     write(&folder, &bench.results)?;
     // The page, its tables and plots, tell of whole runs alone.

@@ -1,9 +1,10 @@
 //! The tables of `docs/benchmarks.md` and the plots beside it, from the results alone: the same results, the same bytes.
 
 mod page;
-pub(crate) mod pick;
+mod pick;
+mod plot;
 mod tables;
-pub(crate) mod wording;
+mod wording;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::plot;
 use crate::results::Results;
 
 const PAGE: &str = "benchmarks.md";

@@ -3,12 +3,12 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::Bench;
 use crate::chain::{Chain, Link};
 use crate::contest::{self, Contestant, combine};
 use crate::ecds;
 use crate::load::{CONNECTIONS, Load, Requests};
 use crate::results::Quantity;
+use crate::run::Bench;
 use crate::table::{HOST, OTHER, Request, Shape, Table, head};
 use crate::variant;
 

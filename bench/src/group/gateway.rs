@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Bench, Field};
 use crate::results::Quantity;
+use crate::run::{Bench, Field};
 use crate::table::{Request, Shape, Table};
 use crate::variant::Variant;
 

@@ -1,13 +1,11 @@
 //! Latency at a fixed rate, the variants in turn.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use hdrhistogram::Histogram;
 
-use super::Bench;
 use crate::paced;
 use crate::results;
+use crate::run::{Bench, LatencyPace};
 use crate::table::{Request, Shape, Table};
 use crate::variant::Variant;
 
@@ -15,17 +13,8 @@ const VARIANTS: [Variant; 6] =
     [Variant::Bare, Variant::NoOp, Variant::Ours, Variant::Go, Variant::Nginx, Variant::SecondPass];
 const ROUTES: usize = 1000;
 
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Requests a second.
-    pub rate: u32,
-    pub rounds: usize,
-    /// Of each variant in each round.
-    pub turn: Duration,
-}
-
 pub(super) fn run(bench: &mut Bench) -> Result<()> {
-    let Pace { rate, rounds, turn } = bench.latency;
+    let LatencyPace { rate, rounds, turn } = bench.latency;
     let table = Table::new(Shape::Parameters, ROUTES);
     let mut systems = Vec::new();
     for variant in bench.able(&VARIANTS, &table) {

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, ensure};
 use testenv::http1;
 use testenv::http1::Connection;
 
-use super::Bench;
 use crate::cpu::Meter;
 use crate::results::Quantity;
+use crate::run::Bench;
 use crate::table::{HOST, Shape, Table};
 use crate::upstream::REACHED;
 use crate::variant::{System, Variant};

@@ -8,10 +8,10 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::Bench;
 use super::filter::{COPIES, Chains, NO_OP, link, no_op, ours};
 use crate::ecds;
 use crate::results::Quantity;
+use crate::run::Bench;
 use crate::table::{Request, Shape, Table};
 
 /// What a module does when a request's head has come, in order.

@@ -18,10 +18,8 @@ use canvas::Canvas;
 use lines::{Lines, Series};
 use palette::{OTHERS, Style};
 
-use crate::report::pick::{distinct, near_thousand, of, sizes};
-use crate::report::wording::{
-    self, MICROSECONDS_IN_A_MILLISECOND, NO_OP, OURS, count, label, rank, routes, scaled, unit,
-};
+use super::pick::{distinct, near_thousand, of, sizes};
+use super::wording::{self, MICROSECONDS_IN_A_MILLISECOND, NO_OP, OURS, count, label, rank, routes, scaled, unit};
 use crate::results::{Latency, Measurement, Quantity, Results, Spread};
 
 /// Every plot, by the name of its file.

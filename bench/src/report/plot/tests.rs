@@ -12,7 +12,7 @@ const LONG: &str =
     "a variant whose name is very much longer than the place beside the plot, and1wordof|it<istoolongtoobefit";
 
 fn sample() -> Results {
-    serde_json::from_str(include_str!("../../tests/sample/results.json")).unwrap()
+    serde_json::from_str(include_str!("../../../tests/sample/results.json")).unwrap()
 }
 
 fn changed(change: impl Fn(&mut Measurement), keep: impl Fn(&Measurement) -> bool) -> Results {
