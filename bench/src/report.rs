@@ -41,6 +41,6 @@ pub fn render(results: &Results, docs: &Path) -> Result<BTreeMap<PathBuf, String
     let path = docs.join(PAGE);
     let page = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let page = page::fill(&page, &path.display().to_string(), &tables::all(results))?;
-    let plots = plot::all(results).into_iter().map(|(name, plot)| (Path::new(PLOTS).join(name), plot));
+    let plots = plot::all(results)?.into_iter().map(|(name, plot)| (Path::new(PLOTS).join(name), plot));
     Ok(plots.chain([(PathBuf::from(PAGE), page)]).collect())
 }

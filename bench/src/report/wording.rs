@@ -4,6 +4,8 @@ use crate::results::{Machine, Quantity, Spread};
 
 pub(crate) const OURS: &str = "ours";
 pub(crate) const NO_OP: &str = "no-op";
+/// The end of the name of a variant that is measured with one copy in place of twenty.
+pub(crate) const ONE_COPY: &str = ", one copy";
 
 /// The variants that are known, in the order in which they are listed.
 const VARIANTS: [(&str, &str); 13] = [
