@@ -14,7 +14,7 @@ use crate::table::{HOST, NAMESPACE, Table};
 
 /// The cluster of all services.
 pub(crate) const UPSTREAM: &str = "outbound|80||services";
-/// The cluster of the gateway.
+/// The cluster that sends requests back to the gateway.
 pub(crate) const ITSELF: &str = "outbound|80||gateway";
 
 const FILTER: &str = "variant";
@@ -24,7 +24,7 @@ const ROUTES: &str = "routes.json";
 pub(crate) struct Parts {
     /// The `typed_config` of an HTTP filter.
     pub(crate) filter: Option<Value>,
-    /// The fields of the public host's virtual host that select a route, beside its name and domains.
+    /// The fields of the public host's virtual host that select a route, besides its name and domains.
     pub(crate) routing: Value,
 }
 
@@ -70,7 +70,7 @@ impl Gateway {
         self.envoy.log_tail()
     }
 
-    /// Renders the edit to another table of the same services, so that handing it over takes no further work.
+    /// Renders the edit to another table of the same services, so that applying it takes no further work.
     pub(crate) fn prepare(&self, parts: &Parts, table: &Table, version: u64) -> Edit {
         let (file, resource) = match &parts.filter {
             Some(typed_config) => ecds::resource(self.envoy.folder(), FILTER, typed_config),
@@ -80,19 +80,21 @@ impl Gateway {
     }
 }
 
-/// A file's next text.
+/// A new text for a file that Envoy watches.
 pub struct Edit {
     file: PathBuf,
     text: String,
 }
 
 impl Edit {
-    pub fn hand_over(&self) -> Result<()> {
+    /// Replaces the file.
+    pub fn apply(&self) -> Result<()> {
         ecds::move_into_place(&self.file, &self.text)
     }
 }
 
-/// The public host's virtual host, and those of the services as net-istio has istiod make them.
+/// Returns the route configuration: the virtual host of the public host, and those of the services in the form that
+/// net-istio makes istiod render.
 fn routes(parts: &Parts, table: &Table) -> Value {
     let mut public = json!({"name": format!("{HOST}:80"), "domains": [HOST, format!("{HOST}:*")]});
     if let (Value::Object(public), Value::Object(routing)) = (&mut public, &parts.routing) {

@@ -1,4 +1,4 @@
-//! What is measured, in groups that can be run alone.
+//! The groups of measurements. Each group can be run alone.
 
 mod chains;
 mod filter;
@@ -11,38 +11,38 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::run::Bench;
+use crate::run::Run;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Group {
-    /// One filter alone, by chains of copies
+    /// CPU of one filter alone, isolated by chains of copies
     Filter,
-    /// Where the filter's time goes, call by call
+    /// CPU of the filter by callback and host call
     Steps,
-    /// The gateway's CPU against the number of routes
+    /// CPU of the gateway against the number of routes
     Gateway,
-    /// The CPU of all processes of whole chains
+    /// CPU of the gateway and every proxy in front of it
     Chains,
     /// Latency at a fixed rate
     Latency,
-    /// Memory, and what it costs to take up a table
+    /// Memory of a table, and the CPU and time to load it
     Loading,
 }
 
 impl Group {
     pub const ALL: [Self; 6] = [Self::Filter, Self::Steps, Self::Gateway, Self::Chains, Self::Latency, Self::Loading];
 
-    /// Measures, into the results.
-    pub fn run(self, bench: &mut Bench) -> Result<()> {
+    /// Measures the group and adds the measurements to the results of the run.
+    pub fn measure(self, run: &mut Run) -> Result<()> {
         eprintln!("==> {self:?}");
         let begun = Instant::now();
         let done = match self {
-            Self::Filter => filter::run(bench),
-            Self::Steps => steps::run(bench),
-            Self::Gateway => gateway::run(bench),
-            Self::Chains => chains::run(bench),
-            Self::Latency => latency::run(bench),
-            Self::Loading => loading::run(bench),
+            Self::Filter => filter::measure(run),
+            Self::Steps => steps::measure(run),
+            Self::Gateway => gateway::measure(run),
+            Self::Chains => chains::measure(run),
+            Self::Latency => latency::measure(run),
+            Self::Loading => loading::measure(run),
         };
         done.with_context(|| format!("{self:?}"))?;
         eprintln!("    {:.0} s", begun.elapsed().as_secs_f64());

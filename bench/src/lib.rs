@@ -1,8 +1,7 @@
-//! What the filter costs beside what else would do its work, measured in real Envoy: `cargo xtask bench`.
+//! Benchmarks of the filter and of its alternatives in real Envoy. `cargo xtask bench` runs them.
 
 pub mod chain;
 pub mod compare;
-pub mod contest;
 pub mod cpu;
 pub mod ecds;
 pub mod envoy;
@@ -14,6 +13,7 @@ pub mod paced;
 pub mod report;
 pub mod reset;
 pub mod results;
+pub mod rounds;
 pub mod run;
 pub mod table;
 pub mod tools;

@@ -1,47 +1,55 @@
-//! One run of the benchmark: what it is done with, and what it has measured so far.
+//! One run of the benchmark: its settings, and the results so far.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::contest::{self, Contestant, Pace, combine};
-use crate::results::{Latency, Measurement, Quantity, Ratio, Results, Spread};
-use crate::table::{Request, Table};
+use crate::results::{Measurement, Quantity, Ratio, Results, Spread};
+use crate::rounds::{self, Candidate, Schedule, combine};
+use crate::table::{RequestKind, Table};
 use crate::tools::Tools;
 use crate::variant::{System, Variant};
 
-/// One run.
-pub struct Bench {
+pub struct Run {
     pub tools: Tools,
     pub upstream: SocketAddr,
     /// Numbers of routes, the smallest first.
     pub sizes: Vec<usize>,
-    pub pace: Pace,
-    pub latency: LatencyPace,
-    /// How often a table is taken up.
+    pub schedule: Schedule,
+    pub latency: LatencySchedule,
+    /// The number of edits to a new table that are measured.
     pub edits: usize,
     pub results: Results,
 }
 
-impl Bench {
-    /// Those of the variants that are there and can do the table; what can't is noted.
-    pub(crate) fn able(&mut self, variants: &[Variant], table: &Table) -> Vec<Variant> {
-        let mut able = variants.to_vec();
-        able.retain(|variant| variant.is_available(&self.tools));
-        able.retain(|variant| match variant.refuses(table) {
+#[derive(Debug, Clone, Copy)]
+pub struct LatencySchedule {
+    /// Requests per second.
+    pub rate: u32,
+    pub rounds: usize,
+    /// The time for which each variant runs in each round.
+    pub turn: Duration,
+}
+
+impl Run {
+    /// Returns the variants that are installed and support the table. Records those that do not support it as skipped.
+    pub(crate) fn supported(&mut self, variants: &[Variant], table: &Table) -> Vec<Variant> {
+        let mut supported = variants.to_vec();
+        supported.retain(|variant| variant.is_available(&self.tools));
+        supported.retain(|variant| match variant.reason_to_skip(table) {
             None => true,
             Some(reason) => {
                 self.skip(format!("{}: {} routes, {}: {reason}", variant.name(), table.routes.len(), table.name));
                 false
             }
         });
-        able
+        supported
     }
 
     fn skip(&mut self, what: String) {
         if !self.results.skipped.contains(&what) {
-            eprintln!("    left out: {what}");
+            eprintln!("    skipped: {what}");
             self.results.skipped.push(what);
         }
     }
@@ -50,12 +58,11 @@ impl Bench {
         variant.start(&self.tools, table, self.upstream)
     }
 
-    pub(crate) fn latency(&mut self, latency: Latency) {
-        self.results.latencies.push(latency);
-    }
-
-    /// `against` are the values of the same rounds that these are divided by, and whose they are.
-    pub(crate) fn note(
+    /// Prints a measurement and adds it to the results.
+    ///
+    /// `table` is the name of the table and its number of routes. `against` is the name of another variant and its values
+    /// of the same rounds, to which the ratio is made.
+    pub(crate) fn record(
         &mut self,
         quantity: Quantity,
         variant: &str,
@@ -65,9 +72,9 @@ impl Bench {
         against: Option<(&str, &[f64])>,
     ) {
         let value = Spread::of(values);
-        let ratio = against.map(|(against, held)| Ratio {
+        let ratio = against.map(|(against, others)| Ratio {
             against: against.to_owned(),
-            spread: Spread::of(&combine(values, held, |value, held| value / held)),
+            spread: Spread::of(&combine(values, others, |value, other| value / other)),
         });
         let shown = ratio
             .as_ref()
@@ -93,45 +100,42 @@ impl Bench {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-pub struct LatencyPace {
-    /// Requests a second.
-    pub rate: u32,
-    pub rounds: usize,
-    /// Of each variant in each round.
-    pub turn: Duration,
-}
-
-/// Systems that run, and what they are asked.
+/// Systems that run at the same time and are measured in the same rounds.
 #[derive(Default)]
-pub(crate) struct Field {
+pub(crate) struct Comparison {
     systems: Vec<System>,
-    contestants: Vec<Contestant>,
-    /// Of each contestant.
-    asked: Vec<(Variant, Request)>,
+    candidates: Vec<Candidate>,
+    /// The variant and the kind of request of each candidate.
+    kinds: Vec<(Variant, RequestKind)>,
 }
 
-impl Field {
-    /// Starts a system, and has it measured with each of these requests that it can tell.
-    pub(crate) fn add(&mut self, system: System, table: &Table, requests: &[Request], whole_chain: bool) -> Result<()> {
+impl Comparison {
+    /// Adds a system, with one candidate for each of these kinds of requests that the variant supports.
+    pub(crate) fn add(
+        &mut self,
+        system: System,
+        table: &Table,
+        requests: &[RequestKind],
+        whole_chain: bool,
+    ) -> Result<()> {
         for request in requests {
             let Some(load) = system.load(table, *request)? else { continue };
             let meter = if whole_chain { system.meter() } else { system.gateway_meter() };
             let name = format!("{}, {}, {}", system.variant.name(), table.name, request.name());
-            self.contestants.push(Contestant { name, load, meter });
-            self.asked.push((system.variant, *request));
+            self.candidates.push(Candidate { name, load, meter });
+            self.kinds.push((system.variant, *request));
         }
         self.systems.push(system);
         Ok(())
     }
 
-    /// Measures all of them, and notes each beside the first.
-    pub(crate) fn run(mut self, bench: &mut Bench, quantity: Quantity, table: &Table) -> Result<()> {
-        let values = contest::run(&mut self.contestants, bench.pace)?;
-        for ((variant, request), held) in self.asked.iter().zip(&values) {
-            let against = Some((self.asked[0].0.name(), &values[0][..]));
-            let of = (&*table.name, table.routes.len());
-            bench.note(quantity, variant.name(), of, request.name(), held, against);
+    /// Measures all candidates and records each of them with its ratio to the first.
+    pub(crate) fn measure(mut self, run: &mut Run, quantity: Quantity, table: &Table) -> Result<()> {
+        let values = rounds::run(&mut self.candidates, run.schedule)?;
+        for ((variant, request), own_values) in self.kinds.iter().zip(&values) {
+            let against = Some((self.kinds[0].0.name(), &values[0][..]));
+            let table = (&*table.name, table.routes.len());
+            run.record(quantity, variant.name(), table, request.name(), own_values, against);
         }
         Ok(())
     }

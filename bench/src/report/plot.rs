@@ -9,7 +9,7 @@ mod tests;
 use anyhow::Result;
 use plotters::style::RGBColor;
 
-use super::pick::{distinct, near_thousand, of, sizes};
+use super::pick::{distinct, near_thousand, of_quantity, sizes};
 use super::wording::{self, NO_OP, OURS, label, rank, routes, scaled, unit};
 use crate::results::{Measurement, Quantity, Results, Spread};
 use lines::{Lines, Scale, Series};
@@ -19,7 +19,7 @@ use sheet::Sheet;
 ///
 /// # Errors
 ///
-/// A plot can't be drawn.
+/// Returns an error if a plot can't be drawn.
 pub(super) fn all(results: &Results) -> Result<Vec<(&'static str, String)>> {
     let caption = format!("{}, {}", results.date, wording::machine(&results.machine));
     Ok(vec![
@@ -32,7 +32,7 @@ pub(super) fn all(results: &Results) -> Result<Vec<(&'static str, String)>> {
 const SPREAD: &str = "from the smallest to the largest value of all rounds";
 
 fn chains(results: &Results, caption: &str) -> Result<String> {
-    let measurements = near_thousand(&of(results, Quantity::ChainCpu));
+    let measurements = near_thousand(&of_quantity(results, Quantity::ChainCpu));
     let unit = unit(Quantity::ChainCpu);
     let loads = distinct(measurements.iter().map(|found| load(found)));
     let panel = |load: &String| {
@@ -65,7 +65,7 @@ fn load(found: &Measurement) -> String {
 
 fn cost_against_routes(results: &Results, caption: &str) -> Result<String> {
     let unit = unit(Quantity::GatewayCpu);
-    let hits = of(results, Quantity::GatewayCpu).into_iter().filter(|found| found.request == "hit");
+    let hits = of_quantity(results, Quantity::GatewayCpu).into_iter().filter(|found| found.request == "hit");
     let points = hits.map(|found| (found, scaled(found.value, &unit)));
     let lines = Lines {
         scale: Scale::Logarithmic,
@@ -80,7 +80,7 @@ fn cost_against_routes(results: &Results, caption: &str) -> Result<String> {
 }
 
 fn filter_cost(results: &Results, caption: &str) -> Result<String> {
-    let ratios = of(results, Quantity::FilterCpu).into_iter().filter_map(|found| {
+    let ratios = of_quantity(results, Quantity::FilterCpu).into_iter().filter_map(|found| {
         let ratio = found.ratio.as_ref().filter(|ratio| ratio.against == NO_OP)?;
         let is_alone = found.variant.ends_with(wording::ONE_COPY);
         (found.variant != NO_OP && !is_alone).then_some((found, ratio.spread))
@@ -92,7 +92,7 @@ fn filter_cost(results: &Results, caption: &str) -> Result<String> {
         let one = Spread { least: 1.0, median: 1.0, most: 1.0, rounds: 1 };
         panel.series.insert(0, series(NO_OP, sizes.into_iter().map(|routes| (routes, one)).collect()));
     }
-    let lines = Lines { scale: Scale::Linear, y_title: "ratio to the SDK filter that does nothing", panels };
+    let lines = Lines { scale: Scale::Linear, y_title: "ratio to the no-op filter", panels };
     let about = format!(
         "CPU that one copy of a filter adds to a request, of twenty chained copies. Lines connect medians; vertical \
          strokes reach {SPREAD}."

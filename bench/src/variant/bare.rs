@@ -1,4 +1,4 @@
-//! The gateway as Knative has it.
+//! The gateway as Knative configures it.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ pub(super) fn parts() -> Parts {
     Parts { filter: None, routing: json!({"routes": [other()]}) }
 }
 
-/// The route of what is not below the table's base.
+/// Returns the route for paths that are not below the table's base.
 pub(super) fn other() -> Value {
     json!({"match": {"prefix": OTHER}, "route": {"cluster": UPSTREAM, "timeout": "0s"}})
 }

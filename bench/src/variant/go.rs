@@ -1,4 +1,4 @@
-//! A reverse proxy of Go's standard library in front of the gateway: `bench/go-proxy`.
+//! A reverse proxy of Go's standard library in front of the gateway, built from `bench/go-proxy`.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -13,8 +13,8 @@ use super::proxy::{Proxy, folder};
 use crate::table::{BASE, Route, Table};
 
 pub(super) fn start(program: Option<&Path>, table: &Table, gateway: SocketAddr) -> Result<Proxy> {
-    let program = program.context("there is no Go")?;
-    let (held, folder) = folder()?;
+    let program = program.context("the Go proxy is not available")?;
+    let (guard, folder) = folder()?;
     let [port] = free_ports()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let route = |route: &Route| -> Value {
@@ -26,5 +26,5 @@ pub(super) fn start(program: Option<&Path>, table: &Table, gateway: SocketAddr) 
     let mut command = Command::new(program);
     command.arg(folder.join("config.json"));
     let process = Running::start("the Go proxy", &mut command, &folder.join("log"), None)?;
-    Proxy::ready(process, address, held)
+    Proxy::ready(process, address, guard)
 }

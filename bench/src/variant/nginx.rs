@@ -1,5 +1,5 @@
-//! nginx in front of the gateway, with a `map` from method and path to the service's host: regular expressions, of which
-//! it tries one after another, but where a path has no parameter.
+//! nginx in front of the gateway, with a `map` from method and path to the service's host. A path without parameters is
+//! looked up in a hash table. A path with parameters is a regular expression; nginx tries these one after another.
 
 use std::fmt::Write;
 use std::fs;
@@ -15,8 +15,8 @@ use super::proxy::{Proxy, folder};
 use crate::table::{BASE, HOST, Table};
 
 pub(super) fn start(program: Option<&Path>, table: &Table, gateway: SocketAddr) -> Result<Proxy> {
-    let program = program.context("there is no nginx")?;
-    let (held, folder) = folder()?;
+    let program = program.context("nginx is not available")?;
+    let (guard, folder) = folder()?;
     let [port] = free_ports()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let config = config(table, address, gateway, &folder.to_string_lossy());
@@ -24,7 +24,7 @@ pub(super) fn start(program: Option<&Path>, table: &Table, gateway: SocketAddr) 
     let mut command = Command::new(program);
     command.arg("-p").arg(&folder).arg("-e").arg(folder.join("error.log")).arg("-c").arg(folder.join("nginx.conf"));
     let process = Running::start("nginx", &mut command, &folder.join("log"), None)?;
-    Proxy::ready(process, address, held)
+    Proxy::ready(process, address, guard)
 }
 
 fn config(table: &Table, address: SocketAddr, gateway: SocketAddr, folder: &str) -> String {

@@ -1,4 +1,4 @@
-//! The gateway with a module of proxy-wasm: this project's, or the one that does nothing.
+//! The gateway with a proxy-wasm module: this project's filter or the no-op filter.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A proxy in front of the gateway, which runs for as long as it is held.
+//! A proxy in front of the gateway. It runs until the value is dropped.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use anyhow::Result;
 use tempfile::TempDir;
 use testenv::process::Running;
 
-/// Long enough for a proxy to come up on a loaded machine.
+/// Long enough for a proxy to start on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Proxy {
@@ -18,7 +18,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Waits until it listens.
+    /// Waits until the proxy accepts connections.
     pub(super) fn ready(process: Running, address: SocketAddr, folder: TempDir) -> Result<Self> {
         process.await_ready(PATIENCE, || Ok(TcpStream::connect(address).is_ok()))?;
         Ok(Self { process, address, _folder: folder })
@@ -33,7 +33,7 @@ impl Proxy {
     }
 }
 
-/// A directory, in temporary files, and its path for a configuration.
+/// Creates a temporary folder, which is deleted when it is dropped, and returns it with its path.
 pub(super) fn folder() -> Result<(TempDir, PathBuf)> {
     let folder = tempfile::Builder::new().prefix("ksvc-router-bench-").tempdir()?;
     let path = folder.path().to_owned();
