@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
+use module_host::{Counts, Exchange, Module, Process, Root};
 use serde_json::json;
-use testenv::wasm_host::{Counts, Exchange, Module, Process, Root};
 
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use module_host::{Head, Module, Process, Vm};
 use serde_json::json;
-use testenv::wasm_host::{Head, Module, Process, Vm};
 
 use crate::random::Random;
 use crate::{Doing, VERSION, shop, shop_with};

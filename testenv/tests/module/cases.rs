@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use module_host::{Exchange, Head, HeaderMap, LocalResponse, Process, Verdict};
 use serde_json::Value;
 use testenv::cases::{self, Case, CaseFile, Differences, Sent, own_status};
-use testenv::wasm_host::{Exchange, Head, HeaderMap, LocalResponse, Process, Verdict};
 
 use crate::PLUGIN;
 

@@ -1,7 +1,7 @@
 //! A host that fails: each call in turn answers a status that nobody expects. Never a trap.
 
+use module_host::{HOST_CALLS, Module, Process, Root};
 use serde_json::json;
-use testenv::wasm_host::{HOST_CALLS, Module, Process, Root};
 
 use crate::{Doing, ORDERS, PLUGIN, VERSION, api, head, shop, shop_with, target};
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use testenv::wasm_host::{Head, Process};
+use module_host::{Head, Process};
 
 use crate::{PLUGIN, api, configured, shop_with, target};
 

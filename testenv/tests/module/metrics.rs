@@ -1,7 +1,7 @@
 //! What operators see: names, values, and when they come.
 
+use module_host::{Level, Process, Root};
 use serde_json::json;
-use testenv::wasm_host::{Level, Process, Root};
 
 use crate::{PLUGIN, VERSION, api, configured, counter, gauge, head, lines, metric, shop, shop_with};
 

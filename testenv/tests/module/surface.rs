@@ -1,7 +1,7 @@
 //! What the module can ask of its host, and be asked by it: exactly these lists. An import beyond them is a way to do,
 //! or to fail at, what it has no use for; an export beyond them is a callback that Envoy makes for every request.
 
-use testenv::wasm_host::Module;
+use module_host::Module;
 
 /// What the filter calls.
 const HOST_CALLS: &[&str] = &[

@@ -89,7 +89,7 @@ impl Module {
 }
 
 fn plugin_path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/plugin.wasm")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/plugin.wasm")
 }
 
 /// One Envoy: shared data, metrics, logs and the clock, which all its threads' VMs see.
