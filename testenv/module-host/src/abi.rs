@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wasmtime::{Caller, FuncType, Linker};
 
-use super::state::{HeaderMap, Level, LocalResponse, Log, MetricKind, Phase, RootState, State, StreamState};
+use crate::state::{HeaderMap, Level, LocalResponse, Log, MetricKind, Phase, RootState, State, StreamState};
 
 /// Every call that this host carries out, in the module `env`.
 pub const HOST_CALLS: &[&str] = &[
@@ -76,23 +76,23 @@ impl From<Refusal> for End {
 type Answer<T = ()> = Result<T, End>;
 
 /// The module that made the call: its memory, and the state of its VM.
-pub(super) struct Guest<'a, 'b> {
+pub(crate) struct Guest<'a, 'b> {
     caller: &'a mut Caller<'b, State>,
 }
 
 impl<'a, 'b> Guest<'a, 'b> {
     /// Counts the call.
-    pub(super) fn new(caller: &'a mut Caller<'b, State>, call: &'static str) -> Self {
+    pub(crate) fn new(caller: &'a mut Caller<'b, State>, call: &'static str) -> Self {
         *caller.data_mut().counts.calls.entry(call).or_default() += 1;
         Guest { caller }
     }
 
-    pub(super) fn state(&mut self) -> &mut State {
+    pub(crate) fn state(&mut self) -> &mut State {
         self.caller.data_mut()
     }
 
     /// The bytes at an address; `None` outside of the memory.
-    pub(super) fn get(&mut self, at: u32, size: u32) -> Option<Vec<u8>> {
+    pub(crate) fn get(&mut self, at: u32, size: u32) -> Option<Vec<u8>> {
         let memory = self.caller.data().memory?;
         let at = usize::try_from(at).ok()?;
         let end = at.checked_add(usize::try_from(size).ok()?)?;
@@ -101,7 +101,7 @@ impl<'a, 'b> Guest<'a, 'b> {
         Some(bytes)
     }
 
-    pub(super) fn put(&mut self, at: u32, bytes: &[u8]) -> Option<()> {
+    pub(crate) fn put(&mut self, at: u32, bytes: &[u8]) -> Option<()> {
         let memory = self.caller.data().memory?;
         let at = usize::try_from(at).ok()?;
         memory.write(&mut *self.caller, at, bytes).ok()?;
@@ -109,14 +109,14 @@ impl<'a, 'b> Guest<'a, 'b> {
         Some(())
     }
 
-    pub(super) fn word(&mut self, at: u32) -> Option<u32> {
+    pub(crate) fn word(&mut self, at: u32) -> Option<u32> {
         let memory = self.caller.data().memory?;
         let at = usize::try_from(at).ok()?;
         let word = memory.data(&*self.caller).get(at..at.checked_add(4)?)?;
         Some(u32::from_le_bytes(word.try_into().ok()?))
     }
 
-    pub(super) fn put_word(&mut self, at: u32, word: u32) -> Option<()> {
+    pub(crate) fn put_word(&mut self, at: u32, word: u32) -> Option<()> {
         let memory = self.caller.data().memory?;
         let at = usize::try_from(at).ok()?;
         memory.write(&mut *self.caller, at, &word.to_le_bytes()).ok()
@@ -264,7 +264,7 @@ fn fault(guest: &mut Guest<'_, '_>, call: &str) -> Option<u32> {
     guest.state().shared.borrow().faults.get(call).copied()
 }
 
-pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_process(linker)?;
     link_headers(linker)?;
     link_stream(linker)?;
@@ -272,7 +272,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 /// Links the import `name` of [`UNUSED_CALLS`], of whatever type the module gives it.
-pub(super) fn link_unused(linker: &mut Linker<State>, name: &'static str, r#type: FuncType) -> wasmtime::Result<()> {
+pub(crate) fn link_unused(linker: &mut Linker<State>, name: &'static str, r#type: FuncType) -> wasmtime::Result<()> {
     linker.func_new("env", name, r#type, move |_, _, _| Err(wasmtime::Error::msg(format!("it called {name}"))))?;
     Ok(())
 }

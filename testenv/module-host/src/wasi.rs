@@ -2,10 +2,10 @@
 
 use wasmtime::{Caller, Linker};
 
-use super::abi::Guest;
-use super::state::{Level, Log, State};
+use crate::abi::Guest;
+use crate::state::{Level, Log, State};
 
-pub(super) const MODULE: &str = "wasi_snapshot_preview1";
+pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// Every WASI call that this host has.
 pub const WASI_CALLS: &[&str] = &[
@@ -28,7 +28,7 @@ fn done(result: Option<()>) -> u32 {
     if result.is_some() { OK } else { BAD_ADDRESS }
 }
 
-pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "args_sizes_get", |mut caller: Caller<'_, State>, count: u32, size: u32| {
         let mut guest = Guest::new(&mut caller, "args_sizes_get");
         done(guest.put_word(count, 0).and(guest.put_word(size, 0)))
