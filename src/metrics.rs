@@ -1,10 +1,10 @@
-//! Counters and gauges of one table. Each count is handed to the host at once: counts kept here would have to be handed over
-//! when the VM ends, and a module that is called for that is called for the end of each stream too, which costs about
-//! as much, for requests that are not counted as well.
+//! The counters and gauges of one table. Each count goes to Envoy at once. Counts that are collected here would have to
+//! be handed over when the VM ends, and a module that exports the callback for that is also called at the end of every
+//! stream, counted or not, which costs about as much as the count itself.
 
 use ksvc_routing::Outcome;
-
-use crate::host::{self, MetricType};
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::MetricType;
 
 #[derive(Clone, Copy)]
 pub enum Counter {
@@ -20,7 +20,7 @@ pub enum Counter {
     ConfigRejected,
 }
 
-/// In the order of the enum.
+/// The name of each counter, in the order of the enum.
 const COUNTERS: [(Counter, &str); 10] = [
     (Counter::Routed, "routed"),
     (Counter::NotFound, "not_found"),
@@ -50,20 +50,21 @@ impl Counter {
     }
 }
 
-/// The metrics of one table name, defined once in a VM.
+/// The metrics of all tables with one name.
 pub struct Metrics {
     name: String,
-    /// The host's id, by `Counter`.
+    /// Envoy's ids, with `Counter` as the index.
     counters: [Option<u32>; COUNTERS.len()],
     routes: Option<u32>,
     config_degraded: Option<u32>,
 }
 
 impl Metrics {
-    /// Defines them all, so that they are there from the start, with 0.
+    /// Defines every metric, so that each exists from the start, with the value 0.
     pub fn define(name: &str) -> Self {
-        // Istio's bootstrap makes a label of `wasm_filter.<name>.`.
-        let define = |kind, metric| host::define_metric(kind, &format!("wasm_filter.{name}.ksvc_router.{metric}"));
+        // Istio's bootstrap turns `wasm_filter.<name>.` into a label.
+        let define =
+            |kind, metric| hostcalls::define_metric(kind, &format!("wasm_filter.{name}.ksvc_router.{metric}")).ok();
         Metrics {
             name: name.to_owned(),
             counters: COUNTERS.map(|(_, metric)| define(MetricType::Counter, metric)),
@@ -84,21 +85,22 @@ impl Metrics {
 
     pub fn add(&self, counter: Counter) {
         if let Some(Some(id)) = self.counters.get(counter as usize) {
-            host::increment_metric(*id);
+            // Envoy refuses only ids that it has not given out.
+            let _ = hostcalls::increment_metric(*id, 1);
         }
     }
 
-    /// How many routes are served.
+    /// Sets the gauge of the number of routes.
     pub fn set_routes(&self, routes: usize) {
         if let Some(id) = self.routes {
-            host::record_metric(id, routes as u64);
+            let _ = hostcalls::record_metric(id, routes as u64);
         }
     }
 
-    /// Whether the last document was bad.
+    /// Sets the gauge of whether the last document had errors.
     pub fn set_config_degraded(&self, degraded: bool) {
         if let Some(id) = self.config_degraded {
-            host::record_metric(id, degraded.into());
+            let _ = hostcalls::record_metric(id, degraded.into());
         }
     }
 }

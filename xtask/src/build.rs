@@ -16,17 +16,17 @@ use crate::step::{self, cargo};
 const TARGET: &str = "wasm32-wasip1";
 
 /// The exports of the plugin: its memory and the functions that Envoy calls. The linker also exports every other
-/// callback, and Envoy would call each of those for every request.
+/// callback, and Envoy would call each of those for every request. The SDK frees a context in `proxy_on_delete`.
 const EXPORTS: [&str; 9] = [
     "_initialize",
     "memory",
     "proxy_abi_version_0_2_1",
     "proxy_on_configure",
     "proxy_on_context_create",
+    "proxy_on_delete",
     "proxy_on_memory_allocate",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
-    "proxy_on_tick",
 ];
 
 pub(crate) fn all() -> Result<()> {

@@ -10,10 +10,10 @@ use crate::state::{Counts, HeaderMap, LocalResponse, Phase, StreamState};
 /// A request's head as it reaches the filter.
 #[derive(Debug, Default, Clone)]
 pub struct Head {
-    pub(crate) headers: HeaderMap,
-    pub(crate) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
+    headers: HeaderMap,
+    filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
     end_of_stream: bool,
-    pub(crate) serialised: Option<Vec<u8>>,
+    serialised: Option<Vec<u8>>,
 }
 
 impl Head {
@@ -85,24 +85,11 @@ pub struct Exchange {
 impl Exchange {
     /// Begins a stream of a root context, and hands its request's head to the module.
     pub(crate) fn begin(inner: &Rc<Inner>, root: u32, head: Head) -> Self {
-        let id = inner.next_context();
         let count = u32::try_from(head.headers.len()).expect("fewer than 4 G headers");
         let end = u32::from(head.end_of_stream);
-        inner.with_state(|state| {
-            let stream =
-                StreamState { root, request: head.headers, filter_state: head.filter_state, ..StreamState::default() };
-            state.streams.insert(id, stream);
-        });
-        let mut exchange = Exchange {
-            inner: Rc::clone(inner),
-            id,
-            verdict: Verdict::Continue,
-            costs: Vec::new(),
-            finished: Cell::new(false),
-        };
-        exchange.call("proxy_on_context_create", &[id, root]);
-        let action = exchange.call("proxy_on_request_headers", &[id, count, end]);
-        let local = inner.with_stream(id, |stream| {
+        let mut exchange = Self::create(inner, root, head);
+        let action = exchange.call("proxy_on_request_headers", &[exchange.id, count, end]);
+        let local = inner.with_stream(exchange.id, |stream| {
             stream.phase = Phase::Upstream;
             stream.local_response.clone()
         });
@@ -111,6 +98,28 @@ impl Exchange {
             (None, None | Some(0)) => Verdict::Continue,
             (None, Some(_)) => Verdict::Paused,
         };
+        exchange
+    }
+
+    /// Creates a stream's context and no more.
+    pub(crate) fn create(inner: &Rc<Inner>, root: u32, head: Head) -> Self {
+        let id = inner.next_context();
+        let stream = StreamState {
+            root,
+            request: head.headers,
+            serialised: head.serialised,
+            filter_state: head.filter_state,
+            ..StreamState::default()
+        };
+        inner.with_state(|state| state.streams.insert(id, stream));
+        let mut exchange = Exchange {
+            inner: Rc::clone(inner),
+            id,
+            verdict: Verdict::Continue,
+            costs: Vec::new(),
+            finished: Cell::new(false),
+        };
+        exchange.call("proxy_on_context_create", &[id, root]);
         exchange
     }
 
@@ -154,15 +163,19 @@ impl Exchange {
 
     /// The response's head passes, the module's own answer included; the headers after it.
     pub fn response(&mut self, headers: &[(&str, &str)], end_of_stream: bool) -> HeaderMap {
-        let headers: HeaderMap =
-            headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
-        let count = u32::try_from(headers.len()).expect("fewer than 4 G headers");
+        let head = Head::new(headers);
+        self.respond(if end_of_stream { head } else { head.with_body() })
+    }
+
+    /// The same, with headers of any bytes.
+    pub fn respond(&mut self, head: Head) -> HeaderMap {
+        let count = u32::try_from(head.headers.len()).expect("fewer than 4 G headers");
         self.inner.with_stream(self.id, |stream| {
             stream.phase = Phase::Response;
-            stream.response = headers;
+            stream.response = head.headers;
+            stream.serialised = head.serialised;
         });
-        let arguments = [self.id, count, u32::from(end_of_stream)];
-        self.call("proxy_on_response_headers", &arguments);
+        self.call("proxy_on_response_headers", &[self.id, count, u32::from(head.end_of_stream)]);
         self.inner.with_stream(self.id, |stream| stream.response.clone())
     }
 

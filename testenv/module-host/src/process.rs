@@ -3,15 +3,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::abi::HOST_CALLS;
 use crate::instance::Inner;
 use crate::module::Module;
-use crate::state::{Level, Log, Shared};
+use crate::state::{Log, Shared};
 use crate::vm::Vm;
 
-/// One Envoy: shared data, metrics, logs and the clock, which all its threads' VMs see.
+/// One Envoy: shared data, metrics and logs, which all its threads' VMs see.
 pub struct Process {
     module: &'static Module,
     shared: Rc<RefCell<Shared>>,
@@ -67,11 +66,6 @@ impl Process {
         self.shared.borrow_mut().logs.clear();
     }
 
-    /// What `proxy_get_log_level` answers. All that the module logs is kept, whatever the level.
-    pub fn set_log_level(&self, level: Level) {
-        self.shared.borrow_mut().log_level = level;
-    }
-
     /// The shared data's keys, sorted.
     pub fn shared_keys(&self) -> Vec<String> {
         self.shared.borrow().data.keys().cloned().collect()
@@ -100,11 +94,6 @@ impl Process {
     /// Ends what [`Process::fail`] began.
     pub fn heal(&self) {
         self.shared.borrow_mut().faults.clear();
-    }
-
-    /// Moves the clock that the module sees.
-    pub fn advance(&self, by: Duration) {
-        self.shared.borrow_mut().now += by;
     }
 }
 

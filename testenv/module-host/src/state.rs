@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::Rc;
-use std::time::Duration;
 
 use wasmtime::{Memory, TypedFunc};
 
@@ -129,6 +128,8 @@ impl HeaderMap {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct LocalResponse {
     pub status: u32,
+    /// The text of `%RESPONSE_CODE_DETAILS%`.
+    pub details: String,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
     /// -1: none.
@@ -136,11 +137,10 @@ pub struct LocalResponse {
 }
 
 /// A log line's level, in Envoy's order.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     Trace,
     Debug,
-    #[default]
     Info,
     Warn,
     Error,
@@ -211,10 +211,7 @@ pub(crate) struct Shared {
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) gauges: BTreeMap<String, u64>,
     pub(crate) logs: Vec<Log>,
-    pub(crate) log_level: Level,
     pub(crate) faults: BTreeMap<&'static str, u32>,
-    /// Since the epoch.
-    pub(crate) now: Duration,
     pub(crate) random: u64,
 }
 
@@ -291,7 +288,6 @@ impl State {
 pub(crate) struct RootState {
     pub(crate) plugin_name: String,
     pub(crate) configuration: Vec<u8>,
-    pub(crate) tick_period: Option<Duration>,
 }
 
 /// One request.

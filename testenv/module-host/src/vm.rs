@@ -1,11 +1,10 @@
 //! One thread's VM, and the plugins in it.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::exchange::{Exchange, Head};
 use crate::instance::Inner;
-use crate::state::{Counts, Phase, RootState, StreamState};
+use crate::state::{Counts, RootState};
 
 /// One thread's instance of the module. Dropped without a callback, as Envoy drops the one that it only tries a
 /// configuration on; [`Root::done`] is the orderly end.
@@ -27,48 +26,6 @@ impl Vm {
         let started = inner.call("proxy_on_vm_start", id, &[id, 0]).result;
         assert!(started.is_none_or(|started| started != 0), "proxy_on_vm_start returned false");
         Root { inner, id }
-    }
-
-    /// Calls any export, in any order and with any numbers, as no proxy does; the callback's first argument is its
-    /// context. The result, where it has one. [`Vm::root`] and [`Root::send`] are the orderly way.
-    pub fn call(&self, callback: &'static str, arguments: &[u32]) -> Option<u32> {
-        let context = arguments.first().copied().unwrap_or_default();
-        self.inner.with_state(|state| {
-            let Some(stream) = state.streams.get_mut(&context) else { return };
-            stream.phase = match callback {
-                "proxy_on_request_headers" => Phase::Request,
-                "proxy_on_response_headers" => Phase::Response,
-                "proxy_on_log" => Phase::Log,
-                _ => Phase::Upstream,
-            };
-            stream.local_response = None;
-        });
-        self.inner.call(callback, context, arguments).result
-    }
-
-    /// What this host knows of a root context from now on: to be said before [`Vm::call`] speaks of it.
-    pub fn know_root(&self, id: u32, plugin_name: &str, document: &[u8]) {
-        let root =
-            RootState { plugin_name: plugin_name.to_owned(), configuration: document.to_vec(), ..RootState::default() };
-        self.inner.with_state(|state| state.roots.insert(id, root));
-    }
-
-    /// The same of a stream's context; its response is to have these headers.
-    pub fn know_stream(&self, id: u32, root: u32, request: Head, response: Head) {
-        let stream = StreamState {
-            root,
-            serialised: request.serialised.or(response.serialised),
-            request: request.headers,
-            response: response.headers,
-            filter_state: request.filter_state,
-            ..StreamState::default()
-        };
-        self.inner.with_state(|state| state.streams.insert(id, stream));
-    }
-
-    /// The end of what this host knows of a context.
-    pub fn forget(&self, id: u32) {
-        self.inner.with_state(|state| (state.roots.remove(&id), state.streams.remove(&id)));
     }
 
     /// The size of the module's memory in bytes. Never shrinks.
@@ -112,17 +69,10 @@ impl Root {
         Exchange::begin(&self.inner, self.id, head)
     }
 
-    /// Runs the timer once, where the module has asked for one; whether it has.
-    pub fn tick(&self) -> bool {
-        let asked = self.tick_period().is_some();
-        if asked {
-            self.inner.call("proxy_on_tick", self.id, &[self.id]);
-        }
-        asked
-    }
-
-    pub fn tick_period(&self) -> Option<Duration> {
-        self.inner.with_state(|state| state.roots.get(&self.id).and_then(|root| root.tick_period))
+    /// A stream whose request never reaches the module, because an earlier filter answers it: Envoy creates its context
+    /// to write the access log, and ends it at once.
+    pub fn stream_without_request(&self) {
+        drop(Exchange::create(&self.inner, self.id, Head::default()));
     }
 
     /// The orderly end of the plugin in this VM: done, then delete.
@@ -130,11 +80,6 @@ impl Root {
         self.inner.call("proxy_on_done", self.id, &[self.id]);
         self.inner.call("proxy_on_delete", self.id, &[self.id]);
         self.inner.with_state(|state| state.roots.remove(&self.id));
-    }
-
-    /// The number of its root context.
-    pub fn id(&self) -> u32 {
-        self.id
     }
 
     /// The VM that this plugin lives in.
