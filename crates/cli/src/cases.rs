@@ -20,9 +20,9 @@ use serde_json::Value;
 use crate::explanation::OUTCOMES;
 use crate::load;
 use crate::message::Message;
-use crate::position::Span;
 use crate::request::Request;
 use crate::source::Source;
+use crate::source::position::Span;
 use crate::yaml::{Key, Node, Value as Yaml};
 
 #[derive(Debug)]

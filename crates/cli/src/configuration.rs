@@ -7,8 +7,8 @@ use ksvc_routing::{Compiled, Place, Problem, Step, What, compile};
 
 use crate::manifest::{self, Manifest, ManifestProblem};
 use crate::message::{Message, Other};
-use crate::position::{Position, Span};
 use crate::source::Source;
+use crate::source::position::{Position, Span};
 use crate::yaml::Node;
 
 #[derive(Debug, Clone)]

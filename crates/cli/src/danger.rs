@@ -8,11 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::configuration::Configuration;
-use crate::gateway::{Gateway, Ports, Workloads, fail_strategy, path, target_port};
+use crate::manifest::gateway::{Gateway, Ports, Workloads, fail_strategy, path, target_port};
 use crate::manifest::{Kind, Manifest, PLUGIN_NAME, either};
 use crate::message::{Message, Other};
-use crate::position::Span;
 use crate::source::Source;
+use crate::source::position::Span;
 use crate::yaml::Node;
 
 /// Octets of an object as JSON that fit into the annotation in which `kubectl apply` keeps what was applied

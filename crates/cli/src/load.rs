@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::configuration::Configuration;
-use crate::gateway::{self, Gateway};
 use crate::manifest;
+use crate::manifest::gateway::{self, Gateway};
 use crate::message::Message;
-use crate::position::Span;
+use crate::source::position::Span;
 use crate::source::{self, Source, Unreadable};
 use crate::yaml::{self, Node, Origin, YamlError};
 

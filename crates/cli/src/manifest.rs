@@ -2,12 +2,14 @@
 //! any Envoy configuration, under a `pluginConfig:` of its own, or as the whole document; and whether it would
 //! reach the plugin as JSON text from there.
 
+pub mod gateway;
+
 use std::fmt;
 use std::sync::Arc;
 
 use ksvc_routing::config::Config;
 
-use crate::position::{Position, Span};
+use crate::source::position::{Position, Span};
 use crate::yaml::{self, Node, Origin, Value, YamlProblem};
 
 /// `pluginName` of the WasmPlugin, `root_id` in Envoy.

@@ -9,8 +9,8 @@ use anstyle::{AnsiColor, Style};
 use ksvc_routing::Severity;
 use serde_json::{Value, json};
 
-use crate::position::{Position, Span};
 use crate::source::Source;
+use crate::source::position::{Position, Span};
 
 /// Longer lines (JSON often has but one) are cut around the caret.
 const SHOWN_WIDTH: usize = 120;

@@ -1,12 +1,14 @@
 //! The files that a command was given: read once each, `-` for standard input, folders with all below them.
 
+pub mod position;
+
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::position::{Position, Span};
 use crate::message::Message;
-use crate::position::{Position, Span};
 
 /// A text and the name that messages call it by.
 #[derive(Debug)]

@@ -5,12 +5,13 @@
 
 mod error;
 mod parse;
+mod scalar;
 
 use std::sync::Arc;
 
 use serde_json::Number;
 
-use crate::position::Span;
+use crate::source::position::Span;
 
 pub use error::{YamlError, YamlProblem};
 pub use parse::{Origin, parse};

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use ksvc_router_cli::check::check;
 use ksvc_router_cli::load::load;
 use ksvc_router_cli::message::{Message, as_json, as_text};
-use ksvc_router_cli::position::Span;
 use ksvc_router_cli::source::Source;
+use ksvc_router_cli::source::position::Span;
 
 use super::{CallError, Report, count, counts, pretty};
 use crate::args::Format;

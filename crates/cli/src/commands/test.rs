@@ -10,8 +10,8 @@ use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::load::load_one;
 use ksvc_router_cli::message::{Message, as_json, as_text};
-use ksvc_router_cli::position::Span;
 use ksvc_router_cli::source::Source;
+use ksvc_router_cli::source::position::Span;
 use ksvc_routing::RouteTable;
 use serde_json::{Value, json};
 

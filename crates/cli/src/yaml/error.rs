@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::position::Span;
+use crate::source::position::Span;
 
 /// Deeper than any configuration; bounds the recursion of everything that walks a tree.
 pub(super) const MAX_DEPTH: usize = 100;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::error::{MAX_ALIASED, MAX_DEPTH};
+use super::scalar::{Resolved, resolve};
 use super::{Entry, Key, Node, Style, Value, YamlError, YamlProblem};
-use crate::position::{Position, Span};
-use crate::scalar::{Resolved, resolve};
+use crate::source::position::{Position, Span};
 
 /// Where the text that is read lies in its file: a manifest may hold JSON text inside a YAML string.
 #[derive(Debug, Clone, Copy)]

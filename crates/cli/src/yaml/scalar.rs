@@ -8,7 +8,7 @@ use serde_json::Number;
 
 /// A scalar that is not text.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Resolved {
+pub(super) enum Resolved {
     Null,
     Bool(bool),
     Number(Number),
@@ -18,7 +18,7 @@ pub enum Resolved {
 }
 
 /// What the plain scalar `word` means.
-pub fn resolve(word: &str) -> Resolved {
+pub(super) fn resolve(word: &str) -> Resolved {
     match word {
         "" | "~" | "null" | "Null" | "NULL" => return Resolved::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {

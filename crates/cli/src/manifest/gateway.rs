@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::manifest::{Kind, Manifest, either};
-use crate::position::Span;
 use crate::source::Source;
+use crate::source::position::Span;
 use crate::yaml::{Node, Value};
 
 /// An Istio Gateway in one of the files.
