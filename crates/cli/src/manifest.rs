@@ -3,6 +3,8 @@
 //! reach the plugin as JSON text from there.
 
 pub mod gateway;
+pub(crate) mod ports;
+pub(crate) mod workloads;
 
 use std::fmt;
 use std::sync::Arc;
