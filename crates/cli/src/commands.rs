@@ -11,7 +11,7 @@ use ksvc_router_cli::admission;
 use ksvc_router_cli::load::load_one;
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::request::HeaderError;
-use ksvc_router_cli::source::Unreadable;
+use ksvc_router_cli::source::files::Unreadable;
 use serde_json::Value;
 
 use crate::args::{Args, Command, Format};

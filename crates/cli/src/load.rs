@@ -7,8 +7,9 @@ use crate::configuration::Configuration;
 use crate::manifest;
 use crate::manifest::gateway::{self, Gateway};
 use crate::message::Message;
-use crate::source::position::Span;
-use crate::source::{self, Source, Unreadable};
+use crate::source::Source;
+use crate::source::files::{self, Unreadable};
+use crate::source::position::{Position, Span};
 use crate::yaml::{self, Node, Origin, YamlError};
 
 /// What a file holds of ours.
@@ -26,8 +27,8 @@ pub struct Loaded {
 /// `pluginName: ksvc-router`.
 pub fn load(paths: &[PathBuf]) -> Result<Vec<Loaded>, Unreadable> {
     let mut all = Vec::new();
-    for found in source::find(paths)? {
-        let source = match Source::read(&found.path)? {
+    for found in files::find(paths)? {
+        let source = match read(&found.path)? {
             Ok(source) => source,
             Err(message) if found.named => {
                 let nothing = Loaded::nothing(&message.source);
@@ -43,6 +44,22 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Loaded>, Unreadable> {
         }
     }
     Ok(all)
+}
+
+/// Reads a file, or standard input for `-`. A file that is not UTF-8 gives a message about the file.
+pub fn read(path: &Path) -> Result<Result<Arc<Source>, Message>, Unreadable> {
+    let (name, bytes) = files::read(path)?;
+    Ok(String::from_utf8(bytes)
+        .map(|text| Source::new(&*name, text))
+        .map_err(|error| not_utf8(&name, error.as_bytes(), error.utf8_error().valid_up_to())))
+}
+
+fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Message {
+    let before = String::from_utf8_lossy(&bytes[..valid]);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let source = Source::new(name, String::from_utf8_lossy(bytes));
+    Message::error(&source, Span::point(Position { line, column }), "this is not UTF-8; save the file as UTF-8")
 }
 
 /// The only configuration of a file, for the commands that take one.

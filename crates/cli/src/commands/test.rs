@@ -8,9 +8,8 @@ use anstyle::{AnsiColor, Style};
 use ksvc_router_cli::cases::{self, Case, Mismatch};
 use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::explanation::explain_with_response;
-use ksvc_router_cli::load::load_one;
+use ksvc_router_cli::load::{self, load_one};
 use ksvc_router_cli::message::{Message, as_json, as_text};
-use ksvc_router_cli::source::Source;
 use ksvc_router_cli::source::position::Span;
 use ksvc_routing::RouteTable;
 use serde_json::{Value, json};
@@ -30,7 +29,7 @@ pub(super) fn run(file: &Path, cases: &Path, fail_under: Option<f64>, format: Fo
         Err(messages) => return Ok(refusal(&messages, format)),
     };
     // One file may be both, and standard input can be read but once.
-    let source = if cases == file { Ok(configuration.source.clone()) } else { Source::read(cases)? };
+    let source = if cases == file { Ok(configuration.source.clone()) } else { load::read(cases)? };
     let cases = match source.map_err(|message| vec![message]).and_then(|source| cases::read(&source)) {
         Ok(cases) => cases,
         Err(messages) => return Ok(refusal(&messages, format)),
