@@ -1,8 +1,9 @@
-//! What is dangerous in a manifest around its table, however good the table is: things that Istio takes without a word
-//! and that show in production.
+//! Dangers in a manifest: settings around a table that Istio accepts without a message, but that fail in production, however
+//! good the table is.
 //!
-//! What Istio does was read from its sources (1.31: pilot/pkg/model/extensions.go, pkg/wasm/cache.go) and seen on a real
-//! control plane.
+//! This file has the kinds of dangers and their messages; `danger/` finds them, in one manifest (`single`) and between two
+//! tables (`pair`). What Istio does was read in its sources (1.31: pilot/pkg/model/extensions.go, pkg/wasm/cache.go) and
+//! checked on a real control plane.
 
 mod find;
 mod pair;
@@ -16,40 +17,85 @@ use crate::manifest::gateway::target_port;
 
 pub use find::dangers;
 
-/// Octets of an object as JSON that fit into the annotation in which `kubectl apply` keeps what was applied
+/// The largest object, in bytes of JSON, that fits into the annotation in which `kubectl apply` keeps what was applied
 /// (apimachinery's TotalAnnotationSizeLimitB).
 const ANNOTATION_LIMIT: usize = 262_144;
-/// Octets that etcd takes in one request by default.
+/// The largest request, in bytes, that etcd accepts by default.
 const OBJECT_LIMIT: usize = 1_572_864;
 
-/// One thing that is dangerous. `Display` says what, why, and what to write instead.
+/// Defines an enum, and with it `examples`, which has one value of each kind, and `kind`, which returns the name of a
+/// value's kind. So no kind can be missing in the list: a field without an example does not compile.
+///
+/// `pub enum E { A { x: u8 = 1 }, B }` expands to `pub enum E { A { x: u8 }, B }`,
+/// `examples() -> Vec<E>` with `vec![E::A { x: 1 }, E::B]`, and `kind(&self)`, which returns `"A"` or `"B"`.
+macro_rules! with_examples {
+    (
+        $(#[$about:meta])*
+        $visibility:vis enum $name:ident {
+            $($(#[$doc:meta])* $kind:ident $({ $($field:ident: $type:ty = $example:expr),+ })?,)+
+        }
+    ) => {
+        $(#[$about])*
+        $visibility enum $name {
+            $($(#[$doc])* $kind $({ $($field: $type),+ })?,)+
+        }
+
+        impl $name {
+            /// Returns one example of each kind, in the order of their definition.
+            $visibility fn examples() -> Vec<Self> {
+                vec![$(Self::$kind $({ $($field: $example),+ })?,)+]
+            }
+
+            /// Returns the name of the kind, such as `NoTag`.
+            $visibility fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$kind { .. } => stringify!($kind),)+
+                }
+            }
+        }
+    };
+}
+
+with_examples! {
+/// A danger. `Display` says what it is, why it is dangerous, and what to write instead.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Danger {
-    PullAlways { pinned: bool },
-    LatestTag { image: String },
-    NoTag { image: String },
-    NoDigest { image: String },
-    NoChecksum { key: &'static str },
-    FailStrategy { key: &'static str, found: Option<String> },
-    EarlyPhase { phase: String },
+    /// `imagePullPolicy: Always`; `pinned` if the image has a digest.
+    PullAlways { pinned: bool = true },
+    LatestTag { image: String = "oci://registry.example.com/ksvc-router".to_owned() },
+    NoTag { image: String = "oci://registry.example.com/ksvc-router".to_owned() },
+    NoDigest { image: String = "oci://registry.example.com/ksvc-router:0.1.0".to_owned() },
+    /// A module from a web server, without `key`, the key for its checksum.
+    NoChecksum { key: &'static str = "sha256" },
+    /// `key` is missing, or has another value than `FAIL_RELOAD`.
+    FailStrategy { key: &'static str = "failStrategy", found: Option<String> = None },
+    EarlyPhase { phase: String = "AUTHN".to_owned() },
+    /// An EnvoyFilter that inserts the filter before the policies.
     EarlyFilter,
-    EveryPort { write: &'static str },
-    PlainPort { port: u64 },
-    HttpsRedirect { gateway: String, port: u64, https: u64 },
-    ServicePort { port: u64 },
+    /// No port is named. `write` is what to write instead.
+    EveryPort { write: &'static str = "`match: [{ports: [{number: 8443}]}]`" },
+    PlainPort { port: u64 = 8080 },
+    /// A Gateway redirects on a port on which the filter runs.
+    HttpsRedirect { gateway: String = "public".to_owned(), port: u64 = 8080, https: u64 = 8443 },
+    /// The port of the Service instead of the port of the pod.
+    ServicePort { port: u64 = 443 },
     ServerMode,
     NetworkType,
-    EveryProxy { write: &'static str },
-    PluginName { key: &'static str, found: Option<String> },
-    ClientSideApply { size: usize },
-    TooLarge { size: usize },
-    SameTableName { name: String },
-    Overlap { host: String, path: String },
+    /// No selector. `write` is the key to write.
+    EveryProxy { write: &'static str = "`selector.matchLabels`" },
+    /// `key` is missing, or is not the name of this filter.
+    PluginName { key: &'static str = "pluginName", found: Option<String> = None },
+    ClientSideApply { size: usize = 300_000 },
+    TooLarge { size: usize = 1_600_000 },
+    SameTableName { name: String = "default".to_owned() },
+    /// Two tables serve the same host and path.
+    Overlap { host: String = "api.example.com".to_owned(), path: String = "/faas".to_owned() },
+}
 }
 
 impl Danger {
-    /// Whether it is sure to fail; all else is a warning.
+    /// Returns whether the manifest can't work at all; every other danger is a warning.
     fn is_error(&self) -> bool {
         matches!(self, Self::TooLarge { .. })
     }
@@ -60,7 +106,7 @@ impl fmt::Display for Danger {
         use Danger::*;
         match self {
             PullAlways { pinned: false } => f.write_str(
-                "`Always` asks the registry at every edit of the table, and while the registry is down an edit makes the \
+                "with `Always` every edit of the table asks the registry, and an edit while the registry is down makes the \
                  gateway answer 403 to every request; write `IfNotPresent`",
             ),
             PullAlways { pinned: true } => f.write_str(
@@ -69,75 +115,87 @@ impl fmt::Display for Danger {
             ),
             LatestTag { image } => write!(
                 f,
-                "the tag `latest` is another build tomorrow, and makes every edit of the table ask the registry unless \
-                 `imagePullPolicy` says otherwise (403 for every request while it is down); write the digest of a release, \
-                 `{image}@sha256:…`"
+                "the tag `latest` may be another build tomorrow, and every edit of the table asks the registry unless \
+                 `imagePullPolicy` says otherwise (while the registry is down, an edit makes the gateway answer 403 to \
+                 every request); write the digest of a release, `{image}@sha256:…`"
             ),
             NoTag { image } => write!(
                 f,
-                "an image without a tag is whatever was pushed last, so that two gateway pods may run two builds; write the \
-                 digest of a release, `{image}@sha256:…`"
+                "an image without a tag is the build that was pushed last, so two gateway pods may run different builds; \
+                 write the digest of a release, `{image}@sha256:…`"
             ),
             NoDigest { image } => write!(
                 f,
-                "a tag can be pushed again, so that two gateway pods may run two builds; write the digest too, \
+                "a tag can be pushed again, so two gateway pods may run different builds; write the digest too, \
                  `{image}@sha256:…`"
             ),
             NoChecksum { key } => write!(
                 f,
-                "without a checksum whatever is served at this URL runs in the gateway; write `{key}` beside it, the output of \
+                "without a checksum the gateway runs whatever this URL serves; add `{key}` with the output of \
                  `sha256sum plugin.wasm`"
             ),
             FailStrategy { key, found } => {
-                match found {
-                    None => write!(f, "`{key}` is missing, and by default one crash of the filter is a 503 for every request until the plugin is edited")?,
-                    Some(found) if found == "FAIL_OPEN" => write!(f, "with `FAIL_OPEN` a crash of the filter lets requests pass unrouted until the plugin is edited, `denyDirect` included")?,
-                    Some(found) => write!(f, "with `{found}` one crash of the filter is a 503 for every request until the plugin is edited")?,
+                match found.as_deref() {
+                    None => write!(
+                        f,
+                        "`{key}` is missing, and by default one crash of the filter makes every request fail with 503 \
+                         until the plugin is edited"
+                    )?,
+                    Some("FAIL_OPEN") => f.write_str(
+                        "with `FAIL_OPEN`, after a crash of the filter requests pass without routing and without \
+                         `denyDirect` until the plugin is edited",
+                    )?,
+                    Some(found) => write!(
+                        f,
+                        "with `{found}` one crash of the filter makes every request fail with 503 until the plugin is \
+                         edited"
+                    )?,
                 }
                 write!(f, "; write `{key}: FAIL_RELOAD`")
             }
             EarlyPhase { phase } => write!(
                 f,
-                "in phase `{phase}` the filter runs in front of policies, which then judge the service's host and path in \
-                 place of the public ones; take `phase` out"
+                "in phase `{phase}` the filter runs before policies, which then check the service's host and path instead \
+                 of the public ones; remove `phase`"
             ),
             EarlyFilter => f.write_str(
-                "this puts the filter in front of the policies, which then judge the service's host and path in place of the \
+                "this puts the filter before the policies, which then check the service's host and path instead of the \
                  public ones; write `INSERT_BEFORE`, and in `match` the `subFilter` `envoy.filters.http.cors`",
             ),
             EveryPort { write } => write!(
                 f,
                 "the filter runs on every port of the gateway, plain HTTP included, where a Gateway with `httpsRedirect` \
-                 would redirect clients to the service's host; write {write} for the HTTPS port alone, or check the Gateway \
-                 together with this file"
+                 would redirect clients to the service's host; write {write} to run it on the HTTPS port only, or check \
+                 the Gateway together with this file"
             ),
             PlainPort { port } => write!(
                 f,
                 "{port} is the port of plain HTTP, where a Gateway with `httpsRedirect` would redirect clients to the \
-                 service's host; leave the HTTPS port alone here, or check the Gateway together with this file"
+                 service's host; keep only the HTTPS port here, or check the Gateway together with this file"
             ),
             HttpsRedirect { gateway, port, https } => write!(
                 f,
                 "the filter runs on port {port} too, where the Gateway `{gateway}` has `httpsRedirect`: the redirect would \
-                 name the service's host in place of the public one; name the HTTPS port alone, {https}"
+                 name the service's host instead of the public host; keep only the HTTPS port, {https}"
             ),
             ServicePort { port } => write!(
                 f,
-                "Istio compares the port that the gateway's pod listens on, and behind the Service's port {port} \
-                 that is {} in installs by istioctl and by Knative, where the filter would never run; write {}, unless \
-                 the gateway comes from the Helm chart `gateway`, whose pods listen on {port}",
+                "Istio compares this number with the port that the gateway's pod listens on: for the Service's port {port} \
+                 that is {} in installations by istioctl and by Knative, so the filter would never run there; write {}, \
+                 unless the gateway comes from the Helm chart `gateway`, whose pods listen on {port}",
                 target_port(*port),
                 target_port(443),
             ),
-            ServerMode => f.write_str(
-                "a gateway counts as `CLIENT`, so with `SERVER` the filter never runs there; take `mode` out",
-            ),
+            ServerMode => {
+                f.write_str("a gateway counts as `CLIENT`, so with `SERVER` the filter never runs there; remove `mode`")
+            }
             NetworkType => f.write_str(
-                "`NETWORK` is for plugins of TCP connections, and as one of these the filter routes nothing; take `type` out",
+                "`NETWORK` is for plugins that handle TCP connections, and as such a plugin the filter routes nothing; \
+                 remove `type`",
             ),
             EveryProxy { write } => write!(
                 f,
-                "this is for every proxy of the namespace, and in Istio's root namespace for every one of the mesh; write \
+                "this selects every proxy of the namespace, and in Istio's root namespace every proxy of the mesh; write \
                  {write} with the labels of the gateway, such as `istio: ingressgateway`"
             ),
             PluginName { key, found } => {
@@ -147,30 +205,30 @@ impl fmt::Display for Danger {
                 }
                 write!(
                     f,
-                    ", and only what says `{key}: {PLUGIN_NAME}` is known as this filter's by the admission policy and in \
-                     folders that are checked; write `{key}: {PLUGIN_NAME}`"
+                    ", but the admission policy and the check of a folder recognize this filter only by \
+                     `{key}: {PLUGIN_NAME}`; write `{key}: {PLUGIN_NAME}`"
                 )
             }
             ClientSideApply { size } => write!(
                 f,
-                "the object has {size} octets, more than the {ANNOTATION_LIMIT} that `kubectl apply` can keep in its \
+                "the object has {size} bytes, more than the {ANNOTATION_LIMIT} that `kubectl apply` can keep in its \
                  annotation; apply it with `kubectl apply --server-side`"
             ),
             TooLarge { size } => write!(
                 f,
-                "the object has {size} octets, more than the {OBJECT_LIMIT} (1.5 MiB) that the API server can store; divide \
-                 the table into several with `hosts` or `basePath` of their own"
+                "the object has {size} bytes, more than the {OBJECT_LIMIT} (1.5 MiB) that the API server can store; divide \
+                 the table into several tables with `hosts` or `basePath` of their own"
             ),
             SameTableName { name } => write!(
                 f,
-                "another table that may run in the same gateway is called `{name}` too, so their metrics would be one; write \
-                 another `name` in one of them"
+                "another table that may run in the same gateway is called `{name}` too, so both would share their metrics; \
+                 write another `name` in one of them"
             ),
             Overlap { host, path } => write!(
                 f,
-                "another table that may run in the same gateway takes in {host}{path} too: the first one in the filter chain \
-                 (higher `priority`, else older) answers or routes these requests, and the second one never sees them as they \
-                 came; write `hosts` or `basePath` that do not overlap, or one table"
+                "another table that may run in the same gateway serves {host}{path} too: the first table in the filter \
+                 chain (higher `priority`, else older) answers or routes these requests, and the second table never sees \
+                 them as they arrived; write `hosts` or `basePath` that do not overlap, or make it one table"
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! A text with the name that messages call it by, and positions in it.
+//! A file's text with the name that messages use for it.
 
 pub mod files;
 pub mod position;
@@ -10,14 +10,14 @@ use std::sync::Arc;
 pub struct Source {
     pub name: String,
     pub text: String,
-    /// Where each line begins.
+    /// The byte at which each line begins.
     lines: Vec<usize>,
 }
 
 impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         let mut text = text.into();
-        // A byte order mark takes no column.
+        // A byte order mark does not count as a column.
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
@@ -25,7 +25,7 @@ impl Source {
         Arc::new(Self { name: name.into(), lines: lines.collect(), text })
     }
 
-    /// A line without its end; lines count from 1.
+    /// Returns a line without its line ending; lines count from 1.
     pub fn line(&self, line: usize) -> Option<&str> {
         let begin = *self.lines.get(line.checked_sub(1)?)?;
         self.text[begin..].lines().next()

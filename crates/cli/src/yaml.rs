@@ -1,7 +1,7 @@
-//! A YAML or JSON text as a tree in which every key and value knows its line and column.
+//! Reads a YAML or JSON text into a tree in which every key and every value knows its line and column.
 //!
-//! It is read as `kubectl` reads it: scalars by `scalar`, aliases and merge keys put in their place, keys made
-//! strings. One thing is kept that `kubectl` drops: keys written twice, for the routing core reports them.
+//! Own code on top of `saphyr-parser`'s events, because no crate gives a tree that has columns, keeps keys written twice
+//! (the routing core reports them; `kubectl` drops them) and reads scalars and merge keys as `kubectl` does.
 
 mod error;
 mod node;

@@ -1,36 +1,34 @@
-//! Dangers between two tables of one gateway.
+//! Dangers between two tables that may run in the same gateway.
 
 use std::sync::Arc;
 
 use super::Danger;
-use super::placed::{Placed, told_at};
+use super::placed::Placed;
 use crate::message::{Message, Other};
+use crate::source::position::Position;
 
 impl Placed<'_> {
-    /// What is dangerous beside another table.
-    pub(super) fn tell_beside(&self, other: &Self, messages: &mut Vec<(Danger, Message)>) {
-        let mut tell = |at, place, danger: Danger| {
-            let note = Other { source: Arc::clone(other.source), at: place, place: "the other table".to_owned() };
-            let (danger, message) = told_at(self.source, at, danger);
-            messages.push((danger, Message { other: Some(note), ..message }));
+    /// Adds the dangers between this table and another one. Messages point at this table and mention the other one.
+    pub(super) fn check_beside(&self, other: &Self, found: &mut Vec<(Danger, Message)>) {
+        let mut report = |key: &str, danger: Danger| {
+            let at: Position = other.span_of(key).start;
+            let note = Other { source: Arc::clone(other.source), at, place: "the other table".to_owned() };
+            let (danger, message) = self.report(self.span_of(key), danger);
+            found.push((danger, Message { other: Some(note), ..message }));
         };
         let name = self.name();
         if name == other.name() {
-            tell(
-                self.key_place("name"),
-                other.key_place("name").start,
-                Danger::SameTableName { name: name.to_owned() },
-            );
+            report("name", Danger::SameTableName { name: name.to_owned() });
         }
         if let Some((host, path)) = self.ports.may_meet(&other.ports).then(|| self.overlap(other)).flatten() {
-            tell(self.key_place("hosts"), other.key_place("hosts").start, Danger::Overlap { host, path });
+            report("hosts", Danger::Overlap { host, path });
         }
     }
 
-    /// A host and a path that both tables take in.
+    /// Returns a host and a path that both tables serve.
     fn overlap(&self, other: &Self) -> Option<(String, String)> {
         let hosts = |table: &Self| -> Vec<String> {
-            let hosts = table.node.and_then(|node| node.get("hosts")).map_or(&[][..], |hosts| hosts.items());
+            let hosts = table.node.map_or(&[][..], |node| node.list("hosts"));
             hosts.iter().filter_map(|host| host.text()).map(str::to_ascii_lowercase).collect()
         };
         let path = longer_path(self.text("basePath").unwrap_or(""), other.text("basePath").unwrap_or(""))?;
@@ -40,19 +38,19 @@ impl Placed<'_> {
     }
 }
 
-/// The narrower one of two entries of `hosts`, if a host fits both.
+/// Returns the narrower one of two entries of `hosts` if some host matches both.
 fn narrower_host(one: &str, other: &str) -> Option<String> {
-    let takes_in = |wide: &str, narrow: &str| {
+    let covers = |wide: &str, narrow: &str| {
         wide == narrow || wide == "*" || wide.strip_prefix('*').is_some_and(|suffix| narrow.ends_with(suffix))
     };
-    match (takes_in(one, other), takes_in(other, one)) {
+    match (covers(one, other), covers(other, one)) {
         (true, _) => Some(other.to_owned()),
         (_, true) => Some(one.to_owned()),
         _ => None,
     }
 }
 
-/// The longer one of two base paths, if one is at or below the other.
+/// Returns the longer one of two base paths if it is equal to the other one or lies below it.
 fn longer_path(one: &str, other: &str) -> Option<String> {
     let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
     let below = long.strip_prefix(short)?;

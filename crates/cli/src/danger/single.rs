@@ -1,34 +1,36 @@
-//! Dangers that one manifest shows, with the Gateways beside it.
+//! Dangers that one manifest shows, together with the Gateways among the files.
 
 use std::sync::Arc;
 
-use super::placed::{Placed, told_at};
+use super::placed::Placed;
 use super::{ANNOTATION_LIMIT, Danger, OBJECT_LIMIT};
-use crate::manifest::gateway::{Gateway, path, target_port};
-use crate::manifest::{Kind, Manifest, PLUGIN_NAME, either};
+use crate::manifest::gateway::{Gateway, Server, target_port};
+use crate::manifest::{Kind, Manifest, PLUGIN_NAME};
 use crate::message::{Message, Other};
 use crate::source::position::Span;
 use crate::yaml::Node;
 
 impl Placed<'_> {
-    pub(super) fn tell_alone(&self, gateways: &[Gateway], messages: &mut Vec<(Danger, Message)>) {
-        let mut told = Vec::new();
-        self.module(&mut told);
-        self.chain(&mut told);
-        self.proxies(&mut told);
-        self.size(&mut told);
-        messages.extend(told.into_iter().map(|(at, danger)| told_at(self.source, at, danger)));
-        self.ports(gateways, messages);
+    /// Adds the dangers of this manifest.
+    pub(super) fn check_alone(&self, gateways: &[Gateway], found: &mut Vec<(Danger, Message)>) {
+        let mut alone = Vec::new();
+        self.check_module(&mut alone);
+        self.check_chain(&mut alone);
+        self.check_proxies(&mut alone);
+        self.check_size(&mut alone);
+        found.extend(alone.into_iter().map(|(at, danger)| self.report(at, danger)));
+        self.check_ports(gateways, found);
     }
 
-    /// Where the module comes from.
-    fn module(&self, told: &mut Vec<(Span, Danger)>) {
+    /// Checks where the module comes from.
+    fn check_module(&self, found: &mut Vec<(Span, Danger)>) {
         let plugin = &self.manifest.plugin;
         if self.manifest.kind == Kind::EnvoyFilter {
-            if let Some(remote) = path(either(plugin, ["vm_config", "vmConfig"]).unwrap_or(plugin), &["code", "remote"])
+            let vm = plugin.either(["vm_config", "vmConfig"]).unwrap_or(plugin);
+            if let Some(remote) = vm.at(&["code", "remote"])
                 && is_empty(remote.get("sha256"))
             {
-                told.push((remote.span, Danger::NoChecksum { key: "sha256" }));
+                found.push((remote.span, Danger::NoChecksum { key: "sha256" }));
             }
             return;
         }
@@ -37,7 +39,7 @@ impl Placed<'_> {
         let pinned = rest.contains("@sha256:") || !is_empty(plugin.get("sha256"));
         let policy = plugin.get("imagePullPolicy");
         if let Some(policy) = policy.filter(|policy| policy.text() == Some("Always") && scheme != "file") {
-            told.push((policy.span, Danger::PullAlways { pinned }));
+            found.push((policy.span, Danger::PullAlways { pinned }));
         }
         match scheme {
             _ if pinned => {}
@@ -45,127 +47,106 @@ impl Placed<'_> {
                 let begin = rest.rfind('/').map_or(0, |slash| slash + 1);
                 let colon = rest[begin..].find(':').map(|colon| begin + colon);
                 let image = format!("oci://{}", &rest[..colon.unwrap_or(rest.len())]);
-                told.push((
-                    at,
-                    match colon.map(|colon| &rest[colon + 1..]) {
-                        None => Danger::NoTag { image },
-                        Some("latest") => Danger::LatestTag { image },
-                        Some(_) => Danger::NoDigest { image: format!("oci://{rest}") },
-                    },
-                ));
+                let danger = match colon.map(|colon| &rest[colon + 1..]) {
+                    None => Danger::NoTag { image },
+                    Some("latest") => Danger::LatestTag { image },
+                    Some(_) => Danger::NoDigest { image: format!("oci://{rest}") },
+                };
+                found.push((at, danger));
             }
-            "http" | "https" => told.push((at, Danger::NoChecksum { key: "sha256" })),
+            "http" | "https" => found.push((at, Danger::NoChecksum { key: "sha256" })),
             _ => {}
         }
     }
 
-    /// How the filter runs, and where in the chain.
-    fn chain(&self, told: &mut Vec<(Span, Danger)>) {
+    /// Checks how the filter runs, and at which place of the filter chain.
+    fn check_chain(&self, found: &mut Vec<(Span, Danger)>) {
         let Manifest { kind, spec, plugin, patch, .. } = self.manifest;
         let key = if *kind == Kind::EnvoyFilter { "failure_policy" } else { "failStrategy" };
         match fail_strategy(self.manifest) {
-            None => told.push((plugin.span, Danger::FailStrategy { key, found: None })),
-            Some(found) if found.text() != Some("FAIL_RELOAD") => {
-                let name = found.text().unwrap_or_default().to_owned();
-                told.push((found.span, Danger::FailStrategy { key, found: Some(name) }));
+            None => found.push((plugin.span, Danger::FailStrategy { key, found: None })),
+            Some(strategy) if strategy.text() != Some("FAIL_RELOAD") => {
+                let name = strategy.text().unwrap_or_default().to_owned();
+                found.push((strategy.span, Danger::FailStrategy { key, found: Some(name) }));
             }
             Some(_) => {}
         }
         if let Some(phase) = spec.get("phase")
             && let Some(name @ ("AUTHN" | "AUTHZ")) = phase.text()
         {
-            told.push((phase.span, Danger::EarlyPhase { phase: name.to_owned() }));
+            found.push((phase.span, Danger::EarlyPhase { phase: name.to_owned() }));
         }
         if let Some(kind) = plugin.get("type").filter(|kind| kind.text() == Some("NETWORK")) {
-            told.push((kind.span, Danger::NetworkType));
+            found.push((kind.span, Danger::NetworkType));
         }
         if let Some(mode) = self.ports.server_mode {
-            told.push((mode.span, Danger::ServerMode));
+            found.push((mode.span, Danger::ServerMode));
         }
-        let Some(patch) = patch.as_ref() else { return };
-        if let Some(operation) = path(patch, &["patch", "operation"]) {
-            let before = path(patch, &["match", "listener", "filterChain", "filter", "subFilter", "name"]);
-            let policies = ["jwt_authn", "rbac", "ext_authz"].map(|name| format!("envoy.filters.http.{name}"));
-            let last = "envoy.filters.http.rbac";
-            let early = match operation.text() {
-                Some("INSERT_FIRST") => true,
-                // Without a filter to stand before, that is the first place.
-                Some("INSERT_BEFORE") => {
-                    before.is_none_or(|name| policies.iter().any(|policy| name.text() == Some(policy)))
-                }
-                // The last of the policies, in Istio's order.
-                Some("INSERT_AFTER") => before.is_some_and(|name| {
-                    name.text() != Some(last) && policies.iter().any(|policy| name.text() == Some(policy))
-                }),
-                _ => false,
-            };
-            if early {
-                told.push((operation.span, Danger::EarlyFilter));
-            }
+        if let Some(operation) = patch.as_ref().and_then(|patch| early_operation(patch)) {
+            found.push((operation.span, Danger::EarlyFilter));
         }
     }
 
-    /// Whose filter it is.
-    fn proxies(&self, told: &mut Vec<(Span, Danger)>) {
+    /// Checks which proxies the manifest selects, and how the plugin is called.
+    fn check_proxies(&self, found: &mut Vec<(Span, Danger)>) {
         let Manifest { kind, spec, plugin, .. } = self.manifest;
         let (keys, write) = match kind {
             Kind::EnvoyFilter => (["root_id", "rootId"], "`workloadSelector.labels`"),
             Kind::WasmPlugin | Kind::TrafficExtension => (["pluginName", "pluginName"], "`selector.matchLabels`"),
         };
         if self.workloads.are_all() {
-            told.push((spec.span, Danger::EveryProxy { write }));
+            found.push((spec.span, Danger::EveryProxy { write }));
         }
-        let name = either(plugin, keys);
+        let name = plugin.either(keys);
         if name.is_none_or(|name| name.text() != Some(PLUGIN_NAME)) {
-            let found = name.and_then(|name| name.text()).map(str::to_owned);
-            told.push((name.map_or(plugin.span, |name| name.span), Danger::PluginName { key: keys[0], found }));
+            let at = name.map_or(plugin.span, |name| name.span);
+            let name = name.and_then(|name| name.text()).map(str::to_owned);
+            found.push((at, Danger::PluginName { key: keys[0], found: name }));
         }
     }
 
-    fn size(&self, told: &mut Vec<(Span, Danger)>) {
+    fn check_size(&self, found: &mut Vec<(Span, Danger)>) {
         let at = self.manifest.document.span;
         let size = self.manifest.document.to_json().len();
         if size > OBJECT_LIMIT {
-            told.push((at, Danger::TooLarge { size }));
+            found.push((at, Danger::TooLarge { size }));
         } else if size > ANNOTATION_LIMIT {
-            told.push((at, Danger::ClientSideApply { size }));
+            found.push((at, Danger::ClientSideApply { size }));
         }
     }
 
-    /// On which ports the filter runs, beside what the Gateways do there.
-    fn ports(&self, gateways: &[Gateway], messages: &mut Vec<(Danger, Message)>) {
-        let gateways: Vec<&Gateway> = gateways.iter().filter(|gateway| self.workloads.may_serve(gateway)).collect();
-        // A pod of the Gateway API listens on the Gateway's own ports.
+    /// Checks on which ports the filter runs, and what the Gateways do on these ports.
+    fn check_ports(&self, gateways: &[Gateway], found: &mut Vec<(Danger, Message)>) {
+        let servers: Vec<(&Gateway, &Server)> = gateways
+            .iter()
+            .filter(|gateway| self.workloads.may_serve(gateway))
+            .flat_map(|gateway| gateway.servers.iter().map(move |server| (gateway, server)))
+            .collect();
+        let has_gateway = gateways.iter().any(|gateway| self.workloads.may_serve(gateway));
+        // The pod of a gateway of the Gateway API listens on the Gateway's own ports.
         let (plain, https) = if self.workloads.are_targets() { (80, 443) } else { (8080, 8443) };
-        let mut tell = |at, danger: Danger| messages.push(told_at(self.source, at, danger));
         let mut redirects = Vec::new();
         if let Some(at) = self.ports.every {
-            let all = gateways.iter().flat_map(|gateway| gateway.servers.iter().map(move |server| (*gateway, server)));
-            redirects.extend(all.filter(|(_, server)| server.redirect.is_some()).map(|found| (at, found)));
-            if gateways.is_empty() {
+            redirects.extend(servers.iter().filter(|(_, server)| server.redirect.is_some()).map(|found| (at, *found)));
+            if !has_gateway {
                 let write = match self.manifest.kind {
                     Kind::EnvoyFilter => "`match.listener.portNumber: 8443`",
                     _ if self.workloads.are_targets() => "`match: [{ports: [{number: 443}]}]`",
                     _ => "`match: [{ports: [{number: 8443}]}]`",
                 };
-                tell(at, Danger::EveryPort { write });
+                found.push(self.report(at, Danger::EveryPort { write }));
             }
         }
         for &(port, at) in &self.ports.numbers {
             if !self.workloads.are_targets() && target_port(port) != port {
-                tell(at, Danger::ServicePort { port });
+                found.push(self.report(at, Danger::ServicePort { port }));
                 continue;
             }
-            let servers: Vec<_> = gateways
-                .iter()
-                .flat_map(|gateway| gateway.servers.iter().map(move |server| (*gateway, server)))
-                .filter(|(_, server)| target_port(server.port) == port)
-                .collect();
-            if servers.is_empty() && port == plain {
-                tell(at, Danger::PlainPort { port });
+            let mut on_port = servers.iter().filter(|(_, server)| target_port(server.port) == port).peekable();
+            if on_port.peek().is_none() && port == plain {
+                found.push(self.report(at, Danger::PlainPort { port }));
             }
-            redirects
-                .extend(servers.into_iter().filter(|(_, server)| server.redirect.is_some()).map(|found| (at, found)));
+            redirects.extend(on_port.filter(|(_, server)| server.redirect.is_some()).map(|found| (at, *found)));
         }
         for (at, (gateway, server)) in redirects {
             let port = target_port(server.port);
@@ -175,20 +156,38 @@ impl Placed<'_> {
                 at: redirect.start,
                 place: "`httpsRedirect`".to_owned(),
             });
-            let (danger, message) = told_at(self.source, at, danger);
-            messages.push((danger, Message { other, ..message }));
+            let (danger, message) = self.report(at, danger);
+            found.push((danger, Message { other, ..message }));
         }
     }
+}
+
+/// Returns the `operation` of an EnvoyFilter's patch if it inserts the filter before the policies.
+fn early_operation(patch: &Node) -> Option<&Arc<Node>> {
+    let operation = patch.at(&["patch", "operation"])?;
+    let sub_filter = patch.at(&["match", "listener", "filterChain", "filter", "subFilter", "name"]);
+    // The last of the policies, in Istio's order.
+    let last = "envoy.filters.http.rbac";
+    let policies = ["envoy.filters.http.jwt_authn", "envoy.filters.http.ext_authz", last];
+    let is_policy = |name: &Arc<Node>| name.text().is_some_and(|name| policies.contains(&name));
+    let is_early = match operation.text() {
+        Some("INSERT_FIRST") => true,
+        // Without a filter to insert before, this is the first place too.
+        Some("INSERT_BEFORE") => sub_filter.is_none_or(is_policy),
+        Some("INSERT_AFTER") => sub_filter.is_some_and(|name| is_policy(name) && name.text() != Some(last)),
+        _ => false,
+    };
+    is_early.then_some(operation)
 }
 
 fn is_empty(text: Option<&Arc<Node>>) -> bool {
     text.and_then(|text| text.text()).is_none_or(str::is_empty)
 }
 
-/// `failurePolicy` of an EnvoyFilter, `failStrategy` elsewhere.
+/// Returns what happens after a crash: `failure_policy` of an EnvoyFilter, `failStrategy` of the other kinds.
 fn fail_strategy(manifest: &Manifest) -> Option<&Arc<Node>> {
     match manifest.kind {
-        Kind::EnvoyFilter => either(&manifest.plugin, ["failure_policy", "failurePolicy"]),
+        Kind::EnvoyFilter => manifest.plugin.either(["failure_policy", "failurePolicy"]),
         Kind::WasmPlugin | Kind::TrafficExtension => manifest.plugin.get("failStrategy"),
     }
 }

@@ -1,4 +1,4 @@
-//! What the Gateways among the files say of their ports.
+//! Istio Gateways among the files: which ports they have, and whether they redirect plain HTTP to HTTPS.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::yaml::{Node, Value};
 pub struct Gateway {
     pub source: Arc<Source>,
     pub name: String,
+    /// The labels of the proxies that serve the Gateway.
     pub(super) selector: Vec<(String, String)>,
     pub servers: Vec<Server>,
 }
@@ -19,12 +20,12 @@ pub struct Gateway {
 #[derive(Debug, Clone, Copy)]
 pub struct Server {
     pub port: u64,
-    /// Where plain HTTP is redirected to HTTPS.
+    /// Where the server says that plain HTTP is redirected to HTTPS, if it does.
     pub redirect: Option<Span>,
 }
 
-/// The port on which the gateway's pod listens, behind a port of its Service: Istio's and Knative's own
-/// installations both map them so.
+/// Returns the port on which the gateway's pod listens, for a port of its Service. Istio's own installation and Knative's
+/// both map the ports like this.
 pub(crate) fn target_port(port: u64) -> u64 {
     match port {
         80 => 8080,
@@ -33,25 +34,21 @@ pub(crate) fn target_port(port: u64) -> u64 {
     }
 }
 
-/// The Gateways of a document.
+/// Returns the Gateways of a document.
 pub(crate) fn find(source: &Arc<Source>, document: &Node) -> Vec<Gateway> {
-    let text = |key: &str| document.get(key).and_then(|value| value.text());
-    match text("kind") {
-        Some("List") => document
-            .get("items")
-            .map_or(&[][..], |items| items.items())
-            .iter()
-            .flat_map(|item| find(source, item))
-            .collect(),
-        // The Gateway API has another kind of that name, which redirects by routes.
-        Some("Gateway") if text("apiVersion").is_some_and(|version| version.starts_with("networking.istio.io/")) => {
+    match document.text_at("kind") {
+        Some("List") => document.list("items").iter().flat_map(|item| find(source, item)).collect(),
+        // The Gateway API has another kind of that name; it redirects with routes.
+        Some("Gateway")
+            if document.text_at("apiVersion").is_some_and(|version| version.starts_with("networking.istio.io/")) =>
+        {
             let spec = document.get("spec");
-            let servers = spec.and_then(|spec| spec.get("servers")).map_or(&[][..], |servers| servers.items());
+            let name = document.at(&["metadata", "name"]).and_then(|name| name.text());
             vec![Gateway {
                 source: Arc::clone(source),
-                name: path(document, &["metadata", "name"]).and_then(|name| name.text()).unwrap_or_default().to_owned(),
+                name: name.unwrap_or_default().to_owned(),
                 selector: labels(spec.and_then(|spec| spec.get("selector"))),
-                servers: servers.iter().filter_map(|server| Server::read(server)).collect(),
+                servers: spec.map_or(&[][..], |spec| spec.list("servers")).iter().filter_map(Server::read).collect(),
             }]
         }
         _ => Vec::new(),
@@ -59,29 +56,16 @@ pub(crate) fn find(source: &Arc<Source>, document: &Node) -> Vec<Gateway> {
 }
 
 impl Server {
-    fn read(server: &Node) -> Option<Self> {
-        let redirect = path(server, &["tls", "httpsRedirect"]);
+    fn read(server: &Arc<Node>) -> Option<Self> {
+        let redirect = server.at(&["tls", "httpsRedirect"]);
         Some(Self {
-            port: number(path(server, &["port", "number"])?)?,
+            port: server.at(&["port", "number"])?.number()?,
             redirect: redirect.filter(|value| matches!(value.value, Value::Bool(true))).map(|value| value.span),
         })
     }
 }
 
-/// The value at a path of keys.
-pub(crate) fn path<'n>(node: &'n Node, keys: &[&str]) -> Option<&'n Arc<Node>> {
-    let (first, rest) = keys.split_first()?;
-    let value = node.get(first)?;
-    if rest.is_empty() { Some(value) } else { path(value, rest) }
-}
-
-pub(crate) fn number(node: &Node) -> Option<u64> {
-    match &node.value {
-        Value::Number(number) => number.as_u64(),
-        _ => None,
-    }
-}
-
+/// Returns the entries of an object whose values are strings.
 pub(super) fn labels(node: Option<&Arc<Node>>) -> Vec<(String, String)> {
     let entries = node.map_or(&[][..], |node| node.entries());
     entries.iter().filter_map(|entry| Some((entry.key.text.clone(), entry.value.text()?.to_owned()))).collect()

@@ -1,64 +1,63 @@
-//! Which proxies a manifest is for.
+//! Which proxies a manifest selects.
 
-use super::gateway::{Gateway, labels, path};
+use super::gateway::{Gateway, labels};
 use super::{Kind, Manifest};
-use crate::yaml::Node;
 
-/// Which proxies a manifest is for, as far as it says.
+/// The proxies that a manifest selects, as far as the manifest says.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Workloads {
     namespace: String,
     labels: Vec<(String, String)>,
-    /// Kinds and names of `targetRefs`.
+    /// The kind and the name of each element of `targetRefs`.
     targets: Vec<(String, String)>,
 }
 
 impl Workloads {
-    pub(crate) fn of(manifest: &Manifest) -> Self {
+    pub(crate) fn new(manifest: &Manifest) -> Self {
         let spec = &manifest.spec;
         let labels = labels(match manifest.kind {
-            Kind::EnvoyFilter => path(spec, &["workloadSelector", "labels"]),
-            Kind::WasmPlugin | Kind::TrafficExtension => path(spec, &["selector", "matchLabels"]),
+            Kind::EnvoyFilter => spec.at(&["workloadSelector", "labels"]),
+            Kind::WasmPlugin | Kind::TrafficExtension => spec.at(&["selector", "matchLabels"]),
         });
-        let several = spec.get("targetRefs").map_or(&[][..], |targets| targets.items());
-        let text = |target: &Node, key| target.get(key).and_then(|value| value.text()).unwrap_or_default().to_owned();
-        let targets = several.iter().chain(spec.get("targetRef"));
-        let namespace = path(&manifest.document, &["metadata", "namespace"]).and_then(|value| value.text());
-        Self {
-            namespace: namespace.unwrap_or("default").to_owned(),
-            labels,
-            targets: targets.map(|target| (text(target, "kind"), text(target, "name"))).collect(),
-        }
+        let targets = spec.list("targetRefs").iter().chain(spec.get("targetRef")).map(|target| {
+            let text = |key| target.text_at(key).unwrap_or_default().to_owned();
+            (text("kind"), text("name"))
+        });
+        let namespace = manifest.document.at(&["metadata", "namespace"]).and_then(|value| value.text());
+        Self { namespace: namespace.unwrap_or("default").to_owned(), labels, targets: targets.collect() }
     }
 
+    /// Returns whether the manifest selects every proxy of its namespace.
     pub(crate) fn are_all(&self) -> bool {
         self.labels.is_empty() && self.targets.is_empty()
     }
 
-    /// Attached to a gateway of the Gateway API, whose pod listens on the ports that it is given.
+    /// Returns whether the manifest is attached to a gateway of the Gateway API. The pod of such a gateway listens on the
+    /// ports of the Gateway itself.
     pub(crate) fn are_targets(&self) -> bool {
         !self.targets.is_empty()
     }
 
-    /// Whether some proxy may have both. The namespace does not count: that of the mesh itself is for all others.
+    /// Returns whether both manifests may select the same proxy. The namespace is not compared for selectors, because a
+    /// manifest in the mesh's root namespace selects proxies of every namespace.
     pub(crate) fn may_meet(&self, other: &Self) -> bool {
         match (self.are_targets(), other.are_targets()) {
             (true, true) => {
                 self.namespace == other.namespace && self.targets.iter().any(|target| other.targets.contains(target))
             }
             (false, false) => agree(&self.labels, &other.labels),
-            // A gateway of the Gateway API takes selectors only where nothing targets it.
+            // A gateway of the Gateway API follows selectors only if no plugin targets it.
             _ => false,
         }
     }
 
-    /// Whether a Gateway may be served by these proxies.
+    /// Returns whether these proxies may serve a Gateway.
     pub(crate) fn may_serve(&self, gateway: &Gateway) -> bool {
         !self.are_targets() && agree(&self.labels, &gateway.selector)
     }
 }
 
-/// Whether no label has two values.
+/// Returns whether every label that both have has the same value in both.
 fn agree(one: &[(String, String)], other: &[(String, String)]) -> bool {
     one.iter().all(|(key, value)| other.iter().all(|(k, v)| k != key || v == value))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// A file that can't be read: the call was wrong, not what the file says.
+/// A file or folder that can't be read. This is an error of the call, not of the file's content.
 #[derive(Debug)]
 pub struct Unreadable {
     pub path: PathBuf,
@@ -19,7 +19,7 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// Reads a file, or standard input for `-`, and returns its name for messages and its bytes.
+/// Reads a file, or standard input for `-`. Returns its name for messages, and its bytes.
 pub fn read(path: &Path) -> Result<(String, Vec<u8>), Unreadable> {
     let unreadable = |error| Unreadable { path: path.to_owned(), error };
     if path == Path::new("-") {
@@ -31,26 +31,26 @@ pub fn read(path: &Path) -> Result<(String, Vec<u8>), Unreadable> {
 }
 
 /// A file to read.
-pub struct Found {
+pub struct FoundFile {
     pub path: PathBuf,
     /// Whether the user named the file itself; otherwise it lies in a folder that the user named.
     pub named: bool,
 }
 
-/// The files behind the command line's arguments; a folder's in the order of their names.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<Found>, Unreadable> {
+/// Returns the files that the arguments stand for. The files of a folder are sorted by name.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<FoundFile>, Unreadable> {
     let mut found = Vec::new();
     for path in paths {
         if path.is_dir() {
             walk(path, &mut found)?;
         } else {
-            found.push(Found { path: path.clone(), named: true });
+            found.push(FoundFile { path: path.clone(), named: true });
         }
     }
     Ok(found)
 }
 
-fn walk(folder: &Path, found: &mut Vec<Found>) -> Result<(), Unreadable> {
+fn walk(folder: &Path, found: &mut Vec<FoundFile>) -> Result<(), Unreadable> {
     let unreadable = |error| Unreadable { path: folder.to_owned(), error };
     let mut paths = folder
         .read_dir()
@@ -58,11 +58,11 @@ fn walk(folder: &Path, found: &mut Vec<Found>) -> Result<(), Unreadable> {
         .map_err(unreadable)?;
     paths.sort();
     for path in paths {
-        // A link to a folder may lead back up.
+        // A symbolic link to a folder is not followed: it may lead back up.
         if path.is_dir() && !path.is_symlink() {
             walk(&path, found)?;
         } else if path.is_file() && path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") {
-            found.push(Found { path, named: false });
+            found.push(FoundFile { path, named: false });
         }
     }
     Ok(())

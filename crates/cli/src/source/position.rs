@@ -1,8 +1,6 @@
-//! Places in a text file, counted as editors count them.
+//! Positions in a text, counted as editors count them.
 
-use saphyr_parser::Marker;
-
-/// Line and column, both from 1, the column in characters.
+/// A line and a column. Both count from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     pub line: usize,
@@ -13,13 +11,8 @@ impl Position {
     pub const START: Self = Self { line: 1, column: 1 };
 }
 
-impl From<&Marker> for Position {
-    fn from(marker: &Marker) -> Self {
-        Self { line: marker.line().max(1), column: marker.col() + 1 }
-    }
-}
-
-/// From the first character to behind the last one; a list or an object has its beginning only.
+/// The range of a value: `end` is the position after its last character. The span of a list or an object is empty
+/// and lies at its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub start: Position,
@@ -29,17 +22,12 @@ pub struct Span {
 impl Span {
     pub const START: Self = Self::point(Position::START);
 
+    /// An empty span.
     pub const fn point(at: Position) -> Self {
         Self { start: at, end: at }
     }
 
     pub fn is_empty(&self) -> bool {
         self.start == self.end
-    }
-}
-
-impl From<saphyr_parser::Span> for Span {
-    fn from(span: saphyr_parser::Span) -> Self {
-        Self { start: (&span.start).into(), end: (&span.end).into() }
     }
 }

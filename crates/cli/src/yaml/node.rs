@@ -1,4 +1,4 @@
-//! The tree of a YAML text.
+//! The tree of a YAML text: aliases and merge keys are already resolved, and keys are strings.
 
 use std::sync::Arc;
 
@@ -6,11 +6,12 @@ use serde_json::Number;
 
 use crate::source::position::Span;
 
+/// A value and where it is written.
 #[derive(Debug)]
 pub struct Node {
     pub span: Span,
     pub value: Value,
-    /// Values in this tree, aliases counted each time.
+    /// How many values this tree has. A value that aliases repeat counts each time.
     pub(super) size: usize,
 }
 
@@ -24,9 +25,10 @@ pub enum Value {
     Map(Vec<Entry>),
 }
 
+/// How a string is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// On the page as in the value, line by line, but for the indentation.
+    /// A literal block (`|`): each line of the value is a line of the file, only indented.
     Literal,
     Other,
 }
@@ -35,7 +37,7 @@ pub enum Style {
 pub struct Entry {
     pub key: Key,
     pub value: Arc<Node>,
-    /// Came in by a merge key, so another one of that name is no repetition.
+    /// Whether a merge key brought the entry here; then another entry of the same name does not repeat it.
     pub(super) merged: bool,
 }
 
@@ -43,13 +45,13 @@ pub struct Entry {
 pub struct Key {
     pub text: String,
     pub span: Span,
-    /// The word as written, where YAML takes it for a boolean: `on`, for the key `true`.
+    /// The word as written if YAML reads it as a boolean: `on`, for the key `true`.
     pub boolean: Option<String>,
 }
 
 impl Key {
-    /// What is wrong with `on: x`: once `kubectl` has read it, the key is `true`, and nobody who writes a
-    /// header's or a parameter's name means that.
+    /// Returns the message about a key such as `on`, which `kubectl` turns into `true`: nobody who writes the name of
+    /// a header or a parameter means that.
     pub(crate) fn boolean_problem(&self) -> Option<String> {
         let written = self.boolean.as_ref()?;
         Some(format!("`{written}` without quotes is a boolean, so the key is `{}`; write \"{written}\"", self.text))
@@ -66,30 +68,57 @@ impl Node {
         Self { span, value, size }
     }
 
-    /// The value of `key`; the first one where it is repeated.
+    /// Returns the value of `key`; the first value if the key is repeated.
     pub fn get(&self, key: &str) -> Option<&Arc<Node>> {
         self.entries().iter().find(|entry| entry.key.text == key).map(|entry| &entry.value)
     }
 
-    /// The entries of an object, none for anything else.
+    /// Returns the entries of an object; no entries for any other value.
     pub fn entries(&self) -> &[Entry] {
         if let Value::Map(entries) = &self.value { entries } else { &[] }
     }
 
-    /// The elements of a list, none for anything else.
+    /// Returns the elements of a list; no elements for any other value.
     pub fn items(&self) -> &[Arc<Node>] {
         if let Value::List(items) = &self.value { items } else { &[] }
+    }
+
+    /// Returns the value that these keys lead to, each one inside the value of the key before it.
+    pub fn at(&self, keys: &[&str]) -> Option<&Arc<Node>> {
+        let (first, rest) = keys.split_first()?;
+        let value = self.get(first)?;
+        if rest.is_empty() { Some(value) } else { value.at(rest) }
+    }
+
+    /// Returns the value of the first of two keys that exists, because Protobuf JSON has two names for each field.
+    pub fn either(&self, keys: [&str; 2]) -> Option<&Arc<Node>> {
+        keys.into_iter().find_map(|key| self.get(key))
     }
 
     pub fn text(&self) -> Option<&str> {
         if let Value::Text { text, .. } = &self.value { Some(text) } else { None }
     }
 
+    /// Returns the value if it is a whole number that is not negative.
+    pub fn number(&self) -> Option<u64> {
+        if let Value::Number(number) = &self.value { number.as_u64() } else { None }
+    }
+
+    /// Returns the elements of the list at `key`; no elements if there is no list.
+    pub fn list(&self, key: &str) -> &[Arc<Node>] {
+        self.get(key).map_or(&[], |value| value.items())
+    }
+
+    /// Returns the string at `key`.
+    pub fn text_at(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(|value| value.text())
+    }
+
     pub fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
     }
 
-    /// As JSON text, keys in order, repeated ones kept.
+    /// Returns the value as JSON text, with all keys in the order of the file, repeated keys included.
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = Vec::new();
         self.write_json(&mut json);
@@ -127,7 +156,7 @@ impl Node {
         }
     }
 
-    /// As a JSON value; of repeated keys the last one counts, as in `kubectl`.
+    /// Returns the value as a JSON value. Of repeated keys the last one is taken, as in `kubectl`.
     pub fn to_value(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
@@ -143,6 +172,6 @@ impl Node {
 }
 
 fn write_json_string(text: &str, out: &mut Vec<u8>) {
-    // `Display` of a JSON string is its quoted form.
+    // `Display` of a JSON string writes it with quotes and escapes.
     out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
 }
