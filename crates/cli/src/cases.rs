@@ -1,4 +1,4 @@
-//! Route tables as tests: the file of cases, each a request and what is expected to become of it.
+//! Test cases for route tables. Each case has a request and the expected decision about it.
 //!
 //! ```yaml
 //! cases:
@@ -8,8 +8,8 @@
 //!     expect: {outcome: route, authority: orders.shop.example.com, requestHeaders: {x-beta: null}}
 //! ```
 //!
-//! A case compares what its `expect` names with the fields of an `Explanation`, `requestHeaders` and
-//! `responseHeaders` header by header. `response` is what the service would answer. The file may hold a
+//! Only the fields that `expect` names are compared with those of the `Explanation`; of `requestHeaders` and
+//! `responseHeaders`, only the headers that are named. `response` is the response of the service. The file may hold a
 //! `pluginConfig:` too.
 
 mod read;
@@ -25,6 +25,7 @@ use crate::source::position::Span;
 
 pub use read::read;
 
+/// A case.
 #[derive(Debug)]
 pub struct Case {
     pub name: String,
@@ -32,31 +33,32 @@ pub struct Case {
     /// Where the case begins.
     pub at: Span,
     pub request: Request,
-    /// The request's, as it is written.
+    /// The URL of the request as it is written.
     pub url: String,
-    /// Headers with which the service would answer.
+    /// The headers of the response of the service.
     pub response: Vec<(Vec<u8>, Vec<u8>)>,
     pub expect: Vec<Expected>,
 }
 
-/// One thing that is expected.
+/// The expected value of a field or a header.
 #[derive(Debug)]
 pub struct Expected {
-    /// `status`, or `requestHeaders` or `responseHeaders` with a header's name.
+    /// The name of the field, such as `status` or `requestHeaders`.
     pub field: &'static str,
+    /// The name of the header, if the field is `requestHeaders` or `responseHeaders`.
     pub header: Option<String>,
-    /// Null where the header must be absent.
+    /// Null if the header must be absent.
     pub value: Value,
     pub at: Span,
 }
 
-/// What came of it instead.
+/// A field or a header whose value is not the expected one.
 #[derive(Debug, PartialEq)]
 pub struct Mismatch {
-    /// `status` or `requestHeaders.x-beta`.
+    /// The field, such as `status`, or the header, such as `requestHeaders.x-beta`.
     pub field: String,
     pub expected: Value,
-    /// `None` where there is no such field.
+    /// `None` if there is no such field.
     pub actual: Option<Value>,
     pub at: Span,
 }
@@ -70,7 +72,7 @@ impl fmt::Display for Mismatch {
 }
 
 impl Case {
-    /// Compares with the fields that `explain --format json` prints; empty when all is as expected.
+    /// Compares the case with the fields that `explain --format json` prints. Returns nothing if all are as expected.
     pub fn compare(&self, actual: &serde_json::Map<String, Value>) -> Vec<Mismatch> {
         let compared = self.expect.iter().filter_map(|expected| {
             let field = actual.get(expected.field);
@@ -82,7 +84,7 @@ impl Case {
         compared.collect()
     }
 
-    /// What is expected of a field that is not one of headers.
+    /// Returns the expected value of a field that does not hold headers.
     pub fn expected(&self, field: &str) -> Option<&Value> {
         self.expect.iter().find(|expected| expected.field == field).map(|expected| &expected.value)
     }
@@ -93,7 +95,7 @@ impl Case {
 }
 
 impl Expected {
-    /// Compares with what was found, which is `None` where there is no such field or header.
+    /// Compares the expected value with the value that was found; `None` means that there is no such field or header.
     pub fn compare(&self, found: Option<&Value>) -> Option<Mismatch> {
         let same = match found {
             Some(found) if self.header.is_some() => elements(&self.value) == elements(found),
@@ -112,7 +114,8 @@ impl Expected {
     }
 }
 
-/// The elements of a header's value: repeated headers are one with commas (RFC 9110, section 5.3). `None` for null.
+/// Returns the elements of a header's value, because a repeated header means the same as one header with commas
+/// (RFC 9110, section 5.3). Returns `None` for null.
 fn elements(value: &Value) -> Option<Vec<&str>> {
     let lines = match value {
         Value::Null => return None,
@@ -123,7 +126,7 @@ fn elements(value: &Value) -> Option<Vec<&str>> {
     Some(lines.flat_map(|line| line.split(',')).map(str::trim).collect())
 }
 
-/// Equal but for the way of writing: `404.0` is 404, a list of one value is that value.
+/// Returns whether two values mean the same: `404.0` is 404, and a list of one value is that value.
 fn same(expected: &Value, actual: &Value) -> bool {
     let single = |value: &Value| match value {
         Value::Array(items) if items.len() == 1 => items[0].clone(),

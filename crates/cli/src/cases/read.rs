@@ -1,4 +1,6 @@
-//! Reads a file of cases, with every error in it.
+//! Reads the cases of a file, and reports every error in them.
+//!
+//! Own code because a deserializer such as serde stops at the first error and does not know columns.
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use crate::source::Source;
 use crate::source::position::Span;
 use crate::yaml::{Key, Node, Value as Yaml};
 
-/// Reads the cases of a file, from every document that has `cases:`. What is wrong with them is told at once.
+/// Reads the cases of a file, from every document that has `cases:`, or returns all errors in them.
 pub fn read(source: &Arc<Source>) -> Result<Vec<Case>, Vec<Message>> {
     let documents = load::parse(source).map_err(|message| vec![*message])?;
     let mut reader = Reader { source, messages: Vec::new() };
@@ -20,25 +22,25 @@ pub fn read(source: &Arc<Source>) -> Result<Vec<Case>, Vec<Message>> {
     for document in &documents {
         if let Some(list) = document.get("cases") {
             has_cases = true;
-            reader.keys(document, &["cases", "pluginConfig", "pluginName"]);
+            reader.check_keys(document, &["cases", "pluginConfig", "pluginName"]);
             let items = reader.list(list, "a list of cases");
             cases.extend(items.iter().filter_map(|item| reader.case(item)));
         }
     }
     if !has_cases {
-        reader.tell(Span::START, "no cases are in here; write `cases:`, a list of `{name, request, expect}`");
+        reader.error(Span::START, "this file has no cases; write `cases:`, a list of `{name, request, expect}`");
     }
     reader.messages.sort_by_key(|message| message.span.start);
     if reader.messages.is_empty() { Ok(cases) } else { Err(reader.messages) }
 }
 
-/// Collects everything that is wrong with a file of cases.
+/// Reads cases and collects the errors in them.
 struct Reader<'a> {
     source: &'a Arc<Source>,
     messages: Vec<Message>,
 }
 
-/// What a value of `expect` must be.
+/// The type of a value in `expect`.
 #[derive(Clone, Copy)]
 enum Kind {
     Outcome,
@@ -63,27 +65,28 @@ const EXPECT: [(&str, Kind); 11] = [
 ];
 
 impl<'a> Reader<'a> {
-    fn tell(&mut self, at: Span, text: impl Into<String>) {
+    fn error(&mut self, at: Span, text: impl Into<String>) {
         self.messages.push(Message::error(self.source, at, text));
     }
 
-    fn expected(&mut self, node: &Node, what: &str) {
+    /// Reports a value of the wrong type.
+    fn wrong_type(&mut self, node: &Node, expected: &str) {
         let quotes = match node.value {
-            Yaml::Bool(_) | Yaml::Number(_) if what.contains("string") => "; write it in quotes",
+            Yaml::Bool(_) | Yaml::Number(_) if expected.contains("string") => "; write it in quotes",
             _ => "",
         };
-        self.tell(node.span, format!("expected {what}, found {}{quotes}", described(node)));
+        self.error(node.span, format!("expected {expected}, found {}{quotes}", describe(node)));
     }
 
-    /// Tells keys that are unknown or repeated.
-    fn keys(&mut self, node: &Node, known: &[&str]) {
+    /// Reports keys that are unknown or repeated.
+    fn check_keys(&mut self, node: &Node, known: &[&str]) {
         let mut seen: Vec<&str> = Vec::new();
         for entry in node.entries() {
             let Key { text, span, .. } = &entry.key;
             if !known.contains(&&**text) {
-                self.tell(*span, format!("unknown key `{text}`; the keys here are {}", listed(known)));
+                self.error(*span, format!("unknown key `{text}`; the keys here are {}", quote_all(known)));
             } else if seen.contains(&&**text) {
-                self.tell(*span, format!("the key `{text}` is written twice; keep one"));
+                self.error(*span, format!("the key `{text}` is written twice; keep one"));
             }
             seen.push(text);
         }
@@ -91,47 +94,47 @@ impl<'a> Reader<'a> {
 
     fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Arc<Node>] {
         if !matches!(node.value, Yaml::List(_)) {
-            self.expected(node, what);
+            self.wrong_type(node, what);
         }
         node.items()
     }
 
-    /// An object with these keys and no others, or `None` after a message.
-    fn object(&mut self, node: &Node, known: &[&str]) -> Option<()> {
+    /// Checks that a value is an object with these keys and no others. Returns `None` if it is not an object.
+    fn check_object(&mut self, node: &Node, known: &[&str]) -> Option<()> {
         if matches!(node.value, Yaml::Map(_)) {
-            self.keys(node, known);
+            self.check_keys(node, known);
             return Some(());
         }
-        self.expected(node, &format!("an object with {}", listed(known)));
+        self.wrong_type(node, &format!("an object with {}", quote_all(known)));
         None
     }
 
     fn required<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n Arc<Node>> {
         let value = node.get(key);
         if value.is_none() {
-            self.tell(node.span, format!("`{key}` is missing"));
+            self.error(node.span, format!("`{key}` is missing"));
         }
         value
     }
 
-    /// Tells names, of headers or parameters, that YAML takes for something else.
-    fn names(&mut self, node: &Node) {
+    /// Reports names of headers or parameters that YAML reads as a boolean.
+    fn check_names(&mut self, node: &Node) {
         for entry in node.entries() {
             if let Some(text) = entry.key.boolean_problem() {
-                self.tell(entry.key.span, text);
+                self.error(entry.key.span, text);
             }
         }
     }
 
     fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
         if node.text().is_none() {
-            self.expected(node, "a string");
+            self.wrong_type(node, "a string");
         }
         node.text()
     }
 
     fn case(&mut self, node: &Arc<Node>) -> Option<Case> {
-        self.object(node, &["name", "request", "response", "expect"])?;
+        self.check_object(node, &["name", "request", "response", "expect"])?;
         let name = self.required(node, "name").and_then(|name| self.text(name));
         let request = self.required(node, "request");
         let url = request.and_then(|request| request.get("url")).and_then(|url| url.text());
@@ -150,7 +153,7 @@ impl<'a> Reader<'a> {
     }
 
     fn request(&mut self, node: &Node) -> Option<Request> {
-        self.object(node, &["method", "url", "headers"])?;
+        self.check_object(node, &["method", "url", "headers"])?;
         let method = self.required(node, "method").and_then(|method| self.text(method));
         let url = self.required(node, "url").and_then(|url| self.text(url));
         let mut request = Request::new(method?, url?.as_bytes());
@@ -160,10 +163,10 @@ impl<'a> Reader<'a> {
         Some(request)
     }
 
-    /// What the service would answer.
+    /// Reads the headers of the response of the service.
     fn response(&mut self, node: &Node) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-        self.object(node, &["headers"])?;
-        // Headers are written in the same way, whoever sends them.
+        self.check_object(node, &["headers"])?;
+        // The headers of requests and responses are written in the same way.
         let mut sent = Request::new("GET", b"");
         if let Some(headers) = self.required(node, "headers") {
             self.headers(headers, &mut sent);
@@ -171,7 +174,8 @@ impl<'a> Reader<'a> {
         Some(sent.headers)
     }
 
-    /// `{name: value}`, `{name: [value, value]}`, or `['name: value']` where the order counts.
+    /// Adds headers to a request. They are written as `{name: value}`, as `{name: [value, value]}`, or, to give them an order,
+    /// as `['name: value']`.
     fn headers(&mut self, node: &Node, request: &mut Request) {
         let mut add = |reader: &mut Self, name: Option<&Key>, value: &Node| {
             let Some(text) = reader.text(value) else { return };
@@ -180,10 +184,10 @@ impl<'a> Reader<'a> {
                 None => request.add_header_line(text.as_bytes()),
             };
             if let Err(error) = added {
-                reader.tell(name.map_or(value.span, |name| name.span), error.to_string());
+                reader.error(name.map_or(value.span, |name| name.span), error.to_string());
             }
         };
-        self.names(node);
+        self.check_names(node);
         match &node.value {
             Yaml::Map(entries) => {
                 for entry in entries {
@@ -195,13 +199,13 @@ impl<'a> Reader<'a> {
                 }
             }
             Yaml::List(lines) => lines.iter().for_each(|line| add(self, None, line)),
-            _ => self.expected(node, "an object of headers, or a list of `name: value`"),
+            _ => self.wrong_type(node, "an object of headers, or a list of `name: value`"),
         }
     }
 
     fn expect(&mut self, node: &Node) -> Option<Vec<Expected>> {
         let known = EXPECT.map(|(field, _)| field);
-        self.object(node, &known)?;
+        self.check_object(node, &known)?;
         let mut expect = Vec::new();
         for (field, kind) in EXPECT {
             let Some(value) = node.get(field) else { continue };
@@ -210,23 +214,23 @@ impl<'a> Reader<'a> {
             };
             match kind {
                 Kind::Outcome if value.text().is_some_and(|word| OUTCOMES.contains(&word)) => push(None, value),
-                Kind::Outcome => self.expected(value, &format!("an outcome: {}", listed(&OUTCOMES))),
+                Kind::Outcome => self.wrong_type(value, &format!("an outcome: {}", quote_all(&OUTCOMES))),
                 Kind::Text => {
                     if self.text(value).is_some() {
                         push(None, value);
                     }
                 }
                 Kind::Status if matches!(value.value, Yaml::Number(_)) => push(None, value),
-                Kind::Status => self.expected(value, "a status, such as 404"),
+                Kind::Status => self.wrong_type(value, "a status, such as 404"),
                 Kind::Params if matches!(value.value, Yaml::Map(_)) => {
-                    self.names(value);
+                    self.check_names(value);
                     if value.entries().iter().all(|entry| self.text(&entry.value).is_some()) {
                         push(None, value);
                     }
                 }
-                Kind::Params => self.expected(value, "an object of captured values by name"),
+                Kind::Params => self.wrong_type(value, "an object of captured values by name"),
                 Kind::Headers if matches!(value.value, Yaml::Map(_)) => {
-                    self.names(value);
+                    self.check_names(value);
                     for entry in value.entries() {
                         let fits = match &entry.value.value {
                             Yaml::Null => true,
@@ -238,17 +242,20 @@ impl<'a> Reader<'a> {
                         }
                     }
                 }
-                Kind::Headers => self.expected(value, "an object of headers by name"),
+                Kind::Headers => self.wrong_type(value, "an object of headers by name"),
             }
         }
         if node.entries().is_empty() {
-            self.tell(node.span, format!("a case that expects nothing can't fail; write one of {}", listed(&known)));
+            self.error(
+                node.span,
+                format!("a case that expects nothing can't fail; write one of {}", quote_all(&known)),
+            );
         }
         Some(expect)
     }
 }
 
-fn described(node: &Node) -> String {
+fn describe(node: &Node) -> String {
     match &node.value {
         Yaml::Null => "nothing".to_owned(),
         Yaml::Bool(value) => format!("the boolean {value}"),
@@ -259,7 +266,7 @@ fn described(node: &Node) -> String {
     }
 }
 
-fn listed(words: &[&str]) -> String {
+fn quote_all(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     quoted.join(", ")
 }
