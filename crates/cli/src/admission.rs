@@ -9,7 +9,7 @@
 //! one loop take more than half a minute.
 
 mod cel;
-mod shape;
+mod schema;
 
 use std::fmt::Write as _;
 
@@ -38,7 +38,7 @@ const HEAD: &str = "\
 
 /// The policy and its binding, as YAML.
 pub fn manifests() -> String {
-    let schema = shape::schema();
+    let schema = schema::schema();
     let route = schema.pointer("/properties/routes/items").cloned().unwrap_or_default();
 
     let mut variables = vec![

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::shape::REMEDY;
+use super::schema::REMEDY;
 
 /// Text of a user's that a message quotes.
 const QUOTED: usize = 60;
