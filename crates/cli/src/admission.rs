@@ -1,15 +1,15 @@
-//! The ValidatingAdmissionPolicy that makes the API server refuse a malformed table at `kubectl apply`. It is made from the
-//! schema that the filter reads tables with, so it knows a new key at once.
+//! The ValidatingAdmissionPolicy that makes the API server refuse a malformed table at `kubectl apply`. It is made from
+//! the schema that the filter reads tables with, so it knows a new key at once.
 //!
-//! The API server limits the cost of a policy (k8s.io/apiserver/pkg/apis/cel): 1,000,000 units for an expression, such as a
-//! variable, and 10,000,000 units for the whole policy with its messages, which it evaluates even if they are not needed.
-//! A table as large as an object can be (1.5 MB) costs about 4,000,000 units. Therefore:
+//! The API server limits the cost of a policy (k8s.io/apiserver/pkg/apis/cel): 1,000,000 units for an expression, such
+//! as a variable, and 10,000,000 units for the whole policy with its messages, which it evaluates even if they are not
+//! needed. A table as large as an object can be (1.5 MB) costs about 4,000,000 units. Therefore:
 //!
-//! - The routes are checked in `SHARES` expressions, each for its share of the routes. The check only finds the malformed
-//!   routes; the messages are made for the first of them alone, in an expression of its own.
+//! - The routes are checked in `SHARES` expressions, each for its share of the routes. The check only finds the
+//!   malformed routes; the messages are made for the first of them alone, in an expression of its own.
 //! - Validations and messages each evaluate the shares once, if the message is to name the route.
-//! - A share goes through its routes block by block: cel-go's cost counter (`refValStack`) gets slower with each round of a
-//!   loop, and is swept when a loop ends. 15,000 routes in one loop take more than half a minute.
+//! - A share goes through its routes block by block: cel-go's cost counter (`refValStack`) gets slower with each round
+//!   of a loop, and is swept when a loop ends. 15,000 routes in one loop take more than half a minute.
 
 mod cel;
 mod schema;
@@ -21,8 +21,8 @@ use serde_json::Value;
 use crate::manifest::PLUGIN_NAME;
 use cel::{Place, VARIABLES, errors, is_malformed};
 
-/// Routes that one loop checks. Neighbours often cost the same, and blocks go round among the shares, so every share costs
-/// about the same.
+/// Routes that one loop checks. Neighbours often cost the same, and blocks go round among the shares, so every share
+/// costs about the same.
 const BLOCK: usize = 16;
 /// Blocks in a share.
 const BLOCKS: usize = 128;
@@ -30,8 +30,8 @@ const BLOCKS: usize = 128;
 const SHARES: usize = 8;
 /// The largest number of routes that the policy accepts.
 const MAX_ROUTES: usize = BLOCK * BLOCKS * SHARES;
-/// The largest number of routes for which a message names the malformed route. To name it, the messages check all routes
-/// again, and with more routes both checks together may cost more than the API server allows.
+/// The largest number of routes for which a message names the malformed route. To name it, the messages check all
+/// routes again, and with more routes both checks together may cost more than the API server allows.
 const MAX_ROUTES_TO_NAME: usize = 15_000;
 
 /// The first lines of `admission.yaml`.
@@ -40,64 +40,51 @@ const HEAD: &str = "\
 # Made by `ksvc-router admission`. docs/command-line.md says what it checks and what only `ksvc-router check` checks.
 ";
 
-/// Returns the policy and its binding as YAML.
-pub fn manifests() -> String {
+/// Returns the variables of the policy, each with its CEL expression.
+fn variables() -> Vec<(String, String)> {
     let schema = schema::schema();
     let route = schema.pointer("/properties/routes/items").cloned().unwrap_or_default();
+    let mut variables: Vec<(String, String)> = Vec::new();
+    let mut add = |name: &str, expression: String| variables.push((name.to_owned(), expression));
 
-    let mut variables = vec![
-        ("plugin".to_owned(), "has(object.spec.wasm) ? object.spec.wasm : object.spec".to_owned()),
-        (
-            "config".to_owned(),
-            "has(variables.plugin.pluginConfig) ? dyn(variables.plugin.pluginConfig) : dyn({})".to_owned(),
-        ),
-        (
-            "routes".to_owned(),
-            "type(variables.config) == map && has(variables.config.routes) && type(variables.config.routes) == list\n\
-             ? variables.config.routes : dyn([])"
-                .to_owned(),
-        ),
-    ];
-    variables.extend(VARIABLES.map(|(name, expression)| (name.to_owned(), expression.to_owned())));
-    variables.extend([
-        ("tableErrors".to_owned(), errors("variables.config", &Place::Table, &without_routes(&schema))),
-        ("count".to_owned(), "variables.routes.size()".to_owned()),
-        ("offsets".to_owned(), list((0..BLOCK).map(|offset| offset.to_string()))),
-        (
-            "blocks".to_owned(),
-            format!(
-                "{}.filter(b, b < variables.count)",
-                list((0..BLOCKS).map(|block| (block * SHARES * BLOCK).to_string()))
-            ),
-        ),
-    ]);
+    add("plugin", "has(object.spec.wasm) ? object.spec.wasm : object.spec".to_owned());
+    add("config", "has(variables.plugin.pluginConfig) ? dyn(variables.plugin.pluginConfig) : dyn({})".to_owned());
+    for (name, expression) in VARIABLES {
+        add(name, expression.to_owned());
+    }
+    add("tableErrors", errors("variables.config", &Place::Table, &without_routes(&schema)));
+
+    let has_routes =
+        "type(variables.config) == map && has(variables.config.routes) && type(variables.config.routes) == list";
+    add("routes", format!("{has_routes}\n? variables.config.routes : dyn([])"));
+    add("count", "variables.routes.size()".to_owned());
+    add("offsets", list((0..BLOCK).map(|offset| offset.to_string())));
+    let blocks = list((0..BLOCKS).map(|block| (block * SHARES * BLOCK).to_string()));
+    add("blocks", format!("{blocks}.filter(b, b < variables.count)"));
     let is_malformed = is_malformed("r", &route);
     for share in 0..SHARES {
         let index = format!("b + {} + o", share * BLOCK);
-        // An index behind the last route gives no route, and so no malformed one.
+        // An index after the last route gives no route, and so no malformed one.
         let malformed = format!(
             "variables.blocks.map(b, variables.offsets.filter(o, variables.routes[?({index})].optMap(r,\n\
              {is_malformed})\n.orValue(false)).map(o, {index}))"
         );
-        variables.push((format!("share{share}"), malformed));
+        add(&format!("share{share}"), malformed);
     }
     let shares: Vec<String> = (0..SHARES).map(|share| format!("variables.share{share}")).collect();
-    variables.extend([
-        ("malformed".to_owned(), format!("({}).filter(block, block.size() > 0)", shares.join(" + "))),
-        (
-            "first".to_owned(),
-            "variables.malformed.size() == 0 ? -1 : variables.malformed.map(block, block[0]).min()".to_owned(),
-        ),
-        ("place".to_owned(), "'routes[' + string(variables.first) + ']'".to_owned()),
-        (
-            "routeErrors".to_owned(),
-            format!(
-                "variables.first < 0 ? [] : [variables.routes[variables.first]].map(r,\n{})[0]",
-                errors("r", &Place::Expression("variables.place".to_owned()), &route)
-            ),
-        ),
-    ]);
+    add("malformed", format!("({}).filter(block, block.size() > 0)", shares.join(" + ")));
 
+    let first = "variables.malformed.size() == 0 ? -1 : variables.malformed.map(block, block[0]).min()";
+    add("first", first.to_owned());
+    add("place", "'routes[' + string(variables.first) + ']'".to_owned());
+    let errors = errors("r", &Place::Expression("variables.place".to_owned()), &route);
+    let first = "[variables.routes[variables.first]]";
+    add("routeErrors", format!("variables.first < 0 ? [] : {first}.map(r,\n{errors})[0]"));
+    variables
+}
+
+/// Returns the policy and its binding as YAML.
+pub fn manifests() -> String {
     let mut yaml = HEAD.to_owned();
     // Writing to a string can't fail.
     let _ = write!(
@@ -127,7 +114,7 @@ spec:
   variables:
 "
     );
-    for (name, expression) in &variables {
+    for (name, expression) in &variables() {
         let _ = writeln!(yaml, "    - name: {name}");
         block(&mut yaml, "      expression", expression);
     }

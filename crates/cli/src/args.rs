@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Checks, explains and tests the route tables of the ksvc-router filter.
 ///
-/// FILE is a WasmPlugin, TrafficExtension or EnvoyFilter manifest, a document with `pluginConfig:`, or the configuration
-/// itself, in YAML or JSON. `-` means standard input.
+/// FILE is a WasmPlugin, TrafficExtension or EnvoyFilter manifest, a document with `pluginConfig:`, or the
+/// configuration itself, in YAML or JSON. `-` means standard input.
 ///
 /// Exit codes: 0 success; 1 the input has errors, or a test failed; 2 the command line was wrong.
 #[derive(Debug, Parser)]
@@ -51,7 +51,8 @@ pub(crate) enum Command {
         file: PathBuf,
         /// The method of the request, such as GET.
         method: OsString,
-        /// The URL of the request. It is not normalised: the host ends at the next `/` or `?`, and the rest is the path.
+        /// The URL of the request. It is not normalised: the host ends at the next `/` or `?`, and the rest is the
+        /// path.
         url: OsString,
         /// A header of the request. The option can be repeated.
         #[arg(short = 'H', long = "header", value_name = "name: value")]

@@ -1,5 +1,5 @@
-//! One configuration of this filter in a file: the routing core compiles it, and this module finds the line and column of
-//! each problem.
+//! One configuration of this filter in a file: the routing core compiles it, and this module finds the line and column
+//! of each problem.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ impl Configuration {
         self.node.as_ref().map(|node| node.to_json()).unwrap_or_default()
     }
 
-    /// Compiles the configuration. Returns the messages in the order of the file: the core's problems, and errors that only
-    /// the manifest or the YAML text shows.
+    /// Compiles the configuration. Returns the messages in the order of the file: the core's problems, and errors that
+    /// only the manifest or the YAML text shows.
     pub fn compile(&self) -> (Compiled, Vec<Message>) {
         let compiled = compile(&self.json());
         let errors = self.delivery_errors.iter();
@@ -69,8 +69,8 @@ impl Configuration {
         self.node.as_ref().map_or(&[], |node| node.list("routes"))
     }
 
-    /// Returns the message with the number of problems that are not shown. They are warnings only if a warning is shown,
-    /// because errors are shown first.
+    /// Returns the message with the number of problems that are not shown. They are warnings only if a warning is
+    /// shown, because errors are shown first.
     fn more_problems(&self, compiled: &Compiled, span: Span) -> Message {
         let count = compiled.more_problems;
         let text = format!("and {count} more errors and warnings; correct those above first");
@@ -104,8 +104,8 @@ impl Configuration {
         }
     }
 
-    /// Returns where a place in the document is in the file. If the place does not exist, returns the nearest place above
-    /// it that does.
+    /// Returns where a place in the document is in the file. If the place does not exist, returns the nearest place
+    /// above it that does.
     pub fn locate(&self, place: &Place, aim: Aim) -> Span {
         let Some(mut node) = self.node.as_ref() else { return self.at };
         let mut span = node.span;

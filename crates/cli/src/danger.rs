@@ -1,9 +1,9 @@
-//! Dangers in a manifest: settings around a table that Istio accepts without a message, but that fail in production, however
-//! good the table is.
+//! Dangers in a manifest: settings around a table that Istio accepts without a message, but that fail in production,
+//! however good the table is.
 //!
-//! This file has the kinds of dangers and their messages; `danger/` finds them, in one manifest (`single`) and between two
-//! tables (`pair`). What Istio does was read in its sources (1.31: pilot/pkg/model/extensions.go, pkg/wasm/cache.go) and
-//! checked on a real control plane.
+//! This file has the kinds of dangers and their messages; `danger/` finds them, in one manifest (`single`) and between
+//! two tables (`pair`). What Istio does was read in its sources (1.31: pilot/pkg/model/extensions.go,
+//! pkg/wasm/cache.go) and checked on a real control plane.
 
 mod find;
 mod pair;

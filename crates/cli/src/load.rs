@@ -62,8 +62,8 @@ fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Message {
     Message::error(&source, Span::point(Position { line, column }), "this is not UTF-8; save the file as UTF-8")
 }
 
-/// Loads the only configuration of a file, for the commands that work on one table. The inner error has the messages about
-/// the file.
+/// Loads the only configuration of a file, for the commands that work on one table. The inner error has the messages
+/// about the file.
 pub fn load_one(path: &Path) -> Result<Result<Configuration, Vec<Message>>, Unreadable> {
     let mut all = load(&[path.to_owned()])?;
     let mut messages: Vec<Message> = all.iter_mut().flat_map(|loaded| std::mem::take(&mut loaded.messages)).collect();
@@ -86,8 +86,8 @@ pub fn load_one(path: &Path) -> Result<Result<Configuration, Vec<Message>>, Unre
     }
 }
 
-/// Loads a file that the user named: every configuration in it, with any plugin name or none. But if a plugin in the file
-/// has this filter's name, plugins with other names are left out.
+/// Loads a file that the user named: every configuration in it, with any plugin name or none. But if a plugin in the
+/// file has this filter's name, plugins with other names are left out.
 pub fn from_named(source: &Arc<Source>) -> Loaded {
     let mut loaded = match parse_and_find(source) {
         Ok(loaded) => loaded,

@@ -1,6 +1,7 @@
 //! Translates JSON Schema to CEL: `is_malformed` gives a cheap condition, `errors` gives all messages about a value.
 //!
-//! Own code because CEL of the API server has no JSON Schema validator, and `pluginConfig` has no schema in Istio's CRD.
+//! Own code because CEL of the API server has no JSON Schema validator, and `pluginConfig` has no schema in Istio's
+//! CRD.
 
 use serde_json::Value;
 
@@ -49,8 +50,8 @@ impl Place {
 pub(super) const VARIABLES: [(&str, &str); 2] =
     [("unquoted", "[dyn(bool), dyn(int), dyn(double)]"), ("numeric", "[dyn(int), dyn(double)]")];
 
-/// A rule for a value by itself. The rules of a value have an order: each one relies on the rules before it, so only the
-/// first broken rule is reported.
+/// A rule for a value by itself. The rules of a value have an order: each one relies on the rules before it, so only
+/// the first broken rule is reported.
 enum Rule<'s> {
     Type { types: &'static [&'static str], expected: &'static str },
     Choice(&'s [Value]),
@@ -286,8 +287,8 @@ fn first_error(value: &str, place: &Place, schema: &Value) -> String {
     error
 }
 
-/// Groups the properties of an object: keys whose values are lists or objects of the same schema form one group, so that one
-/// expression serves them all.
+/// Groups the properties of an object: keys whose values are lists or objects of the same schema form one group, so
+/// that one expression serves them all.
 fn groups(properties: &serde_json::Map<String, Value>) -> Vec<(Vec<&str>, &Value)> {
     let mut groups: Vec<(Vec<&str>, &Value)> = Vec::new();
     let without_description = |schema: &Value| {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 /// The methods of a `match`, and the space after them. The characters of a method are those of RFC 9110, section 5.6.2.
 const METHODS: &str = r"^([!#-'*+.^-`~\w-]+\|)*[!#-'*+.^-`~\w-]+ $";
-/// The path of a `match`, after anything without a slash. A segment is literal text with at most one `{name}`; the last one
-/// may be `{*name}`.
+/// The path of a `match`, after anything without a slash. A segment is literal text with at most one `{name}`; the last
+/// one may be `{*name}`.
 const PATH: &str = r"^[^/]*(/(([^/{}\p{Cc}]|{{|}})*({[\w-]+}([^/{}\p{Cc}]|{{|}})*)?|{\*[\w-]+}$))+$";
 const DNS_LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 const DNS_NAME: &str = r"^[\w]([\w-]*[\w])?(\.[\w]([\w-]*[\w])?)*$";
@@ -16,8 +16,8 @@ const HEADER_NAME: &str = r"^[!#-'*+.^-`|~\w-]+$";
 /// The keyword with the text of a message.
 pub(super) const REMEDY: &str = "remedy";
 
-/// The keyword with the pattern for the text before the first slash. A pattern costs its length times that of the text, so
-/// two short patterns, one of them for a short text, cost less than one long pattern.
+/// The keyword with the pattern for the text before the first slash. A pattern costs its length times that of the text,
+/// so two short patterns, one of them for a short text, cost less than one long pattern.
 pub(super) const PATTERN_BEFORE_SLASH: &str = "patternBeforeSlash";
 
 /// The place in the schema, the keywords to add there, and the message if a value does not follow them.

@@ -174,8 +174,8 @@ impl<'a> Reader<'a> {
         Some(sent.headers)
     }
 
-    /// Adds headers to a request. They are written as `{name: value}`, as `{name: [value, value]}`, or, to give them an order,
-    /// as `['name: value']`.
+    /// Adds headers to a request. They are written as `{name: value}`, as `{name: [value, value]}`, or, to give them an
+    /// order, as `['name: value']`.
     fn headers(&mut self, node: &Node, request: &mut Request) {
         let mut add = |reader: &mut Self, name: Option<&Key>, value: &Node| {
             let Some(text) = reader.text(value) else { return };

@@ -37,8 +37,8 @@ pub(super) fn run(files: &[PathBuf], format: Format) -> Result<Report, CallError
     })
 }
 
-/// Returns the error that there was no table to check, which happens for folders without tables and for files that only have
-/// Gateways: a pipeline that checks nothing should not pass.
+/// Returns the error that there was no table to check, which happens for folders without tables and for files that only
+/// have Gateways: a pipeline that checks nothing should not pass.
 fn no_table(files: &[PathBuf]) -> Message {
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let text = match files.iter().all(|file| file.is_file()) {

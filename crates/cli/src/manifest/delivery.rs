@@ -1,5 +1,5 @@
-//! Reads the configuration out of the protobuf `Any` in an Envoy configuration, and reports if it would not reach the plugin
-//! as JSON text.
+//! Reads the configuration out of the protobuf `Any` in an Envoy configuration, and reports if it would not reach the
+//! plugin as JSON text.
 //!
 //! Envoy unwraps only StringValue and BytesValue. For every other message the plugin gets the bytes of its protobuf
 //! encoding, whatever Envoy's documentation says of Struct (seen on 1.36.4, 1.39.3 and 1.40.0).
@@ -63,7 +63,8 @@ impl fmt::Display for Undelivered {
     }
 }
 
-/// Returns the configuration in a protobuf `Any`, whose message is under `value`, and why it would not reach the plugin.
+/// Returns the configuration in a protobuf `Any`, whose message is under `value`, and why it would not reach the
+/// plugin.
 pub(super) fn read(any: &Node) -> (Option<Arc<Node>>, Vec<DeliveryError>) {
     let value = any.get("value").filter(|value| !value.is_null());
     let kind = any.get("@type");
@@ -83,8 +84,8 @@ pub(super) fn read(any: &Node) -> (Option<Arc<Node>>, Vec<DeliveryError>) {
     (node, errors)
 }
 
-/// Reads the configuration from the text that the plugin gets. The text is read as YAML even though it has to be JSON: that
-/// gives positions, and the other errors in it can be reported too.
+/// Reads the configuration from the text that the plugin gets. The text is read as YAML even though it has to be JSON:
+/// that gives positions, and the other errors in it can be reported too.
 fn read_text(text: &str, origin: Origin, errors: &mut Vec<DeliveryError>) -> Option<Arc<Node>> {
     let read = yaml::parse(text, origin);
     let is_empty = matches!(&read, Ok(documents) if documents.is_empty());

@@ -24,8 +24,8 @@ pub struct Server {
     pub redirect: Option<Span>,
 }
 
-/// Returns the port on which the gateway's pod listens, for a port of its Service. Istio's own installation and Knative's
-/// both map the ports like this.
+/// Returns the port on which the gateway's pod listens, for a port of its Service. Istio's own installation and
+/// Knative's both map the ports like this.
 pub(crate) fn target_port(port: u64) -> u64 {
     match port {
         80 => 8080,

@@ -32,8 +32,8 @@ impl Workloads {
         self.labels.is_empty() && self.targets.is_empty()
     }
 
-    /// Returns whether the manifest is attached to a gateway of the Gateway API. The pod of such a gateway listens on the
-    /// ports of the Gateway itself.
+    /// Returns whether the manifest is attached to a gateway of the Gateway API. The pod of such a gateway listens on
+    /// the ports of the Gateway itself.
     pub(crate) fn are_targets(&self) -> bool {
         !self.targets.is_empty()
     }

@@ -12,8 +12,8 @@ use super::scalar::{Resolved, resolve};
 use super::{Entry, Key, Node, Style, Value, YamlError, YamlProblem};
 use crate::source::position::{Position, Span};
 
-/// Where a text lies in its file. A manifest may hold JSON text inside a YAML string, and messages about that text still
-/// need lines and columns of the file.
+/// Where a text lies in its file. A manifest may hold JSON text inside a YAML string, and messages about that text
+/// still need lines and columns of the file.
 #[derive(Debug, Clone, Copy)]
 pub enum Origin {
     /// The text is the whole file.
@@ -266,8 +266,8 @@ impl Builder {
 }
 
 /// Adds an entry. If the new entry or an older one of the same name came from a merge key, the new entry replaces the
-/// older one. So a merge key also replaces keys written before it: the YAML specification says otherwise, but go-yaml v2
-/// does so.
+/// older one. So a merge key also replaces keys written before it: the YAML specification says otherwise, but go-yaml
+/// v2 does so.
 fn insert(entries: &mut Vec<Entry>, entry: Entry) {
     let same = entries.iter_mut().find(|other| (other.merged || entry.merged) && other.key.text == entry.key.text);
     match same {

@@ -1,5 +1,5 @@
-//! Resolves a word without quotes by the rules of `kubectl`, so that `no` is a boolean here if and only if it is a boolean
-//! in the cluster.
+//! Resolves a word without quotes by the rules of `kubectl`, so that `no` is a boolean here if and only if it is a
+//! boolean in the cluster.
 //!
 //! Own code because YAML crates follow YAML 1.2. Source: `resolve.go` of go.yaml.in/yaml/v2, which sigs.k8s.io/yaml and
 //! so `kubectl` use. It is YAML 1.1 with the deviations noted below.

@@ -1,5 +1,5 @@
-//! `check`: dangers in a manifest around a good table. docs/command-line.md has an example of every kind of danger; these
-//! tests are for the rules between them.
+//! `check`: dangers in a manifest around a good table. docs/command-line.md has an example of every kind of danger;
+//! these tests are for the rules between them.
 
 use crate::support::{Folder, check};
 
