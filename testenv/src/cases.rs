@@ -10,7 +10,7 @@ use ksvc_router_cli::source::Source;
 use ksvc_router_cli::{cases, load};
 use serde_json::{Value, json};
 
-use crate::gateway::{ROUTE_HEADER, Setup, VIRTUAL_HOST_HEADER};
+use crate::gateway::{Gateway, ROUTE_HEADER, Setup, VIRTUAL_HOST_HEADER};
 use crate::http1::{Endpoint, Request, Response};
 use crate::stand_in::{RESPONSE_HEADERS, Report};
 use crate::{repository, yaml};
@@ -137,6 +137,11 @@ pub struct Ingress {
 }
 
 impl Ingress {
+    /// A gateway of Envoy alone.
+    pub fn of_envoy(gateway: &Gateway) -> Self {
+        Self { usual: gateway.address().into(), as_sent: gateway.address_as_sent().into(), cuts_fragments: false }
+    }
+
     /// A gateway of Istio's.
     pub fn of_istio(usual: Endpoint, as_sent: Endpoint) -> Self {
         Self { usual, as_sent, cuts_fragments: true }

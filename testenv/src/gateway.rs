@@ -1,188 +1,34 @@
 //! Real Envoy as an ingress gateway: `testenv/envoy.yaml` with the plugin in it, edited while it runs as istiod does,
 //! restarted in every way in which a gateway is; its admin interface and logs. It ends when dropped.
 
+mod bootstrap;
 mod plugin;
-mod render;
-mod restart;
+mod run;
+mod setup;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::admin;
-use crate::cases::Ingress;
+use crate::http1::Request;
 use crate::process::{free_ports, read_lossy};
 
-pub use plugin::{Delivery, Document};
+pub use bootstrap::{ROUTE_HEADER, VIRTUAL_HOST_HEADER};
+pub(crate) use plugin::RESOURCE_VERSION;
+pub use plugin::{Delivery, Document, PLUGIN};
 use plugin::{Plugin, move_into_place};
-use restart::Run;
-
-/// The response header that tells the route's name, which the plugin leaves in filter state.
-pub const ROUTE_HEADER: &str = "x-testenv-route";
-
-/// The response header that tells which virtual host served the request.
-pub const VIRTUAL_HOST_HEADER: &str = "x-testenv-virtual-host";
-
-/// The plugin that a gateway starts with.
-pub const PLUGIN: &str = "ksvc-router";
-
-/// What istiod puts into the module's environment, new at every edit.
-pub(crate) const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
-
-/// Long enough for a loaded machine of two cores; what takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How a gateway is to be started.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    envoy: PathBuf,
-    module: PathBuf,
-    plugins: Vec<Plugin>,
-    versioned: bool,
-    delivery: Delivery,
-    filter: Option<Value>,
-    policies: Vec<Value>,
-    hosts: Vec<String>,
-    catch_all: bool,
-    as_sent: bool,
-    access_log: Option<String>,
-    workers: u32,
-    ports: (u16, u16),
-    listeners_by_file: bool,
-    drain_time: Option<u32>,
-    hot_restart: bool,
-    bootstrap: fn(&mut Value),
-}
+use run::{PATIENCE, Run};
+pub use setup::Setup;
 
 impl Setup {
-    /// One worker, free ports, the virtual hosts of `envoy.yaml` alone.
-    pub fn new(envoy: &Path, module: &Path, document: impl Into<Document>) -> Self {
-        let plugin = Plugin { name: PLUGIN.to_owned(), document: document.into(), resource_version: Some(1) };
-        Self {
-            envoy: envoy.to_owned(),
-            module: module.to_owned(),
-            plugins: vec![plugin],
-            versioned: true,
-            delivery: Delivery::Ecds,
-            filter: None,
-            policies: Vec::new(),
-            hosts: Vec::new(),
-            catch_all: false,
-            as_sent: false,
-            access_log: None,
-            workers: 1,
-            ports: (0, 0),
-            listeners_by_file: false,
-            drain_time: None,
-            hot_restart: false,
-            bootstrap: |_| {},
-        }
-    }
-
-    /// Takes this filter, which an EnvoyFilter puts into the listener, in place of the plugin. Such a gateway takes
-    /// no edits.
-    #[must_use]
-    pub fn filter(mut self, filter: Value) -> Self {
-        self.filter = Some(filter);
-        self
-    }
-
-    /// Puts this filter in front of the plugin, behind those that are there, where Istio has its policies.
-    #[must_use]
-    pub fn policy(mut self, filter: Value) -> Self {
-        self.policies.push(filter);
-        self
-    }
-
-    #[must_use]
-    pub fn delivery(mut self, delivery: Delivery) -> Self {
-        self.delivery = delivery;
-        self
-    }
-
-    /// Tells the module no resource version: pilot-agent takes it away where it fetches the module. VMs then live on
-    /// over an edit.
-    #[must_use]
-    pub fn without_resource_version(mut self) -> Self {
-        self.versioned = false;
-        self.plugins.iter_mut().for_each(|plugin| plugin.resource_version = None);
-        self
-    }
-
-    /// Has the listeners come by LDS from a file, so that plugins and policies come and go while Envoy runs.
-    #[must_use]
-    pub fn listeners_by_file(mut self) -> Self {
-        self.listeners_by_file = true;
-        self
-    }
-
-    /// For so many seconds Envoy drains what is replaced or is to end, instead of ten minutes.
-    #[must_use]
-    pub fn drain_time(mut self, seconds: u32) -> Self {
-        self.drain_time = Some(seconds);
-        self
-    }
-
-    /// Allows [`Gateway::hot_restart`].
-    #[must_use]
-    pub fn hot_restart(mut self) -> Self {
-        self.hot_restart = true;
-        self
-    }
-
-    /// Adds a virtual host as net-istio makes it for each of these KSVC hosts.
-    #[must_use]
-    pub fn ksvcs<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
-        self.hosts.extend(hosts.into_iter().map(Into::into));
-        self
-    }
-
-    /// Adds a virtual host for every other host, so that what passes the plugin untouched arrives somewhere.
-    #[must_use]
-    pub fn catch_all(mut self) -> Self {
-        self.catch_all = true;
-        self
-    }
-
-    /// Adds a second listener with `normalize_path` off, on which paths arrive at the plugin as they were sent.
-    #[must_use]
-    pub fn as_sent(mut self) -> Self {
-        self.as_sent = true;
-        self
-    }
-
-    /// Writes the access log in this format, one line a request.
-    #[must_use]
-    pub fn access_log(mut self, format: &str) -> Self {
-        self.access_log = Some(format!("{format}\n"));
-        self
-    }
-
-    #[must_use]
-    pub fn workers(mut self, workers: u32) -> Self {
-        self.workers = workers;
-        self
-    }
-
-    /// Fixed ports for the gateway and for its admin interface; 0 is any free one.
-    #[must_use]
-    pub fn ports(mut self, ingress: u16, admin: u16) -> Self {
-        self.ports = (ingress, admin);
-        self
-    }
-
-    /// Changes the bootstrap, once all else is in it.
-    #[must_use]
-    pub fn bootstrap(mut self, change: fn(&mut Value)) -> Self {
-        self.bootstrap = change;
-        self
-    }
-
     /// Starts Envoy in front of the stand-ins and waits until it serves.
     pub fn start(mut self, stand_ins: SocketAddr) -> Result<Gateway> {
         let folder = tempfile::Builder::new().prefix("ksvc-router-gateway-").tempdir()?;
@@ -232,11 +78,6 @@ impl Gateway {
     /// The listener with `normalize_path` off; the other one where the setup has none.
     pub fn address_as_sent(&self) -> SocketAddr {
         self.run.as_sent.unwrap_or(self.run.ingress)
-    }
-
-    /// Where the cases go.
-    pub fn ingress(&self) -> Ingress {
-        Ingress { usual: self.address().into(), as_sent: self.address_as_sent().into(), cuts_fragments: false }
     }
 
     pub fn admin_address(&self) -> SocketAddr {
@@ -388,7 +229,7 @@ impl Gateway {
 
     /// What Envoy and the plugin have logged so far, in all runs.
     pub fn log(&self) -> String {
-        (0..=self.runs).map(|run| read_lossy(&self.folder.path().join(restart::log_file(run)))).collect()
+        (0..=self.runs).map(|run| read_lossy(&self.folder.path().join(run::log_file(run)))).collect()
     }
 
     /// The last lines of the log.
@@ -399,6 +240,41 @@ impl Gateway {
     /// The access log so far; Envoy writes it every 50 ms.
     pub fn access_log(&self) -> String {
         read_lossy(&self.folder.path().join("access.log"))
+    }
+
+    /// Kills Envoy, as the kernel would that is out of memory, and starts another with the files as they are.
+    pub fn crash(&mut self) -> Result<()> {
+        let process = Pid::from_raw(i32::try_from(self.process_id())?);
+        kill(process, Signal::SIGKILL)?;
+        self.old = None;
+        self.runs += 1;
+        self.run = self.setup.run(self.folder.path(), self.stand_ins, self.runs, 0)?;
+        Ok(())
+    }
+
+    /// Starts another Envoy that takes over the old one's sockets, with the files as they are. The old one finishes what
+    /// it has, and ends some seconds later; see [`Gateway::await_old_process`].
+    pub fn hot_restart(&mut self) -> Result<()> {
+        ensure!(self.setup.hot_restart, "the setup has no hot restart");
+        self.await_old_process()?;
+        self.runs += 1;
+        let run = self.setup.run(self.folder.path(), self.stand_ins, self.runs, self.run.epoch + 1)?;
+        self.old = Some(std::mem::replace(&mut self.run, run));
+        Ok(())
+    }
+
+    /// Waits until the process that a hot restart has replaced, if any, has ended by itself.
+    pub fn await_old_process(&mut self) -> Result<()> {
+        let Some(old) = self.old.take() else { return Ok(()) };
+        eventually("the old process ends", || Ok(old.process.ended()?.is_some()))
+    }
+
+    /// Tells Envoy to drain, as a pod that is about to go does: it serves on, and closes its listeners when the drain
+    /// time is over.
+    pub fn drain(&self) -> Result<()> {
+        let response = Request::new("POST", "admin", "/drain_listeners?graceful").send(self.admin_address())?;
+        ensure!(response.status == 200, "drain: {} {}", response.status, response.text());
+        Ok(())
     }
 }
 

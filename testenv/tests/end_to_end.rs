@@ -18,7 +18,7 @@ use common::{orders, orders_table, report, sample_table, table};
 use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
 use serde_json::{Value, json};
-use testenv::cases::{self, CaseFile};
+use testenv::cases::{self, CaseFile, Ingress};
 use testenv::gateway::{Document, Gateway, Setup};
 use testenv::http1::{self, Request};
 use testenv::process::{Running, free_ports};
@@ -72,7 +72,7 @@ fn cases_hold(table: &str, envoy: &Path) -> Result<()> {
     let file = CaseFile::read(&repository().join(format!("testenv/cases/{table}.yaml")))?;
     let stand_in = StandIn::start()?;
     let gateway = file.setup(envoy, &plugin()?).start(stand_in.address())?;
-    cases::run_all(&file, &gateway.ingress()).with_context(|| format!("testenv/cases/{table}.yaml"))
+    cases::run_all(&file, &Ingress::of_envoy(&gateway)).with_context(|| format!("testenv/cases/{table}.yaml"))
 }
 
 // ---- what Envoy does to a path before the plugin sees it

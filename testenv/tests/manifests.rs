@@ -11,7 +11,7 @@ use kcr_networking_istio_io::v1alpha3::envoyfilters::EnvoyFilter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use testenv::cases::{self, CaseFile};
+use testenv::cases::{self, CaseFile, Ingress};
 use testenv::gateway::{Document, Setup};
 use testenv::http1::Request;
 use testenv::stand_in::StandIn;
@@ -99,7 +99,7 @@ fn the_local_patch_does_in_envoy_what_its_table_says() -> Result<()> {
     for envoy in [envoy::find()?, envoy::pinned(envoy::OLDEST)?, envoy::pinned(envoy::NEWEST)?] {
         let stand_in = StandIn::start()?;
         let gateway = samples.setup(&envoy, &plugin()?).filter(local_filter()?).start(stand_in.address())?;
-        cases::run_all(&samples, &gateway.ingress()).with_context(|| envoy.display().to_string())?;
+        cases::run_all(&samples, &Ingress::of_envoy(&gateway)).with_context(|| envoy.display().to_string())?;
         let answer = Request::get("api.example.com", "/faas/ping").send(gateway.address())?;
         assert_eq!((answer.status, answer.text().as_str()), (200, "pong"), "{}", envoy.display());
     }

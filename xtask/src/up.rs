@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use testenv::cases::CaseFile;
+use testenv::cases::{CaseFile, Ingress};
 use testenv::gateway::Gateway;
 use testenv::process::free_or_any;
 use testenv::stand_in::StandIn;
@@ -38,7 +38,7 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
     eprintln!("==> Starting {}", envoy.display());
     let gateway = samples.setup(&envoy, &plugin()?).ports(ports.0, ports.1).start(stand_in.address())?;
 
-    let as_expected = samples::send(&samples.cases, &gateway.ingress())?;
+    let as_expected = samples::send(&samples.cases, &Ingress::of_envoy(&gateway))?;
     if once {
         return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }

@@ -7,8 +7,13 @@ use anyhow::{Context, Result};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::RESOURCE_VERSION;
 use crate::{repository, yaml};
+
+/// The plugin that a gateway starts with.
+pub const PLUGIN: &str = "ksvc-router";
+
+/// What istiod puts into the module's environment, new at every edit.
+pub(crate) const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
 /// What the plugin is given to configure itself.
 #[derive(Debug, Clone)]

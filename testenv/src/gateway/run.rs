@@ -1,19 +1,20 @@
-//! The ways in which Envoy's process ends and another takes its place.
+//! One process of Envoy.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::{Gateway, PATIENCE, Setup};
+use super::setup::Setup;
 use crate::admin;
-use crate::http1::Request;
 use crate::process::{Running, read_lossy};
+
+/// Long enough for a loaded machine of two cores; what takes longer hangs.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Seconds after which a hot restart ends the old process, whatever it still has.
 const PARENT_SHUTDOWN: &str = "2";
@@ -25,7 +26,7 @@ pub(super) struct Run {
     pub(super) ingress: SocketAddr,
     pub(super) as_sent: Option<SocketAddr>,
     /// How many hot restarts it descends from.
-    epoch: u32,
+    pub(super) epoch: u32,
 }
 
 impl Setup {
@@ -80,41 +81,4 @@ impl Setup {
 
 pub(super) fn log_file(number: usize) -> String {
     format!("envoy-{number}.log")
-}
-
-impl Gateway {
-    /// Kills Envoy, as the kernel would that is out of memory, and starts another with the files as they are.
-    pub fn crash(&mut self) -> Result<()> {
-        let process = Pid::from_raw(i32::try_from(self.process_id())?);
-        kill(process, Signal::SIGKILL)?;
-        self.old = None;
-        self.runs += 1;
-        self.run = self.setup.run(self.folder.path(), self.stand_ins, self.runs, 0)?;
-        Ok(())
-    }
-
-    /// Starts another Envoy that takes over the old one's sockets, with the files as they are. The old one finishes what
-    /// it has, and ends some seconds later; see [`Gateway::await_old_process`].
-    pub fn hot_restart(&mut self) -> Result<()> {
-        ensure!(self.setup.hot_restart, "the setup has no hot restart");
-        self.await_old_process()?;
-        self.runs += 1;
-        let run = self.setup.run(self.folder.path(), self.stand_ins, self.runs, self.run.epoch + 1)?;
-        self.old = Some(std::mem::replace(&mut self.run, run));
-        Ok(())
-    }
-
-    /// Waits until the process that a hot restart has replaced, if any, has ended by itself.
-    pub fn await_old_process(&mut self) -> Result<()> {
-        let Some(old) = self.old.take() else { return Ok(()) };
-        super::eventually("the old process ends", || Ok(old.process.ended()?.is_some()))
-    }
-
-    /// Tells Envoy to drain, as a pod that is about to go does: it serves on, and closes its listeners when the drain
-    /// time is over.
-    pub fn drain(&self) -> Result<()> {
-        let response = Request::new("POST", "admin", "/drain_listeners?graceful").send(self.admin_address())?;
-        ensure!(response.status == 200, "drain: {} {}", response.status, response.text());
-        Ok(())
-    }
 }

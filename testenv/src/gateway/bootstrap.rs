@@ -6,8 +6,14 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{ROUTE_HEADER, Setup, VIRTUAL_HOST_HEADER};
+use super::setup::Setup;
 use crate::{repository, yaml};
+
+/// The response header that tells the route's name, which the plugin leaves in filter state.
+pub const ROUTE_HEADER: &str = "x-testenv-route";
+
+/// The response header that tells which virtual host served the request.
+pub const VIRTUAL_HOST_HEADER: &str = "x-testenv-virtual-host";
 
 const HTTP_CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const ACCESS_LOG_FORMAT: &str = "/access_log/0/typed_config/log_format/text_format_source/inline_string";
