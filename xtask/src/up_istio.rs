@@ -2,7 +2,6 @@
 //! which is the built file. Sends the sample requests over HTTPS, and then follows the object in the API server: what
 //! `kubectl edit` saves is live at once, and its errors are shown at their place.
 
-use std::env;
 use std::fs;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +16,7 @@ use testenv::istio::certificates::Purpose;
 use testenv::istio::control_plane::ROOT_NAMESPACE;
 use testenv::istio::ingress::Setup;
 use testenv::istio::{ControlPlane, IngressGateway, Tools, objects};
-use testenv::process::free_or_any;
+use testenv::process::{find_on_path, free_or_any};
 use testenv::stand_in::StandIn;
 use testenv::{plugin, repository, yaml};
 
@@ -94,7 +93,7 @@ fn tell(plane: &ControlPlane, gateway: &IngressGateway<'_>, https: u16) {
         authority.display()
     );
     println!("In another shell:");
-    let path = if on_path("kubectl") {
+    let path = if find_on_path("kubectl").is_some() {
         String::new()
     } else {
         format!(" PATH=\"{}:$PATH\"", plane.tools().programs().display())
@@ -102,10 +101,6 @@ fn tell(plane: &ControlPlane, gateway: &IngressGateway<'_>, https: u16) {
     println!("  export KUBECONFIG={}{path}", plane.cluster().kubeconfig().display());
     println!("  kubectl edit wasmplugin ksvc-router");
     println!("An edit is live at once, or its errors are shown here. Ctrl-C stops everything.");
-}
-
-fn on_path(program: &str) -> bool {
-    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 /// Says of every new version of the plugin's object whether it is live, or what is wrong with it.
