@@ -1,4 +1,4 @@
-//! One process of Envoy.
+//! One Envoy process: writes its bootstrap, starts it, and asks it for the addresses of its listeners.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -13,25 +13,25 @@ use super::setup::Setup;
 use crate::admin;
 use crate::process::{Running, read_lossy};
 
-/// Long enough for a loaded machine of two cores; what takes longer hangs.
+/// Long enough for a loaded machine with two cores. An operation that takes longer has hung.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Seconds after which a hot restart ends the old process, whatever it still has.
+/// The seconds after which a hot restart ends the old process, even if it still has connections.
 const PARENT_SHUTDOWN: &str = "2";
 
-/// One run of Envoy.
+/// A running Envoy process.
 pub(super) struct Run {
     pub(super) process: Running,
     pub(super) admin: SocketAddr,
     pub(super) ingress: SocketAddr,
-    pub(super) as_sent: Option<SocketAddr>,
-    /// How many hot restarts it descends from.
+    pub(super) raw_paths: Option<SocketAddr>,
+    /// The number of hot restarts since the last start from nothing, which Envoy calls its restart epoch.
     pub(super) epoch: u32,
 }
 
 impl Setup {
-    /// Starts Envoy with the files of this folder, the `number`th time, and waits until it serves. A hot restart takes
-    /// over from the run of `epoch` less one.
+    /// Starts Envoy with the files of this folder and waits until it serves. `number` counts the processes of this
+    /// gateway. If `epoch` is not 0, this is a hot restart, and the new process takes over from the one of `epoch - 1`.
     pub(super) fn run(&self, folder: &Path, stand_ins: SocketAddr, number: usize, epoch: u32) -> Result<Run> {
         let bootstrap = folder.join("envoy.json");
         fs::write(&bootstrap, self.bootstrap_in(folder, stand_ins)?.to_string())?;
@@ -46,7 +46,7 @@ impl Setup {
         }
         match (self.hot_restart, epoch) {
             (false, _) => envoy.arg("--disable-hot-restart"),
-            // One that nobody on this machine has.
+            // Envoy chooses a base id that no other process on this machine has.
             (true, 0) => envoy.arg("--use-dynamic-base-id").arg("--base-id-path").arg(&base_id),
             (true, epoch) => envoy
                 .args(["--base-id", read_lossy(&base_id).trim(), "--restart-epoch", &epoch.to_string()])
@@ -55,14 +55,14 @@ impl Setup {
         let access_log = File::options().create(true).append(true).open(folder.join("access.log"))?;
         let process = Running::start("Envoy", &mut envoy, &folder.join(log_file(number)), Some(access_log))?;
 
-        let mut told = None;
+        let mut admin_address = None;
         process.await_ready(PATIENCE, || {
-            told = fs::read_to_string(&admin_file).ok().and_then(|address| address.trim().parse().ok());
-            Ok(told.is_some_and(|address| admin::get(address, "/ready").is_ok()))
+            admin_address = fs::read_to_string(&admin_file).ok().and_then(|address| address.trim().parse().ok());
+            Ok(admin_address.is_some_and(|address| admin::get(address, "/ready").is_ok()))
         })?;
-        let admin = told.context("Envoy tells no admin address")?;
+        let admin = admin_address.context("Envoy reports no admin address")?;
         let unset = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut run = Run { process, admin, ingress: unset, as_sent: None, epoch };
+        let mut run = Run { process, admin, ingress: unset, raw_paths: None, epoch };
         let listeners: Value = serde_json::from_str(&admin::get(admin, "/listeners?format=json")?)?;
         for listener in listeners["listener_statuses"].as_array().context("no listeners")? {
             let port = listener.pointer("/local_address/socket_address/port_value").and_then(Value::as_u64);
@@ -71,10 +71,10 @@ impl Setup {
             if listener["name"] == "ingress" {
                 run.ingress = address;
             } else {
-                run.as_sent = Some(address);
+                run.raw_paths = Some(address);
             }
         }
-        ensure!(run.ingress.port() != 0, "Envoy took no listener up");
+        ensure!(run.ingress.port() != 0, "Envoy has no listener");
         Ok(run)
     }
 }

@@ -1,4 +1,4 @@
-//! How a gateway is to be started.
+//! The settings of a gateway before its start, with a method for each that differs from the defaults.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::plugin::{Delivery, Document, PLUGIN, Plugin};
 
-/// How a gateway is to be started.
+/// The settings of a gateway before its start.
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub(super) envoy: PathBuf,
@@ -18,7 +18,7 @@ pub struct Setup {
     pub(super) policies: Vec<Value>,
     pub(super) hosts: Vec<String>,
     pub(super) catch_all: bool,
-    pub(super) as_sent: bool,
+    pub(super) raw_paths: bool,
     pub(super) access_log: Option<String>,
     pub(super) workers: u32,
     pub(super) ports: (u16, u16),
@@ -29,7 +29,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// One worker, free ports, the virtual hosts of `envoy.yaml` alone.
+    /// Returns a setup with one worker, free ports, and no virtual hosts but those of `envoy.yaml`.
     pub fn new(envoy: &Path, module: &Path, document: impl Into<Document>) -> Self {
         let plugin = Plugin { name: PLUGIN.to_owned(), document: document.into(), resource_version: Some(1) };
         Self {
@@ -42,7 +42,7 @@ impl Setup {
             policies: Vec::new(),
             hosts: Vec::new(),
             catch_all: false,
-            as_sent: false,
+            raw_paths: false,
             access_log: None,
             workers: 1,
             ports: (0, 0),
@@ -53,15 +53,15 @@ impl Setup {
         }
     }
 
-    /// Takes this filter, which an EnvoyFilter puts into the listener, in place of the plugin. Such a gateway takes
-    /// no edits.
+    /// Replaces the plugin by this filter, which an EnvoyFilter would put into the listener. Such a gateway can't be
+    /// edited.
     #[must_use]
     pub fn filter(mut self, filter: Value) -> Self {
         self.filter = Some(filter);
         self
     }
 
-    /// Puts this filter in front of the plugin, behind those that are there, where Istio has its policies.
+    /// Adds a filter before the plugin and after the filters added so far, at the place of Istio's policies.
     #[must_use]
     pub fn policy(mut self, filter: Value) -> Self {
         self.policies.push(filter);
@@ -74,8 +74,8 @@ impl Setup {
         self
     }
 
-    /// Tells the module no resource version: pilot-agent takes it away where it fetches the module. VMs then live on
-    /// over an edit.
+    /// Leaves the resource version out of the module's environment, as pilot-agent does if it fetches the module. VMs
+    /// then survive an edit.
     #[must_use]
     pub fn without_resource_version(mut self) -> Self {
         self.versioned = false;
@@ -83,14 +83,15 @@ impl Setup {
         self
     }
 
-    /// Has the listeners come by LDS from a file, so that plugins and policies come and go while Envoy runs.
+    /// Delivers the listeners by LDS from a file, so that plugins and policies can be added and removed while Envoy
+    /// runs.
     #[must_use]
     pub fn listeners_by_file(mut self) -> Self {
         self.listeners_by_file = true;
         self
     }
 
-    /// For so many seconds Envoy drains what is replaced or is to end, instead of ten minutes.
+    /// Sets how many seconds Envoy drains a listener that is replaced or stopped. The default is ten minutes.
     #[must_use]
     pub fn drain_time(mut self, seconds: u32) -> Self {
         self.drain_time = Some(seconds);
@@ -104,28 +105,29 @@ impl Setup {
         self
     }
 
-    /// Adds a virtual host as net-istio makes it for each of these KSVC hosts.
+    /// Adds a virtual host for each of these KSVC hosts, as net-istio does.
     #[must_use]
     pub fn ksvcs<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
         self.hosts.extend(hosts.into_iter().map(Into::into));
         self
     }
 
-    /// Adds a virtual host for every other host, so that what passes the plugin untouched arrives somewhere.
+    /// Adds a virtual host for all other hosts, so that a request that the plugin leaves untouched reaches the
+    /// stand-in.
     #[must_use]
     pub fn catch_all(mut self) -> Self {
         self.catch_all = true;
         self
     }
 
-    /// Adds a second listener with `normalize_path` off, on which paths arrive at the plugin as they were sent.
+    /// Adds a second listener with `normalize_path` off, on which paths reach the plugin as they were sent.
     #[must_use]
-    pub fn as_sent(mut self) -> Self {
-        self.as_sent = true;
+    pub fn raw_paths(mut self) -> Self {
+        self.raw_paths = true;
         self
     }
 
-    /// Writes the access log in this format, one line a request.
+    /// Sets the format of the access log, which has one line for each request.
     #[must_use]
     pub fn access_log(mut self, format: &str) -> Self {
         self.access_log = Some(format!("{format}\n"));
@@ -138,14 +140,14 @@ impl Setup {
         self
     }
 
-    /// Fixed ports for the gateway and for its admin interface; 0 is any free one.
+    /// Sets the ports of the gateway and of its admin interface. 0 stands for any free port.
     #[must_use]
     pub fn ports(mut self, ingress: u16, admin: u16) -> Self {
         self.ports = (ingress, admin);
         self
     }
 
-    /// Changes the bootstrap, once all else is in it.
+    /// Changes Envoy's bootstrap after all other settings have been applied.
     #[must_use]
     pub fn bootstrap(mut self, change: fn(&mut Value)) -> Self {
         self.bootstrap = change;
