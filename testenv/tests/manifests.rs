@@ -1,4 +1,4 @@
-//! The manifests that users apply: they are valid for Istio's types, their tables are good and all the same, and in
+//! The manifests that users apply: they are valid for Istio's types, their tables are good and equal, and in
 //! Envoy the EnvoyFilter patches route as the table says.
 
 use std::fs;

@@ -69,7 +69,7 @@ pub fn https_server(port: u16, hosts: &[&str], certificate: &Certificate) -> Val
 
 /// Returns what net-istio makes for a KSVC with this host: a VirtualService that matches the host by prefix and sends
 /// the request to the revision. The revision's service is a ServiceEntry here, because no pods run. Two response
-/// headers tell the tests which route and which virtual host served a request.
+/// headers show the tests which route and which virtual host served a request.
 pub fn ksvc(namespace: &str, host: &str, stand_in: SocketAddr) -> [Value; 2] {
     let name = host.split(':').next().unwrap_or(host);
     let mut labels = name.split('.');

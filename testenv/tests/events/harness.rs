@@ -229,7 +229,7 @@ impl Harness {
     fn begin_request(&self) -> Result<InFlight> {
         let allowed = self.plugins[0].allowed();
         let is_routed = allowed.iter().all(|outcomes| matches!(outcomes[0], Outcome::Service(_)));
-        InFlight::begin(self.gateway.address(), if is_routed { "/faas/orders/held" } else { "/elsewhere/held" })
+        InFlight::begin(self.gateway.address(), if is_routed { "/faas/orders/in-flight" } else { "/elsewhere/in-flight" })
     }
 
     fn hot_restart_under_requests(&mut self) -> Result<()> {

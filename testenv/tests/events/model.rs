@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::document::{ALL_UNTOUCHED, Document, Outcome, Outcomes, Owner, TableName};
 
-/// How Envoy tells one document of a plugin from another.
+/// How Envoy distinguishes one document of a plugin from another.
 ///
 /// If it compares nothing but their bytes, a document can come back while Envoy still has a plugin that was made from
 /// the same bytes. Then Envoy uses that plugin again and does not pass the document to it.

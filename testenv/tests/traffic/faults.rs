@@ -33,8 +33,8 @@ fn orders_1() -> Request {
 
 #[tokio::test]
 async fn a_ksvc_that_refuses_connections_is_a_503_of_envoys_own() -> Result<()> {
-    let [nobody] = free_ports()?;
-    let gateway = gateway(orders(), SocketAddr::from((Ipv4Addr::LOCALHOST, nobody)))?;
+    let [unused_port] = free_ports()?;
+    let gateway = gateway(orders(), SocketAddr::from((Ipv4Addr::LOCALHOST, unused_port)))?;
     for (number, version) in VERSIONS.into_iter().enumerate() {
         let mut client = Client::connect(version, gateway.address()).await?;
         let response = client.send(client.request("GET", "/faas/orders/1").body(whole(""))?).await?;
