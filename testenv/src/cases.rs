@@ -1,6 +1,6 @@
 //! Reads the case tables of `testenv/cases/*.yaml`, which have the format of `ksvc-router test`, and runs them: sends
 //! each case's request through a gateway and compares what reached the stand-in, or the gateway's own response, with
-//! what the case expects.
+//! what the case expects. It is written by hand because the format is this project's own.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Real Envoy as an ingress gateway: it runs `testenv/envoy.yaml` with the plugin in it. While it runs, its plugins and
 //! listeners can be edited as istiod does it, it can be restarted in every way in which a gateway is restarted, and its
-//! statistics and logs can be read.
+//! statistics and logs can be read. It is written by hand because no crate controls an Envoy process in this way.
 //!
 //! [`Setup`] describes a gateway before its start and [`Gateway`] is the running one.
 

@@ -1,7 +1,7 @@
 //! Starts etcd, kube-apiserver with Istio's CRDs, and istiod on free ports of loopback. They are controlled with
 //! kubectl and end in the reverse order when they are dropped.
 //!
-//! It is written by hand because `envtest` and `kind` are Go programs that run no istiod without a cluster.
+//! It is written by hand because `envtest`, which starts etcd and kube-apiserver in the same way, is a Go library.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,5 +1,5 @@
 //! Starts an ingress gateway as its pod does: pilot-agent with real Envoy, configured by istiod alone. Several gateways
-//! can run at the same time, each in its own namespace.
+//! can run at the same time, each in its own namespace. No crate does this; a pod's environment is imitated by hand.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
-//! Makes the Kubernetes objects that users, net-istio and the tests apply, as JSON values.
+//! Makes the Kubernetes objects that users, net-istio and the tests apply. They are JSON values and not the types of a
+//! crate, because the tests read manifests as JSON and change single fields of them.
 
 use std::net::SocketAddr;
 use std::path::Path;

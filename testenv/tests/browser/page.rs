@@ -1,4 +1,7 @@
 //! A page in headless Chromium that makes calls and reports their outcomes.
+//!
+//! No crate for WebDriver or DevTools is used, because the page itself reports the outcomes and the console is in
+//! Chromium's log.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

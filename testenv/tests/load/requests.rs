@@ -1,5 +1,5 @@
 //! A steady load over HTTP/1.1 and HTTP/2. Every response is compared with the tables that were live during the
-//! request.
+//! request, which existing load generators can't do.
 
 use std::future::Future;
 use std::net::SocketAddr;
