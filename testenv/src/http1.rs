@@ -125,7 +125,8 @@ pub fn exchange(to: SocketAddr, bytes: &[u8], head_only: bool) -> Result<Respons
 }
 
 fn connect(to: SocketAddr) -> Result<TcpStream> {
-    let connection = TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("no program listens at {to}"))?;
+    let connection =
+        TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("no program listens at {to}"))?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;
     connection.set_nodelay(true)?;

@@ -229,7 +229,8 @@ impl Harness {
     fn begin_request(&self) -> Result<InFlight> {
         let allowed = self.plugins[0].allowed();
         let is_routed = allowed.iter().all(|outcomes| matches!(outcomes[0], Outcome::Service(_)));
-        InFlight::begin(self.gateway.address(), if is_routed { "/faas/orders/in-flight" } else { "/elsewhere/in-flight" })
+        let path = if is_routed { "/faas/orders/in-flight" } else { "/elsewhere/in-flight" };
+        InFlight::begin(self.gateway.address(), path)
     }
 
     fn hot_restart_under_requests(&mut self) -> Result<()> {
