@@ -54,9 +54,9 @@ impl Document {
 /// How Envoy gets the configuration of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// As an ECDS resource that the listener names, as istiod sends it.
+    /// An ECDS resource that the listener names, as istiod sends it.
     Ecds,
-    /// In the listener itself, as an EnvoyFilter may put it there.
+    /// A part of the listener itself, as an EnvoyFilter may put it there.
     Listener,
 }
 

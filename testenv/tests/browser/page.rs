@@ -69,7 +69,7 @@ impl Call {
     }
 }
 
-/// What a page can see of a call.
+/// The outcome of a call, as far as the page can see it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Outcome {

@@ -11,15 +11,16 @@ use crate::document::{ALL_UNTOUCHED, Document, Outcome, Outcomes, Owner, TableNa
 /// the same bytes. Then Envoy uses that plugin again and does not pass the document to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Identity {
-    /// By a resource version.
+    /// Envoy compares the resource versions.
     Version,
-    /// By the bytes. The old plugin lives until every worker has the new document.
+    /// Envoy compares the bytes. The old plugin lives until every worker has the new document.
     Bytes,
-    /// By the bytes, and the document is in a listener. The old plugin lives until that listener is drained.
+    /// Envoy compares the bytes, and the document is in a listener. The old plugin lives until that listener is
+    /// drained.
     BytesInListener,
 }
 
-/// What is known about one plugin.
+/// The state of one plugin.
 #[derive(Debug, Clone)]
 pub(crate) struct PluginModel {
     pub(crate) owner: Owner,
