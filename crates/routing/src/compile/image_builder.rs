@@ -66,13 +66,13 @@ impl ImageBuilder {
     }
 
     /// Returns the rows of a span.
-    pub(crate) fn span<T: Row>(&self, list: List<T>, span: Span) -> impl ExactSizeIterator<Item = T> + '_ {
+    pub(crate) fn span<T: Row>(&self, list: List<T>, span: Span) -> impl Iterator<Item = T> + '_ {
         let bytes = self.bytes(list, span.start, span.end);
         bytes.chunks_exact(T::SIZE).map(|row| T::read(&mut ByteReader(row)))
     }
 
     /// Returns all rows of a list.
-    pub(crate) fn iter<T: Row>(&self, list: List<T>) -> impl ExactSizeIterator<Item = T> + '_ {
+    pub(crate) fn iter<T: Row>(&self, list: List<T>) -> impl Iterator<Item = T> + '_ {
         self.span(list, Span { start: 0, end: self.len(list) })
     }
 

@@ -11,6 +11,38 @@ use crate::path::Hazard;
 use crate::table::schema::{Operation, StringId, Template};
 use crate::table::strings::Strings;
 
+/// A change to the headers of a request or a response. Names are in lower case. Changes must be made one after the other, in
+/// their order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Replaces all values of the header by one; adds the header if the message has none.
+    Set(&'a str, Cow<'a, [u8]>),
+    /// Adds a value to those that the header has.
+    Add(&'a str, Cow<'a, [u8]>),
+    /// Removes all values. The message has the header; otherwise there is no such change.
+    Remove(&'a str),
+}
+
+impl Change<'_> {
+    pub(crate) fn reborrow(&self) -> Change<'_> {
+        match self {
+            Change::Set(name, value) => Change::Set(name, Cow::Borrowed(value)),
+            Change::Add(name, value) => Change::Add(name, Cow::Borrowed(value)),
+            Change::Remove(name) => Change::Remove(name),
+        }
+    }
+
+    /// Returns the header's name, in lower case.
+    pub fn name(&self) -> &str {
+        match self {
+            Change::Set(name, _) | Change::Add(name, _) | Change::Remove(name) => name,
+        }
+    }
+}
+
+/// The headers of an answer of the filter: names in lower case, and values.
+pub(crate) type AnswerHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;
+
 /// An operation whose template is filled in for one request.
 #[derive(Debug)]
 pub(crate) enum RenderedOperation<'v> {
@@ -185,23 +217,6 @@ impl<'a, 'h> Changes<'a, 'h> {
     }
 }
 
-impl Change<'_> {
-    pub(crate) fn reborrow(&self) -> Change<'_> {
-        match self {
-            Change::Set(name, value) => Change::Set(name, Cow::Borrowed(value)),
-            Change::Add(name, value) => Change::Add(name, Cow::Borrowed(value)),
-            Change::Remove(name) => Change::Remove(name),
-        }
-    }
-
-    /// Returns the header's name, in lower case.
-    pub fn name(&self) -> &str {
-        match self {
-            Change::Set(name, _) | Change::Add(name, _) | Change::Remove(name) => name,
-        }
-    }
-}
-
 /// Applies changes to the headers of an answer of the filter.
 pub(crate) fn apply_changes(changes: Vec<Change<'_>>, headers: &mut AnswerHeaders<'_>) {
     for change in changes {
@@ -216,18 +231,3 @@ pub(crate) fn apply_changes(changes: Vec<Change<'_>>, headers: &mut AnswerHeader
         }
     }
 }
-
-/// A change to the headers of a request or a response. Names are in lower case. Changes must be made one after the other, in
-/// their order.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Change<'a> {
-    /// Replaces all values of the header by one; adds the header if the message has none.
-    Set(&'a str, Cow<'a, [u8]>),
-    /// Adds a value to those that the header has.
-    Add(&'a str, Cow<'a, [u8]>),
-    /// Removes all values. The message has the header; otherwise there is no such change.
-    Remove(&'a str),
-}
-
-/// The headers of an answer of the filter: names in lower case, and values.
-pub(crate) type AnswerHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;
