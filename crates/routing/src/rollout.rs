@@ -10,9 +10,9 @@
 //!
 //! A run must find the judgement of its own document. If the module is a file, istiod's resource version identifies the
 //! document. If the agent has fetched the module, there is no resource version, but VMs live on: a run then follows a judgement
-//! of the same bytes, if it was made since its VM received the document before. A new VM follows the latest judgement only, if
+//! of the same bytes, if it was made since its VM received its previous document. A new VM follows the latest judgement only, if
 //! it is of the same bytes. If that VM is one document behind, it judges its document again, and then judges the newer one,
-//! so that the newest document is served in the end.
+//! so that the newest document is the one that is kept in the end.
 
 use std::sync::Arc;
 

@@ -93,8 +93,8 @@ impl Policy {
         headers
     }
 
-    /// Sets the CORS headers of a response, and removes those that a service may have set. `allowed_origin` is the value that
-    /// the function of this name has returned for the request.
+    /// Sets the CORS headers of a response, and removes those that a service may have set. `allowed_origin` is the result of
+    /// [`Policy::allowed_origin`] for the request.
     pub(crate) fn set_response_headers<'a>(
         self,
         strings: &'a Strings,

@@ -99,38 +99,6 @@ impl Operation {
             }
         })
     }
-
-    /// Returns the template of the value; `None` if the operation removes a header.
-    pub(crate) fn template(self) -> Option<Template> {
-        match self {
-            Operation::Remove(_) => None,
-            Operation::Set(_, template) | Operation::Add(_, template) => Some(template),
-        }
-    }
-
-    /// Returns the name of the header.
-    pub(crate) fn name(self) -> StringId {
-        let (Operation::Remove(name) | Operation::Set(name, _) | Operation::Add(name, _)) = self;
-        name
-    }
-
-    /// Returns the key of the document that asks for the operation.
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Operation::Remove(_) => "remove",
-            Operation::Set(..) => "set",
-            Operation::Add(..) => "add",
-        }
-    }
-
-    /// Describes the operation, such as `set x-a: b`.
-    pub(crate) fn describe(self, strings: &Strings) -> String {
-        let (key, name) = (self.key(), strings.get(self.name()));
-        match self.template() {
-            Some(template) => format!("{key} {name}: {}", template.describe(strings)),
-            None => format!("{key} {name}"),
-        }
-    }
 }
 
 /// Fills in the template of a header's value. Returns `None` if the path has not captured a parameter that it names.

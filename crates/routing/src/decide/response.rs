@@ -1,7 +1,7 @@
 //! Changes to responses.
 //!
-//! What has to be done with a response is planned with the request, as a [`ResponsePlan`]. [`RouteTable::respond`] makes
-//! changes of the plan when the response headers arrive. The filter's own answers get the same changes at once.
+//! What has to be done with a response is planned with the request, as a [`ResponsePlan`]. [`RouteTable::respond`] turns the
+//! plan into changes when the response headers arrive. The filter's own answers get the same changes at once.
 
 use crate::decide::decision::{CorsPlan, PublicUrl, ResponsePlan};
 use crate::decide::headers::{AnswerHeaders, Change, Changes, apply_changes};
@@ -12,7 +12,7 @@ use crate::table::schema::{Cors, RouteExtras, StringId};
 use crate::table::{RouteTable, hosts};
 
 impl PublicUrl {
-    /// Returns the public URL of a request. `target` is the authority to which it is forwarded. `base_stripped` is whether
+    /// Returns the public URL of a request. `target` is the authority to which it is forwarded. `base_stripped` says whether
     /// `basePath` is removed from its path.
     #[inline(never)]
     pub(crate) fn new(head: &Head<'_>, target: StringId, base_stripped: bool) -> Self {

@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 
 use crate::path::Hazard;
 use crate::table::Chosen;
-use crate::table::schema::{Part, ROUTE, StringId, Template};
+use crate::table::schema::{Part, StringId, Template};
 use crate::table::strings::Strings;
 
 /// The greatest number of bytes that all templates of one request together may make. Envoy accepts as many for all headers of
@@ -61,15 +61,5 @@ impl Template {
             (Some(Part::Literal(text)), None) => Some(text),
             _ => None,
         }
-    }
-
-    /// Describes the template as it could be written in a document.
-    pub(crate) fn describe(self, strings: &Strings) -> String {
-        let part = |part: Part| match part {
-            Part::Literal(text) => strings.get(text).replace('{', "{{").replace('}', "}}"),
-            Part::Capture(name) => format!("{{{}}}", strings.get(name)),
-            Part::Route => format!("{{{ROUTE}}}"),
-        };
-        strings.parts(self).map(part).collect()
     }
 }

@@ -307,6 +307,31 @@ row! {
     }
 }
 
+impl Operation {
+    /// Returns the key of the document that asks for the operation.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Operation::Remove(_) => "remove",
+            Operation::Set(..) => "set",
+            Operation::Add(..) => "add",
+        }
+    }
+
+    /// Returns the name of the header.
+    pub(crate) fn name(self) -> StringId {
+        let (Operation::Remove(name) | Operation::Set(name, _) | Operation::Add(name, _)) = self;
+        name
+    }
+
+    /// Returns the template of the value; `None` if the operation removes a header.
+    pub(crate) fn template(self) -> Option<Template> {
+        match self {
+            Operation::Remove(_) => None,
+            Operation::Set(_, template) | Operation::Add(_, template) => Some(template),
+        }
+    }
+}
+
 // ---- CORS
 
 row! {
