@@ -17,8 +17,8 @@ use crate::table::schema::{
 pub struct Explanation<'a> {
     /// The decision, as [`decide`](RouteTable::decide) returns it.
     pub decision: Decision<'a>,
-    /// Every element of `match` whose path matches, in the order of precedence. It is empty if no route was looked for, for
-    /// example because the request is out of scope.
+    /// Every element of `match` whose path matches, in the order of precedence. It is empty if no route was looked for,
+    /// for example because the request is out of scope.
     pub considered: Vec<ConsideredRoute<'a>>,
 }
 
@@ -44,8 +44,8 @@ pub enum Considered {
     /// The request does not fulfil one of its conditions. The text describes it, such as ``header `x-beta` is not
     /// present``.
     ConditionFails(String),
-    /// It has conditions, and conditions have failed at a more specific path, so that only routes without conditions are
-    /// considered.
+    /// It has conditions, and conditions have failed at a more specific path, so that only routes without conditions
+    /// are considered.
     OnlyUnconditional,
     /// A route before it was chosen.
     Behind,
@@ -74,13 +74,13 @@ pub struct Line<'a> {
     pub path: String,
     /// The name of the route.
     pub route: &'a str,
-    /// The target of the route: the authority to which it forwards, with ` path …` if it rewrites the path; `redirect …`,
-    /// `respond …` or `broken`.
+    /// The target of the route: the authority to which it forwards, with ` path …` if it rewrites the path;
+    /// `redirect …`, `respond …` or `broken`.
     pub target: String,
     /// The conditions of the route, such as `header x-beta = "true"`.
     pub conditions: Vec<String>,
-    /// The other things that the route does, including those that the table does for it, such as `cors https://app.example.com` or
-    /// `request set x-a: b`.
+    /// The other things that the route does, including those that the table does for it, such as
+    /// `cors https://app.example.com` or `request set x-a: b`.
     pub extras: Vec<String>,
     /// The index of the route in the document: it is `routes[index]`.
     pub index: usize,
@@ -112,7 +112,8 @@ impl Trail for Notes {
 }
 
 impl RouteTable {
-    /// Decides as [`decide`](RouteTable::decide) does for a request that no other table has routed, and explains the decision.
+    /// Decides as [`decide`](RouteTable::decide) does for a request that no other table has routed, and explains the
+    /// decision.
     ///
     /// ```
     /// use ksvc_routing::{Considered, Head, compile};

@@ -1,7 +1,8 @@
 //! Changes to headers.
 //!
-//! The document asks for [`Operation`]s. For one request, their templates are filled in ([`RenderedOperation`]). [`Changes`]
-//! turns these, and the filter's own changes, into a list of [`Change`]s, which has no more of them than necessary.
+//! The document asks for [`Operation`]s. For one request, their templates are filled in ([`RenderedOperation`]).
+//! [`Changes`] turns these, and the filter's own changes, into a list of [`Change`]s, which has no more of them than
+//! necessary.
 
 use std::borrow::Cow;
 
@@ -11,8 +12,8 @@ use crate::path::Hazard;
 use crate::table::schema::{Operation, StringId, Template};
 use crate::table::strings::Strings;
 
-/// A change to the headers of a request or a response. Names are in lower case. Changes must be made one after the other, in
-/// their order.
+/// A change to the headers of a request or a response. Names are in lower case. Changes must be made one after the
+/// other, in their order.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change<'a> {
     /// Replaces all values of the header by one; adds the header if the message has none.
@@ -80,9 +81,9 @@ impl HeaderValue<'_> {
 }
 
 impl Operation {
-    /// Fills the template in. If the template names a parameter that the path has not captured, a header that would be set
-    /// is removed instead, so that no client can choose its value; and a header that would be added is not, so the result is
-    /// `None`.
+    /// Fills the template in. If the template names a parameter that the path has not captured, a header that would be
+    /// set is removed instead, so that no client can choose its value; and a header that would be added is not, so the
+    /// result is `None`.
     pub(crate) fn render(
         self,
         strings: &Strings,

@@ -1,7 +1,7 @@
 //! All strings of a table in one place, with the lists of strings and the parts of templates.
 //!
-//! Other rows refer to a string by its [`StringId`], to a list of strings by a [`Span`], and to the parts of a template by a
-//! [`Template`].
+//! Other rows refer to a string by its [`StringId`], to a list of strings by a [`Span`], and to the parts of a template
+//! by a [`Template`].
 
 use crate::bytes::equal;
 use crate::table::image::{ImageReader, Rows, Span};
