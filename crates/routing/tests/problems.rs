@@ -4,7 +4,7 @@
 
 mod common;
 
-use ksvc_routing::{Severity, compile};
+use ksvc_routing::{CATALOGUE, CatalogueEntry, Example, Severity, compile};
 use serde_json::{Value, json};
 
 /// Place, severity and message of all problems of a document, in their order.
@@ -491,4 +491,47 @@ fn mending_one_error_brings_up_no_other() {
         }
     }
     assert_eq!(problems((1 << faults.len()) - 1), Vec::<String>::new());
+}
+
+/// A code is words in lower case, joined by `-`.
+fn is_code(code: &str) -> bool {
+    code.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
+}
+
+#[test]
+fn every_kind_has_a_code_of_its_own() {
+    let mut codes = std::collections::BTreeSet::new();
+    for CatalogueEntry { name, code, .. } in CATALOGUE {
+        assert!(is_code(code), "{name}: {code}");
+        assert!(codes.insert(code), "{name} has the code of another kind: {code}");
+    }
+    // Users write these codes in their own files, so they do not change.
+    for code in ["duplicate-route", "shadowed-route"] {
+        assert!(codes.contains(&code), "{code}");
+    }
+    for not_a_code in ["", "Host", "invalid_host", "-host", "invalid--host"] {
+        assert!(!is_code(not_a_code), "{not_a_code}");
+    }
+}
+
+#[test]
+fn every_kind_is_explained_in_a_few_sentences() {
+    let mut groups: Vec<&str> = CATALOGUE.iter().map(|entry| entry.group).collect();
+    groups.dedup();
+    let distinct = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
+    assert_eq!(groups.len(), distinct, "kinds of one group are neighbours: {groups:?}");
+    for CatalogueEntry { name, explanation, .. } in CATALOGUE {
+        let sentences = explanation.matches(". ").count() + 1;
+        assert!(explanation.ends_with('.') && sentences <= 3, "{name}: {explanation}");
+        assert!(!explanation.contains("  ") && !explanation.contains('\n'), "{name}: {explanation}");
+    }
+}
+
+#[test]
+fn a_message_in_the_catalogue_is_that_of_a_problem() {
+    for CatalogueEntry { name, example, .. } in CATALOGUE {
+        if let Example::Message(message) = example {
+            assert!(has_remedy(&message()), "{name}: {}", message());
+        }
+    }
 }

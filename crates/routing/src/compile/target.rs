@@ -110,11 +110,11 @@ impl Compiler {
         let needs_namespace = template.is_some_and(|template| template.needs_namespace);
         let needs_domain = template.is_some_and(|template| template.needs_domain);
         if needs_namespace && matches!(namespace, Key::Absent) {
-            self.report(at.key("service"), ProblemKind::Needs { key: "namespace" });
+            self.report(at.key("service"), ProblemKind::NoNamespace);
             whole = false;
         }
         if needs_domain && matches!(defaults.domain, Key::Absent) {
-            self.report(at.key("service"), ProblemKind::Needs { key: "domain" });
+            self.report(at.key("service"), ProblemKind::NoDomain);
             whole = false;
         }
         let broken = (needs_namespace && namespace.is_broken()) || (needs_domain && defaults.domain.is_broken());
