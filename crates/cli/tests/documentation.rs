@@ -9,9 +9,12 @@
 //! - `text`, directly after one of these: the messages that `ksvc-router check` prints for it, one a line, as
 //!   `severity: place: error; remedy`. Without such a block, `check` must print nothing.
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use common::in_a_line;
 use ksvc_router_cli::cases::{self, Case};
 use ksvc_router_cli::check::check as check_files;
 use ksvc_router_cli::configuration::Configuration;
@@ -20,17 +23,18 @@ use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
 use ksvc_router_cli::source::Source;
-use ksvc_routing::{CATALOGUE, CatalogueEntry, Decision, Problem, RouteTable, compile, limits};
+use ksvc_routing::{Decision, RouteTable, compile, limits};
 use serde_json::Value;
 
 /// The reference. Its tables are compared with the code.
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 const PAGE_NAME: &str = "docs/configuration.md";
 /// The pages whose blocks are examples: name and text.
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 4] = [
     (PAGE_NAME, PAGE),
     ("docs/cookbook.md", include_str!("../../../docs/cookbook.md")),
     ("docs/messages.md", include_str!("../../../docs/messages.md")),
+    ("crates/cli/tests/reasons.md", include_str!("reasons.md")),
 ];
 const README: &str = include_str!("../../../README.md");
 
@@ -152,17 +156,6 @@ impl Example<'_> {
         }
         differences
     }
-
-    fn problems(&self) -> Vec<Problem> {
-        match self.block.language {
-            "json" => compile(self.block.text.trim_end().as_bytes()).problems,
-            _ => {
-                let loaded = from_named(&self.source(&self.block.text));
-                let compiled = |configuration: &Configuration| compile(&configuration.json()).problems;
-                loaded.configurations.iter().flat_map(compiled).collect()
-            }
-        }
-    }
 }
 
 /// Returns the table of a file, and everything that `check` prints for it.
@@ -176,15 +169,6 @@ fn check(source: &std::sync::Arc<Source>) -> (Option<RouteTable>, Vec<Message>) 
         table = Some(compiled.table);
     }
     (table, messages)
-}
-
-/// Formats a message without file, line and column.
-fn in_a_line(message: &Message) -> String {
-    let severity = if message.is_error() { "error" } else { "warning" };
-    match message.place.as_str() {
-        "" => format!("{severity}: {}\n", message.text),
-        place => format!("{severity}: {place}: {}\n", message.text),
-    }
 }
 
 /// Runs a case and returns what differs from its `expect`.
@@ -387,16 +371,6 @@ fn variants(source: &'static str, head: &str) -> BTreeSet<&'static str> {
         .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
         .map(|line| line.split([' ', '{', '(']).next().unwrap_or(line))
         .collect()
-}
-
-#[test]
-fn every_kind_of_message_has_an_example() {
-    let problems: Vec<Problem> = all_examples().iter().flat_map(Example::problems).collect();
-    let shown: BTreeSet<&str> = problems.iter().map(|problem| problem.kind.code()).collect();
-    let has_example = |entry: &&CatalogueEntry| !matches!(entry.example, ksvc_routing::Example::Message(_));
-    let expected: BTreeSet<&str> = CATALOGUE.iter().filter(has_example).map(|entry| entry.code).collect();
-    assert!(expected.len() > 50, "{expected:?}");
-    assert_eq!(shown, expected, "kinds that have an example");
 }
 
 /// Examples would be long; `crates/routing/tests/limits.rs` has them.

@@ -160,7 +160,7 @@ problems! {
         }
 
         /// An element of `hosts`, the `domain`, or the `host` of a route has upper-case letters. The filter compares hosts
-        /// without case and always writes them in lower case, so nothing is lost.
+        /// without case and always writes them in lower case, so it reads the value as if it were in lower case.
         Warning "upper-case-host" UpperCaseHost { host: String } => {
             message: |f| write!(
                 f,
@@ -741,7 +741,9 @@ problems! {
                 hosts: [api.example.com]
                 requestHeaders:
                   set: { x-tenant: "{tenant}" }
-                routes: []
+                routes:
+                  - match: GET /orders/{id}
+                    host: a.example.com
             "#,
         }
 
@@ -919,8 +921,9 @@ problems! {
             ",
         }
 
-        /// Two routes have the same path and as many conditions, and every request that the second one matches is also
-        /// matched by the first one, which is chosen because it comes first. If you swap the two, both can be chosen.
+        /// Two routes can have the same path and the same number of conditions. But here every request that the second one
+        /// matches is also matched by the first one, which is chosen because it comes first. If the second one comes first,
+        /// both can be chosen.
         Warning "shadowed-route" Shadowed { other: Place, other_text: String } => {
             message: "can never be chosen: wherever its conditions hold, {other} (\"{other_text}\") is chosen first; remove it, or give it more conditions",
             example: r#"
