@@ -1,5 +1,5 @@
-// A proxy in front of the gateway, as one writes it with Go's standard library: the patterns of http.ServeMux, and a
-// ReverseProxy that keeps its connections. The benchmarks compare the filter with it.
+// A proxy in front of the gateway, written with Go's standard library: the patterns of http.ServeMux, and a ReverseProxy
+// with persistent connections. The benchmarks compare the filter with it.
 package main
 
 import (

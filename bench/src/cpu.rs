@@ -1,49 +1,50 @@
-//! The CPU that processes have used, by the scheduler's own accounts: not wall time, and nobody else's.
+//! The CPU time of processes and threads, as the scheduler accounts for it. Time in which something else has the CPU does
+//! not count.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Whose CPU counts.
+/// Reads the CPU time of some processes or threads.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
-    of: Vec<Of>,
+    sources: Vec<Source>,
 }
 
 #[derive(Debug, Clone)]
-enum Of {
-    /// Every thread of it and of its children.
+enum Source {
+    /// All threads of a process and of its children.
     Process(u32),
     MainThread(u32),
-    /// The threads whose names begin so.
+    /// The threads of a process whose names have this prefix.
     Threads(u32, &'static str),
 }
 
 impl Meter {
-    /// Envoy's workers, without its main thread.
+    /// Measures Envoy's workers, without its main thread.
     pub fn workers(envoy: u32) -> Self {
-        Self { of: vec![Of::Threads(envoy, "wrk:worker_")] }
+        Self { sources: vec![Source::Threads(envoy, "wrk:worker_")] }
     }
 
-    /// The thread that a process began with: of Envoy, the one that takes configuration in.
+    /// Measures the first thread of a process. In Envoy, this thread receives the configuration.
     pub fn main_thread(process: u32) -> Self {
-        Self { of: vec![Of::MainThread(process)] }
+        Self { sources: vec![Source::MainThread(process)] }
     }
 
-    /// Whole processes, with their children.
+    /// Measures whole processes, with their children.
     pub fn processes(ids: impl IntoIterator<Item = u32>) -> Self {
-        Self { of: ids.into_iter().map(Of::Process).collect() }
+        Self { sources: ids.into_iter().map(Source::Process).collect() }
     }
 
-    /// Nanoseconds on a CPU so far. A thread that runs right now is accounted up to its last tick.
+    /// Returns the nanoseconds on a CPU so far. The account of a running thread is as old as its last scheduler tick.
     pub fn read(&self) -> Result<u64> {
         let mut sum = 0;
-        for of in &self.of {
-            sum += match of {
-                Of::Process(id) => process(*id)?,
-                Of::MainThread(id) => on_cpu(Path::new(&format!("/proc/{id}/task/{id}")))?,
-                Of::Threads(id, prefix) => threads(*id, prefix)?,
+        for source in &self.sources {
+            sum += match source {
+                Source::Process(id) => process(*id)?,
+                Source::MainThread(id) => cpu_time(Path::new(&format!("/proc/{id}/task/{id}")))?,
+                Source::Threads(id, prefix) => threads(*id, prefix)?,
             };
         }
         Ok(sum)
@@ -55,7 +56,8 @@ fn process(id: u32) -> Result<u64> {
     for task in tasks(id)? {
         let file = task.join("children");
         let children = fs::read_to_string(&file);
-        let children = children.with_context(|| format!("no {}: a kernel with it is needed", file.display()))?;
+        let children =
+            children.with_context(|| format!("cannot read {}: the kernel must provide it", file.display()))?;
         for child in children.split_whitespace() {
             sum += process(child.parse()?)?;
         }
@@ -67,7 +69,7 @@ fn threads(id: u32, prefix: &str) -> Result<u64> {
     let mut sum = 0;
     for task in tasks(id)? {
         if fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with(prefix)) {
-            sum += on_cpu(&task)?;
+            sum += cpu_time(&task)?;
         }
     }
     Ok(sum)
@@ -75,13 +77,13 @@ fn threads(id: u32, prefix: &str) -> Result<u64> {
 
 fn tasks(id: u32) -> Result<Vec<PathBuf>> {
     let folder = format!("/proc/{id}/task");
-    let entries = fs::read_dir(&folder).with_context(|| format!("no {folder}: has the process ended?"))?;
+    let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {folder}: has the process ended?"))?;
     Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
 }
 
-fn on_cpu(task: &Path) -> Result<u64> {
+fn cpu_time(task: &Path) -> Result<u64> {
     let file = task.join("schedstat");
-    let told =
-        fs::read_to_string(&file).with_context(|| format!("no {}: a kernel with it is needed", file.display()))?;
-    Ok(told.split(' ').next().unwrap_or_default().parse()?)
+    let text = fs::read_to_string(&file)
+        .with_context(|| format!("cannot read {}: the kernel must provide it", file.display()))?;
+    Ok(text.split(' ').next().unwrap_or_default().parse()?)
 }

@@ -1,5 +1,5 @@
-//! HTTP filters whose configuration comes from a file that Envoy watches, as istiod's comes from istiod. A long one is
-//! read once, however many copies of the filter a listener has.
+//! HTTP filters whose configuration is in a file that Envoy watches, as filters get theirs from istiod. Envoy parses a long
+//! configuration once, however many copies of the filter a listener has.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-/// The filter of that name in a listener.
+/// Returns the entry of the filter with this name for a listener's list of filters.
 pub fn filter(folder: &Path, name: &str) -> Value {
     json!({"name": name, "config_discovery": {
         "config_source": source(&file(folder, name)),
@@ -18,18 +18,18 @@ pub fn filter(folder: &Path, name: &str) -> Value {
     }})
 }
 
-/// A file that Envoy watches.
+/// Returns a `config_source` that makes Envoy watch a file.
 pub fn source(file: &Path) -> Value {
     json!({"path_config_source": {"path": file}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"})
 }
 
-/// Gives the filter of that name its configuration; `version` is one that the file has not had.
+/// Writes the configuration of the filter with this name. `version` must be one that the file has not had before.
 pub fn write(folder: &Path, name: &str, typed_config: &Value, version: u64) -> Result<()> {
     let (file, resource) = resource(folder, name, typed_config);
     write_resource(&file, &resource, version)
 }
 
-/// The file of the filter of that name, and what it holds.
+/// Returns the file of the filter with this name, and the resource for it.
 pub fn resource(folder: &Path, name: &str, typed_config: &Value) -> (PathBuf, Value) {
     let resource = json!({
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
@@ -39,17 +39,17 @@ pub fn resource(folder: &Path, name: &str, typed_config: &Value) -> (PathBuf, Va
     (file(folder, name), resource)
 }
 
-/// Writes a file of one resource.
+/// Writes a file that holds one resource.
 pub fn write_resource(file: &Path, resource: &Value, version: u64) -> Result<()> {
     move_into_place(file, &text(resource, version))
 }
 
-/// Of a file of one resource.
+/// Returns the text of a file that holds one resource.
 pub fn text(resource: &Value, version: u64) -> String {
     json!({"version_info": version.to_string(), "resources": [resource]}).to_string()
 }
 
-/// Envoy watches for files that are moved, and never sees half of one.
+/// Replaces a file by renaming a new one. Envoy watches for renames, and so it never reads a file that is half written.
 pub fn move_into_place(file: &Path, text: &str) -> Result<()> {
     let new = file.with_extension("new");
     fs::write(&new, text)?;
@@ -60,9 +60,10 @@ fn file(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("ecds-{name}.json"))
 }
 
-/// A module of proxy-wasm, with its document as istiod hands it over. As with istiod, each `version` has VMs of its own.
+/// Returns the `typed_config` of a proxy-wasm module with its document, in the form that istiod sends. As with istiod,
+/// each `version` gets VMs of its own.
 pub fn wasm(module: &Path, document: &Value, version: u64) -> Result<Value> {
-    let module = module.canonicalize().with_context(|| format!("no module {}", module.display()))?;
+    let module = module.canonicalize().with_context(|| format!("cannot find the module {}", module.display()))?;
     let mut document = document.clone();
     document.sort_all_objects();
     let environment = json!({"ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION": version.to_string()});

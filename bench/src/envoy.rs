@@ -1,4 +1,4 @@
-//! Envoy with a bootstrap of one's own, for as long as it is held.
+//! Envoy with a bootstrap that the caller writes. It runs until the value is dropped.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,18 +12,18 @@ use tempfile::TempDir;
 use testenv::admin;
 use testenv::process::Running;
 
-/// A table of 100,000 routes takes its time.
+/// Long enough for a table of 100,000 routes.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Envoy {
     process: Running,
-    /// Of the listener.
+    /// The address of the listener.
     pub address: SocketAddr,
     folder: TempDir,
 }
 
 impl Envoy {
-    /// Starts it with one worker. `bootstrap` may leave files in the folder, which lives as long as Envoy does.
+    /// Starts Envoy with one worker. `bootstrap` may write files to the folder, which exists as long as Envoy runs.
     pub fn start(binary: &Path, bootstrap: impl FnOnce(&Path) -> Result<Value>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("ksvc-router-bench-").tempdir()?;
         let at = |name: &str| folder.path().join(name);
@@ -32,12 +32,12 @@ impl Envoy {
         envoy.arg("-c").arg(at("envoy.json")).arg("--admin-address-path").arg(at("admin-address"));
         envoy.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
         let process = Running::start("Envoy", &mut envoy, &at("envoy.log"), None)?;
-        let mut told: Option<SocketAddr> = None;
+        let mut admin: Option<SocketAddr> = None;
         process.await_ready(PATIENCE, || {
-            told = fs::read_to_string(at("admin-address")).ok().and_then(|address| address.trim().parse().ok());
-            Ok(told.is_some_and(|address| admin::get(address, "/ready").is_ok()))
+            admin = fs::read_to_string(at("admin-address")).ok().and_then(|address| address.trim().parse().ok());
+            Ok(admin.is_some_and(|address| admin::get(address, "/ready").is_ok()))
         })?;
-        let admin = told.context("Envoy tells no admin address")?;
+        let admin = admin.context("Envoy has written no admin address")?;
         let listeners: Value = serde_json::from_str(&admin::get(admin, "/listeners?format=json")?)?;
         let port = listeners.pointer("/listener_statuses/0/local_address/socket_address/port_value");
         let port = port.and_then(Value::as_u64).with_context(|| format!("no listener:\n{}", process.log_tail()))?;
@@ -57,8 +57,8 @@ impl Envoy {
     }
 }
 
-/// One listener, on a port of loopback of which 0 is any free one, its HTTP as on Istio's gateways, with these filters
-/// before the router. `routes` are the fields that say where its routes come from.
+/// Returns a bootstrap with one listener on a loopback port, where port 0 means any free port. The HTTP settings are those
+/// of Istio's gateways. The filters come before the router; `routes` holds the fields that name the source of the routes.
 pub fn bootstrap(port: u16, mut filters: Vec<Value>, routes: Value, clusters: Value) -> Value {
     filters.push(filter("router", "router.v3.Router"));
     let mut manager = json!({
@@ -88,7 +88,7 @@ pub fn bootstrap(port: u16, mut filters: Vec<Value>, routes: Value, clusters: Va
     })
 }
 
-/// An HTTP filter of Envoy's own, without settings.
+/// Returns one of Envoy's own HTTP filters, without settings.
 pub fn filter(name: &str, kind: &str) -> Value {
     let kind = format!("type.googleapis.com/envoy.extensions.filters.http.{kind}");
     json!({"name": format!("envoy.filters.http.{name}"), "typed_config": {"@type": kind}})

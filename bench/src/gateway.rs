@@ -1,8 +1,8 @@
-//! Envoy as an ingress gateway with Knative Services behind it, and one of the variants in it. Its routes come by RDS
-//! and the variant's filter by ECDS, so that it takes edits.
+//! Envoy as an ingress gateway with Knative Services behind it. Its routes come by RDS and the filter of a variant by
+//! ECDS, so that both can be edited while it runs.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -11,28 +11,32 @@ use testenv::process::free_ports;
 use crate::ecds;
 use crate::envoy::{self, Envoy, loopback};
 use crate::table::{HOST, NAMESPACE, Table};
-use crate::tools::Tools;
-use crate::variant::{Parts, Variant};
 
 /// The cluster of all services.
 pub(crate) const UPSTREAM: &str = "outbound|80||services";
-/// The cluster of the gateway.
+/// The cluster that sends requests back to the gateway.
 pub(crate) const ITSELF: &str = "outbound|80||gateway";
 
 const FILTER: &str = "variant";
 const ROUTES: &str = "routes.json";
 
+/// The part of the gateway's configuration that a variant supplies.
+pub(crate) struct Parts {
+    /// The `typed_config` of an HTTP filter.
+    pub(crate) filter: Option<Value>,
+    /// The fields of the public host's virtual host that select a route, besides its name and domains.
+    pub(crate) routing: Value,
+}
+
 pub struct Gateway {
     envoy: Envoy,
-    variant: Variant,
-    version: u64,
 }
 
 impl Gateway {
-    pub(crate) fn start(variant: Variant, tools: &Tools, table: &Table, upstream: SocketAddr) -> Result<Self> {
+    /// Starts Envoy with version 1 of its routes and its filter.
+    pub(crate) fn start(binary: &Path, parts: &Parts, table: &Table, upstream: SocketAddr) -> Result<Self> {
         let [port] = free_ports()?;
-        let envoy = Envoy::start(&tools.envoy, |folder| {
-            let parts = variant.parts(tools, table, 1)?;
+        let envoy = Envoy::start(binary, |folder| {
             let mut filters = Vec::new();
             if parts.filter.is_some() {
                 filters.push(ecds::filter(folder, FILTER));
@@ -45,13 +49,13 @@ impl Gateway {
             if let Some(typed_config) = &parts.filter {
                 ecds::write(folder, FILTER, typed_config, 1)?;
             }
-            ecds::write_resource(&folder.join(ROUTES), &routes(&parts, table), 1)?;
+            ecds::write_resource(&folder.join(ROUTES), &routes(parts, table), 1)?;
             let source = ecds::source(&folder.join(ROUTES));
             let rds = json!({"rds": {"route_config_name": ROUTES, "config_source": source}});
             let clusters = json!([cluster(UPSTREAM, upstream.port()), cluster(ITSELF, port)]);
             Ok(envoy::bootstrap(port, filters, rds, clusters))
         })?;
-        Ok(Self { envoy, variant, version: 1 })
+        Ok(Self { envoy })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -66,31 +70,31 @@ impl Gateway {
         self.envoy.log_tail()
     }
 
-    /// Has another table ready, of the same services: what Envoy is to be handed, but for handing it over.
-    pub fn prepare(&mut self, tools: &Tools, table: &Table) -> Result<Edit> {
-        self.version += 1;
-        let parts = self.variant.parts(tools, table, self.version)?;
+    /// Renders the edit to another table of the same services, so that applying it takes no further work.
+    pub(crate) fn prepare(&self, parts: &Parts, table: &Table, version: u64) -> Edit {
         let (file, resource) = match &parts.filter {
             Some(typed_config) => ecds::resource(self.envoy.folder(), FILTER, typed_config),
-            None => (self.envoy.folder().join(ROUTES), routes(&parts, table)),
+            None => (self.envoy.folder().join(ROUTES), routes(parts, table)),
         };
-        Ok(Edit { file, text: ecds::text(&resource, self.version) })
+        Edit { file, text: ecds::text(&resource, version) }
     }
 }
 
-/// A file's next text.
+/// A new text for a file that Envoy watches.
 pub struct Edit {
     file: PathBuf,
     text: String,
 }
 
 impl Edit {
-    pub fn hand_over(&self) -> Result<()> {
+    /// Replaces the file.
+    pub fn apply(&self) -> Result<()> {
         ecds::move_into_place(&self.file, &self.text)
     }
 }
 
-/// The public host's virtual host, and those of the services as net-istio has istiod make them.
+/// Returns the route configuration: the virtual host of the public host, and those of the services in the form that
+/// net-istio makes istiod render.
 fn routes(parts: &Parts, table: &Table) -> Value {
     let mut public = json!({"name": format!("{HOST}:80"), "domains": [HOST, format!("{HOST}:*")]});
     if let (Value::Object(public), Value::Object(routing)) = (&mut public, &parts.routing) {

@@ -1,8 +1,7 @@
-//! What the filter costs beside what else would do its work, measured in real Envoy: `cargo xtask bench`.
+//! Benchmarks of the filter and of its alternatives in real Envoy. `cargo xtask bench` runs them.
 
 pub mod chain;
 pub mod compare;
-pub mod contest;
 pub mod cpu;
 pub mod ecds;
 pub mod envoy;
@@ -11,10 +10,11 @@ pub mod group;
 pub mod load;
 pub mod machine;
 pub mod paced;
-mod plot;
 pub mod report;
 pub mod reset;
 pub mod results;
+pub mod rounds;
+pub mod run;
 pub mod table;
 pub mod tools;
 pub mod upstream;

@@ -1,5 +1,5 @@
-//! HTTP/1.1 over connections that are kept, from one thread and cheaply: what it sends is made beforehand, and of an
-//! answer it reads no more than where it ends.
+//! HTTP/1.1 requests over persistent connections, sent by one thread at little cost: the bytes of all requests are made
+//! beforehand, and of a response only its end is searched.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// A request, again and again or in turn with others, and the status that answers each.
+/// Requests that are sent in turn, again and again, and the status that each of them must get.
 #[derive(Debug, Clone)]
 pub struct Requests {
     pub heads: Vec<Vec<u8>>,
@@ -17,7 +17,7 @@ pub struct Requests {
 /// Enough that one worker is never idle.
 pub const CONNECTIONS: usize = 32;
 
-/// Connections in a closed loop: the next request goes out when an answer is in.
+/// A closed loop: each connection sends its next request when it has received a response.
 pub struct Load {
     connections: Vec<Connection>,
     requests: Requests,
@@ -30,7 +30,7 @@ impl Load {
         Ok(Self { connections, requests, next: 0 })
     }
 
-    /// Goes on for so long, until the last answer is in; tells how many there were.
+    /// Sends requests for this long, waits for the last response, and returns the number of requests.
     pub fn run(&mut self, length: Duration) -> Result<u64> {
         let deadline = Instant::now() + length;
         let mut count = 0;
@@ -38,16 +38,16 @@ impl Load {
         for connection in connections.iter_mut() {
             connection.send(requests.take(next))?;
         }
-        // In turn: one worker answers them about in this order.
+        // One worker answers the connections in about this order.
         while Instant::now() < deadline {
             for connection in connections.iter_mut() {
-                connection.answer(requests.status)?;
+                connection.receive(requests.status)?;
                 count += 1;
                 connection.send(requests.take(next))?;
             }
         }
         for connection in connections.iter_mut() {
-            connection.answer(requests.status)?;
+            connection.receive(requests.status)?;
             count += 1;
         }
         Ok(count)
@@ -62,39 +62,38 @@ impl Requests {
     }
 }
 
-/// Nothing that is measured takes this long.
+/// Longer than any response takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
-    read: Vec<u8>,
-    filled: usize,
+    buffer: Vec<u8>,
 }
 
 impl Connection {
     pub(crate) fn open(to: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(to).with_context(|| format!("nobody listens at {to}"))?;
+        let stream = TcpStream::connect(to).with_context(|| format!("cannot connect to {to}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, read: vec![0; 16 * 1024], filled: 0 })
+        Ok(Self { stream, buffer: vec![0; 16 * 1024] })
     }
 
     pub(crate) fn send(&mut self, head: &[u8]) -> Result<()> {
         Ok(self.stream.write_all(head)?)
     }
 
-    /// Reads one whole answer.
-    pub(crate) fn answer(&mut self, status: u16) -> Result<()> {
-        self.filled = 0;
+    /// Reads one whole response, which must have this status.
+    pub(crate) fn receive(&mut self, status: u16) -> Result<()> {
+        let mut filled = 0;
         loop {
-            ensure!(self.filled < self.read.len(), "an answer of more than {} octets", self.read.len());
-            let read = self.stream.read(&mut self.read[self.filled..]).context("no answer")?;
-            ensure!(read > 0, "the connection was closed in place of an answer");
-            self.filled += read;
-            if let Some(answered) = whole(&self.read[..self.filled])? {
-                if answered != status {
-                    let text = String::from_utf8_lossy(&self.read[..self.filled]);
-                    bail!("answered {answered} in place of {status}:\n{text}");
+            ensure!(filled < self.buffer.len(), "a response of more than {} bytes", self.buffer.len());
+            let read = self.stream.read(&mut self.buffer[filled..]).context("no response")?;
+            ensure!(read > 0, "the connection was closed before the response ended");
+            filled += read;
+            if let Some(actual) = status_of_whole(&self.buffer[..filled])? {
+                if actual != status {
+                    let text = String::from_utf8_lossy(&self.buffer[..filled]);
+                    bail!("status {actual}, expected {status}:\n{text}");
                 }
                 return Ok(());
             }
@@ -102,21 +101,21 @@ impl Connection {
     }
 }
 
-/// The status of an answer that is there whole.
-pub(crate) fn whole(answer: &[u8]) -> Result<Option<u16>> {
-    let Some(end) = find(answer, b"\r\n\r\n") else { return Ok(None) };
-    let head = &answer[..end + 2];
+/// Returns the status of a response, or `None` if more of the response is to come.
+fn status_of_whole(response: &[u8]) -> Result<Option<u16>> {
+    let Some(end) = find(response, b"\r\n\r\n") else { return Ok(None) };
+    let head = &response[..end + 2];
     let length = match find(head, b"\r\ncontent-length: ").or_else(|| find(head, b"\r\nContent-Length: ")) {
         Some(at) => {
-            let digits = head[at + 18..].iter().take_while(|octet| octet.is_ascii_digit());
+            let digits = head[at + 18..].iter().take_while(|byte| byte.is_ascii_digit());
             digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
         }
-        None => bail!("an answer without content-length:\n{}", String::from_utf8_lossy(answer)),
+        None => bail!("a response without content-length:\n{}", String::from_utf8_lossy(response)),
     };
     let status = std::str::from_utf8(&head[9..12])?.parse()?;
-    Ok((answer.len() >= end + 4 + length).then_some(status))
+    Ok((response.len() >= end + 4 + length).then_some(status))
 }
 
-pub(crate) fn find(octets: &[u8], what: &[u8]) -> Option<usize> {
-    octets.windows(what.len()).position(|window| window == what)
+pub(crate) fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
+    bytes.windows(pattern.len()).position(|window| window == pattern)
 }

@@ -1,4 +1,4 @@
-//! On what and when a run was made.
+//! The machine and the date of a run.
 
 use std::fs;
 use std::process::Command;
@@ -20,13 +20,13 @@ pub fn machine(tools: &Tools) -> Result<Machine> {
     Ok(Machine {
         processor: field(&processors, "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cores: std::thread::available_parallelism()?.get(),
-        memory_bytes: kilobytes.context("no MemTotal")? * 1024,
+        memory_bytes: kilobytes.context("/proc/meminfo has no MemTotal")? * 1024,
         kernel: release.trim().split('-').next().unwrap_or_default().to_owned(),
         versions: tools.versions()?,
     })
 }
 
-/// Today, in UTC.
+/// Returns today's date in UTC.
 pub fn date() -> Result<String> {
     let output = Command::new("date").args(["-u", "+%F"]).output().context("cannot start date")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -1,5 +1,5 @@
-//! HTTP/1.1 at a fixed rate. A request's latency counts from the time at which it was due, not from when it went out: a
-//! stall counts for all that it delays.
+//! HTTP/1.1 requests at a fixed rate. The latency of a request counts from the time at which the request was due, not from
+//! the time at which it was sent, so a stall counts for every request that it delays.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -14,23 +14,23 @@ use nix::sys::signal::SigSet;
 
 use crate::load::{Connection, PATIENCE, Requests};
 
-/// Enough that none is waited for, unless the gateway stalls.
+/// Enough that a connection is always free, unless the gateway stalls.
 const CONNECTIONS: usize = 32;
 
-/// Latencies in nanoseconds, of all requests that were due in so long.
+/// Sends requests for this long, and returns the latencies of all of them in nanoseconds.
 pub fn run(to: SocketAddr, requests: &Requests, rate: u32, length: Duration) -> Result<Histogram<u64>> {
-    // The kernel may else be 50 us late, to let a processor sleep.
+    // Otherwise the kernel may wake this thread up to 50 µs late, to let the CPU sleep.
     set_timerslack(1)?;
     let mut connections = (0..CONNECTIONS).map(|_| Connection::open(to)).collect::<Result<Vec<_>>>()?;
-    // When the request that a connection is busy with was due.
+    // For each connection in use, the time at which its request was due.
     let mut busy: Vec<Option<Instant>> = vec![None; CONNECTIONS];
     let mut free: VecDeque<usize> = (0..CONNECTIONS).collect();
     let mut latencies = Histogram::<u64>::new(3)?;
     let interval = Duration::from_secs(1) / rate;
     let count = length.as_nanos() / interval.as_nanos();
-    let (mut sent, mut answered, mut next) = (0u32, 0, 0);
+    let (mut sent, mut received, mut next) = (0u32, 0, 0);
     let begun = Instant::now();
-    while answered < count {
+    while received < count {
         let due = begun + interval * sent;
         let now = Instant::now();
         if u128::from(sent) < count
@@ -47,7 +47,7 @@ pub fn run(to: SocketAddr, requests: &Requests, rate: u32, length: Duration) -> 
         let mut polled: Vec<PollFd> =
             waiting.iter().map(|number| PollFd::new(connections[*number].stream.as_fd(), PollFlags::POLLIN)).collect();
         let ready = ppoll(&mut polled, Some(wait.into()), Some(SigSet::empty()))?;
-        ensure!(ready > 0 || wait < PATIENCE, "no answer in {PATIENCE:?}");
+        ensure!(ready > 0 || wait < PATIENCE, "no response within {PATIENCE:?}");
         let ready: Vec<usize> = waiting
             .iter()
             .zip(&polled)
@@ -55,11 +55,11 @@ pub fn run(to: SocketAddr, requests: &Requests, rate: u32, length: Duration) -> 
             .map(|(number, _)| *number)
             .collect();
         for number in ready {
-            // An answer is so small that it comes whole.
-            connections[number].answer(requests.status)?;
-            let due = busy[number].take().context("nobody asked for an answer")?;
+            // A response is so small that it arrives in one piece, so this read does not block.
+            connections[number].receive(requests.status)?;
+            let due = busy[number].take().context("a response on a connection without a request")?;
             latencies.record(u64::try_from(due.elapsed().as_nanos())?)?;
-            answered += 1;
+            received += 1;
             free.push_back(number);
         }
     }

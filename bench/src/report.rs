@@ -1,9 +1,10 @@
-//! The tables of `docs/benchmarks.md` and the plots beside it, from the results alone: the same results, the same bytes.
+//! Makes the tables and plots of `docs/benchmarks.md`. They depend only on the results: equal results give equal bytes.
 
 mod page;
-pub(crate) mod pick;
+mod pick;
+mod plot;
 mod tables;
-pub(crate) mod wording;
+mod wording;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,17 +12,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::plot;
 use crate::results::Results;
 
 const PAGE: &str = "benchmarks.md";
 const PLOTS: &str = "benchmarks";
 
-/// Fills the places of `benchmarks.md` in a folder with tables, and writes the plots to `benchmarks/*.svg` there.
+/// Updates the tables in the `benchmarks.md` of a folder, and writes the plots to `benchmarks/*.svg` there.
 ///
 /// # Errors
 ///
-/// As [`render`], and what can't be written.
+/// Returns the errors of [`render`], and an error if a file can't be written.
 pub fn write(results: &Results, docs: &Path) -> Result<()> {
     for (path, text) in render(results, docs)? {
         let path = docs.join(path);
@@ -32,15 +32,16 @@ pub fn write(results: &Results, docs: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What [`write`] writes, by path in the folder.
+/// Returns the text of each file that [`write`] writes, with its path in the folder.
 ///
 /// # Errors
 ///
-/// The page can't be read, or a place for a table is missing in it, or misspelled.
+/// Returns an error if the page can't be read, if the place for a table is missing or misspelled, or if a plot can't be
+/// drawn.
 pub fn render(results: &Results, docs: &Path) -> Result<BTreeMap<PathBuf, String>> {
     let path = docs.join(PAGE);
     let page = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let page = page::fill(&page, &path.display().to_string(), &tables::all(results))?;
-    let plots = plot::all(results).into_iter().map(|(name, plot)| (Path::new(PLOTS).join(name), plot));
+    let plots = plot::all(results)?.into_iter().map(|(name, plot)| (Path::new(PLOTS).join(name), plot));
     Ok(plots.chain([(PathBuf::from(PAGE), page)]).collect())
 }

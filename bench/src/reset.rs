@@ -1,16 +1,17 @@
-//! A filter that makes a request again what a client has sent, and costs little: `:authority` is the public host, and
-//! `x-forwarded-host`, by which our filter sees that another table has routed the request, is gone.
+//! A filter that restores the request that the client sent, at little cost: it sets `:authority` to the public host and
+//! removes `x-forwarded-host`, from which our filter would see that another table has routed the request.
 //!
-//! No native filter but Lua may write `:authority`, so it is a module; by hand, with the one callback that it needs.
+//! The Lua filter is the only native filter that may write `:authority`, so this filter is a wasm module. It is written by
+//! hand and exports the only callback that it needs.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Writes the module into the folder.
+/// Writes the module to the folder.
 pub fn write(folder: &Path, host: &str) -> Result<PathBuf> {
     let path = folder.join("reset.wasm");
-    let module = wat::parse_str(text(host)).context("the module of the resets")?;
+    let module = wat::parse_str(text(host)).context("the reset module")?;
     std::fs::write(&path, module)?;
     Ok(path)
 }
@@ -25,7 +26,7 @@ fn text(host: &str) -> String {
   (data (i32.const 0) ":authority")
   (data (i32.const 16) "x-forwarded-host")
   (data (i32.const 32) "{host}")
-  ;; Nothing is ever allocated but the plugin's configuration, which is empty.
+  ;; The host allocates memory only for the plugin's configuration, which is empty.
   (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
   (func (export "proxy_abi_version_0_2_1"))
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)

@@ -1,4 +1,4 @@
-//! What a run has measured, as `docs/benchmarks/results.json` keeps it: the tables and plots are made from this alone.
+//! The results of a run, in the form of `docs/benchmarks/results.json`. The tables and plots are made from nothing else.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ pub struct Results {
     pub machine: Machine,
     pub measurements: Vec<Measurement>,
     pub latencies: Vec<Latency>,
-    /// What was left out, and why: `nginx: not installed`.
+    /// Each part that was skipped, with the reason: `nginx: not installed`.
     pub skipped: Vec<String>,
 }
 
@@ -21,27 +21,27 @@ pub struct Machine {
     pub cores: usize,
     pub memory_bytes: u64,
     pub kernel: String,
-    /// Versions of what took part, by name: Envoy, Go, nginx, rustc, and the module (its size and hash).
+    /// Names and versions of Envoy, Go, nginx and rustc, and the sizes and hashes of the modules.
     pub versions: Vec<(String, String)>,
 }
 
-/// What is measured.
+/// The meaning of a measured value, and its unit in the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Quantity {
-    /// Of one copy of the filter, isolated by chaining copies, in nanoseconds of CPU a request.
+    /// CPU that one copy of the filter adds to a request, isolated by a chain of copies, in nanoseconds.
     FilterCpu,
-    /// The same of a module that does one thing more than the one before it.
+    /// The same for a module that does one thing more than the module before it.
     StepCpu,
-    /// Of the gateway's process alone, in nanoseconds of CPU a request.
+    /// CPU of the gateway's process per request, in nanoseconds.
     GatewayCpu,
-    /// Of the gateway and every proxy beside it, in nanoseconds of CPU a request.
+    /// CPU of the gateway and of every proxy in front of it per request, in nanoseconds.
     ChainCpu,
-    /// Of a worker while it takes up a new table, in nanoseconds of CPU: for so long it serves nothing else.
+    /// CPU of a worker while it loads a new table, in nanoseconds. The worker serves nothing else for this time.
     LoadCpu,
-    /// Of the gateway's main thread while it takes up a new table, in nanoseconds of CPU.
+    /// CPU of the gateway's main thread while it loads a new table, in nanoseconds.
     LoadMainCpu,
-    /// From the new table's file to the last worker, in nanoseconds.
+    /// Time from the new table's file until the last worker uses the table, in nanoseconds.
     LoadTime,
     /// Resident memory that the table adds to the gateway's process, in bytes.
     Memory,
@@ -56,10 +56,10 @@ pub struct Measurement {
     /// `static`, `parameters`, `public API`.
     pub table: String,
     pub routes: usize,
-    /// `hit`, `miss`, `404`, `405`; empty where no request takes part.
+    /// `hit`, `miss`, `404`, `405`. Empty if the value does not depend on the request.
     pub request: String,
     pub value: Spread,
-    /// Value divided by that of the variant `against` in the same round.
+    /// The value divided by that of the variant `against` in the same round.
     pub ratio: Option<Ratio>,
 }
 
@@ -70,7 +70,7 @@ pub struct Ratio {
     pub spread: Spread,
 }
 
-/// Of all rounds.
+/// The smallest, the median and the largest value of all rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spread {
@@ -80,15 +80,16 @@ pub struct Spread {
     pub rounds: usize,
 }
 
-/// At a fixed rate, from the time at which a request was due, so that a stall counts for all that it delays.
+/// Latencies at a fixed rate. They count from the time at which a request was due, so a stall counts for every request
+/// that it delays.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Latency {
     pub variant: String,
     pub routes: usize,
-    /// Requests a second.
+    /// Requests per second.
     pub rate: u32,
     pub requests: u64,
-    /// Percentile, and microseconds: enough of them to draw the curve, from 0 to 99.99.
+    /// Percentiles from 0 to 99.99 with their latencies in microseconds, enough of them to draw a curve.
     pub percentiles: Vec<(f64, f64)>,
 }

@@ -1,4 +1,4 @@
-//! One logical table, of any size, that every variant renders in its own form; and the requests that try it.
+//! One logical table of routes, of any size, which every variant renders in its own form, and the requests that use it.
 
 use serde_json::{Value, json};
 
@@ -6,32 +6,33 @@ use crate::load::Requests;
 
 /// The public host of all tables.
 pub const HOST: &str = "api.example.com";
-/// What all paths of the public host begin with that are the table's.
+/// The prefix of all paths that belong to the table.
 pub const BASE: &str = "/faas";
-/// What paths begin with that are not.
+/// The prefix of paths on the public host that do not belong to the table.
 pub const OTHER: &str = "/next";
-/// The namespace and domain of the services.
+/// The namespace of the services.
 pub const NAMESPACE: &str = "shop";
+/// The domain of the services.
 pub const DOMAIN: &str = "example.com";
 
-/// How many services there are at most: a hundred functions of ten operations each, and so on.
+/// The largest number of services. A smaller table has one service per ten routes.
 const SERVICES: usize = 1_000;
-/// How many different requests a load has at most.
+/// The largest number of different requests in a load.
 const REQUESTS: usize = 1_000;
 
-/// What its paths are like.
+/// The form of the paths of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// Literals alone.
+    /// Only literal segments.
     Static,
-    /// One captured segment each.
+    /// One captured segment in each path.
     Parameters,
 }
 
 impl Shape {
     pub const ALL: [Self; 2] = [Self::Static, Self::Parameters];
 
-    /// As results name it.
+    /// Returns the name in the results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Static => "static",
@@ -40,20 +41,19 @@ impl Shape {
     }
 }
 
-/// What results call [`Table::public_api`].
+/// The name of [`Table::public_api`] in the results.
 pub const PUBLIC_API: &str = "public API";
 
-/// A table.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// As results name it.
+    /// The name in the results.
     pub name: String,
     pub routes: Vec<Route>,
-    /// How many services there are.
+    /// The number of services.
     services: usize,
 }
 
-/// One operation: a method, a path below [`BASE`] with `{names}` in it, and the service that it is for.
+/// One operation: a method, a path below [`BASE`] that may have `{parameters}`, and the service that implements it.
 #[derive(Debug, Clone)]
 pub struct Route {
     pub method: String,
@@ -62,12 +62,12 @@ pub struct Route {
 }
 
 impl Route {
-    /// Of the service.
+    /// Returns the authority of the service.
     pub fn authority(&self) -> String {
         format!("{}.{NAMESPACE}.{DOMAIN}", self.service)
     }
 
-    /// A path, with the base, that it matches.
+    /// Returns a path, with the base, that the route matches.
     pub fn example(&self) -> String {
         let segments = self.path.split('/').map(|segment| if segment.starts_with('{') { "4711" } else { segment });
         format!("{BASE}{}", segments.collect::<Vec<_>>().join("/"))
@@ -79,27 +79,28 @@ impl Table {
         Self::generation(shape, routes, 0)
     }
 
-    /// The same table, but that each route leads to another of the same services than in the last generation.
+    /// Returns a table with the same routes and services in each generation. From one generation to the next, each route
+    /// moves to another service.
     pub fn generation(shape: Shape, routes: usize, generation: usize) -> Self {
-        let services = services(routes);
+        let services = number_of_services(routes);
         let parameter = if shape == Shape::Parameters { "/{id}" } else { "" };
         let route = |number| Route {
             method: "GET".to_owned(),
             path: format!("/v1/shops-{}/items-{}{parameter}/details", number / 100, number % 100),
-            service: service((number + generation) % services),
+            service: service_name((number + generation) % services),
         };
         Self { name: shape.name().to_owned(), routes: (0..routes).map(route).collect(), services }
     }
 
-    /// GitHub's REST API, one of those that are known to be large.
+    /// Returns GitHub's REST API, which is known to be large.
     pub fn public_api() -> Self {
         let lines = include_str!("../tables/github.txt").lines().filter(|line| !line.starts_with('#'));
         let lines: Vec<_> = lines.filter_map(|line| line.split_once(' ')).collect();
-        let services = services(lines.len());
+        let services = number_of_services(lines.len());
         let route = |(number, (method, path)): (usize, &(&str, &str))| Route {
             method: (*method).to_owned(),
             path: (*path).to_owned(),
-            service: service(number % services),
+            service: service_name(number % services),
         };
         Self { name: PUBLIC_API.to_owned(), routes: lines.iter().enumerate().map(route).collect(), services }
     }
@@ -108,7 +109,7 @@ impl Table {
         self.routes.iter().any(|route| route.path.contains('{'))
     }
 
-    /// As `pluginConfig` has it.
+    /// Returns the document for this filter's `pluginConfig`.
     pub fn document(&self) -> Value {
         let routes = self.routes.iter();
         let routes =
@@ -116,53 +117,53 @@ impl Table {
         json!({"hosts": [HOST], "basePath": BASE, "domain": DOMAIN, "namespace": NAMESPACE, "routes": routes.collect::<Vec<_>>()})
     }
 
-    /// The authorities of all services.
+    /// Returns the authorities of all services.
     pub fn authorities(&self) -> Vec<String> {
-        (0..self.services).map(|number| format!("{}.{NAMESPACE}.{DOMAIN}", service(number))).collect()
+        (0..self.services).map(|number| format!("{}.{NAMESPACE}.{DOMAIN}", service_name(number))).collect()
     }
 
-    /// Routes from all over the table, in an order that is not the table's.
+    /// Returns routes from all parts of the table, in another order than the table's.
     pub fn sample(&self) -> Vec<&Route> {
         let count = self.routes.len().min(REQUESTS);
         let step = self.routes.len() / count;
-        // 389 is prime: all of them, each once, unless there are so many.
+        // 389 is prime, so each route is visited once, unless the number of routes is a multiple of 389.
         let stride = if count.is_multiple_of(389) { 1 } else { 389 };
         (0..count).map(|number| &self.routes[(number * stride % count) * step]).collect()
     }
 
-    /// Such requests, for routes from all over the table, and the status that is to answer them.
-    pub fn requests(&self, request: Request, status: u16) -> Requests {
+    /// Returns requests of a kind for routes from all parts of the table, with the status that they must get.
+    pub fn requests(&self, request: RequestKind, status: u16) -> Requests {
         let head = |route: &&Route| head(request.method(route), HOST, &request.path(route));
         Requests { heads: self.sample().iter().map(head).collect(), status }
     }
 }
 
-/// How many there are for so many routes: at least two, so that there is a choice.
-fn services(routes: usize) -> usize {
+/// Returns the number of services for a number of routes: at least two, so that the router has a choice.
+fn number_of_services(routes: usize) -> usize {
     (routes / 10).clamp(2, SERVICES)
 }
 
-fn service(number: usize) -> String {
+fn service_name(number: usize) -> String {
     format!("items{number}")
 }
 
-/// What a request is to a table.
+/// The relation of a request to a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
-    /// A route matches it.
+pub enum RequestKind {
+    /// A route matches the request.
     Hit,
-    /// Not below the table's base: it passes as it came.
+    /// The path is not below the table's base, so the request passes unchanged.
     Miss,
-    /// Below the base, where there is no such path.
+    /// The path is below the base, but no route has it.
     NotFound,
-    /// A path that there is, with another method.
+    /// Some route has the path, but none has it with this method.
     NotAllowed,
 }
 
-impl Request {
+impl RequestKind {
     pub const ALL: [Self; 4] = [Self::Hit, Self::Miss, Self::NotFound, Self::NotAllowed];
 
-    /// As results name it.
+    /// Returns the name in the results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hit => "hit",
@@ -176,7 +177,7 @@ impl Request {
         if self == Self::NotAllowed { "PROPFIND" } else { &route.method }
     }
 
-    /// What it asks for, where it is made of this route.
+    /// Returns the path of a request of this kind that is derived from a route.
     pub fn path(self, route: &Route) -> String {
         let path = route.example();
         match self {
@@ -187,7 +188,7 @@ impl Request {
     }
 }
 
-/// A request's head, with what a client sends at the least.
+/// Returns the bytes of a request with the headers that every client sends.
 pub fn head(method: &str, host: &str, path: &str) -> Vec<u8> {
     format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench/1\r\naccept: */*\r\n\r\n").into_bytes()
 }

@@ -1,4 +1,4 @@
-//! Every variant that is measured answers right: what it is to be compared for is the same work.
+//! Every measured variant gives the right responses, so that the benchmark compares the same work.
 
 use std::net::SocketAddr;
 
@@ -9,9 +9,9 @@ use bench::upstream;
 use bench::variant::Variant;
 
 fn starts(variant: Variant, tools: &Tools, upstream: SocketAddr) -> Result<()> {
-    // A start ends with requests of every kind, each of which must have the right status and reach the right service.
+    // `start` sends requests of every kind and checks the status of each response and the service that it comes from.
     let mut parameters = Table::public_api();
-    if variant.refuses(&parameters).is_some() {
+    if variant.reason_to_skip(&parameters).is_some() {
         parameters = Table::new(Shape::Parameters, 20);
     }
     for table in [Table::new(Shape::Static, 20), parameters] {
@@ -23,11 +23,11 @@ fn starts(variant: Variant, tools: &Tools, upstream: SocketAddr) -> Result<()> {
 #[test]
 fn every_variant_routes_each_request_to_its_service() {
     let tools = Tools::find().unwrap();
-    for absent in &tools.absent {
-        println!("left out: {absent}");
+    for missing in &tools.missing {
+        println!("skipped: {missing}");
     }
     let upstream = upstream::start().unwrap();
-    let present = Variant::ALL.into_iter().filter(|variant| tools.have(*variant));
-    let wrong: Vec<_> = present.filter_map(|variant| starts(variant, &tools, upstream).err()).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    let available = Variant::ALL.into_iter().filter(|variant| variant.is_available(&tools));
+    let errors: Vec<_> = available.filter_map(|variant| starts(variant, &tools, upstream).err()).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the program `bench` with all that it needs, built as for a release.
+//! `cargo xtask bench`: builds the modules, and runs the release build of the program `bench`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     build::no_op()?;
     let mut bench = cargo(["run", "--release", "--quiet", "-p", "bench", "--bin", "bench", "--"]);
     bench.args(arguments);
-    // Files that are named are found from where the task was called.
+    // The arguments may name files relative to the folder in which the task was called.
     bench.current_dir(std::env::current_dir()?);
     step::run("Benchmarks", bench)?;
     Ok(ExitCode::SUCCESS)

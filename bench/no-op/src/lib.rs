@@ -1,5 +1,5 @@
 #![cfg(target_family = "wasm")]
-//! The filter that others are compared with: every callback is the SDK's default, and each of its exports stays.
+//! The no-op filter that others are compared with. Every callback is the SDK's default, and all of the SDK's exports remain.
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;

@@ -1,21 +1,21 @@
-//! The CPU of all processes between a client and its service, for the chains that users have.
+//! The CPU of all processes between a client and its service, for the chains of proxies that users have.
 
 use anyhow::Result;
 
-use super::{Bench, Field};
 use crate::results::Quantity;
-use crate::table::{Request, Shape, Table};
+use crate::run::{Comparison, Run};
+use crate::table::{RequestKind, Shape, Table};
 use crate::variant::Variant;
 
 const VARIANTS: [Variant; 5] = [Variant::Bare, Variant::Ours, Variant::Go, Variant::Nginx, Variant::SecondPass];
 
-pub(super) fn run(bench: &mut Bench) -> Result<()> {
+pub(super) fn measure(run: &mut Run) -> Result<()> {
     for table in [Table::new(Shape::Parameters, 1), Table::new(Shape::Parameters, 1000), Table::public_api()] {
-        let mut field = Field::default();
-        for variant in bench.able(&VARIANTS, &table) {
-            field.add(bench.start(variant, &table)?, &table, &[Request::Hit], true)?;
+        let mut comparison = Comparison::default();
+        for variant in run.supported(&VARIANTS, &table) {
+            comparison.add(run.start(variant, &table)?, &table, &[RequestKind::Hit], true)?;
         }
-        field.run(bench, Quantity::ChainCpu, &table)?;
+        comparison.measure(run, Quantity::ChainCpu, &table)?;
     }
     Ok(())
 }

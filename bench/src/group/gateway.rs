@@ -2,26 +2,26 @@
 
 use anyhow::Result;
 
-use super::{Bench, Field};
 use crate::results::Quantity;
-use crate::table::{Request, Shape, Table};
+use crate::run::{Comparison, Run};
+use crate::table::{RequestKind, Shape, Table};
 use crate::variant::Variant;
 
 const VARIANTS: [Variant; 6] =
     [Variant::Bare, Variant::NoOp, Variant::Ours, Variant::Lua, Variant::Native, Variant::MatcherTree];
 
-pub(super) fn run(bench: &mut Bench) -> Result<()> {
-    for routes in bench.sizes.clone() {
-        measure(bench, &Table::new(Shape::Static, routes), &[Request::Hit])?;
-        measure(bench, &Table::new(Shape::Parameters, routes), &Request::ALL)?;
+pub(super) fn measure(run: &mut Run) -> Result<()> {
+    for routes in run.sizes.clone() {
+        measure_table(run, &Table::new(Shape::Static, routes), &[RequestKind::Hit])?;
+        measure_table(run, &Table::new(Shape::Parameters, routes), &RequestKind::ALL)?;
     }
-    measure(bench, &Table::public_api(), &Request::ALL)
+    measure_table(run, &Table::public_api(), &RequestKind::ALL)
 }
 
-fn measure(bench: &mut Bench, table: &Table, requests: &[Request]) -> Result<()> {
-    let mut field = Field::default();
-    for variant in bench.able(&VARIANTS, table) {
-        field.add(bench.start(variant, table)?, table, requests, false)?;
+fn measure_table(run: &mut Run, table: &Table, requests: &[RequestKind]) -> Result<()> {
+    let mut comparison = Comparison::default();
+    for variant in run.supported(&VARIANTS, table) {
+        comparison.add(run.start(variant, table)?, table, requests, false)?;
     }
-    field.run(bench, Quantity::GatewayCpu, table)
+    comparison.measure(run, Quantity::GatewayCpu, table)
 }

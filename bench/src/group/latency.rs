@@ -1,40 +1,29 @@
-//! Latency at a fixed rate, the variants in turn.
-
-use std::time::Duration;
+//! Latency at a fixed rate. The variants take turns.
 
 use anyhow::Result;
 use hdrhistogram::Histogram;
 
-use super::Bench;
 use crate::paced;
-use crate::results;
-use crate::table::{Request, Shape, Table};
+use crate::results::Latency;
+use crate::run::{LatencySchedule, Run};
+use crate::table::{RequestKind, Shape, Table};
 use crate::variant::Variant;
 
 const VARIANTS: [Variant; 6] =
     [Variant::Bare, Variant::NoOp, Variant::Ours, Variant::Go, Variant::Nginx, Variant::SecondPass];
 const ROUTES: usize = 1000;
 
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Requests a second.
-    pub rate: u32,
-    pub rounds: usize,
-    /// Of each variant in each round.
-    pub turn: Duration,
-}
-
-pub(super) fn run(bench: &mut Bench) -> Result<()> {
-    let Pace { rate, rounds, turn } = bench.latency;
+pub(super) fn measure(run: &mut Run) -> Result<()> {
+    let LatencySchedule { rate, rounds, turn } = run.latency;
     let table = Table::new(Shape::Parameters, ROUTES);
     let mut systems = Vec::new();
-    for variant in bench.able(&VARIANTS, &table) {
-        systems.push((bench.start(variant, &table)?, Histogram::<u64>::new(3)?));
+    for variant in run.supported(&VARIANTS, &table) {
+        systems.push((run.start(variant, &table)?, Histogram::<u64>::new(3)?));
     }
     for round in 0..=rounds {
         for (system, histogram) in &mut systems {
-            let Some(requests) = system.variant.requests(&table, Request::Hit) else { continue };
-            // The first warms up.
+            let Some(requests) = system.variant.requests(&table, RequestKind::Hit) else { continue };
+            // The first round warms up.
             let turn = if round == 0 { turn / 10 } else { turn };
             let latencies = paced::run(system.address(), &requests, rate, turn)?;
             if round > 0 {
@@ -46,7 +35,7 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
         let percentiles: Vec<_> = PERCENTILES.iter().map(|at| (*at, microseconds(histogram, *at))).collect();
         let shown = [50.0, 90.0, 99.0, 99.9].map(|at| format!("{:>8.0}", microseconds(histogram, at)));
         eprintln!("    {:<22} {} us at 50, 90, 99, 99.9 %", system.variant.name(), shown.join(" "));
-        bench.latency(results::Latency {
+        run.results.latencies.push(Latency {
             variant: system.variant.name().to_owned(),
             routes: ROUTES,
             rate,
@@ -62,7 +51,7 @@ const PERCENTILES: [f64; 24] = [
     99.7, 99.9, 99.95, 99.97, 99.99,
 ];
 
-/// The histogram holds nanoseconds.
+/// Returns a percentile of a histogram of nanoseconds.
 fn microseconds(histogram: &Histogram<u64>, percentile: f64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let nanoseconds = histogram.value_at_percentile(percentile) as f64;

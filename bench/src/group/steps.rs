@@ -1,5 +1,6 @@
-//! Where a request's time goes: modules written by hand, each of which does one thing more than the one before it, down
-//! to what a filter that routes can't do without. Their own code costs next to nothing, so what they cost is the host's.
+//! The cost of a filter by callback and host call: wasm modules written by hand, each of which does one thing more than the
+//! one before it. The last one makes all the calls that a routing filter needs. The code of these modules costs almost
+//! nothing, so their cost is that of the host.
 
 use std::fmt::Write;
 use std::fs;
@@ -8,17 +9,17 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::Bench;
 use super::filter::{COPIES, Chains, NO_OP, link, no_op, ours};
 use crate::ecds;
 use crate::results::Quantity;
-use crate::table::{Request, Shape, Table};
+use crate::run::Run;
+use crate::table::{RequestKind, Shape, Table};
 
-/// What a module does when a request's head has come, in order.
+/// A call that a module makes in its callback for the request headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    ReadHead,
-    ReadThree,
+enum Call {
+    ReadAllHeaders,
+    ReadThreeHeaders,
     SetAuthority,
     SetForwardedHost,
     SetFilterState,
@@ -27,12 +28,12 @@ enum Act {
 
 struct Step {
     name: &'static str,
-    /// Callbacks beside that for the request's head.
+    /// The callbacks that the module exports, besides that for the request headers.
     callbacks: &'static [&'static str],
-    acts: &'static [Act],
+    calls: &'static [Call],
 }
 
-const BEGINNING: &[&str] = &["proxy_on_context_create"];
+const START: &[&str] = &["proxy_on_context_create"];
 const RESPONSE: &[&str] = &["proxy_on_context_create", "proxy_on_response_headers"];
 const END: &[&str] = &["proxy_on_context_create", "proxy_on_response_headers", "proxy_on_delete"];
 const ALL: &[&str] = &[
@@ -44,70 +45,73 @@ const ALL: &[&str] = &[
     "proxy_on_log",
 ];
 
-use Act::{Count, ReadHead, ReadThree, SetAuthority, SetFilterState, SetForwardedHost};
+use Call::{Count, ReadAllHeaders, ReadThreeHeaders, SetAuthority, SetFilterState, SetForwardedHost};
 
-/// How often all are started anew: one process differs from another by as much as a step costs.
+/// The number of times that all chains are started: one process differs from another by as much as a step costs.
 const STARTS: usize = 5;
 
-/// Those in brackets are left out by the next.
+/// A step in brackets is not part of the steps after it.
 const STEPS: &[Step] = &[
-    Step { name: "called for the request's head", callbacks: &[], acts: &[] },
-    Step { name: "… and for the stream's beginning", callbacks: BEGINNING, acts: &[] },
-    Step { name: "… and for the response's head", callbacks: RESPONSE, acts: &[] },
-    Step { name: "(… and for the stream's end)", callbacks: END, acts: &[] },
-    Step { name: "(… and for its end, its log and the response's body)", callbacks: ALL, acts: &[] },
-    Step { name: "(… asks for three headers)", callbacks: RESPONSE, acts: &[ReadThree] },
-    Step { name: "… asks for all headers at once", callbacks: RESPONSE, acts: &[ReadHead] },
-    Step { name: "… replaces `:authority`", callbacks: RESPONSE, acts: &[ReadHead, SetAuthority] },
+    Step { name: "callback for the request headers", callbacks: &[], calls: &[] },
+    Step { name: "… and for the start of the stream", callbacks: START, calls: &[] },
+    Step { name: "… and for the response headers", callbacks: RESPONSE, calls: &[] },
+    Step { name: "(… and for the end of the stream)", callbacks: END, calls: &[] },
+    Step { name: "(… and for the end, the log and the response body)", callbacks: ALL, calls: &[] },
+    Step { name: "(… reads three headers, one call each)", callbacks: RESPONSE, calls: &[ReadThreeHeaders] },
+    Step { name: "… reads all headers in one call", callbacks: RESPONSE, calls: &[ReadAllHeaders] },
+    Step { name: "… replaces `:authority`", callbacks: RESPONSE, calls: &[ReadAllHeaders, SetAuthority] },
     Step {
-        name: "… sets `x-forwarded-host`", callbacks: RESPONSE, acts: &[ReadHead, SetAuthority, SetForwardedHost]
+        name: "… sets `x-forwarded-host`",
+        callbacks: RESPONSE,
+        calls: &[ReadAllHeaders, SetAuthority, SetForwardedHost],
     },
     Step {
-        name: "… leaves the route's name in filter state",
+        name: "… stores the route's name in filter state",
         callbacks: RESPONSE,
-        acts: &[ReadHead, SetAuthority, SetForwardedHost, SetFilterState],
+        calls: &[ReadAllHeaders, SetAuthority, SetForwardedHost, SetFilterState],
     },
     Step {
-        name: "… counts the request",
+        name: "… increments a counter",
         callbacks: RESPONSE,
-        acts: &[ReadHead, SetAuthority, SetForwardedHost, SetFilterState, Count],
+        calls: &[ReadAllHeaders, SetAuthority, SetForwardedHost, SetFilterState, Count],
     },
 ];
 
-pub(super) fn run(bench: &mut Bench) -> Result<()> {
+pub(super) fn measure(run: &mut Run) -> Result<()> {
     let folder = TempDir::new()?;
     let table = Table::new(Shape::Static, 1000);
-    let mut filters = vec![("control", None), (NO_OP, Some(no_op(bench)?))];
+    let mut filters = vec![("control", None), (NO_OP, Some(no_op(run)?))];
     for (number, step) in STEPS.iter().enumerate() {
         let file = folder.path().join(format!("{number}.wasm"));
         fs::write(&file, wat::parse_str(step.text()).with_context(|| step.name)?)?;
         filters.push((step.name, Some(ecds::wasm(&file, &json!({}), 1)?)));
     }
-    filters.push(("ours", Some(ours(bench, &table)?)));
+    filters.push(("ours", Some(ours(run, &table)?)));
     let mut costs = vec![Vec::new(); filters.len()];
     for _ in 0..STARTS {
         let mut chains = Chains::default();
         for (name, filter) in &filters {
-            chains.start(bench, &link(filter.clone()), COPIES).context(*name)?;
-            chains.ask(name, table.requests(Request::Hit, 200))?;
+            chains.start(run, &link(filter.clone()), COPIES).context(*name)?;
+            chains.add_candidate(name, table.requests(RequestKind::Hit, 200))?;
         }
-        for (costs, of_start) in costs.iter_mut().zip(chains.per_copy(bench)?) {
+        for (costs, of_start) in costs.iter_mut().zip(chains.cost_per_copy(run)?) {
             costs.extend(of_start);
         }
     }
     for ((name, _), cost) in filters.iter().zip(&costs).skip(1) {
-        bench.note(Quantity::StepCpu, name, ("", 0), "", cost, Some((NO_OP, &costs[1])));
+        run.record(Quantity::StepCpu, name, ("", 0), "", cost, Some((NO_OP, &costs[1])));
     }
     Ok(())
 }
 
 impl Step {
+    /// Returns the module in WebAssembly's text format.
     fn text(&self) -> String {
         let mut body = String::new();
-        for act in self.acts {
-            let call = match act {
-                Act::ReadHead => "call $pairs (i32.const 0) (i32.const 256) (i32.const 260)",
-                Act::ReadThree => {
+        for call in self.calls {
+            let text = match call {
+                Call::ReadAllHeaders => "call $pairs (i32.const 0) (i32.const 256) (i32.const 260)",
+                Call::ReadThreeHeaders => {
                     for (at, length) in [(0, 10), (48, 5), (64, 7)] {
                         let _ = writeln!(
                             body,
@@ -116,16 +120,16 @@ impl Step {
                     }
                     continue;
                 }
-                Act::SetAuthority => {
+                Call::SetAuthority => {
                     "call $replace (i32.const 0) (i32.const 0) (i32.const 10) (i32.const 128) (i32.const 24)"
                 }
-                Act::SetForwardedHost => {
+                Call::SetForwardedHost => {
                     "call $replace (i32.const 0) (i32.const 16) (i32.const 16) (i32.const 160) (i32.const 15)"
                 }
-                Act::SetFilterState => "call $property (i32.const 80) (i32.const 17) (i32.const 128) (i32.const 24)",
-                Act::Count => "call $increment (i32.load (i32.const 512)) (i64.const 1)",
+                Call::SetFilterState => "call $property (i32.const 80) (i32.const 17) (i32.const 128) (i32.const 24)",
+                Call::Count => "call $increment (i32.load (i32.const 512)) (i64.const 1)",
             };
-            let _ = writeln!(body, "(drop ({call}))");
+            let _ = writeln!(body, "(drop ({text}))");
         }
         let mut callbacks = String::new();
         for name in self.callbacks {
@@ -158,7 +162,7 @@ impl Step {
   (data (i32.const 80) "ksvc_router.route")
   (data (i32.const 128) "items-14.shop.example.co")
   (data (i32.const 160) "api.example.com")
-  ;; One request at a time, and nothing is kept: the same room will do for all.
+  ;; There is one request at a time and no data is kept, so every allocation can use the same memory.
   (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
   (func (export "proxy_abi_version_0_2_1"))
   (func (export "proxy_on_configure") (param i32 i32) (result i32)

@@ -1,4 +1,4 @@
-//! The places in a page that are filled with tables: `<!-- benchmark: NAME -->` … `<!-- /benchmark -->`.
+//! The places in a page for generated tables: `<!-- benchmark: NAME -->` … `<!-- /benchmark -->`.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,12 @@ const BEGIN: &str = "<!-- benchmark: ";
 const BEGIN_ENDS: &str = " -->";
 const END: &str = "<!-- /benchmark -->";
 
-/// The page with each table in its place, and every other line as it was.
+/// Returns the page with each table in its place. All other lines stay the same.
 ///
 /// # Errors
 ///
-/// A table without a place, and a place without a table or an end. `file` is how messages call the page.
+/// Returns an error if a table has no place, or if a place has no table or no end. `file` is the name of the page for error
+/// messages.
 pub(super) fn fill(page: &str, file: &str, tables: &[(&str, String)]) -> Result<String> {
     let mut filled = String::new();
     let mut done = BTreeSet::new();
@@ -21,13 +22,13 @@ pub(super) fn fill(page: &str, file: &str, tables: &[(&str, String)]) -> Result<
         let at = format!("{file}:{}", index + 1);
         filled.push_str(line);
         filled.push('\n');
-        ensure!(line != END, "{at}: `{END}` ends no place");
+        ensure!(line != END, "{at}: `{END}` without a beginning");
         let Some(name) = line.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(BEGIN_ENDS)) else { continue };
         let (_, table) = tables
             .iter()
             .find(|(known, _)| *known == name)
-            .with_context(|| format!("{at}: `{line}` names no table: there are {}", names(tables)))?;
-        ensure!(done.insert(name), "{at}: a second `{line}`");
+            .with_context(|| format!("{at}: unknown table in `{line}`: the tables are {}", names(tables)))?;
+        ensure!(done.insert(name), "{at}: `{line}` occurs twice");
         filled.push_str(&format!("\n{}\n\n", table.trim()));
         match lines.find(|(_, line)| *line == END || line.starts_with(BEGIN)) {
             Some((_, END)) => filled.push_str(&format!("{END}\n")),
@@ -35,10 +36,7 @@ pub(super) fn fill(page: &str, file: &str, tables: &[(&str, String)]) -> Result<
         }
     }
     for (name, _) in tables {
-        ensure!(
-            done.contains(name),
-            "{file} has no place for a table: `{BEGIN}{name}{BEGIN_ENDS}`, and `{END}` below it"
-        );
+        ensure!(done.contains(name), "{file} has no `{BEGIN}{name}{BEGIN_ENDS}` with `{END}` below it");
     }
     Ok(filled)
 }
@@ -56,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_a_place_stays_and_what_stood_in_it_goes() {
+    fn only_the_text_within_a_place_is_replaced() {
         let page = "# A\n<!-- benchmark: one -->\nold\n<!-- /benchmark -->\nB\n";
         let expected = "# A\n<!-- benchmark: one -->\n\n| 1 |\n\n<!-- /benchmark -->\nB\n";
         assert_eq!(filled(page).unwrap(), expected);
@@ -64,23 +62,26 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_with_the_marker_and_its_place() {
-        for (page, told) in [
-            ("# A\n", "page.md has no place for a table: `<!-- benchmark: one -->`"),
+    fn an_error_names_the_marker_and_its_line() {
+        for (page, message) in [
+            ("# A\n", "page.md has no `<!-- benchmark: one -->`"),
             ("\n<!-- benchmark: one -->\n", "page.md:2: `<!-- benchmark: one -->` has no `<!-- /benchmark -->`"),
-            ("<!-- benchmark: two -->\n", "page.md:1: `<!-- benchmark: two -->` names no table: there are `one`"),
-            ("<!-- /benchmark -->\n", "page.md:1: `<!-- /benchmark -->` ends no place"),
+            (
+                "<!-- benchmark: two -->\n",
+                "page.md:1: unknown table in `<!-- benchmark: two -->`: the tables are `one`",
+            ),
+            ("<!-- /benchmark -->\n", "page.md:1: `<!-- /benchmark -->` without a beginning"),
             (
                 "<!-- benchmark: one -->\n<!-- benchmark: one -->\n<!-- /benchmark -->\n",
                 "page.md:1: `<!-- benchmark: one -->` has no `<!-- /benchmark -->`",
             ),
             (
                 "<!-- benchmark: one -->\n<!-- /benchmark -->\n<!-- benchmark: one -->\n<!-- /benchmark -->\n",
-                "page.md:3: a second `<!-- benchmark: one -->`",
+                "page.md:3: `<!-- benchmark: one -->` occurs twice",
             ),
         ] {
             let error = format!("{:#}", filled(page).unwrap_err());
-            assert!(error.starts_with(told), "{page}{error}");
+            assert!(error.starts_with(message), "{page}{error}");
         }
     }
 }

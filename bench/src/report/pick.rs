@@ -1,12 +1,12 @@
-//! Which measurements a table or a plot shows, and in what order.
+//! Selects and sorts the measurements that a table or a plot shows.
 
 use std::collections::BTreeSet;
 
 use super::wording::rank;
 use crate::results::{Measurement, Quantity, Results};
 
-/// Those of a quantity: by table, request, routes, and variant.
-pub(crate) fn of(results: &Results, quantity: Quantity) -> Vec<&Measurement> {
+/// Returns the measurements of a quantity, sorted by table, request, number of routes and variant.
+pub(crate) fn of_quantity(results: &Results, quantity: Quantity) -> Vec<&Measurement> {
     let mut found: Vec<_> =
         results.measurements.iter().filter(|measurement| measurement.quantity == quantity).collect();
     found.sort_by_key(|measurement| {
@@ -24,7 +24,7 @@ fn request_rank(request: &str) -> usize {
     ["", "hit", "miss"].iter().position(|known| *known == request).unwrap_or(3)
 }
 
-/// Of each variant, table and request the one whose number of routes is nearest to 1,000.
+/// Returns one measurement for each variant, table and request: the one whose number of routes is nearest to 1,000.
 pub(crate) fn near_thousand<'r>(measurements: &[&'r Measurement]) -> Vec<&'r Measurement> {
     let mut nearest: Vec<&Measurement> = Vec::new();
     for &measurement in measurements {
@@ -41,12 +41,12 @@ pub(crate) fn near_thousand<'r>(measurements: &[&'r Measurement]) -> Vec<&'r Mea
     nearest
 }
 
-/// From 1,000 routes, in factors.
+/// Returns the distance from 1,000 routes, as the logarithm of the factor between them.
 fn distance(measurement: &Measurement) -> f64 {
     (measurement.routes.max(1) as f64 / 1000.0).ln().abs()
 }
 
-/// What the measurements have of one property, in order and each once.
+/// Returns the values without repetitions, in the order of their first occurrence.
 pub(crate) fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut distinct = Vec::new();
     for value in values {
@@ -57,6 +57,7 @@ pub(crate) fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec
     distinct
 }
 
+/// Returns all numbers of routes.
 pub(crate) fn sizes(measurements: &[&Measurement]) -> BTreeSet<usize> {
     measurements.iter().map(|measurement| measurement.routes).collect()
 }

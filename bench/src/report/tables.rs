@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::pick::{distinct, of, sizes};
+use super::pick::{distinct, of_quantity, sizes};
 use super::wording::{
     MICROSECONDS_IN_A_MILLISECOND, count, label, machine, number, rank, routes, scaled, spread, unit,
 };
 use crate::results::{Latency, Measurement, Quantity, Ratio, Results};
 
-/// By the names of their places.
+/// Returns each table with the name of its place.
 pub(super) fn all(results: &Results) -> Vec<(&'static str, String)> {
     vec![
         ("machine", machine_table(results)),
@@ -34,9 +34,9 @@ fn machine_table(results: &Results) -> String {
     table.finish()
 }
 
-/// Sizes are columns: a row is read as the line of a plot is.
+/// The columns are the numbers of routes, so a row reads like the line of a plot.
 fn cost_against_routes(results: &Results) -> String {
-    let measurements = of(results, Quantity::GatewayCpu);
+    let measurements = of_quantity(results, Quantity::GatewayCpu);
     let sizes = sizes(&measurements);
     let columns = sizes.iter().map(|size| routes(*size));
     let mut table = Table::new(["variant", "table", "request"].map(String::from).into_iter().chain(columns));
@@ -57,22 +57,22 @@ fn cost_against_routes(results: &Results) -> String {
     table.finish()
 }
 
-/// A row for each measurement, with its ratio.
+/// The table has a row for each measurement, with its ratio.
 fn with_ratios(results: &Results, quantity: Quantity) -> String {
-    let measurements = of(results, quantity);
+    let measurements = of_quantity(results, quantity);
     let unit = unit(quantity);
     let bases =
         distinct(measurements.iter().filter_map(|found| found.ratio.as_ref()).map(|ratio| label(&ratio.against)));
-    // Said once, if it is the same for all.
-    let (heading, is_said) = match bases[..] {
+    // If all ratios have the same base, the heading names it; otherwise each cell does.
+    let (heading, is_in_heading) = match bases[..] {
         [base] => (format!("ratio to “{base}”"), true),
         _ => ("ratio".to_owned(), false),
     };
     let columns = ["variant", "table", "routes", "request"].map(String::from).into_iter();
-    let mut table = Table::new(columns.chain([format!("{} a request", unit.name), heading, "rounds".into()]));
+    let mut table = Table::new(columns.chain([format!("{} per request", unit.name), heading, "rounds".into()]));
     for measurement in measurements {
         let Measurement { variant, table: of, routes, request, value, ratio, .. } = measurement;
-        let ratio = ratio.as_ref().map(|Ratio { against, spread: of }| match is_said {
+        let ratio = ratio.as_ref().map(|Ratio { against, spread: of }| match is_in_heading {
             true => spread(*of),
             false => format!("{} to “{}”", spread(*of), label(against)),
         });
@@ -90,10 +90,10 @@ fn with_ratios(results: &Results, quantity: Quantity) -> String {
     table.finish()
 }
 
-/// In the order of the run: each step stands on the one before it.
+/// The rows have the order of the run, because each step adds to the one before it.
 fn steps(results: &Results) -> String {
     let unit = unit(Quantity::StepCpu);
-    let mut table = Table::new(["module", &format!("{} a request", unit.name), "ratio"].map(String::from));
+    let mut table = Table::new(["module", &format!("{} per request", unit.name), "ratio"].map(String::from));
     for found in results.measurements.iter().filter(|found| found.quantity == Quantity::StepCpu) {
         let ratio = found.ratio.as_ref().map_or(DASH.into(), |ratio| spread(ratio.spread));
         table.row([label(&found.variant).into(), spread(scaled(found.value, &unit)), ratio]);
@@ -104,7 +104,7 @@ fn steps(results: &Results) -> String {
 const SHOWN_PERCENTILES: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
 
 fn latency(results: &Results) -> String {
-    let columns = ["variant", "routes", "requests a second", "requests"].map(String::from).into_iter();
+    let columns = ["variant", "routes", "requests per second", "requests"].map(String::from).into_iter();
     let mut table = Table::new(columns.chain(SHOWN_PERCENTILES.map(|percentile| format!("p{percentile}, ms"))));
     let mut latencies: Vec<_> = results.latencies.iter().collect();
     latencies.sort_by_key(|latency| (latency.routes, latency.rate, rank(&latency.variant), &latency.variant));
@@ -123,7 +123,8 @@ fn latency(results: &Results) -> String {
     table.finish()
 }
 
-/// The latency at a percentile, in µs: that of the first measured percentile that is no less. None above the last.
+/// Returns the latency at a percentile in µs, or at the next higher percentile that was measured. Returns `None` if there
+/// is no higher one.
 fn at(latency: &Latency, percentile: f64) -> Option<f64> {
     let measured = latency.percentiles.iter().filter(|(measured, _)| *measured > percentile - 1e-6);
     measured.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, micros)| *micros)
@@ -131,16 +132,16 @@ fn at(latency: &Latency, percentile: f64) -> Option<f64> {
 
 fn memory_and_load(results: &Results) -> String {
     let quantities = [Quantity::Memory, Quantity::LoadCpu, Quantity::LoadMainCpu, Quantity::LoadTime];
-    let measurements: Vec<_> = quantities.iter().flat_map(|quantity| of(results, *quantity)).collect();
+    let measurements: Vec<_> = quantities.iter().flat_map(|quantity| of_quantity(results, *quantity)).collect();
     let mut table = Table::new([
         "variant",
         "table",
         "routes",
         "memory, MB",
-        "memory, bytes a route",
+        "memory, bytes per route",
         "CPU of a worker, ms",
         "CPU of the main thread, ms",
-        "until the last worker has it, ms",
+        "time until the last worker uses it, ms",
     ]);
     let tables = distinct(measurements.iter().map(|found| &found.table));
     let mut lines = distinct(measurements.iter().map(|found| (&found.table, found.routes, &found.variant)));
@@ -172,13 +173,13 @@ fn memory_and_load(results: &Results) -> String {
 
 fn skipped(results: &Results) -> String {
     if results.skipped.is_empty() {
-        return "Nothing was left out.".into();
+        return "Nothing was skipped.".into();
     }
     let lines = results.skipped.iter().map(|skipped| match skipped.split_once(": ") {
         Some((variant, reason)) => format!("- {}: {}\n", escaped(label(variant)), escaped(reason)),
         None => format!("- {}\n", escaped(skipped)),
     });
-    format!("Left out of this run:\n\n{}", lines.collect::<String>())
+    format!("Skipped in this run:\n\n{}", lines.collect::<String>())
 }
 
 const DASH: &str = "–";
@@ -187,7 +188,7 @@ fn or_dash(text: &str) -> String {
     if text.is_empty() { DASH.into() } else { text.into() }
 }
 
-/// A table in the making: its rows, and a line in its place while it has none.
+/// Builds a table. A table without rows becomes a sentence.
 struct Table {
     text: String,
     is_empty: bool,
@@ -214,7 +215,7 @@ impl Table {
     }
 }
 
-/// Text that can end neither a cell nor its line, nor begin a tag or a comment.
+/// Escapes a text for a cell, so that it can end neither the cell nor its line, and can't begin a tag or a comment.
 fn escaped(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;").replace(['\n', '\r'], " ")
 }
@@ -224,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentile_between_two_is_told_as_the_next_and_one_above_all_not_at_all() {
+    fn a_percentile_that_was_not_measured_is_shown_as_the_next_higher_one() {
         let percentiles = vec![(0.0, 1.0), (50.0, 2.0), (95.0, 3.0), (99.0, 4.0)];
         let latency = Latency { variant: String::new(), routes: 1, rate: 1, requests: 100, percentiles };
         let found = SHOWN_PERCENTILES.map(|percentile| at(&latency, percentile));
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_ends_neither_itself_nor_the_place() {
+    fn text_in_a_cell_ends_neither_the_cell_nor_the_place() {
         assert_eq!(escaped("a|b\n<!-- c"), "a\\|b &lt;!-- c");
     }
 }

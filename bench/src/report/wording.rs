@@ -1,16 +1,18 @@
-//! What variants and quantities are called, and how numbers are written: the same in tables and plots.
+//! The names of variants and units, and the format of numbers, for both tables and plots.
 
 use crate::results::{Machine, Quantity, Spread};
 
 pub(crate) const OURS: &str = "ours";
 pub(crate) const NO_OP: &str = "no-op";
+/// The end of the names of variants that are measured with one copy instead of twenty.
+pub(crate) const ONE_COPY: &str = ", one copy";
 
-/// The variants that are known, in the order in which they are listed.
+/// The known variants with their labels, in the order in which tables list them.
 const VARIANTS: [(&str, &str); 13] = [
     (OURS, "ksvc-router"),
-    (NO_OP, "SDK filter that does nothing"),
+    (NO_OP, "no-op filter"),
     ("ours, one copy", "ksvc-router, one copy"),
-    ("no-op, one copy", "SDK filter that does nothing, one copy"),
+    ("no-op, one copy", "no-op filter, one copy"),
     ("bare", "Envoy alone, by host"),
     ("lua", "Lua, hash table"),
     ("lua, one copy", "Lua, hash table, one copy"),
@@ -19,26 +21,27 @@ const VARIANTS: [(&str, &str); 13] = [
     ("second-pass", "VirtualService, second pass"),
     ("nginx", "nginx in front, map by regex"),
     ("go", "Go ReverseProxy in front"),
-    ("route selection", "Envoy selects the route anew"),
+    ("route selection", "Envoy selects the route again"),
 ];
 
-/// Those that aren't known are called as they are.
+/// Returns the label of a variant. The label of an unknown variant is its name.
 pub(crate) fn label(variant: &str) -> &str {
     VARIANTS.iter().find(|(id, _)| *id == variant).map_or(variant, |(_, label)| label)
 }
 
-/// The place in the list: those that aren't known come last.
+/// Returns the position of a variant in lists. Unknown variants come last.
 pub(crate) fn rank(variant: &str) -> usize {
     VARIANTS.iter().position(|(id, _)| *id == variant).unwrap_or(VARIANTS.len())
 }
 
-/// What a value is divided by to be told in a unit.
+/// The unit in which a quantity is shown.
 pub(crate) struct Unit {
     pub(crate) name: &'static str,
+    /// The size of the unit, in the unit of the results.
     pub(crate) size: f64,
 }
 
-/// Latencies are kept in µs and told in ms.
+/// The results hold latencies in µs; the tables show them in ms.
 pub(crate) const MICROSECONDS_IN_A_MILLISECOND: f64 = 1e3;
 
 pub(crate) const fn unit(quantity: Quantity) -> Unit {
@@ -50,7 +53,7 @@ pub(crate) const fn unit(quantity: Quantity) -> Unit {
     }
 }
 
-/// A spread in a unit.
+/// Converts a spread to a unit.
 pub(crate) fn scaled(spread: Spread, unit: &Unit) -> Spread {
     Spread {
         least: spread.least / unit.size,
@@ -60,14 +63,14 @@ pub(crate) fn scaled(spread: Spread, unit: &Unit) -> Spread {
     }
 }
 
-/// `1.23 (1.18 to 1.31)`, all with the digits that the median needs.
+/// Formats a spread with the digits that the median needs: `1.23 (1.18 to 1.31)`.
 pub(crate) fn spread(spread: Spread) -> String {
     let decimals = decimals(spread.median);
     let [median, least, most] = [spread.median, spread.least, spread.most].map(|value| fixed(value, decimals));
     format!("{median} ({least} to {most})")
 }
 
-/// With three digits that count, or all those before the point.
+/// Formats a number with three significant digits, or with all digits before the decimal point if there are more.
 pub(crate) fn number(value: f64) -> String {
     fixed(value, decimals(value))
 }
@@ -79,7 +82,7 @@ fn decimals(value: f64) -> usize {
     }
 }
 
-/// `1,234.50`.
+/// Formats a number with this many decimals: `1,234.50`.
 pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     let digits = format!("{:.decimals$}", value.abs());
     let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
@@ -95,17 +98,17 @@ pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     format!("{sign}{grouped}{fraction}")
 }
 
-/// `1,234`.
+/// Formats a number as `1,234`.
 pub(crate) fn count(value: u64) -> String {
     fixed(value as f64, 0)
 }
 
-/// `1 route`, `1,000 routes`.
+/// Formats a number of routes: `1 route`, `1,000 routes`.
 pub(crate) fn routes(routes: usize) -> String {
     format!("{} route{}", count(routes as u64), if routes == 1 { "" } else { "s" })
 }
 
-/// `AMD EPYC, 2 cores, Envoy 1.40.0`.
+/// Describes a machine: `AMD EPYC, 2 cores, Envoy 1.40.0`.
 pub(crate) fn machine(machine: &Machine) -> String {
     let cores = format!("{} core{}", machine.cores, if machine.cores == 1 { "" } else { "s" });
     let envoy =
@@ -118,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_three_digits_that_count() {
+    fn numbers_have_three_significant_digits() {
         for (value, text) in [
             (0.0, "0"),
             (0.01234, "0.0123"),
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_that_is_not_known_keeps_its_name_and_comes_last() {
+    fn an_unknown_variant_keeps_its_name_and_comes_last() {
         assert_eq!((label("ours"), label("other")), ("ksvc-router", "other"));
         assert!(rank("other") > rank("route selection"));
     }

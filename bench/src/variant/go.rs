@@ -1,20 +1,20 @@
-//! A reverse proxy of Go's standard library in front of the gateway: `bench/go-proxy`.
+//! A reverse proxy of Go's standard library in front of the gateway, built from `bench/go-proxy`.
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use testenv::process::{Running, free_ports};
 
-use super::{Proxy, folder};
+use super::proxy::{Proxy, folder};
 use crate::table::{BASE, Route, Table};
-use crate::tools::Tools;
 
-pub(super) fn start(tools: &Tools, table: &Table, gateway: SocketAddr) -> Result<Proxy> {
-    let program = tools.go_proxy.as_ref().context("there is no Go")?;
-    let (held, folder) = folder()?;
+pub(super) fn start(program: Option<&Path>, table: &Table, gateway: SocketAddr) -> Result<Proxy> {
+    let program = program.context("the Go proxy is not available")?;
+    let (guard, folder) = folder()?;
     let [port] = free_ports()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let route = |route: &Route| -> Value {
@@ -26,5 +26,5 @@ pub(super) fn start(tools: &Tools, table: &Table, gateway: SocketAddr) -> Result
     let mut command = Command::new(program);
     command.arg(folder.join("config.json"));
     let process = Running::start("the Go proxy", &mut command, &folder.join("log"), None)?;
-    Proxy::ready(process, address, held)
+    Proxy::ready(process, address, guard)
 }

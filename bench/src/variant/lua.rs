@@ -1,11 +1,12 @@
-//! The gateway with a Lua filter that does what ours does at the least: literals in a hash table, and where there are
-//! parameters a table within a table for each segment.
+//! The gateway with a Lua filter that does the minimum of what ours does. It finds literal paths in a hash table. If the
+//! table has parameters, it uses a tree of tables, with one level for each segment.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Parts, bare};
+use super::bare;
+use crate::gateway::Parts;
 use crate::table::{BASE, HOST, Table};
 
 pub(super) fn parts(table: &Table) -> Parts {
@@ -20,7 +21,7 @@ pub(super) fn typed_config(table: &Table) -> Value {
 }
 
 fn source(table: &Table) -> String {
-    // A text that is read once: a table in Lua's own syntax may have only so many constants.
+    // The routes are a text, which the script parses once: a table literal in Lua is limited in its number of constants.
     let mut routes = String::new();
     for route in &table.routes {
         let _ = writeln!(routes, "{} {} {}", route.method, route.path, route.authority());
@@ -79,7 +80,7 @@ const BUILD_TREE: &str = r#"local node = root
   end
   node[0] = node[0] or {}
   node[0][method] = authority"#;
-/// Goes back where a literal leads nowhere.
+/// Prefers the literal, and tries the parameter if the literal leads to no route.
 const FIND_IN_TREE: &str = r#"local function walk(node, from)
     local slash = path:find("/", from, true)
     local segment = path:sub(from, slash and slash - 1)

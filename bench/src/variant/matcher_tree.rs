@@ -1,13 +1,15 @@
-//! The gateway with Envoy's generic matching API in place of a list of routes, which no resource of Istio's makes: a map
-//! of whole paths, or of what stands before the first parameter. What a map leads to is a route, or a list of them, that
-//! still looks at method and path. A path with a query is found in the map of prefixes alone.
+//! The gateway with Envoy's generic matching API in place of a list of routes. No resource of Istio generates this.
+//!
+//! One map holds whole paths, the other the part of a path before its first parameter. An entry leads to one route or to a
+//! list of routes, which still check the method and the path. A path with a query is found only in the map of prefixes.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Parts, native, other};
-use crate::gateway::UPSTREAM;
+use super::bare::other;
+use super::native;
+use crate::gateway::{Parts, UPSTREAM};
 use crate::table::{BASE, OTHER, Table};
 
 pub(super) fn parts(table: &Table) -> Parts {

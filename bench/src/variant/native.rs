@@ -1,17 +1,17 @@
-//! The gateway with routes of Envoy's own, as istiod makes them of a VirtualService: one after another, each with an
-//! exact path or a regular expression and the method as a header. They are tried in this order.
+//! The gateway with Envoy's own routes, in the form in which istiod renders a VirtualService. Each route has an exact path or
+//! a regular expression, and matches the method as a header. Envoy tries the routes in order.
 
 use serde_json::{Value, json};
 
-use super::{Parts, other};
-use crate::gateway::UPSTREAM;
+use super::bare::other;
+use crate::gateway::{Parts, UPSTREAM};
 use crate::table::{BASE, Route, Table};
 
 pub(super) fn parts(table: &Table) -> Parts {
     Parts { filter: None, routing: json!({"routes": routes(table, UPSTREAM)}) }
 }
 
-/// All of them lead to this cluster.
+/// Returns a route to the cluster for each route of the table.
 pub(super) fn routes(table: &Table, cluster: &str) -> Vec<Value> {
     let route = |route: &Route| {
         let mut matched = path(route);
@@ -36,7 +36,7 @@ pub(super) fn routes(table: &Table, cluster: &str) -> Vec<Value> {
     table.routes.iter().map(route).chain([other()]).collect()
 }
 
-/// Matches its paths, and no others.
+/// Returns a match for exactly the paths of a route.
 fn path(route: &Route) -> Value {
     match regex(route) {
         Some(regex) => json!({"safe_regex": {"regex": regex}}),
@@ -44,7 +44,7 @@ fn path(route: &Route) -> Value {
     }
 }
 
-/// `None` for a path of literals.
+/// Returns a regular expression for the paths of a route, or `None` if its path has no parameter.
 pub(super) fn regex(route: &Route) -> Option<String> {
     let escaped = |segment: &str| {
         let escaped =

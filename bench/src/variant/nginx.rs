@@ -1,21 +1,22 @@
-//! nginx in front of the gateway, with a `map` from method and path to the service's host: regular expressions, of which
-//! it tries one after another, but where a path has no parameter.
+//! nginx in front of the gateway, with a `map` from method and path to the service's host. A path without parameters is
+//! looked up in a hash table. A path with parameters is a regular expression; nginx tries these one after another.
 
 use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use testenv::process::{Running, free_ports};
 
-use super::{Proxy, folder, native};
+use super::native;
+use super::proxy::{Proxy, folder};
 use crate::table::{BASE, HOST, Table};
-use crate::tools::Tools;
 
-pub(super) fn start(tools: &Tools, table: &Table, gateway: SocketAddr) -> Result<Proxy> {
-    let program = tools.nginx.as_ref().context("there is no nginx")?;
-    let (held, folder) = folder()?;
+pub(super) fn start(program: Option<&Path>, table: &Table, gateway: SocketAddr) -> Result<Proxy> {
+    let program = program.context("nginx is not available")?;
+    let (guard, folder) = folder()?;
     let [port] = free_ports()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let config = config(table, address, gateway, &folder.to_string_lossy());
@@ -23,7 +24,7 @@ pub(super) fn start(tools: &Tools, table: &Table, gateway: SocketAddr) -> Result
     let mut command = Command::new(program);
     command.arg("-p").arg(&folder).arg("-e").arg(folder.join("error.log")).arg("-c").arg(folder.join("nginx.conf"));
     let process = Running::start("nginx", &mut command, &folder.join("log"), None)?;
-    Proxy::ready(process, address, held)
+    Proxy::ready(process, address, guard)
 }
 
 fn config(table: &Table, address: SocketAddr, gateway: SocketAddr, folder: &str) -> String {

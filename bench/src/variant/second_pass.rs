@@ -1,10 +1,10 @@
-//! The gateway as in Knative's sample: a VirtualService of the public host whose routes rewrite the authority and lead to
-//! the gateway itself, where Knative's own VirtualService takes the request by host.
+//! The gateway as in Knative's sample: the public host has a VirtualService whose routes rewrite the authority and send the
+//! request to the gateway itself. There, Knative's own VirtualService routes it by host.
 
 use serde_json::json;
 
-use super::{Parts, native};
-use crate::gateway::ITSELF;
+use super::native;
+use crate::gateway::{ITSELF, Parts};
 use crate::table::Table;
 
 pub(super) fn parts(table: &Table) -> Parts {

@@ -23,7 +23,7 @@ use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
 use ksvc_router_cli::source::Source;
-use ksvc_routing::{Decision, RouteTable, compile, limits};
+use ksvc_routing::{Counter, Decision, Gauge, RouteTable, ServedFrom, compile, limits};
 use serde_json::Value;
 
 /// The reference. Its tables are compared with the code.
@@ -40,8 +40,6 @@ const README: &str = include_str!("../../../README.md");
 
 /// Where limits, metrics and log lines are defined: no value lists them all, and the plugin is for wasm alone.
 const LIMITS: &str = include_str!("../../routing/src/limits.rs");
-const METRICS: &str = include_str!("../../../src/metrics.rs");
-const PLUGIN: &str = include_str!("../../../src/plugin.rs");
 
 #[derive(Debug, PartialEq)]
 struct Block<'p> {
@@ -460,24 +458,15 @@ fn answers_of_the_filter_are_documented() {
 
 #[test]
 fn every_metric_is_documented() {
-    let names: Vec<&str> = METRICS
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("(Counter::"))
-        .filter_map(|line| line.split('"').nth(1))
-        .chain(["routes", "config_degraded"])
-        .collect();
-    assert!(names.len() > 10, "{names:?}");
-    for name in names {
+    let counters = Counter::ALL.iter().map(|counter| counter.name());
+    for name in counters.chain(Gauge::ALL.iter().map(|gauge| gauge.name())) {
         assert!(PAGE.contains(&format!("| `{name}` |")), "the metric `{name}` has no row");
     }
 }
 
 #[test]
 fn every_log_line_about_a_configuration_is_documented() {
-    let quoted = PLUGIN.split('"').skip(1).step_by(2);
-    let lines: Vec<&str> = quoted.filter(|text| text.starts_with("configuration ")).collect();
-    assert_eq!(lines.len(), 3, "{lines:?}");
-    for line in lines {
+    for line in ServedFrom::ALL.map(ServedFrom::message) {
         assert!(PAGE.contains(&format!("| `{line}: SUMMARY` |")), "the log line `{line}` has no row");
     }
 }

@@ -1,6 +1,7 @@
-//! What a request costs and what a document costs, natively: `cargo bench -p ksvc-routing`, after a name for some of it.
+//! Measures natively what a request and what a document cost: `cargo bench -p ksvc-routing`, with a part of a name to run
+//! only some.
 //!
-//! For daily work. What the plugin costs is counted in `testenv/tests/module/budget.rs`, and measured in Envoy by
+//! This is for daily work. What the plugin costs is counted in `testenv/tests/module/budget.rs`, and measured in Envoy by
 //! `cargo xtask bench`.
 #![allow(clippy::expect_used, reason = "a benchmark may panic")]
 
@@ -10,7 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ksvc_routing::{DocumentId, Hash, Head, SharedData, compile, roll_out};
 use serde_json::{Value, json};
 
-/// Five of every kind of route to each of so many APIs, as in the budgets of `testenv`.
+/// Makes a document of APIs with five kinds of routes each, as in the budgets of `testenv`.
 fn document(routes: usize) -> Vec<u8> {
     let of_api = |n: usize| {
         [
@@ -54,7 +55,27 @@ fn requests(criterion: &mut Criterion) {
     }
 }
 
-/// What the first run of a process has left for the others.
+/// The same paths in `matchit`, which finds a pattern but knows no methods, conditions or fall-through.
+fn peer(criterion: &mut Criterion) {
+    let mut router = matchit::Router::new();
+    let document: Value = serde_json::from_slice(&document(1_000)).expect("JSON");
+    for route in document.get("routes").and_then(Value::as_array).into_iter().flatten() {
+        let path = route.get("match").and_then(Value::as_str).and_then(|text| text.split(' ').nth(1)).expect("a path");
+        // One pattern stands for all methods of its path.
+        let _ = router.insert(format!("/faas{path}"), ());
+    }
+    let mut group = criterion.benchmark_group("matchit, path among 1,000 routes");
+    for (kind, path) in [
+        ("hit, literal", "/faas/api7/things"),
+        ("hit, parameters", "/faas/api7/things/42/parts/9"),
+        ("hit, rest", "/faas/api7/files/a/b/c"),
+        ("miss", "/faas/api7/nothing/42"),
+    ] {
+        group.bench_function(kind, |bencher| bencher.iter(|| router.at(black_box(path)).is_ok()));
+    }
+}
+
+/// The data that the first run of a process has left for the others.
 #[derive(Default)]
 struct Stored {
     document: Vec<u8>,
@@ -107,5 +128,5 @@ fn documents(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, requests, documents);
+criterion_group!(benches, requests, peer, documents);
 criterion_main!(benches);

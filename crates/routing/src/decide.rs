@@ -1,4 +1,8 @@
-//! From a request to a decision.
+//! From the head of a request to a [`Decision`].
+//!
+//! [`RouteTable::decide`] first finds out whether the request is in the table's scope. Then it rejects unsafe paths, answers
+//! preflights, and searches for the route (`search`). What a route does to the request is in `forward`, what happens to the
+//! response later is in `response`.
 
 pub(crate) mod cors;
 pub(crate) mod decision;
@@ -14,7 +18,7 @@ use std::borrow::Cow;
 use crate::bytes::is_ascii;
 use crate::decide::cors::Preflight;
 use crate::decide::decision::{Answer, Decision, Outcome, Untouched};
-use crate::decide::search::{Found, insert};
+use crate::decide::search::{Found, Trail, insert};
 use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
@@ -22,21 +26,48 @@ use crate::table::hosts::{self, Membership};
 use crate::table::schema::{Cors, NoMatch, Route, Target};
 
 impl RouteTable {
-    /// What is to be done with a request. `already_routed` tells whether another table has routed it; it is
-    /// asked only where that can be.
+    /// Decides what the filter does with a request.
+    ///
+    /// `already_routed` returns whether another table on the same gateway has routed the request. It is called only for
+    /// requests that have an `x-forwarded-host` header, because a routed request always has one.
+    ///
+    /// ```
+    /// use ksvc_routing::{Decision, Head, compile};
+    ///
+    /// let document = br#"{
+    ///     "hosts": ["api.example.com"], "domain": "example.com", "namespace": "shop",
+    ///     "routes": [{"match": "GET /orders/{id}", "service": "orders"}]
+    /// }"#;
+    /// let table = compile(document).table;
+    ///
+    /// let headers: Vec<(&[u8], &[u8])> =
+    ///     vec![(b":method", b"GET"), (b":authority", b"api.example.com"), (b":path", b"/orders/42")];
+    /// let head = Head::read(&headers);
+    /// let Decision::Forward(forward) = table.decide(&head, || false) else { panic!("not forwarded") };
+    /// assert_eq!(forward.authority, b"orders.shop.example.com");
+    /// ```
     pub fn decide<'a>(&'a self, head: &Head<'a>, already_routed: impl FnOnce() -> bool) -> Decision<'a> {
+        self.decide_on_trail(head, already_routed, &mut ())
+    }
+
+    /// Decides as `decide` does, and notes what the search does.
+    pub(crate) fn decide_on_trail<'a, T: Trail>(
+        &'a self,
+        head: &Head<'a>,
+        already_routed: impl FnOnce() -> bool,
+        trail: &mut T,
+    ) -> Decision<'a> {
         let Some(path) = head.path else { return Decision::Untouched(Untouched::OutOfScope) };
         let host = &*hosts::bare(head.authority.unwrap_or_default());
         let membership = self.settings.hosts.membership(&self.strings, host);
         let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
             && hosts::contains(&self.strings, self.settings.targets, host);
-        // A host that is named in `hosts` is public, no KSVC's, so that a probe of it is a request like others.
+        // A host that `hosts` names exactly is public and not the host of a KSVC, so a probe to it is an ordinary request.
         let is_probe = membership != Some(Membership::Exact) && is_network_probe(head, path);
         if (membership.is_none() && !direct) || is_probe {
             return Decision::Untouched(Untouched::OutOfScope);
         }
-        // A routed request carries `x-forwarded-host`: without it the filter state need not be read.
         let routed = head.is_forwarded && already_routed();
         if direct && !routed {
             return match path.starts_with(b"/.well-known/acme-challenge/") {
@@ -50,14 +81,14 @@ impl RouteTable {
         if !self.base.holds(path) {
             return Decision::Untouched(Untouched::OutOfScope);
         }
-        self.decide_in_scope(head, path)
+        self.decide_in_scope(head, path, trail)
     }
 
-    fn decide_in_scope<'a>(&'a self, head: &Head<'a>, whole_path: &'a [u8]) -> Decision<'a> {
+    fn decide_in_scope<'a, T: Trail>(&'a self, head: &Head<'a>, whole_path: &'a [u8], trail: &mut T) -> Decision<'a> {
         if !self.settings.uses_cors {
-            return self.decide_alone(head, whole_path);
+            return self.decide_without_cors(head, whole_path, trail);
         }
-        let mut decision = self.decide_alone(head, whole_path);
+        let mut decision = self.decide_without_cors(head, whole_path, trail);
         if let Decision::Answer(answer) = &mut decision
             && !matches!(answer.outcome, Outcome::Preflight | Outcome::Redirect | Outcome::Respond)
         {
@@ -70,8 +101,13 @@ impl RouteTable {
         decision
     }
 
-    /// As above, without what CORS asks of the filter's own errors.
-    fn decide_alone<'a>(&'a self, head: &Head<'a>, whole_path: &'a [u8]) -> Decision<'a> {
+    /// Decides on a request in scope, without the CORS headers of the filter's own errors.
+    fn decide_without_cors<'a, T: Trail>(
+        &'a self,
+        head: &Head<'a>,
+        whole_path: &'a [u8],
+        trail: &mut T,
+    ) -> Decision<'a> {
         let path = RequestPath::read(whole_path);
         let hazard = if self.settings.reject_unsafe { path.hazard } else { None };
         if let Some(hazard) = hazard {
@@ -83,41 +119,42 @@ impl RouteTable {
         let below = self.below(&path);
         if self.settings.uses_cors
             && let Some(preflight) = Preflight::read(head)
-            && let Some(answer) = self.answer_preflight(&preflight, head, &path, below)
+            && let Some(answer) = self.answer_preflight(&preflight, head, &path, below, trail)
         {
             return Decision::Answer(answer);
         }
         let found = match below {
-            Some(below) => self.find(method, Some(head), path.query, below),
-            None => Found::NotFound,
+            Some(below) => self.find(method, Some(head), path.query, below, trail),
+            None => Found::Nothing,
         };
         match (found, self.settings.no_match) {
-            (Found::Found { pattern }, _) => self.apply_route(pattern, head, &path),
+            (Found::Route { pattern }, _) => self.apply_route(pattern, head, &path),
             (_, NoMatch::PassThrough) => Decision::Untouched(Untouched::PassThrough),
             (_, NoMatch::Broken) => Decision::Answer(error::broken_table(head)),
             (Found::MethodNotAllowed { allow }, NoMatch::NotFound) => {
                 Decision::Answer(error::method_not_allowed(head, allow))
             }
-            (Found::NotFound, NoMatch::NotFound) => Decision::Answer(error::not_found(head)),
+            (Found::Nothing, NoMatch::NotFound) => Decision::Answer(error::not_found(head)),
         }
     }
 
-    /// The answer to a preflight; `None` where it goes on as the `OPTIONS` request that it is. It is matched by the
-    /// method that it asks for, and by everything but headers.
+    /// Answers a preflight. Returns `None` if CORS is off for it, so that it is treated as a plain `OPTIONS` request. A
+    /// preflight is matched by the method that it announces, and conditions on headers count as fulfilled.
     #[inline(never)]
-    pub(crate) fn answer_preflight<'a>(
+    fn answer_preflight<'a, T: Trail>(
         &'a self,
         preflight: &Preflight<'a>,
         head: &Head<'_>,
         path: &RequestPath<'a>,
         below: Option<&[u8]>,
+        trail: &mut T,
     ) -> Option<Answer<'a>> {
         let found = match below {
-            Some(below) => self.find(preflight.method, None, path.query, below),
-            None => Found::NotFound,
+            Some(below) => self.find(preflight.method, None, path.query, below, trail),
+            None => Found::Nothing,
         };
         let chosen = match found {
-            Found::Found { pattern } => self.route(pattern).map(|route| (self.chosen(pattern, route, path), route)),
+            Found::Route { pattern } => self.route(pattern).map(|route| (self.chosen(pattern, route, path), route)),
             _ => None,
         };
         let cors = match &chosen {
@@ -126,7 +163,7 @@ impl RouteTable {
             None => self.settings.cors,
         };
         let policy = match (cors, &chosen) {
-            // Whether it would have been chosen, and with which CORS, may be what can't be read.
+            // The part of the route that can't be read may be the one that says whether it is chosen, and with which CORS.
             (_, Some((chosen, Route { target: Target::Broken, .. }))) => {
                 return Some(error::broken_route(head, *chosen));
             }
@@ -138,7 +175,7 @@ impl RouteTable {
             (Cors::On(policy), _) => self.policies.get(policy)?,
         };
         let methods = || match (&found, below) {
-            (Found::NotFound, _) | (_, None) => String::from_utf8_lossy(preflight.method).into_owned(),
+            (Found::Nothing, _) | (_, None) => String::from_utf8_lossy(preflight.method).into_owned(),
             (_, Some(below)) => self.methods_with(cors, preflight.method, path, below),
         };
         let headers = policy.answer(&self.strings, preflight, methods);
@@ -152,13 +189,14 @@ impl RouteTable {
         })
     }
 
-    /// The methods for which a preflight to a path would be reported the same: a browser may remember all of them.
+    /// Returns the methods for which a preflight to a path has the same answer. A browser may remember the answer for all
+    /// of them.
     fn methods_with(&self, cors: Cors, asked: &[u8], path: &RequestPath<'_>, below: &[u8]) -> String {
         let asked = std::str::from_utf8(asked).unwrap_or_default();
-        let mut methods = self.method_names(&self.matching_either(below));
+        let mut methods = self.method_names(&self.matching_entries(below));
         insert(&mut methods, asked);
-        methods.retain(|method| match self.find(method.as_bytes(), None, path.query, below) {
-            Found::Found { pattern } => self
+        methods.retain(|method| match self.find(method.as_bytes(), None, path.query, below, &mut ()) {
+            Found::Route { pattern } => self
                 .route(pattern)
                 .is_some_and(|route| self.extras(route).cors == cors && !matches!(route.target, Target::Broken)),
             _ => false,
@@ -167,13 +205,13 @@ impl RouteTable {
     }
 }
 
-/// A pseudo header that can be read: it is there, and all ASCII.
+/// Returns a pseudo header if it is not empty and all ASCII.
 #[inline(never)]
 fn readable(value: Option<&[u8]>) -> Option<&[u8]> {
     value.filter(|value| !value.is_empty() && is_ascii(value))
 }
 
-/// Knative's own check that a KSVC's host is served: never ours.
+/// Returns whether a request is Knative's own check that the host of a KSVC is served. The filter leaves those alone.
 fn is_network_probe(head: &Head<'_>, path: &[u8]) -> bool {
     path == b"/healthz" && head.has("k-network-probe")
 }

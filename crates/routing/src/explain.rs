@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use crate::decide::cors::Preflight;
 use crate::decide::decision::Decision;
-use crate::decide::search::{MethodOrder, toggle_trailing_slash};
+use crate::decide::search::{MethodOrder, Step, Trail};
 use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
-use crate::table::conditions::Query;
 use crate::table::schema::{Candidate, Condition, Conditions, Cors, Expected, Route, StringId, Target};
 
 /// A decision with the routes that were considered for it.
@@ -75,72 +73,75 @@ pub struct Line<'a> {
     pub index: usize,
 }
 
+/// What the search noted, so that it can be explained.
+#[derive(Default)]
+struct Notes {
+    /// The methods that the search looked for; `None` if there was no search.
+    order: Option<MethodOrder>,
+    steps: Vec<(u32, Step)>,
+}
+
+impl Trail for Notes {
+    const KEPT: bool = true;
+
+    fn begin(&mut self, order: MethodOrder) {
+        *self = Notes { order: Some(order), steps: Vec::new() };
+    }
+
+    fn note(&mut self, candidate: Candidate, step: Step) {
+        self.steps.push((candidate.pattern, step));
+    }
+
+    fn append(&mut self, part: Self) {
+        self.steps.extend(part.steps);
+    }
+}
+
 impl RouteTable {
-    /// Decides as `decide` does for a request that no other table has routed, and says why.
+    /// Decides as [`decide`](RouteTable::decide) does for a request that no other table has routed, and says why.
     pub fn explain<'a>(&'a self, head: &Head<'a>) -> Explanation<'a> {
-        let decision = self.decide(head, || false);
-        let chosen = match &decision {
-            Decision::Forward(forward) => Some(forward.chosen),
-            Decision::Answer(answer) => answer.chosen,
-            Decision::Untouched(_) => None,
-        };
-        let chosen = chosen.map(|chosen| (chosen.index(), chosen.matched()));
-        let considered = match head.path.filter(|_| decision.outcome().is_in_scope() || chosen.is_some()) {
-            Some(path) => self.consider(head, &RequestPath::read(path), chosen),
-            None => Vec::new(),
+        let mut notes = Notes::default();
+        let decision = self.decide_on_trail(head, || false, &mut notes);
+        let path = head.path.map(RequestPath::read);
+        let below = path.as_ref().and_then(|path| self.base.below(&path.normal));
+        let considered = match (notes.order, below) {
+            (Some(order), Some(below)) => self.considered(order, &notes.steps, below),
+            _ => Vec::new(),
         };
         Explanation { decision, considered }
     }
 
-    fn consider(
-        &self,
-        head: &Head<'_>,
-        path: &RequestPath<'_>,
-        chosen: Option<(usize, &str)>,
-    ) -> Vec<ConsideredRoute<'_>> {
-        let Some(below) = self.base.below(&path.normal) else { return Vec::new() };
-        let toggled = toggle_trailing_slash(below).filter(|_| self.settings.ignore_trailing_slash);
-        // A preflight that is answered has been matched by what it asks for.
-        let preflight = Preflight::read(head).filter(|preflight| {
-            self.settings.uses_cors && self.answer_preflight(preflight, head, path, self.below(path)).is_some()
-        });
-        let method = preflight.map_or(head.method.unwrap_or_default(), |preflight| preflight.method);
-        let head = if preflight.is_some() { None } else { Some(head) };
-        let order = MethodOrder::new(self, method);
-        let query = Query::new(path.query);
+    /// Lists every element of `match` whose path matches, in the order of precedence, with what the search did with it.
+    fn considered(&self, order: MethodOrder, steps: &[(u32, Step)], below: &[u8]) -> Vec<ConsideredRoute<'_>> {
         let mut considered = Vec::new();
-        let mut found = false;
-        let mut seen = Vec::new();
-        for below in [Some(below), toggled.as_deref()].into_iter().flatten() {
-            for entry in self.matching(below) {
-                if seen.contains(&entry) {
+        let mut is_chosen = false;
+        for entry in self.matching_entries(below) {
+            let mut listed = Vec::new();
+            let candidates = self.candidates(entry);
+            for candidate in order.ranked(candidates.clone()).into_iter().chain(candidates) {
+                let Some(pattern) = self.patterns.get(candidate.pattern) else { continue };
+                let Some(route) = self.route(candidate.pattern) else { continue };
+                if listed.contains(&candidate.pattern) {
                     continue;
                 }
-                seen.push(entry);
-                let mut listed = Vec::new();
-                let candidates = self.candidates(entry);
-                for candidate in order.in_turn(candidates.clone()).into_iter().chain(candidates) {
-                    let Some(pattern) = self.patterns.get(candidate.pattern) else { continue };
-                    let Some(route) = self.route(candidate.pattern) else { continue };
-                    if listed.contains(&candidate.pattern) {
-                        continue;
-                    }
-                    listed.push(candidate.pattern);
-                    let matched = self.strings.get(pattern.text);
-                    let result = if !order.has(candidate.method) {
-                        Considered::OtherMethod
-                    } else if found {
-                        Considered::Behind
-                    } else if let Some(condition) = self.failing(candidate, head, &query) {
-                        Considered::ConditionFails(condition.described(&self.strings))
-                    } else if chosen == Some((pattern.route as usize, matched)) {
-                        found = true;
+                listed.push(candidate.pattern);
+                // Where trailing slashes are ignored, a candidate can be looked at twice. The last result counts.
+                let step = steps.iter().rev().find(|(pattern, _)| *pattern == candidate.pattern);
+                let result = match step {
+                    _ if !order.has(candidate.method) => Considered::OtherMethod,
+                    _ if is_chosen => Considered::Behind,
+                    Some((_, Step::Chosen)) => {
+                        is_chosen = true;
                         Considered::Chosen
-                    } else {
-                        Considered::OnlyUnconditional
-                    };
-                    considered.push(ConsideredRoute { route: self.strings.get(route.name), matched, result });
-                }
+                    }
+                    Some((_, Step::ConditionFails(failing))) => {
+                        Considered::ConditionFails(failing.described(&self.strings))
+                    }
+                    Some((_, Step::OnlyUnconditional)) => Considered::OnlyUnconditional,
+                    None => Considered::Behind,
+                };
+                let (route, matched) = (self.strings.get(route.name), self.strings.get(pattern.text));
+                considered.push(ConsideredRoute { route, matched, result });
             }
         }
         considered

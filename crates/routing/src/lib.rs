@@ -16,6 +16,7 @@ mod problem;
 mod request;
 mod rollout;
 mod table;
+mod telemetry;
 
 pub use compile::{Compiled, compile};
 pub use decide::decision::{Answer, Decision, Forward, Outcome, ResponsePlan, Untouched};
@@ -26,3 +27,4 @@ pub use problem::{CATALOGUE, CatalogueEntry, Example, Place, Problem, ProblemKin
 pub use request::{Head, Headers};
 pub use rollout::{DocumentId, Hash, Judgement, Rollout, ServedFrom, SharedData, roll_out};
 pub use table::{Chosen, RouteTable};
+pub use telemetry::{Counter, Gauge};

@@ -9,7 +9,7 @@
 //! alone: should the VM be a document behind, it judges that once more, and then the newer one, so that the newest
 //! is kept in the end.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +89,7 @@ pub struct Judgement {
     /// The record to be stored, before all else, and only if no other has been since this one was read.
     pub record: Vec<u8>,
     /// The image of the table, to be stored: what the table itself lies in, for a copy would take as much memory again.
-    pub image: Rc<Vec<u8>>,
+    pub image: Arc<Vec<u8>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]

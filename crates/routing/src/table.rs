@@ -9,7 +9,7 @@ pub(crate) mod strings;
 pub(crate) mod tree;
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::table::image::{ImageReader, Rows, Span};
@@ -26,7 +26,7 @@ use crate::table::tree::Tree;
 /// All of it but `base` lies in its image.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    image: Rc<Vec<u8>>,
+    image: Arc<Vec<u8>>,
     /// The hash of the document that it was compiled from.
     document: u64,
     pub(crate) base: BasePath,
@@ -60,7 +60,7 @@ impl RouteTable {
 
     /// The table of an image; `None` where it is none of these sources.
     pub(crate) fn read(image: Vec<u8>) -> Option<Self> {
-        let image = Rc::new(image);
+        let image = Arc::new(image);
         let (lists, document) = ImageReader::new(image.clone())?;
         let settings: Settings = lists.list(SETTINGS)?.get(0)?;
         let strings = Strings::read(&lists)?;
@@ -95,7 +95,7 @@ impl RouteTable {
     }
 
     /// For other threads, which `read` it.
-    pub(crate) fn image(&self) -> Rc<Vec<u8>> {
+    pub(crate) fn image(&self) -> Arc<Vec<u8>> {
         self.image.clone()
     }
 
@@ -207,5 +207,17 @@ impl<'a> Chosen<'a> {
 impl fmt::Debug for Chosen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chosen").field("route", &self.route()).field("matched", &self.matched()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host with threads can share one table.
+    #[test]
+    fn a_table_can_be_shared_between_threads() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<RouteTable>();
     }
 }

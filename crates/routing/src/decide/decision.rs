@@ -98,11 +98,6 @@ impl Outcome {
             Outcome::OutOfScope => "outOfScope",
         }
     }
-
-    /// Whether routes were looked at.
-    pub(crate) fn is_in_scope(self) -> bool {
-        !matches!(self, Outcome::OutOfScope | Outcome::DeniedDirect | Outcome::UnsafePath)
-    }
 }
 
 impl Decision<'_> {

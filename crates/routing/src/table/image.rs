@@ -7,7 +7,7 @@
 //! that can't cause a panic, only cost time, and a plugin that wants to route a request elsewhere can do so by itself.
 
 use std::marker::PhantomData;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What an image begins with; the hash of the document comes next.
 pub(crate) const MARK: &[u8] = concat!("ksvc-router table ", env!("KSVC_ROUTING_SOURCES"), "\n").as_bytes();
@@ -238,7 +238,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// A list of rows in an image.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows<T> {
-    image: Rc<Vec<u8>>,
+    image: Arc<Vec<u8>>,
     /// In bytes.
     start: usize,
     /// In rows, all of which the image has.
@@ -248,7 +248,7 @@ pub(crate) struct Rows<T> {
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Rows { image: Rc::default(), start: 0, count: 0, row: PhantomData }
+        Rows { image: Arc::default(), start: 0, count: 0, row: PhantomData }
     }
 }
 
@@ -305,12 +305,12 @@ impl<T> List<T> {
 
 /// An image to be read.
 pub(crate) struct ImageReader {
-    image: Rc<Vec<u8>>,
+    image: Arc<Vec<u8>>,
 }
 
 impl ImageReader {
     /// `None` where it is no image of these sources. With the hash of the document.
-    pub(crate) fn new(image: Rc<Vec<u8>>) -> Option<(Self, u64)> {
+    pub(crate) fn new(image: Arc<Vec<u8>>) -> Option<(Self, u64)> {
         let document = u64::read(&mut ByteReader(image.strip_prefix(MARK)?));
         Some((ImageReader { image }, document))
     }

@@ -1,18 +1,17 @@
-//! What holds for every plot, whatever a run came to. `PLOTS=FOLDER cargo test -p bench` leaves them to be looked at.
+//! Rules that every plot keeps, whatever the results are. `PLOTS=FOLDER cargo test -p bench` writes the plots to a folder.
 
 use std::path::Path;
 
 use roxmltree::{Document, Node};
 
 use super::all;
-use super::text::Font;
-use crate::results::{Latency, Measurement, Quantity, Results, Spread};
+use crate::results::{Latency, Measurement, Results, Spread};
 
 const LONG: &str =
     "a variant whose name is very much longer than the place beside the plot, and1wordof|it<istoolongtoobefit";
 
 fn sample() -> Results {
-    serde_json::from_str(include_str!("../../tests/sample/results.json")).unwrap()
+    serde_json::from_str(include_str!("../../../tests/sample/results.json")).unwrap()
 }
 
 fn changed(change: impl Fn(&mut Measurement), keep: impl Fn(&Measurement) -> bool) -> Results {
@@ -42,7 +41,7 @@ fn scaled(by: f64) -> Results {
     results
 }
 
-/// Twenty variants more, that cost about the same.
+/// Adds twenty variants that cost the same as this project's filter.
 fn many() -> Results {
     let mut results = sample();
     for number in 0..20 {
@@ -83,23 +82,35 @@ fn number(node: Node, name: &str) -> Option<f64> {
     Some(value)
 }
 
-/// Left, top, right and bottom of a text: from the x-height to the line.
-fn place(node: Node) -> [f64; 4] {
+fn text<'d>(node: Node<'d, 'd>) -> &'d str {
+    node.text().unwrap_or_default().trim()
+}
+
+/// Returns the left, top, right and bottom of a text in a wide font.
+fn extent(node: Node<'_, '_>) -> [f64; 4] {
+    assert_eq!(node.attribute("transform"), None);
     let size = number(node, "font-size").unwrap();
-    let font = Font { size, is_bold: node.attribute("font-weight").is_some() };
-    let width = font.width(node.text().unwrap_or_default());
-    let (x, y) = (number(node, "x").unwrap(), number(node, "y").unwrap());
+    let width = 0.7 * size * node.text().unwrap_or_default().trim().chars().count() as f64;
+    let x = number(node, "x").unwrap();
     let left = match node.attribute("text-anchor") {
         Some("middle") => x - width / 2.0,
         Some("end") => x - width,
         _ => x,
     };
-    [left, y - size * 0.6, left + width, y]
+    // An ex is about half an em.
+    let baseline = number(node, "y").unwrap()
+        + match node.attribute("dy") {
+            Some("0.76em") => 0.76 * size,
+            Some("0.5ex") => 0.25 * size,
+            Some("-0.5ex") => -0.25 * size,
+            other => panic!("dy={other:?}"),
+        };
+    [left, baseline - 0.8 * size, left + width, baseline + 0.2 * size]
 }
 
 fn each_plot(check: impl Fn(&str, &Document)) {
     for (kind, results) in kinds() {
-        for (name, plot) in all(&results) {
+        for (name, plot) in all(&results).unwrap() {
             if let Some(folder) = std::env::var_os("PLOTS") {
                 std::fs::create_dir_all(&folder).unwrap();
                 std::fs::write(Path::new(&folder).join(format!("{kind} {name}")), &plot).unwrap();
@@ -130,10 +141,10 @@ fn everything_is_drawn_within_the_plot() {
                 assert!((0.0..=size[0].max(size[1])).contains(&coordinate.parse().unwrap()), "{name}: {coordinate}");
             }
         }
-        for text in texts(document) {
-            let [left, top, right, bottom] = place(text);
+        for node in texts(document) {
+            let [left, top, right, bottom] = extent(node);
             let is_within = left >= 0.0 && top >= 0.0 && right <= size[0] && bottom <= size[1];
-            assert!(is_within, "{name}: {:?}", text.text());
+            assert!(is_within, "{name}: {:?}", text(node));
         }
     });
 }
@@ -143,11 +154,11 @@ fn no_text_overlaps_another() {
     each_plot(|name, document| {
         let texts = texts(document);
         for (index, one) in texts.iter().enumerate() {
-            let [left, top, right, bottom] = place(*one);
+            let [left, top, right, bottom] = extent(*one);
             for other in &texts[index + 1..] {
-                let [other_left, other_top, other_right, other_bottom] = place(*other);
+                let [other_left, other_top, other_right, other_bottom] = extent(*other);
                 let is_apart = right <= other_left || other_right <= left || bottom <= other_top || other_bottom <= top;
-                assert!(is_apart, "{name}: {:?} and {:?}", one.text(), other.text());
+                assert!(is_apart, "{name}: {:?} and {:?}", text(*one), text(*other));
             }
         }
     });
@@ -159,7 +170,7 @@ fn a_long_name_is_shown_in_full() {
         if !name.starts_with("long names") {
             return;
         }
-        // Lines are broken anywhere within a word that is too long.
+        // A word that is too long for a line is broken anywhere.
         let compact = |text: &str| text.split_whitespace().collect::<String>();
         let words: String = texts(document).iter().filter_map(Node::text).map(compact).collect();
         assert!(words.contains(&compact(LONG)), "{name}: {words}");
@@ -169,22 +180,20 @@ fn a_long_name_is_shown_in_full() {
 #[test]
 fn ours_lies_on_top() {
     each_plot(|name, document| {
+        let is_of_sample = name.starts_with("sample") && !name.ends_with("chains.svg");
         let curves: Vec<_> = document.descendants().filter(|node| node.has_tag_name("polyline")).collect();
         let is_ours = |node: &Node| node.attribute("stroke-width") == Some("3");
-        let of_sample = name.starts_with("sample") && !curves.is_empty();
-        assert!(!of_sample || curves.last().is_some_and(is_ours), "{name}");
+        assert!(!is_of_sample || curves.last().is_some_and(is_ours), "{name}");
     });
 }
 
 #[test]
-fn quantities_that_are_all_there_have_each_a_panel() {
-    let plots = all(&sample());
-    let (_, memory_and_load) = plots.iter().find(|(name, _)| *name == "memory-and-load.svg").unwrap();
-    for (quantity, heading) in [
-        (Quantity::Memory, "Memory that the table adds to Envoy's process"),
-        (Quantity::LoadCpu, "CPU of a worker to take up a new table"),
-        (Quantity::LoadTime, "From the new file to the last worker"),
-    ] {
-        assert!(memory_and_load.contains(heading), "{quantity:?}");
-    }
+fn the_plot_has_a_background_of_its_own() {
+    each_plot(|name, document| {
+        let size = ["width", "height"].map(|side| number(document.root_element(), side).unwrap());
+        let first = document.root_element().first_element_child().unwrap();
+        let covers =
+            ["width", "height"].into_iter().zip(size).all(|(side, size)| number(first, side) >= Some(size - 1.0));
+        assert!(first.has_tag_name("rect") && first.attribute("fill") == Some("#FFFFFF") && covers, "{name}");
+    });
 }
