@@ -23,7 +23,8 @@ use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
 use ksvc_router_cli::source::Source;
-use ksvc_routing::{Counter, Decision, Gauge, RouteTable, ServedFrom, compile, limits};
+use ksvc_routing::limits::{self, Limit};
+use ksvc_routing::{CATALOGUE, CatalogueEntry, Counter, Decision, Gauge, RouteTable, ServedFrom, compile};
 use serde_json::Value;
 
 /// The reference. Its tables are compared with the code.
@@ -37,9 +38,6 @@ const PAGES: [(&str, &str); 4] = [
     ("crates/cli/tests/reasons.md", include_str!("reasons.md")),
 ];
 const README: &str = include_str!("../../../README.md");
-
-/// Where limits, metrics and log lines are defined: no value lists them all, and the plugin is for wasm alone.
-const LIMITS: &str = include_str!("../../routing/src/limits.rs");
 
 #[derive(Debug, PartialEq)]
 struct Block<'p> {
@@ -371,47 +369,47 @@ fn variants(source: &'static str, head: &str) -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// Examples would be long; `crates/routing/tests/limits.rs` has them.
+/// The catalogue has these messages without an example, which would be long.
 #[test]
 fn messages_about_limits_are_documented() {
     let route = |text: &str, rest: &str| format!(r#"{{"match":"GET {text}","host":"c.d"{rest}}}"#);
     let table = |hosts: &str, routes: &str| format!(r#"{{"hosts":[{hosts}],"routes":[{routes}]}}"#);
     let one = r#""a.b""#;
     let when = |n| route("/a", &format!(r#","when":{{"headers":{{"x":"{n}"}}}}"#));
-    for document in [
+    let documents = [
         " ".repeat(limits::DOCUMENT + 1),
         format!("[{}0]", "0,".repeat(limits::VALUES)),
         table(&vec![one; limits::HOSTS + 1].join(","), ""),
         table(one, &route(&"/".repeat(limits::TEXT + 1 - "GET ".len()), "")),
         table(one, &route(&"/a".repeat(limits::SEGMENTS + 1), "")),
         table(one, &(0..=limits::CONDITIONAL).map(when).collect::<Vec<_>>().join(",")),
-    ] {
+    ];
+    let found = documents.map(|document| {
         let problems = compile(document.as_bytes()).problems;
         let [problem] = &problems[..] else { panic!("{problems:?}") };
-        assert!(PAGE.contains(&format!("- \"{}\"", problem.kind)), "{problem}");
+        problem.kind.to_string()
+    });
+    let message = |entry: &CatalogueEntry| match entry.example {
+        ksvc_routing::Example::Message(message) => Some(message()),
+        _ => None,
+    };
+    assert_eq!(found[..], CATALOGUE.iter().filter_map(message).collect::<Vec<_>>());
+    for message in found {
+        assert!(PAGE.contains(&format!("- \"{message}\"")), "{message}");
     }
 }
 
-/// A row for each constant: its comment up to the colon, its value, and the rest of its comment.
 #[test]
 fn every_limit_is_documented_with_its_value_and_reason() {
-    let expected = LIMITS.split("\n\n").filter_map(|item| {
-        let (about, constant) = item.split_once("\npub const ")?;
-        let about = about.lines().map(|line| line.trim_start_matches("/// ")).collect::<Vec<_>>().join(" ");
-        let (what, why) = about.strip_suffix('.')?.split_once(": ")?;
-        let value = constant.trim_end().strip_suffix(';')?.split_once(" = ")?.1;
-        let value: u64 = value.split(" * ").map(|factor| factor.replace('_', "").parse::<u64>().unwrap()).product();
-        Some(format!("| {what} | {} | {why} |", thousands(value)))
-    });
-    let expected: Vec<String> = expected.collect();
-    assert_eq!(expected.len(), LIMITS.matches("\npub const ").count());
+    let row = |limit: &Limit| format!("| {} | {} | {} |", limit.what, thousands(limit.value), limit.why);
+    let expected: Vec<String> = limits::ALL.iter().map(row).collect();
     let found = PAGE.lines().skip_while(|line| *line != "| what | at most | why |").skip(2);
     let found: Vec<&str> = found.take_while(|line| line.starts_with('|')).collect();
     assert_eq!(found, expected);
 }
 
 /// `16,777,216`.
-fn thousands(value: u64) -> String {
+fn thousands(value: usize) -> String {
     match (value / 1000, value % 1000) {
         (0, rest) => rest.to_string(),
         (more, rest) => format!("{},{rest:03}", thousands(more)),
