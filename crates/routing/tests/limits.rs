@@ -203,8 +203,8 @@ fn routes_with_conditions_at_one_path_are_limited() {
     let route =
         |n: usize| json!({ "match": "GET /a", "host": "a.example.com", "when": { "headers": { "x": n.to_string() } } });
     let make = |count| routes((0..count).map(route).chain([json!({ "match": "GET /a", "host": "b.example.com" })]));
-    let message = "routes[257].match: is one of 257 routes with conditions at this path for GET, more than 256, and comes after these; \
-                   tell routes apart by path, or let the service do it";
+    let message = "routes[257].match: is one of 257 routes with conditions at this path for GET, more than 256, and comes after \
+                   the first 256; use different paths, or let the service decide";
     let beyond = holds(limits::CONDITIONAL, make, message);
     serves_the_rest(&beyond, Outcome::BrokenRoute);
     let with = |value: &str| request("GET", "/a").header("x", value).on(&beyond.table);
@@ -225,7 +225,7 @@ fn of_a_crowd_duplicates_are_broken_both() {
     assert!(
         messages(&beyond)
             .iter()
-            .any(|message| message.starts_with("routes[301].match: can't be told apart from routes[8].match"))
+            .any(|message| message.starts_with("routes[301].match: is a duplicate of routes[8].match"))
     );
     assert_eq!(request("GET", "/a").header("x", "7").on(&beyond.table).outcome, Outcome::BrokenRoute);
     assert_eq!(request("GET", "/a").header("x", "8").on(&beyond.table).outcome, Outcome::Route);

@@ -176,7 +176,7 @@ problems! {
         /// The table is for every host of the gateway, and a request that matches no route gets 404. This affects the
         /// hosts of other applications too. With `onNoMatch: passThrough`, the filter leaves these requests unchanged.
         Warning "every-host-not-found" AnyHostNotFound => {
-            message: "`*` takes in every host of the gateway, and `onNoMatch: notFound` then answers 404 for all of them; name the hosts, or write `onNoMatch: passThrough`",
+            message: "`*` covers every host of the gateway, and with `onNoMatch: notFound` each request that no route serves gets 404; name the hosts, or write `onNoMatch: passThrough`",
             example: r#"
                 hosts: ["*"]
                 routes: []
@@ -235,7 +235,7 @@ problems! {
 
         /// The host of the `service` contains a namespace, and neither the route nor the table has one.
         Error "no-namespace" NoNamespace => {
-            message: "has no namespace; write `namespace` in this route or for the whole table",
+            message: "has no namespace; write `namespace` in this route or in the table",
             example: "
                 hosts: [api.example.com]
                 domain: example.com
@@ -247,7 +247,7 @@ problems! {
 
         /// The host of the `service` contains Knative's domain, and the table has no `domain`.
         Error "no-domain" NoDomain => {
-            message: "needs `domain` to make the host; write `domain` for the table",
+            message: "the host of this service needs `domain`; write `domain` in the table",
             example: "
                 hosts: [api.example.com]
                 namespace: shop
@@ -272,7 +272,7 @@ problems! {
         /// The host that is made of `tag`, `service`, `namespace` and `domain` is longer than DNS allows. The tag and the
         /// service, joined by `-`, are one label.
         Error "host-too-long" AuthorityTooLong { authority: String } => {
-            message: "the host \"{authority}\" is longer than DNS allows (63 characters a label, 253 in all); shorten the names",
+            message: "the host \"{authority}\" is longer than DNS allows (63 characters per label, 253 in total); shorten the names",
             example: "
                 hosts: [api.example.com]
                 domain: example.com
@@ -317,7 +317,7 @@ problems! {
 
         /// `hostTemplate` has an opening brace without a closing one, or a closing brace without an opening one.
         Error "host-template-braces" HostTemplateBraces { found: String } => {
-            message: "\"{found}\" has a brace without its counterpart; write for example `{{service}}.{{namespace}}.{{domain}}`",
+            message: "\"{found}\" has an unmatched brace; write for example `{{service}}.{{namespace}}.{{domain}}`",
             example: r#"
                 hosts: [api.example.com]
                 hostTemplate: "{service.{domain}"
@@ -352,7 +352,7 @@ problems! {
         /// The key has no effect on a target of this kind. `namespace` and `tag` need a `service`; `rewritePath` and
         /// `requestHeaders` need a request that is forwarded, so a `service` or a `host`.
         Error "misplaced-key" OnlyWith { key: &'static str, with: &'static str } => {
-            message: "`{key}` has no meaning here: it goes with {with}; take it out",
+            message: "`{key}` can only be used with {with}; take it out",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -421,7 +421,7 @@ problems! {
 
         /// A response with status 204, 205 or 304 can't have a body.
         Error "body-not-allowed" BodyForbidden { status: u16 } => {
-            message: "an answer with status {status} has no body; take `body` out, or write another status",
+            message: "a response with status {status} has no body; take `body` out, or write another status",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -486,7 +486,7 @@ problems! {
 
         /// A method has a character that no method can have (RFC 9110, section 9.1). Several methods are joined by `|`.
         Error "invalid-method" Method { found: String } => {
-            message: "\"{found}\" is not a method; write tokens joined by `|`, such as `GET|POST`, or `ANY`",
+            message: "\"{found}\" is not a method; write methods joined by `|`, such as `GET|POST`, or `ANY`",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -508,7 +508,7 @@ problems! {
 
         /// `ANY` is joined with other methods, which it includes.
         Error "any-among-methods" AnyAmongMethods => {
-            message: "ANY takes in every method; write it alone, or leave it out",
+            message: "ANY means every method; write it alone, or leave it out",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -522,7 +522,7 @@ problems! {
         Warning "method-case" MethodCase { found: String } => {
             message: |f| write!(
                 f,
-                "methods are compared with case, and \"{found}\" is not \"{}\"; write it in upper case",
+                "methods are case-sensitive, and \"{found}\" is not \"{}\"; write it in upper case",
                 found.to_ascii_uppercase()
             ),
             example: "
@@ -609,7 +609,7 @@ problems! {
 
         /// A `{*name}` matches whole segments, so its segment can't have other text.
         Error "rest-beside-text" RestAffixed { segment: String } => {
-            message: "in \"{segment}\" a `{{*name}}` stands beside literal text; let it be a segment of its own",
+            message: "in \"{segment}\" there is text next to `{{*name}}`; make `{{*name}}` a segment of its own",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -620,7 +620,7 @@ problems! {
 
         /// A `{*name}` matches all remaining segments of a path, so no segment can follow it.
         Error "rest-not-last" RestNotLast { segment: String } => {
-            message: "\"{segment}\" is not the last segment; `{{*name}}` takes all segments that follow, so write `{{name}}` for one segment, or end the path here",
+            message: "\"{segment}\" is not the last segment; `{{*name}}` matches all segments that follow, so write `{{name}}` for one segment, or end the path here",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -638,7 +638,7 @@ problems! {
         /// The path of a `match` has a `?`. The filter matches the path of a request without its query, so this `?` is the
         /// literal character, which a path has as `%3F`.
         Warning "query-in-path" QueryInPath => {
-            message: "the query takes no part in matching, so `?` is read as a literal `%3F`; for a query parameter use `when: {{query: …}}`",
+            message: "the query is not matched, so `?` is read as a literal `%3F`; for a query parameter use `when: {{query: …}}`",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -649,7 +649,7 @@ problems! {
 
         /// A segment of a path is written like a parameter of another router: `:id`, `*` or `**`. Here it is literal text.
         Warning "foreign-syntax" ForeignSyntax { segment: String, write: String } => {
-            message: "\"{segment}\" is matched as it is written; if it is meant as a parameter, write \"{write}\"",
+            message: "\"{segment}\" is matched literally; if it is meant as a parameter, write \"{write}\"",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -697,7 +697,7 @@ problems! {
         /// A query parameter in `when` has an empty name. The names and values of headers in `when` have the same rules as
         /// those of other headers, and their messages are the ones about headers.
         Error "empty-query-name" EmptyQueryName => {
-            message: "a query parameter has a name; write it in place of \"\"",
+            message: "a query parameter must have a name; write it instead of \"\"",
             example: r#"
                 hosts: [api.example.com]
                 routes:
@@ -736,7 +736,7 @@ problems! {
         /// A template of the table uses a parameter that no route has. Such a template is for all routes, so at least one
         /// route must have the parameter.
         Error "parameter-of-no-route" CapturedNowhere { name: String } => {
-            message: "`{{{name}}}` is captured by no route; add the parameter to a path, or take it out here",
+            message: "no route captures `{{{name}}}`; add the parameter to a path, or take it out here",
             example: r#"
                 hosts: [api.example.com]
                 requestHeaders:
@@ -750,7 +750,7 @@ problems! {
         /// A template has `{*name}`. The `*` belongs to `match` only: in a template, `{name}` is the text that `{*name}`
         /// matched.
         Error "rest-in-template" RestInTemplate { name: String } => {
-            message: "a template names the captured text alone; write `{{{name}}}`",
+            message: "in a template, a name has no `*`; write `{{{name}}}`",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -762,7 +762,7 @@ problems! {
 
         /// A template has an opening brace without a closing one, or a closing brace without an opening one.
         Error "template-braces" TemplateBraces { found: String } => {
-            message: "\"{found}\" has a brace without its counterpart; write `{{name}}` for a captured value, `{{{{` and `}}}}` for literal braces",
+            message: "\"{found}\" has an unmatched brace; write `{{name}}` for a captured value, `{{{{` and `}}}}` for literal braces",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -788,7 +788,7 @@ problems! {
         Error "query-in-rewrite" RewriteQuery { character: char } => {
             message: |f| write!(
                 f,
-                "a path has no `{character}`: the request's query is kept as it came; take it out, or write `%{:02X}` for a literal one",
+                "a path can't have a `{character}`, and the request's query is kept unchanged; take it out, or write `%{:02X}` for a literal one",
                 *character as u32
             ),
             example: "
@@ -804,7 +804,7 @@ problems! {
     "CORS" {
         /// `allowOrigins` has no element, so no page of another origin may call the routes. `cors: false` says the same.
         Error "no-origins" NoOrigins => {
-            message: "the list is empty, so no page could call; write the origins, such as `[https://app.example.com]`, or `cors: false`",
+            message: "the list is empty, so no page could call the routes; write the origins, such as `[https://app.example.com]`, or `cors: false`",
             example: "
                 hosts: [api.example.com]
                 cors: { allowOrigins: [] }
@@ -826,7 +826,7 @@ problems! {
 
         /// An element of `allowMethods` is not a method. The word for every method is `*` here, not `ANY` as in `match`.
         Error "invalid-cors-method" CorsMethod { found: String } => {
-            message: "\"{found}\" is not a method; write one token for each, such as `PUT`, or `\"*\"` for every method",
+            message: "\"{found}\" is not a method; write one method in each element, such as `PUT`, or `\"*\"` for every method",
             example: "
                 hosts: [api.example.com]
                 cors: { allowOrigins: [https://app.example.com], allowMethods: [ANY] }
@@ -837,7 +837,7 @@ problems! {
         /// `allowOrigins: ["*"]` is combined with `allowCredentials: true`. Every page could then send requests with the
         /// cookies of the user who visits it. Browsers do not accept such a response.
         Error "any-origin-with-credentials" AnyOriginWithCredentials => {
-            message: "`*` and `allowCredentials` together would let every page act as its visitor, and browsers refuse it; name the origins, or take `allowCredentials` out",
+            message: "`*` and `allowCredentials` together would let every page send requests with its visitor's credentials, and browsers refuse it; name the origins, or take `allowCredentials` out",
             example: r#"
                 hosts: [api.example.com]
                 cors: { allowOrigins: ["*"], allowCredentials: true }
@@ -848,7 +848,7 @@ problems! {
         /// `exposeHeaders: ["*"]` is combined with `allowCredentials: true`. Then `*` does not mean every header: it is the
         /// name of a header.
         Error "expose-any-with-credentials" ExposeAnyWithCredentials => {
-            message: "with `allowCredentials`, browsers take `*` for the name of a header; name the headers",
+            message: "with `allowCredentials`, browsers read `*` as the name of a header; name the headers",
             example: r#"
                 hosts: [api.example.com]
                 cors: { allowOrigins: [https://app.example.com], exposeHeaders: ["*"], allowCredentials: true }
@@ -910,7 +910,7 @@ problems! {
         /// Two routes have the same path, the same conditions, and a method in common, so a request could go to either of
         /// them. The names of parameters do not make paths different. Both routes are broken.
         Error "duplicate-route" Duplicate { other: Place, other_text: String, methods: String } => {
-            message: "can't be told apart from {other} (\"{other_text}\"): same path, same conditions, {methods}; remove one, or tell them apart by method or `when`",
+            message: "is a duplicate of {other} (\"{other_text}\"): same path, same conditions, {methods}; remove one, or make them differ in method or `when`",
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -941,7 +941,7 @@ problems! {
         /// Too many routes with conditions have the same path and the same method. Those that come first in the order of
         /// precedence are served; other requests that match there get 503.
         Error "too-many-conditional-routes" TooManyConditional { found: usize, method: String, limit: usize } => {
-            message: "is one of {found} routes with conditions at this path for {method}, more than {limit}, and comes after these; tell routes apart by path, or let the service do it",
+            message: "is one of {found} routes with conditions at this path for {method}, more than {limit}, and comes after the first {limit}; use different paths, or let the service decide",
             sample: { found: limits::CONDITIONAL + 1, method: "GET".to_owned(), limit: limits::CONDITIONAL },
         }
     }
