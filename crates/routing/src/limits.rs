@@ -2,9 +2,9 @@
 //! other.
 //!
 //! A Kubernetes object holds 1.5 MiB, so no table that somebody writes comes near most of these limits. They are for a
-//! program that writes a table by mistake, and for somebody who does it on purpose. Whatever the document is, the workers
-//! of a gateway stop only for moments, its memory and its log stay bounded, and no request takes longer than the limits
-//! allow.
+//! program that writes a table by mistake, and for somebody who does it on purpose. Whatever the document is, the
+//! workers of a gateway stop only for moments, its memory and its log stay bounded, and no request takes longer than
+//! the limits allow.
 //!
 //! [`ALL`] lists the limits; the table in `docs/configuration.md` is compared with it.
 
@@ -139,7 +139,7 @@ pub(crate) const LIKENESSES: usize = 1_000;
 /// Characters of a key that is compared with the known ones. All known keys are far shorter.
 pub(crate) const LIKE: usize = 64;
 
-/// Returns how many elements, or names, the value of a key may have, or `None` if the value is neither a list nor an
+/// Returns how many elements, or names, the value of a key may have, or `None` if the key has neither a list nor an
 /// object.
 pub(crate) fn elements(key: &str) -> Option<usize> {
     Some(match key {

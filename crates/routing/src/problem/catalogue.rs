@@ -1,8 +1,8 @@
 //! Everything that can be wrong with a document. To add an error, add an entry here, and report it where it is found.
 //!
 //! An entry has the explanation as its comment, then severity, code, name and fields, the message (what is wrong, a
-//! semicolon, and what to write instead), and the smallest document that has the problem. `problems!` makes the enum, its
-//! `Display` and the catalogue from it, and `docs/messages.md` is made from the catalogue: see [`CATALOGUE`].
+//! semicolon, and what to write instead), and the smallest document that has the problem. `problems!` makes the enum,
+//! its `Display` and the catalogue from it, and `docs/messages.md` is made from the catalogue: see [`CATALOGUE`].
 
 use super::define::problems;
 use super::place::Place;
@@ -74,8 +74,8 @@ problems! {
             ",
         }
 
-        /// The filter does not know this key. If the key resembles a known one, the message proposes that one. Otherwise
-        /// it lists the keys that can be used in this place.
+        /// The filter does not know this key. If the key resembles a known one, the message proposes that one.
+        /// Otherwise it lists the keys that can be used in this place.
         Error "unknown-key" UnknownKey {
             key: String,
             like: Option<&'static str>,
@@ -104,8 +104,8 @@ problems! {
             ",
         }
 
-        /// A required key is missing: `hosts` or `routes` of the table, `match` of a route, `to` of a redirect, `status`
-        /// of a fixed response, or `allowOrigins` of `cors`.
+        /// A required key is missing: `hosts` or `routes` of the table, `match` of a route, `to` of a redirect,
+        /// `status` of a fixed response, or `allowOrigins` of `cors`.
         Error "missing-key" MissingKey { key: &'static str, write: &'static str } => {
             message: "`{key}` is missing; write {write}",
             example: "
@@ -116,7 +116,8 @@ problems! {
             ",
         }
 
-        /// The key accepts only certain words, and the value is none of them. Upper and lower case must be the same too.
+        /// The key accepts only certain words, and the value is none of them. Upper and lower case must be the same
+        /// too.
         Error "invalid-choice" NoSuchChoice { found: String, choices: &'static [&'static str] } => {
             message: |f| write!(f, "\"{found}\" is not a choice here; write {}", Listed(choices)),
             example: "
@@ -128,8 +129,8 @@ problems! {
     }
 
     "hosts and the table's keys" {
-        /// The name of the table becomes a part of the names of its metrics. Therefore it can have only letters, digits,
-        /// `-` and `_`.
+        /// The name of the table becomes a part of the names of its metrics. Therefore it can have only letters,
+        /// digits, `-` and `_`.
         Error "invalid-table-name" TableName { found: String } => {
             message: "\"{found}\" can't be part of a metric's name; use letters, digits, `-` and `_`",
             example: "
@@ -149,8 +150,8 @@ problems! {
         }
 
         /// An element of `hosts` is not a host. A host is a name such as `api.example.com`, a name after `*.` such as
-        /// `*.example.com`, an IP address such as `10.0.0.1` or `[::1]`, or `*` for every host. It has no scheme, path or
-        /// port, does not end in a dot, and can't have a `*` in another place.
+        /// `*.example.com`, an IP address such as `10.0.0.1` or `[::1]`, or `*` for every host. It has no scheme, path
+        /// or port, does not end in a dot, and can't have a `*` in another place.
         Error "invalid-host" Host { found: String, reason: &'static str, write: String } => {
             message: "\"{found}\" {reason}; write {write}",
             example: "
@@ -159,8 +160,8 @@ problems! {
             ",
         }
 
-        /// An element of `hosts`, the `domain`, or the `host` of a route has upper-case letters. The filter compares hosts
-        /// without case and always writes them in lower case, so it reads the value as if it were in lower case.
+        /// An element of `hosts`, the `domain`, or the `host` of a route has upper-case letters. The filter compares
+        /// hosts without case and always writes them in lower case, so it reads the value as if it were in lower case.
         Warning "upper-case-host" UpperCaseHost { host: String } => {
             message: |f| write!(
                 f,
@@ -183,9 +184,9 @@ problems! {
             "#,
         }
 
-        /// `basePath` is literal text that begins with `/` and does not end with `/`. It has no parameter, query, fragment
-        /// or control character, and nothing that can be read in two ways: empty, `.` and `..` segments, `%2F`, `%5C` and
-        /// `%00`. For a table of all paths, take the key out.
+        /// `basePath` is literal text that begins with `/` and does not end with `/`. It has no parameter, query,
+        /// fragment or control character, and nothing that can be read in two ways: empty, `.` and `..` segments,
+        /// `%2F`, `%5C` and `%00`. For a table of all paths, take the key out.
         Error "invalid-base-path" BasePath { found: String, reason: &'static str, write: String } => {
             message: "\"{found}\" {reason}; {write}",
             example: "
@@ -207,8 +208,8 @@ problems! {
     }
 
     "the host of a service" {
-        /// A `service`, `namespace` or `tag` is not a valid name of a Kubernetes object. It becomes part of a host, so it
-        /// must be a DNS label in lower case.
+        /// A `service`, `namespace` or `tag` is not a valid name of a Kubernetes object. It becomes part of a host, so
+        /// it must be a DNS label in lower case.
         Error "invalid-dns-label" DnsLabel { key: &'static str, found: String } => {
             message: "\"{found}\" is not a name for `{key}`; write at most 63 lower-case letters, digits and `-`, with a letter or digit at both ends",
             example: "
@@ -222,8 +223,8 @@ problems! {
             ",
         }
 
-        /// The `domain`, or the host that `hostTemplate` makes of valid names, is not a DNS name. A DNS name has labels of
-        /// 1 to 63 characters and at most 253 characters in total.
+        /// The `domain`, or the host that `hostTemplate` makes of valid names, is not a DNS name. A DNS name has labels
+        /// of 1 to 63 characters and at most 253 characters in total.
         Error "invalid-dns-name" DnsName { key: &'static str, found: String } => {
             message: "\"{found}\" is not a DNS name; `{key}` is made of labels of letters, digits and `-`, joined by dots, such as `example.com`",
             example: "
@@ -257,8 +258,8 @@ problems! {
             ",
         }
 
-        /// The host that requests would be forwarded to is a host of the cluster's internal DNS (`.svc`). The listener of
-        /// the gateway for external requests has no route for such a host and responds with 404.
+        /// The host that requests would be forwarded to is a host of the cluster's internal DNS (`.svc`). The listener
+        /// of the gateway for external requests has no route for such a host and responds with 404.
         Warning "cluster-local-host" ClusterLocalHost { host: String } => {
             message: "\"{host}\" is a cluster-local host, which the gateway's external listener does not know (404); use the service's external domain",
             example: "
@@ -269,8 +270,8 @@ problems! {
             ",
         }
 
-        /// The host that is made of `tag`, `service`, `namespace` and `domain` is longer than DNS allows. The tag and the
-        /// service, joined by `-`, are one label.
+        /// The host that is made of `tag`, `service`, `namespace` and `domain` is longer than DNS allows. The tag and
+        /// the service, joined by `-`, are one label.
         Error "host-too-long" AuthorityTooLong { authority: String } => {
             message: "the host \"{authority}\" is longer than DNS allows (63 characters per label, 253 in total); shorten the names",
             example: "
@@ -284,8 +285,8 @@ problems! {
             ",
         }
 
-        /// `hostTemplate` is copied from Knative's `domain-template`, which is in the template language of Go. Here each
-        /// field is its name in braces.
+        /// `hostTemplate` is copied from Knative's `domain-template`, which is in the template language of Go. Here
+        /// each field is its name in braces.
         Error "go-host-template" HostTemplateOfGo { found: String } => {
             message: "\"{found}\" is written in Go's template language; write its fields as `{{service}}.{{namespace}}.{{domain}}`",
             example: r#"
@@ -404,9 +405,10 @@ problems! {
             ",
         }
 
-        /// `to` of a redirect is not a path that begins with `/`, nor a URL that begins with `https://` or `http://` and a
-        /// host. All characters must be ones that a URL can have; others are percent-encoded, as in `/two%20words`.
-        /// The scheme and the host of a URL can't come from the request, because then a client could choose them.
+        /// `to` of a redirect is not a path that begins with `/`, nor a URL that begins with `https://` or `http://`
+        /// and a host. All characters must be ones that a URL can have; others are percent-encoded, as in
+        /// `/two%20words`. The scheme and the host of a URL can't come from the request, because then a client could
+        /// choose them.
         Error "invalid-redirect" RedirectTo { found: String, reason: &'static str, write: &'static str } => {
             message: "\"{found}\" {reason}; write {write}",
             example: r#"
@@ -517,8 +519,8 @@ problems! {
             ",
         }
 
-        /// A method in lower case would be one of the well-known methods in upper case. Methods are case-sensitive, so the
-        /// route, or the `allowMethods` of `cors`, does not include the well-known one.
+        /// A method in lower case would be one of the well-known methods in upper case. Methods are case-sensitive, so
+        /// the route, or the `allowMethods` of `cors`, does not include the well-known one.
         Warning "method-case" MethodCase { found: String } => {
             message: |f| write!(
                 f,
@@ -595,8 +597,8 @@ problems! {
             ",
         }
 
-        /// A segment of a path has more than one parameter. It can have one, with literal text before and after it, such
-        /// as `v{nr}.json`.
+        /// A segment of a path has more than one parameter. It can have one, with literal text before and after it,
+        /// such as `v{nr}.json`.
         Error "several-parameters" SeveralCaptures { segment: String } => {
             message: "\"{segment}\" has more than one parameter in one segment; keep one, with a literal prefix and suffix",
             example: r#"
@@ -635,8 +637,8 @@ problems! {
             sample: { found: limits::SEGMENTS + 1, limit: limits::SEGMENTS },
         }
 
-        /// The path of a `match` has a `?`. The filter matches the path of a request without its query, so this `?` is the
-        /// literal character, which a path has as `%3F`.
+        /// The path of a `match` has a `?`. The filter matches the path of a request without its query, so this `?` is
+        /// the literal character, which a path has as `%3F`.
         Warning "query-in-path" QueryInPath => {
             message: "the query is not matched, so `?` is read as a literal `%3F`; for a query parameter use `when: {{query: …}}`",
             example: "
@@ -647,7 +649,8 @@ problems! {
             ",
         }
 
-        /// A segment of a path is written like a parameter of another router: `:id`, `*` or `**`. Here it is literal text.
+        /// A segment of a path is written like a parameter of another router: `:id`, `*` or `**`. Here it is literal
+        /// text.
         Warning "foreign-syntax" ForeignSyntax { segment: String, write: String } => {
             message: "\"{segment}\" is matched literally; if it is meant as a parameter, write \"{write}\"",
             example: "
@@ -658,8 +661,9 @@ problems! {
             ",
         }
 
-        /// Every path that this `match` could match is unsafe, and `unsafePaths: reject` responds to such paths with 400
-        /// before a route is chosen. Unsafe are, for example, an empty segment, `.` and `..` segments, `%2F` and `%5C`.
+        /// Every path that this `match` could match is unsafe, and `unsafePaths: reject` responds to such paths with
+        /// 400 before a route is chosen. Unsafe are, for example, an empty segment, `.` and `..` segments, `%2F` and
+        /// `%5C`.
         Warning "unreachable-path" Unreachable { reason: &'static str } => {
             message: "can never be chosen: {reason} is refused before matching; change the path, or write `unsafePaths: allow`",
             example: "
@@ -694,8 +698,8 @@ problems! {
     }
 
     "conditions" {
-        /// A query parameter in `when` has an empty name. The names and values of headers in `when` have the same rules as
-        /// those of other headers, and their messages are the ones about headers.
+        /// A query parameter in `when` has an empty name. The names and values of headers in `when` have the same rules
+        /// as those of other headers, and their messages are the ones about headers.
         Error "empty-query-name" EmptyQueryName => {
             message: "a query parameter must have a name; write it instead of \"\"",
             example: r#"
@@ -710,8 +714,8 @@ problems! {
     }
 
     "templates" {
-        /// A template of the route uses a parameter that one of the route's `match` elements does not have. Each parameter
-        /// of a template must be in every `match` of its route.
+        /// A template of the route uses a parameter that one of the route's `match` elements does not have. Each
+        /// parameter of a template must be in every `match` of its route.
         Error "unknown-parameter" UnknownCapture { name: String, pattern: String, known: Vec<String> } => {
             message: |f| match &known[..] {
                 [] => write!(
@@ -733,8 +737,8 @@ problems! {
             "#,
         }
 
-        /// A template of the table uses a parameter that no route has. Such a template is for all routes, so at least one
-        /// route must have the parameter.
+        /// A template of the table uses a parameter that no route has. Such a template is for all routes, so at least
+        /// one route must have the parameter.
         Error "parameter-of-no-route" CapturedNowhere { name: String } => {
             message: "no route captures `{{{name}}}`; add the parameter to a path, or take it out here",
             example: r#"
@@ -747,8 +751,8 @@ problems! {
             "#,
         }
 
-        /// A template has `{*name}`. The `*` belongs to `match` only: in a template, `{name}` is the text that `{*name}`
-        /// matched.
+        /// A template has `{*name}`. The `*` belongs to `match` only: in a template, `{name}` is the text that
+        /// `{*name}` matched.
         Error "rest-in-template" RestInTemplate { name: String } => {
             message: "in a template, a name has no `*`; write `{{{name}}}`",
             example: "
@@ -802,7 +806,8 @@ problems! {
     }
 
     "CORS" {
-        /// `allowOrigins` has no element, so no page of another origin may call the routes. `cors: false` says the same.
+        /// `allowOrigins` has no element, so no page of another origin may call the routes. `cors: false` says the
+        /// same.
         Error "no-origins" NoOrigins => {
             message: "the list is empty, so no page could call the routes; write the origins, such as `[https://app.example.com]`, or `cors: false`",
             example: "
@@ -812,9 +817,9 @@ problems! {
             ",
         }
 
-        /// An element of `allowOrigins` is not an origin. An origin is a scheme, `://`, a host whose first label can be `*`,
-        /// and a port if it is not the default port of the scheme; it has no path, not even `/`. The origin `null` is not
-        /// accepted, because every sandboxed page and every local file has it.
+        /// An element of `allowOrigins` is not an origin. An origin is a scheme, `://`, a host whose first label can be
+        /// `*`, and a port if it is not the default port of the scheme; it has no path, not even `/`. The origin `null`
+        /// is not accepted, because every sandboxed page and every local file has it.
         Error "invalid-origin" CorsOrigin { found: String, reason: &'static str, write: String } => {
             message: "\"{found}\" {reason}; write {write}",
             example: "
@@ -824,7 +829,8 @@ problems! {
             ",
         }
 
-        /// An element of `allowMethods` is not a method. The word for every method is `*` here, not `ANY` as in `match`.
+        /// An element of `allowMethods` is not a method. The word for every method is `*` here, not `ANY` as in
+        /// `match`.
         Error "invalid-cors-method" CorsMethod { found: String } => {
             message: "\"{found}\" is not a method; write one method in each element, such as `PUT`, or `\"*\"` for every method",
             example: "
@@ -834,8 +840,8 @@ problems! {
             ",
         }
 
-        /// `allowOrigins: ["*"]` is combined with `allowCredentials: true`. Every page could then send requests with the
-        /// cookies of the user who visits it. Browsers do not accept such a response.
+        /// `allowOrigins: ["*"]` is combined with `allowCredentials: true`. Every page could then send requests with
+        /// the cookies of the user who visits it. Browsers do not accept such a response.
         Error "any-origin-with-credentials" AnyOriginWithCredentials => {
             message: "`*` and `allowCredentials` together would let every page send requests with its visitor's credentials, and browsers refuse it; name the origins, or take `allowCredentials` out",
             example: r#"
@@ -845,8 +851,8 @@ problems! {
             "#,
         }
 
-        /// `exposeHeaders: ["*"]` is combined with `allowCredentials: true`. Then `*` does not mean every header: it is the
-        /// name of a header.
+        /// `exposeHeaders: ["*"]` is combined with `allowCredentials: true`. Then `*` does not mean every header: it is
+        /// the name of a header.
         Error "expose-any-with-credentials" ExposeAnyWithCredentials => {
             message: "with `allowCredentials`, browsers read `*` as the name of a header; name the headers",
             example: r#"
@@ -870,9 +876,9 @@ problems! {
             "#,
         }
 
-        /// A configuration can't set, remove or compare this header. Other keys are for the host and the path of a request;
-        /// Envoy sets the length of a body; headers such as `connection` concern one connection only; and Knative's
-        /// components rely on theirs, such as `k-original-host`.
+        /// A configuration can't set, remove or compare this header. Other keys are for the host and the path of a
+        /// request; Envoy sets the length of a body; headers such as `connection` concern one connection only; and
+        /// Knative's components rely on theirs, such as `k-original-host`.
         Error "forbidden-header" HeaderForbidden { name: String, reason: &'static str } => {
             message: "the header `{name}` {reason}; take it out",
             example: r#"
@@ -907,8 +913,8 @@ problems! {
     }
 
     "two routes" {
-        /// Two routes have the same path, the same conditions, and a method in common, so a request could go to either of
-        /// them. The names of parameters do not make paths different. Both routes are broken.
+        /// Two routes have the same path, the same conditions, and a method in common, so a request could go to either
+        /// of them. The names of parameters do not make paths different. Both routes are broken.
         Error "duplicate-route" Duplicate { other: Place, other_text: String, methods: String } => {
             message: "is a duplicate of {other} (\"{other_text}\"): same path, same conditions, {methods}; remove one, or make them differ in method or `when`",
             example: "
@@ -921,9 +927,9 @@ problems! {
             ",
         }
 
-        /// Two routes can have the same path and the same number of conditions. But here every request that the second one
-        /// matches is also matched by the first one, which is chosen because it comes first. If the second one comes first,
-        /// both can be chosen.
+        /// Two routes can have the same path and the same number of conditions. But here every request that the second
+        /// one matches is also matched by the first one, which is chosen because it comes first. If the second one
+        /// comes first, both can be chosen.
         Warning "shadowed-route" Shadowed { other: Place, other_text: String } => {
             message: "can never be chosen: wherever its conditions hold, {other} (\"{other_text}\") is chosen first; remove it, or give it more conditions",
             example: r#"
@@ -938,8 +944,8 @@ problems! {
             "#,
         }
 
-        /// Too many routes with conditions have the same path and the same method. Those that come first in the order of
-        /// precedence are served; other requests that match there get 503.
+        /// Too many routes with conditions have the same path and the same method. Those that come first in the order
+        /// of precedence are served; other requests that match there get 503.
         Error "too-many-conditional-routes" TooManyConditional { found: usize, method: String, limit: usize } => {
             message: "is one of {found} routes with conditions at this path for {method}, more than {limit}, and comes after the first {limit}; use different paths, or let the service decide",
             sample: { found: limits::CONDITIONAL + 1, method: "GET".to_owned(), limit: limits::CONDITIONAL },

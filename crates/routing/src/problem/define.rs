@@ -12,16 +12,17 @@ pub enum Severity {
 /// One kind of problem, as the documentation shows it.
 #[derive(Debug, Clone, Copy)]
 pub struct CatalogueEntry {
-    /// The part of the documentation that the kind belongs to, such as `match`: kinds with the same group are
-    /// neighbours.
+    /// The part of the documentation that the kind belongs to, such as `match`. The kinds of a group are neighbours.
     pub group: &'static str,
     /// The name of the variant of `ProblemKind`.
     pub name: &'static str,
     /// The stable code, such as `duplicate-route`.
     pub code: &'static str,
+    /// Whether it is an error or a warning.
     pub severity: Severity,
-    /// One to three sentences of Markdown, on one line.
+    /// The explanation: one to three sentences of Markdown, on one line.
     pub explanation: &'static str,
+    /// A document that has the problem.
     pub example: Example,
 }
 
