@@ -1,6 +1,7 @@
 //! Tests that the documentation is true. Every code block of the configuration reference, the cookbook and the message
 //! catalogue is run; the tables of the reference are compared with the code; the tables in README.md pass `check`; and
-//! `docs/command-line.md` shows every danger with the message that `check` prints. `links.rs` checks the links.
+//! `docs/command-line.md` shows every danger with the message that `check` prints. `reasons.md` beside this file is more
+//! examples, in the same form. `links.rs` checks the links, `messages.rs` the message catalogue.
 //!
 //! These kinds of blocks are allowed, and every other block is an error:
 //! - `yaml` with `pluginConfig:` and `cases:`: the cases are run against the table in the same block;
@@ -9,9 +10,12 @@
 //! - `text`, directly after one of these: the messages that `ksvc-router check` prints for it, one a line, as
 //!   `severity: place: error; remedy`. Without such a block, `check` must print nothing.
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use common::in_a_line;
 use ksvc_router_cli::cases::{self, Case};
 use ksvc_router_cli::check::check as check_files;
 use ksvc_router_cli::configuration::Configuration;
@@ -20,23 +24,21 @@ use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
 use ksvc_router_cli::source::Source;
-use ksvc_routing::{Counter, Decision, Gauge, Problem, RouteTable, ServedFrom, compile, limits};
+use ksvc_routing::limits::{self, Limit};
+use ksvc_routing::{CATALOGUE, CatalogueEntry, Counter, Decision, Gauge, RouteTable, ServedFrom, compile};
 use serde_json::Value;
 
 /// The reference. Its tables are compared with the code.
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 const PAGE_NAME: &str = "docs/configuration.md";
 /// The pages whose blocks are examples: name and text.
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 4] = [
     (PAGE_NAME, PAGE),
     ("docs/cookbook.md", include_str!("../../../docs/cookbook.md")),
     ("docs/messages.md", include_str!("../../../docs/messages.md")),
+    ("crates/cli/tests/reasons.md", include_str!("reasons.md")),
 ];
 const README: &str = include_str!("../../../README.md");
-
-/// Where messages, metrics and log lines are defined: no value lists them all, and the plugin is for wasm alone.
-const PROBLEMS: &str = include_str!("../../routing/src/problem.rs");
-const LIMITS: &str = include_str!("../../routing/src/limits.rs");
 
 #[derive(Debug, PartialEq)]
 struct Block<'p> {
@@ -151,17 +153,6 @@ impl Example<'_> {
         }
         differences
     }
-
-    fn problems(&self) -> Vec<Problem> {
-        match self.block.language {
-            "json" => compile(self.block.text.trim_end().as_bytes()).problems,
-            _ => {
-                let loaded = from_named(&self.source(&self.block.text));
-                let compiled = |configuration: &Configuration| compile(&configuration.json()).problems;
-                loaded.configurations.iter().flat_map(compiled).collect()
-            }
-        }
-    }
 }
 
 /// Returns the table of a file, and everything that `check` prints for it.
@@ -175,15 +166,6 @@ fn check(source: &std::sync::Arc<Source>) -> (Option<RouteTable>, Vec<Message>) 
         table = Some(compiled.table);
     }
     (table, messages)
-}
-
-/// Formats a message without file, line and column.
-fn in_a_line(message: &Message) -> String {
-    let severity = if message.is_error() { "error" } else { "warning" };
-    match message.place.as_str() {
-        "" => format!("{severity}: {}\n", message.text),
-        place => format!("{severity}: {place}: {}\n", message.text),
-    }
 }
 
 /// Runs a case and returns what differs from its `expect`.
@@ -388,61 +370,47 @@ fn variants(source: &'static str, head: &str) -> BTreeSet<&'static str> {
         .collect()
 }
 
-#[test]
-fn every_kind_of_message_has_an_example() {
-    let problems: Vec<Problem> = all_examples().iter().flat_map(Example::problems).collect();
-    let shown: BTreeSet<String> = problems.iter().map(|problem| format!("{:?}", problem.kind)).collect();
-    let is_shown = |kind: &&str| {
-        shown.iter().any(|what| what.strip_prefix(kind).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)))
-    };
-    let kinds = variants(PROBLEMS, "pub enum ProblemKind {");
-    assert!(kinds.len() > 50, "{kinds:?}");
-    let missing: Vec<&str> = kinds.into_iter().filter(|kind| !is_shown(kind)).collect();
-    let limits = ["TooLarge", "TooLong", "TooMany", "TooManyConditional", "TooManySegments", "TooManyValues"];
-    assert_eq!(missing, limits, "kinds that no example shows");
-}
-
-/// Examples would be long; `crates/routing/tests/limits.rs` has them.
+/// The catalogue has these messages without an example, which would be long.
 #[test]
 fn messages_about_limits_are_documented() {
     let route = |text: &str, rest: &str| format!(r#"{{"match":"GET {text}","host":"c.d"{rest}}}"#);
     let table = |hosts: &str, routes: &str| format!(r#"{{"hosts":[{hosts}],"routes":[{routes}]}}"#);
     let one = r#""a.b""#;
     let when = |n| route("/a", &format!(r#","when":{{"headers":{{"x":"{n}"}}}}"#));
-    for document in [
+    let documents = [
         " ".repeat(limits::DOCUMENT + 1),
         format!("[{}0]", "0,".repeat(limits::VALUES)),
         table(&vec![one; limits::HOSTS + 1].join(","), ""),
         table(one, &route(&"/".repeat(limits::TEXT + 1 - "GET ".len()), "")),
         table(one, &route(&"/a".repeat(limits::SEGMENTS + 1), "")),
         table(one, &(0..=limits::CONDITIONAL).map(when).collect::<Vec<_>>().join(",")),
-    ] {
+    ];
+    let found = documents.map(|document| {
         let problems = compile(document.as_bytes()).problems;
         let [problem] = &problems[..] else { panic!("{problems:?}") };
-        assert!(PAGE.contains(&format!("- \"{}\"", problem.kind)), "{problem}");
+        problem.kind.to_string()
+    });
+    let message = |entry: &CatalogueEntry| match entry.example {
+        ksvc_routing::Example::Message(message) => Some(message()),
+        _ => None,
+    };
+    assert_eq!(found[..], CATALOGUE.iter().filter_map(message).collect::<Vec<_>>());
+    for message in found {
+        assert!(PAGE.contains(&format!("- \"{message}\"")), "{message}");
     }
 }
 
-/// A row for each constant: its comment up to the colon, its value, and the rest of its comment.
 #[test]
 fn every_limit_is_documented_with_its_value_and_reason() {
-    let expected = LIMITS.split("\n\n").filter_map(|item| {
-        let (about, constant) = item.split_once("\npub const ")?;
-        let about = about.lines().map(|line| line.trim_start_matches("/// ")).collect::<Vec<_>>().join(" ");
-        let (what, why) = about.strip_suffix('.')?.split_once(": ")?;
-        let value = constant.trim_end().strip_suffix(';')?.split_once(" = ")?.1;
-        let value: u64 = value.split(" * ").map(|factor| factor.replace('_', "").parse::<u64>().unwrap()).product();
-        Some(format!("| {what} | {} | {why} |", thousands(value)))
-    });
-    let expected: Vec<String> = expected.collect();
-    assert_eq!(expected.len(), LIMITS.matches("\npub const ").count());
+    let row = |limit: &Limit| format!("| {} | {} | {} |", limit.what, thousands(limit.value), limit.why);
+    let expected: Vec<String> = limits::ALL.iter().map(row).collect();
     let found = PAGE.lines().skip_while(|line| *line != "| what | at most | why |").skip(2);
     let found: Vec<&str> = found.take_while(|line| line.starts_with('|')).collect();
     assert_eq!(found, expected);
 }
 
 /// `16,777,216`.
-fn thousands(value: u64) -> String {
+fn thousands(value: usize) -> String {
     match (value / 1000, value % 1000) {
         (0, rest) => rest.to_string(),
         (more, rest) => format!("{},{rest:03}", thousands(more)),

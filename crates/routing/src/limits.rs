@@ -1,83 +1,146 @@
-//! How much a document may hold, and why no more. Past a limit a document is wrong, and is reported so, like any other.
+//! How much a document may hold, and why. A document that exceeds a limit is wrong, and the error is reported like any
+//! other.
 //!
-//! A Kubernetes object holds 1.5 MiB, so nobody comes near most of these by writing a table. They are for what a program
-//! writes by mistake, or somebody by intent: whatever comes, a gateway's workers stand still for moments only, its memory
-//! and its log stay bounded, and no request pays for what the table is.
+//! A Kubernetes object holds 1.5 MiB, so no table that somebody writes comes near most of these limits. They are for a
+//! program that writes a table by mistake, and for somebody who does it on purpose. Whatever the document is, the
+//! workers of a gateway stop only for moments, its memory and its log stay bounded, and no request takes longer than
+//! the limits allow.
 //!
-//! `docs/configuration.md` has a row for each constant: what is limited stands before the colon, the reason behind it.
+//! [`ALL`] lists the limits; the table in `docs/configuration.md` is compared with it.
 
-/// Bytes of a document: ten times what a Kubernetes object holds; each thread of a gateway has a copy.
-pub const DOCUMENT: usize = 16 * 1024 * 1024;
+/// A limit, as the documentation shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// The name of the constant.
+    pub name: &'static str,
+    /// The most that is allowed.
+    pub value: usize,
+    /// What is counted.
+    pub what: &'static str,
+    /// The reason, in one or two sentences.
+    pub why: &'static str,
+}
 
-/// Values of a document, nested ones included: twenty for each of the most routes; each costs time to
-/// look at.
-pub const VALUES: usize = 2_000_000;
+/// Defines the limits: a constant for each, with its documentation, and the list of all.
+///
+/// `DOCUMENT = 16 * 1024 * 1024, "Bytes of a document", "A Kubernetes object holds less.";` expands to
+///
+/// ```text
+/// /// Bytes of a document.
+/// ///
+/// /// A Kubernetes object holds less.
+/// pub const DOCUMENT: usize = 16 * 1024 * 1024;
+/// ```
+///
+/// and to this element of `pub const ALL: &[Limit]`:
+///
+/// ```text
+/// Limit { name: "DOCUMENT", value: DOCUMENT, what: "Bytes of a document", why: "A Kubernetes object holds less." }
+/// ```
+macro_rules! limits {
+    ($( $name:ident = $value:expr, $what:literal, $why:literal; )*) => {
+        $(
+            #[doc = concat!($what, ".\n\n", $why)]
+            pub const $name: usize = $value;
+        )*
 
-/// Keys of an object of the document: none has so many; each that is not known is compared with those that are.
-pub const KEYS: usize = 256;
+        /// All limits, in the order of the documentation.
+        pub const ALL: &[Limit] =
+            &[$( Limit { name: stringify!($name), value: $name, what: $what, why: $why } ),*];
+    };
+}
 
-/// Routes of a table: six times what a Kubernetes object holds; reading them takes a worker a second.
-pub const ROUTES: usize = 100_000;
+limits! {
+    DOCUMENT = 16 * 1024 * 1024,
+        "Bytes of a configuration",
+        "This is ten times the size of a Kubernetes object. Each thread of a gateway has its own copy.";
 
-/// Elements of one `match`: each is compared with each name in the route's templates.
-pub const MATCHES: usize = 1_000;
+    VALUES = 2_000_000,
+        "Values of a configuration, with those inside lists and objects",
+        "This allows 20 values for each route of the largest table. Each value takes time to read.";
 
-/// Elements of all `match`es of a table: each costs as much as a route.
-pub const PATTERNS: usize = 100_000;
+    KEYS = 256,
+        "Keys of one object",
+        "No object needs so many. Each unknown key is compared with the known ones.";
 
-/// Methods of all `match`es of a table, counted wherever they stand: five for each of the most routes; each has a
-/// row in the table.
-pub const CANDIDATES: usize = 500_000;
+    ROUTES = 100_000,
+        "Routes of a table",
+        "This is six times as many as fit into a Kubernetes object. A worker takes a second to read them.";
 
-/// Methods of one `match`: HTTP has about 40 registered ones.
-pub const METHODS_OF_A_MATCH: usize = 64;
+    MATCHES = 1_000,
+        "Elements of one `match`",
+        "Each element is compared with each parameter in the route's templates.";
 
-/// Different methods of a table: a 405 names those of its path.
-pub const METHODS: usize = 1_024;
+    PATTERNS = 100_000,
+        "Elements of all `match`es of a table together",
+        "Each element costs as much as a route.";
 
-/// Segments of one `match`: the tree of routes is searched as deep as its longest path.
-pub const SEGMENTS: usize = 256;
+    CANDIDATES = 500_000,
+        "Methods of all `match`es of a table together; a method counts each time that it is written",
+        "This allows five methods for each route of the largest table. Each has a row in the compiled table.";
 
-/// Routes with conditions at one path and method: a request may ask for the conditions of each.
-pub const CONDITIONAL: usize = 256;
+    METHODS_OF_A_MATCH = 64,
+        "Methods of one element of `match`",
+        "HTTP has about 40 registered methods.";
 
-/// Elements of `hosts`: each is a name somebody has to own.
-pub const HOSTS: usize = 10_000;
+    METHODS = 1_024,
+        "Different methods of a table",
+        "A response with status 405 lists all methods of the path.";
 
-/// Names in one `headers`, `query`, `set`, `add` or `remove`: as many headers as Envoy takes in one message
-/// (`max_headers_count`).
-pub const HEADERS: usize = 100;
+    SEGMENTS = 256,
+        "Path segments of one element of `match`",
+        "The tree of routes is searched as deep as its longest path.";
 
-/// Elements of one list of `cors`: they are looked through for each request of a page.
-pub const CORS: usize = 1_000;
+    CONDITIONAL = 256,
+        "Routes with conditions at one path and method",
+        "For one request, the conditions of each of these routes may have to be checked.";
 
-/// Bytes of a text that is not named here, such as a `match`, a template, or a header's value: Envoy takes 60 KiB
-/// of headers in one message.
-pub const TEXT: usize = 8 * 1024;
+    HOSTS = 10_000,
+        "Elements of `hosts`",
+        "Each host is a name that somebody has to own.";
 
-/// Bytes of a `name`, and of a header's, a query parameter's or a method's name in a list or an object: log lines
-/// and metrics hold it.
-pub const NAME: usize = 256;
+    HEADERS = 100,
+        "Names in one `headers`, `query`, `set`, `add` or `remove`",
+        "Envoy accepts at most this many headers in one message (`max_headers_count`).";
 
-/// Bytes of a `body`: an answer is held in memory, once for each thread and for each request under way.
-pub const BODY: usize = 1024 * 1024;
+    CORS = 1_000,
+        "Elements of one list of `cors`",
+        "The lists are searched for each request of a page of another origin.";
 
-/// Errors and warnings that are kept: the rest is counted.
-pub const PROBLEMS: usize = 1_000;
+    TEXT = 8 * 1024,
+        "Bytes of any other text, such as a `match`, a template, or the value of a header",
+        "Envoy accepts 60 KiB of headers in one message.";
 
-/// Errors and warnings that the filter logs: the rest is counted in one more line; nobody reads on.
-pub const LOGGED: usize = 100;
+    NAME = 256,
+        "Bytes of a `name`, and of the name of a header, a query parameter or a method in a list or an object",
+        "Log lines and metrics contain these names.";
 
-/// Characters of a piece of the document that a message quotes: to find it again.
-pub const QUOTED: usize = 200;
+    BODY = 1024 * 1024,
+        "Bytes of a `body`",
+        "The body is in memory once for each thread, and once for each request that is answered with it.";
 
-/// Unknown keys that are compared with the known ones, beyond those of the table itself: that is done letter by letter.
+    PROBLEMS = 1_000,
+        "Errors and warnings that are kept",
+        "The others are only counted.";
+
+    LOGGED = 100,
+        "Errors and warnings that the filter logs",
+        "One more line has the number of the others. Nobody reads more than this.";
+
+    QUOTED = 200,
+        "Characters of a part of the configuration that a message quotes",
+        "This is enough to find the part in the configuration.";
+}
+
+/// Unknown keys that are compared with the known ones, not counting the keys of the table itself. The comparison goes
+/// letter by letter.
 pub(crate) const LIKENESSES: usize = 1_000;
 
-/// Characters of a key that is compared with the known ones: they are far shorter.
+/// Characters of a key that is compared with the known ones. All known keys are far shorter.
 pub(crate) const LIKE: usize = 64;
 
-/// Returns how many elements, or names, the value of a key may have; `None` where no list and no object belongs.
+/// Returns how many elements, or names, the value of a key may have, or `None` if the key has neither a list nor an
+/// object.
 pub(crate) fn elements(key: &str) -> Option<usize> {
     Some(match key {
         "routes" => ROUTES,
@@ -89,7 +152,7 @@ pub(crate) fn elements(key: &str) -> Option<usize> {
     })
 }
 
-/// Of the bytes of a text under a key, or in a list or an object under it.
+/// Returns how many bytes a text may have that is the value of a key, or is in a list or an object under the key.
 pub(crate) fn text(key: &str) -> usize {
     match key {
         "body" => BODY,

@@ -1,5 +1,5 @@
-//! Each limit holds: a document that goes as far is good, one that goes a step further is reported so with the limit, and is
-//! served as far as any bad document is.
+//! Tests of each limit: a document at the limit is good. A document one step beyond it has an error that names the
+//! limit, and is served like every other bad document.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -22,7 +22,7 @@ fn document(changes: &[(&str, Value)]) -> Value {
     document
 }
 
-/// `GET /good` and these routes; all without a host lead to `a.example.com`.
+/// Returns a document with `GET /good` and these routes. Routes without a target go to `a.example.com`.
 fn routes(routes: impl IntoIterator<Item = Value>) -> Value {
     let good = [json!({ "match": "GET /good", "host": "good.example.com" })];
     let routes = good.into_iter().chain(routes).map(|mut route| {
@@ -42,7 +42,8 @@ fn messages(compiled: &Compiled) -> Vec<String> {
     compiled.problems.iter().map(ToString::to_string).collect()
 }
 
-/// Makes a document that goes as far as a number; the limit is the last that is good, and one more has this message.
+/// Checks a limit with documents of a given size: at the limit the document is good, and one more gives this message.
+/// Returns the document beyond the limit, compiled.
 fn holds(limit: usize, make: impl Fn(usize) -> Value, message: &str) -> Compiled {
     let within = compiled(&make(limit));
     assert!(within.is_good(), "{limit}: {:?}", messages(&within));
@@ -56,10 +57,10 @@ fn outcome(compiled: &Compiled, method: &str, path: &str) -> Outcome {
     request(method, path).on(&compiled.table).outcome
 }
 
-/// Whether `GET /good` is served, and what becomes of `GET /a`.
-fn serves_the_rest(compiled: &Compiled, of_the_other: Outcome) {
+/// Asserts that `GET /good` is served, and that `GET /a` has this outcome.
+fn serves_the_rest(compiled: &Compiled, other: Outcome) {
     assert_eq!(outcome(compiled, "GET", "/good"), Outcome::Route);
-    assert_eq!(outcome(compiled, "GET", "/a"), of_the_other);
+    assert_eq!(outcome(compiled, "GET", "/a"), other);
 }
 
 fn names(count: usize) -> Map<String, Value> {
@@ -80,7 +81,7 @@ fn document_of_more_bytes_is_not_read() {
 
 #[test]
 fn document_of_more_values_is_not_read() {
-    // The document, its hosts, one host, its routes and `note` are five.
+    // Five values are always there: the document, `hosts`, one host, `routes` and `note`.
     let text = |values: usize| {
         let hosts = vec!["0"; values - 5].join(",");
         format!("{{\"hosts\":[\"{HOST}\"],\"routes\":[],\"note\":[{hosts}]}}")
@@ -144,7 +145,7 @@ fn methods_of_a_match_are_limited() {
     let message = "routes[1].match: 65 methods, more than 64; write `ANY`, and let the service tell them apart";
     let beyond = holds(limits::METHODS_OF_A_MATCH, make, message);
     serves_the_rest(&beyond, Outcome::BrokenRoute);
-    // As short as it can be, and as it was once without end.
+    // The shortest methods, as many as fit into a `match`: an earlier version took very long for these.
     let most = format!("{}A /a", "A|".repeat(4090));
     let beyond = compiled(&routes([json!({ "match": most })]));
     assert_eq!(messages(&beyond), [message.replace("65", "4091")]);
@@ -152,7 +153,7 @@ fn methods_of_a_match_are_limited() {
 
 #[test]
 fn with_more_methods_no_route_is_known() {
-    // `GET` and `HEAD` have a place of their own.
+    // `GET` and `HEAD` are among the methods of every table.
     let make = |count| routes((2..count).map(|n| json!({ "match": format!("M{n} /a") })));
     let message = "routes: 1025 different methods, more than 1024; write fewer, or several tables";
     let beyond = holds(limits::METHODS, make, message);
@@ -161,7 +162,7 @@ fn with_more_methods_no_route_is_known() {
 }
 
 #[test]
-fn with_more_matches_in_all_no_route_is_known() {
+fn with_more_matches_in_total_no_route_is_known() {
     let make = |count| {
         let paths: Vec<String> = (1..count).map(|n| format!("GET /a/{n}")).collect();
         routes(paths.chunks(limits::MATCHES).map(|paths| json!({ "match": paths })))
@@ -176,7 +177,7 @@ fn with_more_methods_of_all_matches_no_route_is_known() {
     let methods: Vec<String> = (0..50).map(|n| format!("M{n}")).collect();
     let make = |count: usize| {
         let route = |n| json!({ "match": format!("{} /a/{n}", methods.join("|")) });
-        // `GET /good` is one.
+        // `GET /good` counts as one.
         let last = json!({ "match": format!("{} /b", methods[..(count - 1) % 50].join("|")) });
         routes((0..(count - 1) / 50).map(route).chain([last]))
     };
@@ -203,36 +204,36 @@ fn routes_with_conditions_at_one_path_are_limited() {
     let route =
         |n: usize| json!({ "match": "GET /a", "host": "a.example.com", "when": { "headers": { "x": n.to_string() } } });
     let make = |count| routes((0..count).map(route).chain([json!({ "match": "GET /a", "host": "b.example.com" })]));
-    let message = "routes[257].match: is one of 257 routes with conditions at this path for GET, more than 256, and comes after these; \
-                   tell routes apart by path, or let the service do it";
+    let message = "routes[257].match: is one of 257 routes with conditions at this path for GET, more than 256, and comes after \
+                   the first 256; use different paths, or let the service decide";
     let beyond = holds(limits::CONDITIONAL, make, message);
     serves_the_rest(&beyond, Outcome::BrokenRoute);
     let with = |value: &str| request("GET", "/a").header("x", value).on(&beyond.table);
     assert_eq!(with("0").authority, "a.example.com");
     assert_eq!(with("255").authority, "a.example.com");
-    // The whole document would have sent it elsewhere than to the route without conditions.
+    // The route for this request is beyond the limit. The route without conditions must not get the request instead.
     assert_eq!(with("256").outcome, Outcome::BrokenRoute);
-    // Methods have places of their own, and so have paths.
+    // Other methods and other paths are counted separately.
     let others =
         (0..256).map(|n| json!({ "match": ["POST /a", "GET /b"], "when": { "query": { "x": n.to_string() } } }));
     good(&routes((0..256).map(route).chain(others)));
 }
 
 #[test]
-fn of_a_crowd_duplicates_are_broken_both() {
+fn duplicates_beyond_the_limit_break_both_routes() {
     let route = |n: usize| json!({ "match": "GET /a", "when": { "headers": { "x": n.to_string() } } });
     let beyond = compiled(&routes((0..300).map(route).chain([route(7)])));
     assert!(
         messages(&beyond)
             .iter()
-            .any(|message| message.starts_with("routes[301].match: can't be told apart from routes[8].match"))
+            .any(|message| message.starts_with("routes[301].match: is a duplicate of routes[8].match"))
     );
     assert_eq!(request("GET", "/a").header("x", "7").on(&beyond.table).outcome, Outcome::BrokenRoute);
     assert_eq!(request("GET", "/a").header("x", "8").on(&beyond.table).outcome, Outcome::Route);
 }
 
 #[test]
-fn what_can_not_be_read_is_no_crowd_to_ask() {
+fn unreadable_routes_are_not_reported_for_their_number() {
     let route = |n: usize| json!({ "match": "GET /a/{", "when": { "headers": { "x": n.to_string() } } });
     let beyond = compiled(&routes((0..300).map(route)));
     assert_eq!(messages(&beyond).len(), 300);
@@ -329,13 +330,13 @@ fn texts_are_limited() {
 }
 
 #[test]
-fn so_many_problems_are_kept_and_the_rest_is_counted() {
+fn problems_beyond_the_limit_are_counted() {
     let make = |count| compiled(&routes((0..count).map(|n| json!({ "match": format!("GET /a{n}/{{b") }))));
     let within = make(limits::PROBLEMS);
     assert_eq!((within.problems.len(), within.more_problems), (limits::PROBLEMS, 0));
     let beyond = make(limits::PROBLEMS + 1);
     assert_eq!((beyond.problems.len(), beyond.more_problems), (limits::PROBLEMS, 1));
-    // A route is broken whether or not its problem is kept.
+    // A route is broken even if its problem is not kept.
     for index in [0, limits::PROBLEMS - 1, limits::PROBLEMS] {
         assert_eq!(outcome(&beyond, "GET", &format!("/a{index}/b")), Outcome::BrokenRoute);
     }
@@ -343,7 +344,7 @@ fn so_many_problems_are_kept_and_the_rest_is_counted() {
 }
 
 #[test]
-fn route_is_broken_whose_error_is_not_kept() {
+fn a_route_is_broken_even_if_its_error_is_not_kept() {
     let many = vec![json!(0); limits::PROBLEMS + 500];
     let late = json!({ "match": "GET /late", "host": "a b" });
     let twice = json!({ "match": "GET /twice", "host": "a.example.com" });
@@ -370,9 +371,9 @@ fn errors_are_kept_before_warnings() {
     assert!(!both.is_good());
 }
 
-/// As many as there are patterns times names, without making them all.
+/// There is an error for each pattern and each name. Only those that are kept are made.
 #[test]
-fn names_that_are_captured_nowhere_are_counted() {
+fn names_that_no_pattern_captures_are_counted() {
     let patterns: Vec<String> = (0..1000).map(|n| format!("GET /a{n}")).collect();
     let beyond =
         compiled(&routes([json!({ "match": patterns, "rewritePath": format!("/{}", "{nope}".repeat(1000)) })]));
@@ -383,7 +384,7 @@ fn names_that_are_captured_nowhere_are_counted() {
 }
 
 #[test]
-fn messages_quote_so_many_characters_and_cut_none() {
+fn quotes_are_cut_between_characters() {
     for (count, cut) in [(limits::QUOTED, ""), (limits::QUOTED + 1, "…")] {
         let text = "ü".repeat(count);
         let shown = "ü".repeat(limits::QUOTED);
@@ -425,11 +426,11 @@ fn no_message_is_long() {
 }
 
 #[test]
-fn unknown_keys_are_likened_while_that_is_quick() {
+fn a_known_key_is_proposed_only_while_the_search_is_quick() {
     let like = |key: String| messages(&compiled(&document(&[(&key, json!(1))])))[0].contains("did you mean");
     assert!(like(format!("host_s{}", "_".repeat(58))));
     assert!(!like(format!("host_s{}", "_".repeat(59))));
-    // Whatever they were meant for, their routes are broken.
+    // Their routes are broken, whichever key was meant.
     let route = |n| json!({ "match": format!("GET /a{n}"), "host": "a.example.com", "whenn": 1 });
     let many = compiled(&routes((0..1500).map(route)));
     assert_eq!(many.problems.len() + many.more_problems, 1500);

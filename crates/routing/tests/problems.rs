@@ -1,13 +1,13 @@
-//! Everything that can be wrong with a document is reported: all of it at once, each with its place, what is wrong in the
-//! user's own words, and what to write instead.
+//! All errors of a document are reported at once. Each message has the place of the error, quotes what the user wrote,
+//! and proposes what to write instead.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod common;
 
-use ksvc_routing::{Severity, compile};
+use ksvc_routing::{CATALOGUE, CatalogueEntry, Example, Severity, compile};
 use serde_json::{Value, json};
 
-/// Place, severity and message of all problems of a document, in their order.
+/// Returns place, severity and message of all problems of a document, in their order.
 fn problems(document: &str) -> Vec<(String, Severity, String)> {
     let compiled = compile(document.as_bytes());
     let problems = compiled
@@ -20,23 +20,24 @@ fn problems(document: &str) -> Vec<(String, Severity, String)> {
     problems
 }
 
-/// What a user is to do stands behind a `;`, or after `write` or `expected`, or is asked.
+/// Returns whether a message says what to do: after a `;`, `write` or `expected`, or as a question.
 fn has_remedy(message: &str) -> bool {
     [";", "write", "expected", "?"].iter().any(|word| message.contains(word))
 }
 
-/// The problems must be these and no others: place and a telling part of the message. Says what is not so.
+/// Compares the problems of a document with the expected ones, each given by its place and a part of its message.
+/// Returns every difference.
 fn differences(document: &str, severity: Severity, expected: &[(&str, &str)]) -> Vec<String> {
     let mut left = problems(document);
     let mut differences = Vec::new();
-    for (place, telling) in expected {
+    for (place, part) in expected {
         let is_it = |(at, found, message): &(String, Severity, String)| {
-            at == place && *found == severity && message.contains(telling)
+            at == place && *found == severity && message.contains(part)
         };
         match left.iter().position(is_it).map(|found| left.remove(found)) {
             Some((.., message)) if has_remedy(&message) => {}
             Some((.., message)) => differences.push(format!("no remedy: {message}")),
-            None => differences.push(format!("{place} has no {severity:?} with {telling:?}")),
+            None => differences.push(format!("{place} has no {severity:?} with {part:?}")),
         }
     }
     differences.extend(left.iter().map(|problem| format!("not expected: {problem:?}")));
@@ -64,14 +65,14 @@ fn warnings(document: &Value, expected: &[(&str, &str)]) {
     check(&document.to_string(), Severity::Warning, expected);
 }
 
-/// Documents with one error each.
+/// Checks documents with one error each.
 fn each_has_one_error<'a>(cases: impl IntoIterator<Item = (Value, &'a str, &'a str)>) {
-    let cases = cases.into_iter().map(|(document, place, telling)| (document.to_string(), [(place, telling)]));
+    let cases = cases.into_iter().map(|(document, place, part)| (document.to_string(), [(place, part)]));
     let cases = cases.collect::<Vec<_>>();
     check_all(cases.iter().map(|(document, expected)| (document.clone(), &expected[..])), Severity::Error);
 }
 
-/// A good document with other values for some keys; `null` takes a key out.
+/// Returns a good document with other values for some keys. `null` removes a key.
 fn with(keys: Value) -> Value {
     let routes = json!([{ "match": "GET /a/{id}", "service": "orders" }]);
     let mut document =
@@ -89,7 +90,8 @@ fn with_routes(routes: Value) -> Value {
     with(json!({ "routes": routes }))
 }
 
-/// One route: `GET /a/{id}` to a service, with other keys; `null` takes a key out.
+/// Returns a document with one route, `GET /a/{id}` to a service, with other values for some keys. `null` removes a
+/// key.
 fn with_route(keys: Value) -> Value {
     let mut route = json!({ "match": "GET /a/{id}", "service": "orders" });
     for (key, value) in keys.as_object().unwrap() {
@@ -140,11 +142,11 @@ fn good_documents_have_no_problems() {
 }
 
 #[test]
-fn documents_of_which_nothing_can_be_read() {
-    for (document, telling) in
+fn a_document_must_be_an_object_in_json() {
+    for (document, part) in
         [("", "empty"), (" \n", "empty"), ("null", ""), ("[]", "hosts"), ("7", "hosts"), ("\"x\"", "hosts")]
     {
-        check(document, Severity::Error, &[("", telling)]);
+        check(document, Severity::Error, &[("", part)]);
     }
     for document in ["{", "hosts: [a]", "{} x"] {
         let found = problems(document);
@@ -195,8 +197,8 @@ fn errors_of_the_tables_keys() {
         (json!({ "rooutes": [] }), "rooutes", "`routes`"),
         (json!({ "frobnicate": 1 }), "frobnicate", "the keys here are"),
     ];
-    each_has_one_error(cases.map(|(keys, place, telling)| (with(keys), place, telling)));
-    // What is needed only by a route that makes its host of it.
+    each_has_one_error(cases.map(|(keys, place, part)| (with(keys), place, part)));
+    // Only a route whose host contains them needs these keys.
     errors(&with(json!({ "domain": null })), &[("routes[0].service", "`domain`")]);
     errors(&with(json!({ "namespace": null })), &[("routes[0].service", "`namespace`")]);
 }
@@ -265,8 +267,8 @@ fn errors_of_a_route() {
         (json!({ "when": { "headers": { ":path": "1" } } }), "routes[0].when.headers[\":path\"]", ":path"),
         (json!({ "when": { "headers": { "x": "a\nb" } } }), "routes[0].when.headers.x", "control"),
     ];
-    each_has_one_error(cases.map(|(keys, place, telling)| (with_route(keys), place, telling)));
-    for (name, telling) in [(":status", ":status"), ("Host", "host"), ("a b", "a b")] {
+    each_has_one_error(cases.map(|(keys, place, part)| (with_route(keys), place, part)));
+    for (name, part) in [(":status", ":status"), ("Host", "host"), ("a b", "a b")] {
         let respond = json!({ "status": 200, "headers": { name: "x" } });
         let plain = name.bytes().all(|b| b.is_ascii_alphanumeric());
         let place = if plain {
@@ -274,7 +276,7 @@ fn errors_of_a_route() {
         } else {
             format!("routes[0].respond.headers[{name:?}]")
         };
-        errors(&with_route(json!({ "service": null, "respond": respond })), &[(&place, telling)]);
+        errors(&with_route(json!({ "service": null, "respond": respond })), &[(&place, part)]);
     }
 }
 
@@ -303,25 +305,25 @@ fn errors_of_a_match() {
         ("GET /a/{rest...}", "{*rest}"),
         ("GET /a/{id:[0-9]+}", "{id}"),
     ];
-    let alone = |(text, telling)| (with_route(json!({ "match": text })), "routes[0].match", telling);
+    let alone = |(text, part)| (with_route(json!({ "match": text })), "routes[0].match", part);
     each_has_one_error(cases.map(alone));
-    let listed = |(text, telling)| (with_route(json!({ "match": ["GET /fine", text] })), "routes[0].match[1]", telling);
+    let listed = |(text, part)| (with_route(json!({ "match": ["GET /fine", text] })), "routes[0].match[1]", part);
     each_has_one_error(cases.map(listed));
 }
 
 #[test]
-fn a_template_is_held_against_every_match_of_its_route() {
-    for (other, telling) in [("GET /b/{name}", "it captures `{name}`"), ("GET /c", "captures nothing")] {
+fn a_template_is_checked_against_every_match_of_its_route() {
+    for (other, part) in [("GET /b/{name}", "it captures `{name}`"), ("GET /c", "captures nothing")] {
         for patterns in [["GET /a/{id}", other], [other, "GET /a/{id}"]] {
             let route = with_route(json!({ "match": patterns, "rewritePath": "/{id}" }));
-            errors(&route, &[("routes[0].rewritePath", telling)]);
+            errors(&route, &[("routes[0].rewritePath", part)]);
             errors(&route, &[("routes[0].rewritePath", other)]);
         }
     }
 }
 
 #[test]
-fn routes_that_cannot_be_told_apart_are_both_named() {
+fn a_message_about_duplicate_routes_names_both() {
     for (first, second) in [
         (json!({ "match": "GET /a/{x}" }), json!({ "match": "GET /a/{y}" })),
         (json!({ "match": "GET /a" }), json!({ "match": "GET|POST /%61" })),
@@ -369,7 +371,7 @@ fn keys_written_twice() {
 }
 
 #[test]
-fn warnings_are_told_and_nothing_is_refused() {
+fn a_document_with_warnings_is_good() {
     let cluster_local = "s.shop.svc.cluster.local";
     warnings(&with_route(json!({ "service": null, "host": cluster_local })), &[("routes[0].host", cluster_local)]);
     warnings(
@@ -393,7 +395,7 @@ fn a_route_that_can_never_be_chosen_is_a_warning() {
             with(json!({ "unsafePaths": "allow", "routes": [{ "match": format!("GET {path}"), "service": "s" }] }));
         warnings(&allowed, &[]);
     }
-    // Wherever the second one's condition holds, the first is as good and stands before it.
+    // Every request that the last route matches is matched by the first one, which comes before it.
     let shadowed = with_routes(json!([
         { "match": "GET /a", "service": "first", "when": { "headers": { "x": "*" } } },
         { "match": "GET /b", "service": "other" },
@@ -409,7 +411,7 @@ fn a_route_that_can_never_be_chosen_is_a_warning() {
 }
 
 #[test]
-fn every_error_is_told_at_once() {
+fn every_error_is_reported_at_once() {
     let document = json!({
         "hosts": ["api.example.com", "a b"],
         "basePath": "faas",
@@ -454,10 +456,10 @@ fn every_error_is_told_at_once() {
     assert!(order.is_sorted(), "{found:#?}");
 }
 
-/// Whatever is mended first, nothing new comes up: all of it was reported at once.
+/// Whichever error is corrected first, no new error appears, because all errors were reported at once.
 #[test]
-fn mending_one_error_brings_up_no_other() {
-    let faults: &[(&str, serde_json::Value, serde_json::Value)] = &[
+fn correcting_an_error_reveals_no_other_error() {
+    let errors: &[(&str, serde_json::Value, serde_json::Value)] = &[
         ("service", json!("Bad_Name"), json!("good")),
         ("namespace", json!("Bad_Name"), json!("shop")),
         ("tag", json!("UPPER"), json!("canary")),
@@ -466,29 +468,72 @@ fn mending_one_error_brings_up_no_other() {
         ("match", json!("GET /{a"), json!("GET /a")),
         ("when", json!({ "headers": { "a b": "1" } }), json!({})),
     ];
-    let document = |mended: usize| {
+    let document = |corrected: usize| {
         let mut route = serde_json::Map::new();
-        for (index, (key, bad, good)) in faults.iter().enumerate() {
-            let value = if mended & (1 << index) == 0 { bad } else { good };
+        for (index, (key, bad, good)) in errors.iter().enumerate() {
+            let value = if corrected & (1 << index) == 0 { bad } else { good };
             route.insert((*key).into(), value.clone());
         }
         json!({ "hosts": ["api.example.com"], "domain": "example.com", "routes": [route] })
     };
-    let problems = |mended: usize| {
-        let compiled = ksvc_routing::compile(document(mended).to_string().as_bytes());
+    let problems = |corrected: usize| {
+        let compiled = ksvc_routing::compile(document(corrected).to_string().as_bytes());
         compiled.problems.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    for mended in 0..1usize << faults.len() {
-        let reported = problems(mended);
-        for next in (0..faults.len()).filter(|next| mended & (1 << next) == 0) {
-            for problem in problems(mended | 1 << next) {
+    for corrected in 0..1usize << errors.len() {
+        let reported = problems(corrected);
+        for next in (0..errors.len()).filter(|next| corrected & (1 << next) == 0) {
+            for problem in problems(corrected | 1 << next) {
                 assert!(
                     reported.contains(&problem),
-                    "mending `{}` brings up: {problem}\n{reported:#?}",
-                    faults[next].0
+                    "after correcting `{}`, there is a new problem: {problem}\n{reported:#?}",
+                    errors[next].0
                 );
             }
         }
     }
-    assert_eq!(problems((1 << faults.len()) - 1), Vec::<String>::new());
+    assert_eq!(problems((1 << errors.len()) - 1), Vec::<String>::new());
+}
+
+/// A code is words in lower case, joined by `-`.
+fn is_code(code: &str) -> bool {
+    code.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
+}
+
+#[test]
+fn every_kind_has_a_code_of_its_own() {
+    let mut codes = std::collections::BTreeSet::new();
+    for CatalogueEntry { name, code, .. } in CATALOGUE {
+        assert!(is_code(code), "{name}: {code}");
+        assert!(codes.insert(code), "{name} has the code of another kind: {code}");
+    }
+    // Users write these codes in their own files, so they do not change.
+    for code in ["duplicate-route", "shadowed-route"] {
+        assert!(codes.contains(&code), "{code}");
+    }
+    for not_a_code in ["", "Host", "invalid_host", "-host", "invalid--host"] {
+        assert!(!is_code(not_a_code), "{not_a_code}");
+    }
+}
+
+#[test]
+fn every_kind_is_explained_in_a_few_sentences() {
+    let mut groups: Vec<&str> = CATALOGUE.iter().map(|entry| entry.group).collect();
+    groups.dedup();
+    let distinct = groups.iter().collect::<std::collections::BTreeSet<_>>().len();
+    assert_eq!(groups.len(), distinct, "kinds of one group are neighbours: {groups:?}");
+    for CatalogueEntry { name, explanation, .. } in CATALOGUE {
+        let sentences = explanation.matches(". ").count() + 1;
+        assert!(explanation.ends_with('.') && sentences <= 3, "{name}: {explanation}");
+        assert!(!explanation.contains("  ") && !explanation.contains('\n'), "{name}: {explanation}");
+    }
+}
+
+#[test]
+fn a_message_in_the_catalogue_is_that_of_a_problem() {
+    for CatalogueEntry { name, example, .. } in CATALOGUE {
+        if let Example::Message(message) = example {
+            assert!(has_remedy(&message()), "{name}: {}", message());
+        }
+    }
 }

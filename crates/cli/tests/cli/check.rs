@@ -90,7 +90,7 @@ fn duplicate_routes_name_each_other_with_file_and_line() {
     let text = table("  - match: GET /a/{x}\n    service: a\n  - match: GET /a/{y}\n    service: b\n");
     let run = Folder::new(&[("f.yaml", &text)]).run(&["check", "f.yaml"]);
     assert_eq!(run.code, 1);
-    assert!(run.out.starts_with("f.yaml:7:12: error: routes[1].match: can't be told apart from routes[0].match"));
+    assert!(run.out.starts_with("f.yaml:7:12: error: routes[1].match: is a duplicate of routes[0].match"));
     assert!(run.out.contains("\nf.yaml:5:12: note: routes[0].match is here\n"), "{}", run.out);
 }
 

@@ -175,7 +175,7 @@ fn check_origin(text: &str) -> Result<(), (&'static str, String)> {
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
     if !is_scheme {
-        return Err(("has a scheme that is none", EXAMPLE.into()));
+        return Err(("has an invalid scheme", EXAMPLE.into()));
     }
     if let Some((authority, _)) = rest.split_once('/') {
         return Err(("has a path, which no origin has", format!("\"{scheme}://{authority}\"")));

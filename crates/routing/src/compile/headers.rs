@@ -111,10 +111,10 @@ fn name_fault(name: &str, lower: &str, forbidden: fn(&str) -> Option<&'static st
 /// Why a header of a routed request can't be changed.
 pub(super) fn forbidden_in_request(name: &str) -> Option<&'static str> {
     match name {
-        "host" | ":authority" => Some("is the request's host, which `service` and `host` say"),
-        ":path" => Some("is the request's path, which `rewritePath` says"),
+        "host" | ":authority" => Some("is the request's host, which `service` and `host` set"),
+        ":path" => Some("is the request's path, which `rewritePath` sets"),
         "x-forwarded-host" => Some("is always the host that the client asked for"),
-        _ if name.starts_with(':') => Some("is no header but a part of the request itself"),
+        _ if name.starts_with(':') => Some("is not a header but a part of the request itself"),
         _ => forbidden_in_message(name).or_else(|| forbidden_by_knative(name)),
     }
 }
@@ -123,18 +123,18 @@ pub(super) fn forbidden_in_request(name: &str) -> Option<&'static str> {
 pub(super) fn forbidden_in_response(name: &str) -> Option<&'static str> {
     match name {
         "host" => Some("belongs to requests"),
-        _ if name.starts_with(':') => Some("is no header but a part of the response itself"),
+        _ if name.starts_with(':') => Some("is not a header but a part of the response itself"),
         _ => forbidden_in_message(name).or_else(|| forbidden_by_knative(name)),
     }
 }
 
 fn forbidden_by_knative(name: &str) -> Option<&'static str> {
-    knative::is_internal_header(name).then_some("is for Knative's own parts")
+    knative::is_internal_header(name).then_some("is for Knative's own components")
 }
 
 /// Why a header can't be asked for in a condition.
 pub(super) fn forbidden_in_condition(name: &str) -> Option<&'static str> {
-    (name == "host").then_some("is the request's host, which `hosts` is for")
+    (name == "host").then_some("is the request's host, and `hosts` is the key for it")
 }
 
 /// Why a header can't be set in an answer.

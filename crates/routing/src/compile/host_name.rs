@@ -65,7 +65,7 @@ pub(crate) fn check_authority(text: &str) -> Result<Option<u16>, HostFault> {
             }
         },
         None if port.is_empty() => None,
-        None => return Err(("has text behind its address", "for example `[::1]`".into())),
+        None => return Err(("has text after its address", "for example `[::1]`".into())),
     };
     if let Some(host) = host {
         if let Some(without) = host.strip_suffix('.') {

@@ -193,7 +193,7 @@ pub(crate) fn is_table_name(name: &str) -> bool {
 fn check_base_path(text: &str) -> Result<(), (&'static str, String)> {
     let trimmed = text.trim_end_matches('/');
     if trimmed.is_empty() {
-        return Err(("takes in every path", "take the key out".into()));
+        return Err(("covers every path", "take the key out".into()));
     }
     if !text.starts_with('/') {
         return Err(("does not begin with `/`", format!("write \"/{trimmed}\"")));
@@ -211,9 +211,10 @@ fn check_base_path(text: &str) -> Result<(), (&'static str, String)> {
         return Err(("has a query or a fragment", "write the path alone".into()));
     }
     match path::hazard(path::normal_literal(text).as_bytes()) {
-        Some(_) => {
-            Err(("can mean two paths", "write it without empty, `.` and `..` segments, `%2F`, `%5C` and `%00`".into()))
-        }
+        Some(_) => Err((
+            "can be read in two ways",
+            "write it without empty, `.` and `..` segments, `%2F`, `%5C` and `%00`".into(),
+        )),
         None => Ok(()),
     }
 }

@@ -63,8 +63,8 @@ impl Compiler {
         for (key, is_present, with, belongs) in [
             ("namespace", route.namespace.is_present(), "`service`", target == "service"),
             ("tag", route.tag.is_present(), "`service`", target == "service"),
-            ("rewritePath", route.rewrite_path.is_present(), "`service` and `host`", forwards),
-            ("requestHeaders", route.request_headers.is_present(), "`service` and `host`", forwards),
+            ("rewritePath", route.rewrite_path.is_present(), "`service` or `host`", forwards),
+            ("requestHeaders", route.request_headers.is_present(), "`service` or `host`", forwards),
         ] {
             if is_present && !belongs {
                 self.report(at.key(key), ProblemKind::OnlyWith { key, with });
@@ -110,11 +110,11 @@ impl Compiler {
         let needs_namespace = template.is_some_and(|template| template.needs_namespace);
         let needs_domain = template.is_some_and(|template| template.needs_domain);
         if needs_namespace && matches!(namespace, Key::Absent) {
-            self.report(at.key("service"), ProblemKind::Needs { key: "namespace" });
+            self.report(at.key("service"), ProblemKind::NoNamespace);
             whole = false;
         }
         if needs_domain && matches!(defaults.domain, Key::Absent) {
-            self.report(at.key("service"), ProblemKind::Needs { key: "domain" });
+            self.report(at.key("service"), ProblemKind::NoDomain);
             whole = false;
         }
         let broken = (needs_namespace && namespace.is_broken()) || (needs_domain && defaults.domain.is_broken());
@@ -237,7 +237,7 @@ fn check_location(text: &str) -> Result<(), (&'static str, &'static str)> {
     const EXAMPLE: &str = "a path such as `/v2/{id}`, or a URL such as `https://www.example.com/{id}`";
     if text.bytes().any(|b| !(0x21..0x7f).contains(&b) || b == b'\\') {
         return Err((
-            "has a space, a backslash, a control or a non-ASCII character, as no URL has",
+            "has a space, a backslash, a control or a non-ASCII character, which no URL can have",
             "it percent-encoded",
         ));
     }
@@ -255,7 +255,7 @@ fn check_location(text: &str) -> Result<(), (&'static str, &'static str)> {
         return Err(("has a captured value in its scheme or host, so a client could choose them", EXAMPLE));
     }
     if !matches!(scheme, "http" | "https") || host_name::check_authority(authority).is_err() {
-        return Err(("is not a URL of the web", EXAMPLE));
+        return Err(("is not an HTTP URL", EXAMPLE));
     }
     Ok(())
 }

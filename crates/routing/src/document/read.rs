@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::document::suggest::most_like;
 use crate::document::value::JsonValue;
 use crate::limits;
-use crate::problem::{Place, ProblemKind, Problems, Step, quoted};
+use crate::problem::{Place, ProblemKind, Problems, ShortText, Step, quoted};
 
 /// A key of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -143,7 +143,7 @@ impl DocumentReader {
                     JsonValue::Text(text) if is_bool_or_whole_number(text) => "it without quotes",
                     _ => expected,
                 };
-                ProblemKind::WrongType { expected, found: found.described(), write }
+                ProblemKind::WrongType { expected, found: ShortText(found.described()), write }
             }
         });
         None

@@ -1,0 +1,954 @@
+//! Everything that can be wrong with a document. To add an error, add an entry here, and report it where it is found.
+//!
+//! An entry has the explanation as its comment, then severity, code, name and fields, the message (what is wrong, a
+//! semicolon, and what to write instead), and the smallest document that has the problem. `problems!` makes the enum,
+//! its `Display` and the catalogue from it, and `docs/messages.md` is made from the catalogue: see [`CATALOGUE`].
+
+use super::define::problems;
+use super::place::Place;
+use super::quote::{Listed, ShortText};
+use crate::limits;
+
+problems! {
+    "the document" {
+        /// The configuration has no content. A manifest with `pluginConfig:` and no value passes 0 bytes to the filter.
+        Error "empty-configuration" Empty => {
+            message: "the configuration is empty; write at least `hosts` and `routes`",
+            example: "",
+        }
+
+        /// The bytes that the filter received are not JSON. Line and column count in these bytes, as Envoy passed them,
+        /// and not in the file that you applied.
+        Error "not-json" NotJson { message: String } => {
+            message: "the configuration can't be read as JSON: {message}; write one object with `hosts` and `routes`",
+            document: r#"{"hosts": ["api.example.com"], "routes": [}"#,
+        }
+
+        /// The configuration has more bytes than the filter accepts, so the filter does not read it at all.
+        Error "configuration-too-large" TooLarge { bytes: usize, limit: usize } => {
+            message: "the configuration has {bytes} bytes, more than {limit}, and is not read; write fewer routes, or several tables",
+            sample: { bytes: limits::DOCUMENT + 1, limit: limits::DOCUMENT },
+        }
+
+        /// The configuration has more values than the filter accepts, so the filter does not read it at all. Nested
+        /// values count too: each object, each list, and everything inside them.
+        Error "too-many-values" TooManyValues { limit: usize } => {
+            message: "the configuration has more than {limit} values, and is not read; write fewer routes, or several tables",
+            sample: { limit: limits::VALUES },
+        }
+
+        /// A list has too many elements, an object has too many keys or names, a `match` has too many methods, or the
+        /// table has too many `match` elements or methods in total. A list or an object that is too long counts as a
+        /// value that can't be read. The same message, with other words and numbers, is used for each of these limits.
+        Error "too-many-elements" TooMany { found: usize, of: &'static str, limit: usize, write: &'static str } => {
+            message: "{found} {of}, more than {limit}; {write}",
+            sample: { found: limits::HOSTS + 1, of: "elements", limit: limits::HOSTS, write: "take some out" },
+        }
+
+        /// A text, or a name in a list or an object, has more bytes than its limit. It counts as a value that can't be
+        /// read. The limit depends on the key.
+        Error "text-too-long" TooLong { of: &'static str, bytes: usize, limit: usize } => {
+            message: "the {of} has {bytes} bytes, more than {limit}; shorten it",
+            sample: { of: "text", bytes: limits::TEXT + 1, limit: limits::TEXT },
+        }
+
+        /// The value has another type than its key needs. Quotes make the difference between the string `"7"` and the
+        /// number `7`, and between the string `"true"` and the boolean `true`.
+        Error "wrong-type" WrongType { expected: &'static str, found: ShortText, write: &'static str } => {
+            message: "expected {expected}, found {found}; write {write}",
+            example: r#"
+                hosts: [api.example.com]
+                namespace: 7
+                denyDirect: "true"
+                routes: []
+            "#,
+        }
+
+        /// A key has no value, or the value `null`. Only `cors` can be `null`.
+        Error "no-value" NoValue { expected: &'static str } => {
+            message: "has no value; write {expected}, or take the key out",
+            example: "
+                hosts: [api.example.com]
+                domain:
+                routes: []
+            ",
+        }
+
+        /// The filter does not know this key. If the key resembles a known one, the message proposes that one.
+        /// Otherwise it lists the keys that can be used in this place.
+        Error "unknown-key" UnknownKey {
+            key: String,
+            like: Option<&'static str>,
+            known: &'static [&'static str]
+        } => {
+            message: |f| match like {
+                Some(like) => write!(f, "unknown key `{key}`; did you mean `{like}`?"),
+                None => write!(f, "unknown key `{key}`; the keys here are `{}`", known.join("`, `")),
+            },
+            example: "
+                hosts: [api.example.com]
+                colour: green
+                trailingSlashes: ignore
+                routes: []
+            ",
+        }
+
+        /// An object has the same key twice, or `when.query` has the same parameter twice.
+        Error "repeated-key" RepeatedKey { key: String } => {
+            message: "the key `{key}` is written twice; keep one",
+            example: "
+                hosts: [api.example.com]
+                namespace: shop
+                namespace: billing
+                routes: []
+            ",
+        }
+
+        /// A required key is missing: `hosts` or `routes` of the table, `match` of a route, `to` of a redirect,
+        /// `status` of a fixed response, or `allowOrigins` of `cors`.
+        Error "missing-key" MissingKey { key: &'static str, write: &'static str } => {
+            message: "`{key}` is missing; write {write}",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    redirect: { status: 308 }
+            ",
+        }
+
+        /// The key accepts only certain words, and the value is none of them. Upper and lower case must be the same
+        /// too.
+        Error "invalid-choice" NoSuchChoice { found: String, choices: &'static [&'static str] } => {
+            message: |f| write!(f, "\"{found}\" is not a choice here; write {}", Listed(choices)),
+            example: "
+                hosts: [api.example.com]
+                onNoMatch: pass-through
+                routes: []
+            ",
+        }
+    }
+
+    "hosts and the table's keys" {
+        /// The name of the table becomes a part of the names of its metrics. Therefore it can have only letters,
+        /// digits, `-` and `_`.
+        Error "invalid-table-name" TableName { found: String } => {
+            message: "\"{found}\" can't be part of a metric's name; use letters, digits, `-` and `_`",
+            example: "
+                name: my shop
+                hosts: [api.example.com]
+                routes: []
+            ",
+        }
+
+        /// `hosts` has no element, so no request belongs to the table.
+        Error "no-hosts" NoHosts => {
+            message: "the list is empty, so no request would be routed; write the public hosts, such as `[api.example.com]`",
+            example: "
+                hosts: []
+                routes: []
+            ",
+        }
+
+        /// An element of `hosts` is not a host. A host is a name such as `api.example.com`, a name after `*.` such as
+        /// `*.example.com`, an IP address such as `10.0.0.1` or `[::1]`, or `*` for every host. It has no scheme, path
+        /// or port, does not end in a dot, and can't have a `*` in another place.
+        Error "invalid-host" Host { found: String, reason: &'static str, write: String } => {
+            message: "\"{found}\" {reason}; write {write}",
+            example: "
+                hosts: [https://api.example.com/, api.example.com:443]
+                routes: []
+            ",
+        }
+
+        /// An element of `hosts`, the `domain`, or the `host` of a route has upper-case letters. The filter compares
+        /// hosts without case and always writes them in lower case, so it reads the value as if it were in lower case.
+        Warning "upper-case-host" UpperCaseHost { host: String } => {
+            message: |f| write!(
+                f,
+                "hosts are compared and written in lower case; write \"{}\"",
+                host.to_ascii_lowercase()
+            ),
+            example: "
+                hosts: [API.example.com]
+                routes: []
+            ",
+        }
+
+        /// The table is for every host of the gateway, and a request that matches no route gets 404. This affects the
+        /// hosts of other applications too. With `onNoMatch: passThrough`, the filter leaves these requests unchanged.
+        Warning "every-host-not-found" AnyHostNotFound => {
+            message: "`*` covers every host of the gateway, and with `onNoMatch: notFound` each request that no route serves gets 404; name the hosts, or write `onNoMatch: passThrough`",
+            example: r#"
+                hosts: ["*"]
+                routes: []
+            "#,
+        }
+
+        /// `basePath` is literal text that begins with `/` and does not end with `/`. It has no parameter, query,
+        /// fragment or control character, and nothing that can be read in two ways: empty, `.` and `..` segments,
+        /// `%2F`, `%5C` and `%00`. For a table of all paths, take the key out.
+        Error "invalid-base-path" BasePath { found: String, reason: &'static str, write: String } => {
+            message: "\"{found}\" {reason}; {write}",
+            example: "
+                hosts: [api.example.com]
+                basePath: faas
+                routes: []
+            ",
+        }
+
+        /// `stripBasePath` removes `basePath` from the path that is forwarded, and the table has no `basePath`.
+        Warning "strip-without-base-path" StripWithoutBase => {
+            message: "has no effect without `basePath`; add `basePath`, or take this key out",
+            example: "
+                hosts: [api.example.com]
+                stripBasePath: true
+                routes: []
+            ",
+        }
+    }
+
+    "the host of a service" {
+        /// A `service`, `namespace` or `tag` is not a valid name of a Kubernetes object. It becomes part of a host, so
+        /// it must be a DNS label in lower case.
+        Error "invalid-dns-label" DnsLabel { key: &'static str, found: String } => {
+            message: "\"{found}\" is not a name for `{key}`; write at most 63 lower-case letters, digits and `-`, with a letter or digit at both ends",
+            example: "
+                hosts: [api.example.com]
+                domain: example.com
+                namespace: shop
+                routes:
+                  - match: GET /orders
+                    service: orders_write
+                    tag: Canary
+            ",
+        }
+
+        /// The `domain`, or the host that `hostTemplate` makes of valid names, is not a DNS name. A DNS name has labels
+        /// of 1 to 63 characters and at most 253 characters in total.
+        Error "invalid-dns-name" DnsName { key: &'static str, found: String } => {
+            message: "\"{found}\" is not a DNS name; `{key}` is made of labels of letters, digits and `-`, joined by dots, such as `example.com`",
+            example: "
+                hosts: [api.example.com]
+                domain: example..com
+                routes: []
+            ",
+        }
+
+        /// The host of the `service` contains a namespace, and neither the route nor the table has one.
+        Error "no-namespace" NoNamespace => {
+            message: "has no namespace; write `namespace` in this route or in the table",
+            example: "
+                hosts: [api.example.com]
+                domain: example.com
+                routes:
+                  - match: GET /orders
+                    service: orders
+            ",
+        }
+
+        /// The host of the `service` contains Knative's domain, and the table has no `domain`.
+        Error "no-domain" NoDomain => {
+            message: "the host of this service needs `domain`; write `domain` in the table",
+            example: "
+                hosts: [api.example.com]
+                namespace: shop
+                routes:
+                  - match: GET /orders
+                    service: orders
+            ",
+        }
+
+        /// The host that requests would be forwarded to is a host of the cluster's internal DNS (`.svc`). The listener
+        /// of the gateway for external requests has no route for such a host and responds with 404.
+        Warning "cluster-local-host" ClusterLocalHost { host: String } => {
+            message: "\"{host}\" is a cluster-local host, which the gateway's external listener does not know (404); use the service's external domain",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: orders.shop.svc.cluster.local
+            ",
+        }
+
+        /// The host that is made of `tag`, `service`, `namespace` and `domain` is longer than DNS allows. The tag and
+        /// the service, joined by `-`, are one label.
+        Error "host-too-long" AuthorityTooLong { authority: String } => {
+            message: "the host \"{authority}\" is longer than DNS allows (63 characters per label, 253 in total); shorten the names",
+            example: "
+                hosts: [api.example.com]
+                domain: example.com
+                namespace: shop
+                routes:
+                  - match: GET /orders
+                    service: the-service-that-lists-all-orders-of-all-customers
+                    tag: canary-of-november
+            ",
+        }
+
+        /// `hostTemplate` is copied from Knative's `domain-template`, which is in the template language of Go. Here
+        /// each field is its name in braces.
+        Error "go-host-template" HostTemplateOfGo { found: String } => {
+            message: "\"{found}\" is written in Go's template language; write its fields as `{{service}}.{{namespace}}.{{domain}}`",
+            example: r#"
+                hosts: [api.example.com]
+                hostTemplate: "{{.Name}}.{{.Namespace}}.{{.Domain}}"
+                routes: []
+            "#,
+        }
+
+        /// `hostTemplate` has a field that does not exist.
+        Error "unknown-host-template-field" HostTemplateField { found: String } => {
+            message: "unknown field `{{{found}}}`; the fields are `{{service}}`, `{{namespace}}` and `{{domain}}`",
+            example: r#"
+                hosts: [api.example.com]
+                hostTemplate: "{name}.{domain}"
+                routes: []
+            "#,
+        }
+
+        /// `hostTemplate` does not contain the name of the service, so it can't distinguish one service from another.
+        Error "host-template-without-service" HostTemplateWithoutService => {
+            message: "has no `{{service}}`, so every service would have the same host; write for example `{{service}}.{{namespace}}.{{domain}}`",
+            example: r#"
+                hosts: [api.example.com]
+                hostTemplate: "{namespace}.{domain}"
+                routes: []
+            "#,
+        }
+
+        /// `hostTemplate` has an opening brace without a closing one, or a closing brace without an opening one.
+        Error "host-template-braces" HostTemplateBraces { found: String } => {
+            message: "\"{found}\" has an unmatched brace; write for example `{{service}}.{{namespace}}.{{domain}}`",
+            example: r#"
+                hosts: [api.example.com]
+                hostTemplate: "{service.{domain}"
+                routes: []
+            "#,
+        }
+    }
+
+    "a route's target" {
+        /// The route does not say where its requests go.
+        Error "no-target" NoTarget => {
+            message: "has no target; write one of `service`, `host`, `redirect` or `respond`",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+            ",
+        }
+
+        /// The route has more than one of `service`, `host`, `redirect` and `respond`.
+        Error "several-targets" SeveralTargets { found: Vec<&'static str> } => {
+            message: |f| write!(f, "has {} targets, `{}`; keep one", found.len(), found.join("` and `")),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: orders.example.com
+                    redirect: { to: /v2/orders }
+            ",
+        }
+
+        /// The key has no effect on a target of this kind. `namespace` and `tag` need a `service`; `rewritePath` and
+        /// `requestHeaders` need a request that is forwarded, so a `service` or a `host`.
+        Error "misplaced-key" OnlyWith { key: &'static str, with: &'static str } => {
+            message: "`{key}` can only be used with {with}; take it out",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /tag
+                    host: orders.example.com
+                    tag: canary
+                  - match: GET /rewrite
+                    redirect: { to: /v2 }
+                    rewritePath: /v2
+            ",
+        }
+
+        /// The `host` of a route is not a host. It is a name or an IP address, and can end with a port:
+        /// `legacy.example.com`, `legacy.example.com:8080`, `[::1]`.
+        Error "invalid-target-host" TargetHost { found: String, reason: &'static str, write: String } => {
+            message: "\"{found}\" {reason}; write {write}",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: https://orders.example.com/
+            ",
+        }
+
+        /// The `name` of a route is empty, or has a control character such as a line break. It is written to logs.
+        Error "invalid-route-name" RouteName => {
+            message: "is empty or has a control character; write one line of text, or take the key out",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    name: ""
+                    host: orders.example.com
+            "#,
+        }
+    }
+
+    "redirects and fixed answers" {
+        /// The status is not one that a redirect, or a fixed response, can have.
+        Error "invalid-status" Status { found: String, allowed: &'static str } => {
+            message: "{found} is not a status for this; write {allowed}",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /redirect
+                    redirect: { to: /v2, status: 304 }
+                  - match: GET /respond
+                    respond: { status: 100 }
+            ",
+        }
+
+        /// `to` of a redirect is not a path that begins with `/`, nor a URL that begins with `https://` or `http://`
+        /// and a host. All characters must be ones that a URL can have; others are percent-encoded, as in
+        /// `/two%20words`. The scheme and the host of a URL can't come from the request, because then a client could
+        /// choose them.
+        Error "invalid-redirect" RedirectTo { found: String, reason: &'static str, write: &'static str } => {
+            message: "\"{found}\" {reason}; write {write}",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /neither
+                    redirect: { to: www.example.com }
+                  - match: GET /open/{host}
+                    redirect: { to: "https://{host}/" }
+            "#,
+        }
+
+        /// A response with status 204, 205 or 304 can't have a body.
+        Error "body-not-allowed" BodyForbidden { status: u16 } => {
+            message: "a response with status {status} has no body; take `body` out, or write another status",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /empty
+                    respond: { status: 204, body: done }
+            ",
+        }
+    }
+
+    "match" {
+        /// `match` is an empty list, so no request matches the route.
+        Error "empty-match" NoMatch => {
+            message: "the list is empty, so the route is never chosen; write for example `GET /orders/{{id}}`",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: []
+                    host: a.example.com
+            ",
+        }
+
+        /// A `match` has a path and no method. `ANY` stands for every method.
+        Error "no-method" NoMethod { found: String } => {
+            message: |f| write!(
+                f,
+                "\"{found}\" names no method; write for example `GET {0}`, `GET|POST {0}`, or `ANY {0}` for every method",
+                found.trim_start()
+            ),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: /orders
+                    host: a.example.com
+            ",
+        }
+
+        /// A `match` has methods and no path.
+        Error "no-path" NoPath { found: String } => {
+            message: "\"{found}\" has no path; write methods, one space and a path, such as `{found} /orders`",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET
+                    host: a.example.com
+            ",
+        }
+
+        /// A `match` has more than one space between methods and path.
+        Error "several-spaces" SeveralSpaces { found: String } => {
+            message: |f| write!(
+                f,
+                "\"{found}\" has more than one space before its path; write \"{}\"",
+                found.split_whitespace().collect::<Vec<_>>().join(" ")
+            ),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: PUT  /orders
+                    host: a.example.com
+            ",
+        }
+
+        /// A method has a character that no method can have (RFC 9110, section 9.1). Several methods are joined by `|`.
+        Error "invalid-method" Method { found: String } => {
+            message: "\"{found}\" is not a method; write methods joined by `|`, such as `GET|POST`, or `ANY`",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET,POST /orders
+                    host: a.example.com
+            ",
+        }
+
+        /// A `match` has the same method twice.
+        Error "repeated-method" MethodRepeated { method: String } => {
+            message: "the method {method} is named twice; keep one",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET|GET /orders
+                    host: a.example.com
+            ",
+        }
+
+        /// `ANY` is joined with other methods, which it includes.
+        Error "any-among-methods" AnyAmongMethods => {
+            message: "ANY means every method; write it alone, or leave it out",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET|ANY /orders
+                    host: a.example.com
+            ",
+        }
+
+        /// A method in lower case would be one of the well-known methods in upper case. Methods are case-sensitive, so
+        /// the route, or the `allowMethods` of `cors`, does not include the well-known one.
+        Warning "method-case" MethodCase { found: String } => {
+            message: |f| write!(
+                f,
+                "methods are case-sensitive, and \"{found}\" is not \"{}\"; write it in upper case",
+                found.to_ascii_uppercase()
+            ),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: get /orders
+                    host: a.example.com
+            ",
+        }
+
+        /// The path of a `match` does not begin with `/`.
+        Error "path-without-slash" PathStart { found: String } => {
+            message: "the path \"{found}\" does not begin with `/`; write \"/{found}\"",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET orders
+                    host: a.example.com
+            ",
+        }
+
+        /// A segment of a path has an opening brace without a closing one.
+        Error "unclosed-brace" BraceOpen { segment: String } => {
+            message: "in \"{segment}\" a brace is opened and not closed; write `{{name}}` for a parameter, `{{{{` for a literal brace",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders/{id
+                    host: a.example.com
+            ",
+        }
+
+        /// A segment of a path has a closing brace without an opening one.
+        Error "unopened-brace" BraceClosed { segment: String } => {
+            message: "in \"{segment}\" a brace is closed and was not opened; write `{{name}}` for a parameter, `}}}}` for a literal brace",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders/id}
+                    host: a.example.com
+            ",
+        }
+
+        /// The text between two braces is not the name of a parameter. Other routers' forms, such as `{id:[0-9]+}` and
+        /// `{path+}`, are among these: a parameter has no pattern, and `{*path}` matches the rest of a path.
+        Error "invalid-parameter" CaptureName { found: String, write: Option<String> } => {
+            message: |f| {
+                write!(f, "\"{{{found}}}\" does not name a parameter; ")?;
+                match write {
+                    Some(write) => write!(f, "write `{write}`"),
+                    None => f.write_str("use letters, digits, `_` and `-`, such as `{id}`"),
+                }
+            },
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: ["GET /a/{order id}", "GET /b/{id:[0-9]+}"]
+                    host: a.example.com
+            "#,
+        }
+
+        /// A path has two parameters of the same name.
+        Error "repeated-parameter" CaptureRepeated { name: String } => {
+            message: "the parameter `{{{name}}}` is named twice in one path; rename one",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders/{id}/items/{id}
+                    host: a.example.com
+            ",
+        }
+
+        /// A segment of a path has more than one parameter. It can have one, with literal text before and after it,
+        /// such as `v{nr}.json`.
+        Error "several-parameters" SeveralCaptures { segment: String } => {
+            message: "\"{segment}\" has more than one parameter in one segment; keep one, with a literal prefix and suffix",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /range/{from}-{to}
+                    host: a.example.com
+            "#,
+        }
+
+        /// A `{*name}` matches whole segments, so its segment can't have other text.
+        Error "rest-beside-text" RestAffixed { segment: String } => {
+            message: "in \"{segment}\" there is text next to `{{*name}}`; make `{{*name}}` a segment of its own",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /files/v{*rest}
+                    host: a.example.com
+            ",
+        }
+
+        /// A `{*name}` matches all remaining segments of a path, so no segment can follow it.
+        Error "rest-not-last" RestNotLast { segment: String } => {
+            message: "\"{segment}\" is not the last segment; `{{*name}}` matches all segments that follow, so write `{{name}}` for one segment, or end the path here",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /files/{*rest}/end
+                    host: a.example.com
+            ",
+        }
+
+        /// The path of a `match` has more segments than the limit.
+        Error "too-many-segments" TooManySegments { found: usize, limit: usize } => {
+            message: "the path has {found} segments, more than {limit}; shorten it, or end it with `{{*rest}}`",
+            sample: { found: limits::SEGMENTS + 1, limit: limits::SEGMENTS },
+        }
+
+        /// The path of a `match` has a `?`. The filter matches the path of a request without its query, so this `?` is
+        /// the literal character, which a path has as `%3F`.
+        Warning "query-in-path" QueryInPath => {
+            message: "the query is not matched, so `?` is read as a literal `%3F`; for a query parameter use `when: {{query: …}}`",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /search?q=x
+                    host: a.example.com
+            ",
+        }
+
+        /// A segment of a path is written like a parameter of another router: `:id`, `*` or `**`. Here it is literal
+        /// text.
+        Warning "foreign-syntax" ForeignSyntax { segment: String, write: String } => {
+            message: "\"{segment}\" is matched literally; if it is meant as a parameter, write \"{write}\"",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: [GET /users/:id, GET /files/*]
+                    host: a.example.com
+            ",
+        }
+
+        /// Every path that this `match` could match is unsafe, and `unsafePaths: reject` responds to such paths with
+        /// 400 before a route is chosen. Unsafe are, for example, an empty segment, `.` and `..` segments, `%2F` and
+        /// `%5C`.
+        Warning "unreachable-path" Unreachable { reason: &'static str } => {
+            message: "can never be chosen: {reason} is refused before matching; change the path, or write `unsafePaths: allow`",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /docs//index
+                    host: a.example.com
+            ",
+        }
+
+        /// A `match` ends with a space. The space is part of the path.
+        Warning "final-space" FinalSpace => {
+            message: "ends with a space, which is read as a literal `%20`; take it out, or write `%20`",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: "GET /orders "
+                    host: a.example.com
+            "#,
+        }
+
+        /// A `match` has a control character, such as a line break or a tab.
+        Error "control-character" ControlCharacter => {
+            message: "has a control character, such as a line break; write one line of text",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: "GET /two\nlines"
+                    host: a.example.com
+            "#,
+        }
+    }
+
+    "conditions" {
+        /// A query parameter in `when` has an empty name. The names and values of headers in `when` have the same rules
+        /// as those of other headers, and their messages are the ones about headers.
+        Error "empty-query-name" EmptyQueryName => {
+            message: "a query parameter must have a name; write it instead of \"\"",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    when:
+                      query: { "": x }
+            "#,
+        }
+    }
+
+    "templates" {
+        /// A template of the route uses a parameter that one of the route's `match` elements does not have. Each
+        /// parameter of a template must be in every `match` of its route.
+        Error "unknown-parameter" UnknownCapture { name: String, pattern: String, known: Vec<String> } => {
+            message: |f| match &known[..] {
+                [] => write!(
+                    f,
+                    "`{{{name}}}` is not captured by \"{pattern}\", which captures nothing; add the parameter to the path, or take it out here"
+                ),
+                known => write!(
+                    f,
+                    "`{{{name}}}` is not captured by \"{pattern}\"; it captures {}",
+                    Listed(&known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>())
+                ),
+            },
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: ["GET /orders/{order}", GET /orders]
+                    host: a.example.com
+                    rewritePath: /v2/{id}
+            "#,
+        }
+
+        /// A template of the table uses a parameter that no route has. Such a template is for all routes, so at least
+        /// one route must have the parameter.
+        Error "parameter-of-no-route" CapturedNowhere { name: String } => {
+            message: "no route captures `{{{name}}}`; add the parameter to a path, or take it out here",
+            example: r#"
+                hosts: [api.example.com]
+                requestHeaders:
+                  set: { x-tenant: "{tenant}" }
+                routes:
+                  - match: GET /orders/{id}
+                    host: a.example.com
+            "#,
+        }
+
+        /// A template has `{*name}`. The `*` belongs to `match` only: in a template, `{name}` is the text that
+        /// `{*name}` matched.
+        Error "rest-in-template" RestInTemplate { name: String } => {
+            message: "in a template, a name has no `*`; write `{{{name}}}`",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /files/{*rest}
+                    host: a.example.com
+                    rewritePath: /v2/{*rest}
+            ",
+        }
+
+        /// A template has an opening brace without a closing one, or a closing brace without an opening one.
+        Error "template-braces" TemplateBraces { found: String } => {
+            message: "\"{found}\" has an unmatched brace; write `{{name}}` for a captured value, `{{{{` and `}}}}` for literal braces",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders/{id}
+                    host: a.example.com
+                    rewritePath: /v2/{id
+            ",
+        }
+
+        /// `rewritePath` does not begin with `/`.
+        Error "rewrite-without-slash" RewriteStart { found: String } => {
+            message: "\"{found}\" does not begin with `/`; write \"/{found}\"",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    rewritePath: v2
+            ",
+        }
+
+        /// `rewritePath` has a `?` or a `#`. It changes the path only; the query of the request is forwarded as it is.
+        Error "query-in-rewrite" RewriteQuery { character: char } => {
+            message: |f| write!(
+                f,
+                "a path can't have a `{character}`, and the request's query is kept unchanged; take it out, or write `%{:02X}` for a literal one",
+                *character as u32
+            ),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    rewritePath: /v2?x=1
+            ",
+        }
+    }
+
+    "CORS" {
+        /// `allowOrigins` has no element, so no page of another origin may call the routes. `cors: false` says the
+        /// same.
+        Error "no-origins" NoOrigins => {
+            message: "the list is empty, so no page could call the routes; write the origins, such as `[https://app.example.com]`, or `cors: false`",
+            example: "
+                hosts: [api.example.com]
+                cors: { allowOrigins: [] }
+                routes: []
+            ",
+        }
+
+        /// An element of `allowOrigins` is not an origin. An origin is a scheme, `://`, a host whose first label can be
+        /// `*`, and a port if it is not the default port of the scheme; it has no path, not even `/`. The origin `null`
+        /// is not accepted, because every sandboxed page and every local file has it.
+        Error "invalid-origin" CorsOrigin { found: String, reason: &'static str, write: String } => {
+            message: "\"{found}\" {reason}; write {write}",
+            example: "
+                hosts: [api.example.com]
+                cors: { allowOrigins: [app.example.com, https://app.example.com/] }
+                routes: []
+            ",
+        }
+
+        /// An element of `allowMethods` is not a method. The word for every method is `*` here, not `ANY` as in
+        /// `match`.
+        Error "invalid-cors-method" CorsMethod { found: String } => {
+            message: "\"{found}\" is not a method; write one method in each element, such as `PUT`, or `\"*\"` for every method",
+            example: "
+                hosts: [api.example.com]
+                cors: { allowOrigins: [https://app.example.com], allowMethods: [ANY] }
+                routes: []
+            ",
+        }
+
+        /// `allowOrigins: ["*"]` is combined with `allowCredentials: true`. Every page could then send requests with
+        /// the cookies of the user who visits it. Browsers do not accept such a response.
+        Error "any-origin-with-credentials" AnyOriginWithCredentials => {
+            message: "`*` and `allowCredentials` together would let every page send requests with its visitor's credentials, and browsers refuse it; name the origins, or take `allowCredentials` out",
+            example: r#"
+                hosts: [api.example.com]
+                cors: { allowOrigins: ["*"], allowCredentials: true }
+                routes: []
+            "#,
+        }
+
+        /// `exposeHeaders: ["*"]` is combined with `allowCredentials: true`. Then `*` does not mean every header: it is
+        /// the name of a header.
+        Error "expose-any-with-credentials" ExposeAnyWithCredentials => {
+            message: "with `allowCredentials`, browsers read `*` as the name of a header; name the headers",
+            example: r#"
+                hosts: [api.example.com]
+                cors: { allowOrigins: [https://app.example.com], exposeHeaders: ["*"], allowCredentials: true }
+                routes: []
+            "#,
+        }
+    }
+
+    "headers" {
+        /// The name of a header has a character that no name can have. This is reported for all headers of the
+        /// configuration: in `when`, `requestHeaders`, `responseHeaders`, `respond` and `cors`.
+        Error "invalid-header-name" HeaderName { found: String } => {
+            message: "\"{found}\" is not a header's name; use letters, digits and `-`, such as `x-example`",
+            example: r#"
+                hosts: [api.example.com]
+                requestHeaders:
+                  set: { "x a": b }
+                routes: []
+            "#,
+        }
+
+        /// A configuration can't set, remove or compare this header. Other keys are for the host and the path of a
+        /// request; Envoy sets the length of a body; headers such as `connection` concern one connection only; and
+        /// Knative's components rely on theirs, such as `k-original-host`.
+        Error "forbidden-header" HeaderForbidden { name: String, reason: &'static str } => {
+            message: "the header `{name}` {reason}; take it out",
+            example: r#"
+                hosts: [api.example.com]
+                requestHeaders:
+                  set: { ":path": /b, k-original-host: b }
+                routes: []
+            "#,
+        }
+
+        /// An object has the same header twice. Upper and lower case make no difference in the name of a header.
+        Error "repeated-header" HeaderRepeated { name: String } => {
+            message: "the header `{name}` is written twice (case does not count); keep one",
+            example: "
+                hosts: [api.example.com]
+                requestHeaders:
+                  remove: [X-A, x-a]
+                routes: []
+            ",
+        }
+
+        /// The value of a header begins or ends with white space, or has a control character such as a line break.
+        Error "invalid-header-value" HeaderValue { name: String } => {
+            message: "the value of `{name}` has a control character, or a space at its start or end; take it out",
+            example: r#"
+                hosts: [api.example.com]
+                responseHeaders:
+                  set: { x-a: "b " }
+                routes: []
+            "#,
+        }
+    }
+
+    "two routes" {
+        /// Two routes have the same path, the same conditions, and a method in common, so a request could go to either
+        /// of them. The names of parameters do not make paths different. Both routes are broken.
+        Error "duplicate-route" Duplicate { other: Place, other_text: String, methods: String } => {
+            message: "is a duplicate of {other} (\"{other_text}\"): same path, same conditions, {methods}; remove one, or make them differ in method or `when`",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET|PUT /orders/{id}
+                    host: a.example.com
+                  - match: GET|PUT|DELETE /orders/{order}
+                    host: b.example.com
+            ",
+        }
+
+        /// Two routes can have the same path and the same number of conditions. But here every request that the second
+        /// one matches is also matched by the first one, which is chosen because it comes first. If the second one
+        /// comes first, both can be chosen.
+        Warning "shadowed-route" Shadowed { other: Place, other_text: String } => {
+            message: "can never be chosen: wherever its conditions hold, {other} (\"{other_text}\") is chosen first; remove it, or give it more conditions",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /users
+                    host: a.example.com
+                    when: { headers: { x-beta: "*" } }
+                  - match: GET /users
+                    host: b.example.com
+                    when: { headers: { x-beta: "true" } }
+            "#,
+        }
+
+        /// Too many routes with conditions have the same path and the same method. Those that come first in the order
+        /// of precedence are served; other requests that match there get 503.
+        Error "too-many-conditional-routes" TooManyConditional { found: usize, method: String, limit: usize } => {
+            message: "is one of {found} routes with conditions at this path for {method}, more than {limit}, and comes after the first {limit}; use different paths, or let the service decide",
+            sample: { found: limits::CONDITIONAL + 1, method: "GET".to_owned(), limit: limits::CONDITIONAL },
+        }
+    }
+}
