@@ -8,7 +8,7 @@
 //! module on one thread, with its environment. A [`Root`] is one plugin in a VM; it receives configurations and
 //! requests. An [`Exchange`] is one request on its way through the filter.
 //!
-//! When the module does what no filter may do (a trap, an import that Envoy lacks, a header that would split the
+//! When the module does what it must not do (a trap, an import beyond [`HOST_CALLS`], a header that would split the
 //! message), the host panics. The panic names the callback and repeats the last log lines.
 //!
 //! The host is our own code because no crate offers a proxy-wasm host that a test can inspect.
@@ -29,4 +29,3 @@ pub use module::Module;
 pub use process::Process;
 pub use state::{Counts, HeaderMap, Level, LocalResponse, Log, Pair};
 pub use vm::{Root, Vm};
-pub use wasi::WASI_CALLS;

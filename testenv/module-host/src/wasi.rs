@@ -8,7 +8,7 @@ use crate::state::{Level, Log, State};
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// The WASI calls that this host carries out.
-pub const WASI_CALLS: &[&str] = &["environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
+pub(crate) const WASI_CALLS: &[&str] = &["environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
 
 const OK: u32 = 0;
 const BAD_DESCRIPTOR: u32 = 8;
