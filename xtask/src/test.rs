@@ -79,8 +79,8 @@ const ALL_TESTS: Layer = Layer {
     name: "tests",
     parts: &[
         ("1 min", "pure: crates/routing and crates/cli"),
-        ("2 min", "module: dist/plugin.wasm in a wasm runtime"),
-        ("8 min", "end to end: dist/plugin.wasm in real Envoy"),
+        ("3 min", "module: dist/plugin.wasm in a wasm runtime"),
+        ("6 min", "end to end: dist/plugin.wasm in real Envoy"),
     ],
     run: || step::run("Tests: pure, module, end to end", cargo(["test", "--workspace", "--no-fail-fast"])),
     needs: &["build", "Envoy"],
