@@ -1,8 +1,8 @@
-//! Measures natively what a request and what a document cost: `cargo bench -p ksvc-routing`, with a part of a name to run
-//! only some.
+//! Measures how long a request and a document take natively. `cargo bench -p ksvc-routing --bench routing` runs all benchmarks,
+//! and with `-- PART` those whose name contains `PART`.
 //!
-//! This is for daily work. What the plugin costs is counted in `testenv/tests/module/budget.rs`, and measured in Envoy by
-//! `cargo xtask bench`.
+//! These benchmarks are for daily work. The cost of the plugin itself is counted in `testenv/tests/module/budget.rs` and
+//! measured in Envoy by `cargo xtask bench`.
 #![allow(clippy::expect_used, reason = "a benchmark may panic")]
 
 use std::hint::black_box;
@@ -11,9 +11,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ksvc_routing::{DocumentId, Hash, Head, SharedData, compile, roll_out};
 use serde_json::{Value, json};
 
-/// Makes a document of APIs with five kinds of routes each, as in the budgets of `testenv`.
+/// Makes a document with many APIs, each with five kinds of routes, like the budgets of `testenv`.
 fn document(routes: usize) -> Vec<u8> {
-    let of_api = |n: usize| {
+    let routes_of_api = |n: usize| {
         [
             json!({"match": format!("GET /api{n}/things"), "service": format!("things{n}")}),
             json!({"match": format!("POST /api{n}/things"), "service": format!("things{n}-write")}),
@@ -22,7 +22,7 @@ fn document(routes: usize) -> Vec<u8> {
             json!({"match": format!("GET /api{n}/old"), "redirect": {"to": format!("/faas/api{n}/things")}}),
         ]
     };
-    let routes: Vec<Value> = (0..routes / 5).flat_map(of_api).collect();
+    let routes: Vec<Value> = (0..routes / 5).flat_map(routes_of_api).collect();
     let document = json!({
         "hosts": ["api.example.com"], "basePath": "/faas", "domain": "example.com", "namespace": "shop", "routes": routes,
     });
@@ -55,13 +55,13 @@ fn requests(criterion: &mut Criterion) {
     }
 }
 
-/// The same paths in `matchit`, which finds a pattern but knows no methods, conditions or fall-through.
+/// Looks up the same paths in the router `matchit`. It only finds a pattern: it has no methods, conditions or fall-through.
 fn peer(criterion: &mut Criterion) {
     let mut router = matchit::Router::new();
     let document: Value = serde_json::from_slice(&document(1_000)).expect("JSON");
     for route in document.get("routes").and_then(Value::as_array).into_iter().flatten() {
         let path = route.get("match").and_then(Value::as_str).and_then(|text| text.split(' ').nth(1)).expect("a path");
-        // One pattern stands for all methods of its path.
+        // One pattern is enough for all methods of a path, so the others are refused.
         let _ = router.insert(format!("/faas{path}"), ());
     }
     let mut group = criterion.benchmark_group("matchit, path among 1,000 routes");
@@ -75,7 +75,7 @@ fn peer(criterion: &mut Criterion) {
     }
 }
 
-/// The data that the first run of a process has left for the others.
+/// The shared data that the first run of a process has left for the others.
 #[derive(Default)]
 struct Stored {
     document: Vec<u8>,

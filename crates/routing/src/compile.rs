@@ -1,25 +1,29 @@
-//! From the document as written to the route table, with everything that is wrong on the way.
+//! Compiles a document into a route table, and reports everything that is wrong with the document.
 //!
-//! A bad document yields a table too: a route on which an error bears is broken in it (503), and where the
-//! scope itself can't be read the table leaves all traffic untouched. So no request goes to where the
-//! document, read in whole, would not have sent it.
+//! [`compile`] reads the keys of the table first (`settings`), then the routes one by one (`routes`, `route`), and then
+//! compares the routes with each other (`rivals`).
+//!
+//! A document with errors yields a table too. A route that an error affects is broken in that table: it answers 503. If the
+//! scope can't be read (`hosts` or `basePath`), the table leaves all traffic unchanged. So no request is routed to where the
+//! corrected document would not have sent it.
 
 pub(crate) mod builder;
 mod conditions;
 mod cors;
 mod headers;
 pub(crate) mod host_name;
-pub(crate) mod host_template;
+mod host_template;
 mod image_builder;
 mod methods;
-pub(crate) mod pattern;
+mod pattern;
+mod placeholder;
 mod rivals;
 mod route;
 mod routes;
 mod settings;
 mod target;
-pub(crate) mod template;
-pub(crate) mod tree;
+mod template;
+mod tree;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -42,35 +46,73 @@ use crate::table::schema::{
 };
 
 use conditions::ConditionSets;
-use methods::Methods;
+use methods::MethodNumbers;
 pub(crate) use settings::is_table_name;
 
-/// A document compiled: always a table, and everything that is wrong.
+/// The result of [`compile`]: a route table, and the problems of the document.
 #[derive(Debug)]
 pub struct Compiled {
+    /// The route table. There always is one: a document with errors is served as far as possible.
     pub table: RouteTable,
-    /// In the order of the document, as far as they belong to a route. The first of them: at most `limits::PROBLEMS`.
+    /// The errors and warnings: first those of the table's own keys, then those of the routes, in the order of the routes.
+    /// At most [`limits::PROBLEMS`] are kept, and errors are kept before warnings.
     pub problems: Vec<Problem>,
-    /// How many there are beyond those.
+    /// The number of errors and warnings that are not in `problems`.
     pub more_problems: usize,
-    /// Whether the table's `name` could be read, or is left to its default.
+    /// Whether the document has a valid `name`, or none. If not, [`RouteTable::name`] is the default.
     pub name_is_readable: bool,
     has_errors: bool,
 }
 
 impl Compiled {
-    /// No errors; warnings do not count.
+    /// Returns whether the document has no errors. It may have warnings.
     pub fn is_good(&self) -> bool {
         !self.has_errors
     }
 }
 
-/// Compiles a plugin configuration: JSON, as Envoy hands it to the plugin.
+/// Compiles a document: the configuration of the plugin in JSON, as Envoy passes it to the plugin.
+///
+/// This can't fail. Whatever the bytes are, the result has a table, and it lists every error of the document.
+///
+/// # Examples
+///
+/// A good document:
+///
+/// ```
+/// let compiled = ksvc_routing::compile(
+///     br#"{
+///         "hosts": ["api.example.com"],
+///         "domain": "example.com",
+///         "namespace": "shop",
+///         "routes": [{"match": "GET /orders/{id}", "service": "orders"}]
+///     }"#,
+/// );
+/// assert!(compiled.is_good());
+/// assert_eq!(compiled.table.route_count(), 1);
+/// ```
+///
+/// A document with an error. The route is broken, and all others would be served:
+///
+/// ```
+/// let compiled = ksvc_routing::compile(
+///     br#"{
+///         "hosts": ["api.example.com"],
+///         "routes": [{"match": "GET /orders/{id}", "hosst": "orders.example.com"}]
+///     }"#,
+/// );
+/// assert!(!compiled.is_good());
+/// let problem = &compiled.problems[0];
+/// assert!(problem.is_error());
+/// assert_eq!(problem.place.to_string(), "routes[0].hosst");
+/// assert_eq!(problem.kind.to_string(), "unknown key `hosst`; did you mean `host`?");
+/// assert_eq!(compiled.table.route_count(), 0);
+/// ```
 pub fn compile(document: &[u8]) -> Compiled {
     compile_as(document, hash(document))
 }
 
-/// Compiles a document whose hash is known.
+/// Compiles a document whose hash is already known.
 pub(crate) fn compile_as(document: &[u8], hash: u64) -> Compiled {
     if document.len() > limits::DOCUMENT {
         return too_large(document.len(), hash);
@@ -79,48 +121,50 @@ pub(crate) fn compile_as(document: &[u8], hash: u64) -> Compiled {
         return unreadable(ProblemKind::Empty, hash);
     }
     match value::check(document) {
-        Ok(checked) => read(checked, document.len(), hash),
-        Err(problem) => unreadable(problem, hash),
+        Ok(json) => compile_json(json, document.len(), hash),
+        Err(error) => unreadable(error, hash),
     }
 }
 
+/// Returns whether a document is blank or `null`.
 fn is_empty(document: &[u8]) -> bool {
     document.iter().all(u8::is_ascii_whitespace) || serde_json::from_slice::<()>(document).is_ok()
 }
 
-fn read(document: &RawValue, size: usize, hash: u64) -> Compiled {
+fn compile_json(document: &RawValue, size: usize, hash: u64) -> Compiled {
     let mut compiler = Compiler::new(hash);
-    let mut compiled = compiler.compile(document, size, Vec::new());
-    let beyond_limits = compiler.methods.beyond_limits();
-    if !beyond_limits.is_empty() {
+    let mut settings = compiler.compile(document, size, Vec::new());
+    let limit_errors = compiler.methods.limit_errors();
+    if !limit_errors.is_empty() {
+        // A table can't hold these routes, so it gets none of them.
         compiler = Compiler::new(hash);
-        compiled = compiler.compile(document, size, beyond_limits);
+        settings = compiler.compile(document, size, limit_errors);
     }
-    let (settings, name_is_readable) = compiled;
-    compiler.finish(settings, name_is_readable)
+    compiler.finish(settings)
 }
 
-/// What comes of a document that is not even read.
+/// Returns the result for a document that is not read, because it has too many bytes.
 pub(crate) fn too_large(bytes: usize, hash: u64) -> Compiled {
     unreadable(ProblemKind::TooLarge { bytes, limit: limits::DOCUMENT }, hash)
 }
 
-fn unreadable(fault: ProblemKind, hash: u64) -> Compiled {
+/// Returns the result for a document that can't be read at all.
+fn unreadable(error: ProblemKind, hash: u64) -> Compiled {
     let mut compiler = Compiler::new(hash);
-    compiler.report(Place::default(), fault);
-    compiler.finish(Settings::default(), false)
+    compiler.report(Place::default(), error);
+    compiler.finish(Settings::default())
 }
 
-/// Tells documents apart.
+/// Returns the hash that identifies a document.
 pub(crate) fn hash(document: &[u8]) -> u64 {
     xxh64(document, 0)
 }
 
-/// A route in the document. Its places are made only where there is something to report.
+/// The place of a route: `routes[3]`. The [`Place`] is made only if there is something to report.
 #[derive(Clone, Copy)]
-struct At(usize);
+struct RoutePlace(usize);
 
-impl At {
+impl RoutePlace {
     fn place(self) -> Place {
         Place::default().key("routes").index(self.0)
     }
@@ -130,164 +174,164 @@ impl At {
     }
 }
 
-/// An element of a route's `match`; no index where it is not a list.
+/// The place of an element of a route's `match`: `routes[3].match[1]`.
 #[derive(Clone, Copy)]
-struct Element {
-    route: At,
+struct MatchPlace {
+    route: RoutePlace,
+    /// `None` if `match` is not a list.
     index: Option<usize>,
 }
 
-impl Element {
+impl MatchPlace {
     fn place(self) -> Place {
         let key = self.route.key("match");
         self.index.map_or(key.clone(), |index| key.index(index))
     }
 }
 
-/// What stands for the index of a `match` that is not a list.
-const NO_LIST: u16 = u16::MAX;
+/// The index in [`Compiler::match_indexes`] of a `match` that is not a list.
+const NOT_IN_LIST: u16 = u16::MAX;
 
-/// A candidate and what it takes to sort it.
-struct Claim {
+/// A [`Candidate`] that is not in the table yet: its fields, and what is needed to sort it.
+struct PendingCandidate {
     entry: u32,
     method: u16,
     unreadable: bool,
+    /// Whether it may have conditions that can't be read.
     unreadable_conditions: bool,
     conditions: u32,
     condition_count: usize,
     pattern: u32,
 }
 
-impl Claim {
-    /// Whether it asks for conditions, as far as is known.
+impl PendingCandidate {
+    /// Returns whether it has conditions, or may have some that can't be read.
     fn is_conditional(&self) -> bool {
         self.unreadable_conditions || self.condition_count > 0
     }
+
+    fn row(&self) -> Candidate {
+        let Self { method, unreadable, conditions, pattern, .. } = *self;
+        Candidate { method, unreadable, conditions, pattern }
+    }
 }
 
+/// Compiles one document. Its methods are in the files of this folder.
 struct Compiler {
-    /// The document's hash.
-    document: u64,
+    document_hash: u64,
+    name_is_readable: bool,
     reader: DocumentReader,
     builder: TableBuilder,
     tree: TreeBuilder,
-    methods: Methods,
-    /// Sorted: what claims refer to once all of them are known.
+    methods: MethodNumbers,
+    /// The names of all methods, sorted. Empty until all routes are read.
     method_names: Vec<Box<str>>,
-    claims: Vec<Claim>,
+    candidates: Vec<PendingCandidate>,
     conditions: ConditionSets,
-    /// By pattern: its index in a `match` that is a list.
-    elements: Vec<u16>,
+    /// For each pattern, its index in `match`, or [`NOT_IN_LIST`]. An `Option` would take twice the memory.
+    match_indexes: Vec<u16>,
+    /// The hosts of all targets.
     targets: BTreeSet<String>,
-    /// By value, with their numbers.
-    known_policies: HashMap<Policy, u32>,
+    /// The different CORS policies and their numbers.
+    policies: HashMap<Policy, u32>,
 }
 
 impl Compiler {
-    fn new(document: u64) -> Self {
-        let mut builder = TableBuilder::new(document);
+    fn new(document_hash: u64) -> Self {
+        let mut builder = TableBuilder::new(document_hash);
         Compiler {
-            document,
+            document_hash,
+            name_is_readable: false,
             reader: DocumentReader::default(),
             tree: TreeBuilder::new(&mut builder),
             builder,
-            methods: Methods::default(),
+            methods: MethodNumbers::default(),
             method_names: Vec::new(),
-            claims: Vec::new(),
+            candidates: Vec::new(),
             conditions: ConditionSets::new(),
-            elements: Vec::new(),
+            match_indexes: Vec::new(),
             targets: BTreeSet::new(),
-            known_policies: HashMap::new(),
+            policies: HashMap::new(),
         }
     }
 
-    #[cold]
     fn report(&mut self, place: Place, kind: ProblemKind) {
         self.reader.problems.report(place, kind);
     }
 
-    /// Where a pattern stands.
-    fn element(&self, pattern: u32) -> Option<Element> {
-        let route = At(self.builder.image.get(PATTERNS, pattern)?.route as usize);
-        let index = self.elements.get(pattern as usize).copied().filter(|index| *index != NO_LIST);
-        Some(Element { route, index: index.map(usize::from) })
+    /// Returns the place of a pattern in the document.
+    fn match_place(&self, pattern: u32) -> Option<MatchPlace> {
+        let route = RoutePlace(self.builder.image.get(PATTERNS, pattern)?.route as usize);
+        let index = self.match_indexes.get(pattern as usize).copied().filter(|index| *index != NOT_IN_LIST);
+        Some(MatchPlace { route, index: index.map(usize::from) })
     }
 
-    /// Takes in a document; what is left is the part of the table that is not of its routes alone, and whether the
-    /// table's name could be read. Where the document is known to have more routes than a table can hold, so it is reported,
-    /// and none of them is compiled.
-    fn compile(&mut self, document: &RawValue, size: usize, too_many: Vec<ProblemKind>) -> (Settings, bool) {
+    /// Compiles a document and returns the settings of its table. `limit_errors` says which limits the routes together are
+    /// known to exceed. If there are any, the routes are read but not compiled.
+    fn compile(&mut self, document: &RawValue, size: usize, limit_errors: Vec<ProblemKind>) -> Settings {
         let config: Option<Config<'_>> = self.reader.value(document);
-        let Some(mut config) = config else { return (Settings::default(), false) };
-        let name_is_readable = match &config.name {
+        let Some(mut config) = config else { return Settings::default() };
+        self.name_is_readable = match &config.name {
             Key::Absent => true,
             Key::Broken(_) => false,
             Key::Set(name) => is_table_name(name),
         };
-        let routes_are_known = config.routes.get().is_some() && too_many.is_empty();
+        let routes_are_known = config.routes.get().is_some() && limit_errors.is_empty();
         let routes = std::mem::take(&mut config.routes).into_first();
         let (mut settings, defaults) = self.settings(config);
-        for kind in too_many {
+        for kind in limit_errors {
             self.report(Place::default().key("routes"), kind);
         }
-        // Which requests the routes were meant for can't be known otherwise.
+        // Without the routes it is not known which requests they were meant for.
         if !routes_are_known {
             settings.no_match = NoMatch::Broken;
         }
         if let Some(Routes(routes)) = routes {
-            self.expect(routes.len(), size);
-            self.routes(&routes, routes_are_known.then_some(&defaults));
+            self.reserve(routes.len(), size);
+            self.compile_routes(&routes, routes_are_known.then_some(&defaults));
         }
-        if routes_are_known && self.methods.beyond_limits().is_empty() {
-            self.method_names = std::mem::take(&mut self.methods).sorted(&mut self.claims);
-            self.report_ambiguities();
-            self.report_captured_nowhere(&settings);
+        if routes_are_known && self.methods.are_within_limits() {
+            let numbers = self.candidates.iter_mut().map(|candidate| &mut candidate.method);
+            self.method_names = std::mem::take(&mut self.methods).into_sorted(numbers);
+            self.check_rivals();
+            self.check_table_templates(&settings);
         }
-        (settings, name_is_readable)
+        settings
     }
 
-    /// Makes room for so many routes, with as much of everything as most have: a list that grows leaves gaps in memory that
-    /// is never given back.
-    fn expect(&mut self, routes: usize, bytes: usize) {
-        self.claims.reserve(routes + routes / 4);
-        self.elements.reserve(routes);
-        let lists = &mut self.builder.image;
-        lists.reserve_total(bytes * 3 / 4 + routes * 160);
-        lists.reserve(PATTERNS, routes);
-        lists.reserve(ROUTES, routes);
-        lists.reserve(TEXTS, bytes * 3 / 4);
-        lists.reserve(CAPTURES, routes / 2);
-        lists.reserve(NODES, routes);
+    /// Reserves memory for a number of routes, in a document of a number of bytes: as much as most routes need. This saves
+    /// memory, because a list that grows leaves gaps behind it, and a wasm VM never gives memory back.
+    fn reserve(&mut self, routes: usize, bytes: usize) {
+        self.candidates.reserve(routes + routes / 4);
+        self.match_indexes.reserve(routes);
+        let image = &mut self.builder.image;
+        image.reserve_total(bytes * 3 / 4 + routes * 160);
+        image.reserve(PATTERNS, routes);
+        image.reserve(ROUTES, routes);
+        image.reserve(TEXTS, bytes * 3 / 4);
+        image.reserve(CAPTURES, routes / 2);
+        image.reserve(NODES, routes);
     }
 
-    /// Tells names in the table's own templates that no route captures, and breaks the routes that they bear on.
-    fn report_captured_nowhere(&mut self, settings: &Settings) {
-        // What can't be read may capture anything, and of no routes nothing can be said.
-        let operations = [settings.request_headers, settings.response_headers];
-        if operations.iter().all(|span| span.is_empty())
+    /// Reports names in the table's own templates that no route captures. They break the routes that use the templates.
+    fn check_table_templates(&mut self, settings: &Settings) {
+        let keys = [("requestHeaders", settings.request_headers), ("responseHeaders", settings.response_headers)];
+        // Without routes there is nothing to compare with, and an unreadable pattern may have captured any name.
+        if keys.iter().all(|(_, operations)| operations.is_empty())
             || self.builder.image.len(PATTERNS) == 0
-            || self.claims.iter().any(|claim| claim.unreadable)
+            || self.candidates.iter().any(|candidate| candidate.unreadable)
         {
             return;
         }
         let mut captured: Vec<StringId> = self.builder.image.iter(CAPTURES).map(|capture| capture.name).collect();
         captured.sort_unstable();
-        for (key, operations) in ["requestHeaders", "responseHeaders"].into_iter().zip(operations) {
+        for (key, operations) in keys {
             let operations: Vec<Operation> = self.builder.image.span(OPERATIONS, operations).collect();
-            let mut broken = false;
+            let mut is_valid = true;
             for operation in operations {
-                let names = operation.template().into_iter().flat_map(|template| template.captures(&self.builder));
-                let mut unknown: Vec<StringId> = names.filter(|name| captured.binary_search(name).is_err()).collect();
-                unknown.dedup();
-                for name in unknown {
-                    let name = self.builder.get(name).to_owned();
-                    let place =
-                        Place::default().key(key).key(operation.key()).named(self.builder.get(operation.name()));
-                    self.report(place, ProblemKind::CapturedNowhere { name });
-                    broken = true;
-                }
+                is_valid &= self.check_table_template(key, operation, &captured);
             }
-            if broken {
+            if !is_valid {
                 break_routes(&mut self.builder.image, |_, route| {
                     key == "responseHeaders" || matches!(route.target, Target::Forward(..))
                 });
@@ -295,29 +339,30 @@ impl Compiler {
         }
     }
 
-    fn finish(mut self, mut settings: Settings, name_is_readable: bool) -> Compiled {
+    /// Reports names in one template that are not in `captured`, which is sorted. Returns whether there are none.
+    fn check_table_template(&mut self, key: &'static str, operation: Operation, captured: &[StringId]) -> bool {
+        let names = operation.template().into_iter().flat_map(|template| template.captures(&self.builder));
+        let mut unknown: Vec<StringId> = names.filter(|name| captured.binary_search(name).is_err()).collect();
+        unknown.dedup();
+        for name in &unknown {
+            let name = self.builder.get(*name).to_owned();
+            let place = Place::default().key(key).key(operation.key()).named(self.builder.get(operation.name()));
+            self.report(place, ProblemKind::CapturedNowhere { name });
+        }
+        unknown.is_empty()
+    }
+
+    /// Writes the rest of the table, after all routes are compiled.
+    fn finish(mut self, mut settings: Settings) -> Compiled {
         if self.reader.problems.has_errors() {
             break_routes(&mut self.builder.image, |index, _| self.reader.problems.is_broken(index as usize));
         }
-        let Compiler { mut builder, .. } = self;
-        let mut entries = vec![Span::default(); self.tree.entries()];
-        for claims in self.claims.chunk_by(|a, b| a.entry == b.entry) {
-            let candidate = |&Claim { method, unreadable, conditions, pattern, .. }: &Claim| Candidate {
-                method,
-                unreadable,
-                conditions,
-                pattern,
-            };
-            let span = builder.image.append(CANDIDATES, claims.iter().map(candidate));
-            if let Some(entry) = claims.first().and_then(|claim| entries.get_mut(claim.entry as usize)) {
-                *entry = span;
-            }
-        }
-        builder.image.append(ENTRIES, entries);
-        let mut policies: Vec<_> = self.known_policies.into_iter().collect();
+        self.write_candidates();
+        let Compiler { document_hash, name_is_readable, reader, mut builder, .. } = self;
+        let mut policies: Vec<_> = self.policies.into_iter().collect();
         policies.sort_unstable_by_key(|(_, number)| *number);
         builder.image.append(POLICIES, policies.into_iter().map(|(policy, _)| policy));
-        self.conditions.finish(&mut builder.image);
+        self.conditions.write(&mut builder.image);
 
         settings.uses_cors = settings.cors != Cors::Off;
         settings.plans_responses = settings.rewrite_location || !settings.response_headers.is_empty();
@@ -336,18 +381,31 @@ impl Compiler {
         }
         self.tree.finish(&mut builder);
         builder.image.push(SETTINGS, settings);
-        // What has just been written can be read.
-        let table = RouteTable::read(builder.image.finish(self.document)).unwrap_or_default();
-        let has_errors = self.reader.problems.has_errors();
-        let (problems, more_problems) = self.reader.problems.finish();
+
+        // An image that was just written can be read.
+        let table = RouteTable::read(builder.image.finish(document_hash)).unwrap_or_default();
+        let has_errors = reader.problems.has_errors();
+        let (problems, more_problems) = reader.problems.finish();
         Compiled { table, problems, more_problems, name_is_readable, has_errors }
+    }
+
+    /// Writes the sorted candidates, and for each entry of the tree where its candidates are.
+    fn write_candidates(&mut self) {
+        let image = &mut self.builder.image;
+        let mut entries = vec![Span::default(); self.tree.entries()];
+        for candidates in self.candidates.chunk_by(|a, b| a.entry == b.entry) {
+            let span = image.append(CANDIDATES, candidates.iter().map(PendingCandidate::row));
+            let entry = candidates.first().and_then(|first| entries.get_mut(first.entry as usize));
+            entry.into_iter().for_each(|entry| *entry = span);
+        }
+        image.append(ENTRIES, entries);
     }
 }
 
-fn break_routes(lists: &mut ImageBuilder, which: impl Fn(u32, &Route) -> bool) {
-    for index in 0..lists.len(ROUTES) {
-        if lists.get(ROUTES, index).is_some_and(|route| which(index, &route)) {
-            lists.edit(ROUTES, index, |route| route.target = Target::Broken);
+fn break_routes(image: &mut ImageBuilder, is_broken: impl Fn(u32, &Route) -> bool) {
+    for index in 0..image.len(ROUTES) {
+        if image.get(ROUTES, index).is_some_and(|route| is_broken(index, &route)) {
+            image.edit(ROUTES, index, |route| route.target = Target::Broken);
         }
     }
 }

@@ -1,4 +1,7 @@
-//! The document as the user wrote it: the way from JSON to a [`config::Config`].
+//! The document as the user wrote it: from JSON text to a [`config::Config`].
+//!
+//! `value` parses JSON, `read` turns JSON values into Rust types and reports errors, and `config` defines every key. What the
+//! values mean is decided later, in `compile`.
 
 pub mod config;
 pub(crate) mod read;

@@ -1,5 +1,5 @@
-//! What happens to a request that was found a route, and to one that is answered in the gateway; headers that a
-//! client must not choose.
+//! Tests what happens to a request after its route was found: the forwarded authority, path and headers, and the responses
+//! that are made in the gateway. Also tests the headers and hosts that clients must not control.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod common;
@@ -8,20 +8,21 @@ use common::{HOST, Request, good, request};
 use ksvc_routing::{Outcome, RouteTable};
 use serde_json::{Value, json};
 
-/// A table of these routes, with keys of its own.
+/// Makes a table with these routes. `keys` are added to the table's own keys.
 fn table(keys: Value, routes: Value) -> RouteTable {
     let mut document = json!({ "hosts": [HOST], "domain": "example.com", "namespace": "shop", "routes": routes });
     document.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
     good(&document)
 }
 
+/// Makes a table with one route, which matches `pattern`.
 fn one(keys: Value, mut route: Value, pattern: &str) -> RouteTable {
     route["match"] = json!(pattern);
     table(keys, json!([route]))
 }
 
 #[test]
-fn the_authority_is_the_targets_in_lower_case_and_without_a_port_of_its_own() {
+fn the_authority_is_the_host_of_the_target_in_lower_case_without_the_port_of_the_request() {
     for (keys, route, authority) in [
         (json!({}), json!({ "service": "orders" }), "orders.shop.example.com"),
         (json!({}), json!({ "service": "orders", "namespace": "billing" }), "orders.billing.example.com"),
@@ -42,12 +43,12 @@ fn the_authority_is_the_targets_in_lower_case_and_without_a_port_of_its_own() {
 }
 
 #[test]
-fn the_forwarded_path_is_rewritten_or_stripped_or_as_it_came() {
+fn the_forwarded_path_is_rewritten_or_stripped_or_unchanged() {
     let base = || json!({ "basePath": "/faas" });
     let strip = || json!({ "basePath": "/faas", "stripBasePath": true });
     let plain = || json!({});
     let to = |path: &str| json!({ "rewritePath": path });
-    // Table, route, pattern, request's path, what is forwarded; no change where that is the same.
+    // Keys of the table, route, pattern, path of the request, forwarded path. If both paths are equal, nothing is changed.
     for (keys, route, pattern, path, forwarded) in [
         (plain(), plain(), "GET /a/{id}", "/a/%7E%c3%a9?x=%2f&y", "/a/%7E%c3%a9?x=%2f&y"),
         (base(), plain(), "GET /a", "/faas/a", "/faas/a"),
@@ -88,7 +89,7 @@ fn the_forwarded_host_is_the_original_authority_whatever_the_client_sent() {
 }
 
 #[test]
-fn a_rewritten_path_that_means_two_things_is_refused() {
+fn an_unsafe_rewritten_path_is_refused() {
     let unsafe_for = |keys: Value, path: &str| {
         let route = json!({ "service": "s", "rewritePath": "/x/{a}{b}" });
         request("GET", path).on(&one(keys, route, "GET /{a}/{b}")).outcome
@@ -108,7 +109,7 @@ fn a_rewritten_path_that_means_two_things_is_refused() {
 }
 
 #[test]
-fn captures_are_as_they_stood_in_the_request() {
+fn captured_values_are_as_they_are_in_the_request() {
     for (pattern, path, params) in [
         ("GET /{a}/{b}", "/%41/%e2%82%ac", &[("a", "%41"), ("b", "%e2%82%ac")][..]),
         ("GET /{name}.json", "/a.json.json", &[("name", "a.json")]),
@@ -123,7 +124,7 @@ fn captures_are_as_they_stood_in_the_request() {
 }
 
 #[test]
-fn a_route_is_named_by_its_first_match_unless_it_has_a_name() {
+fn a_route_without_a_name_is_named_after_its_first_match() {
     let table = table(
         json!({}),
         json!([
@@ -158,7 +159,7 @@ fn a_redirect_keeps_the_query_unless_it_has_one() {
 }
 
 #[test]
-fn a_redirect_never_leads_to_another_host_by_a_capture() {
+fn a_captured_value_never_redirects_to_another_host() {
     let table = one(json!({}), json!({ "redirect": { "to": "/{rest}" } }), "GET /a/{*rest}");
     for path in ["/a//evil.example", "/a/%2Fevil.example", "/a/%5cevil.example"] {
         assert_eq!(request("GET", path).on(&table).outcome, Outcome::UnsafePath, "{path}");
@@ -183,7 +184,7 @@ fn respond_answers_as_written() {
     assert_eq!((bare.status, bare.body.is_empty(), bare.headers.is_empty()), (204, true, true));
 }
 
-/// Every error of the filter's own: what is asked, and the status.
+/// Makes each error response of the filter: a table, a request and the status of the response.
 fn errors() -> Vec<(RouteTable, Request, u16)> {
     let keys = || json!({ "denyDirect": true });
     let table = || one(keys(), json!({ "service": "secret" }), "POST /secret/{x}");
@@ -245,7 +246,7 @@ const INTERNAL: [&str; 10] = [
 ];
 
 #[test]
-fn internal_headers_are_removed_from_routed_requests_alone() {
+fn internal_headers_are_removed_only_from_routed_requests() {
     let strips = table(
         json!({}),
         json!([
@@ -274,7 +275,7 @@ fn internal_headers_are_removed_from_routed_requests_alone() {
 }
 
 #[test]
-fn a_probes_user_agent_is_removed() {
+fn the_user_agent_of_a_probe_is_removed() {
     let table = one(json!({}), json!({ "service": "s" }), "GET /a");
     for (agent, removed) in [
         ("kube-probe/1.36", true),
@@ -289,7 +290,7 @@ fn a_probes_user_agent_is_removed() {
     }
 }
 
-/// `denyDirect` with a service, a host with a port and a target that is one of the table's own hosts.
+/// Makes a table with `denyDirect`. Its targets are a service, a host with a port, and a host that is also public.
 fn denying(hosts: &[&str]) -> RouteTable {
     let routes = json!([
         { "match": "GET /a", "service": "s" },
@@ -314,27 +315,27 @@ fn direct_requests_to_targets_are_denied() {
         let asked = |path: &str| request("GET", path).host(host);
         assert_eq!(asked("/anything//..").on(&exact).outcome, DeniedDirect, "{host}");
         assert_eq!(asked("/").on(&exact).status, 404);
-        // The exceptions.
+        // The exceptions, and requests that resemble them but are denied.
         assert_eq!(asked("/.well-known/acme-challenge/token").on(&exact).outcome, OutOfScope);
         assert_eq!(asked("/.well-known/acme-challenges").on(&exact).outcome, DeniedDirect);
         assert_eq!(asked("/healthz").header("k-network-probe", "probe").on(&exact).outcome, OutOfScope);
         assert_eq!(asked("/health").header("k-network-probe", "probe").on(&exact).outcome, DeniedDirect);
         assert_eq!(asked("/healthz").on(&exact).outcome, DeniedDirect);
         assert_eq!(asked("/").already_routed().on(&exact).outcome, OutOfScope);
-        // The header alone is the client's word.
+        // A client can set this header itself.
         assert_eq!(asked("/").header("x-forwarded-host", HOST).on(&exact).outcome, DeniedDirect);
     }
     assert_eq!(request("GET", "/a").on(&exact).outcome, Route);
     assert_eq!(request("GET", "/d").on(&exact).outcome, PassThrough);
     assert_eq!(request("GET", "/").host("unknown.example.com").on(&exact).outcome, OutOfScope);
-    // Named, or taken in by a suffix, a target's host is public; by `*` it is not.
+    // The host of a target is public if `hosts` has it by name or by suffix, but not if `hosts` has only `*`.
     assert_eq!(request("GET", "/a").host("s.shop.example.com").on(&denying(&["*.example.com"])).outcome, Route);
     assert_eq!(request("GET", "/a").host("s.shop.example.com").on(&denying(&["*"])).outcome, DeniedDirect);
     assert_eq!(request("GET", "/a").host("public.example.com").on(&denying(&["*"])).outcome, Route);
 }
 
 #[test]
-fn whatever_envoy_takes_for_a_targets_host_is_denied() {
+fn every_spelling_that_envoy_accepts_for_the_host_of_a_target_is_denied() {
     for port in ["", ":80", ".", ".:80", ":80:1", ":x:80", "::80", ":"] {
         let host = format!("s.shop.example.com{port}");
         assert_eq!(request("GET", "/a").host(&host).on(&denying(&[HOST])).outcome, Outcome::DeniedDirect, "{host}");
@@ -342,7 +343,7 @@ fn whatever_envoy_takes_for_a_targets_host_is_denied() {
 }
 
 #[test]
-fn a_certificate_challenge_of_a_target_passes_whatever_hosts_says() {
+fn a_certificate_challenge_to_the_host_of_a_target_always_passes() {
     for hosts in [[HOST], ["*"]] {
         let challenge = request("GET", "/.well-known/acme-challenge/token").host("s.shop.example.com");
         assert_eq!(challenge.on(&denying(&hosts)).outcome, Outcome::OutOfScope, "{hosts:?}");
@@ -350,7 +351,7 @@ fn a_certificate_challenge_of_a_target_passes_whatever_hosts_says() {
 }
 
 #[test]
-fn a_probe_of_a_public_host_is_a_request_like_others() {
+fn a_probe_to_a_public_host_is_handled_like_any_request() {
     let public = table(json!({}), json!([{ "match": "GET /healthz", "service": "s" }]));
     let seen = request("GET", "/healthz").header("k-network-probe", "probe").on(&public);
     assert_eq!(seen.outcome, Outcome::Route);
@@ -358,7 +359,7 @@ fn a_probe_of_a_public_host_is_a_request_like_others() {
 }
 
 #[test]
-fn a_redirect_never_holds_a_control_byte() {
+fn a_redirect_never_has_a_control_byte() {
     let allowing = table(
         json!({ "unsafePaths": "allow" }),
         json!([{ "match": "GET /r/{*rest}", "redirect": { "to": "/{rest}" } }]),
@@ -379,20 +380,20 @@ fn a_path_without_a_slash_matches_nothing() {
 }
 
 #[test]
-fn without_deny_direct_the_direct_way_is_open() {
+fn without_deny_direct_direct_requests_pass() {
     let table = one(json!({}), json!({ "service": "s" }), "GET /a");
     assert_eq!(request("GET", "/a").host("s.shop.example.com").on(&table).outcome, Outcome::OutOfScope);
 }
 
 #[test]
-fn what_another_table_has_routed_is_left_alone() {
+fn a_request_that_another_table_has_routed_is_left_unchanged() {
     let table = one(json!({ "hosts": ["*"] , "onNoMatch": "passThrough" }), json!({ "service": "s" }), "ANY /{*all}");
     assert_eq!(request("GET", "/a").already_routed().on(&table).outcome, Outcome::OutOfScope);
     assert_eq!(request("GET", "/a").header("x-forwarded-host", "x").on(&table).outcome, Outcome::Route);
 }
 
 #[test]
-fn a_probe_to_a_ksvc_host_is_never_touched() {
+fn a_probe_to_the_host_of_a_ksvc_is_never_changed() {
     for hosts in ["*", "*.example.com"] {
         let table =
             one(json!({ "hosts": [hosts], "onNoMatch": "passThrough" }), json!({ "service": "s" }), "ANY /{*all}");
@@ -402,7 +403,7 @@ fn a_probe_to_a_ksvc_host_is_never_touched() {
 }
 
 #[test]
-fn out_of_scope_is_what_has_no_path_or_is_about_the_server() {
+fn a_request_without_a_path_or_about_the_server_is_out_of_scope() {
     let table = one(json!({}), json!({ "service": "s" }), "ANY /{*all}");
     assert_eq!(request("OPTIONS", "*").on(&table).outcome, Outcome::OutOfScope);
     assert_eq!(request("GET", "*").on(&table).outcome, Outcome::UnsafePath);
@@ -412,7 +413,7 @@ fn out_of_scope_is_what_has_no_path_or_is_about_the_server() {
 }
 
 #[test]
-fn a_request_in_scope_that_cannot_be_read_is_refused() {
+fn a_malformed_request_in_scope_is_refused() {
     let table = one(json!({ "hosts": ["*"], "onNoMatch": "passThrough" }), json!({ "service": "s" }), "ANY /{*all}");
     let mut no_method = request("GET", "/a");
     no_method.method = None;
@@ -427,7 +428,7 @@ fn a_request_in_scope_that_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn what_templates_make_of_a_request_is_at_most_as_long_as_envoy_takes_headers() {
+fn templates_make_no_more_bytes_than_envoy_accepts_in_headers() {
     let routes = json!([
         { "match": "GET /path/{id}", "host": "a.example.net", "rewritePath": format!("/{}", "{id}".repeat(100)) },
         { "match": "GET /to/{id}", "redirect": { "to": format!("/{}", "{id}".repeat(100)) } },
@@ -440,9 +441,9 @@ fn what_templates_make_of_a_request_is_at_most_as_long_as_envoy_takes_headers() 
     for (path, outcome) in
         [("path", Outcome::Route), ("to", Outcome::Redirect), ("sent", Outcome::Route), ("got", Outcome::Route)]
     {
-        let of = |length: usize| request("GET", &format!("/{path}/{}", "x".repeat(length))).on(&table);
-        assert_eq!(of(614).outcome, outcome, "{path}");
-        let refused = of(615);
+        let with_value = |length: usize| request("GET", &format!("/{path}/{}", "x".repeat(length))).on(&table);
+        assert_eq!(with_value(614).outcome, outcome, "{path}");
+        let refused = with_value(615);
         assert_eq!((refused.outcome, refused.status), (Outcome::UnsafePath, 400), "{path}");
     }
 }

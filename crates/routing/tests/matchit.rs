@@ -1,15 +1,17 @@
-//! The order of paths equals that of the crate `matchit`, an independent router, wherever `matchit` can hold the table:
-//! literal segments, `{name}` and a last `{*name}`.
+//! Tests that the order of paths is the same as in the crate `matchit`, an independent router. This is compared for all tables
+//! that `matchit` can hold: with literal segments, `{name}`, and `{*name}` as the last segment.
 //!
-//! Here patterns that end with `{*name}` come after all others, so `matchit` has two routers: one for each kind of ending.
-//! A failure prints its seed: `KSVC_ROUTING_SEED=… cargo test -p ksvc-routing` runs the same again.
+//! Our table tries patterns that end with `{*name}` after all others. So there are two `matchit` routers: one for these
+//! patterns, and one for all others.
+//!
+//! A failure prints the seed of its random numbers. `KSVC_ROUTING_SEED=… cargo test -p ksvc-routing` repeats it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod common;
 
 use std::collections::BTreeSet;
 
-use common::{HOST, good, pick, random, request};
+use common::{HOST, good, pick, request, seeded_rng};
 use ksvc_routing::Outcome;
 use serde_json::json;
 
@@ -41,7 +43,7 @@ fn random_path(rng: &mut fastrand::Rng) -> String {
 
 #[test]
 fn paths_are_ordered_as_matchit_orders_them() {
-    let (mut rng, seed) = random();
+    let (mut rng, seed) = seeded_rng();
     eprintln!("KSVC_ROUTING_SEED={seed}");
     let (mut found, mut refused) = (0, 0);
     for _ in 0..TABLES {

@@ -1,5 +1,5 @@
-//! A bad document with no good one before it: what can be served is served, and no request goes to where the whole
-//! document would not have sent it.
+//! Tests how a bad document is served if the process has no good document before it: what can be served is served, and no
+//! request is routed to where the corrected document would not have sent it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,14 +16,14 @@ mod common;
 mod slow;
 
 use broken::Broken;
-use common::{HOST, bad, random, request};
+use common::{HOST, bad, request, seeded_rng};
 use ksvc_routing::{Outcome, compile};
 use serde_json::{Value, json};
 use slow::{random_request, random_table};
 
 #[test]
-fn a_request_goes_where_the_whole_document_sends_it_or_nowhere() {
-    let (mut rng, seed) = random();
+fn a_request_goes_where_the_good_document_sends_it_or_nowhere() {
+    let (mut rng, seed) = seeded_rng();
     eprintln!("KSVC_ROUTING_SEED={seed}");
     for _ in 0..5_000 {
         let table = random_table(&mut rng);
@@ -34,7 +34,7 @@ fn a_request_goes_where_the_whole_document_sends_it_or_nowhere() {
     }
 }
 
-/// A document with one good route, `GET /good`, and those given.
+/// Makes a document with a good route, `GET /good`, and the given routes.
 fn with_routes(routes: &[Value]) -> Value {
     let mut all = vec![json!({ "match": "GET /good", "service": "good" })];
     all.extend_from_slice(routes);
@@ -42,7 +42,7 @@ fn with_routes(routes: &[Value]) -> Value {
 }
 
 #[test]
-fn a_route_with_any_error_is_broken_and_no_other() {
+fn a_route_with_an_error_is_broken_and_all_others_are_served() {
     for route in [
         json!({ "match": "GET /a", "service": "s", "unknown": 1 }),
         json!({ "match": "GET /a", "servise": "s" }),
@@ -73,7 +73,7 @@ fn a_route_with_any_error_is_broken_and_no_other() {
 }
 
 #[test]
-fn of_duplicates_both_are_broken() {
+fn both_of_two_duplicate_routes_are_broken() {
     let first = json!({ "match": ["GET /a/{x}", "GET /b"], "service": "first" });
     for second in ["GET /a/{y}", "HEAD|GET /%61/{x}"] {
         let table = bad(&with_routes(&[first.clone(), json!({ "match": second, "service": "second" })]));
@@ -85,14 +85,14 @@ fn of_duplicates_both_are_broken() {
 }
 
 #[test]
-fn unreadable_conditions_may_have_held() {
+fn a_route_with_unreadable_conditions_catches_its_requests() {
     let broken = json!({ "match": "GET /a", "service": "beta", "when": { "headers": { "x-beta": true } } });
     let table = bad(&with_routes(&[json!({ "match": "GET /a", "service": "s" }), broken]));
     assert_eq!(request("GET", "/a").on(&table).outcome, Outcome::BrokenRoute);
 }
 
 #[test]
-fn an_unreadable_match_counts_as_its_literals_and_all_below() {
+fn an_unreadable_match_catches_everything_below_its_first_literals() {
     let cases: &[(&str, &[&str], &[&str])] = &[
         ("GET /a/{id", &["GET /a/1", "HEAD /a/1/2"], &["POST /a/1", "GET /b/1"]),
         ("GET|PUT /a/b/{x}{y}/c", &["PUT /a/b/1", "GET /a/b/c/d"], &["GET /a/c", "POST /a/b/1"]),
@@ -114,7 +114,7 @@ fn an_unreadable_match_counts_as_its_literals_and_all_below() {
 }
 
 #[test]
-fn an_unreadable_match_wins_over_an_equal_pattern() {
+fn an_unreadable_match_comes_before_an_equal_pattern() {
     let broken = json!({ "match": "GET /a/{id", "service": "s" });
     for equal in [
         json!({ "match": "GET /a/{*rest}", "service": "rest" }),
@@ -129,7 +129,7 @@ fn an_unreadable_match_wins_over_an_equal_pattern() {
 }
 
 #[test]
-fn where_the_scope_is_unreadable_all_traffic_is_untouched() {
+fn with_an_unreadable_scope_all_traffic_is_left_unchanged() {
     for (key, values) in [
         ("hosts", [json!(null), json!([]), json!("api.example.com"), json!({}), json!([7])]),
         ("basePath", [json!(null), json!(7), json!("faas"), json!([]), json!("/a/{b}")]),
@@ -146,7 +146,7 @@ fn where_the_scope_is_unreadable_all_traffic_is_untouched() {
 }
 
 #[test]
-fn an_error_of_the_table_breaks_the_routes_it_bears_on() {
+fn an_error_of_the_table_breaks_the_routes_that_it_affects() {
     let routes = json!([
         { "match": "GET /service", "service": "s" },
         { "match": "GET /own", "service": "s", "namespace": "billing" },
@@ -176,9 +176,9 @@ fn an_error_of_the_table_breaks_the_routes_it_bears_on() {
         let table = bad(&document);
         for path in all {
             let outcome = request("GET", path).on(&table).outcome;
-            let unknowable = path == "/none" && outcome == Outcome::BrokenRoute;
+            let may_be_broken = path == "/none" && outcome == Outcome::BrokenRoute;
             assert!(
-                unknowable || broken.contains(&path) == (outcome == Outcome::BrokenRoute),
+                may_be_broken || broken.contains(&path) == (outcome == Outcome::BrokenRoute),
                 "{path} {outcome:?}\n{document}"
             );
         }
@@ -187,7 +187,7 @@ fn an_error_of_the_table_breaks_the_routes_it_bears_on() {
 }
 
 #[test]
-fn of_garbage_nothing_is_served_and_all_is_untouched() {
+fn with_garbage_all_traffic_is_left_unchanged() {
     for document in
         ["", " \n", "null", "[]", "7", "\"x\"", "{", "{\"hosts\":[\"api.example.com\"]", "\u{0}\u{1}", "hosts: []"]
     {

@@ -1,4 +1,4 @@
-//! What becomes of headers, on the way to a service and on the way back: CORS, the user's own changes, locations.
+//! Tests what happens to the headers of requests and responses: CORS, the user's own changes, and `Location`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod common;
@@ -27,12 +27,13 @@ fn preflight(method: &str, path: &str) -> Request {
     request("OPTIONS", path).header("origin", APP).header("access-control-request-method", method)
 }
 
+/// Returns the value of a header.
 fn value<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
     headers.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
 }
 
 #[test]
-fn a_table_that_does_nothing_to_responses_plans_nothing() {
+fn a_table_without_changes_to_responses_leaves_them_unchanged() {
     let table = table(json!({ "requestHeaders": { "remove": ["x"] } }), json!([{ "match": "GET /a", "service": "s" }]));
     assert!(!table.changes_responses());
     let sent = [(":status", "200"), ("access-control-allow-origin", "*"), ("location", "http://s.shop.example.com/")];
@@ -42,7 +43,7 @@ fn a_table_that_does_nothing_to_responses_plans_nothing() {
 }
 
 #[test]
-fn only_a_readable_method_and_an_origin_make_a_preflight() {
+fn a_preflight_request_has_an_origin_and_a_valid_method() {
     let table = table(json!({ "cors": cors() }), json!([{ "match": "ANY /a", "service": "s" }]));
     let with = |origin: Option<&str>, asked: Option<&str>| {
         let mut sent = request("OPTIONS", "/a");
@@ -63,7 +64,7 @@ fn only_a_readable_method_and_an_origin_make_a_preflight() {
 }
 
 #[test]
-fn methods_that_a_browser_may_remember_are_those_with_the_same_cors() {
+fn a_preflight_response_lists_the_methods_with_the_same_cors() {
     let equal = json!({ "allowOrigins": [APP] });
     let table = table(
         json!({ "cors": cors() }),
@@ -80,14 +81,14 @@ fn methods_that_a_browser_may_remember_are_those_with_the_same_cors() {
         preflight(method, path).on(&table).answers("access-control-allow-methods").map(str::to_owned)
     };
     assert_eq!(methods("GET", "/a/2").as_deref(), Some("DELETE, GET, HEAD, PUT"));
-    // A more specific path has another one.
+    // At the more specific path, `DELETE` has no CORS.
     assert_eq!(methods("GET", "/a/1").as_deref(), Some("GET, HEAD, PUT"));
     assert_eq!(methods("PATCH", "/a/2").as_deref(), Some("PATCH"));
     assert_eq!(preflight("POST", "/a/2").on(&table).outcome, Outcome::MethodNotAllowed);
 }
 
 #[test]
-fn a_preflight_with_a_slash_too_many_is_found_where_slashes_do_not_count() {
+fn a_preflight_request_ignores_a_trailing_slash_if_the_table_does() {
     let keys = json!({ "cors": cors(), "trailingSlash": "ignore" });
     let table = table(keys, json!([{ "match": "GET /a", "service": "s" }, { "match": "PUT /a/", "service": "s" }]));
     for (method, path) in [("PUT", "/a"), ("GET", "/a/"), ("GET", "/a")] {
@@ -97,7 +98,7 @@ fn a_preflight_with_a_slash_too_many_is_found_where_slashes_do_not_count() {
 }
 
 #[test]
-fn allow_names_options_only_where_cors_applies() {
+fn allow_lists_options_only_if_cors_applies() {
     let allow = |keys: Value, own: Value| {
         let mut route = json!({ "match": "GET /a", "service": "s" });
         route.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
@@ -110,7 +111,7 @@ fn allow_names_options_only_where_cors_applies() {
 }
 
 #[test]
-fn errors_of_the_filter_have_the_headers_of_cors() {
+fn error_responses_have_cors_headers() {
     let routes = json!([{ "match": "GET /a/{x}/w{y}", "service": "s", "rewritePath": "/.{y}" }]);
     let table = table(json!({ "cors": cors() }), routes);
     for (method, path, status) in
@@ -125,7 +126,7 @@ fn errors_of_the_filter_have_the_headers_of_cors() {
 }
 
 #[test]
-fn a_broken_cors_breaks_the_routes_that_would_use_it() {
+fn a_broken_cors_breaks_the_routes_that_use_it() {
     let routes = json!([
         { "match": "GET /table", "service": "s" },
         { "match": "GET /own", "service": "s", "cors": cors() },
@@ -147,7 +148,7 @@ fn a_broken_cors_breaks_the_routes_that_would_use_it() {
         let outcomes = ["/table", "/respond", "/own", "/off"].map(outcome);
         use Outcome::{BrokenRoute, Route};
         assert_eq!(outcomes, [BrokenRoute, BrokenRoute, Route, Route], "{broken}");
-        // Each would have been answered in the gateway, or may have been, and goes nowhere else.
+        // The gateway would have answered each of these, or may have, so they are not forwarded.
         for (method, path) in [("GET", "/table"), ("PUT", "/table"), ("PUT", "/none")] {
             assert_eq!(preflight(method, path).on(&table).status, 503, "{broken} {method} {path}");
         }
@@ -157,7 +158,7 @@ fn a_broken_cors_breaks_the_routes_that_would_use_it() {
 }
 
 #[test]
-fn a_preflight_for_a_route_whose_cors_cannot_be_read_goes_nowhere() {
+fn a_preflight_request_for_a_route_with_unreadable_cors_is_not_forwarded() {
     for own in [json!({ "cors": 7 }), json!({ "corss": cors() }), json!({ "unheard-of": 1 })] {
         let mut route = json!({ "match": "PUT /a", "service": "s" });
         route.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
@@ -168,7 +169,7 @@ fn a_preflight_for_a_route_whose_cors_cannot_be_read_goes_nowhere() {
 }
 
 #[test]
-fn a_broken_route_whose_cors_is_known_answers_with_it() {
+fn a_broken_route_with_readable_cors_answers_with_cors_headers() {
     let routes = json!([{ "match": "GET /a", "service": "s", "tag": 7 }]);
     let table = bad(&document(json!({ "cors": cors() }), routes));
     let seen = request("GET", "/a").header("origin", APP).on(&table);
@@ -176,7 +177,7 @@ fn a_broken_route_whose_cors_is_known_answers_with_it() {
 }
 
 #[test]
-fn broken_header_operations_break_what_they_bear_on() {
+fn broken_header_operations_break_the_routes_that_they_affect() {
     let routes = json!([
         { "match": "GET /{x}/service", "service": "s" },
         { "match": "GET /redirect", "redirect": { "to": "/x" } },
@@ -197,25 +198,26 @@ fn broken_header_operations_break_what_they_bear_on() {
 }
 
 #[test]
-fn a_name_that_no_route_captures_is_an_error_unless_one_cannot_be_read() {
+fn a_name_that_no_route_captures_is_an_error_unless_a_match_is_unreadable() {
     let set = json!({ "requestHeaders": { "set": { "x-a": "{id}" } } });
-    let reported = |routes: Value| {
+    let is_reported = |routes: Value| {
         let compiled = ksvc_routing::compile(document(set.clone(), routes).to_string().as_bytes());
         compiled.problems.iter().any(|problem| problem.kind.code() == "parameter-of-no-route")
     };
-    assert!(reported(json!([{ "match": "GET /a", "service": "s" }])));
-    assert!(!reported(json!([{ "match": "GET /a", "service": "s" }, { "match": "GET /b/{id}", "service": "s" }])));
-    assert!(!reported(json!([{ "match": "GET /a/{id", "service": "s" }])));
-    assert!(!reported(json!([])));
+    assert!(is_reported(json!([{ "match": "GET /a", "service": "s" }])));
+    assert!(!is_reported(json!([{ "match": "GET /a", "service": "s" }, { "match": "GET /b/{id}", "service": "s" }])));
+    assert!(!is_reported(json!([{ "match": "GET /a/{id", "service": "s" }])));
+    assert!(!is_reported(json!([])));
 }
 
+/// Returns the values that a header of the forwarded request gets.
 fn sets(seen: &Seen, name: &str) -> Vec<String> {
     let both = seen.set.iter().chain(&seen.added);
     both.filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
 }
 
 #[test]
-fn no_captured_value_makes_a_header_of_its_own() {
+fn a_captured_value_can_not_add_another_header() {
     for side in ["requestHeaders", "responseHeaders"] {
         let keys = json!({ "unsafePaths": "allow", side: { "set": { "x-a": "<{id}>" } } });
         let table = table(keys, json!([{ "match": "GET /a/{id}", "service": "s" }]));
@@ -231,7 +233,7 @@ fn no_captured_value_makes_a_header_of_its_own() {
 }
 
 #[test]
-fn a_header_costs_one_change_however_often_it_is_touched() {
+fn a_header_with_several_operations_is_changed_once() {
     let keys = json!({ "requestHeaders": { "set": { "x-a": "table" }, "remove": ["x-b", "x-c"] } });
     let own = json!({ "set": { "x-a": "own" }, "remove": ["x-b"] });
     let table = table(keys, json!([{ "match": "GET /a", "service": "s", "requestHeaders": own }]));
@@ -241,7 +243,7 @@ fn a_header_costs_one_change_however_often_it_is_touched() {
 }
 
 #[test]
-fn what_the_filter_sets_itself_can_be_taken_back() {
+fn a_header_that_the_filter_sets_can_be_removed() {
     let keys =
         json!({ "basePath": "/faas", "stripBasePath": true, "requestHeaders": { "remove": ["x-forwarded-prefix"] } });
     let table = table(keys, json!([{ "match": "GET /a", "service": "s" }]));
@@ -251,7 +253,7 @@ fn what_the_filter_sets_itself_can_be_taken_back() {
 }
 
 #[test]
-fn cors_comes_after_the_users_own_changes() {
+fn cors_headers_are_set_after_the_changes_of_the_user() {
     let changes = json!({ "set": { "access-control-allow-origin": "*", "vary": "accept" } });
     let keys = json!({ "cors": cors(), "responseHeaders": changes });
     let table = table(keys, json!([{ "match": "GET /a", "service": "s" }]));
@@ -262,7 +264,7 @@ fn cors_comes_after_the_users_own_changes() {
 }
 
 #[test]
-fn vary_is_left_where_it_says_enough() {
+fn vary_is_left_unchanged_if_it_already_covers_origin() {
     let table = table(json!({ "cors": cors() }), json!([{ "match": "GET /a", "service": "s" }]));
     for vary in ["Origin", "accept,ORIGIN", "*", "a, origin ,b"] {
         assert_eq!(request("GET", "/a").answered_with(&table, &[("vary", vary)]), [("vary".into(), vary.into())]);
@@ -301,7 +303,7 @@ fn the_public_scheme_is_the_one_that_the_client_used() {
 }
 
 #[test]
-fn bytes_of_any_kind_in_a_response_are_borne() {
+fn arbitrary_bytes_in_a_response_do_no_harm() {
     let keys = json!({ "basePath": "/faas", "stripBasePath": true, "rewriteLocation": true, "cors": cors() });
     let table = table(keys, json!([{ "match": "GET /a", "service": "s" }]));
     request("GET", "/faas/a").with_head(|head| {

@@ -1,4 +1,5 @@
-//! Which document a process serves: a little model of Envoy's shared data, and the runs of one process on it.
+//! Tests which document a process serves. A model of Envoy's shared data stands for the process; a run is one thread that
+//! gets a document.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,28 +15,28 @@ use common::{HOST, request};
 use ksvc_routing::{Judgement, Outcome, Rollout, ServedFrom};
 use serde_json::json;
 
-/// One process, as its runs see it.
+/// One process: the shared data of its runs.
 #[derive(Default, Clone, PartialEq, Debug)]
 struct Process {
     shared: ProcessData,
 }
 
-/// What one run came to.
+/// The result of a run.
 #[derive(Debug)]
 struct Run {
     served: ServedFrom,
-    /// Where `GET /a` goes: the table that is served.
+    /// The authority to which the served table forwards `GET /a`, or else the outcome.
     target: String,
     judgement: Option<Judgement>,
 }
 
 impl Process {
-    /// In a new VM.
+    /// Runs in a new VM.
     fn run(&mut self, document: &str, version: Option<&str>) -> Run {
         self.run_in(&mut None, document, version)
     }
 
-    /// In a VM that has seen other documents, or none.
+    /// Runs in a VM. `vm` is the number of the last judgement that the VM has seen, if it has seen any.
     fn run_in(&mut self, vm: &mut Option<u64>, document: &str, version: Option<&str>) -> Run {
         let Rollout { table, served, number, judgement } = self.shared.roll_out(document.as_bytes(), version, *vm);
         *vm = Some(number);
@@ -50,13 +51,13 @@ impl Process {
         Run { served, target, judgement }
     }
 
-    /// The first run, which judges.
+    /// Runs for the first time with a document. This run must judge the document.
     fn judge(&mut self, document: &str, version: &str) -> (ServedFrom, String, Judgement) {
         let run = self.run(document, Some(version));
         (run.served, run.target, run.judgement.expect("the first run judges"))
     }
 
-    /// A run behind the first: it follows the record and stores nothing.
+    /// Runs again with a document. This run must follow the record, and store nothing.
     fn follow(&mut self, document: &str, version: &str) -> (ServedFrom, String) {
         let before = self.clone();
         let run = self.run(document, Some(version));
@@ -70,7 +71,7 @@ fn good(target: &str, name: &str) -> String {
     json!({ "hosts": [HOST], "name": name, "routes": [{ "match": "GET /a", "host": target }] }).to_string()
 }
 
-/// Of which `GET /b` can be served, and `GET /a` is broken.
+/// Makes a bad document. Its `GET /b` can be served, and its `GET /a` is broken.
 fn bad(name: &str) -> String {
     let routes = json!([{ "match": "GET /a", "host": "a b" }, { "match": "GET /b", "host": "b.example.com" }]);
     json!({ "hosts": [HOST], "name": name, "routes": routes }).to_string()
@@ -92,7 +93,7 @@ fn the_first_run_judges_and_the_workers_follow() {
 }
 
 #[test]
-fn behind_a_bad_document_the_last_good_one_goes_on() {
+fn after_a_bad_document_the_last_good_one_is_still_served() {
     let mut process = Process::default();
     process.judge(&good(A, "x"), "1");
     process.judge(&good(B, "x"), "2");
@@ -106,7 +107,7 @@ fn behind_a_bad_document_the_last_good_one_goes_on() {
 }
 
 #[test]
-fn without_a_good_one_before_it_a_bad_document_is_served_in_part() {
+fn a_bad_document_without_a_good_one_before_it_is_served_in_part() {
     let mut process = Process::default();
     let (served, target, judgement) = process.judge(&bad("x"), "1");
     assert_eq!((served, &*target, judgement.good.is_some()), (ServedFrom::InPart, "brokenRoute", false));
@@ -127,7 +128,7 @@ fn a_late_worker_never_brings_an_older_table_back() {
     process.follow(&good(A, "x"), "1");
     process.follow(&good(B, "x"), "2");
     assert_eq!(process.follow(&bad("x"), "3"), (ServedFrom::LastGood, B.to_owned()));
-    // In part it was judged, and in part it is served by whoever comes late.
+    // A late run serves the first document in part, as it was judged, although there is a good one now.
     let mut cold = Process::default();
     cold.judge(&bad("x"), "1");
     cold.judge(&good(A, "x"), "2");
@@ -136,7 +137,7 @@ fn a_late_worker_never_brings_an_older_table_back() {
 }
 
 #[test]
-fn another_document_under_a_known_version_is_judged() {
+fn another_document_with_a_known_version_is_judged() {
     let mut process = Process::default();
     process.judge(&good(A, "x"), "1");
     assert_eq!(process.judge(&good(B, "x"), "1").1, B);
@@ -144,7 +145,7 @@ fn another_document_under_a_known_version_is_judged() {
 }
 
 #[test]
-fn without_a_version_a_document_is_judged_when_it_is_another_than_the_last() {
+fn without_a_version_a_document_is_judged_if_it_differs_from_the_last_one() {
     let mut process = Process::default();
     for (document, served, target, judged) in [
         (bad("x"), ServedFrom::InPart, "brokenRoute", true),
@@ -154,7 +155,7 @@ fn without_a_version_a_document_is_judged_when_it_is_another_than_the_last() {
         (bad("x"), ServedFrom::LastGood, A, true),
         (bad("x"), ServedFrom::LastGood, A, false),
         (good(B, "x"), ServedFrom::New, B, true),
-        // An edit that brings back what was there before.
+        // An edit can bring back an earlier document.
         (good(A, "x"), ServedFrom::New, A, true),
         (String::new(), ServedFrom::LastGood, A, true),
         (String::new(), ServedFrom::LastGood, A, false),
@@ -166,7 +167,7 @@ fn without_a_version_a_document_is_judged_when_it_is_another_than_the_last() {
 
 #[test]
 fn without_a_version_the_newest_good_document_is_kept_however_late_a_thread_is() {
-    // Every thread takes both documents in this order, but at its own pace.
+    // Every thread gets both documents in this order, but at its own pace.
     let documents = [good(A, "x"), good(B, "x")];
     for late in [[0, 0, 0, 1, 1, 1], [0, 1, 0, 1, 0, 1], [0, 1, 0, 0, 1, 1], [0, 0, 1, 1, 0, 1]] {
         let mut process = Process::default();
@@ -177,11 +178,11 @@ fn without_a_version_the_newest_good_document_is_kept_however_late_a_thread_is()
     }
 }
 
-/// As Envoy runs them: on a VM that it throws away, on the main thread's, and on the workers', each of which may lag
-/// behind as far as it likes.
+/// Runs a document like Envoy does: first in a VM that it throws away, then in the VM of the main thread, and then in the VM of
+/// each worker. A worker may be several documents late.
 #[test]
-fn without_a_version_lasting_vms_judge_each_document_once_whatever_their_pace() {
-    let (mut rng, seed) = common::random();
+fn without_a_version_lasting_vms_judge_each_document_once_at_any_pace() {
+    let (mut rng, seed) = common::seeded_rng();
     for _ in 0..200 {
         let mut process = Process::default();
         let documents: Vec<String> = (0..8)
@@ -200,7 +201,7 @@ fn without_a_version_lasting_vms_judge_each_document_once_whatever_their_pace() 
             assert_eq!(run.judgement.is_some(), is_edit, "seed {seed}, document {n} of {documents:?}");
             assert!(process.run_in(&mut main, document, None).judgement.is_none(), "seed {seed}, {documents:?}");
             if n == 0 {
-                // The gateway starts: nobody lags behind yet.
+                // When the gateway starts, no worker is late.
                 for (vm, taken) in &mut workers {
                     assert!(process.run_in(vm, document, None).judgement.is_none());
                     *taken = 1;
@@ -238,7 +239,7 @@ fn shared_data_is_not_trusted() {
             assert_eq!(process.judge(&bad("x"), "2").1, A);
         }
     }
-    // What was good when it was judged, and is not what lies there now.
+    // The document was good when it was judged, but the shared data has other bytes now.
     let mut process = Process::default();
     process.judge(&good(A, "x"), "1");
     process.judge(&bad("x"), "2");
@@ -250,7 +251,7 @@ fn shared_data_is_not_trusted() {
 }
 
 #[test]
-fn a_worker_takes_the_table_from_its_image_and_compiles_nothing() {
+fn a_worker_reads_the_table_from_the_image_and_compiles_nothing() {
     let mut process = Process::default();
     process.judge(&good(A, "x"), "1");
     process.shared.good = None;
@@ -259,7 +260,7 @@ fn a_worker_takes_the_table_from_its_image_and_compiles_nothing() {
 }
 
 #[test]
-fn an_image_is_taken_only_for_the_document_that_is_served() {
+fn an_image_is_used_only_for_the_document_that_is_served() {
     let mut process = Process::default();
     process.judge(&good(A, "x"), "1");
     let of_a = process.shared.image.clone();
@@ -269,7 +270,7 @@ fn an_image_is_taken_only_for_the_document_that_is_served() {
     process.judge(&bad("x"), "3");
     process.shared.image = of_a.clone();
     assert_eq!(process.follow(&bad("x"), "3"), (ServedFrom::LastGood, B.to_owned()));
-    // Whatever lies there instead: garbage, nothing, an image cut short or of other sources.
+    // All of these are ignored: garbage, no bytes, a truncated image, an image of another build.
     let image = of_a.expect("the first judgement leaves an image");
     let mut others = vec![b"garbage".to_vec(), Vec::new()];
     others.extend((0..image.len()).map(|end| image[..end].to_vec()));
@@ -283,8 +284,8 @@ fn an_image_is_taken_only_for_the_document_that_is_served() {
 }
 
 #[test]
-fn no_image_whatever_is_in_it_can_cause_a_panic() {
-    let (mut rng, seed) = common::random();
+fn no_image_can_cause_a_panic() {
+    let (mut rng, seed) = common::seeded_rng();
     eprintln!("KSVC_ROUTING_SEED={seed}");
     let document = json!({ "hosts": [HOST, "*.example.org"], "name": "x", "denyDirect": true, "basePath": "/b",
         "cors": { "allowOrigins": ["https://*.example.com", "https://a.example.com"] }, "trailingSlash": "ignore",
@@ -316,7 +317,7 @@ fn no_image_whatever_is_in_it_can_cause_a_panic() {
 }
 
 #[test]
-fn a_name_that_cannot_be_read_is_the_last_good_ones() {
+fn an_unreadable_name_is_replaced_by_the_last_good_one() {
     let mut process = Process::default();
     assert_eq!(process.judge("", "0").2.name, "default");
     process.judge(&good(A, "shop"), "1");
@@ -327,7 +328,7 @@ fn a_name_that_cannot_be_read_is_the_last_good_ones() {
 }
 
 #[test]
-fn a_good_document_clears_every_gauge_that_was_raised() {
+fn a_good_document_clears_the_gauges_of_all_other_names() {
     let mut process = Process::default();
     for (version, name) in [("1", "one"), ("2", "two"), ("3", "three")] {
         let judgement = process.judge(&bad(name), version).2;
@@ -338,14 +339,14 @@ fn a_good_document_clears_every_gauge_that_was_raised() {
     judgement.cleared.sort_unstable();
     assert_eq!((&*judgement.name, judgement.cleared), ("two", vec!["one".to_owned(), "three".to_owned()]));
     assert!(process.judge(&good(B, "two"), "5").2.cleared.is_empty());
-    // A renamed table leaves no gauge behind: neither the one that counts its routes.
+    // A renamed table leaves no gauge behind, not even the number of its routes.
     assert_eq!(process.judge(&good(B, "new"), "6").2.cleared, ["two"]);
     assert!(process.judge(&good(A, "new"), "7").2.cleared.is_empty());
 }
 
 #[test]
-fn whatever_the_order_of_runs_the_last_good_document_is_the_last_one_judged_good() {
-    let (mut rng, seed) = common::random();
+fn in_any_order_of_runs_the_last_good_document_is_the_last_one_judged_good() {
+    let (mut rng, seed) = common::seeded_rng();
     eprintln!("KSVC_ROUTING_SEED={seed}");
     for _ in 0..300 {
         let mut process = Process::default();
@@ -366,7 +367,7 @@ fn whatever_the_order_of_runs_the_last_good_document_is_the_last_one_judged_good
             assert_eq!(served, expected);
             assert_eq!(reached, last_good.clone().unwrap_or("brokenRoute".to_owned()));
             judged.push((document, version.to_string()));
-            // Workers come late, those of older versions among them.
+            // Late workers follow, some of them with an older version.
             for _ in 0..rng.usize(..4) {
                 let (document, version) = &judged[rng.usize(..judged.len())];
                 process.follow(document, version);

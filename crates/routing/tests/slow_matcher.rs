@@ -1,5 +1,7 @@
-//! `decide` finds what a slow, obvious matcher finds, on random tables and requests; and what must hold for all of
-//! them. A failure prints its seed: `KSVC_ROUTING_SEED=… cargo test -p ksvc-routing` runs the same again.
+//! Tests `decide` with random tables and requests: it must find what the slow matcher finds, and keep the rules that hold for
+//! all tables.
+//!
+//! A failure prints the seed of its random numbers. `KSVC_ROUTING_SEED=… cargo test -p ksvc-routing` repeats it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,7 +17,7 @@ mod slow;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{Request, Seen, good, lossy, random};
+use common::{Request, Seen, good, lossy, seeded_rng};
 use ksvc_routing::{Considered, Outcome, RouteTable, compile};
 use slow::{Expected, Table, random_request, random_table};
 
@@ -24,7 +26,7 @@ const REQUESTS: usize = 15;
 
 /// Runs a check on random tables, each with random requests.
 fn for_random_tables(tables: usize, mut check: impl FnMut(&mut fastrand::Rng, &Table, &RouteTable, &[Request])) {
-    let (mut rng, seed) = random();
+    let (mut rng, seed) = seeded_rng();
     eprintln!("KSVC_ROUTING_SEED={seed}");
     for _ in 0..tables {
         let table = random_table(&mut rng);
@@ -33,7 +35,7 @@ fn for_random_tables(tables: usize, mut check: impl FnMut(&mut fastrand::Rng, &T
     }
 }
 
-/// The fewest routes with which a request is still decided otherwise than it should be.
+/// Removes all routes without which a request is still decided wrongly.
 fn shrunk(mut table: Table, request: &Request) -> Table {
     let mut index = 0;
     while index < table.routes.len() {
@@ -48,7 +50,7 @@ fn shrunk(mut table: Table, request: &Request) -> Table {
 }
 
 #[test]
-fn every_decision_is_the_slow_matchers() {
+fn decide_agrees_with_the_slow_matcher() {
     let mut outcomes = BTreeMap::<&str, usize>::new();
     for_random_tables(TABLES, |_, table, compiled, requests| {
         for request in requests {
@@ -62,7 +64,7 @@ fn every_decision_is_the_slow_matchers() {
             *outcomes.entry(seen.outcome.as_str()).or_default() += 1;
         }
     });
-    // The alphabets are of use only as long as every outcome is common.
+    // The random tables and requests are useful only if every outcome is common.
     for outcome in ["route", "preflight", "notFound", "methodNotAllowed", "unsafePath", "passThrough", "outOfScope"] {
         let share = outcomes.get(outcome).copied().unwrap_or_default() * 100 / (TABLES * REQUESTS);
         assert!(share >= 1, "{outcome} is rare: {outcomes:?}");
@@ -70,7 +72,7 @@ fn every_decision_is_the_slow_matchers() {
 }
 
 #[test]
-fn file_order_decides_between_equal_conditions_alone() {
+fn the_order_in_the_file_matters_only_between_routes_that_are_otherwise_equal() {
     for_random_tables(TABLES / 4, |rng, table, compiled, requests| {
         let mut shuffled = table.clone();
         rng.shuffle(&mut shuffled.routes);
@@ -87,7 +89,7 @@ fn file_order_decides_between_equal_conditions_alone() {
 }
 
 #[test]
-fn neither_query_nor_spelling_of_the_host_matters() {
+fn neither_the_query_nor_the_spelling_of_the_host_matters() {
     for_random_tables(TABLES / 4, |rng, table, compiled, requests| {
         for request in requests {
             let before = request.on(compiled);
@@ -126,9 +128,9 @@ fn explain_agrees_with_decide() {
                 let chosen = chosen.map(|considered| (considered.route, considered.matched)).collect::<Vec<_>>();
                 let expected = decided.chosen.iter().map(|chosen| (&*chosen.route, &*chosen.matched));
                 assert_eq!(chosen, expected.collect::<Vec<_>>(), "{message}");
-                let mut behind = explanation.considered.iter().skip_while(|it| it.result != Considered::Chosen).skip(1);
+                let mut after = explanation.considered.iter().skip_while(|it| it.result != Considered::Chosen).skip(1);
                 let passed_over = |result: &Considered| matches!(result, Considered::Behind | Considered::OtherMethod);
-                assert!(behind.all(|considered| passed_over(&considered.result)), "{message}");
+                assert!(after.all(|considered| passed_over(&considered.result)), "{message}");
                 if matches!(decided.outcome, Outcome::Route | Outcome::NotFound | Outcome::MethodNotAllowed) {
                     let listed = explanation.considered.iter().map(|it| (it.route.to_owned(), it.matched.to_owned()));
                     assert_eq!(listed.collect::<BTreeSet<_>>(), slow::considered(table, request), "{message}");
@@ -147,7 +149,7 @@ fn routes_are_listed_in_the_order_in_which_they_are_tried() {
         let elements = table.routes.iter().map(|route| route.matches.len()).sum::<usize>();
         assert_eq!(listed.len(), elements, "{listed:?}\n{}", table.document());
         for request in requests {
-            // Of the elements at hand, what comes first must not be listed behind what is less specific.
+            // Among the elements that match, a more specific one must be listed before a less specific one.
             let in_turn = slow::paths_in_turn(table, request);
             let place = |line: &String| listed.iter().position(|listed| listed == line).unwrap();
             for pair in in_turn.windows(2) {

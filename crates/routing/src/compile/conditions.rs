@@ -1,11 +1,11 @@
-//! The conditions of all routes, each set of them once.
+//! Collects the conditions of all routes. Routes with equal conditions share one set.
 
 use std::collections::HashMap;
 
 use crate::compile::image_builder::ImageBuilder;
 use crate::table::schema::{CONDITION_SETS, CONDITIONS, Condition, Conditions, Expected, StringId};
 
-/// Of one route. Sorted, so that equal sets are equal values.
+/// The conditions of one route. Both lists are sorted, so that sets with the same conditions are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct ConditionSet {
     pub(super) headers: Vec<Condition>,
@@ -17,17 +17,17 @@ impl ConditionSet {
         self.headers.len() + self.query.len()
     }
 
-    /// Whether some condition asks for presence alone.
+    /// Returns whether some condition requires only that a header or parameter is present.
     pub(super) fn has_presence(&self) -> bool {
         self.headers.iter().chain(&self.query).any(|condition| condition.expected == Expected::Present)
     }
 
-    /// What is asked about, header or parameter.
+    /// Returns the names of the headers and parameters that the conditions are about.
     pub(super) fn names(&self) -> Vec<StringId> {
         self.headers.iter().chain(&self.query).map(|condition| condition.name).collect()
     }
 
-    /// Whether these conditions hold wherever the others do.
+    /// Returns whether these conditions hold for every request for which the others hold.
     pub(super) fn follow_from(&self, others: &ConditionSet) -> bool {
         let follow = |these: &[Condition], those: &[Condition]| {
             these.len() == those.len()
@@ -39,40 +39,41 @@ impl ConditionSet {
     }
 }
 
-/// By number; that of no conditions is 0.
+/// The different sets of conditions in a document, numbered in the order in which they are added. The set without
+/// conditions has the number 0.
 pub(super) struct ConditionSets {
-    all: Vec<ConditionSet>,
-    known: HashMap<ConditionSet, u32>,
+    by_number: Vec<ConditionSet>,
+    numbers: HashMap<ConditionSet, u32>,
 }
 
 impl ConditionSets {
     pub(super) fn new() -> Self {
-        let none = ConditionSet::default();
-        ConditionSets { all: vec![none.clone()], known: HashMap::from([(none, 0)]) }
+        ConditionSets { by_number: vec![ConditionSet::default()], numbers: HashMap::new() }
     }
 
-    pub(super) fn number(&mut self, set: ConditionSet) -> u32 {
+    /// Adds a set, unless there is an equal one, and returns its number.
+    pub(super) fn add(&mut self, set: ConditionSet) -> u32 {
         if set.len() == 0 {
             return 0;
         }
-        if let Some(known) = self.known.get(&set) {
-            return *known;
+        if let Some(number) = self.numbers.get(&set) {
+            return *number;
         }
-        let number = self.all.len() as u32;
-        self.known.insert(set.clone(), number);
-        self.all.push(set);
+        let number = self.by_number.len() as u32;
+        self.by_number.push(set.clone());
+        self.numbers.insert(set, number);
         number
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&ConditionSet> {
-        self.all.get(number as usize)
+        self.by_number.get(number as usize)
     }
 
-    /// Writes the sets, and the conditions of all of them.
-    pub(super) fn finish(self, lists: &mut ImageBuilder) {
-        for ConditionSet { headers, query } in self.all {
-            let set = Conditions { headers: lists.append(CONDITIONS, headers), query: lists.append(CONDITIONS, query) };
-            lists.push(CONDITION_SETS, set);
+    /// Writes the sets and their conditions into the table.
+    pub(super) fn write(self, image: &mut ImageBuilder) {
+        for ConditionSet { headers, query } in self.by_number {
+            let set = Conditions { headers: image.append(CONDITIONS, headers), query: image.append(CONDITIONS, query) };
+            image.push(CONDITION_SETS, set);
         }
     }
 }

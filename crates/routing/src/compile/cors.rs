@@ -1,4 +1,4 @@
-//! `cors`, of the table or of a route.
+//! Compiles `cors`, of the table or of a route.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -13,19 +13,19 @@ use crate::problem::{Place, ProblemKind};
 use crate::table::origins::normalize_origin;
 use crate::table::schema::{AllowedHeaders, AllowedMethods, Cors, Origins, Policy, StringId};
 
-/// A list as it is written; an element that can't be read is `None`.
+/// A list as written. An element is `None` if it can't be read.
 type Written<'a> = Key<Vec<Option<Cow<'a, str>>>>;
 
-/// The names of a list. Those of headers are compared without case.
+/// A list of methods, or of header names, in which browsers ignore case.
 struct Names<'c> {
     list: Vec<&'c str>,
+    /// Whether `*` is in the list.
     every: bool,
-    /// Whether all could be read.
-    whole: bool,
+    is_valid: bool,
 }
 
 impl Compiler {
-    /// What is written for `cors`; `None` where nothing is.
+    /// Compiles `cors`. Returns `None` if the key is absent.
     pub(super) fn cors(&mut self, written: &Key<OrOff<Box<Config<'_>>>>, place: &dyn Fn() -> Place) -> Option<Cors> {
         match written {
             Key::Absent => None,
@@ -33,50 +33,44 @@ impl Compiler {
             Key::Set(OrOff::Off) => Some(Cors::Off),
             Key::Set(OrOff::On(config)) => {
                 let policy = self.policy(config, place);
-                Some(policy.map_or(Cors::Unknown, |policy| Cors::On(self.number_of(policy))))
+                Some(policy.map_or(Cors::Unknown, |policy| Cors::On(self.add_policy(policy))))
             }
         }
     }
 
-    fn number_of(&mut self, policy: Policy) -> u32 {
-        let next = self.known_policies.len() as u32;
-        *self.known_policies.entry(policy).or_insert(next)
+    /// Adds a policy, unless there is an equal one, and returns its number.
+    fn add_policy(&mut self, policy: Policy) -> u32 {
+        let next = self.policies.len() as u32;
+        *self.policies.entry(policy).or_insert(next)
     }
 
+    /// Compiles a policy. Returns `None` if it has errors.
     fn policy(&mut self, config: &Config<'_>, place: &dyn Fn() -> Place) -> Option<Policy> {
         let origins = self.origins(&config.allow_origins, &|| place().key("allowOrigins"));
         let is_method = |name: &str| is_token(name) && name != "ANY";
         let method = |found: &str| ProblemKind::CorsMethod { found: found.to_owned() };
         let methods = self.names(&config.allow_methods, &|| place().key("allowMethods"), &is_method, &method);
-        for (index, name) in config.allow_methods.get().into_iter().flatten().enumerate() {
-            if let Some(name) = name.as_deref()
-                && is_standard_method(&name.to_ascii_uppercase())
-                && !is_standard_method(name)
-            {
-                let found = name.to_owned();
-                self.report(place().key("allowMethods").index(index), ProblemKind::MethodCase { found });
-            }
-        }
+        self.report_method_case(&config.allow_methods, place);
         let header = |found: &str| ProblemKind::HeaderName { found: found.to_owned() };
         let headers = self.names(&config.allow_headers, &|| place().key("allowHeaders"), &is_token, &header);
         let expose = self.names(&config.expose_headers, &|| place().key("exposeHeaders"), &is_token, &header);
         let credentials = config.allow_credentials.get() == Some(&true);
-        let mut whole = methods.whole
-            && headers.whole
-            && expose.whole
+        let mut is_valid = methods.is_valid
+            && headers.is_valid
+            && expose.is_valid
             && config.unknown.is_empty()
             && !config.allow_credentials.is_broken()
             && !config.max_age.is_broken();
         if credentials && origins.as_ref().is_some_and(|origins| origins.any) {
             self.report(place().key("allowOrigins"), ProblemKind::AnyOriginWithCredentials);
-            whole = false;
+            is_valid = false;
         }
         if credentials && expose.every {
             self.report(place().key("exposeHeaders"), ProblemKind::ExposeAnyWithCredentials);
-            whole = false;
+            is_valid = false;
         }
         let policy = Policy {
-            origins: origins.filter(|_| whole)?,
+            origins: origins.filter(|_| is_valid)?,
             methods: match &config.allow_methods {
                 Key::Absent => AllowedMethods::OfRoutes,
                 _ if methods.every => AllowedMethods::Every,
@@ -98,67 +92,84 @@ impl Compiler {
         Some(policy)
     }
 
+    /// Warns of methods that are not in upper case.
+    fn report_method_case(&mut self, methods: &Written<'_>, place: &dyn Fn() -> Place) {
+        for (index, name) in methods.get().into_iter().flatten().enumerate() {
+            if let Some(name) = name.as_deref()
+                && is_standard_method(&name.to_ascii_uppercase())
+                && !is_standard_method(name)
+            {
+                let found = name.to_owned();
+                self.report(place().key("allowMethods").index(index), ProblemKind::MethodCase { found });
+            }
+        }
+    }
+
+    /// Returns the list as the value of a header.
     fn list(&mut self, names: &[&str]) -> StringId {
         self.builder.shared(&names.join(", "))
     }
 
+    /// Checks a list of names. `error` returns the error for a name that is not valid.
     fn names<'c>(
         &mut self,
         written: &'c Written<'_>,
         place: &dyn Fn() -> Place,
         is_name: &dyn Fn(&str) -> bool,
-        fault: &dyn Fn(&str) -> ProblemKind,
+        error: &dyn Fn(&str) -> ProblemKind,
     ) -> Names<'c> {
-        let mut names = Names { list: Vec::new(), every: false, whole: !written.is_broken() };
+        let mut names = Names { list: Vec::new(), every: false, is_valid: !written.is_broken() };
         for (index, name) in written.get().into_iter().flatten().enumerate() {
             match name.as_deref() {
-                None => names.whole = false,
+                None => names.is_valid = false,
                 Some("*") => names.every = true,
                 Some(name) if is_name(name) => names.list.push(name),
                 Some(name) => {
-                    self.report(place().index(index), fault(name));
-                    names.whole = false;
+                    self.report(place().index(index), error(name));
+                    names.is_valid = false;
                 }
             }
         }
         names
     }
 
+    /// Compiles `allowOrigins`. Returns `None` if it has errors.
     fn origins(&mut self, written: &Written<'_>, place: &dyn Fn() -> Place) -> Option<Origins> {
         let list = written.get()?;
         let mut any = false;
         let (mut exact, mut wildcards) = (BTreeSet::new(), BTreeSet::new());
-        let mut whole = true;
+        let mut is_valid = true;
         if list.is_empty() {
             self.report(place(), ProblemKind::NoOrigins);
-            whole = false;
+            is_valid = false;
         }
         for (index, origin) in list.iter().enumerate() {
             match origin.as_deref().map(|origin| (origin, check_origin(origin))) {
-                None => whole = false,
+                None => is_valid = false,
                 Some(("*", _)) => any = true,
                 Some((origin, Ok(()))) => {
                     let normal = normalize_origin(origin);
                     match normal.split_once('*') {
-                        Some((before, behind)) => _ = wildcards.insert((before.to_owned(), behind.to_owned())),
+                        Some((before, after)) => _ = wildcards.insert((before.to_owned(), after.to_owned())),
                         None => _ = exact.insert(normal),
                     }
                 }
                 Some((origin, Err((reason, write)))) => {
                     let found = origin.to_owned();
                     self.report(place().index(index), ProblemKind::CorsOrigin { found, reason, write });
-                    whole = false;
+                    is_valid = false;
                 }
             }
         }
         let exact = self.builder.list(exact.iter().map(String::as_str));
-        let wildcards = wildcards.iter().flat_map(|(before, behind)| [before.as_str(), behind.as_str()]);
+        let wildcards = wildcards.iter().flat_map(|(before, after)| [before.as_str(), after.as_str()]);
         let wildcards = self.builder.list(wildcards);
-        whole.then_some(Origins { any, exact, wildcards })
+        is_valid.then_some(Origins { any, exact, wildcards })
     }
 }
 
-/// RFC 6454, section 6.2: scheme, host and port, and a `*` for the host's first label.
+/// Checks an origin: scheme, host and port (RFC 6454, section 6.2), with `*` allowed as the first label of the host. Returns
+/// the reason for an error, and what to write instead.
 fn check_origin(text: &str) -> Result<(), (&'static str, String)> {
     const EXAMPLE: &str = "an origin such as `https://app.example.com`";
     if text == "*" {

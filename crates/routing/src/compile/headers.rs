@@ -1,11 +1,11 @@
-//! Headers by name, in conditions, in answers, and in what is done to the headers of others: checked alike.
+//! Compiles headers: those of conditions, those of fixed responses, and changes to the headers of requests and responses.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Compiler;
 use crate::bytes::is_token;
-use crate::compile::template::Literal;
+use crate::compile::template::TemplateKind;
 use crate::document::config::HeaderOperations;
 use crate::document::read::Key;
 use crate::knative;
@@ -13,27 +13,29 @@ use crate::problem::{Place, ProblemKind};
 use crate::table::image::Span;
 use crate::table::schema::{OPERATIONS, Operation, StringId, Template};
 
-/// Headers as they are written; a value that can't be read is `None`.
+/// Headers as written. A value is `None` if it can't be read.
 type Written<'a> = Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>;
+
+/// Returns the reason why a header, whose name is in lower case, can't be used in a place; `None` if it can.
+type Forbidden = fn(&str) -> Option<&'static str>;
 
 type MakeOperation = fn(StringId, Template) -> Operation;
 
 impl Compiler {
-    /// The headers that can be used, with their names in lower case, and whether these are all. `forbidden`
-    /// says why a name has no place here.
+    /// Checks headers. Returns the valid ones with their names in lower case, and whether all are valid.
     pub(super) fn headers<'h>(
         &mut self,
         headers: &'h Written<'_>,
         place: &dyn Fn() -> Place,
-        forbidden: fn(&str) -> Option<&'static str>,
+        forbidden: Forbidden,
     ) -> (Vec<(StringId, &'h str)>, bool) {
-        let mut usable = Vec::new();
-        let mut whole = !headers.is_broken();
+        let mut valid = Vec::new();
+        let mut are_valid = !headers.is_broken();
         let mut names = BTreeSet::new();
         for (name, value) in headers.get().into_iter().flatten() {
             let lower = name.to_ascii_lowercase();
-            let fault = if let Some(fault) = name_fault(name, &lower, forbidden) {
-                Some(fault)
+            let error = if let Some(error) = name_error(name, &lower, forbidden) {
+                Some(error)
             } else if value.as_deref().is_some_and(|value| !is_header_value(value)) {
                 Some(ProblemKind::HeaderValue { name: name.to_string() })
             } else if !names.insert(lower.clone()) {
@@ -41,74 +43,74 @@ impl Compiler {
             } else {
                 None
             };
-            match (fault, value) {
-                (None, Some(value)) => usable.push((self.builder.shared(&lower), &**value)),
-                (None, None) => whole = false,
+            match (error, value) {
+                (None, Some(value)) => valid.push((self.builder.shared(&lower), &**value)),
+                (None, None) => are_valid = false,
                 (Some(kind), _) => {
                     self.report(place().named(name), kind);
-                    whole = false;
+                    are_valid = false;
                 }
             }
         }
-        (usable, whole)
+        (valid, are_valid)
     }
 
-    /// What is to be done to headers, in the order in which it is done, and whether that is all. Names in the values
-    /// are judged by `faults`.
+    /// Compiles changes to headers. Returns the valid ones in the order in which they are made, and whether all are valid.
+    /// `name_errors` returns the errors of a name in a template.
     pub(super) fn operations(
         &mut self,
         written: &Key<Box<HeaderOperations<'_>>>,
         place: &dyn Fn() -> Place,
-        forbidden: fn(&str) -> Option<&'static str>,
-        faults: &dyn Fn(&str) -> Vec<ProblemKind>,
+        forbidden: Forbidden,
+        name_errors: &dyn Fn(&str) -> Vec<ProblemKind>,
     ) -> (Span, bool) {
         let Some(written) = written.get() else { return (Span::default(), !written.is_broken()) };
         let mut operations = Vec::new();
-        let mut whole = written.unknown.is_empty() && !written.remove.is_broken();
+        let mut are_valid = written.unknown.is_empty() && !written.remove.is_broken();
         let mut removed = BTreeSet::new();
         for (index, name) in written.remove.get().into_iter().flatten().enumerate() {
             let Some(name) = name else {
-                whole = false;
+                are_valid = false;
                 continue;
             };
             let lower = name.to_ascii_lowercase();
             let repeated = !removed.insert(lower.clone());
-            let fault = name_fault(name, &lower, forbidden)
+            let error = name_error(name, &lower, forbidden)
                 .or_else(|| repeated.then(|| ProblemKind::HeaderRepeated { name: lower.clone() }));
-            match fault {
+            match error {
                 Some(kind) => {
                     self.report(place().key("remove").index(index), kind);
-                    whole = false;
+                    are_valid = false;
                 }
                 None => operations.push(Operation::Remove(self.builder.shared(&lower))),
             }
         }
         let set: MakeOperation = Operation::Set;
         for (key, headers, operation) in [("set", &written.set, set), ("add", &written.add, Operation::Add)] {
-            let (headers, headers_are_whole) = self.headers(headers, &|| place().key(key), forbidden);
-            whole &= headers_are_whole;
+            let (headers, headers_are_valid) = self.headers(headers, &|| place().key(key), forbidden);
+            are_valid &= headers_are_valid;
             for (name, value) in headers {
                 let header = self.builder.get(name).to_owned();
                 let problems = &mut self.reader.problems;
                 let mut report = |kind| problems.report(place().key(key).named(&header), kind);
-                match Template::compile(value, Literal::Header, &mut self.builder, faults, &mut report) {
+                match Template::compile(value, TemplateKind::HeaderValue, &mut self.builder, name_errors, &mut report) {
                     Some(template) => operations.push(operation(name, template)),
-                    None => whole = false,
+                    None => are_valid = false,
                 }
             }
         }
-        (self.builder.image.append(OPERATIONS, operations), whole)
+        (self.builder.image.append(OPERATIONS, operations), are_valid)
     }
 }
 
-fn name_fault(name: &str, lower: &str, forbidden: fn(&str) -> Option<&'static str>) -> Option<ProblemKind> {
+fn name_error(name: &str, lower: &str, forbidden: Forbidden) -> Option<ProblemKind> {
     match forbidden(lower) {
         Some(reason) => Some(ProblemKind::HeaderForbidden { name: lower.to_owned(), reason }),
         None => (!is_token(name)).then(|| ProblemKind::HeaderName { found: name.to_owned() }),
     }
 }
 
-/// Why a header of a routed request can't be changed.
+/// Forbids the headers of a routed request that can't be changed.
 pub(super) fn forbidden_in_request(name: &str) -> Option<&'static str> {
     match name {
         "host" | ":authority" => Some("is the request's host, which `service` and `host` set"),
@@ -119,7 +121,7 @@ pub(super) fn forbidden_in_request(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Why a header of a response can't be changed.
+/// Forbids the headers of a response that can't be changed.
 pub(super) fn forbidden_in_response(name: &str) -> Option<&'static str> {
     match name {
         "host" => Some("belongs to requests"),
@@ -132,12 +134,12 @@ fn forbidden_by_knative(name: &str) -> Option<&'static str> {
     knative::is_internal_header(name).then_some("is for Knative's own components")
 }
 
-/// Why a header can't be asked for in a condition.
+/// Forbids the headers that a condition can't be about.
 pub(super) fn forbidden_in_condition(name: &str) -> Option<&'static str> {
     (name == "host").then_some("is the request's host, and `hosts` is the key for it")
 }
 
-/// Why a header can't be set in an answer.
+/// Forbids the headers that a fixed response can't have.
 pub(super) fn forbidden_in_answer(name: &str) -> Option<&'static str> {
     match name {
         "host" => Some("belongs to requests"),
@@ -145,7 +147,7 @@ pub(super) fn forbidden_in_answer(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Why nobody but a server can set a header.
+/// Forbids the headers that only an HTTP server or proxy itself can set.
 fn forbidden_in_message(name: &str) -> Option<&'static str> {
     match name {
         "content-length" | "transfer-encoding" | "trailer" => Some("is set by Envoy"),
@@ -154,7 +156,8 @@ fn forbidden_in_message(name: &str) -> Option<&'static str> {
     }
 }
 
-/// RFC 9110, section 5.5, in ASCII and beyond, without white space at its ends.
+/// Returns whether a text is a valid header value (RFC 9110, section 5.5). It may have characters beyond ASCII, but no white
+/// space at its ends.
 fn is_header_value(value: &str) -> bool {
     value.trim() == value && !value.chars().any(char::is_control)
 }

@@ -1,15 +1,15 @@
-//! Which texts are valid hosts.
+//! Checks host names and authorities.
 
 use std::collections::BTreeSet;
 
 use crate::compile::builder::TableBuilder;
 use crate::table::schema::HostSet;
 
-/// Why a text is not a host name, and what to write instead.
-pub(crate) type HostFault = (&'static str, String);
+/// The reason why a text is not a host, and what to write instead.
+pub(crate) type HostError = (&'static str, String);
 
-/// Checks an entry of `hosts`.
-pub(crate) fn check_public_host(text: &str) -> Result<(), HostFault> {
+/// Checks an element of `hosts`.
+pub(crate) fn check_public_host(text: &str) -> Result<(), HostError> {
     if text == "*" {
         return Ok(());
     }
@@ -18,28 +18,28 @@ pub(crate) fn check_public_host(text: &str) -> Result<(), HostFault> {
         return Err(("has a `*` that is not its first label", "`*.example.com`, or `*` for every host".into()));
     }
     if name.len() < text.len() && name.starts_with('[') {
-        return Err(("has a `*` before an address, which has no labels", quoted(name)));
+        return Err(("has a `*` before an address, which has no labels", in_quotes(name)));
     }
     match text.rsplit_once(':') {
         // A colon inside brackets belongs to an IPv6 address, one before a slash to a URL.
         Some((host, port)) if !port.contains('/') && (host.ends_with(']') || !host.starts_with('[')) => {
-            Err(("has a port, and ports are not compared", quoted(host)))
+            Err(("has a port, and ports are not compared", in_quotes(host)))
         }
         _ => check_authority(name).map(|_| ()),
     }
 }
 
-/// Checks an authority `host[:port]` and gives its port.
-pub(crate) fn check_authority(text: &str) -> Result<Option<u16>, HostFault> {
+/// Checks an authority, `host` or `host:port`. Returns the port.
+pub(crate) fn check_authority(text: &str) -> Result<Option<u16>, HostError> {
     if text.is_empty() {
         return Err(("is empty", "a host, such as `api.example.com`".into()));
     }
     if let Some((_, rest)) = text.split_once("://") {
         let host = rest.split('/').next().unwrap_or_default();
-        return Err(("is a URL", format!("the host alone: {}", quoted(host))));
+        return Err(("is a URL", format!("the host alone: {}", in_quotes(host))));
     }
     if let Some((host, _)) = text.split_once('/') {
-        return Err(("has a path", format!("the host alone: {}", quoted(host))));
+        return Err(("has a path", format!("the host alone: {}", in_quotes(host))));
     }
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let Some((address, after)) = rest.split_once(']') else {
@@ -69,7 +69,7 @@ pub(crate) fn check_authority(text: &str) -> Result<Option<u16>, HostFault> {
     };
     if let Some(host) = host {
         if let Some(without) = host.strip_suffix('.') {
-            return Err(("ends in a dot", quoted(without)));
+            return Err(("ends in a dot", in_quotes(without)));
         }
         if !is_dns_name(host) {
             return Err((
@@ -81,15 +81,15 @@ pub(crate) fn check_authority(text: &str) -> Result<Option<u16>, HostFault> {
     Ok(port)
 }
 
-fn quoted(text: &str) -> String {
+fn in_quotes(text: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// Bytes of a label of a host name, at most.
-pub(crate) const LABEL: usize = 63;
+/// How many bytes a label of a host name can have.
+const LABEL: usize = 63;
 
-/// Labels of letters, digits, `-` and `_`, at most 63 bytes each and 253 in all (RFC 1123; the underscore
-/// is not a host name's, but is seen in the wild and harmless).
+/// Returns whether a text is a host name: labels of letters, digits, `-` and `_`, with at most 63 bytes each and 253 in all.
+/// RFC 1123 has no underscore, but real hosts use it, and it does no harm.
 pub(crate) fn is_dns_name(text: &str) -> bool {
     text.len() <= 253
         && text.split('.').all(|label| {
@@ -100,7 +100,7 @@ pub(crate) fn is_dns_name(text: &str) -> bool {
         })
 }
 
-/// A Kubernetes object's name as part of a host: one lower-case DNS label.
+/// Returns whether a text can be the name of a Kubernetes object that is part of a host: one DNS label in lower case.
 pub(crate) fn is_dns_label(text: &str) -> bool {
     (1..=LABEL).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -108,17 +108,14 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// Whether a host is one that only a cluster's inside knows.
+/// Returns whether a host is known only inside the cluster.
 pub(crate) fn is_cluster_local(host: &str) -> bool {
-    // Few are: what all of them have is found sooner.
-    if !host.as_bytes().windows(4).any(|bytes| bytes == b".svc") {
-        return false;
-    }
     let host = host.split(':').next().unwrap_or_default();
     host.ends_with(".svc") || host.contains(".svc.cluster.")
 }
 
 impl HostSet {
+    /// Adds the elements of `hosts`, which are valid, to a table.
     pub(crate) fn new<'h>(hosts: impl IntoIterator<Item = &'h str>, builder: &mut TableBuilder) -> Self {
         let (mut exact, mut suffixes, mut any) = (BTreeSet::new(), BTreeSet::new(), false);
         for host in hosts {
@@ -138,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_that_are_none_are_told() {
+    fn texts_that_are_not_hosts_are_errors() {
         for text in [
             "",
             "https://a.b",
@@ -156,8 +153,8 @@ mod tests {
         ] {
             assert!(check_authority(text).is_err(), "{text}");
         }
-        let reported = ("has a `*` before an address, which has no labels", "\"[::1]\"".to_owned());
-        assert_eq!(check_public_host("*.[::1]"), Err(reported));
+        let error = ("has a `*` before an address, which has no labels", "\"[::1]\"".to_owned());
+        assert_eq!(check_public_host("*.[::1]"), Err(error));
         for text in ["a.*.b", "*.*.b", "a.b:80", "*a.b", "*."] {
             assert!(check_public_host(text).is_err(), "{text}");
         }

@@ -1,16 +1,18 @@
-//! Knative's domain template: how a service's host is made of its name, namespace and domain.
+//! Knative's domain template: how the host of a service is made from its name, its namespace and the domain.
 
 use std::borrow::Cow;
 
-use crate::compile::pattern::{Piece, Pieces};
+use crate::compile::placeholder::{TextPart, TextParts};
 use crate::problem::ProblemKind;
 
-/// A template that has been checked, and which fields it has beside `{service}`.
+/// A valid host template.
 #[derive(Debug, Clone)]
-pub(crate) struct HostTemplate<'a> {
+pub(super) struct HostTemplate<'a> {
     text: Cow<'a, str>,
-    pub(crate) needs_namespace: bool,
-    pub(crate) needs_domain: bool,
+    /// Whether the template has `{namespace}`.
+    pub(super) needs_namespace: bool,
+    /// Whether the template has `{domain}`.
+    pub(super) needs_domain: bool,
 }
 
 impl Default for HostTemplate<'_> {
@@ -21,38 +23,40 @@ impl Default for HostTemplate<'_> {
 }
 
 impl<'a> HostTemplate<'a> {
-    pub(crate) fn read(text: Cow<'a, str>) -> Result<Self, ProblemKind> {
+    pub(super) fn parse(text: Cow<'a, str>) -> Result<Self, ProblemKind> {
         if text.contains("{{.") {
             return Err(ProblemKind::HostTemplateOfGo { found: text.into_owned() });
         }
-        for piece in Pieces(&text) {
-            match piece {
-                Ok(Piece::Name("service" | "namespace" | "domain")) => {}
-                Ok(Piece::Name(name)) => return Err(ProblemKind::HostTemplateField { found: name.to_owned() }),
-                Ok(Piece::Literal(literal))
+        for part in TextParts(&text) {
+            match part {
+                Ok(TextPart::Placeholder("service" | "namespace" | "domain")) => {}
+                Ok(TextPart::Placeholder(name)) => {
+                    return Err(ProblemKind::HostTemplateField { found: name.to_owned() });
+                }
+                Ok(TextPart::Literal(literal))
                     if literal.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b)) => {
                 }
-                Ok(Piece::Literal(_)) => {
+                Ok(TextPart::Literal(_)) => {
                     return Err(ProblemKind::DnsName { key: "hostTemplate", found: text.into_owned() });
                 }
                 Err(_) => return Err(ProblemKind::HostTemplateBraces { found: text.into_owned() }),
             }
         }
-        let needs = |field| Pieces(&text).any(|piece| matches!(piece, Ok(Piece::Name(name)) if name == field));
-        if !needs("service") {
+        let has = |field| TextParts(&text).any(|part| matches!(part, Ok(TextPart::Placeholder(name)) if name == field));
+        if !has("service") {
             return Err(ProblemKind::HostTemplateWithoutService);
         }
-        Ok(HostTemplate { needs_namespace: needs("namespace"), needs_domain: needs("domain"), text })
+        Ok(HostTemplate { needs_namespace: has("namespace"), needs_domain: has("domain"), text })
     }
 
-    pub(crate) fn render(&self, service: &str, namespace: &str, domain: &str) -> String {
+    pub(super) fn render(&self, service: &str, namespace: &str, domain: &str) -> String {
         let mut host = String::with_capacity(self.text.len() + service.len() + namespace.len() + domain.len());
-        for piece in Pieces(&self.text).flatten() {
-            host.push_str(match piece {
-                Piece::Literal(literal) => literal,
-                Piece::Name("service") => service,
-                Piece::Name("namespace") => namespace,
-                Piece::Name(_) => domain,
+        for part in TextParts(&self.text).flatten() {
+            host.push_str(match part {
+                TextPart::Literal(literal) => literal,
+                TextPart::Placeholder("service") => service,
+                TextPart::Placeholder("namespace") => namespace,
+                TextPart::Placeholder(_) => domain,
             });
         }
         host

@@ -1,56 +1,49 @@
-//! The methods that the routes of a document name.
+//! Numbers the methods that the routes of a document name.
 
 use std::collections::BTreeMap;
 
-use super::Claim;
 use crate::bytes::is_token;
 use crate::limits;
 use crate::problem::ProblemKind;
 use crate::table::schema::ANY;
 
-/// The methods that routes name, and how much there is of them.
-pub(super) struct Methods {
-    /// By name: numbers in the order in which they were found.
-    known: BTreeMap<Box<str>, usize>,
-    /// The same of those that most routes name, at hand.
-    standard: [Option<u16>; STANDARD_METHODS],
-    /// Elements of all `match`es.
+/// The methods of a document, each with a number, and how much the document has of what the limits count.
+///
+/// While the routes are read, methods are numbered in the order in which they are found. At the end, [`into_sorted`] numbers
+/// them in the order of their names, as the table needs them.
+///
+/// [`into_sorted`]: MethodNumbers::into_sorted
+pub(super) struct MethodNumbers {
+    by_name: BTreeMap<Box<str>, usize>,
+    /// The number of elements of all `match`es.
     patterns: usize,
-    /// Methods of all `match`es.
+    /// The number of methods of all `match`es.
     candidates: usize,
 }
 
-impl Default for Methods {
+impl Default for MethodNumbers {
     fn default() -> Self {
-        // They have a place of their own.
-        let known = BTreeMap::from([("GET".into(), 0), ("HEAD".into(), 1)]);
-        Methods { known, standard: Default::default(), patterns: 0, candidates: 0 }
+        // Every table has `GET` and `HEAD`, because the search for a route treats them specially.
+        let by_name = BTreeMap::from([("GET".into(), 0), ("HEAD".into(), 1)]);
+        MethodNumbers { by_name, patterns: 0, candidates: 0 }
     }
 }
 
-impl Methods {
-    /// Takes in the methods of an element of `match`.
-    pub(super) fn count(&mut self, text: &str) {
-        let named = text.split(' ').next().unwrap_or_default();
+impl MethodNumbers {
+    /// Counts and numbers the methods of one element of `match`.
+    pub(super) fn add(&mut self, pattern: &str) {
+        let methods = pattern.split(' ').next().unwrap_or_default();
+        let count = method_count(methods);
         self.patterns += 1;
-        if named == "ANY" || self.at_hand(named).is_some() {
-            self.candidates += 1;
-            return;
-        }
-        let methods = || named.split('|');
-        let count = methods().count();
+        // A pattern with too many methods is reported when it is parsed, and then counts as one for `ANY`.
         if count > limits::METHODS_OF_A_MATCH {
-            // That is reported where they are written; they stand for any.
             self.candidates += 1;
             return;
         }
         self.candidates += count;
-        for method in methods() {
-            if !self.known.contains_key(method) && is_token(method) && method != "ANY" {
-                self.known.insert(method.into(), self.known.len());
-            }
-            if let Some(number) = standard_method(method).and_then(|at| self.standard.get_mut(at)) {
-                *number = self.known.get(method).and_then(|number| u16::try_from(*number).ok());
+        for method in methods.split('|') {
+            if !self.by_name.contains_key(method) && is_token(method) && method != "ANY" {
+                self.by_name.insert(method.into(), self.by_name.len());
             }
         }
     }
@@ -58,63 +51,46 @@ impl Methods {
     pub(super) fn are_within_limits(&self) -> bool {
         self.patterns <= limits::PATTERNS
             && self.candidates <= limits::CANDIDATES
-            && self.known.len() <= limits::METHODS
+            && self.by_name.len() <= limits::METHODS
     }
 
-    /// Of what there is more than a table can hold.
-    pub(super) fn beyond_limits(&self) -> Vec<ProblemKind> {
+    /// Returns an error for each limit that is exceeded.
+    pub(super) fn limit_errors(&self) -> Vec<ProblemKind> {
         let counts = [
             ("elements of all `match`es together", self.patterns, limits::PATTERNS),
             ("methods of all `match`es together", self.candidates, limits::CANDIDATES),
-            ("different methods", self.known.len(), limits::METHODS),
+            ("different methods", self.by_name.len(), limits::METHODS),
         ];
-        let beyond = counts.into_iter().filter(|(_, found, limit)| found > limit);
+        let exceeded = counts.into_iter().filter(|(_, found, limit)| found > limit);
         let write = "write fewer, or several tables";
-        beyond.map(|(of, found, limit)| ProblemKind::TooMany { found, of, limit, write }).collect()
+        exceeded.map(|(of, found, limit)| ProblemKind::TooMany { found, of, limit, write }).collect()
     }
 
-    /// The number of one that has been counted.
+    /// Returns the number of a method that was added.
     pub(super) fn number(&self, method: &str) -> Option<u16> {
-        self.at_hand(method).or_else(|| self.known.get(method).and_then(|number| u16::try_from(*number).ok()))
+        self.by_name.get(method).and_then(|number| u16::try_from(*number).ok())
     }
 
-    /// As above, of a standard one.
-    pub(super) fn at_hand(&self, method: &str) -> Option<u16> {
-        self.standard.get(standard_method(method)?).copied().flatten()
-    }
-
-    /// All of them in order, by which the claims to them are numbered from now on.
-    pub(super) fn sorted(self, claims: &mut [Claim]) -> Vec<Box<str>> {
-        let mut places = vec![ANY; self.known.len()];
-        for (place, number) in (0..).zip(self.known.values()) {
-            places.get_mut(*number).into_iter().for_each(|at| *at = place);
+    /// Returns the names of all methods, sorted. From now on the number of a method is its index, and `numbers` are changed
+    /// to it.
+    pub(super) fn into_sorted<'n>(self, numbers: impl Iterator<Item = &'n mut u16>) -> Vec<Box<str>> {
+        let mut indexes = vec![ANY; self.by_name.len()];
+        for (index, number) in (0..).zip(self.by_name.values()) {
+            indexes.get_mut(*number).into_iter().for_each(|at| *at = index);
         }
-        for claim in claims.iter_mut().filter(|claim| claim.method != ANY) {
-            claim.method = places.get(usize::from(claim.method)).copied().unwrap_or(ANY);
+        for number in numbers.filter(|number| **number != ANY) {
+            *number = indexes.get(usize::from(*number)).copied().unwrap_or(ANY);
         }
-        self.known.into_keys().collect()
+        self.by_name.into_keys().collect()
     }
 }
 
-/// How many methods RFC 9110, section 9.3, and RFC 5789 define.
-pub(crate) const STANDARD_METHODS: usize = 9;
-
-/// The number of one of these.
-pub(crate) fn standard_method(method: &str) -> Option<usize> {
-    Some(match method {
-        "GET" => 0,
-        "HEAD" => 1,
-        "POST" => 2,
-        "PUT" => 3,
-        "PATCH" => 4,
-        "DELETE" => 5,
-        "OPTIONS" => 6,
-        "TRACE" => 7,
-        "CONNECT" => 8,
-        _ => return None,
-    })
+/// Returns the number of methods in a text such as `GET|POST`.
+pub(super) fn method_count(methods: &str) -> usize {
+    1 + methods.bytes().filter(|&b| b == b'|').count()
 }
 
-pub(crate) fn is_standard_method(method: &str) -> bool {
-    standard_method(method).is_some()
+/// Returns whether RFC 9110, section 9.3, or RFC 5789 defines a method.
+pub(super) fn is_standard_method(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE" | "CONNECT")
 }

@@ -1,129 +1,153 @@
-//! Routes that get in each other's way: those that can't be told apart, and those that are never chosen.
+//! Compares rivals: routes for the same path and the same method.
+//!
+//! Only the conditions and the order in the document decide between rivals. Two rivals with equal conditions are an error,
+//! because nothing tells them apart. A rival that is never chosen, because another one is always chosen first, is a warning.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use super::{Claim, Compiler};
+use super::{Compiler, PendingCandidate};
 use crate::limits::CONDITIONAL;
 use crate::problem::{Place, ProblemKind};
 use crate::table::schema::{PATTERNS, StringId};
 
+/// The conflicts between rivals.
+#[derive(Default)]
+struct Conflicts {
+    /// For each pair of patterns that can't be told apart: the methods for which that is so.
+    duplicates: BTreeMap<(u32, u32), Vec<u16>>,
+    /// For each pattern with candidates that are never chosen: how many these are, and a pattern that is chosen first.
+    shadowed: BTreeMap<u32, (usize, u32)>,
+    /// The indexes of rivals of which more have conditions than the limit allows.
+    crowded: Vec<Range<usize>>,
+}
+
 impl Compiler {
-    /// Sorts the claims into their order of precedence, and tells those that get in each other's way.
-    pub(super) fn report_ambiguities(&mut self) {
-        self.claims.sort_unstable_by_key(|claim| {
-            let rank = (!claim.unreadable_conditions, Reverse(claim.condition_count), claim.pattern);
-            (claim.entry, !claim.unreadable, claim.method, rank)
+    /// Sorts the candidates into their order of precedence, and reports the conflicts between rivals.
+    pub(super) fn check_rivals(&mut self) {
+        self.candidates.sort_unstable_by_key(|candidate| {
+            let rank = (!candidate.unreadable_conditions, Reverse(candidate.condition_count), candidate.pattern);
+            (candidate.entry, !candidate.unreadable, candidate.method, rank)
         });
-        // By pair of patterns: the methods for which they can't be told apart.
-        let mut duplicates: HashMap<(u32, u32), Vec<u16>> = HashMap::new();
-        // By pattern: how many of its claims are shadowed, and by which pattern.
-        let mut shadowed: HashMap<u32, (usize, u32)> = HashMap::new();
-        let mut crowds: Vec<Range<usize>> = Vec::new();
+        let conflicts = self.find_conflicts();
+        self.report_duplicates(conflicts.duplicates);
+        self.report_shadowed(conflicts.shadowed);
+        self.limit_conditional(&conflicts.crowded);
+    }
+
+    fn find_conflicts(&self) -> Conflicts {
+        let mut conflicts = Conflicts::default();
         let mut end = 0;
-        for rivals in
-            self.claims.chunk_by(|a, b| (a.entry, a.unreadable, a.method) == (b.entry, b.unreadable, b.method))
-        {
+        let are_rivals = |a: &PendingCandidate, b: &PendingCandidate| {
+            (a.entry, a.unreadable, a.method) == (b.entry, b.unreadable, b.method)
+        };
+        for rivals in self.candidates.chunk_by(are_rivals) {
             let start = end;
             end += rivals.len();
-            if rivals.get(CONDITIONAL).is_some_and(Claim::is_conditional) {
-                crowds.push(start..end);
+            // The candidates with conditions come first.
+            if rivals.get(CONDITIONAL).is_some_and(PendingCandidate::is_conditional) {
+                conflicts.crowded.push(start..end);
             }
-            if rivals.len() < 2 || rivals.iter().any(|claim| claim.unreadable) {
-                continue;
-            }
-            let mut first_with: HashMap<u32, u32> = HashMap::new();
-            // By what they ask about: only conditions on the same names can shadow each other.
-            let mut with_presence: HashMap<Vec<StringId>, Vec<&Claim>> = HashMap::new();
-            for (rank, claim) in rivals.iter().enumerate().filter(|(_, claim)| !claim.unreadable_conditions) {
-                let conditions = self.conditions.get(claim.conditions);
-                if let Some(first) = first_with.get(&claim.conditions) {
-                    duplicates.entry((*first, claim.pattern)).or_default().push(claim.method);
-                    continue;
-                }
-                first_with.insert(claim.conditions, claim.pattern);
-                // Those beyond the limit are reported for that.
-                let Some(conditions) = conditions.filter(|_| rank < CONDITIONAL) else { continue };
-                let names = conditions.names();
-                let stronger = with_presence.get(&names).into_iter().flatten().find(|other| {
-                    self.conditions.get(other.conditions).is_some_and(|others| others.follow_from(conditions))
-                });
-                if let Some(stronger) = stronger {
-                    shadowed.entry(claim.pattern).or_insert((0, stronger.pattern)).0 += 1;
-                }
-                if conditions.has_presence() {
-                    with_presence.entry(names).or_default().push(claim);
-                }
+            if rivals.len() > 1 && !rivals.iter().any(|rival| rival.unreadable) {
+                self.compare(rivals, &mut conflicts);
             }
         }
-        let mut duplicates: Vec<_> = duplicates.into_iter().collect();
-        duplicates.sort_unstable();
+        conflicts
+    }
+
+    /// Compares each of these rivals, which are sorted, with those before it.
+    fn compare(&self, rivals: &[PendingCandidate], conflicts: &mut Conflicts) {
+        let mut first_with: HashMap<u32, u32> = HashMap::new();
+        // The rivals that have a condition for mere presence, by the names in their conditions. Only such a rival can shadow
+        // another one, and only one with the same names.
+        let mut with_presence: HashMap<Vec<StringId>, Vec<&PendingCandidate>> = HashMap::new();
+        for (rank, rival) in rivals.iter().enumerate().filter(|(_, rival)| !rival.unreadable_conditions) {
+            if let Some(first) = first_with.get(&rival.conditions) {
+                conflicts.duplicates.entry((*first, rival.pattern)).or_default().push(rival.method);
+                continue;
+            }
+            first_with.insert(rival.conditions, rival.pattern);
+            // Those beyond the limit are reported for exceeding it.
+            let conditions = self.conditions.get(rival.conditions).filter(|_| rank < CONDITIONAL);
+            let Some(conditions) = conditions else { continue };
+            let names = conditions.names();
+            let stronger = with_presence.get(&names).into_iter().flatten().find(|other| {
+                self.conditions.get(other.conditions).is_some_and(|others| others.follow_from(conditions))
+            });
+            if let Some(stronger) = stronger {
+                conflicts.shadowed.entry(rival.pattern).or_insert((0, stronger.pattern)).0 += 1;
+            }
+            if conditions.has_presence() {
+                with_presence.entry(names).or_default().push(rival);
+            }
+        }
+    }
+
+    fn report_duplicates(&mut self, duplicates: BTreeMap<(u32, u32), Vec<u16>>) {
         for ((first, second), methods) in duplicates {
             let names: Vec<&str> = methods.iter().map(|method| self.method(*method)).collect();
             let methods = format!("both for {}", names.join(", "));
-            if let Some((place, other, other_text)) = self.pair(second, first) {
+            if let Some((place, other, other_text)) = self.places(second, first) {
                 self.report(place, ProblemKind::Duplicate { other, other_text, methods });
             }
         }
-        let mut claims: HashMap<u32, usize> = HashMap::new();
-        for claim in self.claims.iter().filter(|claim| shadowed.contains_key(&claim.pattern)) {
-            *claims.entry(claim.pattern).or_default() += 1;
+    }
+
+    /// Warns of the patterns of which all candidates are shadowed.
+    fn report_shadowed(&mut self, shadowed: BTreeMap<u32, (usize, u32)>) {
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        for candidate in self.candidates.iter().filter(|candidate| shadowed.contains_key(&candidate.pattern)) {
+            *counts.entry(candidate.pattern).or_default() += 1;
         }
-        let mut shadowed: Vec<_> = shadowed.into_iter().collect();
-        shadowed.sort_unstable();
         for (pattern, (count, by)) in shadowed {
-            let all = claims.get(&pattern) == Some(&count);
-            if let (true, Some((place, other, other_text))) = (all, self.pair(pattern, by)) {
+            let all = counts.get(&pattern) == Some(&count);
+            if let (true, Some((place, other, other_text))) = (all, self.places(pattern, by)) {
                 self.report(place, ProblemKind::Shadowed { other, other_text });
             }
         }
-        self.thin_out(crowds);
     }
 
-    /// Tells routes with conditions beyond the limit, whose place among their rivals one claim takes that no condition
-    /// bears on: broken, so that no request goes on to a route that stands behind them.
-    fn thin_out(&mut self, crowds: Vec<Range<usize>>) {
+    /// Limits how many rivals have conditions, because the search may check the conditions of each of them.
+    ///
+    /// The routes beyond the limit are reported, so they are broken. Of their candidates only the first is kept, without its
+    /// conditions. Every request that gets that far is answered 503 there, so no request reaches a route behind them.
+    fn limit_conditional(&mut self, crowded: &[Range<usize>]) {
+        if crowded.is_empty() {
+            return;
+        }
         let mut reported = HashSet::new();
-        let mut dropped = vec![false; if crowds.is_empty() { 0 } else { self.claims.len() }];
-        for crowd in crowds {
-            let rivals = self.claims.get(crowd.clone()).unwrap_or_default();
-            let found = rivals.iter().filter(|claim| claim.is_conditional()).count();
-            let method = rivals.first().map_or("ANY", |claim| self.method(claim.method)).to_owned();
-            let (first, last) = (crowd.start + CONDITIONAL, crowd.start + found);
-            let surplus: Vec<(u32, bool)> = self
-                .claims
-                .get(first..last)
-                .unwrap_or_default()
-                .iter()
-                .map(|claim| (claim.pattern, claim.unreadable))
-                .collect();
-            for (pattern, unreadable) in surplus {
-                // What can't be read has been reported, and is broken.
-                if let (false, true, Some(element)) = (unreadable, reported.insert(pattern), self.element(pattern)) {
+        let mut is_kept = vec![true; self.candidates.len()];
+        for range in crowded {
+            let rivals = self.candidates.get(range.clone()).unwrap_or_default();
+            let found = rivals.iter().filter(|rival| rival.is_conditional()).count();
+            let method = rivals.first().map_or("ANY", |rival| self.method(rival.method)).to_owned();
+            let beyond = rivals.iter().take(found).skip(CONDITIONAL);
+            let beyond: Vec<(u32, bool)> = beyond.map(|rival| (rival.pattern, rival.unreadable)).collect();
+            for (pattern, unreadable) in beyond {
+                // A route that can't be read has been reported already, and is broken.
+                if let (false, true, Some(place)) = (unreadable, reported.insert(pattern), self.match_place(pattern)) {
                     let kind = ProblemKind::TooManyConditional { found, method: method.clone(), limit: CONDITIONAL };
-                    self.report(element.place(), kind);
+                    self.report(place.place(), kind);
                 }
             }
-            if let Some(claim) = self.claims.get_mut(first) {
-                claim.conditions = 0;
-            }
-            dropped.iter_mut().take(crowd.end).skip(first + 1).for_each(|dropped| *dropped = true);
+            let first = range.start + CONDITIONAL;
+            self.candidates.get_mut(first).into_iter().for_each(|candidate| candidate.conditions = 0);
+            is_kept.iter_mut().take(range.end).skip(first + 1).for_each(|is_kept| *is_kept = false);
         }
-        if !dropped.is_empty() {
-            let mut dropped = dropped.into_iter();
-            self.claims.retain(|_| dropped.next() != Some(true));
-        }
+        let mut is_kept = is_kept.into_iter();
+        self.candidates.retain(|_| is_kept.next() == Some(true));
     }
 
+    /// Returns the name of a method.
     fn method(&self, number: u16) -> &str {
         self.method_names.get(usize::from(number)).map_or("ANY", |name| name)
     }
 
-    /// The places of two patterns, and the text of the second.
-    fn pair(&self, pattern: u32, other: u32) -> Option<(Place, Place, String)> {
-        let place = self.element(pattern)?.place();
-        let other_place = self.element(other)?.place();
+    /// Returns the places of two patterns, and the text of the second.
+    fn places(&self, pattern: u32, other: u32) -> Option<(Place, Place, String)> {
+        let place = self.match_place(pattern)?.place();
+        let other_place = self.match_place(other)?.place();
         let text = self.builder.get(self.builder.image.get(PATTERNS, other)?.text).to_owned();
         Some((place, other_place, text))
     }

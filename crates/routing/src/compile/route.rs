@@ -1,4 +1,4 @@
-//! One route: its matches and conditions, entered into the tree, and where it leads.
+//! Compiles one route: its patterns, its conditions, its changes to headers, and its target.
 
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeSet, HashMap};
@@ -6,95 +6,49 @@ use std::collections::{BTreeSet, HashMap};
 use super::conditions::ConditionSet;
 use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_response};
 use super::settings::Defaults;
-use super::{At, Claim, Compiler, Element, NO_LIST};
-use crate::compile::pattern::{Methods as PatternMethods, Pattern, Segment, captures};
+use super::{Compiler, MatchPlace, NOT_IN_LIST, PendingCandidate, RoutePlace};
+use crate::compile::pattern::{Pattern, PatternMethods, Segment};
 use crate::document::config::{Route as RouteConfig, When};
 use crate::document::read::{Key, OneOrMany};
-use crate::path;
+use crate::path::{self, Hazard};
 use crate::problem::ProblemKind;
 use crate::table::image::{NO_INDEX, Span};
 use crate::table::schema::{
     ANY, CAPTURES, Capture, Condition, Cors, Expected, MatchRow, PATTERNS, ROUTE_EXTRAS, ROUTES, Route, RouteExtras,
-    Target,
+    StringId, Target,
 };
 
 impl Compiler {
-    pub(super) fn route(&mut self, index: usize, route: Option<&RouteConfig<'_>>, defaults: &Defaults<'_>) {
-        let at = At(index);
-        let unreadable;
-        let is_object = route.is_some();
-        let route = match route {
-            Some(route) => route,
-            None => {
-                unreadable = RouteConfig::default();
-                &unreadable
-            }
-        };
-        let patterns = self.read_patterns(route, at);
-        let (conditions, mut unreadable_conditions) = self.conditions(&route.when, at);
-        // A key that is not known may have been meant for conditions, unless it is more like another.
-        unreadable_conditions |= route.unknown.iter().any(|like| matches!(like, None | Some("when")));
-        let condition_count = conditions.len();
-        let conditions = self.conditions.number(conditions);
-        let mut first = None;
-        for pattern in &patterns.patterns {
-            let ReadPattern { text, element, path } = pattern;
-            let segments = patterns.segments(pattern);
-            let number = self.builder.image.len(PATTERNS);
-            let unreadable = !path.whole;
-            let entry = self.tree.insert(segments, &mut self.builder);
-            let claim = |method| Claim {
-                entry,
-                method,
-                unreadable,
-                unreadable_conditions,
-                conditions,
-                condition_count,
-                pattern: number,
-            };
-            match path.methods {
-                PatternMethods::Any => self.claims.push(claim(ANY)),
-                PatternMethods::Named(text) => match self.methods.at_hand(text) {
-                    Some(only) => self.claims.push(claim(only)),
-                    // All have been counted.
-                    None => {
-                        let numbers = path.methods.names().filter_map(|name| self.methods.number(name));
-                        self.claims.extend(numbers.map(claim));
-                    }
-                },
-            }
-            if path.whole && !path.is_harmless && defaults.reject_unsafe {
-                self.report_unreachable(segments, *element);
-            }
-            let text = self.builder.add(text);
-            first = first.or(Some(text));
-            let captures = self.captures(segments);
-            self.builder.image.push(PATTERNS, MatchRow { route: index as u32, text, captures });
-            self.elements.push(element.index.map_or(NO_LIST, |index| index as u16));
+    /// Compiles a route. If the element of `routes` is not an object, `route` is empty, and the result is a broken route for
+    /// every request.
+    pub(super) fn compile_route(
+        &mut self,
+        index: usize,
+        route: &RouteConfig<'_>,
+        is_object: bool,
+        defaults: &Defaults<'_>,
+    ) {
+        let place = RoutePlace(index);
+        let patterns = self.parse_patterns(route, place);
+        let conditions = self.route_conditions(route, place);
+        let mut first_text = None;
+        for pattern in &patterns {
+            let text = self.add_pattern(index, pattern, &conditions, defaults);
+            first_text = first_text.or(Some(text));
         }
-        let name = match (route.name.get(), first) {
-            (Some(name), _) if !name.is_empty() && !name.chars().any(char::is_control) => self.builder.add(name),
-            (written, first) => {
-                if written.is_some() {
-                    self.report(at.key("name"), ProblemKind::RouteName);
-                }
-                let first = first.filter(|text| text.length > 0);
-                first.unwrap_or_else(|| self.builder.add(&at.place().to_string()))
-            }
-        };
-        let cors = self.cors(&route.cors, &|| at.key("cors"));
-        // What can't be read, and a key that is not known, may have said anything of it.
-        let may_have_cors = |like: &Option<_>| matches!(like, None | Some("cors"));
-        let cors = match cors {
-            _ if !is_object || route.unknown.iter().any(may_have_cors) => Cors::Unknown,
+        let name = self.route_name(route, first_text, place);
+        let cors = match self.cors(&route.cors, &|| place.key("cors")) {
+            // The route may have its own `cors` where it can't be read.
+            _ if !is_object || may_contain(route, "cors") => Cors::Unknown,
             Some(own) => own,
             None => defaults.cors,
         };
-        let captured = Captured::new(&patterns, self.reader.problems.room());
-        let (request_headers, response_headers) = self.route_headers(route, &captured, at);
-        let target = if is_object { self.target(route, &captured, at, defaults) } else { None };
-        self.reader.problems.count(captured.unreported.get());
+        let captures = CaptureChecker::new(&patterns, self.reader.problems.room());
+        let (request_headers, response_headers) = self.route_headers(route, &captures, place);
+        let target = if is_object { self.target(route, &captures, place, defaults) } else { None };
+        self.reader.problems.count(captures.omitted.get());
         let target = target.filter(|_| cors != Cors::Unknown);
+
         let (target, rewrite) = target.unwrap_or((Target::Broken, None));
         let extras = RouteExtras { rewrite, cors, request_headers, response_headers };
         let extras = match extras == RouteExtras::none(defaults.cors) {
@@ -104,95 +58,156 @@ impl Compiler {
         self.builder.image.push(ROUTES, Route { name, target, extras });
     }
 
-    /// What the route does by itself to the headers of requests, and of responses; its errors break it.
-    fn route_headers(&mut self, route: &RouteConfig<'_>, captured: &Captured<'_>, at: At) -> (Span, Span) {
-        let faults = &|name: &str| captured.faults(name);
-        let place = &|| at.key("requestHeaders");
-        let (request, _) = self.operations(&route.request_headers, place, forbidden_in_request, faults);
-        let place = &|| at.key("responseHeaders");
-        let (response, _) = self.operations(&route.response_headers, place, forbidden_in_response, faults);
-        (request, response)
-    }
-
-    fn read_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, at: At) -> ReadPatterns<'a> {
-        let mut read = ReadPatterns::default();
+    /// Parses all elements of a route's `match`. The result is not empty: a route without a readable `match` may have been
+    /// meant for any request.
+    fn parse_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, place: RoutePlace) -> Vec<ParsedMatch<'a>> {
         let is_list = !matches!(route.patterns, Key::Set(OneOrMany::One(_)));
+        let mut patterns = Vec::new();
         for (index, text) in pattern_texts(route).enumerate() {
-            let element = Element { route: at, index: is_list.then_some(index) };
-            let path = match text {
-                Some(text) => Pattern::read(text, &mut read.segments, &mut |kind| self.report(element.place(), kind)),
-                None => Pattern::unreadable(&mut read.segments),
+            let place = MatchPlace { route: place, index: is_list.then_some(index) };
+            let pattern = match text {
+                Some(text) => Pattern::parse(text, &mut |kind| self.report(place.place(), kind)),
+                None => Pattern::unreadable(),
             };
-            read.patterns.push(ReadPattern { text: text.unwrap_or_default(), element, path });
+            patterns.push(ParsedMatch { text: text.unwrap_or_default(), place, pattern });
         }
-        if read.patterns.is_empty() {
-            let element = Element { route: at, index: None };
+        if patterns.is_empty() {
+            let place = MatchPlace { route: place, index: None };
             if route.patterns.get().is_some() {
-                self.report(element.place(), ProblemKind::NoMatch);
+                self.report(place.place(), ProblemKind::NoMatch);
             }
-            let path = Pattern::unreadable(&mut read.segments);
-            read.patterns.push(ReadPattern { text: "", element, path });
+            patterns.push(ParsedMatch { text: "", place, pattern: Pattern::unreadable() });
         }
-        read
+        patterns
     }
 
-    fn captures(&mut self, segments: &[Segment<'_>]) -> Span {
+    /// Adds a pattern to the table, and a candidate for each of its methods. Returns the pattern as written.
+    fn add_pattern(
+        &mut self,
+        route: usize,
+        parsed: &ParsedMatch<'_>,
+        conditions: &RouteConditions,
+        defaults: &Defaults<'_>,
+    ) -> StringId {
+        let ParsedMatch { text, place, pattern } = parsed;
+        let number = self.builder.image.len(PATTERNS);
+        let entry = self.tree.insert(&pattern.segments, &mut self.builder);
+        let candidate = |method| PendingCandidate {
+            entry,
+            method,
+            unreadable: !pattern.is_valid,
+            unreadable_conditions: conditions.unreadable,
+            conditions: conditions.set,
+            condition_count: conditions.count,
+            pattern: number,
+        };
+        match &pattern.methods {
+            PatternMethods::Any => self.candidates.push(candidate(ANY)),
+            PatternMethods::Named(names) => {
+                // Every method was added before, so every one has a number.
+                let numbers = names.iter().filter_map(|name| self.methods.number(name));
+                self.candidates.extend(numbers.map(candidate));
+            }
+        }
+        if pattern.is_valid && defaults.reject_unsafe {
+            self.report_unreachable(&pattern.segments, *place);
+        }
+        let text = self.builder.add(text);
+        let captures = self.add_captures(&pattern.segments);
+        self.builder.image.push(PATTERNS, MatchRow { route: route as u32, text, captures });
+        self.match_indexes.push(place.index.map_or(NOT_IN_LIST, |index| index as u16));
+        text
+    }
+
+    fn add_captures(&mut self, segments: &[Segment<'_>]) -> Span {
         let start = self.builder.image.len(CAPTURES);
-        for (segment, found) in (0u32..).zip(segments) {
-            let (name, prefix, suffix, rest) = match found {
+        for (index, segment) in (0u32..).zip(segments) {
+            let (name, prefix, suffix, rest) = match segment {
                 Segment::Literal(_) | Segment::Unknown => continue,
                 Segment::Capture { prefix, name, suffix } => (name, prefix.len() as u32, suffix.len() as u32, false),
                 Segment::Rest { name } => (name, 0, 0, true),
             };
             let name = self.builder.shared(name);
-            self.builder.image.push(CAPTURES, Capture { name, segment, prefix, suffix, rest });
+            self.builder.image.push(CAPTURES, Capture { name, segment: index, prefix, suffix, rest });
         }
         Span { start, end: self.builder.image.len(CAPTURES) }
     }
 
-    /// Warns of a pattern that only paths match which are refused before.
-    fn report_unreachable(&mut self, segments: &[Segment<'_>], element: Element) {
+    /// Warns of a pattern that matches only paths that `unsafePaths: reject` refuses.
+    fn report_unreachable(&mut self, segments: &[Segment<'_>], place: MatchPlace) {
         let last = segments.len().saturating_sub(1);
         let hazard = segments.iter().enumerate().find_map(|(index, segment)| match segment {
-            Segment::Literal(text) if text.is_empty() && index < last => Some(path::Hazard::EmptySegment),
+            Segment::Literal(text) if text.is_empty() && index < last => Some(Hazard::EmptySegment),
             Segment::Literal(text) => path::hazard_of_segment(text),
-            Segment::Capture { prefix, suffix, .. } if prefix.is_empty() && suffix.is_empty() => None,
-            Segment::Capture { prefix, suffix, .. } => {
-                // Whatever is captured, an affixed segment is no dot segment of its literal text alone.
-                [prefix, suffix]
-                    .into_iter()
-                    .find_map(|text| path::hazard_of_segment(text))
-                    .filter(|hazard| *hazard != path::Hazard::DotSegment)
-            }
+            // A value between the prefix and the suffix can keep the segment from being a dot segment.
+            Segment::Capture { prefix, suffix, .. } => [prefix, suffix]
+                .into_iter()
+                .find_map(|text| path::hazard_of_segment(text))
+                .filter(|hazard| *hazard != Hazard::DotSegment),
             Segment::Rest { .. } | Segment::Unknown => None,
         });
         if let Some(hazard) = hazard {
-            self.report(element.place(), ProblemKind::Unreachable { reason: hazard.describe() });
+            self.report(place.place(), ProblemKind::Unreachable { reason: hazard.describe() });
         }
     }
 
-    /// The conditions of a route, and whether some of them can't be read.
-    fn conditions(&mut self, when: &Key<Box<When<'_>>>, at: At) -> (ConditionSet, bool) {
+    /// Returns the route's own name. Without a valid one, this is the first element of `match`, or the route's place.
+    fn route_name(&mut self, route: &RouteConfig<'_>, first_text: Option<StringId>, place: RoutePlace) -> StringId {
+        if let Some(name) = route.name.get() {
+            if !name.is_empty() && !name.chars().any(char::is_control) {
+                return self.builder.add(name);
+            }
+            self.report(place.key("name"), ProblemKind::RouteName);
+        }
+        match first_text.filter(|text| text.length > 0) {
+            Some(text) => text,
+            None => self.builder.add(&place.place().to_string()),
+        }
+    }
+
+    /// Compiles the route's own changes to the headers of requests and of responses. Their errors break the route.
+    fn route_headers(
+        &mut self,
+        route: &RouteConfig<'_>,
+        captures: &CaptureChecker<'_>,
+        place: RoutePlace,
+    ) -> (Span, Span) {
+        let name_errors = &|name: &str| captures.errors(name);
+        let key = &|| place.key("requestHeaders");
+        let (request, _) = self.operations(&route.request_headers, key, forbidden_in_request, name_errors);
+        let key = &|| place.key("responseHeaders");
+        let (response, _) = self.operations(&route.response_headers, key, forbidden_in_response, name_errors);
+        (request, response)
+    }
+
+    fn route_conditions(&mut self, route: &RouteConfig<'_>, place: RoutePlace) -> RouteConditions {
+        let (set, unreadable) = self.conditions(&route.when, place);
+        // An unknown key may have been meant as `when`, unless it is more similar to another key.
+        let unreadable = unreadable || may_contain(route, "when");
+        RouteConditions { count: set.len(), set: self.conditions.add(set), unreadable }
+    }
+
+    /// Compiles `when`. Returns its conditions, and whether some of them can't be read.
+    fn conditions(&mut self, when: &Key<Box<When<'_>>>, place: RoutePlace) -> (ConditionSet, bool) {
         let mut conditions = ConditionSet::default();
         let Some(when) = when.get() else { return (conditions, when.is_broken()) };
-        let place = &|| at.key("when").key("headers");
-        let (headers, headers_are_whole) = self.headers(&when.headers, place, forbidden_in_condition);
+        let headers_place = &|| place.key("when").key("headers");
+        let (headers, headers_are_valid) = self.headers(&when.headers, headers_place, forbidden_in_condition);
         for (name, value) in headers {
             let expected = self.expected(value);
             conditions.headers.push(Condition { name, expected });
         }
-        let mut unreadable = !when.unknown.is_empty() || !headers_are_whole || when.query.is_broken();
+        let mut unreadable = !when.unknown.is_empty() || !headers_are_valid || when.query.is_broken();
         let mut names = BTreeSet::new();
         for (name, value) in when.query.get().into_iter().flatten() {
-            let place = at.key("when").key("query").named(name);
-            let fault = if name.is_empty() {
+            let error = if name.is_empty() {
                 Some(ProblemKind::EmptyQueryName)
             } else if !names.insert(name) {
                 Some(ProblemKind::RepeatedKey { key: name.to_string() })
             } else {
                 None
             };
-            match (fault, value) {
+            match (error, value) {
                 (None, Some(value)) => {
                     let name = self.builder.shared(name);
                     let expected = self.expected(value);
@@ -200,7 +215,7 @@ impl Compiler {
                 }
                 (None, None) => unreadable = true,
                 (Some(kind), _) => {
-                    self.report(place, kind);
+                    self.report(place.key("when").key("query").named(name), kind);
                     unreadable = true;
                 }
             }
@@ -215,82 +230,84 @@ impl Compiler {
     }
 }
 
-/// The elements of a route's `match`, read.
-#[derive(Default)]
-pub(super) struct ReadPatterns<'a> {
-    patterns: Vec<ReadPattern<'a>>,
-    /// Of all of them.
-    segments: Vec<Segment<'a>>,
-}
-
-struct ReadPattern<'a> {
-    text: &'a str,
-    element: Element,
-    path: Pattern<'a>,
-}
-
-impl<'a> ReadPatterns<'a> {
-    fn segments(&self, pattern: &ReadPattern<'_>) -> &[Segment<'a>] {
-        self.segments.get(pattern.path.segments.clone()).unwrap_or_default()
-    }
-}
-
-/// What the patterns of a route capture, as far as they can be read.
-pub(super) struct Captured<'p> {
-    read: &'p ReadPatterns<'p>,
-    /// How many patterns there are, and by name how many of them capture it.
-    counts: OnceCell<(usize, HashMap<&'p str, usize>)>,
-    /// How many faults would be kept.
-    room: Cell<usize>,
-    /// How many faults there are beyond those that were returned.
-    unreported: Cell<usize>,
-}
-
-impl<'p> Captured<'p> {
-    fn new(read: &'p ReadPatterns<'p>, room: usize) -> Self {
-        Captured { read, counts: OnceCell::new(), room: Cell::new(room), unreported: Cell::new(0) }
-    }
-
-    /// The patterns that do not capture a name, as problems: at least one of these, and no more than are kept.
-    pub(super) fn faults(&self, name: &str) -> Vec<ProblemKind> {
-        let whole = || self.read.patterns.iter().filter(|pattern| pattern.path.whole);
-        let captured_by = |pattern: &ReadPattern<'_>| captures(self.read.segments(pattern)).any(|known| known == name);
-        let lacking = if let [only] = &*self.read.patterns {
-            usize::from(only.path.whole && !captured_by(only))
-        } else {
-            let (all, counts) = self.counts.get_or_init(|| {
-                let mut counts = HashMap::new();
-                for name in whole().flat_map(|pattern| captures(self.read.segments(pattern))) {
-                    *counts.entry(name).or_default() += 1;
-                }
-                (whole().count(), counts)
-            });
-            all - counts.get(name).copied().unwrap_or_default()
-        };
-        if lacking == 0 {
-            return Vec::new();
-        }
-        let reported = lacking.min(self.room.get().max(1));
-        self.room.set(self.room.get().saturating_sub(reported));
-        self.unreported.set(self.unreported.get() + lacking - reported);
-        whole()
-            .filter(|pattern| !captured_by(pattern))
-            .take(reported)
-            .map(|pattern| ProblemKind::UnknownCapture {
-                name: name.to_owned(),
-                pattern: pattern.text.to_owned(),
-                known: captures(self.read.segments(pattern)).map(str::to_owned).collect(),
-            })
-            .collect()
-    }
-}
-
-/// The elements of `match`; `None` for one that is not a string.
+/// Returns the elements of a route's `match`; `None` for one that is not a string.
 pub(super) fn pattern_texts<'r>(route: &'r RouteConfig<'_>) -> impl Iterator<Item = Option<&'r str>> {
     let (one, many) = match route.patterns.get() {
         None => (None, None),
         Some(OneOrMany::One(text)) => (Some(Some(&**text)), None),
-        Some(OneOrMany::Many(strings)) => (None, Some(strings)),
+        Some(OneOrMany::Many(texts)) => (None, Some(texts)),
     };
     one.into_iter().chain(many.into_iter().flatten().map(|text| text.as_deref()))
+}
+
+/// Returns whether an unknown key of a route may have been meant as `key`: it is similar to `key`, or to no key at all.
+fn may_contain(route: &RouteConfig<'_>, key: &str) -> bool {
+    route.unknown.iter().any(|like| like.is_none_or(|like| like == key))
+}
+
+/// An element of a route's `match`.
+struct ParsedMatch<'a> {
+    /// The pattern as written; empty if it is not a string.
+    text: &'a str,
+    place: MatchPlace,
+    pattern: Pattern<'a>,
+}
+
+struct RouteConditions {
+    /// The number of the set.
+    set: u32,
+    /// How many conditions are in the set.
+    count: usize,
+    /// Whether there may be more conditions, which can't be read.
+    unreadable: bool,
+}
+
+/// Checks that every pattern of a route captures the names that its templates use. Only valid patterns are checked.
+pub(super) struct CaptureChecker<'p> {
+    patterns: &'p [ParsedMatch<'p>],
+    /// How many valid patterns there are, and for each name how many of them capture it. They are counted only if a template
+    /// uses a name.
+    counts: OnceCell<(usize, HashMap<&'p str, usize>)>,
+    /// How many more errors will be kept.
+    room: Cell<usize>,
+    /// How many errors were found, but not returned.
+    omitted: Cell<usize>,
+}
+
+impl<'p> CaptureChecker<'p> {
+    fn new(patterns: &'p [ParsedMatch<'p>], room: usize) -> Self {
+        CaptureChecker { patterns, counts: OnceCell::new(), room: Cell::new(room), omitted: Cell::new(0) }
+    }
+
+    fn valid_patterns(&self) -> impl Iterator<Item = &'p ParsedMatch<'p>> {
+        self.patterns.iter().filter(|parsed| parsed.pattern.is_valid)
+    }
+
+    /// Returns an error for each pattern that does not capture a name. If there are any, at least one is returned, and beyond
+    /// that no more than will be kept.
+    pub(super) fn errors(&self, name: &str) -> Vec<ProblemKind> {
+        let (patterns, counts) = self.counts.get_or_init(|| {
+            let mut counts = HashMap::new();
+            for name in self.valid_patterns().flat_map(|parsed| parsed.pattern.captures()) {
+                *counts.entry(name).or_default() += 1;
+            }
+            (self.valid_patterns().count(), counts)
+        });
+        let found = patterns - counts.get(name).copied().unwrap_or_default();
+        if found == 0 {
+            return Vec::new();
+        }
+        let returned = found.min(self.room.get().max(1));
+        self.room.set(self.room.get().saturating_sub(returned));
+        self.omitted.set(self.omitted.get() + found - returned);
+        self.valid_patterns()
+            .filter(|parsed| parsed.pattern.captures().all(|known| known != name))
+            .take(returned)
+            .map(|parsed| ProblemKind::UnknownCapture {
+                name: name.to_owned(),
+                pattern: parsed.text.to_owned(),
+                known: parsed.pattern.captures().map(str::to_owned).collect(),
+            })
+            .collect()
+    }
 }

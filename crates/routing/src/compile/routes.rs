@@ -1,4 +1,6 @@
-//! The routes of a document, read and compiled one by one: none of them outlives its turn.
+//! Reads and compiles the routes of a document, one after the other, so that only one of them is in memory at a time.
+
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
@@ -9,25 +11,27 @@ use crate::document::config::Route;
 use crate::problem::Step;
 
 impl Compiler {
-    /// Reads the routes and compiles them. Without defaults it only reports what can't be read.
-    pub(super) fn routes(&mut self, routes: &[&RawValue], defaults: Option<&Defaults<'_>>) {
-        self.reader.enter("routes");
+    /// Reads all routes and compiles them. Without `defaults`, the routes are only read, so that values that can't be read
+    /// are reported.
+    pub(super) fn compile_routes(&mut self, routes: &[&RawValue], defaults: Option<&Defaults<'_>>) {
         for (index, raw) in routes.iter().enumerate() {
-            let route = self.reader.at(Step::Index(index), |reader| reader.value::<Route<'_>>(raw));
-            if let Some(defaults) = defaults {
-                self.take(index, route.as_ref(), defaults);
+            let route = self.read_route(index, raw);
+            let Some(defaults) = defaults else { continue };
+            let is_object = route.is_some();
+            let route = route.unwrap_or_default();
+            for text in pattern_texts(&route) {
+                self.methods.add(text.unwrap_or_default());
+            }
+            // Beyond the limits, the rest is only counted, for the message.
+            if self.methods.are_within_limits() {
+                self.compile_route(index, &route, is_object, defaults);
             }
         }
-        self.reader.leave();
     }
 
-    fn take(&mut self, index: usize, route: Option<&Route<'_>>, defaults: &Defaults<'_>) {
-        for text in route.into_iter().flat_map(pattern_texts) {
-            self.methods.count(text.unwrap_or_default());
-        }
-        // Beyond the limits they are only counted.
-        if self.methods.are_within_limits() {
-            self.route(index, route, defaults);
-        }
+    fn read_route<'a>(&mut self, index: usize, raw: &'a RawValue) -> Option<Route<'a>> {
+        self.reader.within(Step::Key(Cow::Borrowed("routes")), |reader| {
+            reader.within(Step::Index(index), |reader| reader.value(raw))
+        })
     }
 }

@@ -1,64 +1,65 @@
-//! Templates as they are written.
+//! Compiles templates: text with the names of captured values, such as `/v2/{id}`.
 
 use crate::compile::builder::TableBuilder;
-use crate::compile::pattern::{Piece, Pieces};
+use crate::compile::placeholder::{TextPart, TextParts};
 use crate::path::normal_literal;
 use crate::problem::ProblemKind;
 use crate::table::schema::{Part, ROUTE, StringId, Template};
 
-/// How a template's literal text is written.
+/// What a template is for. This decides how its text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Literal {
-    /// As a path: bytes outside `pchar` percent-encoded.
+pub(super) enum TemplateKind {
+    /// A path. Bytes of literal text that are outside `pchar` are percent-encoded.
     Path,
-    /// As it stands.
-    Verbatim,
-    /// As it stands, in a header's value, which may name the route.
-    Header,
+    /// The location of a redirect. Literal text is used as written.
+    Location,
+    /// The value of a header. Literal text is used as written, and `{:route}` stands for the name of the route.
+    HeaderValue,
 }
 
 impl Template {
-    /// Compiles a text; tells braces that have no counterpart, and what `faults` says of a name.
-    pub(crate) fn compile(
+    /// Compiles a template. Returns `None` if it has errors, which have then been reported: those of its braces, and those
+    /// that `name_errors` returns for a name.
+    pub(super) fn compile(
         text: &str,
-        literals: Literal,
+        kind: TemplateKind,
         builder: &mut TableBuilder,
-        faults: &dyn Fn(&str) -> Vec<ProblemKind>,
+        name_errors: &dyn Fn(&str) -> Vec<ProblemKind>,
         report: &mut dyn FnMut(ProblemKind),
     ) -> Option<Self> {
         let mut parts = Vec::new();
-        let mut whole = true;
-        for piece in Pieces(text) {
-            match piece {
-                Ok(Piece::Literal(literal)) => parts.push(Part::Literal(match literals {
-                    Literal::Path => builder.add(&normal_literal(literal)),
-                    Literal::Verbatim | Literal::Header => builder.add(literal),
+        let mut is_valid = true;
+        for part in TextParts(text) {
+            match part {
+                Ok(TextPart::Literal(literal)) => parts.push(Part::Literal(match kind {
+                    TemplateKind::Path => builder.add(&normal_literal(literal)),
+                    TemplateKind::Location | TemplateKind::HeaderValue => builder.add(literal),
                 })),
-                Ok(Piece::Name(ROUTE)) if literals == Literal::Header => parts.push(Part::Route),
-                Ok(Piece::Name(name)) => {
-                    let faults = match name.strip_prefix('*') {
+                Ok(TextPart::Placeholder(ROUTE)) if kind == TemplateKind::HeaderValue => parts.push(Part::Route),
+                Ok(TextPart::Placeholder(name)) => {
+                    let errors = match name.strip_prefix('*') {
                         Some(name) => vec![ProblemKind::RestInTemplate { name: name.to_owned() }],
-                        None => faults(name),
+                        None => name_errors(name),
                     };
-                    if faults.is_empty() {
+                    if errors.is_empty() {
                         parts.push(Part::Capture(builder.shared(name)));
                     }
-                    for kind in faults {
-                        report(kind);
-                        whole = false;
+                    for error in errors {
+                        report(error);
+                        is_valid = false;
                     }
                 }
                 Err(_) => {
                     report(ProblemKind::TemplateBraces { found: text.to_owned() });
-                    whole = false;
+                    is_valid = false;
                 }
             }
         }
-        whole.then(|| builder.template(parts))
+        is_valid.then(|| builder.template(parts))
     }
 
-    /// The names that it takes from the path.
-    pub(crate) fn captures(self, builder: &TableBuilder) -> impl Iterator<Item = StringId> {
+    /// Returns the names of the captured values that the template uses.
+    pub(super) fn captures(self, builder: &TableBuilder) -> impl Iterator<Item = StringId> {
         builder.parts(self).filter_map(|part| match part {
             Part::Capture(name) => Some(name),
             Part::Literal(_) | Part::Route => None,

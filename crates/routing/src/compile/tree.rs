@@ -1,4 +1,6 @@
-//! The tree of path segments while it is built.
+//! Builds the tree of path segments: each pattern is inserted, and gets the entry at its end.
+//!
+//! `table/tree.rs` searches the tree and describes its order.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,32 +15,33 @@ use crate::table::schema::{
 };
 use crate::table::tree::{child_hash, probe, segment_hash};
 
-/// A tree that grows. Children with affixes are found by their text, and are put in order at the end.
+/// A tree that is being built. Its nodes are in the table already.
 #[derive(Default)]
-pub(crate) struct TreeBuilder {
-    literals: Literals,
+pub(super) struct TreeBuilder {
+    literals: LiteralTable,
+    /// The children with a prefix or suffix, by parent, prefix and suffix. They are sorted when the tree is complete.
     affixed: HashMap<(NodeId, Box<str>, Box<str>), NodeId>,
     entries: u32,
 }
 
 impl TreeBuilder {
-    /// In a builder without nodes.
-    pub(crate) fn new(builder: &mut TableBuilder) -> Self {
+    /// Adds the root of the tree to a table that has no nodes yet.
+    pub(super) fn new(builder: &mut TableBuilder) -> Self {
         add_node(builder, EMPTY);
         TreeBuilder::default()
     }
 
-    /// How many entries have been given out.
-    pub(crate) fn entries(&self) -> usize {
+    /// Returns the number of entries.
+    pub(super) fn entries(&self) -> usize {
         self.entries as usize
     }
 
-    /// The entry of a pattern.
-    pub(crate) fn insert(&mut self, segments: &[Segment<'_>], builder: &mut TableBuilder) -> Entry {
+    /// Inserts a pattern and returns its entry. Patterns that match the same paths have the same entry.
+    pub(super) fn insert(&mut self, segments: &[Segment<'_>], builder: &mut TableBuilder) -> Entry {
         let mut id = ROOT;
         for segment in segments {
             id = match segment {
-                Segment::Literal(text) => self.literal(id, text, builder),
+                Segment::Literal(text) => self.literal_child(id, text, builder),
                 Segment::Capture { prefix, suffix, .. } if prefix.is_empty() && suffix.is_empty() => {
                     match node(builder, id).capture {
                         NO_INDEX => {
@@ -66,18 +69,17 @@ impl TreeBuilder {
         self.entry(builder, NODES, id, |node| &mut node.entry)
     }
 
-    /// The entry that stands in a place of a row.
-    #[inline(always)]
+    /// Returns the entry in a field of a row. If the field has none, it gets a new one.
     fn entry<T: Row>(
         &mut self,
         builder: &mut TableBuilder,
         list: List<T>,
         index: u32,
-        place: impl Fn(&mut T) -> &mut Entry,
+        field: impl Fn(&mut T) -> &mut Entry,
     ) -> Entry {
         let next = self.entries;
         let mut entry = next;
-        builder.image.edit(list, index, |row| match place(row) {
+        builder.image.edit(list, index, |row| match field(row) {
             vacant if *vacant == NO_INDEX => *vacant = next,
             known => entry = *known,
         });
@@ -87,9 +89,11 @@ impl TreeBuilder {
         entry
     }
 
-    /// The child of a node for a literal segment.
-    fn literal(&mut self, parent: NodeId, text: &str, builder: &mut TableBuilder) -> NodeId {
-        let is = |child: NodeId| {
+    /// Returns the child of a node for a literal segment. Adds it if the node has none.
+    ///
+    /// A node that has a single literal child points to it. The literal children of all other nodes are in the hash table.
+    fn literal_child(&mut self, parent: NodeId, text: &str, builder: &mut TableBuilder) -> NodeId {
+        let is_it = |child: NodeId| {
             let child = node(builder, child);
             child.parent == parent && equal(builder.bytes(child.text), text.as_bytes())
         };
@@ -98,11 +102,12 @@ impl TreeBuilder {
         match known {
             NO_INDEX => {}
             SEVERAL => {
-                if let Some(child) = self.literals.probe(hash_of(text.as_bytes())).find(|child| is(*child)) {
+                if let Some(child) = self.literals.probe(hash_of(text.as_bytes())).find(|child| is_it(*child)) {
                     return child;
                 }
             }
-            child if is(child) => return child,
+            child if is_it(child) => return child,
+            // The node had a single child, and now gets a second one.
             sibling => self.literals.insert(hash_of(builder.bytes(node(builder, sibling).text)), sibling),
         }
         let node = Node { parent, text: builder.add(text), ..EMPTY };
@@ -116,8 +121,8 @@ impl TreeBuilder {
         child
     }
 
-    /// Puts the children with affixes into their order of precedence.
-    pub(crate) fn finish(self, builder: &mut TableBuilder) {
+    /// Writes the children with a prefix or suffix in their order of precedence, and the hash table of literal children.
+    pub(super) fn finish(self, builder: &mut TableBuilder) {
         let mut affixed: Vec<_> = self.affixed.into_iter().collect();
         affixed.sort_unstable_by(|((a, ap, asuf), _), ((b, bp, bsuf), _)| {
             let rank = |p: &str, s: &str| (Reverse(p.len() + s.len()), Reverse(p.len()));
@@ -144,12 +149,11 @@ fn add_node(builder: &mut TableBuilder, node: Node) -> NodeId {
     builder.image.push(NODES, node)
 }
 
-#[inline(always)]
 fn node(builder: &TableBuilder, id: NodeId) -> Node {
     builder.image.get(NODES, id).unwrap_or(EMPTY)
 }
 
-/// The index of a node's extras.
+/// Returns the index of the extras of a node. Adds them if the node has none.
 fn extras(builder: &mut TableBuilder, id: NodeId) -> u32 {
     match node(builder, id).extras {
         NO_INDEX => {
@@ -161,24 +165,27 @@ fn extras(builder: &mut TableBuilder, id: NodeId) -> u32 {
     }
 }
 
-#[inline(always)]
 fn edit(builder: &mut TableBuilder, id: NodeId, change: impl FnOnce(&mut Node)) {
     builder.image.edit(NODES, id, change);
 }
 
-/// The literal children of all nodes that have several, in one open-addressed hash table.
+/// The literal children of all nodes that have several: one hash table with open addressing and linear probing. It is written
+/// into the table as it is.
 #[derive(Debug, Default)]
-struct Literals {
+struct LiteralTable {
+    /// Their number is a power of two, or 0.
     slots: Vec<Slot>,
     used: usize,
 }
 
-impl Literals {
+impl LiteralTable {
+    /// Returns the children with a hash. Some of them may have another parent or text.
     fn probe(&self, hash: u32) -> impl Iterator<Item = NodeId> {
         probe(hash, self.slots.len() as u32, |at| self.slots.get(at as usize).copied())
     }
 
     fn insert(&mut self, hash: u32, child: NodeId) {
+        // At most three quarters of the slots are used.
         if (self.used + 1) * 4 > self.slots.len() * 3 {
             let larger = vec![VACANT; (self.slots.len() * 2).max(8)];
             for slot in std::mem::replace(&mut self.slots, larger) {
@@ -191,6 +198,7 @@ impl Literals {
         self.used += 1;
     }
 
+    /// Puts a slot into the first vacant place for its hash.
     fn place(&mut self, new: Slot) {
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = new.hash as usize & mask;

@@ -1,65 +1,89 @@
-//! The document as the user wrote it: every key, its type and what it is for.
+//! Every key of the document, with its type and its documentation.
 //!
-//! Nothing is checked here but the shape; `compile` says what the values mean. The JSON Schema that
-//! `ksvc-router schema` prints is made from the same definitions.
+//! Reading checks only the types of the values; `compile` checks what they mean. The JSON Schema that `ksvc-router schema`
+//! prints is made from the same definitions. The doc comment of a key is its description there, and a `Default:` at its end
+//! is compared with the tables of `docs/configuration.md`.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::document::read::{DocumentReader, OneOrMany, OrOff, Read, choice, object};
+use crate::document::read::{DocumentReader, FromJson, choice, object};
+pub use crate::document::read::{Key, OneOrMany, OrOff};
 use crate::document::value::JsonValue;
 
 object! {
-    /// The route table of one plugin.
-    pub struct Config<'a> called "an object with `hosts` and `routes`" {
-        /// Name of the table, for logs and metrics: letters, digits, `-` and `_`. Default: `default`.
-        "name" name: Cow<'a, str>;
-        /// The public hosts of this table: exact names, `*.suffix` (one or more labels) or `*`. Compared
-        /// without case, port and trailing dot; all other traffic is left untouched.
-        "hosts" hosts: Vec<Option<Cow<'a, str>>>, required "the public hosts, such as `hosts: [api.example.com]`";
-        /// Literal path prefix of every match, on a segment border; outside it traffic is left untouched.
-        "basePath" base_path: Cow<'a, str>;
-        /// Knative's domain, part of the host that `service` makes.
-        "domain" domain: Cow<'a, str>;
-        /// Default namespace of `service`.
-        "namespace" namespace: Cow<'a, str>;
-        /// Knative's domain template, with `{service}`, `{namespace}` and `{domain}`.
+    /// The configuration of one plugin: a route table.
+    #[expected = "an object with `hosts` and `routes`"]
+    pub struct Config<'a> {
+        /// Name of the table in metrics and log lines: letters, digits, `-` and `_`. Default: `default`.
+        #[key = "name"]
+        pub name: Key<Cow<'a, str>>,
+        /// The public hosts of the table: exact names, `*.suffix` (one or more labels) or `*`. Case, port and trailing dot
+        /// do not count. Requests to other hosts are left unchanged.
+        #[key = "hosts", required = "the public hosts, such as `hosts: [api.example.com]`"]
+        pub hosts: Key<Vec<Option<Cow<'a, str>>>>,
+        /// Literal prefix of every path in the table; it ends at a segment boundary. Requests to other paths are left
+        /// unchanged.
+        #[key = "basePath"]
+        pub base_path: Key<Cow<'a, str>>,
+        /// Knative's domain, a part of the host of a `service`.
+        #[key = "domain"]
+        pub domain: Key<Cow<'a, str>>,
+        /// Namespace of every `service` whose route does not name one.
+        #[key = "namespace"]
+        pub namespace: Key<Cow<'a, str>>,
+        /// How the host of a `service` is formed: Knative's domain template, with `{service}`, `{namespace}` and `{domain}`.
         /// Default: `{service}.{namespace}.{domain}`.
-        "hostTemplate" host_template: Cow<'a, str>;
+        #[key = "hostTemplate"]
+        pub host_template: Key<Cow<'a, str>>,
         /// Forward the path without `basePath`. Default: false.
-        "stripBasePath" strip_base_path: bool;
-        /// In responses, turn a `Location` that names the target's host back to the public one. Default: false.
-        "rewriteLocation" rewrite_location: bool;
-        /// What becomes of a request inside the scope that no route serves. Default: `notFound`.
-        "onNoMatch" on_no_match: OnNoMatch;
-        /// `ignore`: `/a/` finds `/a` and the reverse, an exact match first. Default: `strict`.
-        "trailingSlash" trailing_slash: TrailingSlash;
-        /// `reject`: 400 for paths that can mean two things. Default: `reject`.
-        "unsafePaths" unsafe_paths: UnsafePaths;
-        /// Remove Knative's internal headers when a client sent them. Default: true.
-        "stripInternalHeaders" strip_internal_headers: bool;
-        /// Answer 404 to requests that name a target's host directly. Default: false.
-        "denyDirect" deny_direct: bool;
-        /// Which pages of other origins may call the routes; a route may say otherwise.
-        "cors" cors: OrOff<Box<Cors<'a>>>;
-        /// Changes to the headers of every routed request; a route's own come after.
-        "requestHeaders" request_headers: Box<HeaderOperations<'a>>;
-        /// Changes to the headers of every route's responses; a route's own come after.
-        "responseHeaders" response_headers: Box<HeaderOperations<'a>>;
-        /// The table; may be empty. The order matters only between routes that are equal in all else.
-        "routes" routes: Routes<'a>, required "the list of routes, or `routes: []`";
+        #[key = "stripBasePath"]
+        pub strip_base_path: Key<bool>,
+        /// In responses, replace the target's host in a `Location` header by the public host. Default: false.
+        #[key = "rewriteLocation"]
+        pub rewrite_location: Key<bool>,
+        /// What to do with a request in scope that no route serves. Default: `notFound`.
+        #[key = "onNoMatch"]
+        pub on_no_match: Key<OnNoMatch>,
+        /// Whether `/a` and `/a/` are different paths. With `ignore`, each matches the other if there is no exact match.
+        /// Default: `strict`.
+        #[key = "trailingSlash"]
+        pub trailing_slash: Key<TrailingSlash>,
+        /// What to do with a path that can be read in two ways. `reject` answers 400. Default: `reject`.
+        #[key = "unsafePaths"]
+        pub unsafe_paths: Key<UnsafePaths>,
+        /// Remove Knative's internal headers from routed requests. Default: true.
+        #[key = "stripInternalHeaders"]
+        pub strip_internal_headers: Key<bool>,
+        /// Answer 404 to requests that use the host of a target directly. Default: false.
+        #[key = "denyDirect"]
+        pub deny_direct: Key<bool>,
+        /// Which pages of other origins may call the routes. A route can replace it.
+        #[key = "cors"]
+        pub cors: Key<OrOff<Box<Cors<'a>>>>,
+        /// Changes to the headers of every routed request. Those of a route are made after them.
+        #[key = "requestHeaders"]
+        pub request_headers: Key<Box<HeaderOperations<'a>>>,
+        /// Changes to the headers of the responses of every route. Those of a route are made after them.
+        #[key = "responseHeaders"]
+        pub response_headers: Key<Box<HeaderOperations<'a>>>,
+        /// The routes; the list may be empty. Their order matters only between routes that are otherwise equal.
+        #[key = "routes", required = "the list of routes, or `routes: []`"]
+        pub routes: Key<Routes<'a>>,
     }
 }
 
-/// The routes as JSON. They are read one by one after the rest of the document is known.
+/// The list of routes, as JSON that is not parsed yet.
+///
+/// `compile` reads the routes one by one, after the rest of the document, so that they never take memory all at once.
 #[derive(Debug)]
 pub struct Routes<'a>(pub(crate) Vec<&'a RawValue>);
 
-impl<'a> Read<'a> for Routes<'a> {
+impl<'a> FromJson<'a> for Routes<'a> {
     const EXPECTED: &'static str = "a list";
 
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::List(routes) => Some(Routes(routes.first)),
             other => reader.wrong_type(&other),
@@ -73,125 +97,167 @@ impl<'a> Read<'a> for Routes<'a> {
 }
 
 object! {
-    /// One route: what it matches, and where that goes.
-    pub struct Route<'a> called "an object with `match` and a target" {
+    /// One route: which requests it matches, and what happens to them.
+    #[expected = "an object with `match` and a target"]
+    pub struct Route<'a> {
         /// `METHODS PATH`, or a list of them: `GET /orders/{id}`, `GET|POST /orders`, `ANY /files/{*rest}`.
-        "match" patterns: OneOrMany<Cow<'a, str>>, required "for example `match: GET /orders/{id}`";
-        /// The Knative Service.
-        "service" service: Cow<'a, str>;
-        /// Namespace of `service`; default: the table's.
-        "namespace" namespace: Cow<'a, str>;
-        /// Traffic tag of `service`: `canary` makes `canary-orders.shop.example.com`.
-        "tag" tag: Cow<'a, str>;
-        /// The authority as it is, instead of `service`.
-        "host" host: Cow<'a, str>;
-        /// Answered by the gateway with a redirect.
-        "redirect" redirect: Box<Redirect<'a>>;
-        /// Answered by the gateway.
-        "respond" respond: Box<Respond<'a>>;
-        /// For logs, metrics and messages; default: the first `match`.
-        "name" name: Cow<'a, str>;
-        /// Conditions beside method and path; all must hold.
-        "when" when: Box<When<'a>>;
-        /// Template of the forwarded path, such as `/v2/{rest}`; the query is kept.
-        "rewritePath" rewrite_path: Cow<'a, str>;
-        /// Which pages of other origins may call the route, instead of the table's `cors`; `null` turns that off.
-        "cors" cors: OrOff<Box<Cors<'a>>>;
-        /// Changes to the headers of the routed request, after the table's.
-        "requestHeaders" request_headers: Box<HeaderOperations<'a>>;
-        /// Changes to the headers of the response, after the table's.
-        "responseHeaders" response_headers: Box<HeaderOperations<'a>>;
+        #[key = "match", required = "for example `match: GET /orders/{id}`"]
+        pub patterns: Key<OneOrMany<Cow<'a, str>>>,
+        /// Name of the Knative Service.
+        #[key = "service"]
+        pub service: Key<Cow<'a, str>>,
+        /// Namespace of `service`. Default: the table's.
+        #[key = "namespace"]
+        pub namespace: Key<Cow<'a, str>>,
+        /// Traffic tag of `service`: `canary` makes the host `canary-orders.shop.example.com`.
+        #[key = "tag"]
+        pub tag: Key<Cow<'a, str>>,
+        /// The authority to forward to, instead of `service`. It is used as written, with a port if it needs one.
+        #[key = "host"]
+        pub host: Key<Cow<'a, str>>,
+        /// Answer with a redirect, made in the gateway.
+        #[key = "redirect"]
+        pub redirect: Key<Box<Redirect<'a>>>,
+        /// Answer with a fixed response, made in the gateway.
+        #[key = "respond"]
+        pub respond: Key<Box<Respond<'a>>>,
+        /// Name of the route in access logs, metrics and messages. Default: the first `match`.
+        #[key = "name"]
+        pub name: Key<Cow<'a, str>>,
+        /// Conditions that the request must also meet, all of them.
+        #[key = "when"]
+        pub when: Key<Box<When<'a>>>,
+        /// Template of the forwarded path, such as `/v2/{rest}`. The query is kept.
+        #[key = "rewritePath"]
+        pub rewrite_path: Key<Cow<'a, str>>,
+        /// Which pages of other origins may call the route. It replaces the table's `cors` as a whole; `false` or `null`
+        /// turns it off.
+        #[key = "cors"]
+        pub cors: Key<OrOff<Box<Cors<'a>>>>,
+        /// Changes to the headers of the routed request, made after those of the table.
+        #[key = "requestHeaders"]
+        pub request_headers: Key<Box<HeaderOperations<'a>>>,
+        /// Changes to the headers of the response, made after those of the table.
+        #[key = "responseHeaders"]
+        pub response_headers: Key<Box<HeaderOperations<'a>>>,
     }
 }
 
 object! {
-    /// Cross-origin resource sharing (https://fetch.spec.whatwg.org/#http-cors-protocol).
-    pub struct Cors<'a> called "an object with `allowOrigins`" {
-        /// Origins as browsers send them, `https://app.example.com`; `https://*.example.com` for one label of any
-        /// name, `*` for every origin.
-        "allowOrigins" allow_origins: Vec<Option<Cow<'a, str>>>, required "the origins, such as `allowOrigins: [https://app.example.com]`";
+    /// A policy for cross-origin resource sharing (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
+    #[expected = "an object with `allowOrigins`"]
+    pub struct Cors<'a> {
+        /// Origins as browsers send them: `https://app.example.com`, `https://*.example.com` for one label of any name, or
+        /// `*` for every origin.
+        #[key = "allowOrigins", required = "the origins, such as `allowOrigins: [https://app.example.com]`"]
+        pub allow_origins: Key<Vec<Option<Cow<'a, str>>>>,
         /// Methods that a page may use; `*` for every method. Default: those of the path's routes.
-        "allowMethods" allow_methods: Vec<Option<Cow<'a, str>>>;
+        #[key = "allowMethods"]
+        pub allow_methods: Key<Vec<Option<Cow<'a, str>>>>,
         /// Request headers that a page may set; `*` for every header.
-        "allowHeaders" allow_headers: Vec<Option<Cow<'a, str>>>;
+        #[key = "allowHeaders"]
+        pub allow_headers: Key<Vec<Option<Cow<'a, str>>>>,
         /// Response headers that a page may read; `*` for every header.
-        "exposeHeaders" expose_headers: Vec<Option<Cow<'a, str>>>;
+        #[key = "exposeHeaders"]
+        pub expose_headers: Key<Vec<Option<Cow<'a, str>>>>,
         /// Whether a page may send cookies and other credentials. Default: false.
-        "allowCredentials" allow_credentials: bool;
-        /// For how many seconds a browser may keep the answer to a preflight.
-        "maxAge" max_age: u32;
+        #[key = "allowCredentials"]
+        pub allow_credentials: Key<bool>,
+        /// How long a browser may keep the response to a preflight request, in seconds.
+        #[key = "maxAge"]
+        pub max_age: Key<u32>,
     }
 }
 
 object! {
-    /// Changes to headers: first `remove`, then `set`, then `add`. Values are templates.
-    pub struct HeaderOperations<'a> called "an object with `set`, `add` or `remove`" {
-        /// Values by name, each in place of all that the header has.
-        "set" set: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
-        /// Values by name, each beside those that the header has.
-        "add" add: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
-        /// Names of headers to be taken away.
-        "remove" remove: Vec<Option<Cow<'a, str>>>;
+    /// Changes to headers. `remove` is applied first, then `set`, then `add`. Values are templates.
+    #[expected = "an object with `set`, `add` or `remove`"]
+    pub struct HeaderOperations<'a> {
+        /// Values by name. Each replaces all values of the header.
+        #[key = "set"]
+        pub set: Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>,
+        /// Values by name. Each is added to the values of the header.
+        #[key = "add"]
+        pub add: Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>,
+        /// Names of headers to remove.
+        #[key = "remove"]
+        pub remove: Key<Vec<Option<Cow<'a, str>>>>,
     }
 }
 
 object! {
-    /// Where a redirect leads.
-    pub struct Redirect<'a> called "an object with `to`" {
+    /// A redirect that the gateway answers with.
+    #[expected = "an object with `to`"]
+    pub struct Redirect<'a> {
         /// Template of the location: a path, or an absolute URL whose scheme and host are literal.
-        "to" to: Cow<'a, str>, required "where it leads, such as `to: /v2/{id}`";
-        /// 301, 302, 303, 307 or 308. Default: 308.
-        "status" status: u16;
+        #[key = "to", required = "where it leads, such as `to: /v2/{id}`"]
+        pub to: Key<Cow<'a, str>>,
+        /// Status code: 301, 302, 303, 307 or 308. Default: 308.
+        #[key = "status"]
+        pub status: Key<u16>,
     }
 }
 
 object! {
-    /// An answer made in the gateway.
-    pub struct Respond<'a> called "an object with `status`" {
-        /// 200 to 599.
-        "status" status: u16, required "such as `status: 200`";
-        /// Headers of the answer, by name.
-        "headers" headers: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
-        /// The body as it is.
-        "body" body: Cow<'a, str>;
+    /// A fixed response that the gateway answers with.
+    #[expected = "an object with `status`"]
+    pub struct Respond<'a> {
+        /// Status code: 200 to 599.
+        #[key = "status", required = "such as `status: 200`"]
+        pub status: Key<u16>,
+        /// Headers of the response, by name.
+        #[key = "headers"]
+        pub headers: Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>,
+        /// The body: this text in UTF-8, byte for byte.
+        #[key = "body"]
+        pub body: Key<Cow<'a, str>>,
     }
 }
 
 object! {
-    /// Conditions on the request; the value `*` means present.
-    pub struct When<'a> called "an object with `headers` or `query`" {
-        /// Header values, by name.
-        "headers" headers: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
-        /// Values of query parameters, by name; the first one of a name counts.
-        "query" query: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
+    /// Conditions on the request. The value `*` requires only that the header or parameter is present.
+    #[expected = "an object with `headers` or `query`"]
+    pub struct When<'a> {
+        /// Values of request headers, by name.
+        #[key = "headers"]
+        pub headers: Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>,
+        /// Values of query parameters, by name. If a parameter occurs several times, its first value counts.
+        #[key = "query"]
+        pub query: Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>,
     }
 }
 
 choice! {
-    /// What becomes of a request inside the scope that no route serves.
+    /// What to do with a request in scope that no route serves.
     pub enum OnNoMatch {
-        "notFound" NotFound,
-        "passThrough" PassThrough,
+        /// Answer 404, or 405 if the path has routes for other methods.
+        NotFound = "notFound",
+        /// Leave the request unchanged.
+        PassThrough = "passThrough",
     }
 }
 
 choice! {
-    /// Whether a final slash counts.
+    /// Whether a path and the same path with a slash at its end are different.
     pub enum TrailingSlash {
-        "strict" Strict,
-        "ignore" Ignore,
+        /// They are different.
+        Strict = "strict",
+        /// Each matches the other if there is no exact match.
+        Ignore = "ignore",
     }
 }
 
 choice! {
-    /// What becomes of a path that can mean two things.
+    /// What to do with a path that can be read in two ways, such as `/a/../b`.
     pub enum UnsafePaths {
-        "reject" Reject,
-        "allow" Allow,
+        /// Answer 400.
+        Reject = "reject",
+        /// Match it as it is.
+        Allow = "allow",
     }
 }
 
-/// The JSON Schema of the configuration, for editors.
+/// Returns the JSON Schema of the configuration, for editors.
 #[cfg(feature = "schema")]
 pub fn schema() -> serde_json::Value {
     let mut schema = Config::schema();

@@ -1,29 +1,35 @@
-//! From JSON to the document as written, without ever giving up: a value that can't be read becomes a
-//! problem with its place, and everything beside it is read all the same.
+//! Reads JSON values into the types of the configuration.
 //!
-//! `object!` and `choice!` define a part of the document once: its type, its reader, and its JSON Schema.
+//! Reading never stops at an error. A value with an error is reported with its place and becomes [`Key::Broken`], or `None`
+//! in a list, and everything around it is still read. So a user sees all errors at once.
+//!
+//! The macros `object!` and `choice!` define a part of the document in one place: its type, how it is read, and its JSON
+//! Schema.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::document::suggest::most_like;
+use crate::document::suggest::similar_key;
 use crate::document::value::JsonValue;
 use crate::limits;
 use crate::problem::{Place, ProblemKind, Problems, ShortText, Step, quoted};
 
-/// A key of the document.
+/// The value of one key of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Key<T> {
+    /// The document does not have the key.
     #[default]
     Absent,
-    /// The key is there, but has an error, which is reported. If the error is that the key is repeated, this is its first
-    /// value.
+    /// The document has the key, but with an error, which has been reported. If the error is that the key is written more
+    /// than once, this holds its first value. Otherwise it holds `None`.
     Broken(Option<T>),
+    /// The key has this value.
     Set(T),
 }
 
 impl<T> Key<T> {
+    /// Returns the value; `None` if the key is absent or has an error.
     pub(crate) fn get(&self) -> Option<&T> {
         match self {
             Key::Set(value) => Some(value),
@@ -40,63 +46,74 @@ impl<T> Key<T> {
         }
     }
 
+    /// Returns whether the key is in the document, but with an error.
     pub(crate) fn is_broken(&self) -> bool {
         matches!(self, Key::Broken(_))
     }
 
+    /// Returns whether the key is in the document, with or without an error.
     pub(crate) fn is_present(&self) -> bool {
         !matches!(self, Key::Absent)
     }
 }
 
-/// One value, or a list of them: `match: GET /a` and `match: [GET /a, GET /b]`. An element that can't be
-/// read is `None`, so that the others keep their places.
+/// One value or a list of values: `match: GET /a` or `match: [GET /a, GET /b]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OneOrMany<T> {
+    /// A value that is not in a list.
     One(T),
+    /// The elements of a list. An element with an error is `None`, so that the others keep their indexes.
     Many(Vec<Option<T>>),
 }
 
-/// A value, or `false` or `null` to turn off what another place has set. A null in a list does not outlive a JSON Merge
-/// Patch (RFC 7396), and that is what `kubectl edit` sends.
+/// A value that can also be turned off, with `false` or `null`.
+///
+/// `false` is accepted because a `null` inside a list does not survive a JSON Merge Patch (RFC 7396), which is what
+/// `kubectl edit` sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrOff<T> {
+    /// The document says `false` or `null`.
     Off,
+    /// The document has this value.
     On(T),
 }
 
-pub(crate) trait Read<'a>: Sized {
-    /// What a message calls such a value.
+/// A type that can be read from a JSON value.
+pub(crate) trait FromJson<'a>: Sized {
+    /// The words with which an error message describes what is expected, such as `a string`.
     const EXPECTED: &'static str;
-    /// Whether it is an object whose keys are known.
+
+    /// Whether this is an object with a fixed set of keys.
     const HAS_KEYS: bool = false;
 
-    /// `None` after the problem has been reported.
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self>;
+    /// Reads a value. Returns `None` if the value has an error, which has then been reported.
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self>;
 
+    /// Returns the JSON Schema of these values.
     #[cfg(feature = "schema")]
     fn schema() -> serde_json::Value;
 }
 
-/// Reads the values of a document, and collects the problems with their places.
+/// Reads the values of a document and collects the problems with their places.
 #[derive(Default)]
 pub(crate) struct DocumentReader {
+    /// The steps from the root of the document to the value that is being read.
     place: Vec<Step>,
     pub(crate) problems: Problems,
-    /// The key that limits the length of texts.
+    /// The last known key on the way to the value that is being read. It limits the length of strings.
     key: &'static str,
-    /// The key that limits the number of members of the next value; empty where there is no such limit.
-    limited: &'static str,
-    /// How many unknown keys have been compared with the known ones.
-    likenesses: usize,
+    /// How many members the next value may have if it is a list or an object with free keys; `None` if it may be neither.
+    member_limit: Option<usize>,
+    /// How many unknown keys have been compared with the known keys.
+    compared_keys: usize,
 }
 
 impl DocumentReader {
-    /// Reads a value; returns `None` after a problem was reported.
-    pub(crate) fn value<'a, T: Read<'a>>(&mut self, raw: &'a RawValue) -> Option<T> {
-        let limit = limits::elements(std::mem::take(&mut self.limited));
-        let limit = if T::HAS_KEYS { Some(limits::KEYS) } else { limit };
-        // Without a limit no list and no object belongs here, so none of its members is needed.
+    /// Reads a value. Returns `None` if the value has an error, which has then been reported.
+    pub(crate) fn value<'a, T: FromJson<'a>>(&mut self, raw: &'a RawValue) -> Option<T> {
+        let member_limit = self.member_limit.take();
+        let limit = if T::HAS_KEYS { Some(limits::KEYS) } else { member_limit };
+        // Without a limit, neither a list nor an object is valid here, so none of its members is needed.
         let value = JsonValue::parse(raw, limit.unwrap_or(0));
         let (found, of) = match &value {
             JsonValue::List(elements) if !T::HAS_KEYS => (elements.count, "elements"),
@@ -108,32 +125,25 @@ impl DocumentReader {
                 self.report(ProblemKind::TooMany { found, of, limit, write: "take some out" });
                 None
             }
-            None => T::read(value, self),
+            None => T::from_json(value, self),
         }
     }
 
+    /// Reports a problem of the value that is being read.
     pub(crate) fn report(&mut self, kind: ProblemKind) {
         self.problems.report(Place::new(&self.place), kind);
     }
 
-    pub(crate) fn enter(&mut self, key: &'static str) {
-        self.place.push(Step::Key(Cow::Borrowed(key)));
-    }
-
-    pub(crate) fn leave(&mut self) {
-        self.place.pop();
-    }
-
-    pub(crate) fn at<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
+    /// Calls `read` for a value that is one step further into the document.
+    pub(crate) fn within<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
         self.place.push(step);
         let value = read(self);
         self.place.pop();
         value
     }
 
-    /// Tells that something else belongs here; always `None`.
-    #[cold]
-    pub(crate) fn wrong_type<'a, T: Read<'a>>(&mut self, found: &JsonValue<'a>) -> Option<T> {
+    /// Reports that the value has the wrong type. Always returns `None`.
+    pub(crate) fn wrong_type<'a, T: FromJson<'a>>(&mut self, found: &JsonValue<'a>) -> Option<T> {
         let expected = T::EXPECTED;
         self.report(match found {
             JsonValue::Null => ProblemKind::NoValue { expected },
@@ -150,44 +160,42 @@ impl DocumentReader {
     }
 
     /// Reads the value of a key into its field. A repeated key is an error, and only its first value is read.
-    pub(crate) fn field<'a, T: Read<'a>>(&mut self, key: &'static str, raw: &'a RawValue, field: &mut Key<T>) {
-        self.at(Step::Key(Cow::Borrowed(key)), |reader| {
+    pub(crate) fn field<'a, T: FromJson<'a>>(&mut self, key: &'static str, raw: &'a RawValue, field: &mut Key<T>) {
+        self.within(Step::Key(Cow::Borrowed(key)), |reader| {
             if field.is_present() {
                 reader.report(ProblemKind::RepeatedKey { key: key.to_owned() });
                 *field = Key::Broken(std::mem::take(field).into_first());
                 return;
             }
-            (reader.key, reader.limited) = (key, key);
+            (reader.key, reader.member_limit) = (key, limits::elements(key));
             *field = reader.value(raw).map_or(Key::Broken(None), Key::Set);
         });
     }
 
-    /// Tells a key that does not belong here; the known one that it is like.
-    pub(crate) fn unknown(&mut self, key: &str, known: &'static [&'static str]) -> Option<&'static str> {
-        // What a table's own key was meant for must be known: it may bear on all routes.
-        let is_compared = self.place.is_empty() || self.likenesses < limits::LIKENESSES;
-        self.likenesses += usize::from(!self.place.is_empty());
-        let like = if is_compared { most_like(key, known) } else { None };
+    /// Reports an unknown key. Returns the known key that is similar to it.
+    pub(crate) fn unknown_key(&mut self, key: &str, known: &'static [&'static str]) -> Option<&'static str> {
+        // The number of comparisons is limited, except for keys of the table itself: such a key may affect all routes, so
+        // it matters which key it was meant to be.
+        let is_compared = self.place.is_empty() || self.compared_keys < limits::LIKENESSES;
+        self.compared_keys += usize::from(!self.place.is_empty());
+        let like = if is_compared { similar_key(key, known) } else { None };
         let kind = ProblemKind::UnknownKey { key: quoted(key).into_owned(), like, known };
-        self.at(Step::named(key), |reader| reader.report(kind));
+        self.within(Step::named(key), |reader| reader.report(kind));
         like
     }
 
-    /// Whether a text may be so long; tells if not.
-    fn is_short(&mut self, of: &'static str, text: &str, limit: impl FnOnce(&'static str) -> usize) -> bool {
+    /// Reports that a required key is missing.
+    pub(crate) fn missing(&mut self, key: &'static str, write: &'static str) {
+        self.report(ProblemKind::MissingKey { key, write });
+    }
+
+    /// Returns whether a string has at most `limit` bytes. Reports it otherwise.
+    fn check_length(&mut self, of: &'static str, text: &str, limit: usize) -> bool {
         let bytes = text.len();
-        if bytes <= limits::NAME {
-            return true;
-        }
-        let limit = limit(self.key);
         if bytes > limit {
             self.report(ProblemKind::TooLong { of, bytes, limit });
         }
         bytes <= limit
-    }
-
-    pub(crate) fn missing(&mut self, key: &'static str, write: &'static str) {
-        self.report(ProblemKind::MissingKey { key, write });
     }
 }
 
@@ -195,12 +203,12 @@ fn is_bool_or_whole_number(text: &str) -> bool {
     matches!(text, "true" | "false") || (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
 }
 
-impl<'a> Read<'a> for Cow<'a, str> {
+impl<'a> FromJson<'a> for Cow<'a, str> {
     const EXPECTED: &'static str = "a string";
 
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
-            JsonValue::Text(text) => reader.is_short("text", &text, limits::text).then_some(text),
+            JsonValue::Text(text) => reader.check_length("text", &text, limits::text(reader.key)).then_some(text),
             other => reader.wrong_type(&other),
         }
     }
@@ -211,10 +219,10 @@ impl<'a> Read<'a> for Cow<'a, str> {
     }
 }
 
-impl<'a> Read<'a> for bool {
+impl<'a> FromJson<'a> for bool {
     const EXPECTED: &'static str = "true or false";
 
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Bool(value) => Some(value),
             other => reader.wrong_type(&other),
@@ -227,11 +235,11 @@ impl<'a> Read<'a> for bool {
     }
 }
 
-/// A whole number; Istio hands every number on as a double.
-impl<'a> Read<'a> for u16 {
+/// Reads a whole number. It may be written as `308.0`, because Istio passes every number on as a double.
+impl<'a> FromJson<'a> for u16 {
     const EXPECTED: &'static str = "a whole number, such as 308";
 
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Number(value) if value.fract() == 0.0 && (0.0..=65535.0).contains(&value) => Some(value as u16),
             other => reader.wrong_type(&other),
@@ -244,11 +252,11 @@ impl<'a> Read<'a> for u16 {
     }
 }
 
-/// As above.
-impl<'a> Read<'a> for u32 {
+/// Reads a whole number, like the implementation for `u16`.
+impl<'a> FromJson<'a> for u32 {
     const EXPECTED: &'static str = "a whole number, such as 600";
 
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Number(value) if value.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(&value) => {
                 Some(value as u32)
@@ -263,13 +271,13 @@ impl<'a> Read<'a> for u32 {
     }
 }
 
-/// What few routes have takes little room in all others.
-impl<'a, T: Read<'a>> Read<'a> for Box<T> {
+/// Reads the same as `T`. A key that few routes have is boxed, so that it takes little memory in all other routes.
+impl<'a, T: FromJson<'a>> FromJson<'a> for Box<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     const HAS_KEYS: bool = T::HAS_KEYS;
 
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
-        T::read(value, reader).map(Box::new)
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+        T::from_json(value, reader).map(Box::new)
     }
 
     #[cfg(feature = "schema")]
@@ -278,14 +286,14 @@ impl<'a, T: Read<'a>> Read<'a> for Box<T> {
     }
 }
 
-impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
+impl<'a, T: FromJson<'a>> FromJson<'a> for OrOff<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     const HAS_KEYS: bool = T::HAS_KEYS;
 
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Null | JsonValue::Bool(false) => Some(OrOff::Off),
-            value => T::read(value, reader).map(OrOff::On),
+            value => T::from_json(value, reader).map(OrOff::On),
         }
     }
 
@@ -295,14 +303,14 @@ impl<'a, T: Read<'a>> Read<'a> for OrOff<T> {
     }
 }
 
-/// A list; an element that can't be read is `None`, so that the others keep their places.
-impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
+/// Reads a list. An element with an error is `None`, so that the others keep their indexes.
+impl<'a, T: FromJson<'a>> FromJson<'a> for Vec<Option<T>> {
     const EXPECTED: &'static str = "a list";
 
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::List(elements) => {
-                let read = |(index, raw)| reader.at(Step::Index(index), |reader| reader.value(raw));
+                let read = |(index, raw)| reader.within(Step::Index(index), |reader| reader.value(raw));
                 Some(elements.first.into_iter().enumerate().map(read).collect())
             }
             other => reader.wrong_type(&other),
@@ -315,13 +323,13 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<Option<T>> {
     }
 }
 
-impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
+impl<'a, T: FromJson<'a>> FromJson<'a> for OneOrMany<T> {
     const EXPECTED: &'static str = "a string or a list of strings";
 
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
-            JsonValue::List(_) => Vec::read(value, reader).map(OneOrMany::Many),
-            JsonValue::Text(_) => T::read(value, reader).map(OneOrMany::One),
+            JsonValue::List(_) => Vec::from_json(value, reader).map(OneOrMany::Many),
+            JsonValue::Text(_) => T::from_json(value, reader).map(OneOrMany::One),
             other => reader.wrong_type(&other),
         }
     }
@@ -332,16 +340,16 @@ impl<'a, T: Read<'a>> Read<'a> for OneOrMany<T> {
     }
 }
 
-/// Keys that the user chooses, such as headers by name; a value that can't be read is `None`.
-impl<'a, T: Read<'a>> Read<'a> for Vec<(Cow<'a, str>, Option<T>)> {
+/// Reads an object whose keys the user chooses, such as headers by name. A value with an error is `None`.
+impl<'a, T: FromJson<'a>> FromJson<'a> for Vec<(Cow<'a, str>, Option<T>)> {
     const EXPECTED: &'static str = "an object";
 
-    fn read(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             JsonValue::Object(entries) => {
                 let read = |(name, raw): (Cow<'a, str>, _)| {
-                    let value = reader.at(Step::named(&name), |reader| {
-                        if reader.is_short("name", &name, |_| limits::NAME) { reader.value(raw) } else { None }
+                    let value = reader.within(Step::named(&name), |reader| {
+                        if reader.check_length("name", &name, limits::NAME) { reader.value(raw) } else { None }
                     });
                     (name, value)
                 };
@@ -357,15 +365,71 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<(Cow<'a, str>, Option<T>)> {
     }
 }
 
-/// An object with known keys, each defined once: `"key" field: Type`. `, required "what to write"` after
-/// the type makes its absence a problem.
+/// Defines an object with a fixed set of keys: its type, how it is read, and its JSON Schema.
+///
+/// This definition
+///
+/// ```text
+/// object! {
+///     /// Where a redirect leads to.
+///     #[expected = "an object with `to`"]
+///     pub struct Redirect<'a> {
+///         /// Template of the location.
+///         #[key = "to", required = "where it leads, such as `to: /v2/{id}`"]
+///         pub to: Key<Cow<'a, str>>,
+///         /// Status code.
+///         #[key = "status"]
+///         pub status: Key<u16>,
+///     }
+/// }
+/// ```
+///
+/// expands to the same struct with one more field, and to an implementation of [`FromJson`]:
+///
+/// ```text
+/// #[derive(Debug, Default)]
+/// pub struct Redirect<'a> {
+///     pub to: Key<Cow<'a, str>>,
+///     pub status: Key<u16>,
+///     pub unknown: Vec<Option<&'static str>>,
+/// }
+///
+/// impl Redirect<'_> {
+///     pub const KEYS: &'static [&'static str] = &["to", "status"];
+/// }
+///
+/// impl<'a> FromJson<'a> for Redirect<'a> {
+///     const EXPECTED: &'static str = "an object with `to`";
+///     const HAS_KEYS: bool = true;
+///
+///     fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+///         let JsonValue::Object(entries) = value else { return reader.wrong_type::<Self>(&value) };
+///         let mut this = Self::default();
+///         for (key, value) in entries.first {
+///             match &*key {
+///                 "to" => reader.field("to", value, &mut this.to),
+///                 "status" => reader.field("status", value, &mut this.status),
+///                 _ => this.unknown.push(reader.unknown_key(&key, Self::KEYS)),
+///             }
+///         }
+///         if !this.to.is_present() {
+///             reader.missing("to", "where it leads, such as `to: /v2/{id}`");
+///         }
+///         Some(this)
+///     }
+///
+///     fn schema() -> serde_json::Value { /* The descriptions are the doc comments of the fields. */ }
+/// }
+/// ```
 macro_rules! object {
     (
         $(#[doc = $about:literal])*
-        pub struct $name:ident<$life:lifetime> called $expected:literal {
+        #[expected = $expected:literal]
+        pub struct $name:ident<$life:lifetime> {
             $(
                 $(#[doc = $doc:literal])*
-                $key:literal $field:ident: $type:ty $(, required $write:literal)?;
+                #[key = $key:literal $(, required = $write:literal)?]
+                pub $field:ident: Key<$type:ty>,
             )*
         }
     ) => {
@@ -373,19 +437,21 @@ macro_rules! object {
         #[derive(Debug, Default)]
         pub struct $name<$life> {
             $( $(#[doc = $doc])* pub $field: $crate::document::read::Key<$type>, )*
-            /// Of each key that does not belong here, the known one that it is like.
+            /// One element for each key of the document that is not in [`KEYS`](Self::KEYS): the known key that is similar
+            /// to it, or `None` if none is.
             pub unknown: Vec<Option<&'static str>>,
         }
 
         impl $name<'_> {
+            /// The names of all keys that this object can have.
             pub const KEYS: &'static [&'static str] = &[$($key),*];
         }
 
-        impl<$life> $crate::document::read::Read<$life> for $name<$life> {
+        impl<$life> $crate::document::read::FromJson<$life> for $name<$life> {
             const EXPECTED: &'static str = $expected;
             const HAS_KEYS: bool = true;
 
-            fn read(
+            fn from_json(
                 value: $crate::document::value::JsonValue<$life>,
                 reader: &mut $crate::document::read::DocumentReader,
             ) -> Option<Self> {
@@ -396,7 +462,7 @@ macro_rules! object {
                 for (key, value) in entries.first {
                     match &*key {
                         $( $key => reader.field($key, value, &mut this.$field), )*
-                        _ => this.unknown.push(reader.unknown(&key, Self::KEYS)),
+                        _ => this.unknown.push(reader.unknown_key(&key, Self::KEYS)),
                     }
                 }
                 $( $(
@@ -410,7 +476,7 @@ macro_rules! object {
             #[cfg(feature = "schema")]
             fn schema() -> serde_json::Value {
                 let properties = [
-                    $( ($key, <$type as $crate::document::read::Read<$life>>::schema(), concat!($($doc, "\n"),*)), )*
+                    $( ($key, <$type as $crate::document::read::FromJson<$life>>::schema(), concat!($($doc, "\n"),*)), )*
                 ];
                 let required: &[&str] = &[$( $( { let _ = $write; $key }, )? )*];
                 $crate::document::read::object_schema(properties, required)
@@ -420,17 +486,17 @@ macro_rules! object {
 }
 pub(crate) use object;
 
+/// Returns the JSON Schema of an object with these keys. A property is a key, the schema of its value, and its doc comment,
+/// which becomes its description.
 #[cfg(feature = "schema")]
 pub(crate) fn object_schema<const N: usize>(
     properties: [(&str, serde_json::Value, &str); N],
     required: &[&str],
 ) -> serde_json::Value {
-    let described = properties.map(|(key, mut schema, about)| {
+    let described = properties.map(|(key, mut schema, doc)| {
         if let Some(keywords) = schema.as_object_mut() {
-            keywords.insert(
-                "description".into(),
-                about.replace('\n', " ").split_whitespace().collect::<Vec<_>>().join(" ").into(),
-            );
+            let description = doc.split_whitespace().collect::<Vec<_>>().join(" ");
+            keywords.insert("description".into(), description.into());
         }
         (key.to_owned(), schema)
     });
@@ -442,20 +508,59 @@ pub(crate) fn object_schema<const N: usize>(
     schema
 }
 
-/// One of a few words, each defined once.
+/// Defines a value that is one of a few words: its type, how it is read, and its JSON Schema.
+///
+/// This definition
+///
+/// ```text
+/// choice! {
+///     pub enum TrailingSlash {
+///         Strict = "strict",
+///         Ignore = "ignore",
+///     }
+/// }
+/// ```
+///
+/// expands to
+///
+/// ```text
+/// #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// pub enum TrailingSlash {
+///     Strict,
+///     Ignore,
+/// }
+///
+/// impl<'a> FromJson<'a> for TrailingSlash {
+///     const EXPECTED: &'static str = "a string: `strict` or `ignore`";
+///
+///     fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+///         match value {
+///             JsonValue::Text(word) if word == "strict" => Some(Self::Strict),
+///             JsonValue::Text(word) if word == "ignore" => Some(Self::Ignore),
+///             /* Everything else is reported. */
+///         }
+///     }
+///
+///     fn schema() -> serde_json::Value { json!({"enum": ["strict", "ignore"]}) }
+/// }
+/// ```
 macro_rules! choice {
     (
         $(#[doc = $about:literal])*
-        pub enum $name:ident { $($word:literal $variant:ident,)* }
+        pub enum $name:ident {
+            $( $(#[doc = $doc:literal])* $variant:ident = $word:literal, )*
+        }
     ) => {
         $(#[doc = $about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($variant,)* }
+        pub enum $name {
+            $( $(#[doc = $doc])* $variant, )*
+        }
 
-        impl<'a> $crate::document::read::Read<'a> for $name {
+        impl<'a> $crate::document::read::FromJson<'a> for $name {
             const EXPECTED: &'static str = concat!("a string: ", $crate::document::read::choice!(@list $($word)*));
 
-            fn read(
+            fn from_json(
                 value: $crate::document::value::JsonValue<'a>,
                 reader: &mut $crate::document::read::DocumentReader,
             ) -> Option<Self> {
@@ -478,6 +583,7 @@ macro_rules! choice {
             }
         }
     };
+    // Lists words in a message: "`strict` or `ignore`".
     (@list $first:literal $($rest:literal)*) => { concat!("`", $first, "`" $(, " or `", $rest, "`")*) };
 }
 pub(crate) use choice;

@@ -1,9 +1,11 @@
-//! Which known key an unknown one was meant for.
+//! Suggests the known key that an unknown key was probably meant to be.
 
 use crate::limits;
 
-/// The known key that was probably meant: the same letters, or one or two edits away.
-pub(crate) fn most_like(key: &str, known: &[&'static str]) -> Option<&'static str> {
+/// Returns the known key that is most similar to an unknown one. Case and everything that is not a letter or a digit do not
+/// count. Beyond that, a key may differ by one edit, and a long key by two or three. A key that is far longer than all
+/// known ones is not compared.
+pub(crate) fn similar_key(key: &str, known: &[&'static str]) -> Option<&'static str> {
     if key.chars().nth(limits::LIKE).is_some() {
         return None;
     }
@@ -11,18 +13,22 @@ pub(crate) fn most_like(key: &str, known: &[&'static str]) -> Option<&'static st
         text.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
     };
     let key = letters(key);
-    let (distance, like) =
-        known.iter().map(|candidate| (edits(&key, &letters(candidate)), *candidate)).min_by_key(|(d, _)| *d)?;
-    // A long key may be off by more than a short one.
-    (distance <= 1 + key.len().min(12) / 6 && distance < key.len()).then_some(like)
+    let (distance, similar) = known
+        .iter()
+        .map(|candidate| (edit_distance(&key, &letters(candidate)), *candidate))
+        .min_by_key(|(distance, _)| *distance)?;
+    let most = 1 + key.len().min(12) / 6;
+    (distance <= most && distance < key.len()).then_some(similar)
 }
 
-/// The optimal string alignment distance: insertions, deletions, replacements, and neighbours swapped.
-fn edits(a: &[char], b: &[char]) -> usize {
+/// Returns the optimal string alignment distance: the number of insertions, deletions, replacements and swaps of two
+/// neighbours that turn one text into the other. Texts whose lengths differ by more than 3 are never similar.
+fn edit_distance(a: &[char], b: &[char]) -> usize {
     if a.len().abs_diff(b.len()) > 3 {
         return usize::MAX;
     }
     let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX - 1);
+    // The rows of the distance matrix: the last two that are complete, and the current one.
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.iter().enumerate() {
@@ -45,9 +51,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_that_was_meant_is_found() {
+    fn the_intended_key_is_found() {
         let known = ["hosts", "basePath", "name", "namespace", "routes"];
-        for (written, meant) in [
+        for (written, intended) in [
             ("hsots", Some("hosts")),
             ("host", Some("hosts")),
             ("base_path", Some("basePath")),
@@ -59,7 +65,7 @@ mod tests {
             ("x", None),
             ("", None),
         ] {
-            assert_eq!(most_like(written, &known), meant, "{written}");
+            assert_eq!(similar_key(written, &known), intended, "{written}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A good document and the same one with errors in it: where the broken one is served in part, no request goes to where
-//! the whole one would not have sent it.
+//! Compares a good document with the same document with errors in it. The document with errors is served in part, and no
+//! request may be routed to where the good document would not have sent it.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use ksvc_routing::{Outcome, RouteTable, compile};
@@ -8,54 +8,65 @@ use serde_json::{Value, json};
 use super::common::{Choices, Request, Seen, good};
 use super::slow;
 
-/// What is served of a document with errors, beside the same without them.
+/// A good document, a copy of it with errors, and the tables of both.
 pub(crate) struct Broken {
-    whole: Value,
+    good: Value,
     broken: Value,
-    expected: RouteTable,
-    served: RouteTable,
-    scope_hidden: bool,
-    /// Only routes have errors: what is not broken is decided as ever.
-    routes_alone: bool,
+    good_table: RouteTable,
+    broken_table: RouteTable,
+    /// Whether the errors may make the scope unreadable.
+    may_hide_scope: bool,
+    /// Whether only routes have errors. Then all requests that do not reach a broken route are decided as before.
+    only_routes: bool,
 }
 
 impl Broken {
-    /// `None` where the slips have mended each other.
+    /// Makes a document with random errors. Returns `None` if the errors have undone each other.
     pub(crate) fn random(rng: &mut impl Choices, table: &slow::Table) -> Option<Self> {
-        let whole = random_document(rng, table);
-        let mut broken = whole.clone();
-        let mut scope_hidden = false;
+        let good_document = random_document(rng, table);
+        let mut broken = good_document.clone();
+        let mut may_hide_scope = false;
         for _ in 0..[1, 1, 1, 2, 3][rng.below(5)] {
-            scope_hidden |= break_something(rng, &mut broken);
+            may_hide_scope |= break_something(rng, &mut broken);
         }
         let compiled = compile(broken.to_string().as_bytes());
         if compiled.is_good() {
             return None;
         }
-        let (keys, broken_keys) = (whole.as_object().unwrap(), broken.as_object().unwrap());
-        let same = |(key, value): (&String, &Value)| key == "routes" || broken[key] == *value;
-        let routes_alone = keys.len() == broken_keys.len() && keys.iter().all(same);
-        Some(Broken { expected: good(&whole), served: compiled.table, whole, broken, scope_hidden, routes_alone })
+        let (keys, broken_keys) = (good_document.as_object().unwrap(), broken.as_object().unwrap());
+        let is_same = |(key, value): (&String, &Value)| key == "routes" || broken[key] == *value;
+        let only_routes = keys.len() == broken_keys.len() && keys.iter().all(is_same);
+        Some(Broken {
+            good_table: good(&good_document),
+            broken_table: compiled.table,
+            good: good_document,
+            broken,
+            may_hide_scope,
+            only_routes,
+        })
     }
 
+    /// Decides a request with both tables.
+    ///
     /// # Panics
-    /// Where the request goes elsewhere than the whole document says.
+    ///
+    /// Panics if the request is routed to where the good document does not send it.
     pub(crate) fn check(&self, request: &Request) {
-        let (expected, seen) = (request.on(&self.expected), request.on(&self.served));
-        let right = match seen.outcome {
+        let (expected, seen) = (request.on(&self.good_table), request.on(&self.broken_table));
+        let is_right = match seen.outcome {
             Outcome::BrokenRoute => true,
-            Outcome::OutOfScope if self.scope_hidden => true,
-            Outcome::NotFound | Outcome::MethodNotAllowed | Outcome::UnsafePath if !self.routes_alone => true,
-            // It leads nowhere; methods whose routes are broken are not among those that it is reported.
+            Outcome::OutOfScope if self.may_hide_scope => true,
+            Outcome::NotFound | Outcome::MethodNotAllowed | Outcome::UnsafePath if !self.only_routes => true,
+            // A preflight request is answered in the gateway. The response does not list the methods of broken routes.
             Outcome::Preflight => expected.outcome == Outcome::Preflight,
             _ => destination(seen.clone()) == destination(expected.clone()),
         };
-        let Broken { whole, broken, .. } = self;
-        assert!(right, "{request:?}\n{expected:?}\n{seen:?}\nwhole  {whole}\nbroken {broken}");
+        let Broken { good, broken, .. } = self;
+        assert!(is_right, "{request:?}\n{expected:?}\n{seen:?}\ngood   {good}\nbroken {broken}");
     }
 }
 
-/// Puts one error into a good document, but not into a `match`. Says whether it may hide the scope.
+/// Puts one error into a good document, but not into a `match`. Returns whether it may make the scope unreadable.
 fn break_something(rng: &mut impl Choices, document: &mut Value) -> bool {
     let routes = document["routes"].as_array().map_or(0, Vec::len);
     if routes > 0 && !rng.one_in(4) {
@@ -73,7 +84,7 @@ fn break_something(rng: &mut impl Choices, document: &mut Value) -> bool {
     let key = &keys[rng.below(keys.len())];
     match rng.below(4) {
         0 => document["unheard-of"] = json!(true),
-        // Without CORS the document would be another good one.
+        // `cors: null` is not an error.
         1 if key != "cors" => document[key] = Value::Null,
         2 => document[key] = one_of(rng, [json!({ "a": 1 }), json!(7), json!("no such thing"), json!([[]])]),
         _ => misspell(rng, document, key),
@@ -86,9 +97,9 @@ fn break_route(rng: &mut impl Choices, document: &mut Value, index: usize) {
     let route = &mut routes[index];
     match rng.below(7) {
         0 => {
-            let mut double = route.clone();
-            double["name"] = json!("double");
-            routes.insert(rng.below(routes.len() + 1), double);
+            let mut copy = route.clone();
+            copy["name"] = json!("double");
+            routes.insert(rng.below(routes.len() + 1), copy);
         }
         1 => route["host"] = json!(7),
         2 => route["service"] = one_of(rng, [json!(7), json!("Not_A_Name"), json!(null)]),
@@ -121,7 +132,7 @@ fn one_of<const N: usize>(rng: &mut impl Choices, from: [Value; N]) -> Value {
     from[rng.below(N)].clone()
 }
 
-/// A good document of all kinds of routes.
+/// Makes a good document with all kinds of routes.
 fn random_document(rng: &mut impl Choices, table: &slow::Table) -> Value {
     let mut document = table.document();
     for route in document["routes"].as_array_mut().unwrap() {
@@ -145,10 +156,11 @@ fn random_document(rng: &mut impl Choices, table: &slow::Table) -> Value {
     document
 }
 
-/// Without the place in the document, which errors move.
+/// Removes what errors may change although the request goes to the same place: the index of the route, and the methods
+/// that depend on CORS.
 fn destination(mut seen: Seen) -> Seen {
     seen.chosen = None;
-    // Whether CORS applies can't be known where a route's `cors` can't be read.
+    // It is not known whether CORS applies if the `cors` of a route can't be read.
     for (_, value) in seen.headers.iter_mut().filter(|(name, _)| name == "allow") {
         *value = value.split(", ").filter(|method| *method != "OPTIONS").collect::<Vec<_>>().join(", ");
     }

@@ -1,4 +1,5 @@
-//! Requests and decisions in a form that tests can write down and compare.
+//! Requests and decisions in a form that tests can write and compare. Some helpers are for all tests, and some also for the
+//! fuzz targets.
 #![allow(
     dead_code,
     clippy::indexing_slicing,
@@ -14,20 +15,21 @@ use std::fmt;
 use ksvc_routing::{Answer, Change, Chosen, Decision, Head, Outcome, Problem, RouteTable, compile};
 use serde_json::Value;
 
-/// A request's head, owned.
+/// The head of a request, which owns its bytes.
 #[derive(Clone, Default)]
 pub(crate) struct Request {
     pub(crate) method: Option<Vec<u8>>,
     pub(crate) authority: Option<Vec<u8>>,
     pub(crate) path: Option<Vec<u8>>,
     pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The filter state says that a table has routed it.
+    /// Whether the filter state says that another table has already routed the request.
     pub(crate) routed: bool,
 }
 
-/// `GET /path` to the host of nearly every test.
+/// The public host in nearly every test.
 pub(crate) const HOST: &str = "api.example.com";
 
+/// Makes a request to [`HOST`].
 pub(crate) fn request(method: &str, path: &str) -> Request {
     Request { method: Some(method.into()), authority: Some(HOST.into()), path: Some(path.into()), ..Request::default() }
 }
@@ -43,7 +45,7 @@ impl Request {
         self
     }
 
-    /// Routed by another table, which leaves both the header and the filter state.
+    /// Marks the request as routed by another table, which has set the header and the filter state.
     pub(crate) fn already_routed(mut self) -> Self {
         self.routed = true;
         self.header("x-forwarded-host", "elsewhere.example.com")
@@ -62,7 +64,7 @@ impl Request {
         then(&head)
     }
 
-    /// The headers of the response that the client gets, of those that the service sends.
+    /// Returns the headers of the response that the client gets, if the service sends these.
     pub(crate) fn answered_with(&self, table: &RouteTable, sent: &[(&str, &str)]) -> Vec<(String, String)> {
         let bytes = sent.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect::<Vec<_>>();
         let mut headers =
@@ -82,6 +84,7 @@ impl Request {
         headers
     }
 
+    /// Decides the request with a table.
     pub(crate) fn on(&self, table: &RouteTable) -> Seen {
         self.with_head(|head| Seen::of(&table.decide(head, || self.routed)))
     }
@@ -98,13 +101,13 @@ impl fmt::Debug for Request {
     }
 }
 
-/// A decision, all of it, as text.
+/// A complete decision as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) outcome: Outcome,
     pub(crate) chosen: Option<Choice>,
     pub(crate) authority: String,
-    /// As forwarded, where it changes.
+    /// The forwarded path, if it changes.
     pub(crate) path: Option<String>,
     pub(crate) set: Vec<(String, String)>,
     pub(crate) added: Vec<(String, String)>,
@@ -174,18 +177,18 @@ impl Seen {
         seen
     }
 
-    /// The same with no word of the place in the document, which other routes move.
+    /// Removes the index of the route, which depends on the other routes of the document.
     pub(crate) fn without_place(mut self) -> Self {
         self.chosen.iter_mut().for_each(|chosen| chosen.index = 0);
         self
     }
 
-    /// What the request's header becomes, if it is set.
+    /// Returns the value to which a header of the request is set.
     pub(crate) fn sets(&self, name: &str) -> Option<&str> {
         find(&self.set, name)
     }
 
-    /// A header of the answer.
+    /// Returns the value of a header of the response that is made in the gateway.
     pub(crate) fn answers(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
     }
@@ -200,11 +203,11 @@ impl Seen {
     }
 }
 
-/// The value of a name, which may stand there once.
+/// Returns the value of a name. The name must not occur twice.
 fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let mut found = pairs.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
     let (_, value) = found.next()?;
-    assert!(found.next().is_none(), "{name} is there twice: {pairs:?}");
+    assert!(found.next().is_none(), "{name} occurs twice: {pairs:?}");
     Some(value)
 }
 
@@ -212,7 +215,7 @@ pub(crate) fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The table of a document that must have no errors.
+/// Compiles a document that must have no errors.
 pub(crate) fn good(document: &Value) -> RouteTable {
     let compiled = compile(document.to_string().as_bytes());
     let errors = compiled.problems.iter().filter(|problem| problem.is_error()).map(Problem::to_string);
@@ -221,23 +224,24 @@ pub(crate) fn good(document: &Value) -> RouteTable {
     compiled.table
 }
 
-/// The table of a document that must have errors.
+/// Compiles a document that must have errors.
 pub(crate) fn bad(document: &Value) -> RouteTable {
     let compiled = compile(document.to_string().as_bytes());
     assert!(compiled.problems.iter().any(Problem::is_error), "no error in a bad document: {document:#}");
     compiled.table
 }
 
-/// A random generator from the seed in the environment, or a new one; and the seed, for the message of a failure.
-pub(crate) fn random() -> (fastrand::Rng, u64) {
+/// Returns a generator of random numbers and its seed, which is for the message of a failure. The seed comes from the
+/// environment variable `KSVC_ROUTING_SEED`, or is random.
+pub(crate) fn seeded_rng() -> (fastrand::Rng, u64) {
     let seed = std::env::var("KSVC_ROUTING_SEED").ok().map(|seed| seed.parse().expect("KSVC_ROUTING_SEED is a number"));
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     (fastrand::Rng::with_seed(seed), seed)
 }
 
-/// Where choices come from: a generator's random numbers, or a fuzzer's bytes.
+/// A source of choices: a generator of random numbers, or the bytes of a fuzzer.
 pub(crate) trait Choices {
-    /// Below `end`, which is not 0. A source that has run out says 0, so that 0 is the plain choice.
+    /// Returns a number below `end`, which is not 0. A source without bytes left returns 0, so 0 should be the plain choice.
     fn below(&mut self, end: usize) -> usize;
 
     fn coin(&mut self) -> bool {

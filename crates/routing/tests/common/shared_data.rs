@@ -1,8 +1,8 @@
-//! Envoy's shared data, as the plugin keeps it.
+//! A model of Envoy's shared data: what the plugin keeps there.
 
 use ksvc_routing::{DocumentId, Hash, Judgement, Rollout, SharedData, roll_out};
 
-/// Of one plugin of one process.
+/// The shared data of one plugin in one process.
 #[derive(Default, Clone, PartialEq, Debug)]
 pub(crate) struct ProcessData {
     pub(crate) good: Option<Vec<u8>>,
@@ -11,7 +11,7 @@ pub(crate) struct ProcessData {
 }
 
 impl ProcessData {
-    /// A run, before anything of it is kept.
+    /// Runs the plugin with a document, without storing the result.
     pub(crate) fn roll_out(&self, document: &[u8], version: Option<&str>, seen: Option<u64>) -> Rollout {
         let mut hash = Hash::default();
         hash.update(document);
@@ -21,7 +21,7 @@ impl ProcessData {
         )
     }
 
-    /// A run that must not read its document, only hash it.
+    /// Does the same, but panics if the document is read and not only hashed.
     pub(crate) fn roll_out_unread(&self, document: &[u8], version: &str) -> Rollout {
         let mut hash = Hash::default();
         hash.update(document);
@@ -29,6 +29,7 @@ impl ProcessData {
         roll_out(&id, &Run { shared: self, document: None })
     }
 
+    /// Stores what a run has judged.
     pub(crate) fn keep(&mut self, judgement: &Judgement) {
         self.good = judgement.good.clone().or(self.good.take());
         self.record = Some(judgement.record.clone());
@@ -43,7 +44,7 @@ struct Run<'r> {
 
 impl SharedData for Run<'_> {
     fn document(&self) -> Vec<u8> {
-        self.document.expect("this run has no need of its document").into()
+        self.document.expect("this run must not read its document").into()
     }
 
     fn record(&self) -> Option<Vec<u8>> {

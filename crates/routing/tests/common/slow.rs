@@ -1,5 +1,8 @@
-//! A slow, obvious matcher: no tree, no index. Every element of every `match` is tried and the ones that match are
-//! sorted, by the words of the reference: which route, and paths that can mean two things.
+//! A slow but obvious implementation of the decision, to compare the real one with. It has no tree and no index: it tries every
+//! element of every `match`, and sorts those that match.
+//!
+//! It follows `docs/configuration.md` word by word, in what it says about the choice of a route and about unsafe paths. It
+//! also makes random tables and requests for the tests.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::cmp::Reverse;
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::common::{Choices, HOST, Request, Seen, lossy, pick, request};
 
-/// A table as written, and nothing but it.
+/// A table as a user writes it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     pub(crate) hosts: Vec<String>,
@@ -29,11 +32,11 @@ pub(crate) struct Route {
     pub(crate) matches: Vec<String>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
-    /// Of its own; `Some(None)` turns the table's off.
+    /// The route's own `cors`, if it has one; `Some(None)` turns CORS off.
     pub(crate) cors: Option<Option<u32>>,
 }
 
-/// The page that every `cors` allows. A policy is known by its `maxAge`.
+/// The origin that every `cors` allows. Policies differ by their `maxAge`.
 pub(crate) const PAGE: &str = "https://app.example.com";
 
 fn cors_document(max_age: Option<u32>) -> Value {
@@ -93,7 +96,7 @@ impl Route {
     }
 }
 
-/// What the reference says must become of a request.
+/// The decision that the reference demands for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Expected {
     OutOfScope,
@@ -106,7 +109,7 @@ pub(crate) enum Expected {
 }
 
 impl Expected {
-    /// A decision in these words.
+    /// Converts a real decision, to compare it.
     pub(crate) fn of(seen: &Seen) -> Self {
         match seen.outcome {
             Outcome::OutOfScope => Expected::OutOfScope,
@@ -130,10 +133,12 @@ impl Expected {
     }
 }
 
-/// One byte of a path in its normal form: a character, or an upper-case triplet. And as it came.
+/// One byte of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
+    /// Its normal form: a character, or a triplet `%XX` in upper case.
     normal: String,
+    /// The bytes of the request that stand for it.
     raw: Vec<u8>,
 }
 
@@ -145,14 +150,14 @@ fn pchar(b: u8) -> bool {
     unreserved(b) || b"!$&'()*+,;=:@".contains(&b)
 }
 
-/// The byte of the triplet that the text begins with.
+/// Returns the byte that a text begins with as a triplet `%XX`.
 fn triplet(text: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = text else { return None };
     let digits = [*high, *low];
     digits.iter().all(u8::is_ascii_hexdigit).then(|| u8::from_str_radix(&lossy(&digits), 16).unwrap())
 }
 
-/// RFC 3986, section 6.2.2, of text that stands between two slashes.
+/// Splits the text between two slashes into bytes and normalizes them (RFC 3986, section 6.2.2).
 fn units(mut text: &[u8]) -> Vec<Unit> {
     let mut units = Vec::new();
     while let Some(&first) = text.first() {
@@ -171,7 +176,7 @@ fn normal(units: &[Unit]) -> Vec<String> {
     units.iter().map(|unit| unit.normal.clone()).collect()
 }
 
-/// The normal form of literal text.
+/// Returns the normal form of literal text.
 pub(crate) fn normal_text(text: &str) -> String {
     let segments = text.split('/').map(|segment| normal(&units(segment.as_bytes())).concat());
     segments.collect::<Vec<_>>().join("/")
@@ -181,7 +186,7 @@ fn raw(units: &[Unit]) -> Vec<u8> {
     units.iter().flat_map(|unit| unit.raw.clone()).collect()
 }
 
-/// A segment of a pattern. The text is in units, so that a suffix `9` is not found in `%A9`.
+/// A segment of a pattern. Its text is a list of units, so that a suffix `9` does not match the end of `%A9`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
     Literal(Vec<String>),
@@ -219,7 +224,7 @@ impl Segment {
         }
     }
 
-    /// The same with no name: two patterns with the same shapes are the same path.
+    /// Removes the name of the parameter. Patterns that are equal without names match the same paths.
     fn nameless(mut self) -> Self {
         if let Segment::Affixed { name, .. } | Segment::Plain { name } | Segment::Rest { name } = &mut self {
             name.clear();
@@ -227,7 +232,8 @@ impl Segment {
         self
     }
 
-    /// Literal beats affixed (longer literal part first, then the longer prefix) beats plain beats rest.
+    /// Returns the rank of the segment, lowest first: literal, affixed (longer literal text first, then the longer prefix),
+    /// plain, rest.
     fn rank(&self) -> (u8, Reverse<usize>, Reverse<usize>) {
         let length = |units: &[String]| units.concat().len();
         match self {
@@ -241,18 +247,18 @@ impl Segment {
     }
 }
 
-/// One method of one element of one `match`.
+/// A candidate for a request: one method of one element of a route's `match`.
 #[derive(Debug, Clone)]
-struct Claim {
+struct Candidate {
     route: usize,
-    /// As written.
+    /// The element as written.
     element: String,
     method: String,
     segments: Vec<Segment>,
     conditions: usize,
 }
 
-/// The texts between the slashes; none in the empty path, which is not even `/`.
+/// Returns the texts between the slashes. The empty path has none. A path without a slash at its start has no segments.
 fn split(path: &[u8]) -> Option<Vec<&[u8]>> {
     match path.split_first() {
         None => Some(Vec::new()),
@@ -261,20 +267,20 @@ fn split(path: &[u8]) -> Option<Vec<&[u8]>> {
     }
 }
 
-/// All claims of one element. `/` is the base path with and without its slash.
-fn claims(table: &Table, index: usize, element: &str) -> Vec<Claim> {
+/// Returns the candidates of one element. A path `/` is the base path with and without a slash at its end.
+fn candidates(table: &Table, index: usize, element: &str) -> Vec<Candidate> {
     let (methods, path) = element.split_once(' ').unwrap();
     let base = table.base_path.as_deref().unwrap_or_default();
     let mut paths = vec![format!("{base}{path}")];
     if path == "/" {
         paths.push(base.to_owned());
     }
-    let mut claims = Vec::new();
+    let mut candidates = Vec::new();
     for path in paths {
         let segments = split(path.as_bytes()).unwrap().into_iter().map(|text| Segment::parse(&lossy(text)));
         let segments = segments.collect::<Vec<_>>();
         for method in methods.split('|') {
-            claims.push(Claim {
+            candidates.push(Candidate {
                 route: index,
                 element: element.to_owned(),
                 method: method.to_owned(),
@@ -283,16 +289,16 @@ fn claims(table: &Table, index: usize, element: &str) -> Vec<Claim> {
             });
         }
     }
-    claims
+    candidates
 }
 
-fn all_claims(table: &Table) -> Vec<Claim> {
+fn all_candidates(table: &Table) -> Vec<Candidate> {
     let elements = table.routes.iter().enumerate();
     let elements = elements.flat_map(|(index, route)| route.matches.iter().map(move |element| (index, element)));
-    elements.flat_map(|(index, element)| claims(table, index, element)).collect()
+    elements.flat_map(|(index, element)| candidates(table, index, element)).collect()
 }
 
-/// Leaves out what can't be told apart from something before it: same path, same method, same conditions.
+/// Removes elements that have the same path, method and conditions as one before them. Such a table would have errors.
 pub(crate) fn without_duplicates(mut table: Table) -> Table {
     let mut seen = Vec::new();
     for index in 0..table.routes.len() {
@@ -306,9 +312,9 @@ pub(crate) fn without_duplicates(mut table: Table) -> Table {
         };
         let mut kept = Vec::new();
         for element in std::mem::take(&mut table.routes[index].matches) {
-            let keys = claims(&table, index, &element).into_iter().map(|claim| {
-                let shape = claim.segments.into_iter().map(Segment::nameless).collect::<Vec<_>>();
-                (shape, claim.method, conditions.clone())
+            let keys = candidates(&table, index, &element).into_iter().map(|candidate| {
+                let shape = candidate.segments.into_iter().map(Segment::nameless).collect::<Vec<_>>();
+                (shape, candidate.method, conditions.clone())
             });
             let keys = keys.collect::<Vec<_>>();
             if !keys.iter().any(|key| seen.contains(key)) {
@@ -322,7 +328,7 @@ pub(crate) fn without_duplicates(mut table: Table) -> Table {
     table
 }
 
-/// Captured values as they stood in the request, if the path matches.
+/// Returns the captured values as they are in the request, if the path matches.
 fn captures(pattern: &[Segment], path: &[Vec<Unit>]) -> Option<Vec<(String, Vec<u8>)>> {
     let mut captured = Vec::new();
     let mut left = path;
@@ -337,7 +343,7 @@ fn captures(pattern: &[Segment], path: &[Vec<Unit>]) -> Option<Vec<(String, Vec<
                 captured.push((name.clone(), raw(&first[prefix.len()..first.len() - suffix.len()])));
             }
             Segment::Plain { name } if !text.is_empty() => captured.push((name.clone(), raw(first))),
-            // One or more segments: the empty one behind a final slash alone is none.
+            // A rest is one or more segments. A single empty segment (after a final slash) does not count.
             Segment::Rest { name } if left.len() > 1 || !text.is_empty() => {
                 let segments = left.iter().map(|segment| raw(segment)).collect::<Vec<_>>();
                 captured.push((name.clone(), segments.join(&b'/')));
@@ -365,7 +371,7 @@ pub(crate) fn is_unsafe(path: &[u8]) -> bool {
     })
 }
 
-/// Valid triplets decoded, malformed ones as they are.
+/// Decodes valid triplets and leaves malformed ones as they are.
 fn decoded(path: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::new();
     let mut left = path;
@@ -377,8 +383,8 @@ fn decoded(path: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Whether an entry of `hosts` takes a host; without case, port and one final dot. A colon inside brackets belongs to
-/// an IPv6 address, and of several others the first begins the port.
+/// Returns whether an element of `hosts` matches a host. Case, port and one final dot do not count. A colon inside brackets
+/// belongs to an IPv6 address. Of several other colons, the first one begins the port.
 pub(crate) fn host_matches(pattern: &str, authority: &[u8]) -> bool {
     let host = lossy(authority).to_ascii_lowercase();
     let (address, behind) = match host.find(']').filter(|_| host.starts_with('[')) {
@@ -395,7 +401,7 @@ pub(crate) fn host_matches(pattern: &str, authority: &[u8]) -> bool {
     }
 }
 
-/// Whether the conditions hold; for a preflight, those on headers do.
+/// Returns whether the conditions of a route hold. For a preflight request, those on headers always do.
 fn holds(route: &Route, request: &Request, query: &[u8], is_preflight: bool) -> bool {
     let header = |name: &str| {
         let named = request.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
@@ -407,65 +413,72 @@ fn holds(route: &Route, request: &Request, query: &[u8], is_preflight: bool) -> 
         let pair = parameters.find(|pair| pair[0] == name.as_bytes())?;
         Some(pair.get(1).copied().unwrap_or_default().to_vec())
     };
-    let as_said = |expected: &str, found: Option<Vec<u8>>| {
+    let fulfils = |expected: &str, found: Option<Vec<u8>>| {
         found.is_some_and(|found| expected == "*" || found == expected.as_bytes())
     };
-    route.headers.iter().all(|(name, expected)| is_preflight || as_said(expected, header(name)))
-        && route.query.iter().all(|(name, expected)| as_said(expected, parameter(name)))
+    route.headers.iter().all(|(name, expected)| is_preflight || fulfils(expected, header(name)))
+        && route.query.iter().all(|(name, expected)| fulfils(expected, parameter(name)))
 }
 
-/// The methods of routes that serve a request's method, best first.
+/// Returns the methods whose routes can serve a request with this method, best first.
 fn serving(method: &str) -> Vec<&str> {
     if method == "HEAD" { vec!["HEAD", "GET", "ANY"] } else { vec![method, "ANY"] }
 }
 
-/// The claims whose path matches, one group a path, most specific first.
-fn matching<'c>(claims: &'c [Claim], path: &[u8]) -> Vec<Vec<&'c Claim>> {
+/// Returns the candidates whose path matches, in one group for each path, most specific first.
+fn matching<'c>(candidates: &'c [Candidate], path: &[u8]) -> Vec<Vec<&'c Candidate>> {
     let Some(path) = split(path) else { return Vec::new() };
     let path = path.into_iter().map(units).collect::<Vec<_>>();
-    let mut found = claims.iter().filter(|claim| captures(&claim.segments, &path).is_some()).collect::<Vec<_>>();
-    let rank = |claim: &Claim| {
-        let has_rest = claim.segments.iter().any(|segment| matches!(segment, Segment::Rest { .. }));
-        (has_rest, claim.segments.iter().map(Segment::rank).collect::<Vec<_>>())
+    let mut found =
+        candidates.iter().filter(|candidate| captures(&candidate.segments, &path).is_some()).collect::<Vec<_>>();
+    let rank = |candidate: &Candidate| {
+        let has_rest = candidate.segments.iter().any(|segment| matches!(segment, Segment::Rest { .. }));
+        (has_rest, candidate.segments.iter().map(Segment::rank).collect::<Vec<_>>())
     };
-    found.sort_by_key(|claim| rank(claim));
-    let mut paths: Vec<Vec<&Claim>> = Vec::new();
-    for claim in found {
+    found.sort_by_key(|candidate| rank(candidate));
+    let mut paths: Vec<Vec<&Candidate>> = Vec::new();
+    for candidate in found {
         match paths.last_mut() {
-            Some(last) if rank(last[0]) == rank(claim) => last.push(claim),
-            _ => paths.push(vec![claim]),
+            Some(last) if rank(last[0]) == rank(candidate) => last.push(candidate),
+            _ => paths.push(vec![candidate]),
         }
     }
     paths
 }
 
-/// Rules 3 to 5 on all forms of the path, one after the other.
-fn find<'c>(table: &Table, claims: &'c [Claim], request: &Request, preflight: Option<&str>) -> Option<&'c Claim> {
+/// Finds the route for a request, in one form of the path after the other. `preflight` is the method that a preflight request
+/// asks for.
+fn find<'c>(
+    table: &Table,
+    candidates: &'c [Candidate],
+    request: &Request,
+    preflight: Option<&str>,
+) -> Option<&'c Candidate> {
     let (forms, query) = forms(table, request);
     let method = preflight.map_or_else(|| lossy(request.method.as_deref().unwrap()), str::to_owned);
-    forms.iter().find_map(|form| find_in(table, claims, request, form, query, (&method, preflight.is_some())))
+    forms.iter().find_map(|form| find_in(table, candidates, request, form, query, (&method, preflight.is_some())))
 }
 
 fn find_in<'c>(
     table: &Table,
-    claims: &'c [Claim],
+    candidates: &'c [Candidate],
     request: &Request,
     path: &[u8],
     query: &[u8],
     (method, is_preflight): (&str, bool),
-) -> Option<&'c Claim> {
+) -> Option<&'c Candidate> {
     let mut conditions_failed = false;
-    for mut at_path in matching(claims, path) {
+    for mut at_path in matching(candidates, path) {
         let serving = serving(method);
-        at_path.retain(|claim| serving.contains(&&*claim.method));
-        at_path.sort_by_key(|claim| {
-            let method = serving.iter().position(|method| *method == claim.method);
-            (method, Reverse(claim.conditions), claim.route)
+        at_path.retain(|candidate| serving.contains(&&*candidate.method));
+        at_path.sort_by_key(|candidate| {
+            let method = serving.iter().position(|method| *method == candidate.method);
+            (method, Reverse(candidate.conditions), candidate.route)
         });
         let Some(_) = at_path.first() else { continue };
-        let next = at_path.into_iter().find(|claim| {
-            holds(&table.routes[claim.route], request, query, is_preflight)
-                && !(conditions_failed && claim.conditions > 0)
+        let next = at_path.into_iter().find(|candidate| {
+            holds(&table.routes[candidate.route], request, query, is_preflight)
+                && !(conditions_failed && candidate.conditions > 0)
         });
         if next.is_some() {
             return next;
@@ -475,7 +488,7 @@ fn find_in<'c>(
     None
 }
 
-/// What must become of a request with all its pseudo headers, in ASCII but for the path.
+/// Decides a request. It must have a method, an authority and a path, and all but the path must be ASCII.
 pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
     let authority = request.authority.as_deref().unwrap();
     let whole = request.path.as_deref().unwrap();
@@ -495,74 +508,75 @@ pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
     if !table.allow_unsafe_paths && is_unsafe(path) {
         return Expected::Unsafe;
     }
-    let claims = all_claims(table);
-    if let Some(preflight) = decide_preflight(table, &claims, request) {
+    let candidates = all_candidates(table);
+    if let Some(preflight) = decide_preflight(table, &candidates, request) {
         return preflight;
     }
-    if let Some(claim) = find(table, &claims, request, None) {
-        // From whichever form matches, but as it stood in the request.
-        let params = params(claim, path, &forms);
-        return Expected::Route { index: claim.route, matched: claim.element.clone(), params };
+    if let Some(candidate) = find(table, &candidates, request, None) {
+        // Any form of the path may match, but the values are as they are in the request.
+        let params = params(candidate, path, &forms);
+        return Expected::Route { index: candidate.route, matched: candidate.element.clone(), params };
     }
-    let matching = forms.iter().flat_map(|form| matching(&claims, form)).flatten().collect::<Vec<_>>();
+    let matching = forms.iter().flat_map(|form| matching(&candidates, form)).flatten().collect::<Vec<_>>();
     let serves = serving(&method);
     if table.pass_through {
         Expected::PassThrough
-    } else if matching.is_empty() || matching.iter().any(|claim| serves.contains(&&*claim.method)) {
+    } else if matching.is_empty() || matching.iter().any(|candidate| serves.contains(&&*candidate.method)) {
         Expected::NotFound
     } else {
-        let mut allow = matching.iter().map(|claim| &*claim.method).collect::<BTreeSet<_>>();
+        let mut allow = matching.iter().map(|candidate| &*candidate.method).collect::<BTreeSet<_>>();
         if allow.contains("GET") {
             allow.insert("HEAD");
         }
-        if table.cors.is_some() || matching.iter().any(|claim| cors_of(table, claim).is_some()) {
+        if table.cors.is_some() || matching.iter().any(|candidate| cors_of(table, candidate).is_some()) {
             allow.insert("OPTIONS");
         }
         Expected::MethodNotAllowed { allow: allow.into_iter().collect::<Vec<_>>().join(", ") }
     }
 }
 
-fn cors_of(table: &Table, claim: &Claim) -> Option<u32> {
-    table.routes[claim.route].cors.unwrap_or(table.cors)
+fn cors_of(table: &Table, candidate: &Candidate) -> Option<u32> {
+    table.routes[candidate.route].cors.unwrap_or(table.cors)
 }
 
-/// What a preflight is answered; `None` where it goes on as `OPTIONS`.
-fn decide_preflight(table: &Table, claims: &[Claim], request: &Request) -> Option<Expected> {
+/// Decides a preflight request. Returns `None` if the request is none, or is handled like any `OPTIONS` request.
+fn decide_preflight(table: &Table, candidates: &[Candidate], request: &Request) -> Option<Expected> {
     let value = |name: &str| {
         let header = request.headers.iter().find(|(key, _)| key == name.as_bytes());
         header.map(|(_, value)| lossy(value)).filter(|_| request.method.as_deref() == Some(b"OPTIONS"))
     };
     let (asked, _) = value("access-control-request-method").zip(value("origin"))?;
-    let found = find(table, claims, request, Some(&asked));
+    let found = find(table, candidates, request, Some(&asked));
     let cors = match found {
-        Some(claim) => cors_of(table, claim),
+        Some(candidate) => cors_of(table, candidate),
         None if table.pass_through => None,
         None => table.cors,
     };
     let (forms, _) = forms(table, request);
-    let at_path = forms.iter().flat_map(|form| matching(claims, form)).flatten().collect::<Vec<_>>();
-    let is_served = |claim: &&Claim| serving(&asked).contains(&&*claim.method);
+    let at_path = forms.iter().flat_map(|form| matching(candidates, form)).flatten().collect::<Vec<_>>();
+    let is_served = |candidate: &&Candidate| serving(&asked).contains(&&*candidate.method);
     let methods = if found.is_none() && (at_path.is_empty() || at_path.iter().any(is_served)) {
         asked.clone()
     } else {
-        // What a browser remembers of the answer must hold for each of them.
-        let mut methods = at_path.iter().map(|claim| claim.method.clone()).collect::<BTreeSet<_>>();
+        // A browser applies the response to every method that it lists, so it must be right for each of them.
+        let mut methods = at_path.iter().map(|candidate| candidate.method.clone()).collect::<BTreeSet<_>>();
         methods.extend(["HEAD".to_owned(), asked.clone()]);
         let named_here = |method: &str| {
-            let implied = method == "HEAD" && at_path.iter().any(|claim| claim.method == "GET");
-            implied || method == asked || at_path.iter().any(|claim| claim.method == method)
+            let implied = method == "HEAD" && at_path.iter().any(|candidate| candidate.method == "GET");
+            implied || method == asked || at_path.iter().any(|candidate| candidate.method == method)
         };
         let same = |method: &String| {
-            let claim = find(table, claims, request, Some(method)).filter(|_| method != "ANY" && named_here(method));
-            claim.is_some_and(|claim| cors_of(table, claim) == cors)
+            let candidate =
+                find(table, candidates, request, Some(method)).filter(|_| method != "ANY" && named_here(method));
+            candidate.is_some_and(|candidate| cors_of(table, candidate) == cors)
         };
         methods.into_iter().filter(same).collect::<Vec<_>>().join(", ")
     };
-    let found = found.map(|claim| (claim.route, claim.element.clone()));
+    let found = found.map(|candidate| (candidate.route, candidate.element.clone()));
     Some(Expected::Preflight { found, max_age: cors?, methods })
 }
 
-/// The forms of a request's path that are tried, and its query.
+/// Returns the forms of a request's path that are tried, and its query.
 fn forms<'r>(table: &Table, request: &'r Request) -> (Vec<Vec<u8>>, &'r [u8]) {
     let whole = request.path.as_deref().unwrap();
     let (path, query) = match whole.iter().position(|&b| b == b'?') {
@@ -579,61 +593,63 @@ fn forms<'r>(table: &Table, request: &'r Request) -> (Vec<Vec<u8>>, &'r [u8]) {
     (forms, query)
 }
 
-/// Whether two routes hold for a request with the same path, the same rank of method and as many conditions.
+/// Returns whether the order in the file matters for a request: two routes fit it that have the same path, the same rank of
+/// their method, and the same number of conditions.
 pub(crate) fn is_settled_by_file_order(table: &Table, request: &Request) -> bool {
-    let claims = all_claims(table);
+    let candidates = all_candidates(table);
     let (forms, query) = forms(table, request);
     let method = lossy(request.method.as_deref().unwrap());
     let serving = serving(&method);
-    // A preflight asks for one method, and is reported of all others that it could have asked for.
+    // A preflight request asks for one method, but the response also lists the others.
     let is_preflight = method == "OPTIONS" && request.headers.iter().any(|(name, _)| name == b"origin");
-    forms.iter().flat_map(|form| matching(&claims, form)).any(|at_path| {
-        let held = at_path.iter().filter(|claim| {
-            let route = &table.routes[claim.route];
-            (serving.contains(&&*claim.method) && holds(route, request, query, false))
+    forms.iter().flat_map(|form| matching(&candidates, form)).any(|at_path| {
+        let held = at_path.iter().filter(|candidate| {
+            let route = &table.routes[candidate.route];
+            (serving.contains(&&*candidate.method) && holds(route, request, query, false))
                 || (is_preflight && holds(route, request, query, true))
         });
         let mut ranks = BTreeSet::new();
-        let mut ranks_of = held.map(|claim| (claim.method.clone(), claim.conditions));
+        let mut ranks_of = held.map(|candidate| (candidate.method.clone(), candidate.conditions));
         ranks_of.any(|rank| !ranks.insert(rank))
     })
 }
 
-/// The elements of `match` whose path matches, by path, most specific first: route, methods and the whole path.
+/// Returns the elements of `match` whose path matches, in one group for each path, most specific first. An element is a line
+/// with the name of its route, its methods and the whole path.
 pub(crate) fn paths_in_turn(table: &Table, request: &Request) -> Vec<Vec<String>> {
-    let claims = all_claims(table);
+    let candidates = all_candidates(table);
     let (forms, _) = forms(table, request);
     let base = table.base_path.as_deref().unwrap_or_default();
-    let line = |claim: &Claim| {
-        let (methods, path) = claim.element.split_once(' ').unwrap();
+    let line = |candidate: &Candidate| {
+        let (methods, path) = candidate.element.split_once(' ').unwrap();
         let path = if path == "/" && !base.is_empty() { "" } else { path };
-        format!("{} {methods} {base}{path}", table.routes[claim.route].name)
+        format!("{} {methods} {base}{path}", table.routes[candidate.route].name)
     };
-    matching(&claims, &forms[0]).into_iter().map(|at_path| at_path.into_iter().map(line).collect()).collect()
+    matching(&candidates, &forms[0]).into_iter().map(|at_path| at_path.into_iter().map(line).collect()).collect()
 }
 
-/// All of them, in either form of the path: name of the route and the element as written.
+/// Returns all elements of `match` that match some form of the path: the name of the route, and the element as written.
 pub(crate) fn considered(table: &Table, request: &Request) -> BTreeSet<(String, String)> {
-    let claims = all_claims(table);
+    let candidates = all_candidates(table);
     let (forms, _) = forms(table, request);
-    let matching = forms.iter().flat_map(|form| matching(&claims, form)).flatten();
-    matching.map(|claim| (table.routes[claim.route].name.clone(), claim.element.clone())).collect()
+    let matching = forms.iter().flat_map(|form| matching(&candidates, form)).flatten();
+    matching.map(|candidate| (table.routes[candidate.route].name.clone(), candidate.element.clone())).collect()
 }
 
-fn params(claim: &Claim, path: &[u8], forms: &[Vec<u8>]) -> Vec<(String, String)> {
+fn params(candidate: &Candidate, path: &[u8], forms: &[Vec<u8>]) -> Vec<(String, String)> {
     let segments = |path: &[u8]| split(path).unwrap().into_iter().map(units).collect::<Vec<_>>();
-    let as_it_came = captures(&claim.segments, &segments(path));
-    let captured = as_it_came.or_else(|| captures(&claim.segments, &segments(forms.last().unwrap()))).unwrap();
+    let as_it_came = captures(&candidate.segments, &segments(path));
+    let captured = as_it_came.or_else(|| captures(&candidate.segments, &segments(forms.last().unwrap()))).unwrap();
     captured.into_iter().map(|(name, value)| (name, lossy(&value))).collect()
 }
 
-/// Small alphabets, so that patterns collide with each other and with the requests.
+/// The alphabets are small, so that patterns often collide with each other and with the requests.
 #[rustfmt::skip]
 const SEGMENTS: &[&str] = &[
     "a", "b", "ab", "a.b", "%61", "é", "%C3%A9", "%c3%a9", "c%25", "c%", "a;b", "{{a}}", "{x}", "{y}", "a{x}", "{x}b",
     "a{x}b", "{x}.b", "%C3%A9{x}", "{x}%A9", "{x}9", "c%25{x}",
 ];
-/// So few that most tables have several routes for a request, where methods and conditions decide.
+/// These are so few that in most tables several routes match a request, and methods and conditions decide.
 const FEW_SEGMENTS: &[&str] = &["a", "a", "{x}", "{y}", "a{x}", "{x}b"];
 const HAZARDOUS: &[&str] = &["", ".", "..", "%2f", "a%2Fb", "..;a", "{x}%2F", "%5C"];
 const REST: &[&str] = &["{*rest}", "{*r}"];
@@ -704,7 +720,7 @@ fn random_element(rng: &mut impl Choices, segments: &[&str], at_most: usize, haz
     let mut path = String::new();
     for position in 0..rng.below(at_most) {
         let from = if hazardous && rng.one_in(6) { HAZARDOUS } else { segments };
-        // A name may stand in a path once.
+        // A path may have a name only once.
         let segment = pick(rng, from).replace("{x}", &format!("{{x{position}}}"));
         let segment = segment.replace("{y}", &format!("{{y{position}}}"));
         path = format!("{path}/{segment}");
@@ -728,11 +744,11 @@ pub(crate) fn random_request(rng: &mut impl Choices, table: &Table) -> Request {
             _ => base.replace('é', "%C3%a9"),
         });
     }
-    // Often along a pattern, so that long ones are reached.
+    // Requests often follow a pattern, so that long patterns are matched too.
     let elements = table.routes.iter().flat_map(|route| &route.matches).collect::<Vec<_>>();
-    let along = (!rng.one_in(3) && !elements.is_empty()).then(|| elements[rng.below(elements.len())].clone());
-    let along = along.map(|element| element.split_once("/").unwrap().1.to_owned());
-    let segments = match &along {
+    let followed = (!rng.one_in(3) && !elements.is_empty()).then(|| elements[rng.below(elements.len())].clone());
+    let followed = followed.map(|element| element.split_once("/").unwrap().1.to_owned());
+    let segments = match &followed {
         Some(pattern) => pattern.split('/').map(str::to_owned).collect(),
         None => vec!["{x}".to_owned(); rng.below(5)],
     };
@@ -768,7 +784,7 @@ pub(crate) fn random_request(rng: &mut impl Choices, table: &Table) -> Request {
     request
 }
 
-/// A segment of a pattern with a text in place of its parameter.
+/// Returns a segment of a pattern with a text in place of its parameter.
 fn filled(segment: &str, text: &str) -> String {
     match (segment.starts_with("{{"), segment.find('{'), segment.find('}')) {
         (false, Some(open), Some(close)) => format!("{}{text}{}", &segment[..open], &segment[close + 1..]),
