@@ -1,115 +1,145 @@
-//! One request: read its head, have it decided, carry the decision out.
+//! One request and its response: reads the request's headers, lets the table decide, and carries the decision out.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use ksvc_routing::{Answer, Change, Decision, Forward, Head, Headers, ResponsePlan, RouteTable};
+use ksvc_routing::{Answer, Change, Chosen, Decision, Forward, Head, Headers, ResponsePlan, RouteTable};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, MapType, Status};
 
-use crate::host::{self, Map};
+use crate::host::{self, HeaderMap};
 use crate::metrics::Metrics;
 
-/// Filter state by which access logs, and other tables on the same gateway, know what was routed.
+/// The filter state that holds the name of the chosen route. Access logs print it, and other tables on the same gateway
+/// read it to see that a request has been routed already.
 const ROUTE: &str = "ksvc_router.route";
 
-/// What `%RESPONSE_CODE_DETAILS%` shows where the host did not do what it was asked.
+/// The text of `%RESPONSE_CODE_DETAILS%` where a request is answered because a call to Envoy failed.
 const HOST_CALL_FAILED: &str = "ksvc_router_host_call_failed";
 
-/// What the host is to do with the request next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Continue = 0,
-    Pause = 1,
-}
-
-/// What a plugin serves from now on. Requests in flight keep the one that they began with.
+/// What a plugin serves at a time.
 pub struct Active {
     pub table: RouteTable,
     pub metrics: Rc<Metrics>,
 }
 
-/// The request's head has come. What it leaves for its response, if anything.
-pub fn request(active: &Rc<Active>) -> (Action, Option<Planned>) {
-    let Some(map) = host::headers(Map::Request) else { return (Action::Continue, None) };
-    let headers = Serialized { map: &map, list: OnceCell::new() };
-    let mut decision = active.table.decide(&Head::read(&headers), || host::property(ROUTE).is_some());
-    active.metrics.count(decision.outcome());
-    match &mut decision {
-        Decision::Untouched(_) => (Action::Continue, None),
-        Decision::Forward(forward) => match self::forward(forward) {
-            Action::Continue => {
-                let plan = forward.response.take();
-                (Action::Continue, plan.map(|plan| Planned { active: active.clone(), plan }))
-            }
-            Action::Pause => (Action::Pause, None),
-        },
-        Decision::Answer(answer) => (self::answer(answer), None),
+/// The context of one request.
+pub struct Filter {
+    /// What the plugin served when the request began: an edit does not affect requests in flight. `None` where the
+    /// plugin had no document yet.
+    active: Option<Rc<Active>>,
+    /// The plan for the response, set by the request. Most requests need none.
+    response: Option<Box<ResponsePlan>>,
+}
+
+impl Filter {
+    pub fn new(active: Option<Rc<Active>>) -> Self {
+        Filter { active, response: None }
     }
 }
 
-/// A request's headers, as the host has handed them over.
-struct Serialized<'m> {
-    map: &'m [u8],
+impl Context for Filter {}
+
+impl HttpContext for Filter {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        let Some(active) = &self.active else { return Action::Continue };
+        let Some(map) = host::headers(MapType::HttpRequestHeaders) else { return Action::Continue };
+        let headers = RequestHeaders { map: &map, list: OnceCell::new() };
+        let mut decision = active.table.decide(&Head::read(&headers), is_routed);
+        active.metrics.count(decision.outcome());
+        match &mut decision {
+            Decision::Untouched(_) => Action::Continue,
+            Decision::Forward(forward) => match self::forward(forward) {
+                Ok(()) => {
+                    self.response = forward.response.take();
+                    Action::Continue
+                }
+                // A request that is changed in part could reach any service.
+                Err(_) => fail(503),
+            },
+            Decision::Answer(answer) => self::answer(answer),
+        }
+    }
+
+    /// Envoy also calls this for its own responses and for those of this filter. There is no plan for either.
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        if let Some(active) = &self.active
+            && let Some(plan) = self.response.take()
+            && let Some(map) = host::headers(MapType::HttpResponseHeaders)
+        {
+            for change in active.table.respond(&plan, &map.list()) {
+                // It is too late for another response, so one that can't be changed is passed on as it is.
+                let _ = apply(MapType::HttpResponseHeaders, &change);
+            }
+        }
+        Action::Continue
+    }
+}
+
+/// The request's headers, in the form in which Envoy returned them.
+struct RequestHeaders<'m> {
+    map: &'m HeaderMap,
+    /// Filled when it is asked for, which few requests do.
     list: OnceCell<Vec<(&'m [u8], &'m [u8])>>,
 }
 
-impl Headers for Serialized<'_> {
+impl Headers for RequestHeaders<'_> {
     #[inline(always)]
     fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        host::pairs(self.map)
+        self.map.pairs()
     }
 
     fn list(&self) -> &[(&[u8], &[u8])] {
-        self.list.get_or_init(|| host::list_of_pairs(self.map))
+        self.list.get_or_init(|| self.map.list())
     }
 }
 
-/// What is to become of a response, by the table that its request began with.
-pub struct Planned {
-    active: Rc<Active>,
-    plan: Box<ResponsePlan>,
+/// Returns whether an earlier table on the same gateway has routed this request.
+fn is_routed() -> bool {
+    matches!(hostcalls::get_property(vec![ROUTE]), Ok(Some(_)))
 }
 
-impl Planned {
-    /// The response's head has come.
-    pub fn carry_out(self) {
-        let Some(map) = host::headers(Map::Response) else { return };
-        for change in self.active.table.respond(&self.plan, &host::list_of_pairs(&map)) {
-            // A response that can't be changed goes on as it is: it is too late for another one.
-            carry_out(Map::Response, &change);
-        }
-    }
+fn set_route(chosen: &Chosen<'_>) {
+    // A request without this entry is still handled as it should be.
+    let _ = hostcalls::set_property(vec![ROUTE], Some(chosen.route_bytes()));
 }
 
-fn forward(forward: &Forward<'_>) -> Action {
-    let done = host::replace_header(Map::Request, ":authority", forward.authority)
-        && host::replace_header(Map::Request, "x-forwarded-host", forward.forwarded_host)
-        && forward.changes.iter().all(|change| carry_out(Map::Request, change));
-    if !done {
-        // Half a rewrite could lead anywhere.
-        host::send_response(503, HOST_CALL_FAILED, [].into_iter(), b"", -1);
-        return Action::Pause;
-    }
-    host::set_property(ROUTE, forward.chosen.route_bytes());
-    Action::Continue
+/// Changes the request's headers, `:authority` first. Envoy then chooses the route again.
+fn forward(forward: &Forward<'_>) -> Result<(), Status> {
+    let map = MapType::HttpRequestHeaders;
+    hostcalls::set_map_value_bytes(map, ":authority", Some(forward.authority))?;
+    hostcalls::set_map_value_bytes(map, "x-forwarded-host", Some(forward.forwarded_host))?;
+    forward.changes.iter().try_for_each(|change| apply(map, change))?;
+    set_route(&forward.chosen);
+    Ok(())
 }
 
-fn carry_out(map: Map, change: &Change<'_>) -> bool {
+fn apply(map: MapType, change: &Change<'_>) -> Result<(), Status> {
     match change {
-        Change::Set(name, value) => host::replace_header(map, name, value),
-        Change::Add(name, value) => host::add_header(map, name, value),
-        Change::Remove(name) => host::remove_header(map, name),
+        Change::Set(name, value) => hostcalls::set_map_value_bytes(map, name, Some(value)),
+        Change::Add(name, value) => hostcalls::add_map_value_bytes(map, name, value),
+        Change::Remove(name) => hostcalls::remove_map_value(map, name),
     }
 }
 
 #[inline(never)]
 fn answer(answer: &Answer<'_>) -> Action {
     if let Some(chosen) = &answer.chosen {
-        host::set_property(ROUTE, chosen.route_bytes());
+        set_route(chosen);
     }
-    let headers = answer.headers.iter().map(|(name, value)| (&**name, &**value));
+    let headers: Vec<_> = answer.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let grpc_status = answer.grpc_status.map_or(-1, i32::from);
-    if !host::send_response(answer.status, answer.outcome.as_str(), headers, &answer.body, grpc_status) {
-        host::send_response(500, HOST_CALL_FAILED, [].into_iter(), b"", -1);
+    if host::send_response(answer.status, answer.outcome.as_str(), &headers, &answer.body, grpc_status) {
+        Action::Pause
+    } else {
+        fail(500)
     }
+}
+
+/// Answers the request with an empty response.
+#[cold]
+fn fail(status: u16) -> Action {
+    host::send_response(status, HOST_CALL_FAILED, &[], b"", -1);
     Action::Pause
 }

@@ -1,9 +1,23 @@
 #![cfg(target_family = "wasm")]
-//! ksvc-router as a proxy-wasm plugin. The host calls `callbacks`; a document goes to `plugin`, a request to `filter`,
-//! and what is to be done with either is decided in `ksvc_routing`. Every call back to the host is `host`'s.
+//! ksvc-router as a proxy-wasm plugin: the adapter between Envoy and `ksvc_routing`, which makes every decision.
+//!
+//! Envoy calls the SDK, `proxy_wasm`, and the SDK calls the two contexts that are implemented here. A
+//! [`plugin::Plugin`] receives the configuration documents and holds the table that serves. A [`filter::Filter`]
+//! handles one request and its response.
+//!
+//! The SDK exports a function for every callback of proxy-wasm, and Envoy calls each one that a module exports. `cargo
+//! xtask build` deletes the exports that this plugin does not need (`EXPORTS` in `xtask/src/build.rs`): a new callback
+//! must be added there.
 
-mod callbacks;
 mod filter;
 mod host;
 mod metrics;
 mod plugin;
+
+use proxy_wasm::types::LogLevel;
+
+proxy_wasm::main! {{
+    // Passes everything on to Envoy, which has its own log level. A panic is logged as well.
+    proxy_wasm::set_log_level(LogLevel::Trace);
+    proxy_wasm::set_root_context(|_| Box::<plugin::Plugin>::default());
+}}

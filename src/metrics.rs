@@ -1,74 +1,31 @@
-//! Counters and gauges of one table. Each count is handed to the host at once: counts kept here would have to be handed over
-//! when the VM ends, and a module that is called for that is called for the end of each stream too, which costs about
-//! as much, for requests that are not counted as well.
+//! The counters and gauges of one table. Each count goes to Envoy at once. Counts that are collected here would have to
+//! be handed over when the VM ends, and a module that exports the callback for that is also called at the end of every
+//! stream, counted or not, which costs about as much as the count itself.
 
-use ksvc_routing::Outcome;
+use ksvc_routing::{Counter, Gauge, Outcome};
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::MetricType;
 
-use crate::host::{self, MetricType};
-
-#[derive(Clone, Copy)]
-pub enum Counter {
-    Routed,
-    NotFound,
-    MethodNotAllowed,
-    UnsafePath,
-    Preflight,
-    DeniedDirect,
-    Answered,
-    BrokenRoute,
-    ConfigAccepted,
-    ConfigRejected,
-}
-
-/// In the order of the enum.
-const COUNTERS: [(Counter, &str); 10] = [
-    (Counter::Routed, "routed"),
-    (Counter::NotFound, "not_found"),
-    (Counter::MethodNotAllowed, "method_not_allowed"),
-    (Counter::UnsafePath, "unsafe_path"),
-    (Counter::Preflight, "preflight"),
-    (Counter::DeniedDirect, "denied_direct"),
-    (Counter::Answered, "answered"),
-    (Counter::BrokenRoute, "broken_route"),
-    (Counter::ConfigAccepted, "config_accepted"),
-    (Counter::ConfigRejected, "config_rejected"),
-];
-
-impl Counter {
-    fn of(outcome: Outcome) -> Option<Self> {
-        Some(match outcome {
-            Outcome::Route => Counter::Routed,
-            Outcome::Redirect | Outcome::Respond => Counter::Answered,
-            Outcome::Preflight => Counter::Preflight,
-            Outcome::NotFound => Counter::NotFound,
-            Outcome::MethodNotAllowed => Counter::MethodNotAllowed,
-            Outcome::UnsafePath => Counter::UnsafePath,
-            Outcome::DeniedDirect => Counter::DeniedDirect,
-            Outcome::BrokenRoute => Counter::BrokenRoute,
-            Outcome::PassThrough | Outcome::OutOfScope => return None,
-        })
-    }
-}
-
-/// The metrics of one table name, defined once in a VM.
+/// The metrics of all tables with one name.
 pub struct Metrics {
     name: String,
-    /// The host's id, by `Counter`.
-    counters: [Option<u32>; COUNTERS.len()],
-    routes: Option<u32>,
-    config_degraded: Option<u32>,
+    /// Envoy's ids, with `Counter` as the index.
+    counters: Vec<Option<u32>>,
+    /// Envoy's ids, with `Gauge` as the index.
+    gauges: Vec<Option<u32>>,
 }
 
 impl Metrics {
-    /// Defines them all, so that they are there from the start, with 0.
+    /// Defines every metric, so that each exists from the start, with the value 0.
     pub fn define(name: &str) -> Self {
-        // Istio's bootstrap makes a label of `wasm_filter.<name>.`.
-        let define = |kind, metric| host::define_metric(kind, &format!("wasm_filter.{name}.ksvc_router.{metric}"));
+        // Istio's bootstrap turns `wasm_filter.<name>.` into a label.
+        let define = |kind, metric: &str| {
+            hostcalls::define_metric(kind, &format!("wasm_filter.{name}.ksvc_router.{metric}")).ok()
+        };
         Metrics {
             name: name.to_owned(),
-            counters: COUNTERS.map(|(_, metric)| define(MetricType::Counter, metric)),
-            routes: define(MetricType::Gauge, "routes"),
-            config_degraded: define(MetricType::Gauge, "config_degraded"),
+            counters: Counter::ALL.iter().map(|counter| define(MetricType::Counter, counter.name())).collect(),
+            gauges: Gauge::ALL.iter().map(|gauge| define(MetricType::Gauge, gauge.name())).collect(),
         }
     }
 
@@ -84,21 +41,24 @@ impl Metrics {
 
     pub fn add(&self, counter: Counter) {
         if let Some(Some(id)) = self.counters.get(counter as usize) {
-            host::increment_metric(*id);
+            // Envoy refuses only ids that it has not given out.
+            let _ = hostcalls::increment_metric(*id, 1);
         }
     }
 
-    /// How many routes are served.
+    /// Sets the gauge of the number of routes.
     pub fn set_routes(&self, routes: usize) {
-        if let Some(id) = self.routes {
-            host::record_metric(id, routes as u64);
-        }
+        self.set(Gauge::Routes, routes as u64);
     }
 
-    /// Whether the last document was bad.
+    /// Sets the gauge of whether the last document had errors.
     pub fn set_config_degraded(&self, degraded: bool) {
-        if let Some(id) = self.config_degraded {
-            host::record_metric(id, degraded.into());
+        self.set(Gauge::ConfigDegraded, degraded.into());
+    }
+
+    fn set(&self, gauge: Gauge, value: u64) {
+        if let Some(Some(id)) = self.gauges.get(gauge as usize) {
+            let _ = hostcalls::record_metric(*id, value);
         }
     }
 }

@@ -1,32 +1,75 @@
-//! One plugin in one VM: configuration in, table swapped; what becomes of a document is logged and counted.
+//! The plugin in one VM: receives the configuration documents, logs and counts what became of each, and gives every new
+//! request the table that serves.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ksvc_routing::{DocumentId, Hash, Judgement, Rollout, ServedFrom, Severity, SharedData, limits, roll_out};
+use ksvc_routing::{
+    Counter, DocumentId, Hash, Judgement, Rollout, RouteTable, ServedFrom, Severity, SharedData, limits, roll_out,
+};
+use log::Level;
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{BufferType, Bytes, ContextType};
 
-use crate::filter::Active;
-use crate::host::{self, Level};
-use crate::metrics::{Counter, Metrics};
+use crate::filter::{Active, Filter};
+use crate::metrics::Metrics;
 
-/// How often a run looks for what other threads have judged, should they go on judging meanwhile.
-const LOOKS: u32 = 4;
+/// How often a document is looked up in the record, should other threads change the record each time.
+const ATTEMPTS: u32 = 4;
 
-/// istiod sets it to another value at every edit, so it tells documents apart. pilot-agent takes it away where it
-/// fetches the module (`oci://`, `http://`).
-const VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
+/// The environment variable that identifies a document: istiod sets it to another value at every edit. pilot-agent
+/// removes it where it fetches the module (`oci://`, `http://`).
+const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
 thread_local! {
-    /// The judgement that each plugin of this VM followed last. An edit makes a new root context, but not always a new VM.
-    static SEEN: Cell<BTreeMap<Vec<u8>, u64>> = const { Cell::new(BTreeMap::new()) };
+    /// The number of the judgement that each plugin in this VM followed last, by the plugin's name. An edit makes a new
+    /// root context, but not always a new VM.
+    static FOLLOWED: RefCell<BTreeMap<Bytes, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
+/// The root context.
 #[derive(Default)]
 pub struct Plugin {
+    /// `None` before the first document.
     active: Option<Rc<Active>>,
-    /// Of every table name that this VM has met.
+    /// The metrics of every table name so far, so that none is defined twice.
     metrics: Vec<Rc<Metrics>>,
+}
+
+impl Context for Plugin {}
+
+impl RootContext for Plugin {
+    /// Never refuses a document: Envoy would then refuse every later change of the listener too.
+    fn on_configure(&mut self, size: usize) -> bool {
+        let plugin = hostcalls::get_property(vec!["plugin_name"]).ok().flatten().unwrap_or_default();
+        let version = std::env::var(RESOURCE_VERSION).ok();
+        let seen = FOLLOWED.with_borrow(|followed| followed.get(&plugin).copied());
+        let hash = hash_of_document(size);
+        let id = DocumentId { hash, version: version.as_deref(), seen, size };
+        let store = Store::new(&String::from_utf8_lossy(&plugin));
+        let Rollout { table, served, number, judgement } = take(&id, &store);
+        FOLLOWED.with_borrow_mut(|followed| followed.insert(plugin, number));
+
+        let metrics = self.metrics(table.name());
+        if let Some(judgement) = judgement {
+            log_problems(&judgement);
+            log_result(&judgement, hash, served, &table);
+            self.count(&judgement, served);
+            metrics.set_routes(table.route_count());
+        }
+        self.active = Some(Rc::new(Active { table, metrics }));
+        true
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Filter::new(self.active.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
 }
 
 impl Plugin {
@@ -39,147 +82,127 @@ impl Plugin {
         defined
     }
 
-    /// Takes in a document. Envoy tries one that it has had before on no thread first, but hands it to all at once:
-    /// the one that has its judgement recorded reports it, and the others look again and follow.
-    fn roll_out(id: &DocumentId<'_>, shared: &Shared) -> Rollout {
-        let mut looks = 1;
-        loop {
-            let rollout = roll_out(id, shared);
-            let stands = match &rollout.judgement {
-                Some(judgement) => shared.keep(judgement),
-                None => true,
-            };
-            if stands || looks == LOOKS {
-                return rollout;
-            }
-            looks += 1;
-        }
-    }
-
-    /// Tells operators what became of a document: once in a process.
-    fn report(&mut self, judgement: &Judgement, hash: u64, served: ServedFrom, active: &Active) {
-        let Judgement { problems, more_problems, name, cleared, size, .. } = judgement;
-        let mut more = more_problems + problems.len();
-        // Errors come first where not all are logged.
-        for (severity, level) in [(Severity::Error, Level::Error), (Severity::Warning, Level::Warn)] {
-            let left = more_problems + problems.len() - more;
-            let these = problems.iter().filter(|problem| problem.severity() == severity);
-            for problem in these.take(limits::LOGGED - left) {
-                host::log(level, &format!("ksvc-router {name}: {problem}"));
-                more -= 1;
-            }
-        }
-        if more > 0 {
-            host::log(Level::Warn, &format!("ksvc-router {name}: and {more} more errors and warnings"));
-        }
-        let (routes, hosts) = (active.table.route_count(), active.table.host_count());
-        let (level, outcome) = match served {
-            ServedFrom::New => (Level::Info, "configuration accepted"),
-            ServedFrom::LastGood => (Level::Error, "configuration has errors; the last good one goes on serving"),
-            ServedFrom::InPart => (
-                Level::Error,
-                "configuration has errors and there is no good one before it; serving what can be served",
-            ),
-        };
-        let version = env!("CARGO_PKG_VERSION");
-        host::log(
-            level,
-            &format!(
-                "ksvc-router {name}: {outcome}: {routes} routes, {hosts} hosts, {size} bytes, hash {hash:016x}, plugin {version}"
-            ),
-        );
-
-        let metrics = self.metrics(name);
+    fn count(&mut self, judgement: &Judgement, served: ServedFrom) {
+        let metrics = self.metrics(&judgement.name);
         metrics.add(if served == ServedFrom::New { Counter::ConfigAccepted } else { Counter::ConfigRejected });
         metrics.set_config_degraded(served != ServedFrom::New);
-        active.metrics.set_routes(routes);
-        for name in cleared {
+        for name in &judgement.cleared {
             let metrics = self.metrics(name);
             metrics.set_routes(0);
             metrics.set_config_degraded(false);
         }
     }
+}
 
-    /// Takes in a document of that many octets.
-    pub fn configure(&mut self, size: usize) {
-        let plugin = host::property("plugin_name").unwrap_or_default();
-        let shared = Shared::of(&String::from_utf8_lossy(&plugin));
-        let version = std::env::var(VERSION).ok();
-        let mut seen = SEEN.take();
-        let hash = hash_of_document(size);
-        let id = DocumentId { hash, version: version.as_deref(), seen: seen.get(&plugin).copied(), size };
-        let Rollout { table, served, number, judgement } = Self::roll_out(&id, &shared);
-        seen.insert(plugin, number);
-        SEEN.set(seen);
-
-        let metrics = self.metrics(table.name());
-        let active = Rc::new(Active { table, metrics });
-        if let Some(judgement) = judgement {
-            self.report(&judgement, hash, served, &active);
-        }
-        self.active = Some(active);
+/// Logs errors before warnings, at most `limits::LOGGED` of them, and how many more there are.
+fn log_problems(judgement: &Judgement) {
+    let Judgement { name, problems, more_problems, .. } = judgement;
+    let levels = [(Severity::Error, Level::Error), (Severity::Warning, Level::Warn)];
+    let sorted = levels.into_iter().flat_map(|(severity, level)| {
+        problems.iter().filter(move |problem| problem.severity() == severity).map(move |problem| (level, problem))
+    });
+    for (level, problem) in sorted.take(limits::LOGGED) {
+        log::log!(level, "ksvc-router {name}: {problem}");
     }
-
-    /// `None` before the first document.
-    pub fn active(&self) -> Option<&Rc<Active>> {
-        self.active.as_ref()
+    let more = more_problems + problems.len().saturating_sub(limits::LOGGED);
+    if more > 0 {
+        log::warn!("ksvc-router {name}: and {more} more errors and warnings");
     }
 }
 
-/// The document's hash, read piece by piece: what a VM has once allocated it never gives back.
+/// Logs what the plugin serves now.
+fn log_result(judgement: &Judgement, hash: u64, served: ServedFrom, table: &RouteTable) {
+    let level = if served == ServedFrom::New { Level::Info } else { Level::Error };
+    let result = served.message();
+    let Judgement { name, size, .. } = judgement;
+    let (routes, hosts, version) = (table.route_count(), table.host_count(), env!("CARGO_PKG_VERSION"));
+    log::log!(
+        level,
+        "ksvc-router {name}: {result}: {routes} routes, {hosts} hosts, {size} bytes, hash {hash:016x}, plugin {version}"
+    );
+}
+
+/// Takes a document. Envoy hands one that it has had before to all threads at once. The thread that is first to store
+/// its judgement reports it; the others look the document up again and follow.
+fn take(id: &DocumentId<'_>, store: &Store) -> Rollout {
+    let mut attempts = 1;
+    loop {
+        let rollout = roll_out(id, store);
+        let kept = rollout.judgement.as_ref().is_none_or(|judgement| store.keep(judgement));
+        if kept || attempts == ATTEMPTS {
+            return rollout;
+        }
+        attempts += 1;
+    }
+}
+
+/// Reads the document piece by piece, because a VM never gives back memory that it has allocated.
 fn hash_of_document(size: usize) -> u64 {
     const PIECE: usize = 64 * 1024;
     let mut hash = Hash::default();
     for start in (0..size).step_by(PIECE) {
-        hash.update(&host::configuration(start, PIECE));
+        hash.update(&document(start, PIECE));
     }
     hash.digest()
 }
 
-/// What a plugin keeps in shared data, for it must outlive its VMs. All plugins of a proxy share one name space.
-struct Shared {
+/// Returns at most `max` bytes of the document, from `start` on; nothing where there is no document.
+fn document(start: usize, max: usize) -> Bytes {
+    hostcalls::get_buffer(BufferType::PluginConfiguration, start, max).ok().flatten().unwrap_or_default()
+}
+
+/// What a plugin keeps in Envoy's shared data, where it outlives the VMs. The fields are the keys; all plugins of a
+/// proxy share one namespace.
+struct Store {
     good: String,
     record: String,
     image: String,
-    /// Of the record, when it was read last.
-    writing: Cell<u32>,
+    /// The version of the record that was read last; `None` where there was no record.
+    record_version: Cell<Option<u32>>,
 }
 
-impl Shared {
-    fn of(plugin: &str) -> Self {
-        let key = |what| format!("ksvc_router/{plugin}/{what}");
-        Shared { good: key("good"), record: key("record"), image: key("image"), writing: Cell::new(0) }
+impl Store {
+    fn new(plugin: &str) -> Self {
+        let key = |name| format!("ksvc_router/{plugin}/{name}");
+        Store { good: key("good"), record: key("record"), image: key("image"), record_version: Cell::new(None) }
     }
 
-    /// Keeps what was judged, unless another thread has recorded a judgement since the record was read.
+    /// Stores a judgement, unless another thread has stored one since the record was read. Returns whether it did.
     fn keep(&self, judgement: &Judgement) -> bool {
-        if !host::set_shared_data(&self.record, &judgement.record, self.writing.get()) {
+        let version = self.record_version.get();
+        if hostcalls::set_shared_data(&self.record, Some(&judgement.record), version).is_err() {
             return false;
         }
+        // Without a version, Envoy refuses nothing.
         if let Some(good) = &judgement.good {
-            host::set_shared_data(&self.good, good, 0);
+            let _ = hostcalls::set_shared_data(&self.good, Some(good), None);
         }
-        host::set_shared_data(&self.image, &judgement.image, 0);
+        let _ = hostcalls::set_shared_data(&self.image, Some(&judgement.image), None);
         true
     }
 }
 
-impl SharedData for Shared {
+impl SharedData for Store {
     fn document(&self) -> Vec<u8> {
-        host::configuration(0, usize::MAX)
+        document(0, usize::MAX)
     }
 
     fn record(&self) -> Option<Vec<u8>> {
-        let (record, writing) = host::shared_data(&self.record).unzip();
-        self.writing.set(writing.unwrap_or_default());
+        let (record, version) = shared_data(&self.record);
+        self.record_version.set(version);
         record
     }
 
     fn good(&self) -> Option<Vec<u8>> {
-        host::shared_data(&self.good).map(|(document, _)| document)
+        shared_data(&self.good).0
     }
 
     fn image(&self) -> Option<Vec<u8>> {
-        host::shared_data(&self.image).map(|(image, _)| image)
+        shared_data(&self.image).0
     }
+}
+
+/// Returns a value and the number by which Envoy tells its versions apart.
+fn shared_data(key: &str) -> (Option<Bytes>, Option<u32>) {
+    hostcalls::get_shared_data(key).unwrap_or_default()
 }

@@ -1,4 +1,6 @@
-//! Tells the sources of this crate apart, for `src/image.rs`.
+//! Gives `src/table/image.rs` a hash of this crate's sources, as the environment variable `KSVC_ROUTING_SOURCES`.
+//!
+//! An image of a table begins with it, so that a table is only read by the build that has written it.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -8,7 +10,7 @@ use std::path::{Path, PathBuf};
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=src");
     let mut files = Vec::new();
-    collect(Path::new("src"), &mut files)?;
+    collect_files(Path::new("src"), &mut files)?;
     files.sort();
     let mut hasher = DefaultHasher::new();
     for file in files {
@@ -19,11 +21,11 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         match path.is_dir() {
-            true => collect(&path, files)?,
+            true => collect_files(&path, files)?,
             false => files.push(path),
         }
     }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 pub use ksvc_router_cli::cases::Case;
-use ksvc_router_cli::source::Source;
 use ksvc_router_cli::{cases, load};
 use serde_json::{Value, json};
 
@@ -35,7 +34,7 @@ pub fn files() -> Result<Vec<PathBuf>> {
 
 impl CaseFile {
     pub fn read(path: &Path) -> Result<Self> {
-        let source = Source::read(path)?.map_err(|message| yaml::told(&[message]))?;
+        let source = load::read(path)?.map_err(|message| yaml::told(&[message]))?;
         let cases = cases::read(&source).map_err(|messages| yaml::told(&messages))?;
         let own = load::from_named(&source).configurations.pop().and_then(|configuration| configuration.node);
         let table = match own {

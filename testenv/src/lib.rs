@@ -11,8 +11,6 @@ pub mod http1;
 pub mod istio;
 pub mod process;
 pub mod stand_in;
-#[cfg(feature = "wasm-host")]
-pub mod wasm_host;
 pub mod yaml;
 
 use std::env;

@@ -5,12 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Error, Result, ensure};
 use ksvc_router_cli::load;
 use ksvc_router_cli::message::Message;
-use ksvc_router_cli::source::Source;
 use serde_json::Value;
 
 /// Reads a file of one document; errors name the file and the place.
 pub fn read(path: &Path) -> Result<Value> {
-    let documents = match Source::read(path)? {
+    let documents = match load::read(path)? {
         Ok(source) => load::parse(&source),
         Err(message) => Err(message.into()),
     };

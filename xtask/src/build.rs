@@ -1,6 +1,6 @@
-//! `cargo xtask build`: what is released, into `dist/`. Every test and benchmark uses these bytes.
+//! `cargo xtask build`: builds what is released into `dist/`. Every test and benchmark uses these files.
 //!
-//! The plugin is reproducible: the same sources give the same bytes, wherever they lie and whoever builds them.
+//! The plugin is reproducible: the same sources give the same bytes, in every folder and on every machine.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,24 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
+use crate::prune::keep_exports;
 use crate::step::{self, cargo};
 
 const TARGET: &str = "wasm32-wasip1";
+
+/// The exports of the plugin: its memory and the functions that Envoy calls. The linker also exports every other
+/// callback, and Envoy would call each of those for every request. The SDK frees a context in `proxy_on_delete`.
+const EXPORTS: [&str; 9] = [
+    "_initialize",
+    "memory",
+    "proxy_abi_version_0_2_1",
+    "proxy_on_configure",
+    "proxy_on_context_create",
+    "proxy_on_delete",
+    "proxy_on_memory_allocate",
+    "proxy_on_request_headers",
+    "proxy_on_response_headers",
+];
 
 pub(crate) fn all() -> Result<()> {
     plugin()?;
@@ -23,31 +38,31 @@ pub(crate) fn plugin() -> Result<()> {
     install_target()?;
     let places =
         Places { sources: testenv::repository().canonicalize()?, target: target_folder()?, cargo: cargo_home()? };
-    step::run("Building the plugin, dist/plugin.wasm", places.build()?)?;
-    keep(&places.artifact(), "plugin.wasm")
+    keep(&places.build("Building the plugin, dist/plugin.wasm")?, "plugin.wasm")
 }
 
-/// Builds the filter that does nothing, with which the benchmarks compare the plugin; it stays in the target folder.
+/// Builds the filter that does nothing, with which the benchmarks compare the plugin. It stays in the target folder, as
+/// the linker made it.
 pub(crate) fn no_op() -> Result<()> {
     let build = cargo(["build", "--locked", "--profile", "plugin", "--target", TARGET, "-p", "no-op"]);
     step::run("Building the filter that does nothing", build)
 }
 
-/// Builds the plugin once more, from a copy of its sources in another place with nothing built before, and compares.
+/// Builds the plugin from a copy of its sources in another folder, without any earlier build, and compares the two.
 pub(crate) fn reproduce() -> Result<()> {
     let elsewhere = tempfile::tempdir()?;
     let at = |name: &str| elsewhere.path().join(name);
     let places = Places { sources: at("sources"), target: at("built"), cargo: at("cargo") };
     copy(testenv::repository(), &places.sources)?;
-    // Another home of cargo, with the same downloads in it.
+    // Another home of cargo with the same downloads.
     fs::create_dir(&places.cargo)?;
     std::os::unix::fs::symlink(cargo_home()?.join("registry"), places.cargo.join("registry"))?;
-    step::run("Building the plugin again, from a copy in another place", places.build()?)?;
-    let (again, released) = (fs::read(places.artifact())?, fs::read(testenv::plugin()?)?);
+    let again = fs::read(places.build("Building the plugin again, from a copy in another folder")?)?;
+    let released = fs::read(testenv::plugin()?)?;
     ensure!(
         again == released,
-        "dist/plugin.wasm (sha256 {}) is not what a copy of its sources gives ({}): a path, or something else of this \
-         machine, is in it, or it was built from other sources",
+        "dist/plugin.wasm (sha256 {}) differs from what a copy of its sources gives ({}): it contains a path or something \
+         else of this machine, or it was built from other sources",
         sha256(&released),
         sha256(&again)
     );
@@ -55,7 +70,7 @@ pub(crate) fn reproduce() -> Result<()> {
     Ok(())
 }
 
-/// Where a build finds and leaves things. None of it may be seen in the plugin.
+/// The folders of a build. None of these paths may appear in the plugin.
 struct Places {
     sources: PathBuf,
     target: PathBuf,
@@ -63,10 +78,21 @@ struct Places {
 }
 
 impl Places {
-    fn build(&self) -> Result<Command> {
+    /// Builds the plugin and deletes the exports that it does not need. Returns where the module is.
+    fn build(&self, what: &str) -> Result<PathBuf> {
+        step::run(what, self.command()?)?;
+        let linked = self.target.join(TARGET).join("plugin/ksvc_router.wasm");
+        let module = fs::read(&linked).with_context(|| format!("the build left no {}", linked.display()))?;
+        let pruned = linked.with_file_name("plugin.wasm");
+        fs::write(&pruned, keep_exports(&module, &EXPORTS)?)?;
+        Ok(pruned)
+    }
+
+    fn command(&self) -> Result<Command> {
         let mut build = cargo(["build", "--locked", "--profile", "plugin", "--target", TARGET, "-p", "ksvc-router"]);
         build.current_dir(&self.sources).env("CARGO_HOME", &self.cargo).env("CARGO_TARGET_DIR", &self.target);
-        // A panic's message says where in the sources it was. Also in place of flags that others may have set.
+        // The message of a panic contains the path of its source file. This variable also overrides flags that were set
+        // elsewhere.
         let compiler = self.ask_compiler("--print=sysroot")?;
         let standard_library = PathBuf::from(compiler).join("lib/rustlib/src/rust");
         let mut flags = OsString::new();
@@ -87,14 +113,10 @@ impl Places {
         Ok(build)
     }
 
-    fn artifact(&self) -> PathBuf {
-        self.target.join(TARGET).join("plugin/ksvc_router.wasm")
-    }
-
     fn commit_of_compiler(&self) -> Result<String> {
-        let said = self.ask_compiler("-vV")?;
-        let commit = said.lines().find_map(|line| line.strip_prefix("commit-hash: "));
-        Ok(commit.context("rustc -vV says no commit-hash")?.to_owned())
+        let version = self.ask_compiler("-vV")?;
+        let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: "));
+        Ok(commit.context("rustc -vV prints no commit-hash")?.to_owned())
     }
 
     fn ask_compiler(&self, what: &str) -> Result<String> {
@@ -108,7 +130,7 @@ impl Places {
 fn cargo_home() -> Result<PathBuf> {
     let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cargo"));
     let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home);
-    Ok(home.context("neither CARGO_HOME nor HOME says where cargo keeps what it fetches")?.canonicalize()?)
+    Ok(home.context("neither CARGO_HOME nor HOME is set, so cargo's downloads can't be found")?.canonicalize()?)
 }
 
 fn target_folder() -> Result<PathBuf> {
@@ -117,7 +139,7 @@ fn target_folder() -> Result<PathBuf> {
     Ok(target.canonicalize()?)
 }
 
-/// The sources, without what is made of them.
+/// Copies the sources, without build results and git's data.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
@@ -140,7 +162,7 @@ fn command_line() -> Result<()> {
     keep(&testenv::target_folder().join("release/ksvc-router"), "ksvc-router")
 }
 
-/// Adds the wasm target where rustup says that it lacks. Without rustup, cargo's own message has to do.
+/// Adds the wasm target if rustup reports that it is missing. Without rustup, cargo's own message must do.
 fn install_target() -> Result<()> {
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "list", "--installed"]).current_dir(testenv::repository()).stderr(Stdio::null());
@@ -153,7 +175,7 @@ fn install_target() -> Result<()> {
     step::run(&format!("Installing the Rust target {TARGET}"), add)
 }
 
-/// Copies an artifact to `dist/` and moves it into place: who reads it sees the old or the new, never half.
+/// Copies an artifact to `dist/` and then renames it, so that a reader sees the old file or the new one, never a part.
 fn keep(artifact: &Path, name: &str) -> Result<()> {
     let dist = testenv::repository().join("dist");
     fs::create_dir_all(&dist)?;

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod check;
 mod fuzz;
+mod prune;
 mod samples;
 mod step;
 mod stop;

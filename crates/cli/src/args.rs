@@ -1,4 +1,4 @@
-//! The command line as it is written.
+//! The arguments of the command line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// Checks, explains and tests the route tables of the ksvc-router filter.
 ///
 /// FILE is a WasmPlugin, TrafficExtension or EnvoyFilter manifest, a document with `pluginConfig:`, or the
-/// configuration itself, in YAML or JSON; `-` is standard input.
+/// configuration itself, in YAML or JSON. `-` means standard input.
 ///
-/// Exit codes: 0 fine; 1 the input has errors, or a test failed; 2 the call was wrong.
+/// Exit codes: 0 success; 1 the input has errors, or a test failed; 2 the command line was wrong.
 #[derive(Debug, Parser)]
-#[command(name = "ksvc-router", version)]
+#[command(name = "ksvc-router", version, after_help = "Example: ksvc-router check wasm-plugin.yaml")]
 pub(crate) struct Args {
-    /// For people, or for programs
+    /// Print text for people, or JSON for programs.
     #[arg(long, value_enum, default_value_t, global = true)]
     pub(crate) format: Format,
     #[command(subcommand)]
@@ -30,42 +30,62 @@ pub(crate) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Tell every error and warning, as the filter would find them
+    /// Report all errors and warnings of the route tables, and dangers in the manifests around them.
+    ///
+    /// The errors and warnings are those that the filter would report. Files that are checked together are seen
+    /// together: a Gateway in one file can answer a question about a WasmPlugin in another file.
+    #[command(
+        after_help = "Examples:\n  ksvc-router check wasm-plugin.yaml gateway.yaml\n  ksvc-router check manifests/"
+    )]
     Check {
-        /// Files or folders; of a folder, those files count that say `pluginName: ksvc-router`
+        /// Files or folders. Of the files in a folder, only those with `pluginName: ksvc-router` are checked.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Say what becomes of a request, and why
+    /// Explain what the filter does with a request, and why.
+    #[command(
+        after_help = "Example: ksvc-router explain wasm-plugin.yaml GET https://api.example.com/orders/42 -H 'x-beta: true'"
+    )]
     Explain {
-        /// The route table
+        /// The file with the route table.
         file: PathBuf,
-        /// Such as GET
+        /// The method of the request, such as GET.
         method: OsString,
-        /// Taken as it is: the authority up to the next `/` or `?`, the rest is `:path`
+        /// The URL of the request. It is not normalised: the host ends at the next `/` or `?`, and the rest is the
+        /// path.
         url: OsString,
-        /// A header of the request
+        /// A header of the request. The option can be repeated.
         #[arg(short = 'H', long = "header", value_name = "name: value")]
         headers: Vec<OsString>,
     },
-    /// Run cases: requests, and what is expected to become of them
+    /// Run test cases: requests, and what the filter is expected to do with them.
+    #[command(after_help = "Example: ksvc-router test wasm-plugin.yaml cases.yaml --fail-under 100
+
+A file of cases:
+  cases:
+    - name: an order is found by its id
+      request: {method: GET, url: https://api.example.com/orders/42, headers: {x-beta: \"true\"}}
+      expect: {outcome: route, authority: orders.shop.example.com}")]
     Test {
-        /// The route table
+        /// The file with the route table.
         file: PathBuf,
-        /// A file with `cases: [{name, request: {method, url, headers}, expect: {…}}]`; it may be FILE
+        /// The file with the cases. It may be the same file.
         cases: PathBuf,
-        /// Fail if less than this share of the routes was chosen by a case
+        /// Fail if the cases use less than this share of the routes.
         #[arg(long, value_name = "PERCENT", value_parser = percent)]
         fail_under: Option<f64>,
     },
-    /// Print the table, sorted by precedence
+    /// Print the routes, sorted by precedence.
+    #[command(after_help = "Example: ksvc-router routes wasm-plugin.yaml")]
     Routes {
-        /// The route table
+        /// The file with the route table.
         file: PathBuf,
     },
-    /// Print the ValidatingAdmissionPolicy that refuses misshapen tables at `kubectl apply`
+    /// Print the ValidatingAdmissionPolicy that makes the API server refuse malformed route tables.
+    #[command(after_help = "Example: ksvc-router admission | kubectl apply -f -")]
     Admission,
-    /// Print the JSON Schema of the configuration, for editors
+    /// Print the JSON Schema of the configuration, for editors.
+    #[command(after_help = "Example: ksvc-router schema > ksvc-router.schema.json")]
     Schema,
 }
 

@@ -1,4 +1,4 @@
-//! Route tables as tests: the file of cases, each a request and what is expected to become of it.
+//! Test cases for route tables. Each case has a request and the expected decision about it.
 //!
 //! ```yaml
 //! cases:
@@ -8,23 +8,24 @@
 //!     expect: {outcome: route, authority: orders.shop.example.com, requestHeaders: {x-beta: null}}
 //! ```
 //!
-//! A case compares what its `expect` names with the fields of an `Explanation`, `requestHeaders` and
-//! `responseHeaders` header by header. `response` is what the service would answer. The file may hold a
+//! Only the fields that `expect` names are compared with those of the `Explanation`; of `requestHeaders` and
+//! `responseHeaders`, only the headers that are named. `response` is the response of the service. The file may hold a
 //! `pluginConfig:` too.
+
+mod read;
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::explanation::OUTCOMES;
-use crate::load;
-use crate::message::Message;
-use crate::position::Span;
 use crate::request::Request;
 use crate::source::Source;
-use crate::yaml::{Key, Node, Value as Yaml};
+use crate::source::position::Span;
 
+pub use read::read;
+
+/// A case.
 #[derive(Debug)]
 pub struct Case {
     pub name: String,
@@ -32,31 +33,32 @@ pub struct Case {
     /// Where the case begins.
     pub at: Span,
     pub request: Request,
-    /// The request's, as it is written.
+    /// The URL of the request as it is written.
     pub url: String,
-    /// Headers with which the service would answer.
+    /// The headers of the response of the service.
     pub response: Vec<(Vec<u8>, Vec<u8>)>,
     pub expect: Vec<Expected>,
 }
 
-/// One thing that is expected.
+/// The expected value of a field or a header.
 #[derive(Debug)]
 pub struct Expected {
-    /// `status`, or `requestHeaders` or `responseHeaders` with a header's name.
+    /// The name of the field, such as `status` or `requestHeaders`.
     pub field: &'static str,
+    /// The name of the header, if the field is `requestHeaders` or `responseHeaders`.
     pub header: Option<String>,
-    /// Null where the header must be absent.
+    /// Null if the header must be absent.
     pub value: Value,
     pub at: Span,
 }
 
-/// What came of it instead.
+/// A field or a header whose value is not the expected one.
 #[derive(Debug, PartialEq)]
 pub struct Mismatch {
-    /// `status` or `requestHeaders.x-beta`.
+    /// The field, such as `status`, or the header, such as `requestHeaders.x-beta`.
     pub field: String,
     pub expected: Value,
-    /// `None` where there is no such field.
+    /// `None` if there is no such field.
     pub actual: Option<Value>,
     pub at: Span,
 }
@@ -70,7 +72,7 @@ impl fmt::Display for Mismatch {
 }
 
 impl Case {
-    /// Compares with the fields that `explain --format json` prints; empty when all is as expected.
+    /// Compares the case with the fields that `explain --format json` prints. Returns nothing if all are as expected.
     pub fn compare(&self, actual: &serde_json::Map<String, Value>) -> Vec<Mismatch> {
         let compared = self.expect.iter().filter_map(|expected| {
             let field = actual.get(expected.field);
@@ -82,7 +84,7 @@ impl Case {
         compared.collect()
     }
 
-    /// What is expected of a field that is not one of headers.
+    /// Returns the expected value of a field that does not hold headers.
     pub fn expected(&self, field: &str) -> Option<&Value> {
         self.expect.iter().find(|expected| expected.field == field).map(|expected| &expected.value)
     }
@@ -93,7 +95,7 @@ impl Case {
 }
 
 impl Expected {
-    /// Compares with what was found, which is `None` where there is no such field or header.
+    /// Compares the expected value with the value that was found; `None` means that there is no such field or header.
     pub fn compare(&self, found: Option<&Value>) -> Option<Mismatch> {
         let same = match found {
             Some(found) if self.header.is_some() => elements(&self.value) == elements(found),
@@ -112,7 +114,8 @@ impl Expected {
     }
 }
 
-/// The elements of a header's value: repeated headers are one with commas (RFC 9110, section 5.3). `None` for null.
+/// Returns the elements of a header's value, because a repeated header means the same as one header with commas
+/// (RFC 9110, section 5.3). Returns `None` for null.
 fn elements(value: &Value) -> Option<Vec<&str>> {
     let lines = match value {
         Value::Null => return None,
@@ -123,7 +126,7 @@ fn elements(value: &Value) -> Option<Vec<&str>> {
     Some(lines.flat_map(|line| line.split(',')).map(str::trim).collect())
 }
 
-/// Equal but for the way of writing: `404.0` is 404, a list of one value is that value.
+/// Returns whether two values mean the same: `404.0` is 404, and a list of one value is that value.
 fn same(expected: &Value, actual: &Value) -> bool {
     let single = |value: &Value| match value {
         Value::Array(items) if items.len() == 1 => items[0].clone(),
@@ -134,257 +137,4 @@ fn same(expected: &Value, actual: &Value) -> bool {
         (Some(expected), Some(actual)) => expected == actual,
         _ => expected == actual,
     }
-}
-
-/// Reads the cases of a file, from every document that has `cases:`. What is wrong with them is told at once.
-pub fn read(source: &Arc<Source>) -> Result<Vec<Case>, Vec<Message>> {
-    let documents = load::parse(source).map_err(|message| vec![*message])?;
-    let mut reader = Reader { source, messages: Vec::new() };
-    let mut cases = Vec::new();
-    let mut has_cases = false;
-    for document in &documents {
-        if let Some(list) = document.get("cases") {
-            has_cases = true;
-            reader.keys(document, &["cases", "pluginConfig", "pluginName"]);
-            let items = reader.list(list, "a list of cases");
-            cases.extend(items.iter().filter_map(|item| reader.case(item)));
-        }
-    }
-    if !has_cases {
-        reader.tell(Span::START, "no cases are in here; write `cases:`, a list of `{name, request, expect}`");
-    }
-    reader.messages.sort_by_key(|message| message.span.start);
-    if reader.messages.is_empty() { Ok(cases) } else { Err(reader.messages) }
-}
-
-/// Collects everything that is wrong with a file of cases.
-struct Reader<'a> {
-    source: &'a Arc<Source>,
-    messages: Vec<Message>,
-}
-
-/// What a value of `expect` must be.
-#[derive(Clone, Copy)]
-enum Kind {
-    Outcome,
-    Text,
-    Status,
-    Params,
-    Headers,
-}
-
-const EXPECT: [(&str, Kind); 11] = [
-    ("outcome", Kind::Outcome),
-    ("route", Kind::Text),
-    ("match", Kind::Text),
-    ("authority", Kind::Text),
-    ("path", Kind::Text),
-    ("params", Kind::Params),
-    ("requestHeaders", Kind::Headers),
-    ("responseHeaders", Kind::Headers),
-    ("status", Kind::Status),
-    ("allow", Kind::Text),
-    ("location", Kind::Text),
-];
-
-impl<'a> Reader<'a> {
-    fn tell(&mut self, at: Span, text: impl Into<String>) {
-        self.messages.push(Message::error(self.source, at, text));
-    }
-
-    fn expected(&mut self, node: &Node, what: &str) {
-        let quotes = match node.value {
-            Yaml::Bool(_) | Yaml::Number(_) if what.contains("string") => "; write it in quotes",
-            _ => "",
-        };
-        self.tell(node.span, format!("expected {what}, found {}{quotes}", described(node)));
-    }
-
-    /// Tells keys that are unknown or repeated.
-    fn keys(&mut self, node: &Node, known: &[&str]) {
-        let mut seen: Vec<&str> = Vec::new();
-        for entry in node.entries() {
-            let Key { text, span, .. } = &entry.key;
-            if !known.contains(&&**text) {
-                self.tell(*span, format!("unknown key `{text}`; the keys here are {}", listed(known)));
-            } else if seen.contains(&&**text) {
-                self.tell(*span, format!("the key `{text}` is written twice; keep one"));
-            }
-            seen.push(text);
-        }
-    }
-
-    fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Arc<Node>] {
-        if !matches!(node.value, Yaml::List(_)) {
-            self.expected(node, what);
-        }
-        node.items()
-    }
-
-    /// An object with these keys and no others, or `None` after a message.
-    fn object(&mut self, node: &Node, known: &[&str]) -> Option<()> {
-        if matches!(node.value, Yaml::Map(_)) {
-            self.keys(node, known);
-            return Some(());
-        }
-        self.expected(node, &format!("an object with {}", listed(known)));
-        None
-    }
-
-    fn required<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n Arc<Node>> {
-        let value = node.get(key);
-        if value.is_none() {
-            self.tell(node.span, format!("`{key}` is missing"));
-        }
-        value
-    }
-
-    /// Tells names, of headers or parameters, that YAML takes for something else.
-    fn names(&mut self, node: &Node) {
-        for entry in node.entries() {
-            if let Some(text) = entry.key.boolean_problem() {
-                self.tell(entry.key.span, text);
-            }
-        }
-    }
-
-    fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
-        if node.text().is_none() {
-            self.expected(node, "a string");
-        }
-        node.text()
-    }
-
-    fn case(&mut self, node: &Arc<Node>) -> Option<Case> {
-        self.object(node, &["name", "request", "response", "expect"])?;
-        let name = self.required(node, "name").and_then(|name| self.text(name));
-        let request = self.required(node, "request");
-        let url = request.and_then(|request| request.get("url")).and_then(|url| url.text());
-        let request = request.and_then(|request| self.request(request));
-        let response = node.get("response").map_or(Some(Vec::new()), |response| self.response(response));
-        let expect = self.required(node, "expect").and_then(|expect| self.expect(expect));
-        Some(Case {
-            name: name?.to_owned(),
-            source: Arc::clone(self.source),
-            at: node.span,
-            request: request?,
-            url: url?.to_owned(),
-            response: response?,
-            expect: expect?,
-        })
-    }
-
-    fn request(&mut self, node: &Node) -> Option<Request> {
-        self.object(node, &["method", "url", "headers"])?;
-        let method = self.required(node, "method").and_then(|method| self.text(method));
-        let url = self.required(node, "url").and_then(|url| self.text(url));
-        let mut request = Request::new(method?, url?.as_bytes());
-        if let Some(headers) = node.get("headers") {
-            self.headers(headers, &mut request);
-        }
-        Some(request)
-    }
-
-    /// What the service would answer.
-    fn response(&mut self, node: &Node) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-        self.object(node, &["headers"])?;
-        // Headers are written in the same way, whoever sends them.
-        let mut sent = Request::new("GET", b"");
-        if let Some(headers) = self.required(node, "headers") {
-            self.headers(headers, &mut sent);
-        }
-        Some(sent.headers)
-    }
-
-    /// `{name: value}`, `{name: [value, value]}`, or `['name: value']` where the order counts.
-    fn headers(&mut self, node: &Node, request: &mut Request) {
-        let mut add = |reader: &mut Self, name: Option<&Key>, value: &Node| {
-            let Some(text) = reader.text(value) else { return };
-            let added = match name {
-                Some(name) => request.add_header(name.text.as_bytes(), text.as_bytes()),
-                None => request.add_header_line(text.as_bytes()),
-            };
-            if let Err(error) = added {
-                reader.tell(name.map_or(value.span, |name| name.span), error.to_string());
-            }
-        };
-        self.names(node);
-        match &node.value {
-            Yaml::Map(entries) => {
-                for entry in entries {
-                    let name = Some(&entry.key);
-                    match &entry.value.value {
-                        Yaml::List(values) => values.iter().for_each(|value| add(self, name, value)),
-                        _ => add(self, name, &entry.value),
-                    }
-                }
-            }
-            Yaml::List(lines) => lines.iter().for_each(|line| add(self, None, line)),
-            _ => self.expected(node, "an object of headers, or a list of `name: value`"),
-        }
-    }
-
-    fn expect(&mut self, node: &Node) -> Option<Vec<Expected>> {
-        let known = EXPECT.map(|(field, _)| field);
-        self.object(node, &known)?;
-        let mut expect = Vec::new();
-        for (field, kind) in EXPECT {
-            let Some(value) = node.get(field) else { continue };
-            let mut push = |header: Option<String>, value: &Node| {
-                expect.push(Expected { field, header, value: value.to_value(), at: value.span });
-            };
-            match kind {
-                Kind::Outcome if value.text().is_some_and(|word| OUTCOMES.contains(&word)) => push(None, value),
-                Kind::Outcome => self.expected(value, &format!("an outcome: {}", listed(&OUTCOMES))),
-                Kind::Text => {
-                    if self.text(value).is_some() {
-                        push(None, value);
-                    }
-                }
-                Kind::Status if matches!(value.value, Yaml::Number(_)) => push(None, value),
-                Kind::Status => self.expected(value, "a status, such as 404"),
-                Kind::Params if matches!(value.value, Yaml::Map(_)) => {
-                    self.names(value);
-                    if value.entries().iter().all(|entry| self.text(&entry.value).is_some()) {
-                        push(None, value);
-                    }
-                }
-                Kind::Params => self.expected(value, "an object of captured values by name"),
-                Kind::Headers if matches!(value.value, Yaml::Map(_)) => {
-                    self.names(value);
-                    for entry in value.entries() {
-                        let fits = match &entry.value.value {
-                            Yaml::Null => true,
-                            Yaml::List(values) => values.iter().all(|value| self.text(value).is_some()),
-                            _ => self.text(&entry.value).is_some(),
-                        };
-                        if fits {
-                            push(Some(entry.key.text.to_ascii_lowercase()), &entry.value);
-                        }
-                    }
-                }
-                Kind::Headers => self.expected(value, "an object of headers by name"),
-            }
-        }
-        if node.entries().is_empty() {
-            self.tell(node.span, format!("a case that expects nothing can't fail; write one of {}", listed(&known)));
-        }
-        Some(expect)
-    }
-}
-
-fn described(node: &Node) -> String {
-    match &node.value {
-        Yaml::Null => "nothing".to_owned(),
-        Yaml::Bool(value) => format!("the boolean {value}"),
-        Yaml::Number(number) => format!("the number {number}"),
-        Yaml::Text { text, .. } => format!("the string {text:?}"),
-        Yaml::List(_) => "a list".to_owned(),
-        Yaml::Map(_) => "an object".to_owned(),
-    }
-}
-
-fn listed(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    quoted.join(", ")
 }

@@ -1,4 +1,4 @@
-//! `check`: everything that is wrong with tables, and everything dangerous in the manifests around them.
+//! Checks files: all errors and warnings of the tables, and all dangers in the manifests around them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use crate::danger::dangers;
 use crate::load::Loaded;
 use crate::message::Message;
 
-/// What there is to say of each file, in the order of the file.
+/// Returns the messages about each file, sorted by their position in the file.
 pub fn check(files: &[Loaded]) -> Vec<Vec<Message>> {
     let configurations: Vec<_> = files.iter().flat_map(|file| &file.configurations).collect();
     let gateways: Vec<_> = files.iter().flat_map(|file| file.gateways.clone()).collect();
-    let mut dangerous: HashMap<*const _, Vec<Message>> = HashMap::new();
+    let mut by_file: HashMap<*const _, Vec<Message>> = HashMap::new();
     for (_, message) in dangers(&configurations, &gateways) {
-        dangerous.entry(Arc::as_ptr(&message.source)).or_default().push(message);
+        by_file.entry(Arc::as_ptr(&message.source)).or_default().push(message);
     }
-    let mut of_file = |file: &Loaded| {
+    let mut messages_of = |file: &Loaded| {
         let mut messages = file.messages.clone();
         messages.extend(file.configurations.iter().flat_map(|configuration| configuration.compile().1));
-        messages.extend(dangerous.remove(&Arc::as_ptr(&file.source)).unwrap_or_default());
+        messages.extend(by_file.remove(&Arc::as_ptr(&file.source)).unwrap_or_default());
         messages.sort_by_key(|message| message.span.start);
         messages
     };
-    files.iter().map(&mut of_file).collect()
+    files.iter().map(&mut messages_of).collect()
 }

@@ -1,75 +1,79 @@
-//! One configuration of ours in a file: compiled by the routing core, its problems put at their line and column.
+//! One configuration of this filter in a file: the routing core compiles it, and this module finds the line and column
+//! of each problem.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use ksvc_routing::{Compiled, Place, Problem, ProblemKind, Step, compile};
 
-use crate::manifest::{self, Manifest, ManifestProblem};
+use crate::manifest::{self, DeliveryError, Manifest};
 use crate::message::{Message, Other};
-use crate::position::{Position, Span};
 use crate::source::Source;
+use crate::source::position::{Position, Span};
 use crate::yaml::Node;
 
+/// A configuration and the file that holds it.
 #[derive(Debug, Clone)]
 pub struct Configuration {
     pub source: Arc<Source>,
-    /// Where it begins, or where it should be.
+    /// Where the configuration begins, or where it should be.
     pub at: Span,
-    /// `None` where a manifest has none: the plugin then gets 0 bytes.
+    /// `None` if a manifest has no configuration; the plugin then gets 0 bytes.
     pub node: Option<Arc<Node>>,
-    /// What keeps it from the plugin, however good it is.
-    undelivered: Vec<ManifestProblem>,
-    /// `None` where it is not in a manifest.
+    /// Why the configuration would not reach the plugin, however good it is.
+    delivery_errors: Vec<DeliveryError>,
+    /// `None` if the configuration is not in a manifest.
     pub manifest: Option<Manifest>,
 }
 
 impl Configuration {
     pub(crate) fn new(source: &Arc<Source>, found: manifest::Found) -> Self {
-        let manifest::Found { at, node, problems, manifest, .. } = found;
-        Self { source: Arc::clone(source), at, node, undelivered: problems, manifest }
+        let manifest::Found { at, node, errors, manifest, .. } = found;
+        Self { source: Arc::clone(source), at, node, delivery_errors: errors, manifest }
     }
 
-    /// The bytes that the plugin gets, once the manifest delivers them.
+    /// Returns the bytes that the plugin gets if the manifest delivers them.
     pub fn json(&self) -> Vec<u8> {
         self.node.as_ref().map(|node| node.to_json()).unwrap_or_default()
     }
 
-    /// Compiles it; the messages are the core's problems, and what only the manifest or the YAML text shows, in
-    /// the order of the file.
+    /// Compiles the configuration. Returns the messages in the order of the file: the core's problems, and errors that
+    /// only the manifest or the YAML text shows.
     pub fn compile(&self) -> (Compiled, Vec<Message>) {
         let compiled = compile(&self.json());
-        let undelivered = self.undelivered.iter();
+        let errors = self.delivery_errors.iter();
         let mut messages: Vec<Message> =
-            undelivered.map(|problem| Message::error(&self.source, problem.at, problem.what.to_string())).collect();
-        let mut told: HashMap<String, usize> = HashMap::new();
-        // Where there is nothing because nothing could be read, that has been told.
+            errors.map(|error| Message::error(&self.source, error.at, error.what.to_string())).collect();
+        // How many problems about keys there are so far at each place.
+        let mut reported: HashMap<String, usize> = HashMap::new();
+        // If the configuration could not be read, one of the messages above says so already.
         let problems = if self.node.is_none() && !messages.is_empty() { &[] } else { &compiled.problems[..] };
         for problem in problems {
-            let told = told.entry(problem.place.to_string()).or_default();
-            messages.push(self.message(problem, occurrence(&problem.kind, told)));
+            let reported = reported.entry(problem.place.to_string()).or_default();
+            messages.push(self.message(problem, occurrence(&problem.kind, reported)));
         }
         if let Some(node) = &self.node {
             self.warn_of_boolean_keys(node, &mut messages);
         }
         messages.sort_by_key(|message| message.span.start);
         if !problems.is_empty() && compiled.more_problems > 0 {
-            // Behind all others.
+            // At the position of the last message, so that it stays behind all others.
             let span = messages.last().map_or(self.at, |last| last.span);
-            messages.push(self.rest(&compiled, span));
+            messages.push(self.more_problems(&compiled, span));
         }
         (compiled, messages)
     }
 
-    /// The routes as they are written.
+    /// Returns the routes as they are written.
     pub fn routes(&self) -> &[Arc<Node>] {
-        self.node.as_ref().and_then(|node| node.get("routes")).map_or(&[], |routes| routes.items())
+        self.node.as_ref().map_or(&[], |node| node.list("routes"))
     }
 
-    /// Counts the problems that are not shown. Errors are shown before warnings.
-    fn rest(&self, compiled: &Compiled, span: Span) -> Message {
+    /// Returns the message with the number of problems that are not shown. They are warnings only if a warning is
+    /// shown, because errors are shown first.
+    fn more_problems(&self, compiled: &Compiled, span: Span) -> Message {
         let count = compiled.more_problems;
-        let text = format!("and {count} more errors and warnings; mend those above first");
+        let text = format!("and {count} more errors and warnings; correct those above first");
         let has_errors = compiled.problems.iter().all(Problem::is_error);
         let make = if has_errors { Message::error } else { Message::warning };
         Message { count, ..make(&self.source, span, text) }
@@ -100,7 +104,8 @@ impl Configuration {
         }
     }
 
-    /// Where a place of the core's is in the file; the nearest place above it where it does not exist.
+    /// Returns where a place in the document is in the file. If the place does not exist, returns the nearest place
+    /// above it that does.
     pub fn locate(&self, place: &Place, aim: Aim) -> Span {
         let Some(mut node) = self.node.as_ref() else { return self.at };
         let mut span = node.span;
@@ -116,7 +121,7 @@ impl Configuration {
                     let Some(entry) = named().nth(occurrence).or_else(|| named().next_back()) else { return span };
                     node = &entry.value;
                     let at_key = depth == last && matches!(aim, Aim::Key { .. });
-                    // A value that is not written has no place but its key's.
+                    // A value that is not written has no position of its own, so its key is shown.
                     span = if at_key || node.span.is_empty() && node.is_null() { entry.key.span } else { node.span };
                 }
                 Step::Index(index) => {
@@ -129,7 +134,7 @@ impl Configuration {
         span
     }
 
-    /// The part of a one-line value that a message is about.
+    /// Returns the part of a value that a message is about, if the value is on one line.
     fn narrow(&self, span: Span, fragment: &str) -> Option<Span> {
         let Position { line, column } = span.start;
         if span.end.line != line || fragment.is_empty() {
@@ -155,33 +160,34 @@ impl Configuration {
     }
 }
 
-/// What to point at where a place names a key.
+/// What to point at when a place names a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aim {
     Value,
-    /// The key itself; where it is written several times, that one, from 0.
+    /// The key itself. `occurrence` counts from 0 if the key is written several times.
     Key {
         occurrence: usize,
     },
 }
 
-/// Which of the keys at its place a problem is about, after as many problems as `told` of keys there.
-fn occurrence(what: &ProblemKind, told: &mut usize) -> usize {
+/// Returns which of several equal keys a problem is about. `reported` is the number of problems about keys that were
+/// reported at the same place before, and is increased.
+fn occurrence(what: &ProblemKind, reported: &mut usize) -> usize {
     match what {
-        // The first one is right.
+        // The first of the keys is not reported.
         ProblemKind::RepeatedKey { .. } | ProblemKind::HeaderRepeated { .. } => {
-            *told += 1;
-            *told
+            *reported += 1;
+            *reported
         }
         ProblemKind::UnknownKey { .. } => {
-            *told += 1;
-            *told - 1
+            *reported += 1;
+            *reported - 1
         }
         _ => 0,
     }
 }
 
-/// Whether the key is wrong, whatever its value.
+/// Returns whether the key is wrong, whatever its value is.
 fn is_about_key(what: &ProblemKind) -> bool {
     matches!(
         what,
@@ -197,7 +203,7 @@ fn is_about_key(what: &ProblemKind) -> bool {
     )
 }
 
-/// The piece of the user's text that is wrong, where the message quotes one.
+/// Returns the part of the user's text that is wrong, if the message quotes one.
 fn fragment(what: &ProblemKind) -> Option<String> {
     match what {
         ProblemKind::BraceOpen { segment }

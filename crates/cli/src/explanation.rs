@@ -1,11 +1,11 @@
-//! What becomes of a request, as the object that `explain --format json` prints and `test` compares with.
+//! The decision about a request as a JSON object, which `explain --format json` prints and `test` compares with.
 
 use ksvc_routing::{Answer, Change, Chosen, Decision, Forward, Outcome, RouteTable};
 use serde_json::{Map, Value, json};
 
 use crate::request::Request;
 
-/// Every outcome there is, as `outcome` names it.
+/// All values of `outcome`.
 pub const OUTCOMES: [&str; 11] = [
     "route",
     "redirect",
@@ -20,33 +20,35 @@ pub const OUTCOMES: [&str; 11] = [
     "outOfScope",
 ];
 
+/// The decision about a request.
 #[derive(Debug)]
 pub struct Explanation {
-    /// `outcome`, and of the other fields those that apply.
+    /// `outcome`, and those of the other fields that apply.
     pub fields: Map<String, Value>,
-    /// The chosen route's place in the document: `routes[index]`.
+    /// The index of the chosen route in `routes`.
     pub route_index: Option<usize>,
-    /// What is done to the request's headers, and to the response's: `set x-a: b`.
+    /// The changes to headers, such as `set x-a: b`, each with `request` or `response`.
     pub changes: Vec<(&'static str, String)>,
-    /// Whether the table does something to responses; where it does not, they are not worth a line.
+    /// Whether the table changes responses; otherwise `responseHeaders` is not shown.
     changes_responses: bool,
 }
 
-/// Names and values in their order.
+/// Names and values in order.
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What a table does with a request that no other table has routed.
+/// Explains what a table decides about a request that no other table has routed before.
 pub fn explain(table: &RouteTable, request: &Request) -> Explanation {
     explain_with_response(table, request, &[])
 }
 
-/// As `explain`, where the service would answer with these headers.
+/// Explains a request like `explain`, for a service that answers with the given headers.
 pub fn explain_with_response(table: &RouteTable, request: &Request, response: &[(Vec<u8>, Vec<u8>)]) -> Explanation {
     let headers = request.header_refs();
     let decision = table.decide(&request.head(&headers), || false);
     explain_decision(table, &decision, request, response)
 }
 
+/// Explains a decision of the table about a request, for a service that answers with the given headers.
 pub fn explain_decision(
     table: &RouteTable,
     decision: &Decision<'_>,
@@ -68,9 +70,9 @@ pub fn explain_decision(
     explanation
 }
 
-/// Carries changes out as Envoy does, and tells them.
-fn carry_out<'c>(changes: impl IntoIterator<Item = Change<'c>>, headers: &mut Headers) -> Vec<String> {
-    let mut told = Vec::new();
+/// Applies changes to headers as Envoy does, and returns each change as text.
+fn apply<'c>(changes: impl IntoIterator<Item = Change<'c>>, headers: &mut Headers) -> Vec<String> {
+    let mut applied = Vec::new();
     for change in changes {
         if !matches!(change, Change::Add(..)) {
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case(change.name().as_bytes()));
@@ -78,16 +80,16 @@ fn carry_out<'c>(changes: impl IntoIterator<Item = Change<'c>>, headers: &mut He
         if let Change::Set(name, value) | Change::Add(name, value) = &change {
             headers.push((name.as_bytes().to_vec(), value.to_vec()));
         }
-        told.push(match &change {
+        applied.push(match &change {
             Change::Set(name, value) => format!("set {name}: {}", text(value)),
             Change::Add(name, value) => format!("add {name}: {}", text(value)),
             Change::Remove(name) => format!("remove {name}"),
         });
     }
-    told
+    applied
 }
 
-/// Headers as an object; one that comes several times has a list for its value.
+/// Returns headers as an object. The value of a repeated header is a list.
 fn by_name(headers: &[(Vec<u8>, Vec<u8>)]) -> Map<String, Value> {
     let mut values: Vec<(String, Vec<String>)> = Vec::new();
     for (name, value) in headers {
@@ -105,7 +107,7 @@ fn by_name(headers: &[(Vec<u8>, Vec<u8>)]) -> Map<String, Value> {
 }
 
 impl Explanation {
-    /// The object as a JSON value.
+    /// Returns the JSON object.
     pub fn to_json(&self) -> Value {
         let mut fields = self.fields.clone();
         if !self.changes_responses {
@@ -144,17 +146,17 @@ impl Explanation {
         self.params(&forward.chosen);
 
         let mut headers = request.headers.clone();
-        let told = carry_out(forward.all_changes(), &mut headers);
+        let applied = apply(forward.all_changes(), &mut headers);
         headers.retain(|(name, _)| !name.starts_with(b":"));
         let pseudo = |change: &String| change.starts_with("set :");
-        self.changes.extend(told.into_iter().filter(|change| !pseudo(change)).map(|change| ("request", change)));
+        self.changes.extend(applied.into_iter().filter(|change| !pseudo(change)).map(|change| ("request", change)));
         self.set("requestHeaders", by_name(&headers));
 
         let mut headers = response.to_vec();
         if let Some(plan) = &forward.response {
             let sent: Vec<(&[u8], &[u8])> = response.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-            let told = carry_out(table.respond(plan, &sent), &mut headers);
-            self.changes.extend(told.into_iter().map(|change| ("response", change)));
+            let applied = apply(table.respond(plan, &sent), &mut headers);
+            self.changes.extend(applied.into_iter().map(|change| ("response", change)));
         }
         self.set("responseHeaders", by_name(&headers));
     }
@@ -162,7 +164,7 @@ impl Explanation {
     fn answer(&mut self, answer: &Answer<'_>) {
         if let Some(chosen) = &answer.chosen {
             self.chosen(chosen);
-            // What a broken route captures means nothing.
+            // The parameters of a broken route are not shown, because they mean nothing.
             if answer.outcome != Outcome::BrokenRoute {
                 self.params(chosen);
             }
@@ -179,7 +181,7 @@ impl Explanation {
     }
 }
 
-/// Octets that are no UTF-8 can't be in JSON; they become U+FFFD.
-fn text(octets: &[u8]) -> String {
-    String::from_utf8_lossy(octets).into_owned()
+/// Returns bytes as text. JSON can't hold bytes that are not UTF-8, so they become U+FFFD.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -1,22 +1,38 @@
-//! What the command `ksvc-router` is made of, for the tests and tools of this repository too.
+//! The parts of the command `ksvc-router`, also used by the tests and tools of this repository.
 //!
-//! The way of a file: `source` (text) → `yaml` (tree with positions) → `manifest` (where the configuration is)
-//! → `configuration` (compiled, problems as `message`s at line and column) → `check`, which adds what is a `danger`
-//! in the manifests around the tables. `cases` reads the tables of
-//! requests and expectations, `explanation` says what becomes of a request, and the two are compared.
+//! The path of the data, from a file to what a command prints:
+//!
+//! 1. `source`: a file's text, with positions;
+//! 2. `yaml`: a tree in which every value has a position;
+//! 3. `manifest`: where in the tree the configuration is, and what its manifest says around it;
+//! 4. `configuration`: compiled by the routing core, with its problems as `message`s at a line and a column;
+//! 5. `check`: the messages of all files, with a `danger` for each risky setting of a manifest.
+//!
+//! `load` takes the first four steps for the arguments of a command. A `request` has an `explanation`: what the table
+//! decides about it, and `cases` compares explanations with what is expected. `admission` makes the policy for the API
+//! server from the schema of the configuration.
+
+// The modules in the order of that path.
+pub mod source;
+
+pub mod yaml;
+
+pub mod manifest;
+
+pub mod message;
+
+pub mod configuration;
+
+pub mod load;
+
+pub mod danger;
+
+pub mod check;
+
+pub mod request;
+
+pub mod explanation;
+
+pub mod cases;
 
 pub mod admission;
-pub mod cases;
-pub mod check;
-pub mod configuration;
-pub mod danger;
-pub mod explanation;
-pub mod gateway;
-pub mod load;
-pub mod manifest;
-pub mod message;
-pub mod position;
-pub mod request;
-pub mod scalar;
-pub mod source;
-pub mod yaml;

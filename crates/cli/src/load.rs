@@ -1,37 +1,38 @@
-//! From the command line's FILE arguments to the configurations of ours in them.
+//! Loads the configurations of this filter from the FILE arguments of a command.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::configuration::Configuration;
-use crate::gateway::{self, Gateway};
 use crate::manifest;
+use crate::manifest::gateway::{self, Gateway};
 use crate::message::Message;
-use crate::position::Span;
-use crate::source::{self, Source, Unreadable};
+use crate::source::Source;
+use crate::source::files::{self, Unreadable};
+use crate::source::position::{Position, Span};
 use crate::yaml::{self, Node, Origin, YamlError};
 
-/// What a file holds of ours.
+/// The parts of a file that concern this filter.
 #[derive(Debug)]
 pub struct Loaded {
     pub source: Arc<Source>,
     pub configurations: Vec<Configuration>,
-    /// Istio's, which say what becomes of plain HTTP.
+    /// Istio's Gateways, which say whether plain HTTP is redirected.
     pub gateways: Vec<Gateway>,
-    /// Why nothing, or not everything, of it could be read.
+    /// Errors that kept the file, or parts of it, from being read.
     pub messages: Vec<Message>,
 }
 
-/// Reads files, `-` and folders. A file that is named is ours; of a folder, those are that say
-/// `pluginName: ksvc-router`.
+/// Loads files, `-` and folders. A file that the user names is always loaded; of the files in a folder, only those that
+/// say `pluginName: ksvc-router`.
 pub fn load(paths: &[PathBuf]) -> Result<Vec<Loaded>, Unreadable> {
     let mut all = Vec::new();
-    for found in source::find(paths)? {
-        let source = match Source::read(&found.path)? {
+    for found in files::find(paths)? {
+        let source = match read(&found.path)? {
             Ok(source) => source,
             Err(message) if found.named => {
-                let nothing = Loaded::nothing(&message.source);
-                all.push(Loaded { messages: vec![message], ..nothing });
+                let empty = Loaded::empty(&message.source);
+                all.push(Loaded { messages: vec![message], ..empty });
                 continue;
             }
             Err(_) => continue,
@@ -45,18 +46,36 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Loaded>, Unreadable> {
     Ok(all)
 }
 
-/// The only configuration of a file, for the commands that take one.
+/// Reads a file, or standard input for `-`. For a file that is not UTF-8, returns a message about the file.
+pub fn read(path: &Path) -> Result<Result<Arc<Source>, Message>, Unreadable> {
+    let (name, bytes) = files::read(path)?;
+    Ok(String::from_utf8(bytes)
+        .map(|text| Source::new(&*name, text))
+        .map_err(|error| not_utf8(&name, error.as_bytes(), error.utf8_error().valid_up_to())))
+}
+
+fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Message {
+    let before = String::from_utf8_lossy(&bytes[..valid]);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let source = Source::new(name, String::from_utf8_lossy(bytes));
+    Message::error(&source, Span::point(Position { line, column }), "this is not UTF-8; save the file as UTF-8")
+}
+
+/// Loads the only configuration of a file, for the commands that work on one table. The inner error has the messages
+/// about the file.
 pub fn load_one(path: &Path) -> Result<Result<Configuration, Vec<Message>>, Unreadable> {
     let mut all = load(&[path.to_owned()])?;
     let mut messages: Vec<Message> = all.iter_mut().flat_map(|loaded| std::mem::take(&mut loaded.messages)).collect();
     let mut configurations: Vec<Configuration> = all.into_iter().flat_map(|loaded| loaded.configurations).collect();
     if configurations.is_empty() && messages.is_empty() {
         let name = path.display().to_string();
-        messages.push(nothing_of_ours(&Source::new(name, "")));
+        messages.push(no_configuration(&Source::new(name, "")));
     }
     if let [first, second, ..] = &configurations[..] {
         let text = format!(
-            "this is a second route table, beside the one of {}:{}, and one is taken at a time; give each a file of its own",
+            "this is a second route table, beside the one of {}:{}, but the command works on one table; write each table in a \
+             file of its own",
             first.source.name, first.at.start.line
         );
         messages.push(Message::error(&second.source, second.at, text));
@@ -67,23 +86,23 @@ pub fn load_one(path: &Path) -> Result<Result<Configuration, Vec<Message>>, Unre
     }
 }
 
-/// A file that the user named: every configuration in it, whatever it says of a plugin's name; yet if
-/// something in it says that it is ours, what names another plugin is not.
+/// Loads a file that the user named: every configuration in it, with any plugin name or none. But if a plugin in the
+/// file has this filter's name, plugins with other names are left out.
 pub fn from_named(source: &Arc<Source>) -> Loaded {
     let mut loaded = match parse_and_find(source) {
         Ok(loaded) => loaded,
-        Err(error) => return Loaded { messages: vec![yaml_message(source, &error)], ..Loaded::nothing(source) },
+        Err(error) => return Loaded { messages: vec![yaml_message(source, &error)], ..Loaded::empty(source) },
     };
     let some_are_ours = loaded.found.iter().any(manifest::Found::is_ours_by_name);
     loaded.found.retain(|found| !some_are_ours || found.plugin_name.is_none() || found.is_ours_by_name());
     let mut loaded = loaded.finish(source);
     if loaded.configurations.is_empty() && loaded.gateways.is_empty() {
-        loaded.messages.push(nothing_of_ours(source));
+        loaded.messages.push(no_configuration(source));
     }
     loaded
 }
 
-/// A file that lay in a folder: it may be anybody's, and a template of text at that.
+/// Loads a file of a folder, which may belong to another program, or be a text template that is not YAML.
 fn from_folder(source: &Arc<Source>) -> Option<Loaded> {
     let loaded = match parse_and_find(source) {
         Ok(mut loaded) => {
@@ -91,7 +110,7 @@ fn from_folder(source: &Arc<Source>) -> Option<Loaded> {
             loaded.finish(source)
         }
         Err(error) if source.text.contains("ksvc-router") => {
-            Loaded { messages: vec![yaml_message(source, &error)], ..Loaded::nothing(source) }
+            Loaded { messages: vec![yaml_message(source, &error)], ..Loaded::empty(source) }
         }
         Err(_) => return None,
     };
@@ -100,17 +119,17 @@ fn from_folder(source: &Arc<Source>) -> Option<Loaded> {
 }
 
 impl Loaded {
-    fn nothing(source: &Arc<Source>) -> Self {
+    fn empty(source: &Arc<Source>) -> Self {
         Self { source: Arc::clone(source), configurations: vec![], gateways: vec![], messages: vec![] }
     }
 
-    /// Whether it is here for what it says of gateways alone.
+    /// Returns whether the file only has Gateways, as context for the tables of other files.
     pub fn is_context(&self) -> bool {
         self.configurations.is_empty() && self.messages.is_empty()
     }
 }
 
-/// What was found in a file, before it is known what of it is ours.
+/// All that was found in a file, before the configurations of other plugins are left out.
 struct Contents {
     found: Vec<manifest::Found>,
     gateways: Vec<Gateway>,
@@ -119,11 +138,11 @@ struct Contents {
 impl Contents {
     fn finish(self, source: &Arc<Source>) -> Loaded {
         let configurations = self.found.into_iter().map(|found| Configuration::new(source, found)).collect();
-        Loaded { configurations, gateways: self.gateways, ..Loaded::nothing(source) }
+        Loaded { configurations, gateways: self.gateways, ..Loaded::empty(source) }
     }
 }
 
-/// The documents of a file.
+/// Parses the documents of a file.
 pub fn parse(source: &Arc<Source>) -> Result<Vec<Arc<Node>>, Box<Message>> {
     yaml::parse(&source.text, Origin::File).map_err(|error| Box::new(yaml_message(source, &error)))
 }
@@ -140,8 +159,8 @@ fn yaml_message(source: &Arc<Source>, error: &YamlError) -> Message {
     Message::error(source, error.at, error.what.to_string())
 }
 
-fn nothing_of_ours(source: &Arc<Source>) -> Message {
-    let text = "no configuration of ksvc-router is in here; \
+fn no_configuration(source: &Arc<Source>) -> Message {
+    let text = "this file has no configuration of ksvc-router; \
         write a WasmPlugin, a TrafficExtension, an EnvoyFilter, a document with `pluginConfig:`, \
         or the configuration itself, with `hosts` and `routes`";
     Message::error(source, Span::START, text)

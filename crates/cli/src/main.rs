@@ -1,6 +1,7 @@
-//! `ksvc-router`: route tables checked, explained and tested where they are written, without a gateway.
+//! The command `ksvc-router`: it checks, explains and tests route tables in the files where they are written, without a
+//! gateway.
 //!
-//! Exit codes: 0 fine; 1 the input has errors, or a test failed; 2 the call was wrong.
+//! Exit codes: 0 success; 1 the input has errors, or a test failed; 2 the command line was wrong.
 
 mod args;
 mod commands;
@@ -15,12 +16,12 @@ use crate::commands::Report;
 
 fn main() -> ExitCode {
     match commands::run(Args::parse()) {
-        Ok(Report { out, err, good }) => {
-            // Who reads may have gone, as `head` does; there is nobody left to tell.
+        Ok(Report { out, err, success }) => {
+            // Errors are ignored: the reader of a pipe, such as `head`, may have ended.
             let _ = anstream::stderr().write_all(err.as_bytes());
             let mut stdout = anstream::stdout();
             let _ = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush());
-            if good { ExitCode::SUCCESS } else { ExitCode::from(1) }
+            if success { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
         Err(error) => {
             let _ = writeln!(anstream::stderr(), "error: {error}");

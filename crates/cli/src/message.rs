@@ -1,6 +1,6 @@
-//! What is told about a file: `FILE:LINE:COLUMN: error: place: what; remedy`, the offending line, a caret.
+//! Errors and warnings about a file: `FILE:LINE:COLUMN: error: place: what; remedy`, the line, and a caret below it.
 //!
-//! The same messages are printed for people and, with `--format json`, for programs.
+//! The same messages are printed as text for people and, with `--format json`, for programs.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -9,23 +9,24 @@ use anstyle::{AnsiColor, Style};
 use ksvc_routing::Severity;
 use serde_json::{Value, json};
 
-use crate::position::{Position, Span};
 use crate::source::Source;
+use crate::source::position::{Position, Span};
 
-/// Longer lines (JSON often has but one) are cut around the caret.
+/// The number of characters shown of a line. Longer lines, which JSON often has, are cut around the caret.
 const SHOWN_WIDTH: usize = 120;
 
+/// An error or a warning about a file.
 #[derive(Debug, Clone)]
 pub struct Message {
     pub source: Arc<Source>,
     pub span: Span,
-    /// In the configuration, such as `routes[3].match[1]`; empty for the configuration itself and for
-    /// what lies outside it.
+    /// The place in the configuration, such as `routes[3].match[1]`; empty for the configuration itself and for places
+    /// outside it.
     pub place: String,
     pub severity: Severity,
     pub text: String,
     pub other: Option<Other>,
-    /// How many problems it is about: 1, but for a message that counts those that are not shown.
+    /// The number of problems that the message stands for: 1, except for the message about problems that are not shown.
     pub count: usize,
 }
 
@@ -77,16 +78,16 @@ impl Message {
         if self.is_error() { "error" } else { "warning" }
     }
 
-    /// The offending line with carets below.
+    /// Writes the line with carets below it.
     fn snippet(&self, f: &mut fmt::Formatter<'_>, style: Style) -> fmt::Result {
         let Position { line, column } = self.span.start;
         let Some(text) = self.source.line(line).filter(|text| !text.trim().is_empty()) else { return Ok(()) };
-        // Tabs have no width that could be known here.
+        // The width of a tab is not known here, so a tab is shown as one space.
         let characters: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let begin = (column - 1).min(characters.len());
         let end = match self.span.end {
             end if end.line == line => (end.column - 1).clamp(begin, characters.len()),
-            // To the end of the line where the value goes on.
+            // A value of several lines is marked to the end of its first line.
             _ => characters.len(),
         };
         let from = if characters.len() > SHOWN_WIDTH { begin.saturating_sub(SHOWN_WIDTH / 2) } else { 0 };
@@ -101,7 +102,7 @@ impl Message {
 }
 
 impl fmt::Display for Message {
-    /// Several lines, each with its end, with ANSI styles: print it through `anstream`.
+    /// Writes complete lines with ANSI styles; print them through `anstream`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bold = Style::new().bold();
         let colour = if self.is_error() { AnsiColor::Red } else { AnsiColor::Yellow };
@@ -121,7 +122,7 @@ impl fmt::Display for Message {
     }
 }
 
-/// Messages one after the other, as text.
+/// Returns messages as text, one after the other.
 pub fn as_text(messages: &[Message]) -> String {
     let mut text = String::new();
     for message in messages {
@@ -131,7 +132,7 @@ pub fn as_text(messages: &[Message]) -> String {
     text
 }
 
-/// Messages as an array of objects.
+/// Returns messages as a JSON array of objects.
 pub fn as_json(messages: &[Message]) -> Value {
     messages.iter().map(Message::to_json).collect()
 }

@@ -1,27 +1,29 @@
-//! A request as the user gives it, method, URL and headers, and as the filter sees it. Octets, never normalised.
+//! A request as the user writes it (method, URL, headers) and as the filter sees it. Its bytes are never normalised.
 
 use std::fmt;
 
 use ksvc_routing::{Head, Headers};
 
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: Vec<u8>,
-    /// Of the URL, where it has one.
+    /// The scheme and the authority of the URL, if it has them.
     pub scheme: Option<Vec<u8>>,
     pub authority: Option<Vec<u8>>,
-    /// `:path`, query included.
+    /// `:path`, including the query.
     pub path: Option<Vec<u8>>,
-    /// In order, names in lower case.
+    /// The headers in order, with names in lower case.
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Why something can't be a request's header.
+/// Why a header can't be added to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderError {
     NoColon,
     NoName,
-    OfUrl,
+    /// A pseudo header, or `host`.
+    FromUrl,
 }
 
 impl fmt::Display for HeaderError {
@@ -29,7 +31,7 @@ impl fmt::Display for HeaderError {
         f.write_str(match self {
             Self::NoColon => "a header has a name and a value; write 'name: value'",
             Self::NoName => "the header has no name; write 'name: value'",
-            Self::OfUrl => "the host and the pseudo headers are the URL's and the method's; write them there",
+            Self::FromUrl => "the host and the pseudo headers come from the URL and the method; write them there",
         })
     }
 }
@@ -37,8 +39,8 @@ impl fmt::Display for HeaderError {
 impl std::error::Error for HeaderError {}
 
 impl Request {
-    /// Takes a URL apart: an optional `scheme://`, the authority up to the next `/` or `?`, and the rest is
-    /// `:path`, as it is. Without a rest it is `/`, which is what every client sends then.
+    /// Splits a URL: an optional `scheme://`, the authority up to the next `/` or `?`, and the rest, which is `:path`
+    /// without any change. If there is no rest, `:path` is `/`, which every client sends then.
     pub fn new(method: impl Into<Vec<u8>>, url: &[u8]) -> Self {
         let (scheme, after_scheme) = match url.windows(3).position(|three| three == b"://") {
             Some(at) if url[..at].iter().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b)) => {
@@ -58,13 +60,13 @@ impl Request {
         }
     }
 
-    /// Adds a header from its line, `name: value`.
+    /// Adds a header from a line `name: value`.
     pub fn add_header_line(&mut self, line: &[u8]) -> Result<(), HeaderError> {
         let colon = line.iter().position(|b| *b == b':').ok_or(HeaderError::NoColon)?;
         let (name, value) = line.split_at(colon);
         if name.trim_ascii().is_empty() {
-            // `:path: /a` begins with its colon.
-            return Err(if value[1..].contains(&b':') { HeaderError::OfUrl } else { HeaderError::NoName });
+            // A pseudo header such as `:path: /a` begins with a colon.
+            return Err(if value[1..].contains(&b':') { HeaderError::FromUrl } else { HeaderError::NoName });
         }
         self.add_header(name, &value[1..])
     }
@@ -73,7 +75,7 @@ impl Request {
         let name = name.trim_ascii().to_ascii_lowercase();
         match &name[..] {
             b"" => Err(HeaderError::NoName),
-            b"host" | [b':', ..] => Err(HeaderError::OfUrl),
+            b"host" | [b':', ..] => Err(HeaderError::FromUrl),
             _ => {
                 self.headers.push((name, value.trim_ascii().to_owned()));
                 Ok(())
@@ -81,13 +83,13 @@ impl Request {
         }
     }
 
-    /// The headers in the form that a head borrows, with the scheme that Envoy puts before them.
+    /// Returns the headers for `head`, with `:scheme` before them as in Envoy.
     pub fn header_refs(&self) -> Vec<(&[u8], &[u8])> {
         let scheme = self.scheme.iter().map(|scheme| (&b":scheme"[..], &scheme[..]));
         scheme.chain(self.headers.iter().map(|(name, value)| (&name[..], &value[..]))).collect()
     }
 
-    /// The request as the filter sees it, with `header_refs`.
+    /// Returns the request as the filter sees it. `headers` are those of `header_refs`.
     pub fn head<'a>(&'a self, headers: &'a impl Headers) -> Head<'a> {
         let mut head = Head::read(headers);
         head.method = Some(&self.method);
@@ -103,12 +105,12 @@ mod tests {
 
     fn parts(url: &str) -> (Option<String>, String) {
         let request = Request::new("GET", url.as_bytes());
-        let text = |octets| String::from_utf8(octets).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
         (request.authority.map(text), request.path.map(text).unwrap())
     }
 
     #[test]
-    fn url_is_taken_as_it_is() {
+    fn url_is_never_normalised() {
         for (url, authority, path) in [
             ("https://api.example.com/a/../b", "api.example.com", "/a/../b"),
             ("api.example.com:8443//a%2fb?c=d?e#f", "api.example.com:8443", "//a%2fb?c=d?e#f"),
@@ -122,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn header_line_is_name_colon_value() {
+    fn header_line_is_split_at_the_colon() {
         let mut request = Request::new("GET", b"a/");
         request.add_header_line(b"X-Time:  12:30 ").unwrap();
         assert_eq!(request.headers, [(b"x-time".to_vec(), b"12:30".to_vec())]);
         assert_eq!(request.add_header_line(b"x-time"), Err(HeaderError::NoColon));
         assert_eq!(request.add_header_line(b": x"), Err(HeaderError::NoName));
-        assert_eq!(request.add_header_line(b"Host: x"), Err(HeaderError::OfUrl));
-        assert_eq!(request.add_header_line(b":path: /x"), Err(HeaderError::OfUrl));
+        assert_eq!(request.add_header_line(b"Host: x"), Err(HeaderError::FromUrl));
+        assert_eq!(request.add_header_line(b":path: /x"), Err(HeaderError::FromUrl));
     }
 }

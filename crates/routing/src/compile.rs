@@ -252,7 +252,7 @@ impl Compiler {
         self.claims.reserve(routes + routes / 4);
         self.elements.reserve(routes);
         let lists = &mut self.builder.image;
-        lists.expect(bytes * 3 / 4 + routes * 160);
+        lists.reserve_total(bytes * 3 / 4 + routes * 160);
         lists.reserve(PATTERNS, routes);
         lists.reserve(ROUTES, routes);
         lists.reserve(TEXTS, bytes * 3 / 4);

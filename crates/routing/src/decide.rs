@@ -58,7 +58,7 @@ impl RouteTable {
         trail: &mut T,
     ) -> Decision<'a> {
         let Some(path) = head.path else { return Decision::Untouched(Untouched::OutOfScope) };
-        let host = &*hosts::bare(head.authority.unwrap_or_default());
+        let host = &*hosts::normalize_host(head.authority.unwrap_or_default());
         let membership = self.settings.hosts.membership(&self.strings, host);
         let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
@@ -68,7 +68,7 @@ impl RouteTable {
         if (membership.is_none() && !direct) || is_probe {
             return Decision::Untouched(Untouched::OutOfScope);
         }
-        let routed = head.is_forwarded && already_routed();
+        let routed = head.has_forwarded_host && already_routed();
         if direct && !routed {
             return match path.starts_with(b"/.well-known/acme-challenge/") {
                 true => Decision::Untouched(Untouched::OutOfScope),
@@ -78,7 +78,7 @@ impl RouteTable {
         if membership.is_none() || routed || (path == b"*" && head.method == Some(b"OPTIONS")) {
             return Decision::Untouched(Untouched::OutOfScope);
         }
-        if !self.base.holds(path) {
+        if !self.base.contains(path) {
             return Decision::Untouched(Untouched::OutOfScope);
         }
         self.decide_in_scope(head, path, trail)
@@ -94,8 +94,8 @@ impl RouteTable {
         {
             let route = answer.chosen.and_then(|chosen| self.route(chosen.pattern));
             let cors = route.map_or(self.settings.cors, |route| self.extras(route).cors);
-            if let Some(plan) = self.plan_of_fault(head, cors) {
-                self.respond_by_itself(&plan, &mut answer.headers);
+            if let Some(plan) = self.plan_error_response(head, cors) {
+                self.apply_to_own_response(&plan, &mut answer.headers);
             }
         }
         decision
@@ -178,7 +178,7 @@ impl RouteTable {
             (Found::Nothing, _) | (_, None) => String::from_utf8_lossy(preflight.method).into_owned(),
             (_, Some(below)) => self.methods_with(cors, preflight.method, path, below),
         };
-        let headers = policy.answer(&self.strings, preflight, methods);
+        let headers = policy.preflight_headers(&self.strings, preflight, methods);
         Some(Answer {
             outcome: Outcome::Preflight,
             chosen: chosen.map(|(chosen, _)| chosen),

@@ -1,4 +1,4 @@
-//! Why a request goes where it goes, and the table as a list: for the command line.
+//! Explanations for the command line: why a request goes where it goes, and the routes of a table as a list.
 
 use std::fmt;
 
@@ -9,20 +9,24 @@ use crate::request::Head;
 use crate::table::RouteTable;
 use crate::table::schema::{Candidate, Condition, Conditions, Cors, Expected, Route, StringId, Target};
 
-/// A decision with the routes that were considered for it.
+/// A decision, and the routes that were considered for it.
 #[derive(Debug)]
 pub struct Explanation<'a> {
+    /// The decision, as [`decide`](RouteTable::decide) returns it.
     pub decision: Decision<'a>,
-    /// Every `match` whose path matches, most specific first.
+    /// Every element of `match` whose path matches, in the order of precedence. It is empty if no route was looked for, for
+    /// example because the request is out of scope.
     pub considered: Vec<ConsideredRoute<'a>>,
 }
 
+/// A route that was considered for a request, by one element of its `match`.
 #[derive(Debug)]
 pub struct ConsideredRoute<'a> {
-    /// The route's name.
+    /// The name of the route.
     pub route: &'a str,
-    /// The element of `match` as written.
+    /// The element of `match`, as the document has it.
     pub matched: &'a str,
+    /// Why the route was chosen or passed over.
     pub result: Considered,
 }
 
@@ -30,11 +34,15 @@ pub struct ConsideredRoute<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Considered {
+    /// It was chosen.
     Chosen,
+    /// It does not serve the method of the request.
     OtherMethod,
-    /// The condition that does not hold.
+    /// The request does not fulfil one of its conditions. The text describes it, such as ``header `x-beta` is not
+    /// present``.
     ConditionFails(String),
-    /// It has conditions, and those of a more specific path have failed.
+    /// It has conditions, and conditions have failed at a more specific path, so that only routes without conditions are
+    /// considered.
     OnlyUnconditional,
     /// A route before it was chosen.
     Behind,
@@ -54,30 +62,33 @@ impl fmt::Display for Considered {
     }
 }
 
-/// One element of `match` in the order of precedence.
+/// One element of a route's `match`, as a line of the list that [`RouteTable::routes`] returns.
 #[derive(Debug)]
 pub struct Line<'a> {
-    /// As written: `GET|POST`, `ANY`.
+    /// The methods as the document has them, such as `GET|POST` or `ANY`.
     pub methods: &'a str,
-    /// `basePath` included.
+    /// The path, with `basePath` before it.
     pub path: String,
-    /// The route's name.
+    /// The name of the route.
     pub route: &'a str,
-    /// The authority, `redirect …`, `respond …` or `broken`.
+    /// The target of the route: the authority to which it forwards, with ` path …` if it rewrites the path; `redirect …`,
+    /// `respond …` or `broken`.
     pub target: String,
-    /// Such as `header x-beta = "true"`.
+    /// The conditions of the route, such as `header x-beta = "true"`.
     pub conditions: Vec<String>,
-    /// What is done beside, the table's share included: `cors https://app.example.com`, `request set x-a: b`.
+    /// The other things that the route does, including those that the table does for it, such as `cors https://app.example.com` or
+    /// `request set x-a: b`.
     pub extras: Vec<String>,
-    /// The route's place in the document: `routes[index]`.
+    /// The index of the route in the document: it is `routes[index]`.
     pub index: usize,
 }
 
-/// What the search noted, so that it can be explained.
+/// The trail of `explain`: what the search did with each candidate.
 #[derive(Default)]
 struct Notes {
     /// The methods that the search looked for; `None` if there was no search.
     order: Option<MethodOrder>,
+    /// The pattern of a candidate, and what the search did with it.
     steps: Vec<(u32, Step)>,
 }
 
@@ -98,12 +109,32 @@ impl Trail for Notes {
 }
 
 impl RouteTable {
-    /// Decides as [`decide`](RouteTable::decide) does for a request that no other table has routed, and says why.
+    /// Decides as [`decide`](RouteTable::decide) does for a request that no other table has routed, and explains the decision.
+    ///
+    /// ```
+    /// use ksvc_routing::{Considered, Head, compile};
+    ///
+    /// let document = br#"{
+    ///     "hosts": ["api.example.com"], "domain": "example.com", "namespace": "shop",
+    ///     "routes": [
+    ///         {"match": "POST /orders", "service": "orders-write"},
+    ///         {"match": "ANY /{*rest}", "service": "fallback"}
+    ///     ]
+    /// }"#;
+    /// let table = compile(document).table;
+    ///
+    /// let headers: Vec<(&[u8], &[u8])> =
+    ///     vec![(b":method", b"GET"), (b":authority", b"api.example.com"), (b":path", b"/orders")];
+    /// let explanation = table.explain(&Head::read(&headers));
+    /// assert_eq!(explanation.considered[0].matched, "POST /orders");
+    /// assert_eq!(explanation.considered[0].result, Considered::OtherMethod);
+    /// assert_eq!(explanation.considered[1].result, Considered::Chosen);
+    /// ```
     pub fn explain<'a>(&'a self, head: &Head<'a>) -> Explanation<'a> {
         let mut notes = Notes::default();
         let decision = self.decide_on_trail(head, || false, &mut notes);
         let path = head.path.map(RequestPath::read);
-        let below = path.as_ref().and_then(|path| self.base.below(&path.normal));
+        let below = path.as_ref().and_then(|path| self.below(path));
         let considered = match (notes.order, below) {
             (Some(order), Some(below)) => self.considered(order, &notes.steps, below),
             _ => Vec::new(),
@@ -134,8 +165,8 @@ impl RouteTable {
                         is_chosen = true;
                         Considered::Chosen
                     }
-                    Some((_, Step::ConditionFails(failing))) => {
-                        Considered::ConditionFails(failing.described(&self.strings))
+                    Some((_, Step::ConditionFails(failed))) => {
+                        Considered::ConditionFails(failed.describe(&self.strings))
                     }
                     Some((_, Step::OnlyUnconditional)) => Considered::OnlyUnconditional,
                     None => Considered::Behind,
@@ -147,7 +178,8 @@ impl RouteTable {
         considered
     }
 
-    /// The table in the order of precedence: where two patterns match a path, the upper one is tried first.
+    /// Returns the elements of all `match`es in the order of precedence: if two of them match a path, the first one is
+    /// tried first.
     pub fn routes(&self) -> Vec<Line<'_>> {
         let mut lines = Vec::new();
         for entry in self.tree.in_order(&self.strings) {
@@ -163,6 +195,7 @@ impl RouteTable {
         lines
     }
 
+    /// Returns the line of a candidate's pattern.
     fn line(&self, candidate: Candidate) -> Option<Line<'_>> {
         let (pattern, route) = (self.patterns.get(candidate.pattern)?, self.route(candidate.pattern)?);
         let written = self.strings.get(pattern.text);
@@ -175,9 +208,9 @@ impl RouteTable {
         let target = match route.target {
             Target::Forward(authority) => match self.extras(route).rewrite {
                 None => text(authority).to_owned(),
-                Some(path) => format!("{} path {}", text(authority), path.described(&self.strings)),
+                Some(path) => format!("{} path {}", text(authority), path.describe(&self.strings)),
             },
-            Target::Redirect(to, status) => format!("redirect {status} {}", to.described(&self.strings)),
+            Target::Redirect(to, status) => format!("redirect {status} {}", to.describe(&self.strings)),
             Target::Respond(response) => match self.responses.get(response) {
                 Some(response) => format!("respond {}", response.status),
                 None => "broken".to_owned(),
@@ -191,35 +224,37 @@ impl RouteTable {
             path: format!("{}{path}", self.base.text),
             route: text(route.name),
             target,
-            conditions: self.described(conditions.unwrap_or_default()),
-            extras: self.reported_extras(route),
+            conditions: self.describe_conditions(conditions.unwrap_or_default()),
+            extras: self.describe_extras(route),
             index: pattern.route as usize,
         })
     }
 
-    fn reported_extras(&self, route: Route) -> Vec<String> {
+    /// Describes what the table and a route do besides forwarding or answering.
+    fn describe_extras(&self, route: Route) -> Vec<String> {
         let own = self.extras(route);
         let mut extras = Vec::new();
         if let Cors::On(policy) = own.cors
             && let Some(policy) = self.policies.get(policy)
         {
-            extras.push(format!("cors {}", policy.origins.described(&self.strings)));
+            extras.push(format!("cors {}", policy.origins.describe(&self.strings)));
         }
         let is_forwarded = matches!(route.target, Target::Forward(..));
-        let of_table = self.operations.span(self.settings.request_headers).filter(|_| is_forwarded);
-        for operation in of_table.chain(self.operations.span(own.request_headers)) {
-            extras.push(format!("request {}", operation.described(&self.strings)));
+        let table_operations = self.operations.span(self.settings.request_headers).filter(|_| is_forwarded);
+        for operation in table_operations.chain(self.operations.span(own.request_headers)) {
+            extras.push(format!("request {}", operation.describe(&self.strings)));
         }
         if !matches!(route.target, Target::Broken) {
-            let of_table = self.operations.span(self.settings.response_headers);
-            for operation in of_table.chain(self.operations.span(own.response_headers)) {
-                extras.push(format!("response {}", operation.described(&self.strings)));
+            let table_operations = self.operations.span(self.settings.response_headers);
+            for operation in table_operations.chain(self.operations.span(own.response_headers)) {
+                extras.push(format!("response {}", operation.describe(&self.strings)));
             }
         }
         extras
     }
 
-    fn described(&self, conditions: Conditions) -> Vec<String> {
+    /// Describes conditions, such as `header x-beta = "true"`.
+    fn describe_conditions(&self, conditions: Conditions) -> Vec<String> {
         let describe = |part: &str, Condition { name, expected }: Condition| match expected {
             Expected::Present => format!("{part} {}", self.strings.get(name)),
             Expected::Equal(value) => format!("{part} {} = {:?}", self.strings.get(name), self.strings.get(value)),

@@ -1,7 +1,8 @@
-//! Headers by which Knative's parts talk to each other, and which a client must not choose.
+//! Headers that Knative's own components send to each other. A client must not be able to choose them.
 
-/// Sorted. Knative: networking/pkg/http/header, serving/pkg/activator, serving/pkg/queue.
-pub(crate) const INTERNAL: [&str; 10] = [
+/// The names of these headers, sorted. They are defined in Knative's packages `networking/pkg/http/header`,
+/// `serving/pkg/activator` and `serving/pkg/queue`.
+pub(crate) const INTERNAL_HEADERS: [&str; 10] = [
     "k-kubelet-probe",
     "k-network-hash",
     "k-network-probe",
@@ -14,12 +15,12 @@ pub(crate) const INTERNAL: [&str; 10] = [
     "knative-serving-tag",
 ];
 
-/// Whether a name, in lower case, is one of them.
-pub(crate) fn is_internal(name: &str) -> bool {
-    INTERNAL.binary_search(&name).is_ok()
+/// Returns whether a header, its name in lower case, is internal to Knative.
+pub(crate) fn is_internal_header(name: &str) -> bool {
+    INTERNAL_HEADERS.binary_search(&name).is_ok()
 }
 
-/// queue-proxy lets requests of these agents past its limits.
+/// Returns whether a `user-agent` is that of a probe. queue-proxy does not apply its limits to requests of these agents.
 pub(crate) fn is_probe_agent(agent: &[u8]) -> bool {
     agent.starts_with(b"kube-probe/") || (agent.starts_with(b"Knative-") && agent.ends_with(b"-Probe"))
 }

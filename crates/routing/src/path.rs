@@ -1,45 +1,64 @@
-//! Paths: the normal form that is matched (RFC 3986, section 6.2.2), and the paths that can mean two things.
+//! Paths: their normal form, and which of them are ambiguous.
 //!
-//! Hex digits in upper case, unreserved bytes decoded, bytes outside `pchar` encoded. Nothing is decoded
-//! before the path is split, and a path that needs none of this is not copied.
+//! [`RequestPath`] splits the `:path` of a request and normalizes it; the tree of routes is searched with the normal form.
+//! [`BasePath`] is the prefix that all routes of a table share. [`Hazard`] names what makes a path ambiguous between the
+//! gateway and the service behind it.
+//!
+//! The normal form is that of RFC 3986, section 6.2.2: hex digits are in upper case, unreserved characters are decoded,
+//! and bytes outside `pchar` are percent-encoded. An encoded slash stays encoded, so that normalizing does not change how a
+//! path splits into segments.
+//!
+//! This is our own because a URL library would decode, resolve or reject what must be forwarded as it came, and would copy
+//! every path. Here a path that is in normal form already, as most are, is examined once and not copied.
 
 use std::borrow::Cow;
 
-use crate::bytes::{HIGH_BITS, letters, marks, without_prefix};
+use crate::bytes::{HIGH_BITS, letters, marks, strip_prefix};
 
-/// `:path` of a request, cut at the first `?`.
+/// The `:path` of a request, split at the first `?`.
 #[derive(Debug)]
 pub(crate) struct RequestPath<'a> {
-    /// As it came, without the query.
+    /// The path as it came, without the query.
     pub(crate) raw: &'a [u8],
-    /// Behind the first `?`.
+    /// The query: everything after the first `?`. `None` if there is no `?`.
     pub(crate) query: Option<&'a [u8]>,
-    /// The normal form: ASCII.
+    /// The normal form of the path. It is ASCII.
     pub(crate) normal: Cow<'a, [u8]>,
-    /// Why it can mean two things.
+    /// The first reason why the path is ambiguous, if it is.
     pub(crate) hazard: Option<Hazard>,
 }
 
-/// What makes a path ambiguous between the gateway and what is behind it.
+/// A reason why the gateway and the service behind it could understand a path differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hazard {
+    /// The path does not begin with a slash.
     NoSlash,
+    /// A segment before the last one is empty: `//`. Or the location of a redirect begins with `//`.
     EmptySegment,
+    /// A segment is `.` or `..`, alone or before a `;`.
     DotSegment,
+    /// The path has `%2F`.
     EncodedSlash,
+    /// The path has `%5C`.
     EncodedBackslash,
+    /// The path has `%00`.
     EncodedNul,
+    /// The path has a `\`.
     Backslash,
+    /// The path has a `#`.
     Fragment,
+    /// The path has a `%` without two hex digits after it.
     MalformedEscape,
+    /// The path, or a header that a template has made, has a control byte; or the path has a space or a byte that is not
+    /// ASCII.
     InvalidByte,
-    /// Of what templates have made.
+    /// The templates of one request have made more bytes than `MAX_RENDERED`.
     Length,
 }
 
 impl Hazard {
-    /// Named without a word of the path itself.
-    pub(crate) fn described(self) -> &'static str {
+    /// Describes the hazard, for a message. Nothing of the path itself is in it, so that nothing of a request is repeated.
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             Hazard::NoSlash => "a path that does not begin with a slash",
             Hazard::EmptySegment => "an empty path segment",
@@ -57,83 +76,87 @@ impl Hazard {
 }
 
 impl<'a> RequestPath<'a> {
+    /// Reads the value of `:path`.
     pub(crate) fn read(path: &'a [u8]) -> Self {
-        // Most paths are looked at once, here.
-        if let Some(end) = harmless(path) {
+        // Most paths are examined only once, here.
+        if let Some(end) = plain_length(path) {
             let (raw, query) = (path.get(..end).unwrap_or_default(), path.get(end + 1..));
             return RequestPath { raw, query, normal: Cow::Borrowed(raw), hazard: None };
         }
-        Self::read_closely(path)
+        Self::read_in_full(path)
     }
 
+    /// Reads a path that `plain_length` is not sure of.
     #[inline(never)]
-    fn read_closely(path: &'a [u8]) -> Self {
-        let (raw, query) = cut_at_query(path);
+    fn read_in_full(path: &'a [u8]) -> Self {
+        let (raw, query) = split_at_query(path);
         let (normal, hazard) = normalize(raw);
         RequestPath { raw, query, normal, hazard }
     }
 }
 
-/// What is in front of the first `?`, and behind it.
-pub(crate) fn cut_at_query(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+/// Splits a path at its first `?`. Returns the part before it, and the query after it.
+fn split_at_query(path: &[u8]) -> (&[u8], Option<&[u8]>) {
     match path.iter().position(|&b| b == b'?') {
         Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
         None => (path, None),
     }
 }
 
-/// The length of a path (up to its query) that is its own normal form and has no hazard; `None` where a closer look
-/// has to report.
-fn harmless(path: &[u8]) -> Option<usize> {
+/// Returns the length of a path without its query, if a quick look shows that it is its own normal form and has no hazard.
+/// Returns `None` if that takes a full look, which may still find no hazard.
+fn plain_length(path: &[u8]) -> Option<usize> {
     if path.first() != Some(&b'/') {
         return None;
     }
+    // Whether the next byte is the first of a segment.
     let mut at_start = false;
-    // Most words of most paths are of these bytes alone, with no segment that begins with a dot or is empty.
-    let mut plain = 0;
+    // First, eight bytes at a time: most words of most paths consist of letters, digits, `-`, `.` and `/`, and in most of
+    // them no segment is empty or begins with a dot. The bytes after the first other word are examined one by one.
+    let mut examined = 0;
     for word in path.as_chunks().0 {
         let word = u64::from_le_bytes(*word);
         let slashes = marks(word, b'/', b'/');
         let starts = slashes << 8 | u64::from(at_start) << 7;
-        let is_plain = letters(word) | marks(word, b'-', b'9') == HIGH_BITS;
-        if !is_plain || marks(word, b'.', b'/') & starts != 0 {
+        let has_common_bytes_only = letters(word) | marks(word, b'-', b'9') == HIGH_BITS;
+        if !has_common_bytes_only || marks(word, b'.', b'/') & starts != 0 {
             break;
         }
         at_start = slashes >> 63 == 1;
-        plain += 8;
+        examined += 8;
     }
-    for (index, &byte) in path.iter().enumerate().skip(plain) {
+    for (index, &byte) in path.iter().enumerate().skip(examined) {
         let class = class(byte);
-        if class == Class::Segment {
+        if class == Class::Ordinary {
             at_start = false;
             continue;
         }
         match class {
-            // An empty segment, or one that may be a dot segment.
+            // The segment is empty, or it may be a dot segment.
             Class::Slash | Class::Dot if at_start => return None,
             Class::Slash => at_start = true,
             Class::Query => return Some(index),
-            Class::Dot | Class::Segment => {}
+            Class::Dot | Class::Ordinary => {}
             Class::Percent | Class::Encoded => return None,
         }
     }
     Some(path.len())
 }
 
-/// The hazard of a path (no query) that a template has made.
+/// Returns the first hazard of a path that has no query, such as one that a template has made.
 pub(crate) fn hazard(path: &[u8]) -> Option<Hazard> {
-    if harmless(path) == Some(path.len()) { None } else { normalize(path).1 }
+    if plain_length(path) == Some(path.len()) { None } else { normalize(path).1 }
 }
 
-/// The hazard of a segment's literal text in its normal form.
+/// Returns the first hazard in the literal text of one segment. The text is in normal form.
 pub(crate) fn hazard_of_segment(text: &str) -> Option<Hazard> {
     if is_dot_segment(text.as_bytes()) {
         return Some(Hazard::DotSegment);
     }
-    if text.contains('%') { Units(text.as_bytes()).find_map(Unit::hazard) } else { None }
+    if text.contains('%') { PathBytes(text.as_bytes()).find_map(PathByte::hazard) } else { None }
 }
 
-/// The normal form of a literal, whose bytes outside `pchar` mean their percent-encoding.
+/// Returns the normal form of literal text in a document. Bytes outside `pchar` mean their percent-encoding there.
 pub(crate) fn normal_literal(text: &str) -> Cow<'_, str> {
     match normalize(text.as_bytes()).0 {
         Cow::Borrowed(_) => text.into(),
@@ -141,16 +164,18 @@ pub(crate) fn normal_literal(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns the normal form of a path without query, and its first hazard: a missing slash first, then the hazards of
+/// single bytes, then those of segments.
 fn normalize(raw: &[u8]) -> (Cow<'_, [u8]>, Option<Hazard>) {
     let mut hazard = if raw.first() == Some(&b'/') { None } else { Some(Hazard::NoSlash) };
-    let is_normal = raw.iter().all(|&b| matches!(class(b), Class::Segment | Class::Dot | Class::Slash));
+    let is_normal = raw.iter().all(|&b| matches!(class(b), Class::Ordinary | Class::Dot | Class::Slash));
     let normal = if is_normal {
         Cow::Borrowed(raw)
     } else {
         let mut normal = Vec::with_capacity(raw.len() + 8);
-        for unit in Units(raw) {
-            hazard = hazard.or(unit.hazard());
-            unit.append_to(&mut normal);
+        for byte in PathBytes(raw) {
+            hazard = hazard.or(byte.hazard());
+            byte.append_normal(&mut normal);
         }
         Cow::Owned(normal)
     };
@@ -169,32 +194,33 @@ fn normalize(raw: &[u8]) -> (Cow<'_, [u8]>, Option<Hazard>) {
     (normal, hazard)
 }
 
-/// Whether the text begins with a segment `.` or `..`, with or without parameters behind a `;`.
+/// Returns whether the first segment of a text is `.` or `..`, with or without parameters after a `;`.
 fn is_dot_segment(text: &[u8]) -> bool {
     let name = text.split(|&b| matches!(b, b'/' | b';')).next().unwrap_or_default();
     matches!(name, b"." | b"..")
 }
 
+/// The meaning of a byte in a raw path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// `pchar` but for the percent sign and the dot.
-    Segment,
+    /// A `pchar` of RFC 3986 other than the percent sign and the dot. It stands for itself.
+    Ordinary,
     Dot,
     Slash,
     Percent,
-    /// The query's beginning; within a path, like the next.
+    /// A question mark, which begins the query. In literal text of a document it is like `Encoded`.
     Query,
-    /// Stands in a normal form only as its percent-encoding.
+    /// Any other byte. A normal form has only its percent-encoding.
     Encoded,
 }
 
-/// Every byte of every request's path is looked up here.
-#[allow(clippy::indexing_slicing, reason = "the compiler does it, and would say so")]
+/// The class of each byte. Bytes of every request's path are looked up here.
+#[allow(clippy::indexing_slicing, reason = "it is evaluated at compile time, where a wrong index is an error")]
 static CLASSES: [Class; 256] = {
     let mut classes = [Class::Encoded; 256];
     let mut rest = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*+,;=:@".as_slice();
     while let [byte, tail @ ..] = rest {
-        classes[*byte as usize] = Class::Segment;
+        classes[*byte as usize] = Class::Ordinary;
         rest = tail;
     }
     classes[b'.' as usize] = Class::Dot;
@@ -212,18 +238,19 @@ fn is_unreserved(byte: u8) -> bool {
     matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~')
 }
 
-/// One byte of a path, as it stands or escaped.
+/// One byte of a path, written as itself or percent-encoded.
 #[derive(Clone, Copy)]
-struct Unit {
+struct PathByte {
     byte: u8,
-    escaped: bool,
-    /// How many bytes of the raw path it takes.
-    width: usize,
+    /// True if it is percent-encoded in the raw path.
+    encoded: bool,
+    /// The number of bytes of the raw path that it takes: 1 or 3.
+    raw_length: usize,
 }
 
-impl Unit {
+impl PathByte {
     fn hazard(self) -> Option<Hazard> {
-        match (self.escaped, self.byte) {
+        match (self.encoded, self.byte) {
             (true, b'/') => Some(Hazard::EncodedSlash),
             (true, b'\\') => Some(Hazard::EncodedBackslash),
             (true, 0) => Some(Hazard::EncodedNul),
@@ -236,13 +263,14 @@ impl Unit {
     }
 
     fn is_encoded_in_normal_form(self) -> bool {
-        match self.escaped {
+        match self.encoded {
             true => !is_unreserved(self.byte),
             false => matches!(class(self.byte), Class::Encoded | Class::Query | Class::Percent),
         }
     }
 
-    fn append_to(self, normal: &mut Vec<u8>) {
+    /// Appends the normal form of the byte.
+    fn append_normal(self, normal: &mut Vec<u8>) {
         if self.is_encoded_in_normal_form() {
             let digit = |value: u8| value + if value < 10 { b'0' } else { b'A' - 10 };
             normal.extend([b'%', digit(self.byte >> 4), digit(self.byte & 15)]);
@@ -251,114 +279,123 @@ impl Unit {
         }
     }
 
-    fn normal_width(self) -> usize {
+    fn normal_length(self) -> usize {
         if self.is_encoded_in_normal_form() { 3 } else { 1 }
     }
 }
 
-/// A path byte by byte, valid escapes taken together.
-struct Units<'a>(&'a [u8]);
+/// The bytes of a raw path in their order. A valid escape is one byte; a malformed one is a `%` and what follows it.
+struct PathBytes<'a>(&'a [u8]);
 
-impl Iterator for Units<'_> {
-    type Item = Unit;
+impl Iterator for PathBytes<'_> {
+    type Item = PathByte;
 
-    fn next(&mut self) -> Option<Unit> {
+    fn next(&mut self) -> Option<PathByte> {
         let (&first, rest) = self.0.split_first()?;
-        let unit = match (first, rest) {
+        let byte = match (first, rest) {
             (b'%', [high, low, ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => Unit { byte: high << 4 | low, escaped: true, width: 3 },
-                _ => Unit { byte: first, escaped: false, width: 1 },
+                (Some(high), Some(low)) => PathByte { byte: high << 4 | low, encoded: true, raw_length: 3 },
+                _ => PathByte { byte: first, encoded: false, raw_length: 1 },
             },
-            _ => Unit { byte: first, escaped: false, width: 1 },
+            _ => PathByte { byte: first, encoded: false, raw_length: 1 },
         };
-        self.0 = self.0.get(unit.width..).unwrap_or_default();
-        Some(unit)
+        self.0 = self.0.get(byte.raw_length..).unwrap_or_default();
+        Some(byte)
     }
 }
 
+/// Returns the value of a hex digit.
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// The bytes that a text stands for: valid escapes decoded, malformed ones left as they are.
-pub(crate) fn decoded(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
-    Units(text).map(|unit| unit.byte)
+/// Decodes the valid percent-escapes of a text. Malformed ones stay as they are.
+pub(crate) fn percent_decode(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    PathBytes(text).map(|byte| byte.byte)
 }
 
-/// Cuts as many bytes off the front (or end) of a raw segment as make up a prefix (or suffix) of the given
-/// length in its normal form.
-pub(crate) fn without_affixes(raw: &[u8], prefix: usize, suffix: usize) -> &[u8] {
+/// Removes a literal prefix and suffix from a raw segment. `prefix` and `suffix` are their lengths in normal form; in the
+/// raw segment they may be written differently, and so be shorter or longer.
+pub(crate) fn strip_affixes(raw: &[u8], prefix: usize, suffix: usize) -> &[u8] {
     if prefix == 0 && suffix == 0 {
         return raw;
     }
-    let widths = || Units(raw).map(|unit| (unit.normal_width(), unit.width));
-    let length: usize = widths().map(|(normal, _)| normal).sum();
-    let mut at = (0, 0);
+    let lengths = || PathBytes(raw).map(|byte| (byte.normal_length(), byte.raw_length));
+    let normal_length: usize = lengths().map(|(normal, _)| normal).sum();
+    let (mut normal_at, mut raw_at) = (0, 0);
     let (mut start, mut end) = (0, raw.len());
-    for (normal, width) in widths() {
-        if at.0 == prefix {
-            start = at.1;
+    for (normal_step, raw_step) in lengths() {
+        if normal_at == prefix {
+            start = raw_at;
         }
-        if at.0 + suffix == length {
-            end = at.1;
+        if normal_at + suffix == normal_length {
+            end = raw_at;
         }
-        at = (at.0 + normal, at.1 + width);
+        normal_at += normal_step;
+        raw_at += raw_step;
     }
     raw.get(start..end).unwrap_or_default()
 }
 
-/// A literal path prefix on a segment border, such as `/faas`.
+/// The `basePath` of a table: a literal prefix of whole segments, such as `/faas`. It is empty if the table has none.
 #[derive(Debug, Default)]
 pub(crate) struct BasePath {
-    /// As written.
+    /// The text as the document has it.
     pub(crate) text: Box<str>,
-    /// In normal form: what `x-forwarded-prefix` gets.
+    /// The normal form, which is also the value of `x-forwarded-prefix`.
     pub(crate) normal: Box<str>,
+    /// The text with its escapes decoded.
     decoded: Box<[u8]>,
-    /// A path that begins with its bytes is in scope: none of them is, or begins, an escape, nor a query.
-    is_plain: bool,
+    /// True if every raw path that begins with the bytes of `decoded` begins with the base path. That holds if `decoded` has
+    /// no `%`, which a raw path could use for an escape, and no `?`, which would begin its query.
+    can_compare_raw: bool,
+    /// The number of segments.
     segments: usize,
 }
 
 impl BasePath {
-    /// `text` begins with a slash and has no hazard.
+    /// `text` begins with a slash and has no hazard, or is empty.
     pub(crate) fn new(text: &str) -> Self {
         let normal = normal_literal(text);
+        let decoded: Box<[u8]> = percent_decode(text.as_bytes()).collect();
         BasePath {
             text: text.into(),
-            is_plain: !decoded(text.as_bytes()).any(|byte| matches!(byte, b'%' | b'?')),
-            decoded: decoded(text.as_bytes()).collect(),
+            can_compare_raw: !decoded.iter().any(|byte| matches!(byte, b'%' | b'?')),
+            decoded,
             segments: normal.bytes().filter(|&b| b == b'/').count(),
             normal: normal.into(),
         }
     }
 
+    /// Returns whether the table has no `basePath`.
     pub(crate) fn is_empty(&self) -> bool {
         self.decoded.is_empty()
     }
 
-    /// Whether a path, with or without its query, is in scope: the base path itself or below it, however it is escaped.
-    pub(crate) fn holds(&self, path: &[u8]) -> bool {
+    /// Returns whether a path, with or without its query, is in scope: whether it is the base path or below it, in
+    /// whatever way it is percent-encoded.
+    pub(crate) fn contains(&self, path: &[u8]) -> bool {
         if self.is_empty() {
             return true;
         }
-        if self.is_plain {
-            match without_prefix(path, &self.decoded).map(<[u8]>::first) {
+        if self.can_compare_raw {
+            match strip_prefix(path, &self.decoded).map(<[u8]>::first) {
                 Some(None | Some(b'/' | b'?')) => return true,
                 _ if !path.contains(&b'%') => return false,
                 _ => {}
             }
         }
-        let mut path = decoded(cut_at_query(path).0);
+        let mut path = percent_decode(split_at_query(path).0);
         self.decoded.iter().all(|&byte| path.next() == Some(byte)) && matches!(path.next(), None | Some(b'/'))
     }
 
-    /// What is below the base path in a normal form; `None` where it only looks like it is (`/faas%2Fa`).
+    /// Returns the part of a path below the base path. The path is in normal form. Returns `None` for a path that `contains`
+    /// accepts only because it decodes slashes, such as `/faas%2Fa`.
     pub(crate) fn below<'p>(&self, normal: &'p [u8]) -> Option<&'p [u8]> {
-        without_prefix(normal, self.normal.as_bytes()).filter(|below| matches!(below.first(), None | Some(b'/')))
+        strip_prefix(normal, self.normal.as_bytes()).filter(|below| matches!(below.first(), None | Some(b'/')))
     }
 
-    /// What is below the base path in a path as it came, which must be one that `below` takes.
+    /// Returns the part of a raw path below the base path. `below` must have found one in its normal form.
     pub(crate) fn strip<'p>(&self, raw: &'p [u8]) -> &'p [u8] {
         let mut slashes = 0;
         let at = raw.iter().position(|&b| {
@@ -378,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_paths_are_not_copied() {
+    fn paths_in_normal_form_are_not_copied() {
         assert!(matches!(normalize(b"/orders/42;v=1/a.b").0, Cow::Borrowed(_)));
     }
 
@@ -400,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_can_mean_two_things_are_told() {
+    fn ambiguous_paths_have_a_hazard() {
         for (raw, expected) in [
             ("/a//b", Hazard::EmptySegment),
             ("//", Hazard::EmptySegment),
@@ -431,22 +468,22 @@ mod tests {
     }
 
     #[test]
-    fn harmless_paths_have_no_hazard() {
+    fn unambiguous_paths_have_no_hazard() {
         for raw in ["/", "/a/", "/a/.b", "/a/...", "/a;x/..b", "/%C3%A9", "/a%20b", "/a%01", "/%25", "/{x}|\"<>^`"] {
             assert_eq!(normalize(raw.as_bytes()).1, None, "{raw}");
         }
     }
 
     #[test]
-    fn affixes_are_cut_in_the_path_as_it_came() {
-        assert_eq!(without_affixes(b"v42.json", 1, 5), b"42");
-        assert_eq!(without_affixes(b"%7642%2Ejson", 1, 5), b"42");
-        assert_eq!(without_affixes(b"%c3%a9x", 6, 0), b"x");
-        assert_eq!(without_affixes(b"\xc3\xa9x", 6, 0), b"x");
+    fn affixes_are_stripped_from_raw_segments() {
+        assert_eq!(strip_affixes(b"v42.json", 1, 5), b"42");
+        assert_eq!(strip_affixes(b"%7642%2Ejson", 1, 5), b"42");
+        assert_eq!(strip_affixes(b"%c3%a9x", 6, 0), b"x");
+        assert_eq!(strip_affixes(b"\xc3\xa9x", 6, 0), b"x");
     }
 
     #[test]
-    fn what_one_look_takes_for_harmless_is_normal_and_has_no_hazard() {
+    fn paths_that_pass_the_quick_look_are_normal_and_have_no_hazard() {
         let pieces = ["/", "/", "a", ".", "..", ";", "?", "%41", "%2F", "\\", " ", "#", "é", "~"];
         let mut paths = vec![String::new()];
         for _ in 0..4 {
@@ -459,27 +496,27 @@ mod tests {
             paths.dedup();
         }
         for path in &paths {
-            let (raw, query) = cut_at_query(path.as_bytes());
+            let (raw, query) = split_at_query(path.as_bytes());
             let (normal, hazard) = normalize(raw);
             let read = RequestPath::read(path.as_bytes());
             assert_eq!((read.raw, read.query), (raw, query), "{path}");
             assert_eq!((read.normal, read.hazard), (normal, hazard), "{path}");
         }
-        assert!(paths.iter().filter(|path| harmless(path.as_bytes()).is_some()).count() > 100);
+        assert!(paths.iter().filter(|path| plain_length(path.as_bytes()).is_some()).count() > 100);
     }
 
     #[test]
-    fn base_path_ends_on_a_segment_border() {
+    fn base_path_ends_at_a_segment_boundary() {
         let base = BasePath::new("/faas/v1");
         for raw in ["/faas/v1", "/faas/v1/", "/faas/v1/a", "/f%61as/v1/a", "/faas%2Fv1", "/faas/v1%2fa", "%2Ffaas/v1"] {
-            assert!(base.holds(raw.as_bytes()), "{raw}");
+            assert!(base.contains(raw.as_bytes()), "{raw}");
         }
         for raw in ["/faas", "/faas/v1x", "/faas/v1%3F", "/FAAS/v1", "/x/faas/v1", "//faas/v1", ""] {
-            assert!(!base.holds(raw.as_bytes()), "{raw}");
+            assert!(!base.contains(raw.as_bytes()), "{raw}");
         }
-        assert!(base.holds(b"/faas/v1?/x") && !base.holds(b"/faas?/v1") && !base.holds(b"/faas/v1%2?/"));
+        assert!(base.contains(b"/faas/v1?/x") && !base.contains(b"/faas?/v1") && !base.contains(b"/faas/v1%2?/"));
         let escaped = BasePath::new("/a%2541%3F");
-        assert!(escaped.holds(b"/a%2541%3f/x?") && !escaped.holds(b"/a%41?/x") && !escaped.holds(b"/aA%3F"));
+        assert!(escaped.contains(b"/a%2541%3f/x?") && !escaped.contains(b"/a%41?/x") && !escaped.contains(b"/aA%3F"));
         assert_eq!(base.below(b"/faas/v1/a"), Some(b"/a".as_slice()));
         assert_eq!(base.below(b"/faas%2Fv1/a"), None);
         assert_eq!(base.strip(b"/f%61as/v1/a/b"), b"/a/b");

@@ -1,4 +1,7 @@
-//! The compiled route table: `decide` says what becomes of a request.
+//! The compiled route table: its data, and look-ups in it.
+//!
+//! `compile` builds a [`RouteTable`] from a document, and `decide` uses it for each request. The data of a table lies in one
+//! run of bytes, its image, whose format is `schema`.
 
 pub(crate) mod conditions;
 pub(crate) mod hosts;
@@ -21,47 +24,53 @@ use crate::table::schema::{
 use crate::table::strings::Strings;
 use crate::table::tree::Tree;
 
-/// A route table. It is never empty of meaning: one compiled from a bad document serves what can be served.
+/// A compiled route table.
 ///
-/// All of it but `base` lies in its image.
+/// [`compile`](crate::compile) makes one of every document, and [`decide`](RouteTable::decide) decides on a request with it.
+/// The table of a document with errors serves what can be served of it. The default table has no hosts, so it leaves all
+/// requests untouched.
+///
+/// Several threads can share one table.
 #[derive(Debug, Default)]
 pub struct RouteTable {
+    /// The bytes of all rows. `settings`, `base` and `get_method` are copies, kept for quick access.
     image: Arc<Vec<u8>>,
-    /// The hash of the document that it was compiled from.
-    document: u64,
+    /// The hash of the document that the table was compiled from.
+    document_hash: u64,
     pub(crate) base: BasePath,
     pub(crate) settings: Settings,
     pub(crate) strings: Strings,
     pub(crate) tree: Tree,
-    /// By the tree's entry: where in `candidates`.
+    /// For each entry of the tree, its rows of `candidates`.
     pub(crate) entries: Rows<Span>,
     pub(crate) candidates: Rows<Candidate>,
     pub(crate) condition_sets: Rows<Conditions>,
-    /// Of all sets.
+    /// The conditions of all sets.
     pub(crate) conditions: Rows<Condition>,
     pub(crate) patterns: Rows<MatchRow>,
-    /// Of all patterns.
+    /// The captures of all patterns.
     captures: Rows<Capture>,
     routes: Rows<Route>,
     extras: Rows<RouteExtras>,
     pub(crate) responses: Rows<Response>,
-    /// Of all routes, and of the table.
+    /// The operations of the table and of all routes.
     pub(crate) operations: Rows<Operation>,
     pub(crate) policies: Rows<Policy>,
-    /// The number of the method that most requests have. In a table without routes none is looked for.
-    pub(crate) get: u16,
+    /// The number of `GET`, which most requests have, so that it need not be looked up for them.
+    pub(crate) get_method: u16,
 }
 
 impl RouteTable {
-    /// Name of the table, for logs and metrics.
+    /// Returns the name of the table, for logs and metrics: `name` of the document, or `default`. The default table, which no
+    /// document was compiled to, has an empty name.
     pub fn name(&self) -> &str {
         self.strings.get(self.settings.name)
     }
 
-    /// The table of an image; `None` where it is none of these sources.
+    /// Opens the table of an image; `None` if this build has not written the image, or it is cut short.
     pub(crate) fn read(image: Vec<u8>) -> Option<Self> {
         let image = Arc::new(image);
-        let (lists, document) = ImageReader::new(image.clone())?;
+        let (lists, document_hash) = ImageReader::new(image.clone())?;
         let settings: Settings = lists.list(SETTINGS)?.get(0)?;
         let strings = Strings::read(&lists)?;
         let mut table = RouteTable {
@@ -81,47 +90,48 @@ impl RouteTable {
             operations: lists.list(OPERATIONS)?,
             policies: lists.list(POLICIES)?,
             image,
-            document,
-            get: UNNAMED,
+            document_hash,
+            get_method: UNNAMED,
         };
-        table.get = table.method(b"GET");
+        table.get_method = table.method_number(b"GET");
         Some(table)
     }
 
-    /// The number of a method.
-    pub(crate) fn method(&self, name: &[u8]) -> u16 {
-        let place = self.strings.position(self.settings.methods, name);
-        place.and_then(|at| u16::try_from(at).ok()).unwrap_or(UNNAMED)
+    /// Returns the number of a method; `UNNAMED` if no route names it.
+    pub(crate) fn method_number(&self, name: &[u8]) -> u16 {
+        let index = self.strings.position(self.settings.methods, name);
+        index.and_then(|index| u16::try_from(index).ok()).unwrap_or(UNNAMED)
     }
 
-    /// For other threads, which `read` it.
+    /// Returns the image of the table, from which other threads can `read` it.
     pub(crate) fn image(&self) -> Arc<Vec<u8>> {
         self.image.clone()
     }
 
-    /// The hash of the document that it was compiled from.
-    pub(crate) fn document(&self) -> u64 {
-        self.document
+    /// Returns the hash of the document that the table was compiled from.
+    pub(crate) fn document_hash(&self) -> u64 {
+        self.document_hash
     }
 
-    /// How many routes it serves, broken ones aside.
+    /// Returns the number of routes, without those that an error in the document breaks.
     pub fn route_count(&self) -> usize {
         self.settings.routes as usize
     }
 
-    /// Whether some route, or the table, does something to responses: CORS, their headers, their `location`.
+    /// Returns whether the table or some route may change responses: for CORS, by `responseHeaders`, or their `location`.
     pub fn changes_responses(&self) -> bool {
         self.settings.plans_responses
     }
 
-    /// How many hosts it has.
+    /// Returns the number of different hosts. A suffix such as `*.example.com` and `*` count as one host each.
     pub fn host_count(&self) -> usize {
         self.settings.hosts.len()
     }
 
-    /// The normal form of a path below `basePath`, to be looked up in the tree.
+    /// Returns the part of a request's path below `basePath`, in normal form. The tree is searched with it. Returns `None` if
+    /// the path is not below `basePath`.
     pub(crate) fn below<'p>(&self, path: &'p RequestPath<'_>) -> Option<&'p [u8]> {
-        // Only an empty path is the root without its slash.
+        // A path without a slash at its start matches nothing. Only the empty path counts as the root.
         let is_path = path.raw.is_empty() || path.hazard != Some(Hazard::NoSlash);
         self.base.below(&path.normal).filter(|_| is_path)
     }
@@ -130,75 +140,79 @@ impl RouteTable {
         Chosen { table: self, pattern, name: route.name, path: path.raw }
     }
 
-    /// Names and values that a pattern captures in a path as it came, in its order; the path is gone through once.
+    /// Returns the names and values that a pattern captures in a raw path, in the order of the path. The path is gone through
+    /// once.
     pub(crate) fn captured<'a>(&'a self, pattern: u32, path: &'a [u8]) -> impl Iterator<Item = (StringId, &'a [u8])> {
         let captures = self.patterns.get(pattern).map_or_else(Span::default, |pattern| pattern.captures);
         let below = self.base.strip(path);
         let mut tail = below.strip_prefix(b"/").unwrap_or(below);
-        let mut at = 0;
+        let mut segment_index = 0;
         self.captures.span(captures).map(move |capture| {
-            while at < capture.segment && !tail.is_empty() {
+            while segment_index < capture.segment && !tail.is_empty() {
                 let slash = tail.iter().position(|&b| b == b'/');
                 tail = slash.and_then(|slash| tail.get(slash + 1..)).unwrap_or_default();
-                at += 1;
+                segment_index += 1;
             }
             if capture.rest {
                 return (capture.name, tail);
             }
             let segment = tail.split(|&b| b == b'/').next().unwrap_or_default();
-            (capture.name, path::without_affixes(segment, capture.prefix as usize, capture.suffix as usize))
+            (capture.name, path::strip_affixes(segment, capture.prefix as usize, capture.suffix as usize))
         })
     }
 
-    /// What a route has beside its target.
+    /// Returns the extras of a route, or their defaults.
     pub(crate) fn extras(&self, route: Route) -> RouteExtras {
-        self.extras.get(route.extras).unwrap_or(RouteExtras::of_most(self.settings.cors))
+        self.extras.get(route.extras).unwrap_or(RouteExtras::none(self.settings.cors))
     }
 
-    /// The route of a pattern.
+    /// Returns the route of a pattern. `pattern` is an index of `patterns`.
     pub(crate) fn route(&self, pattern: u32) -> Option<Route> {
         self.routes.get(self.patterns.get(pattern)?.route)
     }
 }
 
-/// The route that was found.
+/// The route that was found for a request, and the element of its `match` that matches.
 #[derive(Clone, Copy)]
 pub struct Chosen<'a> {
     pub(crate) table: &'a RouteTable,
-    /// An index.
+    /// An index of the table's patterns.
     pub(crate) pattern: u32,
     pub(crate) name: StringId,
-    /// As it came, without the query.
+    /// The path as it came, without the query.
     pub(crate) path: &'a [u8],
 }
 
 impl<'a> Chosen<'a> {
-    /// Its name.
+    /// Returns the name of the route: its `name` in the document, or else its first `match`.
     pub fn route(&self) -> &'a str {
         self.table.strings.get(self.name)
     }
 
-    /// The same, as the host takes it.
+    /// Returns the name of the route as bytes, as the host takes it. Unlike [`route`](Chosen::route), it need not check that
+    /// they are UTF-8.
     pub fn route_bytes(&self) -> &'a [u8] {
         self.table.strings.bytes(self.name)
     }
 
-    /// Its place in the document: `routes[index]`.
+    /// Returns the index of the route in the document: it is `routes[index]`.
     pub fn index(&self) -> usize {
         self.table.patterns.get(self.pattern).map_or(0, |pattern| pattern.route as usize)
     }
 
-    /// The element of `match` as written.
+    /// Returns the element of `match` that matches, as the document has it.
     pub fn matched(&self) -> &'a str {
         self.table.patterns.get(self.pattern).map_or("", |pattern| self.table.strings.get(pattern.text))
     }
 
-    /// Captured values by name, as they stood in the request.
+    /// Returns the names and values of the parameters, in the order of the path. The values are as they came in the request,
+    /// still percent-encoded.
     pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         let strings = &self.table.strings;
         self.captured().map(|(name, value)| (strings.get(name), value))
     }
 
+    /// Returns the parameters as `params` does, with the ids of their names.
     pub(crate) fn captured(&self) -> impl Iterator<Item = (StringId, &'a [u8])> + use<'a> {
         self.table.captured(self.pattern, self.path)
     }
@@ -214,10 +228,9 @@ impl fmt::Debug for Chosen<'_> {
 mod tests {
     use super::*;
 
-    /// A host with threads can share one table.
     #[test]
     fn a_table_can_be_shared_between_threads() {
-        fn is_shared<T: Send + Sync>() {}
-        is_shared::<RouteTable>();
+        fn can_be_shared<T: Send + Sync>() {}
+        can_be_shared::<RouteTable>();
     }
 }

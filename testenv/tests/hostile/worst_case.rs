@@ -6,8 +6,8 @@
 
 use std::fmt::Write;
 
+use module_host::{Head, Process, Root, Verdict};
 use serde_json::{Value, json};
-use testenv::wasm_host::{Head, Process, Root, Verdict};
 
 /// What a table and a request are made for, each in a size.
 struct Shape {

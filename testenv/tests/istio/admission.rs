@@ -21,6 +21,7 @@ tests! {
     plugins_of_others_are_left_alone,
     objects_older_than_the_policy_can_be_labelled,
     fifteen_thousand_routes_pass_the_policy,
+    more_than_16384_routes_are_refused,
 }
 
 /// The API server takes a policy into account some time after it was made.
@@ -183,7 +184,7 @@ fn misshapen_tables_are_refused_in_useful_words(env: &Env) -> Result<()> {
         "spec": {"pluginName": "ksvc-router", "url": "file:///plugin.wasm"},
     });
     let refused = dry_run(guarded.server.cluster(), &without).err().context("none at all passes")?.to_string();
-    ensure!(refused.contains("pluginConfig: there is none; write the route table there"), "{refused}");
+    ensure!(refused.contains("pluginConfig: is missing; write the route table there"), "{refused}");
     Ok(())
 }
 
@@ -246,5 +247,25 @@ fn fifteen_thousand_routes_pass_the_policy(env: &Env) -> Result<()> {
     let large = object("large", "ksvc-router", &table(json!(routes)));
     let refused = cluster.apply(&[large]).err().context("a misshapen route among 15,000 passes")?.to_string();
     ensure!(refused.contains("routes[14999].match: \"GET\" is not METHODS PATH"), "{refused}");
+    Ok(())
+}
+
+/// The policy checks as many routes as fit into its cost, and says what to do with a larger table.
+fn more_than_16384_routes_are_refused(env: &Env) -> Result<()> {
+    let guarded = guarded(env)?;
+    let cluster = guarded.server.cluster();
+    let route = |index: usize| json!({"match": format!("GET /customers-{index:05}/{{id}}"), "service": "customers"});
+    let mut routes: Vec<Value> = (0..16_384).map(route).collect();
+    cluster.apply(&[object("largest", "ksvc-router", &table(json!(routes)))])?;
+    let last = std::mem::replace(&mut routes[16_383], json!({"match": "GET", "service": "customers"}));
+    let malformed = object("largest", "ksvc-router", &table(json!(routes)));
+    let refused = cluster.apply(&[malformed]).err().context("a malformed route among 16,384 passes")?.to_string();
+    ensure!(refused.contains("routes: a route is malformed; `ksvc-router check` shows which"), "{refused}");
+    routes[16_383] = last;
+    routes.push(route(16_384));
+    let larger = object("largest", "ksvc-router", &table(json!(routes)));
+    let refused = cluster.apply(&[larger]).err().context("16,385 routes pass")?.to_string();
+    let words = "routes: the table has more than 16384 routes; split it into several WasmPlugins, or apply it without the policy";
+    ensure!(refused.contains(words), "{refused}");
     Ok(())
 }

@@ -3,13 +3,13 @@
 
 use std::fmt::Write;
 
+use module_host::{Counts, Exchange, Module, Process, Root};
 use serde_json::json;
-use testenv::wasm_host::{Counts, Exchange, Module, Process, Root};
 
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// In bytes, of `dist/plugin.wasm`.
-const MODULE_SIZE: usize = 613_000;
+const MODULE_SIZE: usize = 631_000;
 
 /// Instructions beyond the budget that another compiler may need.
 const SLACK_PERCENT: u64 = 3;
@@ -39,24 +39,24 @@ const fn budget(
 
 /// Among 1,000 routes.
 const BUDGETS: [Budget; 9] = [
-    budget("hit, literal", "GET", "/faas/api7/things", (5, 3_990, 348)),
-    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", (5, 5_000, 380)),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (7, 7_050, 415)),
-    budget("miss, other path", "GET", "/elsewhere", (1, 1_540, 243)),
-    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", (1, 1_350, 250)) },
-    budget("404", "GET", "/faas/api7/nothing/42", (3, 5_800, 392)),
-    budget("405", "DELETE", "/faas/api7/things/42/parts/9", (3, 10_790, 460)),
-    budget("400", "GET", "/faas/api7//things", (3, 6_290, 387)),
-    budget("redirect", "GET", "/faas/api7/old", (4, 6_210, 316)),
+    budget("hit, literal", "GET", "/faas/api7/things", (5, 6_010, 348)),
+    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", (5, 7_020, 380)),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (7, 9_070, 415)),
+    budget("miss, other path", "GET", "/elsewhere", (1, 2_930, 243)),
+    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", (1, 2_740, 250)) },
+    budget("404", "GET", "/faas/api7/nothing/42", (3, 7_470, 400)),
+    budget("405", "DELETE", "/faas/api7/things/42/parts/9", (3, 12_560, 476)),
+    budget("400", "GET", "/faas/api7//things", (3, 7_960, 397)),
+    budget("redirect", "GET", "/faas/api7/old", (4, 8_520, 324)),
 ];
 
 /// A browser's requests to the same routes, by a table that uses all that there is for headers and responses.
 const WITH_ALL: [Budget; 5] = [
-    budget("hit", "GET", "/faas/api7/things", (14, 19_210, 712)),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (13, 19_950, 708)),
-    budget("preflight", "OPTIONS", "/faas/api7/things", (4, 22_040, 587)),
-    budget("404", "GET", "/faas/api7/nothing/42", (3, 15_000, 583)),
-    budget("redirect", "GET", "/faas/api7/old", (4, 20_500, 536)),
+    budget("hit", "GET", "/faas/api7/things", (14, 21_200, 712)),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (13, 21_860, 708)),
+    budget("preflight", "OPTIONS", "/faas/api7/things", (4, 24_240, 596)),
+    budget("404", "GET", "/faas/api7/nothing/42", (3, 16_550, 591)),
+    budget("redirect", "GET", "/faas/api7/old", (4, 22_510, 544)),
 ];
 
 fn with_all() -> serde_json::Value {
@@ -216,10 +216,10 @@ fn spent_on(document: &str) -> Spent {
 fn document_keeps_its_budget() {
     /// The routes are gone over twice, first for their number and where they end. Then each is read, its pattern is
     /// entered into the tree, and rows of all lists are written.
-    const TO_JUDGE: u64 = 13_100_000;
+    const TO_JUDGE: u64 = 13_113_000;
     const TO_JUDGE_A_ROUTE: u64 = 13_260;
     /// The document is hashed.
-    const TO_FOLLOW: u64 = 165_200;
+    const TO_FOLLOW: u64 = 165_900;
     const TO_FOLLOW_A_ROUTE: u64 = 133;
     /// Its texts; two or three nodes of the tree, of 28 bytes; a pattern of 20, a route of 23, 21 for each name that it
     /// captures, 11 for each method; and 30 for a rewritten path, 16 for `{*name}`, which few have.

@@ -1,54 +1,30 @@
-//! Every callback that the module exports, in any order, for contexts that are there, were there or never will be, with
-//! header maps that no proxy makes: never a trap, and the memory levels off. `MODULE_SEED=…` runs a failing sequence again.
+//! Streams, edits and plugins that come and go in one VM, in any order in which Envoy may call, with header maps that no
+//! proxy makes: never a trap, and the memory levels off. `MODULE_SEED=…` runs a failing sequence again.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use module_host::{Exchange, Head, Process, Root, Vm};
 use serde_json::json;
-use testenv::wasm_host::{Head, Module, Process, Vm};
 
 use crate::random::Random;
 use crate::{Doing, VERSION, shop, shop_with};
-
-/// What a root can be told, with a number behind its own.
-const OF_ROOTS: [&str; 2] = ["proxy_on_configure", "proxy_on_tick"];
-
-const OF_STREAMS: [&str; 2] = ["proxy_on_request_headers", "proxy_on_response_headers"];
-
-/// What is called while the module starts and is given values.
-const LEFT_OUT: [&str; 4] = ["_initialize", "memory", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
-
-/// Behind the context's number.
-fn arity(callback: &str) -> usize {
-    match callback {
-        "proxy_on_tick" => 0,
-        "proxy_on_configure" | "proxy_on_context_create" => 1,
-        _ => 2,
-    }
-}
-
-#[test]
-fn no_export_is_forgotten() {
-    let known = [&OF_ROOTS[..], &OF_STREAMS, &LEFT_OUT, &["proxy_on_context_create"]].concat();
-    let exports = Module::plugin().exports();
-    let forgotten: Vec<_> = exports.iter().filter(|export| !known.contains(&export.as_str())).collect();
-    assert!(forgotten.is_empty(), "{forgotten:?}");
-}
-
-/// A callback and its numbers.
-type Call = (&'static str, Vec<u32>);
 
 /// One VM in the midst of everything.
 struct Chaos {
     vm: Vm,
     random: Random,
     documents: Vec<String>,
-    roots: Vec<u32>,
-    streams: Vec<u32>,
-    next: u32,
-    /// The last calls, for the message of a failure.
-    done: Rc<RefCell<VecDeque<Call>>>,
+    plugins: Vec<Plugin>,
+    /// The last steps, for the message of a failure.
+    steps: Rc<RefCell<VecDeque<String>>>,
+}
+
+/// A plugin and its open streams. Envoy ends a plugin after the last of its streams.
+struct Plugin {
+    root: Root,
+    streams: Vec<Exchange>,
 }
 
 const PLUGINS: [&str; 3] = ["a", "b", ""];
@@ -73,95 +49,59 @@ impl Chaos {
             String::new(),
         ];
         let vm = process.vm(&[(VERSION, "1")]);
-        let random = Random::of(seed);
-        Chaos { vm, random, documents, roots: Vec::new(), streams: Vec::new(), next: 1, done: Rc::default() }
+        Chaos { vm, random: Random::of(seed), documents, plugins: Vec::new(), steps: Rc::default() }
     }
 
-    fn call(&mut self, callback: &'static str, arguments: Vec<u32>) {
-        let mut done = self.done.borrow_mut();
-        done.push_back((callback, arguments.clone()));
-        if done.len() > 12 {
-            done.pop_front();
+    fn note(&self, step: impl Into<String>) {
+        let mut steps = self.steps.borrow_mut();
+        steps.push_back(step.into());
+        if steps.len() > 12 {
+            steps.pop_front();
         }
-        drop(done);
-        self.vm.call(callback, &arguments);
-    }
-
-    fn number(&mut self) -> u32 {
-        *self.random.pick(&[0, 1, 2, 7, 10_000, u32::MAX])
-    }
-
-    fn create(&mut self, parent: u32) -> u32 {
-        let id = self.next;
-        self.next += 1;
-        self.call("proxy_on_context_create", vec![id, parent]);
-        id
     }
 
     fn step(&mut self) {
-        if self.roots.is_empty() || (self.roots.len() < 3 && self.random.below(50) == 0) {
-            let id = self.next;
-            let plugin = *self.random.pick(&PLUGINS);
-            self.vm.know_root(id, plugin, b"");
-            self.create(0);
-            return self.roots.push(id);
+        if self.plugins.is_empty() || (self.plugins.len() < 3 && self.random.below(50) == 0) {
+            let name = *self.random.pick(&PLUGINS);
+            self.note(format!("a new plugin {name:?}"));
+            return self.plugins.push(Plugin { root: self.vm.root(name), streams: Vec::new() });
         }
-        let root = *self.random.pick(&self.roots);
+        let at = self.random.below(self.plugins.len());
+        let open = self.plugins[at].streams.len();
         match self.random.below(40) {
-            0..=5 if self.streams.len() < 20 => {
-                let (request, response) = (self.head(), self.head());
-                self.vm.know_stream(self.next, root, request, response);
-                let id = self.create(root);
-                self.streams.push(id);
-                // As Envoy does, which has no other order.
-                if self.random.below(2) == 0 {
-                    self.with_numbers("proxy_on_request_headers", id);
-                }
+            0..=5 if open < 10 => {
+                let head = self.head();
+                self.note(format!("plugin {at}: the request {head:?}"));
+                let stream = self.plugins[at].root.send(head);
+                self.plugins[at].streams.push(stream);
             }
             6..=9 => {
-                let callback = *self.random.pick(&OF_ROOTS);
-                if callback == "proxy_on_configure" {
-                    let document = self.random.pick(&self.documents).clone();
-                    let plugin = *self.random.pick(&PLUGINS);
-                    self.vm.know_root(root, plugin, document.as_bytes());
-                }
-                self.with_numbers(callback, root);
+                let document = self.random.pick(&self.documents).clone();
+                self.note(format!("plugin {at}: {document}"));
+                assert!(self.plugins[at].root.configure(document));
             }
-            // Of nobody, or anybody: roots taken for streams, a second beginning, numbers that come back.
             10 => {
-                let callbacks = [&OF_ROOTS[..], &OF_STREAMS, &["proxy_on_context_create"]].concat();
-                let context = match self.random.below(3) {
-                    0 => self.number(),
-                    1 => u32::try_from(self.random.below(self.next as usize + 3)).expect("few steps"),
-                    _ => *self.random.pick(&[self.roots.as_slice(), &self.streams].concat()),
-                };
-                let callback = *self.random.pick(&callbacks);
-                self.with_numbers(callback, context);
+                self.note(format!("plugin {at}: a stream without a request"));
+                self.plugins[at].root.stream_without_request();
             }
-            // Roots too, with their streams alive.
             11 if self.random.below(20) == 0 => {
-                self.roots.retain(|known| *known != root);
-                self.vm.forget(root);
+                self.note(format!("plugin {at} ends"));
+                let Plugin { root, streams } = self.plugins.swap_remove(at);
+                drop(streams);
+                root.done();
             }
-            12..=14 if !self.streams.is_empty() => {
-                let at = self.random.below(self.streams.len());
-                let stream = self.streams.swap_remove(at);
-                self.vm.forget(stream);
+            12..=14 if open > 0 => {
+                let stream = self.random.below(open);
+                self.note(format!("plugin {at}: stream {stream} ends"));
+                drop(self.plugins[at].streams.swap_remove(stream));
             }
-            _ if !self.streams.is_empty() => {
-                let (stream, callback) = (*self.random.pick(&self.streams), *self.random.pick(&OF_STREAMS));
-                self.with_numbers(callback, stream);
+            _ if open > 0 => {
+                let (stream, head) = (self.random.below(open), self.head());
+                self.note(format!("plugin {at}: stream {stream} has the response {head:?}"));
+                self.plugins[at].streams[stream].respond(head);
             }
             _ => {}
         }
-    }
-
-    fn with_numbers(&mut self, callback: &'static str, context: u32) {
-        let mut arguments = vec![context];
-        for _ in 0..arity(callback) {
-            arguments.push(self.number());
-        }
-        self.call(callback, arguments);
     }
 
     /// Headers that make sense, and some that no codec lets through; now and then a map whose lengths lie.
@@ -256,7 +196,7 @@ impl Chaos {
 }
 
 #[test]
-fn callbacks_in_any_order_never_trap_and_memory_levels_off() {
+fn callbacks_in_any_order_of_envoy_never_trap_and_memory_levels_off() {
     const VMS: usize = 4;
     const STEPS: usize = 50_000;
     let mut seeds = Random::new("MODULE_SEED");
@@ -264,8 +204,8 @@ fn callbacks_in_any_order_never_trap_and_memory_levels_off() {
         let seed = if index == 0 { seeds.seed() } else { seeds.next() };
         let process = Process::new();
         let mut chaos = Chaos::new(&process, seed);
-        let done = Rc::clone(&chaos.done);
-        let _doing = Doing(|| format!("MODULE_SEED={seed}, the last calls being {:?}", done.borrow()));
+        let steps = Rc::clone(&chaos.steps);
+        let _doing = Doing(|| format!("MODULE_SEED={seed}, the last steps being {:#?}", steps.borrow()));
         let mut memory = Vec::new();
         for step in 1..=STEPS {
             chaos.step();

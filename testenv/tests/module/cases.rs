@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use module_host::{Exchange, Head, HeaderMap, LocalResponse, Process, Verdict};
 use serde_json::Value;
 use testenv::cases::{self, Case, CaseFile, Differences, Sent, own_status};
-use testenv::wasm_host::{Exchange, Head, HeaderMap, LocalResponse, Process, Verdict};
 
 use crate::PLUGIN;
 
@@ -136,6 +136,9 @@ fn check_routed(sent: &HeaderMap, exchange: &Exchange, differences: &mut Differe
 
 /// What holds for every answer of the module's own making.
 fn check_answer(outcome: Option<&str>, response: &LocalResponse, differences: &mut Differences) {
+    if let Some(outcome) = outcome {
+        differences.check("details", &outcome, &response.details.as_str());
+    }
     let Some(status) = outcome.and_then(own_status) else { return };
     differences.check("status", &u32::from(status), &response.status);
     let mut content_type = response.headers.text("content-type");

@@ -1,7 +1,7 @@
 //! A document is never refused, whatever its bytes, and never kills the VM.
 
+use module_host::{Process, Root};
 use serde_json::{Value, json};
-use testenv::wasm_host::{Process, Root};
 
 use crate::random::Random;
 use crate::{Doing, ORDERS, PLUGIN, api, head, shop, shop_with, target};

@@ -1,7 +1,7 @@
 //! Requests that no honest client sends and no codec should let through: never a trap, and 400 in scope.
 
+use module_host::{Exchange, Head, Process, Root, Verdict};
 use serde_json::{Value, json};
-use testenv::wasm_host::{Exchange, Head, Process, Root, Verdict};
 
 use crate::random::Random;
 use crate::{Doing, PLUGIN, api, configured, shop, shop_with};

@@ -1,8 +1,8 @@
 //! Documents beyond all reason: taken or refused with a message, never with a trap, and the next good one is served.
 //! A Kubernetes object holds 1.5 MiB; what is larger can only come past the API server.
 
+use module_host::{Level, Process};
 use serde_json::{Map, Value, json};
-use testenv::wasm_host::{Level, Process};
 
 use crate::{Doing, ORDERS, PLUGIN, configured, lines, shop, shop_with, target};
 

@@ -17,8 +17,8 @@ mod shared_data;
 mod surface;
 mod versions;
 
+use module_host::{Exchange, Head, Level, Process, Root, Verdict};
 use serde_json::{Value, json};
-use testenv::wasm_host::{Exchange, Head, Level, Process, Root, Verdict};
 
 /// Envoy's name of the plugin under Istio.
 const PLUGIN: &str = "istio-system.ksvc-router~istio-translated-wasmplugin";

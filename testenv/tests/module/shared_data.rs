@@ -1,8 +1,8 @@
 //! Shared data is one name space for all plugins of a process, and lives on when the module is replaced: what it
 //! holds is not trusted.
 
+use module_host::{Process, Root};
 use serde_json::json;
-use testenv::wasm_host::{Process, Root};
 
 use crate::random::Random;
 use crate::{ORDERS, PLUGIN, VERSION, shop, shop_with, target};

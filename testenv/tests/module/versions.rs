@@ -1,8 +1,8 @@
 //! Which document a process serves: every edit makes new VMs on every thread, the main thread's first, and what a
 //! process knows of earlier documents is in shared data alone.
 
+use module_host::{Level, Process, Root, Vm};
 use serde_json::{Value, json};
-use testenv::wasm_host::{Level, Process, Root, Vm};
 
 use crate::{ORDERS, PLUGIN, VERSION, api, counter, gauge, head, lines, metric, shop, shop_with, target};
 

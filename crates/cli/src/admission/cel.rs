@@ -1,90 +1,100 @@
-//! From JSON Schema to CEL: whether a value is misshapen, and what is wrong with it.
+//! Translates JSON Schema to CEL: `is_malformed` gives a cheap condition, `errors` gives all messages about a value.
 //!
-//! Both come from one list of `Fault`s. `bad` is as cheap as can be; `problems` says everything.
+//! Own code because CEL of the API server has no JSON Schema validator, and `pluginConfig` has no schema in Istio's
+//! CRD.
 
 use serde_json::Value;
 
-use super::shape::REMEDY;
+use super::schema::{PATTERN_BEFORE_SLASH, REMEDY};
 
-/// Text of a user's that a message quotes.
+/// How many characters of a user's text a message quotes.
 const QUOTED: usize = 60;
 
-/// Where a value is, for messages.
+/// The place of a value in messages, as a CEL string expression.
 pub(super) enum Place {
-    Root,
-    /// A CEL expression for it.
+    /// The table, whose keys are named without a prefix.
+    Table,
     Expression(String),
 }
 
 impl Place {
-    /// The place as a CEL string; `pluginConfig` for the whole.
     fn text(&self) -> String {
         match self {
-            Self::Root => text("pluginConfig"),
+            Self::Table => literal("pluginConfig"),
             Self::Expression(place) => place.clone(),
         }
     }
 
     fn key(&self, key: &str) -> Self {
         Self::Expression(match self {
-            Self::Root => text(key),
-            Self::Expression(place) => plus(place, &text(&format!(".{key}"))),
+            Self::Table => literal(key),
+            Self::Expression(place) => concat(place, &literal(&format!(".{key}"))),
         })
     }
 
-    /// The place of a key that is known when the expression runs.
-    fn any_key(&self, key: &str) -> Self {
+    /// The place of a key that is the value of a CEL variable.
+    fn variable_key(&self, variable: &str) -> Self {
         Self::Expression(match self {
-            Self::Root => format!("string({key})"),
-            Self::Expression(place) => plus(&plus(place, "'.'"), &format!("string({key})")),
+            Self::Table => variable.to_owned(),
+            Self::Expression(place) => concat(&concat(place, "'.'"), variable),
         })
     }
 
-    fn index(&self, index: &str) -> Self {
-        let place = plus(&plus(&self.text(), "'['"), &format!("string({index})"));
-        Self::Expression(plus(&place, "']'"))
+    fn index(&self, variable: &str) -> Self {
+        let place = concat(&concat(&self.text(), "'['"), &format!("string({variable})"));
+        Self::Expression(concat(&place, "']'"))
     }
 }
 
-/// A way in which a value can be misshapen. Of several, only the first one that holds is asked for: the others rest on
-/// its absence.
-enum Fault<'s> {
-    Type { types: &'static [&'static str], expected: String },
+/// Variables that the messages need, with their expressions: types of a list must be `dyn`, because they differ.
+pub(super) const VARIABLES: [(&str, &str); 2] =
+    [("unquoted", "[dyn(bool), dyn(int), dyn(double)]"), ("numeric", "[dyn(int), dyn(double)]")];
+
+/// A rule for a value by itself. The rules of a value have an order: each one relies on the rules before it, so only
+/// the first broken rule is reported.
+enum Rule<'s> {
+    Type { types: &'static [&'static str], expected: &'static str },
     Choice(&'s [Value]),
     Pattern(&'s str),
-    Least(&'s Value),
-    Most(&'s Value),
-    NoItems,
+    PatternBeforeSlash(&'s str),
+    Minimum(&'s Value),
+    Maximum(&'s Value),
+    NotEmpty,
 }
 
-/// The faults that concern a value alone, what is in it aside.
-fn faults(schema: &Value) -> Vec<Fault<'_>> {
-    let mut faults = Vec::new();
-    let choices = schema["enum"].as_array();
-    let expected = match schema["type"].as_str() {
-        Some("string") => Some((&["string"][..], "a string")),
-        Some("boolean") => Some((&["bool"][..], "true or false")),
-        Some("integer") => Some((&["int", "double"][..], "a whole number")),
-        Some("array") => Some((&["list"][..], "a list")),
-        Some("object") => Some((&["map"][..], "an object")),
-        Some("null") => Some((&["null_type"][..], "nothing")),
-        _ => None,
-    };
-    if let (Some((types, expected)), None) = (expected, choices) {
-        faults.push(Fault::Type { types, expected: expected.to_owned() });
+/// Returns the rules for a value by itself, without those for the values inside it.
+fn rules(schema: &Value) -> Vec<Rule<'_>> {
+    let mut rules = Vec::new();
+    match (schema["enum"].as_array(), type_rule(schema)) {
+        (Some(choices), _) => rules.push(Rule::Choice(choices)),
+        (None, rule) => rules.extend(rule),
     }
-    faults.extend(choices.map(|choices| Fault::Choice(choices)));
-    faults.extend(schema["pattern"].as_str().map(Fault::Pattern));
-    faults.extend(schema.get("minimum").map(Fault::Least));
-    faults.extend(schema.get("maximum").map(Fault::Most));
+    rules.extend(schema[PATTERN_BEFORE_SLASH].as_str().map(Rule::PatternBeforeSlash));
+    rules.extend(schema["pattern"].as_str().map(Rule::Pattern));
+    rules.extend(schema.get("minimum").map(Rule::Minimum));
+    rules.extend(schema.get("maximum").map(Rule::Maximum));
     if schema["minItems"].as_u64().is_some_and(|least| least > 0) {
-        faults.push(Fault::NoItems);
+        rules.push(Rule::NotEmpty);
     }
-    faults
+    rules
 }
 
-impl Fault<'_> {
-    fn holds(&self, value: &str) -> String {
+fn type_rule(schema: &Value) -> Option<Rule<'_>> {
+    let (types, expected): (&[&str], _) = match schema["type"].as_str()? {
+        "string" => (&["string"], "a string"),
+        "boolean" => (&["bool"], "true or false"),
+        "integer" => (&["int", "double"], "a whole number"),
+        "array" => (&["list"], "a list"),
+        "object" => (&["map"], "an object"),
+        "null" => (&["null_type"], "nothing"),
+        _ => return None,
+    };
+    Some(Rule::Type { types, expected })
+}
+
+impl Rule<'_> {
+    /// Returns the condition that a value breaks the rule.
+    fn is_broken(&self, value: &str) -> String {
         match self {
             Self::Type { types: [only], .. } => format!("type({value}) != {only}"),
             Self::Type { types, .. } => {
@@ -92,44 +102,51 @@ impl Fault<'_> {
             }
             Self::Choice(choices) => format!("!({value} in {})", list(choices)),
             Self::Pattern(pattern) => format!("!{value}.matches({})", raw(pattern)),
-            Self::Least(least) => format!("{value} < {least}"),
-            Self::Most(most) => format!("{value} > {most}"),
-            Self::NoItems => format!("{value}.size() == 0"),
+            Self::PatternBeforeSlash(pattern) => {
+                format!("!{value}.split('/', 2)[0].matches({})", raw(pattern))
+            }
+            Self::Minimum(minimum) => format!("{value} < {minimum}"),
+            Self::Maximum(maximum) => format!("{value} > {maximum}"),
+            Self::NotEmpty => format!("{value}.size() == 0"),
         }
     }
 
-    /// The message behind the place, as a CEL string.
+    /// Returns the message after the place, as a CEL string.
     fn message(&self, value: &str, schema: &Value) -> String {
         let remedy = schema[REMEDY].as_str();
         match self {
-            Self::Type { expected, .. } => {
-                let write = match expected.as_str() {
-                    "a string" => {
-                        format!("({} ? 'it in quotes' : 'a string')", is_any(value, &["bool", "int", "double"]))
-                    }
-                    _ => text(expected),
-                };
-                plus(&text(&format!(": expected {expected}; write ")), &write)
+            Self::Type { expected: "a string", .. } => {
+                let remedy = format!("(type({value}) in variables.unquoted ? 'it in quotes' : 'a string')");
+                concat(&literal(": expected a string; write "), &remedy)
             }
+            Self::Type { expected, .. } => literal(&format!(": expected {expected}; write {expected}")),
             Self::Choice(choices) => {
-                let words: Vec<String> = choices.iter().map(words).collect();
+                let words: Vec<String> = choices.iter().map(in_backticks).collect();
                 let remedy =
                     remedy.map_or(format!("is not a choice here; write {}", words.join(" or ")), str::to_owned);
-                plus(&said(value, choices.iter().all(Value::is_string)), &text(&format!(" {remedy}")))
+                let quoted = match choices.iter().all(Value::is_string) {
+                    true => format!("(type({value}) != string ? 'this' : {})", quote(value)),
+                    false => number(value),
+                };
+                concat(&concat("': '", &quoted), &literal(&format!(" {remedy}")))
             }
-            Self::NoItems => text(&format!(": {}", remedy.unwrap_or("the list is empty; write at least one element"))),
-            Self::Pattern(_) => {
-                plus(&said(value, true), &text(&format!(" {}", remedy.unwrap_or("is not of the right form"))))
+            Self::NotEmpty => {
+                literal(&format!(": {}", remedy.unwrap_or("the list is empty; write at least one element")))
             }
-            Self::Least(_) | Self::Most(_) => {
-                plus(&said(value, false), &text(&format!(" {}", remedy.unwrap_or("is out of range"))))
+            Self::Pattern(_) | Self::PatternBeforeSlash(_) => {
+                let remedy = remedy.unwrap_or("does not have the right form");
+                concat(&concat("': '", &quote(value)), &literal(&format!(" {remedy}")))
+            }
+            Self::Minimum(_) | Self::Maximum(_) => {
+                let remedy = remedy.unwrap_or("is out of range");
+                concat(&concat("': '", &number(value)), &literal(&format!(" {remedy}")))
             }
         }
     }
 }
 
-/// Whether a value is misshapen, as a CEL condition.
-pub(super) fn bad(value: &str, schema: &Value) -> String {
+/// Returns the condition that a value is malformed. It costs as little as possible when it is evaluated.
+pub(super) fn is_malformed(value: &str, schema: &Value) -> String {
     any(&conditions(value, schema, 0))
 }
 
@@ -139,147 +156,186 @@ fn conditions(value: &str, schema: &Value, depth: usize) -> Vec<String> {
             kinds.iter().map(|kind| format!("({})", any(&conditions(value, kind, depth)))).collect();
         return vec![each.join(" && ")];
     }
-    let mut all: Vec<String> = faults(schema).iter().map(|fault| fault.holds(value)).collect();
-    let inner = |name: &str| format!("{name}{depth}");
+    let mut all: Vec<String> = rules(schema).iter().map(|rule| rule.is_broken(value)).collect();
+    let (key, item) = (format!("k{depth}"), format!("x{depth}"));
     if let Some(properties) = schema["properties"].as_object() {
-        let key = inner("k");
-        all.push(format!("{value}.exists({key}, !({key} in {}))", keys(schema)));
+        all.push(format!("{value}.exists({key}, !({key} in {}))", list_of_keys(properties.keys())));
         all.extend(required(schema).map(|key| format!("!{}", has(value, key))));
         if let Some(alternatives) = alternatives(schema) {
             all.push(format!("{} != 1", count(value, &alternatives)));
         }
-        all.extend(properties.iter().map(|(key, property)| {
-            let within = any(&conditions(&select(value, key), property, depth + 1));
-            format!("{} && ({within})", has(value, key))
-        }));
+        for (keys, property) in groups(properties) {
+            let present: Vec<String> = keys.iter().map(|key| has(value, key)).collect();
+            let inside = |value: &str| any(&conditions(value, property, depth + 1));
+            match keys[..] {
+                [only] => all.push(format!("{} && ({})", present[0], inside(&select(value, only)))),
+                // A loop costs more than a condition for each key, so it only runs if there is such a key.
+                _ => all.push(format!(
+                    "({}) && {}.exists({key}, {key} in {value} && ({}))",
+                    present.join(" || "),
+                    list_of_keys(keys),
+                    inside(&format!("{value}[{key}]"))
+                )),
+            }
+        }
     }
     if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
-        let key = inner("k");
-        let mut within = conditions(&format!("{value}[{key}]"), values, depth + 1);
-        within.extend(conditions_of_names(&key, schema));
-        all.push(format!("{value}.exists({key}, {})", any(&within)));
+        let mut inside = conditions(&format!("{value}[{key}]"), values, depth + 1);
+        inside.extend(name_rules(schema).iter().map(|rule| rule.is_broken(&key)));
+        all.push(format!("{value}.exists({key}, {})", any(&inside)));
     }
     if let Some(items) = schema.get("items") {
-        let item = inner("x");
         all.push(format!("{value}.exists({item}, {})", any(&conditions(&item, items, depth + 1))));
     }
     all
 }
 
-fn conditions_of_names(key: &str, schema: &Value) -> Vec<String> {
-    schema.get("propertyNames").map(faults).unwrap_or_default().iter().map(|fault| fault.holds(key)).collect()
+/// Returns all messages about a value, as a CEL list of strings.
+pub(super) fn errors(value: &str, place: &Place, schema: &Value) -> String {
+    error_list(value, place, schema, 0)
 }
 
-/// Everything that is wrong with a value, as a CEL list of strings.
-pub(super) fn problems(value: &str, place: &Place, schema: &Value) -> String {
-    problem_lists(value, place, schema, 0)
-}
-
-fn problem_lists(value: &str, place: &Place, schema: &Value, depth: usize) -> String {
+fn error_list(value: &str, place: &Place, schema: &Value, depth: usize) -> String {
     if let Some(kinds) = kinds(schema) {
-        // The kind whose type fits says what is wrong; of the last one also that no type fits.
+        // The messages are those about the kind whose type fits; about the last kind if no type fits.
         let mut chosen = None;
         for kind in kinds.iter().rev() {
-            let said = problem_lists(value, place, kind, depth);
-            chosen = Some(match (chosen, faults(kind).first()) {
-                (Some(other), Some(first)) => format!("(!({}) ?\n{said} :\n{other})", first.holds(value)),
-                _ => said,
+            let errors = error_list(value, place, kind, depth);
+            chosen = Some(match (chosen, rules(kind).first()) {
+                (Some(other), Some(first)) => format!("(!({}) ?\n{errors} :\n{other})", first.is_broken(value)),
+                _ => errors,
             });
         }
         return chosen.unwrap_or_else(|| "[]".to_owned());
     }
-    let all_faults = faults(schema);
-    let mut said = inner_problems(value, place, schema, depth);
-    for fault in all_faults.iter().rev() {
-        let message = format!("[{}]", plus(&place.text(), &fault.message(value, schema)));
-        said = format!("({} ? {message} : {said})", fault.holds(value));
+    let mut errors = inner_errors(value, place, schema, depth);
+    for rule in rules(schema).iter().rev() {
+        let message = concat(&place.text(), &rule.message(value, schema));
+        errors = format!("({} ? [{message}] : {errors})", rule.is_broken(value));
     }
-    said
+    errors
 }
 
-fn inner_problems(value: &str, place: &Place, schema: &Value, depth: usize) -> String {
+/// Returns the messages about the values inside a value.
+fn inner_errors(value: &str, place: &Place, schema: &Value, depth: usize) -> String {
     let mut lists = Vec::new();
     let (key, index, item) = (format!("k{depth}"), format!("i{depth}"), format!("x{depth}"));
     if let Some(properties) = schema["properties"].as_object() {
         let known = properties.keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
         lists.push(format!(
             "{value}.filter({key}, !({key} in {})).map({key}, {})",
-            keys(schema),
-            plus(&place.any_key(&key).text(), &text(&format!(": unknown key; the keys here are {known}")))
+            list_of_keys(properties.keys()),
+            concat(&place.variable_key(&key).text(), &literal(&format!(": unknown key; the keys here are {known}")))
         ));
         lists.extend(required(schema).map(|key| {
             let about = properties.get(key).and_then(|property| property["description"].as_str()).unwrap_or_default();
-            let message = text(&format!(": `{key}` is missing; write it: {}", about.trim_end_matches('.')));
-            format!("({} ? [] : [{}])", has(value, key), plus(&place.text(), &message))
+            let message = literal(&format!(": `{key}` is missing; write it: {}", about.trim_end_matches('.')));
+            format!("({} ? [] : [{}])", has(value, key), concat(&place.text(), &message))
         }));
         if let Some(alternatives) = alternatives(schema) {
             let names: Vec<String> = alternatives.iter().map(|key| format!("`{key}`")).collect();
-            let none = text(&format!(": has no target; write one of {}", names.join(", ")));
-            let several = text(&format!(": has more than one target; keep one of {}", names.join(", ")));
+            let names = names.join(", ");
+            let none = concat(&place.text(), &literal(&format!(": has no target; write one of {names}")));
+            let several = concat(&place.text(), &literal(&format!(": has more than one target; keep one of {names}")));
             let count = count(value, &alternatives);
-            let place = place.text();
-            lists.push(format!("({count} == 1 ? [] : [{place} + ({count} == 0 ? {none} : {several})])"));
+            lists.push(format!("[{count}].filter(n, n != 1).map(n, n == 0 ? {none} : {several})"));
         }
-        lists.extend(properties.iter().map(|(key, property)| {
-            let within = problem_lists(&select(value, key), &place.key(key), property, depth + 1);
-            format!("(!{} ? [] :\n{within})", has(value, key))
-        }));
+        for (keys, property) in groups(properties) {
+            match keys[..] {
+                [only] => {
+                    let errors = error_list(&select(value, only), &place.key(only), property, depth + 1);
+                    lists.push(format!("(!{} ? [] :\n{errors})", has(value, only)));
+                }
+                _ => {
+                    let place = place.variable_key(&key);
+                    let errors = error_list(&format!("{value}[{key}]"), &place, property, depth + 1);
+                    let keys = list_of_keys(keys);
+                    lists.push(format!(
+                        "{keys}.filter({key}, {key} in {value}).map({key}, ({errors}).join('; ')).filter(e, e != '')"
+                    ));
+                }
+            }
+        }
     }
     if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
-        let at = place.any_key(&key);
-        let inner = format!("{value}[{key}]");
-        let mut within = first_problem(&inner, &at, values);
-        for fault in schema.get("propertyNames").map(faults).unwrap_or_default() {
-            let remedy = text(": is not a header's name; use letters, digits and `-`, such as `x-example`");
-            within = format!("({} ? {} : {within})", fault.holds(&key), plus(&at.text(), &remedy));
+        let place = place.variable_key(&key);
+        let mut error = first_error(&format!("{value}[{key}]"), &place, values);
+        for rule in name_rules(schema) {
+            let remedy = literal(": is not a header's name; use letters, digits and `-`, such as `x-example`");
+            error = format!("({} ? {} : {error})", rule.is_broken(&key), concat(&place.text(), &remedy));
         }
-        lists.push(format!("{value}.map({key}, {within}).filter(said, said != '')"));
+        lists.push(format!("{value}.map({key}, {error}).filter(e, e != '')"));
     }
     if let Some(items) = schema.get("items") {
-        let within = first_problem(&item, &place.index(&index), items);
-        lists.push(format!("{value}.transformList({index}, {item}, {within}).filter(said, said != '')"));
+        let error = first_error(&item, &place.index(&index), items);
+        lists.push(format!("{value}.transformList({index}, {item}, {error}).filter(e, e != '')"));
     }
     if lists.is_empty() { "[]".to_owned() } else { lists.join(" +\n") }
 }
 
-/// The first thing that is wrong with a value in a list or a map, as a CEL string; empty if nothing is.
-fn first_problem(value: &str, place: &Place, schema: &Value) -> String {
-    let mut said = "''".to_owned();
+/// Returns the first message about a value in a list or a map, as a CEL string; empty if the value is good.
+fn first_error(value: &str, place: &Place, schema: &Value) -> String {
+    let mut error = "''".to_owned();
     if schema.get("properties").is_some() || schema.get("items").is_some() || schema.get("oneOf").is_some() {
-        said = format!("({} ? {} : {said})", bad(value, schema), plus(&place.text(), "': is misshapen'"));
+        let message = concat(&place.text(), "': is malformed'");
+        error = format!("({} ? {message} : {error})", is_malformed(value, schema));
     }
-    for fault in faults(schema).iter().rev() {
-        let message = plus(&place.text(), &fault.message(value, schema));
-        said = format!("({} ? {message} : {said})", fault.holds(value));
+    for rule in rules(schema).iter().rev() {
+        let message = concat(&place.text(), &rule.message(value, schema));
+        error = format!("({} ? {message} : {error})", rule.is_broken(value));
     }
-    said
+    error
 }
 
-/// The kinds of value that are taken, where there are several.
+/// Groups the properties of an object: keys whose values are lists or objects of the same schema form one group, so
+/// that one expression serves them all.
+fn groups(properties: &serde_json::Map<String, Value>) -> Vec<(Vec<&str>, &Value)> {
+    let mut groups: Vec<(Vec<&str>, &Value)> = Vec::new();
+    let without_description = |schema: &Value| {
+        let mut schema = schema.clone();
+        if let Some(keywords) = schema.as_object_mut() {
+            keywords.remove("description");
+        }
+        schema
+    };
+    for (key, property) in properties {
+        let is_nested = property["type"] == "object" || property["type"] == "array";
+        let same = |(_, other): &&mut (Vec<&str>, &Value)| {
+            is_nested && without_description(other) == without_description(property)
+        };
+        match groups.iter_mut().find(same) {
+            Some((keys, _)) => keys.push(key),
+            None => groups.push((vec![key], property)),
+        }
+    }
+    groups
+}
+
+/// Returns the kinds of values that are accepted, if there are several.
 fn kinds(schema: &Value) -> Option<&Vec<Value>> {
     schema["oneOf"].as_array().filter(|_| schema.get("properties").is_none())
 }
 
-/// Keys of which exactly one has to be there.
+/// Returns the keys of which an object must have exactly one.
 fn alternatives(schema: &Value) -> Option<Vec<&str>> {
     let each = schema["oneOf"].as_array()?;
     Some(each.iter().filter_map(|one| one["required"][0].as_str()).collect())
+}
+
+/// Returns the rules for the keys of a map.
+fn name_rules(schema: &Value) -> Vec<Rule<'_>> {
+    // The type is not checked: a key of a JSON object is always a string.
+    schema.get("propertyNames").map(rules).unwrap_or_default()
 }
 
 fn required(schema: &Value) -> impl Iterator<Item = &str> {
     schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
+/// Returns the number of these keys that an object has.
 fn count(value: &str, keys: &[&str]) -> String {
     let each: Vec<String> = keys.iter().map(|key| format!("({} ? 1 : 0)", has(value, key))).collect();
     format!("({})", each.join(" + "))
-}
-
-/// The keys of an object as a CEL list.
-fn keys(schema: &Value) -> String {
-    let keys: Vec<Value> =
-        schema["properties"].as_object().into_iter().flat_map(|all| all.keys().cloned()).map(Value::from).collect();
-    list(&keys)
 }
 
 fn has(value: &str, key: &str) -> String {
@@ -294,43 +350,45 @@ fn any(conditions: &[String]) -> String {
     if conditions.is_empty() { "false".to_owned() } else { conditions.join(" ||\n") }
 }
 
-/// A user's value as a message quotes it, behind the place.
-fn said(value: &str, is_text: bool) -> String {
-    match is_text {
-        true => format!(
-            "': ' + (type({value}) != string ? 'this' : strings.quote({value}.size() > {QUOTED} ? {value}.substring(0, {QUOTED}) + '…' : {value}))"
-        ),
-        false => format!("': ' + ({} ? string({value}) : 'this')", is_any(value, &["int", "double"])),
-    }
+/// Returns a user's text in quotes, cut if it is long.
+fn quote(value: &str) -> String {
+    format!("strings.quote({value}.size() > {QUOTED} ? {value}.substring(0, {QUOTED}) + '…' : {value})")
 }
 
-fn words(value: &Value) -> String {
+/// Returns a user's number; `this` for any other value.
+fn number(value: &str) -> String {
+    format!("(type({value}) in variables.numeric ? string({value}) : 'this')")
+}
+
+fn in_backticks(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), |word| format!("`{word}`"))
 }
 
 fn list(values: &[Value]) -> String {
-    let each: Vec<String> = values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), text)).collect();
+    let each: Vec<String> =
+        values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), literal)).collect();
     format!("[{}]", each.join(", "))
 }
 
-fn is_any(value: &str, types: &[&str]) -> String {
-    types.iter().map(|kind| format!("type({value}) == {kind}")).collect::<Vec<_>>().join(" || ")
+fn list_of_keys(keys: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let keys: Vec<String> = keys.into_iter().map(|key| literal(key.as_ref())).collect();
+    format!("[{}]", keys.join(", "))
 }
 
-/// A CEL string.
-fn text(text: &str) -> String {
+/// Returns a text as a CEL string.
+fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
 }
 
-/// Two CEL strings as one; literals beside each other become one literal.
-fn plus(one: &str, other: &str) -> String {
+/// Returns two CEL strings as one. Two literals become one literal.
+fn concat(one: &str, other: &str) -> String {
     match (one.strip_suffix('\''), other.strip_prefix('\'')) {
         (Some(one), Some(other)) => format!("{one}{other}"),
         _ => format!("{one} + {other}"),
     }
 }
 
-/// A CEL string without escapes, for regular expressions; these have no double quotes.
-fn raw(text: &str) -> String {
-    format!("r\"{text}\"")
+/// Returns a regular expression as a CEL string without escapes. None of them has double quotes.
+fn raw(pattern: &str) -> String {
+    format!("r\"{pattern}\"")
 }

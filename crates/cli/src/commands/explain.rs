@@ -1,4 +1,4 @@
-//! `explain FILE METHOD URL`: what becomes of a request, and which routes were considered.
+//! `explain FILE METHOD URL`: prints the decision about a request, and the routes that were considered.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use ksvc_router_cli::request::Request;
 use ksvc_routing::ConsideredRoute;
 use serde_json::Value;
 
-use super::{CallError, Report, load_one, pretty, refusal};
+use super::{CallError, Report, load_one, pretty, refuse};
 use crate::args::Format;
 
 pub(super) fn request(method: OsString, url: &OsStr, headers: &[OsString]) -> Result<Request, CallError> {
@@ -24,16 +24,16 @@ pub(super) fn request(method: OsString, url: &OsStr, headers: &[OsString]) -> Re
 pub(super) fn run(file: &Path, request: &Request, format: Format) -> Result<Report, CallError> {
     let configuration = match load_one(file)? {
         Ok(configuration) => configuration,
-        Err(messages) => return Ok(refusal(&messages, format)),
+        Err(messages) => return Ok(refuse(&messages, format)),
     };
     let (compiled, messages) = configuration.compile();
     let errors: Vec<Message> = messages.into_iter().filter(Message::is_error).collect();
     let mut err = as_text(&errors);
     if !errors.is_empty() {
-        err += "The configuration has errors; this is what a gateway serves that starts with it.\n";
+        err += "The configuration has errors. This is what a gateway that starts with it does.\n";
     }
     if request.authority.is_none() {
-        err += "The URL names no host; write it as https://HOST/PATH.\n";
+        err += "The URL has no host; write it as https://HOST/PATH.\n";
     }
 
     let headers = request.header_refs();
@@ -43,22 +43,19 @@ pub(super) fn run(file: &Path, request: &Request, format: Format) -> Result<Repo
         Format::Json => pretty(&explanation.to_json()),
         Format::Text => as_lines(&explanation, &explained.considered),
     };
-    Ok(Report { out, err, good: errors.is_empty() })
+    Ok(Report { out, err, success: errors.is_empty() })
 }
 
-/// Fields and their values in two columns, then the routes in the order in which they were considered.
+/// Formats the fields and their values in two columns, then the routes in the order in which they were considered.
 fn as_lines(explanation: &Explanation, considered: &[ConsideredRoute<'_>]) -> String {
     let mut rows: Vec<(&str, String)> = Vec::new();
     let object = explanation.to_json();
     for (field, value) in object.as_object().into_iter().flatten() {
         match value {
             Value::Object(_) if field == "requestHeaders" => {
-                let of_request = explanation.changes.iter().filter(|(of, _)| *of == "request");
-                rows.extend(
-                    of_request
-                        .filter_map(|(_, change)| change.split_once(' '))
-                        .map(|(verb, what)| (verb, what.to_owned())),
-                );
+                let changes = explanation.changes.iter().filter(|(of, _)| *of == "request");
+                let changes = changes.filter_map(|(_, change)| change.split_once(' '));
+                rows.extend(changes.map(|(verb, header)| (verb, header.to_owned())));
             }
             Value::Object(headers) if field == "responseHeaders" => {
                 for (name, value) in headers {
@@ -81,18 +78,18 @@ fn as_lines(explanation: &Explanation, considered: &[ConsideredRoute<'_>]) -> St
         let _ = writeln!(out, "{field:<10} {value}");
     }
 
-    // What can't be read as a match has no text, and the route's place for a name.
-    let named = |c: &ConsideredRoute<'_>| match c.matched {
+    // A `match` that can't be read has no text; then the name is the place of the route.
+    let name = |c: &ConsideredRoute<'_>| match c.matched {
         "" => c.route.to_owned(),
         matched if matched == c.route => matched.to_owned(),
         matched => format!("{matched} ({})", c.route),
     };
-    let width = considered.iter().map(|c| named(c).chars().count()).max().unwrap_or_default();
+    let width = considered.iter().map(|c| name(c).chars().count()).max().unwrap_or_default();
     if !considered.is_empty() {
         out += "considered\n";
     }
     for c in considered {
-        let _ = writeln!(out, "  {:<width$}  {}", named(c), c.result);
+        let _ = writeln!(out, "  {:<width$}  {}", name(c), c.result);
     }
     out
 }

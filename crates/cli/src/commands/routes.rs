@@ -1,4 +1,4 @@
-//! `routes FILE`: the table, one line per `match`, sorted by precedence.
+//! `routes FILE`: prints the table sorted by precedence, with one line for each `match`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,13 +8,13 @@ use ksvc_router_cli::message::{Message, as_text};
 use ksvc_routing::Line;
 use serde_json::{Value, json};
 
-use super::{CallError, Report, pretty, refusal};
+use super::{CallError, Report, pretty, refuse};
 use crate::args::Format;
 
 pub(super) fn run(file: &Path, format: Format) -> Result<Report, CallError> {
     let configuration = match load_one(file)? {
         Ok(configuration) => configuration,
-        Err(messages) => return Ok(refusal(&messages, format)),
+        Err(messages) => return Ok(refuse(&messages, format)),
     };
     let (compiled, messages) = configuration.compile();
     let errors: Vec<Message> = messages.into_iter().filter(Message::is_error).collect();
@@ -23,7 +23,7 @@ pub(super) fn run(file: &Path, format: Format) -> Result<Report, CallError> {
         Format::Text => aligned(&lines.iter().map(cells).collect::<Vec<_>>()),
         Format::Json => pretty(&lines.iter().map(to_json).collect()),
     };
-    Ok(Report { out, err: as_text(&errors), good: errors.is_empty() })
+    Ok(Report { out, err: as_text(&errors), success: errors.is_empty() })
 }
 
 fn cells(line: &Line<'_>) -> [String; 7] {
@@ -53,7 +53,7 @@ fn to_json(line: &Line<'_>) -> Value {
     object
 }
 
-/// Rows of cells, each column as wide as its widest cell.
+/// Formats rows of cells. Each column is as wide as its widest cell.
 fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let mut widths = [0; COLUMNS];
     for row in rows {

@@ -1,4 +1,4 @@
-//! `test FILE CASES`: runs the cases, tells those that fail, and which routes no case has chosen.
+//! `test FILE CASES`: runs test cases, and prints those that fail and the routes that no case has chosen.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -8,17 +8,17 @@ use anstyle::{AnsiColor, Style};
 use ksvc_router_cli::cases::{self, Case, Mismatch};
 use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::explanation::explain_with_response;
-use ksvc_router_cli::load::load_one;
+use ksvc_router_cli::load::{self, load_one};
 use ksvc_router_cli::message::{Message, as_json, as_text};
-use ksvc_router_cli::position::Span;
-use ksvc_router_cli::source::Source;
+use ksvc_router_cli::source::position::Span;
+use ksvc_router_cli::yaml::Node;
 use ksvc_routing::RouteTable;
 use serde_json::{Value, json};
 
-use super::{CallError, Report, count, pretty, refusal};
+use super::{CallError, Report, count, pretty, refuse};
 use crate::args::Format;
 
-/// A case and what was not as expected.
+/// A case that has run. It passed if there are no mismatches.
 struct Outcome {
     case: Case,
     mismatches: Vec<Mismatch>,
@@ -27,13 +27,13 @@ struct Outcome {
 pub(super) fn run(file: &Path, cases: &Path, fail_under: Option<f64>, format: Format) -> Result<Report, CallError> {
     let configuration = match load_one(file)? {
         Ok(configuration) => configuration,
-        Err(messages) => return Ok(refusal(&messages, format)),
+        Err(messages) => return Ok(refuse(&messages, format)),
     };
-    // One file may be both, and standard input can be read but once.
-    let source = if cases == file { Ok(configuration.source.clone()) } else { Source::read(cases)? };
+    // If one file has both, it is read once, because standard input can be read only once.
+    let source = if cases == file { Ok(configuration.source.clone()) } else { load::read(cases)? };
     let cases = match source.map_err(|message| vec![message]).and_then(|source| cases::read(&source)) {
         Ok(cases) => cases,
-        Err(messages) => return Ok(refusal(&messages, format)),
+        Err(messages) => return Ok(refuse(&messages, format)),
     };
     let (compiled, messages) = configuration.compile();
     let errors: Vec<Message> = messages.into_iter().filter(Message::is_error).collect();
@@ -48,7 +48,7 @@ pub(super) fn run(file: &Path, cases: &Path, fail_under: Option<f64>, format: Fo
             let _ = writeln!(out, "{} passed, {failed} failed", outcomes.len() - failed);
             out += &coverage.to_text();
             if let (Some(least), false) = (fail_under, covers_enough) {
-                let _ = writeln!(out, "fewer routes are covered than --fail-under {least} asks for");
+                let _ = writeln!(out, "fewer routes are covered than --fail-under {least} requires");
             }
             (out, as_text(&errors))
         }
@@ -63,10 +63,10 @@ pub(super) fn run(file: &Path, cases: &Path, fail_under: Option<f64>, format: Fo
             (pretty(&object), String::new())
         }
     };
-    Ok(Report { out, err, good: failed == 0 && covers_enough && errors.is_empty() })
+    Ok(Report { out, err, success: failed == 0 && covers_enough && errors.is_empty() })
 }
 
-/// Runs all cases; the set holds the routes that they chose.
+/// Runs all cases. The set has the indices of the routes that were chosen.
 fn run_cases(table: &RouteTable, cases: Vec<Case>) -> (Vec<Outcome>, HashSet<usize>) {
     let mut chosen = HashSet::new();
     let outcomes = cases.into_iter().map(|case| {
@@ -119,11 +119,11 @@ impl Outcome {
     }
 }
 
-/// Which routes some case has chosen.
+/// How many routes of a table the cases have chosen.
 struct Coverage<'a> {
     file: &'a str,
     routes: usize,
-    /// Name and place of those that none has chosen.
+    /// The name and the position of each route that no case has chosen.
     uncovered: Vec<(String, Span)>,
 }
 
@@ -142,7 +142,7 @@ impl<'a> Coverage<'a> {
         self.routes - self.uncovered.len()
     }
 
-    /// An empty table is covered.
+    /// Returns the share of covered routes; 100 % for an empty table.
     fn percent(&self) -> f64 {
         if self.routes == 0 { 100.0 } else { 100.0 * self.covered() as f64 / self.routes as f64 }
     }
@@ -170,8 +170,8 @@ impl<'a> Coverage<'a> {
     }
 }
 
-/// As the core names it: its `name`, else its first `match`.
-fn route_name(route: &ksvc_router_cli::yaml::Node) -> String {
+/// Returns the name that the core gives to a route: its `name`, or else its first `match`.
+fn route_name(route: &Node) -> String {
     let first = route.get("match").and_then(|pattern| pattern.items().first().or(Some(pattern)));
     let name = route.get("name").or(first).and_then(|name| name.text());
     name.unwrap_or("(without a name)").to_owned()

@@ -1,43 +1,50 @@
-//! Why a text is no YAML that `kubectl` would take, and what to write instead.
+//! Why `kubectl` would not accept a text as YAML, and what to write instead.
 
 use std::fmt;
 
-use crate::position::Span;
+use crate::source::position::Span;
 
-/// Deeper than any configuration; bounds the recursion of everything that walks a tree.
+/// The deepest nesting that is read. No configuration is as deep; it bounds the recursion of every function that walks
+/// a tree.
 pub(super) const MAX_DEPTH: usize = 100;
 
-/// Values that aliases may add to a document; a few lines of nested aliases stand for billions.
+/// How many values aliases may add to a document: a few lines of nested aliases can stand for billions.
 pub(super) const MAX_ALIASED: usize = 1_000_000;
 
-/// Why a text is no YAML that `kubectl` would take.
+/// An error in a YAML text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct YamlError {
     pub at: Span,
     pub what: YamlProblem,
 }
 
+/// The kinds of errors in a YAML text. `Display` says what is wrong and what to write instead.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum YamlProblem {
-    /// The parser's words, and the character that it stopped at.
+    /// The parser's message, and the character at which the parser stopped.
     Syntax {
         message: String,
         found: Option<char>,
     },
     UnknownAnchor,
+    /// An alias inside the value that it stands for.
     OwnAnchor,
     TooDeep,
     TooManyAliases,
-    NoKey,
-    NotAKey,
+    NullKey,
+    /// A key that is a list or an object.
+    CompositeKey,
+    /// A number that JSON can't represent, such as `.inf`.
     NotJson {
         word: String,
     },
+    /// A scalar that can't be read as the type that its tag names.
     Tag {
         tag: String,
         word: String,
     },
+    /// `<<` with a value that is not an object.
     Merge,
 }
 
@@ -48,13 +55,13 @@ impl fmt::Display for YamlProblem {
                 write!(f, "this is not YAML: {message}")?;
                 match found {
                     _ if message == "invalid indentation" => {
-                        f.write_str("; indent what is inside [ ] and { } further than the key before it")
+                        f.write_str("; indent lines inside [ ] and { } more than the key before them")
                     }
                     Some('{' | '}') => f.write_str("; inside [ ] and { }, write text that has braces in quotes"),
                     Some('*') => f.write_str("; `*` begins an alias, so write text that begins with it in quotes"),
                     Some('\t') => f.write_str("; indent with spaces"),
                     Some(':') => f.write_str("; write text that has a colon and a space in quotes"),
-                    Some('@' | '`' | '%') => f.write_str("; write text that begins so in quotes"),
+                    Some('@' | '`' | '%') => f.write_str("; write text that begins with this character in quotes"),
                     _ => Ok(()),
                 }
             }
@@ -62,17 +69,17 @@ impl fmt::Display for YamlProblem {
                 "`*` begins an alias, and there is no anchor of that name; write text that begins with `*` in quotes",
             ),
             Self::OwnAnchor => f.write_str("the value contains itself; write it out"),
-            Self::TooDeep => write!(f, "nested more than {MAX_DEPTH} levels deep; no configuration is"),
+            Self::TooDeep => write!(f, "nested more than {MAX_DEPTH} levels deep; no configuration needs that many"),
             Self::TooManyAliases => {
-                write!(f, "aliases add more than {MAX_ALIASED} values; write out what is meant")
+                write!(f, "aliases add more than {MAX_ALIASED} values; write the values out instead")
             }
-            Self::NoKey => f.write_str("a key has no name (null); write it, in quotes if it is `null` or `~`"),
-            Self::NotAKey => f.write_str("a list or an object can't be a key; write a string"),
+            Self::NullKey => f.write_str("a key has no name (null); write a name, in quotes if it is `null` or `~`"),
+            Self::CompositeKey => f.write_str("a list or an object can't be a key; write a string"),
             Self::NotJson { word } => {
                 write!(f, "`{word}` is a number that JSON does not have; write it in quotes")
             }
-            Self::Tag { tag, word } => write!(f, "\"{word}\" can't be read as `{tag}`; take the tag out"),
-            Self::Merge => f.write_str("`<<` merges objects; write an alias of an object, or a list of them"),
+            Self::Tag { tag, word } => write!(f, "\"{word}\" can't be read as `{tag}`; remove the tag"),
+            Self::Merge => f.write_str("`<<` merges objects; write an alias of an object, or a list of such aliases"),
         }
     }
 }

@@ -1,31 +1,35 @@
-//! From the parser's events to the tree.
+//! Builds the tree of a YAML text from the parser's events.
+//!
+//! Own code because it follows `kubectl`'s reader (go-yaml v2), which no crate does: scalars, keys, merge keys, limits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
 use super::error::{MAX_ALIASED, MAX_DEPTH};
+use super::scalar::{Resolved, resolve};
 use super::{Entry, Key, Node, Style, Value, YamlError, YamlProblem};
-use crate::position::{Position, Span};
-use crate::scalar::{Resolved, resolve};
+use crate::source::position::{Position, Span};
 
-/// Where the text that is read lies in its file: a manifest may hold JSON text inside a YAML string.
+/// Where a text lies in its file. A manifest may hold JSON text inside a YAML string, and messages about that text
+/// still need lines and columns of the file.
 #[derive(Debug, Clone, Copy)]
 pub enum Origin {
+    /// The text is the whole file.
     File,
-    /// A literal block whose first line begins here, so each line lies as far to the right.
+    /// The text is a literal block. Its first line begins at this position, and every line is indented as much.
     Block(Position),
-    /// Some other string, in which nothing can be pointed at.
+    /// The text is a string of another style. Positions inside it are unknown, so messages point at the whole string.
     Whole(Span),
 }
 
 impl Origin {
-    /// The origin of a string's text, from where the string is.
+    /// Returns the origin of a string's text from the style and the span of the string.
     pub(crate) fn of_text(text: &str, style: Style, span: Span) -> Self {
         match style {
             Style::Literal => {
-                // The span begins at the first line that is not blank.
+                // The parser's span begins at the first line that is not blank.
                 let blank = text.chars().take_while(|c| *c == '\n').count();
                 let Position { line, column } = span.start;
                 Self::Block(Position { line: line.saturating_sub(blank), column })
@@ -50,23 +54,35 @@ impl Origin {
     }
 }
 
-/// The documents of a text, in order; empty ones included, as null.
+impl From<&Marker> for Position {
+    fn from(marker: &Marker) -> Self {
+        Self { line: marker.line().max(1), column: marker.col() + 1 }
+    }
+}
+
+impl From<saphyr_parser::Span> for Span {
+    fn from(span: saphyr_parser::Span) -> Self {
+        Self { start: (&span.start).into(), end: (&span.end).into() }
+    }
+}
+
+/// Returns the documents of a text in order. An empty document is null.
 pub fn parse(text: &str, origin: Origin) -> Result<Vec<Arc<Node>>, YamlError> {
     let joined = join_surrogates(text);
     let text = joined.as_deref().unwrap_or(text);
-    let fail = |error: YamlError| YamlError { at: origin.span(error.at), what: error.what };
+    let in_file = |error: YamlError| YamlError { at: origin.span(error.at), what: error.what };
 
     let mut documents = Vec::new();
     let mut builder = Builder::new(origin);
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| fail(syntax_error(text, &error)))?;
+        let (event, span) = event.map_err(|error| in_file(syntax_error(text, &error)))?;
         let span = Span::from(span);
         match event {
             // Anchors end with their document.
             Event::DocumentStart(_) => builder = Builder::new(origin),
             Event::DocumentEnd => documents.extend(builder.root.take()),
-            event => builder.take(event, span).map_err(fail)?,
+            event => builder.add_event(event, span).map_err(in_file)?,
         }
     }
     Ok(documents)
@@ -83,7 +99,8 @@ fn syntax_error(text: &str, error: &ScanError) -> YamlError {
     YamlError { at: Span::point(at), what }
 }
 
-/// JSON writes characters beyond U+FFFF as two escapes, which YAML has not. `None` where there are none.
+/// Replaces surrogate pairs by their character: JSON writes characters above U+FFFF as two escapes, which YAML does not
+/// know. Returns `None` if the text has none.
 fn join_surrogates(text: &str) -> Option<String> {
     let unit = |at: usize| -> Option<u16> {
         let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
@@ -103,7 +120,7 @@ fn join_surrogates(text: &str) -> Option<String> {
             copied = at + 12;
             from = copied;
         } else {
-            // The escaped character may be a backslash itself.
+            // Skip the escaped character too: it may be a backslash itself.
             let escaped = text[at + 1..].chars().next().map_or(0, char::len_utf8);
             from = at + 1 + escaped;
         }
@@ -115,12 +132,14 @@ fn join_surrogates(text: &str) -> Option<String> {
 struct Builder {
     origin: Origin,
     open: Vec<Open>,
+    /// The value of each anchor, by the parser's number for the anchor; 0 means no anchor.
     anchors: HashMap<usize, Arc<Node>>,
+    /// How many values aliases have added so far.
     aliased: usize,
     root: Option<Arc<Node>>,
 }
 
-/// A list or an object whose end has not come yet.
+/// A list or an object whose end has not been read yet.
 struct Open {
     span: Span,
     anchor: usize,
@@ -132,7 +151,7 @@ enum Content {
     Map { entries: Vec<Entry>, key: Option<MapKey> },
 }
 
-/// A key that waits for its value.
+/// A key whose value has not been read yet.
 enum MapKey {
     Key(Key),
     Merge,
@@ -143,9 +162,9 @@ impl Builder {
         Self { origin, open: Vec::new(), anchors: HashMap::new(), aliased: 0, root: None }
     }
 
-    /// Takes the next event; errors have their place in the text that is read.
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
-        let fail = |what| Err(YamlError { at: span, what });
+    /// Adds the next event. Errors have their position in the text, not in the file.
+    fn add_event(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
+        let error = |what| Err(YamlError { at: span, what });
         match event {
             Event::SequenceStart(anchor, _) => self.begin(span, anchor, Content::List(Vec::new())),
             Event::MappingStart(anchor, _) => self.begin(span, anchor, Content::Map { entries: Vec::new(), key: None }),
@@ -160,22 +179,23 @@ impl Builder {
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
-                    let own = self.open.iter().any(|open| open.anchor == anchor);
-                    return fail(if own { YamlProblem::OwnAnchor } else { YamlProblem::UnknownAnchor });
+                    let is_inside = self.open.iter().any(|open| open.anchor == anchor);
+                    return error(if is_inside { YamlProblem::OwnAnchor } else { YamlProblem::UnknownAnchor });
                 };
                 self.aliased += node.size;
                 if self.aliased > MAX_ALIASED {
-                    return fail(YamlProblem::TooManyAliases);
+                    return error(YamlProblem::TooManyAliases);
                 }
                 if self.awaits_key() {
-                    return self.key(&node, span, None);
+                    return self.set_key(&node, span, None);
                 }
                 self.add(node, 0, span)
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
                 if self.awaits_key() && tag.is_none() && plain && text == "<<" {
-                    return self.name(MapKey::Merge);
+                    self.set_map_key(MapKey::Merge);
+                    return Ok(());
                 }
                 let literal = style == ScalarStyle::Literal;
                 let value = scalar(&text, plain, literal, tag.as_deref(), span)?;
@@ -186,7 +206,7 @@ impl Builder {
                 if anchor > 0 {
                     self.anchors.insert(anchor, Arc::clone(&node));
                 }
-                self.key(&node, span, plain.then_some(&text))
+                self.set_key(&node, span, plain.then_some(&text))
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd => Ok(()),
             Event::DocumentStart(_) | Event::DocumentEnd => Ok(()),
@@ -195,7 +215,7 @@ impl Builder {
 
     fn begin(&mut self, span: Span, anchor: usize, content: Content) -> Result<(), YamlError> {
         if self.awaits_key() {
-            return Err(YamlError { at: span, what: YamlProblem::NotAKey });
+            return Err(YamlError { at: span, what: YamlProblem::CompositeKey });
         }
         if self.open.len() == MAX_DEPTH {
             return Err(YamlError { at: span, what: YamlProblem::TooDeep });
@@ -208,26 +228,26 @@ impl Builder {
         matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. }))
     }
 
-    fn name(&mut self, name: MapKey) -> Result<(), YamlError> {
+    fn set_map_key(&mut self, new: MapKey) {
         if let Some(Open { content: Content::Map { key, .. }, .. }) = self.open.last_mut() {
-            *key = Some(name);
+            *key = Some(new);
         }
-        Ok(())
     }
 
-    /// Makes a string of a key, as `kubectl` does.
-    fn key(&mut self, node: &Node, at: Span, written: Option<&str>) -> Result<(), YamlError> {
+    /// Turns a value into the string that `kubectl` makes of it when it is a key.
+    fn set_key(&mut self, node: &Node, at: Span, written: Option<&str>) -> Result<(), YamlError> {
         let (text, boolean) = match &node.value {
             Value::Text { text, .. } => (text.clone(), None),
             Value::Number(number) => (number.to_string(), None),
             Value::Bool(value) => (value.to_string(), written.map(str::to_owned)),
-            Value::Null => return Err(YamlError { at, what: YamlProblem::NoKey }),
-            Value::List(_) | Value::Map(_) => return Err(YamlError { at, what: YamlProblem::NotAKey }),
+            Value::Null => return Err(YamlError { at, what: YamlProblem::NullKey }),
+            Value::List(_) | Value::Map(_) => return Err(YamlError { at, what: YamlProblem::CompositeKey }),
         };
-        self.name(MapKey::Key(Key { text, span: self.origin.span(at), boolean }))
+        self.set_map_key(MapKey::Key(Key { text, span: self.origin.span(at), boolean }));
+        Ok(())
     }
 
-    /// Puts a finished value where it belongs.
+    /// Adds a complete value to the list or object that is open, or makes it the root.
     fn add(&mut self, node: Arc<Node>, anchor: usize, at: Span) -> Result<(), YamlError> {
         if anchor > 0 {
             self.anchors.insert(anchor, Arc::clone(&node));
@@ -245,8 +265,9 @@ impl Builder {
     }
 }
 
-/// What was merged gives way to what is written, and what is written before a merge key gives way to it: the
-/// YAML specification says otherwise for the latter, go-yaml v2 does so.
+/// Adds an entry. If the new entry or an older one of the same name came from a merge key, the new entry replaces the
+/// older one. So a merge key also replaces keys written before it: the YAML specification says otherwise, but go-yaml
+/// v2 does so.
 fn insert(entries: &mut Vec<Entry>, entry: Entry) {
     let same = entries.iter_mut().find(|other| (other.merged || entry.merged) && other.key.text == entry.key.text);
     match same {
@@ -263,7 +284,7 @@ fn merge(entries: &mut Vec<Entry>, node: &Node) -> Result<(), YamlProblem> {
             }
             Ok(())
         }
-        // The first of a list counts most, so it comes last.
+        // The first object of a list has the highest priority, so it is merged last.
         Value::List(nodes) => nodes.iter().rev().try_for_each(|node| match node.value {
             Value::Map(_) => merge(entries, node),
             _ => Err(YamlProblem::Merge),
@@ -272,7 +293,8 @@ fn merge(entries: &mut Vec<Entry>, node: &Node) -> Result<(), YamlProblem> {
     }
 }
 
-/// The value of a scalar: a tag decides, else the quotes, else the word itself.
+/// Returns the value of a scalar. The type is that of the tag if there is one; text in quotes is a string; any other
+/// word is resolved as `kubectl` does.
 fn scalar(text: &str, plain: bool, literal: bool, tag: Option<&Tag>, at: Span) -> Result<Value, YamlError> {
     let style = if literal { Style::Literal } else { Style::Other };
     let as_text = || Value::Text { text: text.to_owned(), style };
@@ -312,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_keep_their_order_and_repetitions() {
+    fn keys_keep_their_order_and_repeated_keys_are_kept() {
         assert_eq!(json("b: 1\na: {y1: [x, null], y1: ''}\nb: 2\n"), r#"{"b":1,"a":{"y1":["x",null],"y1":""},"b":2}"#);
     }
 
@@ -321,7 +343,7 @@ mod tests {
         assert_eq!(json("1: a\n1.5: b\nyes: c\n'yes': d\n"), r#"{"1":"a","1.5":"b","true":"c","yes":"d"}"#);
     }
 
-    /// Each was run through sigs.k8s.io/yaml v1.6.0.
+    /// Each expected value is the output of sigs.k8s.io/yaml v1.6.0.
     #[test]
     fn merge_keys_merge_as_in_kubectl() {
         for (yaml, expected) in [
@@ -337,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_decide_over_quotes_and_words() {
+    fn a_tag_has_priority_over_quotes_and_words() {
         assert_eq!(
             json("[!!str 5, !!int '5', !!float 5, !!null '', !!bool 'yes', ! 12, !foo bar]"),
             r#"["5",5,5,null,true,"12","bar"]"#
@@ -346,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_of_json_are_read() {
+    fn json_escapes_are_read() {
         let text = r#"{"a":"\\ud83d \ud83d\ude00 \/ \u00e9 \"\\"}"#;
         let read = parse(text, Origin::File).unwrap()[0].to_value();
         assert_eq!(read, serde_json::from_str::<serde_json::Value>(text).unwrap());

@@ -1,8 +1,8 @@
-//! `check`: every problem at its line and column.
+//! `check`: every problem has its line and column.
 
 use crate::support::{Folder, GOOD, check};
 
-/// Checks a table and expects messages that begin so, in this order, and no others.
+/// Asserts that `check` reports messages that begin with these texts, in this order, and no others.
 #[track_caller]
 fn expect(text: &str, beginnings: &[&str]) {
     let (code, messages) = check(text);
@@ -17,13 +17,13 @@ fn table(routes: &str) -> String {
 }
 
 #[test]
-fn good_table_passes_with_a_summary() {
+fn a_good_table_passes_with_a_summary() {
     let run = Folder::new(&[("f.yaml", GOOD)]).run(&["check", "f.yaml"]);
     assert_eq!((run.code, &*run.out, &*run.err), (0, "f.yaml: 6 routes, 0 errors, 0 warnings\n", ""));
 }
 
 #[test]
-fn message_shows_the_line_and_points_at_the_value() {
+fn a_message_shows_the_line_and_points_at_the_value() {
     let run = Folder::new(&[("f.yaml", "hosts: [api.example.com]\nroutes: []\nonNoMatch: maybe\n")])
         .run(&["check", "f.yaml"]);
     assert_eq!(
@@ -36,29 +36,29 @@ fn message_shows_the_line_and_points_at_the_value() {
 }
 
 #[test]
-fn unknown_key_is_pointed_at_itself() {
+fn the_position_of_an_unknown_key_is_that_of_the_key() {
     expect(&table("  - match: GET /a\n    service: a\n    serivce: b\n"), &["f.yaml:7:5: error: routes[0].serivce: "]);
 }
 
 #[test]
-fn missing_key_is_pointed_at_where_it_should_be() {
+fn the_position_of_a_missing_key_is_that_of_its_object() {
     expect("hosts: [a.example.com]\n", &["f.yaml:1:1: error: `routes` is missing"]);
     expect(&table("  - service: a\n"), &["f.yaml:5:5: error: routes[0]: `match` is missing"]);
 }
 
 #[test]
-fn value_that_is_not_written_is_pointed_at_its_key() {
+fn the_position_of_a_missing_value_is_that_of_its_key() {
     expect("hosts: [a.example.com]\nroutes: []\nbasePath:\n", &["f.yaml:3:1: error: basePath: has no value"]);
 }
 
 #[test]
-fn list_element_is_pointed_at_itself() {
+fn the_position_of_a_list_element_is_that_of_the_element() {
     expect("hosts: [a.example.com, 'b c']\nroutes: []\n", &["f.yaml:1:24: error: hosts[1]: "]);
     expect("hosts:\n- a.example.com\n- b_/c\nroutes: []\n", &["f.yaml:3:3: error: hosts[1]: "]);
 }
 
 #[test]
-fn part_of_a_match_is_pointed_at_within_its_string() {
+fn the_position_of_a_part_of_a_match_is_inside_its_string() {
     expect(
         &table("  - match: [GET /ok, 'GET /a/{b}{c}/d']\n    service: a\n"),
         &["f.yaml:5:30: error: routes[0].match[1]: "],
@@ -70,7 +70,7 @@ fn part_of_a_match_is_pointed_at_within_its_string() {
 }
 
 #[test]
-fn key_written_twice_is_pointed_at_the_second_and_names_the_first() {
+fn a_key_written_twice_has_the_position_of_the_second_and_names_the_first() {
     let text = "hosts: [a.example.com]\nroutes: []\nhosts: [b.example.com]\nhosts: [c.example.com]\n";
     expect(text, &["f.yaml:3:1: error: hosts: the key `hosts` is written twice", "f.yaml:4:1: error: hosts: "]);
     let run = Folder::new(&[("f.yaml", text)]).run(&["check", "f.yaml"]);
@@ -78,7 +78,7 @@ fn key_written_twice_is_pointed_at_the_second_and_names_the_first() {
 }
 
 #[test]
-fn unknown_key_written_twice_is_told_at_both_places() {
+fn an_unknown_key_written_twice_is_reported_twice() {
     expect(
         "hosts: [a.example.com]\nroutes: []\nx: 1\nx: 2\n",
         &["f.yaml:3:1: error: x: unknown key", "f.yaml:4:1: error: x: unknown key"],
@@ -113,7 +113,7 @@ fn yaml_booleans_are_those_of_kubectl() {
 }
 
 #[test]
-fn key_that_is_a_boolean_is_told() {
+fn a_key_that_is_a_boolean_is_reported() {
     expect(
         &table("  - match: GET /a\n    service: a\n    when: {query: {y: '1'}}\n"),
         &["f.yaml:7:20: warning: `y` without quotes is a boolean, so the key is `true`; write \"y\""],
@@ -121,7 +121,7 @@ fn key_that_is_a_boolean_is_told() {
 }
 
 #[test]
-fn aliases_and_merge_keys_are_followed_to_what_is_written() {
+fn the_position_of_an_aliased_value_is_where_the_value_is_written() {
     expect(&table("  - &a {match: GET /a, service: a}\n  - {<<: *a, match: GET /b}\n"), &[]);
     expect(
         &table("  - &a {match: GET /a, service: a, tag: 1}\n  - {<<: *a, match: GET /b}\n"),
@@ -130,7 +130,7 @@ fn aliases_and_merge_keys_are_followed_to_what_is_written() {
 }
 
 #[test]
-fn yaml_errors_have_their_place_and_a_remedy() {
+fn yaml_errors_have_their_position_and_a_remedy() {
     for (text, beginning, remedy) in [
         ("hosts: [*.example.com]\n", "f.yaml:1:9: error: `*` begins an alias", "in quotes"),
         ("a: [GET /b/{c}]\n", "f.yaml:1:12: error: this is not YAML", "write text that has braces in quotes"),
@@ -151,7 +151,7 @@ fn yaml_errors_have_their_place_and_a_remedy() {
 }
 
 #[test]
-fn deep_and_exploding_documents_are_refused() {
+fn documents_that_are_too_deep_or_that_explode_are_refused() {
     let (_, messages) = check(&format!("hosts: {}", "[".repeat(100_000)));
     assert!(messages[0].contains("nested more than 100 levels deep"), "{messages:?}");
     let mut bomb = "a0: &a0 [x, x]\n".to_owned();
@@ -164,7 +164,7 @@ fn deep_and_exploding_documents_are_refused() {
 }
 
 #[test]
-fn json_is_read_like_yaml() {
+fn json_is_read_too() {
     let text = "{\n\t\"hosts\": [\"api.example.com\"],\n\t\"routes\": [\n\t\t{\"match\": \"GET \\/\\ud83d\\ude00\", \"servise\": 1, \"respond\": {\"status\": 200}}\n\t]\n}\n";
     let run = Folder::new(&[("f.json", text)]).run(&["check", "f.json"]);
     assert!(run.out.starts_with("f.json:4:"), "{}", run.out);
@@ -173,7 +173,7 @@ fn json_is_read_like_yaml() {
 }
 
 #[test]
-fn long_line_is_cut_around_the_caret() {
+fn a_long_line_is_cut_around_the_caret() {
     let text = format!("{{\"hosts\":[{}\"bad host\"],\"routes\":[]}}", "\"a.example.com\",".repeat(100));
     let run = Folder::new(&[("f.json", &text)]).run(&["check", "f.json"]);
     let lines: Vec<&str> = run.out.lines().collect();
@@ -184,14 +184,14 @@ fn long_line_is_cut_around_the_caret() {
 }
 
 #[test]
-fn standard_input_is_a_file_too() {
+fn standard_input_is_checked_like_a_file() {
     let run = Folder::new(&[]).run_with_input(&["check", "-"], "hosts: []\nroutes: []\n");
     assert_eq!(run.code, 1);
     assert!(run.out.starts_with("<stdin>:1:8: error: hosts: the list is empty"), "{}", run.out);
 }
 
 #[test]
-fn all_problems_of_all_files_are_told() {
+fn all_problems_of_all_files_are_reported() {
     let folder = Folder::new(&[("a.yaml", "hosts: []\nroutes: []\n"), ("b.yaml", GOOD), ("c.yaml", "a: [\n")]);
     let run = folder.run(&["check", "a.yaml", "b.yaml", "c.yaml"]);
     assert_eq!(run.code, 1);
@@ -201,7 +201,7 @@ fn all_problems_of_all_files_are_told() {
 }
 
 #[test]
-fn json_format_has_the_same_messages_as_objects() {
+fn the_json_format_has_the_same_messages_as_objects() {
     let text = table("  - match: GET /a\n    service: a\n  - match: GET /a\n    service: b\n");
     let run = Folder::new(&[("f.yaml", &text)]).run(&["check", "f.yaml", "--format", "json"]);
     assert_eq!(run.code, 1);
@@ -220,7 +220,7 @@ fn json_format_has_the_same_messages_as_objects() {
 }
 
 #[test]
-fn wrong_calls_exit_with_2() {
+fn errors_of_the_command_line_exit_with_2() {
     let folder = Folder::new(&[("f.yaml", GOOD)]);
     for args in [&["check"][..], &["check", "missing.yaml"], &["chekc", "f.yaml"], &["explain", "f.yaml", "GET"]] {
         let run = folder.run(args);
@@ -230,19 +230,19 @@ fn wrong_calls_exit_with_2() {
 }
 
 #[test]
-fn text_that_is_not_utf8_is_an_error_at_its_place() {
+fn text_that_is_not_utf8_is_an_error_with_its_position() {
     let run = Folder::new(&[]).run_with_input(&["check", "-"], b"hosts: []\nroutes: [\xff]\n");
     assert_eq!(run.code, 1);
     assert!(run.out.starts_with("<stdin>:2:10: error: this is not UTF-8"), "{}", run.out);
 }
 
 #[test]
-fn byte_order_mark_and_line_ends_of_windows_do_not_move_columns() {
+fn a_byte_order_mark_and_windows_line_endings_do_not_shift_columns() {
     expect("\u{feff}hosts: ['a b']\r\nroutes: []\r\nx: 1\r\n", &["f.yaml:1:9: error: ", "f.yaml:3:1: error: "]);
 }
 
 #[test]
-fn output_that_is_no_terminal_has_no_colour() {
+fn output_that_does_not_go_to_a_terminal_has_no_colour() {
     let run = Folder::new(&[("f.yaml", "hosts: []\nroutes: []\n")]).run(&["check", "f.yaml"]);
     assert!(!run.out.contains('\x1b'));
 }

@@ -1,9 +1,9 @@
-//! What `check` says of manifests that are dangerous around a good table. Every kind of danger has its example in
-//! docs/command-line.md; here are the rules between them.
+//! `check`: dangers in a manifest around a good table. docs/command-line.md has an example of every kind of danger;
+//! these tests are for the rules between them.
 
 use crate::support::{Folder, check};
 
-/// A manifest without a danger, but for what is replaced in it.
+/// Returns a manifest without a danger, after the given replacements.
 fn plugin(name: &str, changes: &[(&str, &str)]) -> String {
     let mut text = format!(
         "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: {name}, namespace: istio-system}}\n\
@@ -18,7 +18,7 @@ fn plugin(name: &str, changes: &[(&str, &str)]) -> String {
     text
 }
 
-/// Expects messages that hold these words, in this order, and no others.
+/// Asserts that `check` reports messages with these words, in this order, and no others.
 #[track_caller]
 fn expect(text: &str, words: &[&str]) {
     let (code, messages) = check(text);
@@ -34,7 +34,7 @@ fn recommended_settings_are_silent() {
 }
 
 #[test]
-fn image_is_known_by_a_digest_in_the_url_or_beside_it() {
+fn an_image_without_a_digest_or_a_checksum_is_reported() {
     for (url, words) in [
         ("oci://r.example.com:5000/x:1@sha256:00", &[][..]),
         ("r.example.com:5000/x@sha256:00", &[]),
@@ -51,10 +51,10 @@ fn image_is_known_by_a_digest_in_the_url_or_beside_it() {
 }
 
 #[test]
-fn ports_are_those_of_the_pod() {
+fn the_port_must_be_that_of_the_pod() {
     for (port, words) in [
-        ("443", &["Istio compares the port that the gateway's pod listens on"][..]),
-        ("80", &["behind the Service's port 80 that is 8080"]),
+        ("443", &["Istio compares this number with the port that the gateway's pod listens on"][..]),
+        ("80", &["for the Service's port 80 that is 8080"]),
         ("8080", &["f.yaml:7:29: warning: 8080 is the port of plain HTTP"]),
         ("9443", &[]),
     ] {
@@ -66,7 +66,7 @@ fn ports_are_those_of_the_pod() {
 }
 
 #[test]
-fn pods_of_the_gateway_api_listen_on_the_ports_of_the_gateway() {
+fn with_the_gateway_api_the_port_is_that_of_the_gateway() {
     let targets = ("selector: {matchLabels: {istio: ingressgateway}}", "targetRefs: [{kind: Gateway, name: public}]");
     expect(&plugin("a", &[targets, ("8443", "443")]), &[]);
     expect(&plugin("a", &[targets, ("8443", "80")]), &["80 is the port of plain HTTP"]);
@@ -80,7 +80,7 @@ fn gateway(redirect: bool, app: &str) -> String {
 }
 
 #[test]
-fn gateway_beside_it_settles_what_plain_http_does() {
+fn with_a_gateway_in_the_file_only_a_real_redirect_is_reported() {
     for change in [("8443", "8080"), ("ports: [{number: 8443}]", "mode: CLIENT")] {
         let plugin = plugin("a", &[change]);
         expect(
@@ -94,7 +94,7 @@ fn gateway_beside_it_settles_what_plain_http_does() {
 }
 
 #[test]
-fn gateway_may_be_in_another_file() {
+fn the_gateway_may_be_in_another_file() {
     let folder =
         Folder::new(&[("a.yaml", &plugin("a", &[("8443", "8080")])), ("g.yaml", &gateway(true, "ingressgateway"))]);
     let run = folder.run(&["check", "a.yaml", "g.yaml"]);
@@ -103,11 +103,11 @@ fn gateway_may_be_in_another_file() {
     assert!(run.out.ends_with("\na.yaml: 0 routes, 0 errors, 1 warning\n"), "{}", run.out);
     let alone = folder.run(&["check", "g.yaml"]);
     assert_eq!(alone.code, 1);
-    assert!(alone.out.contains("no route table is in here"), "{}", alone.out);
+    assert!(alone.out.contains("there is no route table here"), "{}", alone.out);
 }
 
 #[test]
-fn tables_overlap_by_host_and_path_on_one_gateway() {
+fn tables_overlap_if_they_share_a_host_a_path_and_a_gateway() {
     let base = |path: &'static str| ("basePath: /b", path);
     for (changes, overlap) in [
         (&[][..], false),
@@ -122,12 +122,15 @@ fn tables_overlap_by_host_and_path_on_one_gateway() {
         (&[base("basePath: /a"), ("8443", "9443")], false),
     ] {
         let text = plugin("a", &[]) + "---\n" + &plugin("b", changes);
-        expect(&text, if overlap { &["another table that may run in the same gateway takes in"] } else { &[] });
+        expect(
+            &text,
+            if overlap { &["another table that may run in the same gateway serves api.example.com"] } else { &[] },
+        );
     }
 }
 
 #[test]
-fn overlap_names_both_files() {
+fn an_overlap_names_both_files() {
     let other = plugin("b", &[("basePath: /b", "basePath: /a")]);
     let run = Folder::new(&[("a.yaml", &plugin("a", &[])), ("b.yaml", &other)]).run(&["check", "a.yaml", "b.yaml"]);
     assert_eq!(run.code, 0);
@@ -136,13 +139,13 @@ fn overlap_names_both_files() {
 }
 
 #[test]
-fn one_object_in_two_files_does_not_overlap_with_itself() {
+fn the_same_object_in_two_files_does_not_overlap_with_itself() {
     let text = plugin("a", &[]);
     expect(&(text.clone() + "---\n" + &text), &[]);
 }
 
 #[test]
-fn sizes_are_those_of_the_object_as_json() {
+fn the_size_is_that_of_the_object_as_json() {
     let routes = |count: usize| {
         let routes: String =
             (0..count).map(|index| format!("{{match: GET /{index:060}, host: a.example.com}}, ")).collect();

@@ -1,4 +1,4 @@
-//! `explain`: the object of `--format json` for each outcome, and the text with its reasons.
+//! `explain`: the JSON object for each outcome, and the text with the reasons.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn explain(table: &str, args: &[&str]) -> Value {
 }
 
 #[test]
-fn route_has_what_is_forwarded() {
+fn a_route_shows_what_is_forwarded() {
     let url = "https://API.example.com:443/faas/payments/a%2Db/c?x=/y";
     assert_eq!(
         explain(GOOD, &["DELETE", url, "-H", "X-A: 1", "-H", "x-a: 2", "-H", "K-Original-Host: evil"]),
@@ -34,7 +34,7 @@ fn route_has_what_is_forwarded() {
 }
 
 #[test]
-fn path_is_forwarded_as_it_came_where_nothing_changes_it() {
+fn a_path_without_a_rewrite_is_forwarded_unchanged() {
     let explained = explain(GOOD, &["GET", "api.example.com/faas/orders/4%32?x=1", "-H", "x-beta: true"]);
     assert_eq!(explained["path"], "/faas/orders/4%32?x=1");
     assert_eq!(explained["route"], "beta");
@@ -42,7 +42,7 @@ fn path_is_forwarded_as_it_came_where_nothing_changes_it() {
 }
 
 #[test]
-fn redirect_has_its_location() {
+fn a_redirect_shows_its_location() {
     assert_eq!(
         explain(GOOD, &["GET", "api.example.com/faas/old/7?x=1"]),
         json!({
@@ -57,7 +57,7 @@ fn redirect_has_its_location() {
 }
 
 #[test]
-fn respond_has_its_status() {
+fn a_response_of_the_gateway_shows_its_status() {
     assert_eq!(
         explain(GOOD, &["HEAD", "api.example.com/faas/ping"]),
         json!({"outcome": "respond", "route": "GET /ping", "match": "GET /ping", "params": {}, "status": 200})
@@ -65,7 +65,7 @@ fn respond_has_its_status() {
 }
 
 #[test]
-fn answers_without_a_route_have_their_status() {
+fn answers_without_a_route_show_their_status() {
     assert_eq!(explain(GOOD, &["GET", "api.example.com/faas/nope"]), json!({"outcome": "notFound", "status": 404}));
     assert_eq!(
         explain(GOOD, &["DELETE", "api.example.com/faas/orders/1"]),
@@ -83,7 +83,7 @@ fn answers_without_a_route_have_their_status() {
 }
 
 #[test]
-fn untouched_requests_say_why() {
+fn untouched_requests_show_the_reason() {
     assert_eq!(explain(GOOD, &["GET", "https://other.example.com/faas/orders/1"]), json!({"outcome": "outOfScope"}));
     assert_eq!(explain(GOOD, &["GET", "https://api.example.com/faaster"]), json!({"outcome": "outOfScope"}));
     let pass = format!("onNoMatch: passThrough\n{GOOD}");
@@ -91,21 +91,21 @@ fn untouched_requests_say_why() {
 }
 
 #[test]
-fn bad_table_is_explained_as_a_gateway_would_serve_it() {
+fn a_table_with_errors_is_explained_as_a_gateway_serves_it() {
     let table = GOOD.replace("service: payments", "service: Payments!");
     let folder = Folder::new(&[("f.yaml", &table)]);
     let broken = folder.run(&["explain", "f.yaml", "GET", "api.example.com/faas/payments/1", "--format", "json"]);
     assert_eq!(broken.json()["outcome"], "brokenRoute");
     assert_eq!(broken.json()["status"], 503);
     assert!(broken.err.contains("error: routes[3].service: "), "{}", broken.err);
-    assert!(broken.err.contains("what a gateway serves that starts with it"), "{}", broken.err);
+    assert!(broken.err.contains("what a gateway that starts with it does"), "{}", broken.err);
     assert_eq!(broken.code, 1);
     let whole = folder.run(&["explain", "f.yaml", "GET", "api.example.com/faas/orders/1", "--format", "json"]);
     assert_eq!(whole.json()["outcome"], "route");
 }
 
 #[test]
-fn text_says_which_routes_were_passed_over_and_why() {
+fn the_text_shows_the_passed_over_routes_with_the_reasons() {
     let folder = Folder::new(&[("f.yaml", GOOD)]);
     let run =
         folder.run(&["explain", "f.yaml", "GET", "https://api.example.com/faas/orders/42", "-H", "k-network-hash: x"]);
@@ -127,13 +127,13 @@ fn text_says_which_routes_were_passed_over_and_why() {
 }
 
 #[test]
-fn url_without_a_host_is_pointed_out() {
+fn a_url_without_a_host_is_reported() {
     let run = Folder::new(&[("f.yaml", GOOD)]).run(&["explain", "f.yaml", "GET", "/faas/orders/42"]);
-    assert!(run.err.contains("names no host"), "{}", run.err);
+    assert!(run.err.contains("has no host"), "{}", run.err);
 }
 
 #[test]
-fn header_that_is_none_is_a_wrong_call() {
+fn a_malformed_header_exits_with_2() {
     let folder = Folder::new(&[("f.yaml", GOOD)]);
     for header in ["x-beta", "host: a", ": x"] {
         assert_eq!(folder.run(&["explain", "f.yaml", "GET", "a/", "-H", header]).code, 2, "{header}");
@@ -141,7 +141,7 @@ fn header_that_is_none_is_a_wrong_call() {
 }
 
 #[test]
-fn several_tables_in_one_file_are_refused() {
+fn several_tables_in_one_file_are_an_error() {
     let text = format!("{GOOD}---\n{GOOD}");
     let run = Folder::new(&[("f.yaml", &text)]).run(&["explain", "f.yaml", "GET", "api.example.com/faas/ping"]);
     assert_eq!(run.code, 1);

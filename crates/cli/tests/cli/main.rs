@@ -1,4 +1,4 @@
-//! The binary `ksvc-router` on small files: what it prints, where it points, how it exits.
+//! Runs the binary `ksvc-router` on small files and checks its output, positions and exit codes.
 
 mod admission;
 mod check;

@@ -1,8 +1,8 @@
-//! Where the configuration is found: in manifests of each kind, several to a file, in folders.
+//! Where the configuration is found: in each kind of manifest, in files with several documents, in folders.
 
 use crate::support::{Folder, GOOD, check};
 
-/// A table whose only fault is the string `FAULT` as a host.
+/// A table with one error: the host `FAULT !`.
 const FAULTY: &str = "hosts: ['FAULT !']\nroutes: []\n";
 
 fn indented(text: &str, by: usize) -> String {
@@ -31,9 +31,9 @@ fn envoy_filter(configuration: &str) -> String {
     )
 }
 
-/// The one message must be about the host, at this line and column.
+/// Asserts that the only message is about the host, at this line and column.
 #[track_caller]
-fn expect_fault_at(text: &str, line: usize, column: usize) {
+fn expect_error_at(text: &str, line: usize, column: usize) {
     let (code, messages) = check(text);
     assert_eq!(code, 1, "{messages:?}");
     let beginning = format!("f.yaml:{line}:{column}: error: hosts[0]: \"FAULT !\"");
@@ -41,21 +41,21 @@ fn expect_fault_at(text: &str, line: usize, column: usize) {
 }
 
 #[test]
-fn wasm_plugin_is_read() {
-    expect_fault_at(&wasm_plugin("ksvc-router", FAULTY), 7, 13);
+fn a_wasm_plugin_is_read() {
+    expect_error_at(&wasm_plugin("ksvc-router", FAULTY), 7, 13);
     let (_, messages) = check(&wasm_plugin("anything", FAULTY));
     assert!(messages.len() == 2 && messages[1].starts_with("f.yaml:7:13: error: hosts[0]: "), "{messages:?}");
 }
 
 #[test]
-fn traffic_extension_is_read() {
+fn a_traffic_extension_is_read() {
     let head = "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {name: x}\nspec:\n  wasm:\n    pluginConfig:\n";
     let foot = "    pluginName: ksvc-router\n    url: file:///plugin.wasm\n    failStrategy: FAIL_RELOAD\n  \
         targetRefs: [{kind: Gateway, name: public}]\n  match: [{ports: [{number: 443}]}]\n";
-    expect_fault_at(&format!("{head}{}{foot}", indented(FAULTY, 6)), 7, 15);
+    expect_error_at(&format!("{head}{}{foot}", indented(FAULTY, 6)), 7, 15);
 }
 
-/// Expects messages that begin so, each after `f.yaml:`, in this order, and no others.
+/// Asserts that the messages begin with these texts after `f.yaml:`, in this order, and that there are no others.
 #[track_caller]
 fn expect(text: &str, beginnings: &[&str]) {
     let (code, messages) = check(text);
@@ -70,7 +70,7 @@ fn expect(text: &str, beginnings: &[&str]) {
 const STRING_VALUE: &str = "'@type': type.googleapis.com/google.protobuf.StringValue\n";
 
 #[test]
-fn envoy_filter_with_a_struct_is_told_and_read_all_the_same() {
+fn an_envoy_filter_with_a_struct_is_reported_and_its_table_is_read() {
     let configuration = format!("'@type': type.googleapis.com/google.protobuf.Struct\nvalue:\n{}", indented(FAULTY, 2));
     let text = envoy_filter(&configuration);
     expect(
@@ -82,7 +82,7 @@ fn envoy_filter_with_a_struct_is_told_and_read_all_the_same() {
 }
 
 #[test]
-fn what_the_table_decides_is_told_of_a_struct_too() {
+fn explain_and_routes_work_on_a_struct_too() {
     let table = indented(GOOD, 2);
     let text = envoy_filter(&format!("'@type': type.googleapis.com/google.protobuf.Struct\nvalue:\n{table}"));
     let folder = Folder::new(&[("f.yaml", &text)]);
@@ -93,7 +93,7 @@ fn what_the_table_decides_is_told_of_a_struct_too() {
 }
 
 #[test]
-fn ecds_document_with_a_struct_is_told() {
+fn an_ecds_document_with_a_struct_is_reported() {
     let text = "resources:\n- '@type': type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig\n  name: x\n  \
         typed_config:\n    '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n    config:\n      \
         vm_config: {}\n      configuration:\n        '@type': type.googleapis.com/google.protobuf.Struct\n        \
@@ -102,11 +102,11 @@ fn ecds_document_with_a_struct_is_told() {
 }
 
 #[test]
-fn configuration_of_no_type_and_of_other_types_is_told() {
+fn a_configuration_of_another_type_or_none_is_reported() {
     let value = format!("value:\n{}", indented(FAULTY, 2));
     expect(
         &envoy_filter(&value),
-        &["17:15: error: Envoy takes no `configuration` without `@type`", "18:25: error: hosts[0]: "],
+        &["17:15: error: Envoy does not accept `configuration` without `@type`", "18:25: error: hosts[0]: "],
     );
     expect(
         &envoy_filter(&format!("{STRING_VALUE}{value}")),
@@ -119,57 +119,57 @@ fn configuration_of_no_type_and_of_other_types_is_told() {
 }
 
 #[test]
-fn text_that_is_no_json_is_told_where_it_goes_wrong_and_read_all_the_same() {
+fn text_that_is_not_json_is_reported_at_its_position_and_its_table_is_read() {
     let block = |text: &str| envoy_filter(&format!("{STRING_VALUE}value: |\n{}", indented(text, 2)));
-    let no_json = |at: &str| format!("{at}: error: the plugin gets this text as it is, and it is not JSON: ");
-    expect(&block(FAULTY), &[&no_json("19:17"), "19:25: error: hosts[0]: "]);
+    let not_json = |at: &str| format!("{at}: error: the plugin gets this text as it is, and it is not JSON: ");
+    expect(&block(FAULTY), &[&not_json("19:17"), "19:25: error: hosts[0]: "]);
     expect(
         &block("{\"name\": \"a\", \"hosts\": [\"FAULT !\"],\n \"routes\": [],\n}\n"),
-        &["19:41: error: hosts[0]: ", &no_json("21:17")],
+        &["19:41: error: hosts[0]: ", &not_json("21:17")],
     );
-    // What YAML can't read either is told once.
-    expect(&block("{\"name\": \"ä\", \"hosts\": [\"a.b\", \"routes\": []}\n"), &[&no_json("19:56")]);
+    // Text that is not YAML either is reported once.
+    expect(&block("{\"name\": \"ä\", \"hosts\": [\"a.b\", \"routes\": []}\n"), &[&not_json("19:56")]);
     expect(
         &envoy_filter(&format!("{STRING_VALUE}value: '{{\"hosts\": [\"a.b\"],}}'\n")),
-        &[&no_json("18:22"), "18:22: error: `routes` is missing"],
+        &[&not_json("18:22"), "18:22: error: `routes` is missing"],
     );
 }
 
 #[test]
-fn envoy_filter_with_json_text_is_read_at_its_place() {
+fn errors_in_the_json_text_of_an_envoy_filter_have_their_position() {
     let head = STRING_VALUE;
     let json = "{\"routes\": [],\n \"hosts\": [\"FAULT !\"]}\n";
-    expect_fault_at(&envoy_filter(&format!("{head}value: |\n{}", indented(json, 2))), 20, 28);
+    expect_error_at(&envoy_filter(&format!("{head}value: |\n{}", indented(json, 2))), 20, 28);
     let tabs = indented("{\n\t\"routes\": [],\n\t\"hosts\": [\"FAULT !\"]\n}\n", 2);
-    expect_fault_at(&envoy_filter(&format!("{head}value: |\n\n{tabs}")), 22, 28);
-    // In a string of another style nothing inside can be pointed at.
+    expect_error_at(&envoy_filter(&format!("{head}value: |\n\n{tabs}")), 22, 28);
+    // Positions inside a string of another style are unknown.
     let quoted = "{\"hosts\": [\"FAULT !\"], \"routes\": []}";
-    expect_fault_at(&envoy_filter(&format!("{head}value: '{quoted}'\n")), 18, 22);
+    expect_error_at(&envoy_filter(&format!("{head}value: '{quoted}'\n")), 18, 22);
 }
 
 #[test]
-fn plugin_config_and_the_bare_configuration_are_read() {
-    expect_fault_at(FAULTY, 1, 9);
-    expect_fault_at(&format!("pluginConfig:\n{}", indented(FAULTY, 2)), 2, 11);
+fn a_plugin_config_and_a_bare_configuration_are_read() {
+    expect_error_at(FAULTY, 1, 9);
+    expect_error_at(&format!("pluginConfig:\n{}", indented(FAULTY, 2)), 2, 11);
 }
 
 #[test]
 fn every_document_and_every_item_of_a_list_is_read() {
     let text = format!("# nothing\n---\n{}---\nkind: ConfigMap\napiVersion: v1\n---\n{FAULTY}", GOOD);
-    expect_fault_at(&text, 29, 9);
+    expect_error_at(&text, 29, 9);
     let item = indented(&wasm_plugin("ksvc-router", FAULTY), 2);
-    expect_fault_at(&format!("apiVersion: v1\nkind: List\nitems:\n-{}", &item[1..]), 10, 15);
+    expect_error_at(&format!("apiVersion: v1\nkind: List\nitems:\n-{}", &item[1..]), 10, 15);
 }
 
 #[test]
-fn plugin_of_another_name_beside_ours_is_left_out() {
+fn a_plugin_of_another_name_beside_ours_is_ignored() {
     let other = wasm_plugin("other", "anything: 1\n");
     let text = format!("{other}---\n{}", wasm_plugin("ksvc-router", FAULTY));
-    expect_fault_at(&text, 19, 13);
+    expect_error_at(&text, 19, 13);
 }
 
 #[test]
-fn absent_configuration_is_an_error() {
+fn a_missing_configuration_is_an_error() {
     let plugin = |config| format!("kind: WasmPlugin\nspec:\n  pluginName: ksvc-router\n{config}");
     let empty = ["", "  pluginConfig:\n", "  pluginConfig: null\n"].map(plugin);
     let empty_text =
@@ -183,7 +183,7 @@ fn absent_configuration_is_an_error() {
 }
 
 #[test]
-fn file_without_a_configuration_is_an_error() {
+fn a_file_without_a_configuration_is_an_error() {
     for text in
         ["", "# nothing\n", "kind: Deployment\napiVersion: apps/v1\n", "openapi: 3.1.0\npaths: {}\n", "just text\n"]
     {
@@ -191,14 +191,14 @@ fn file_without_a_configuration_is_an_error() {
         assert_eq!(code, 1);
         assert!(messages.len() == 1, "{text}: {messages:?}");
         assert!(
-            messages[0].starts_with("f.yaml:1:1: error: no configuration of ksvc-router is in here"),
+            messages[0].starts_with("f.yaml:1:1: error: this file has no configuration of ksvc-router"),
             "{messages:?}"
         );
     }
 }
 
 #[test]
-fn of_a_folder_only_files_that_name_the_plugin_are_read() {
+fn only_the_files_of_a_folder_that_name_the_plugin_are_read() {
     let ours = wasm_plugin("ksvc-router", GOOD);
     let folder = Folder::new(&[
         ("manifests/a.yaml", &ours),
@@ -216,8 +216,8 @@ fn of_a_folder_only_files_that_name_the_plugin_are_read() {
 }
 
 #[test]
-fn folder_with_nothing_of_ours_is_an_error() {
+fn a_folder_without_a_table_of_this_filter_is_an_error() {
     let run = Folder::new(&[("manifests/bare.yaml", FAULTY)]).run(&["check", "manifests"]);
     assert_eq!(run.code, 1);
-    assert!(run.out.contains("no file in here says `pluginName: ksvc-router`"), "{}", run.out);
+    assert!(run.out.contains("no file here says `pluginName: ksvc-router`"), "{}", run.out);
 }

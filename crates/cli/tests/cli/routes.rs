@@ -1,4 +1,4 @@
-//! `routes`: the table by precedence.
+//! `routes`: the table sorted by precedence.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn routes_are_listed_by_precedence_in_columns() {
 }
 
 #[test]
-fn json_format_lists_the_same() {
+fn the_json_format_lists_the_same_routes() {
     let run = Folder::new(&[("f.yaml", GOOD)]).run(&["routes", "f.yaml", "--format", "json"]);
     let routes = run.json();
     let write = routes.as_array().unwrap().iter().find(|route| route["methods"] == json!(["PUT", "PATCH"])).unwrap();
@@ -42,7 +42,7 @@ fn json_format_lists_the_same() {
 }
 
 #[test]
-fn broken_routes_are_listed_as_such() {
+fn broken_routes_are_listed_as_broken() {
     let table = GOOD.replace("service: payments", "service: Payments!");
     let run = Folder::new(&[("f.yaml", &table)]).run(&["routes", "f.yaml"]);
     assert_eq!(run.code, 1);

@@ -1,4 +1,4 @@
-//! `schema`: takes what is well-shaped, refuses what is not.
+//! `schema`: the schema accepts well-formed tables and refuses malformed tables.
 
 use ksvc_router_cli::yaml::{Origin, parse};
 use serde_json::Value;
@@ -16,13 +16,13 @@ fn value(table: &str) -> Value {
 }
 
 #[test]
-fn schema_takes_a_good_table() {
+fn the_schema_accepts_a_good_table() {
     let errors: Vec<String> = validator().iter_errors(&value(GOOD)).map(|error| error.to_string()).collect();
     assert_eq!(errors, [""; 0]);
 }
 
 #[test]
-fn schema_refuses_misshapen_tables() {
+fn the_schema_refuses_malformed_tables() {
     let validator = validator();
     for table in [
         "[]",

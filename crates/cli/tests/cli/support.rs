@@ -1,4 +1,4 @@
-//! A folder of files to run the binary in, and what came of it.
+//! Runs the binary in a temporary folder with given files.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A table without a fault: two forwards, one of them conditional, a redirect and a response.
+/// A table without errors. It forwards requests, one of them by a condition, and has a redirect and a response.
 pub(crate) const GOOD: &str = r#"
 hosts: [api.example.com]
 basePath: /faas
@@ -31,8 +31,10 @@ routes:
     respond: {status: 200, body: pong}
 "#;
 
+/// A temporary folder.
 pub(crate) struct Folder(TempDir);
 
+/// The exit code and the output of a run.
 pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) out: String,
@@ -64,7 +66,7 @@ impl Folder {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It may end without reading.
+        // The program may end without reading its input.
         let _ = child.stdin.take().unwrap().write_all(input.as_ref());
         let output = child.wait_with_output().unwrap();
         Run {
@@ -81,7 +83,7 @@ impl Run {
     }
 }
 
-/// Runs `check` on one file and returns the exit code and the first lines of the messages.
+/// Runs `check` on a file. Returns the exit code and the first line of each message.
 pub(crate) fn check(text: &str) -> (i32, Vec<String>) {
     let run = Folder::new(&[("f.yaml", text)]).run(&["check", "f.yaml"]);
     let messages = run.out.lines().filter(|line| line.contains(": error: ") || line.contains(": warning: "));

@@ -1,10 +1,10 @@
-//! `test`: cases that pass and fail, cases that can't be read, coverage.
+//! `test`: cases that pass, cases that fail, errors in cases, coverage.
 
 use serde_json::json;
 
 use crate::support::{Folder, GOOD, Run};
 
-/// Runs cases, written as list elements, on the good table.
+/// Runs cases on the good table. The cases are written as list elements.
 fn test(cases: &str, args: &[&str]) -> Run {
     let args = [&["test", "f.yaml", "c.yaml"], args].concat();
     Folder::new(&[("f.yaml", GOOD), ("c.yaml", &format!("cases:\n{cases}"))]).run(&args)
@@ -61,7 +61,7 @@ fn too_few_covered_routes_fail() {
 }
 
 #[test]
-fn failing_case_shows_expected_and_actual_at_file_and_line() {
+fn a_failing_case_shows_expected_and_actual_values_with_their_position() {
     let run = test(
         "- name: wrong\n  request: {method: GET, url: api.example.com/faas/orders/42}\n  expect:\n    authority: elsewhere\n    \
          requestHeaders: {x-forwarded-host: null, x-none: a}\n    status: 404\n",
@@ -83,7 +83,7 @@ fn failing_case_shows_expected_and_actual_at_file_and_line() {
 }
 
 #[test]
-fn cases_that_cannot_be_read_are_told_all_at_once() {
+fn all_errors_in_cases_are_reported_at_once() {
     let run = test(
         "- name: a\n  request: {method: GET, url: a/, header: {}}\n  expect: {outcome: found, satus: 1, params: {x: 1}}\n\
          - request: {method: GET, url: a/, headers: {host: b}}\n  expect: {status: \"404\"}\n- name: c\n  request: {url: x}\n  expect: {}\n",
@@ -96,7 +96,7 @@ fn cases_that_cannot_be_read_are_told_all_at_once() {
         "c.yaml:4:28: error: unknown key `satus`",
         "c.yaml:4:50: error: expected a string, found the number 1; write it in quotes",
         "c.yaml:5:3: error: `name` is missing",
-        "c.yaml:5:45: error: the host and the pseudo headers",
+        "c.yaml:5:45: error: the host and the pseudo headers come from the URL and the method",
         "c.yaml:6:20: error: expected a status, such as 404, found the string \"404\"",
         "c.yaml:8:12: error: `method` is missing",
         "c.yaml:9:11: error: a case that expects nothing can't fail",
@@ -106,7 +106,7 @@ fn cases_that_cannot_be_read_are_told_all_at_once() {
 }
 
 #[test]
-fn name_that_yaml_takes_for_a_boolean_is_an_error() {
+fn a_name_that_yaml_reads_as_a_boolean_is_an_error() {
     let case = |n: &str| {
         format!(
             "- name: a\n  request: {{method: GET, url: a/, headers: {{{n}: b}}}}\n  expect:\n    params: {{{n}: \"12\"}}\n    \
@@ -123,14 +123,14 @@ fn name_that_yaml_takes_for_a_boolean_is_an_error() {
 }
 
 #[test]
-fn file_without_cases_is_an_error() {
+fn a_file_without_cases_is_an_error() {
     let run = Folder::new(&[("f.yaml", GOOD)]).run(&["test", "f.yaml", "f.yaml"]);
     assert_eq!(run.code, 1);
-    assert!(run.err.contains("f.yaml:1:1: error: no cases are in here"), "{}", run.err);
+    assert!(run.err.contains("f.yaml:1:1: error: this file has no cases"), "{}", run.err);
 }
 
 #[test]
-fn one_file_may_be_table_and_cases() {
+fn one_file_may_have_the_table_and_the_cases() {
     let table: String = GOOD.lines().map(|line| format!("  {line}\n")).collect();
     let both = format!("pluginConfig:\n{table}cases:{PASSING}");
     let run = Folder::new(&[("f.yaml", &both)]).run(&["test", "f.yaml", "f.yaml"]);
@@ -140,7 +140,7 @@ fn one_file_may_be_table_and_cases() {
 }
 
 #[test]
-fn table_with_errors_fails_whatever_the_cases_say() {
+fn a_table_with_errors_fails_even_if_all_cases_pass() {
     let table = GOOD.replace("service: payments", "service: Payments!");
     let case = "cases: [{name: b, request: {method: GET, url: api.example.com/faas/payments/1}, expect: {outcome: brokenRoute}}]\n";
     let run = Folder::new(&[("f.yaml", &table), ("c.yaml", case)]).run(&["test", "f.yaml", "c.yaml"]);

@@ -59,12 +59,12 @@ impl TableBuilder {
 
     /// Adds a template.
     pub(crate) fn template(&mut self, parts: Vec<Part>) -> Template {
-        Template(self.image.append(PARTS, parts))
+        Template { parts: self.image.append(PARTS, parts) }
     }
 
     /// Returns the parts of a template.
     pub(crate) fn parts(&self, template: Template) -> impl Iterator<Item = Part> + '_ {
-        self.image.span(PARTS, template.0)
+        self.image.span(PARTS, template.parts)
     }
 
     /// Returns the text of a string.

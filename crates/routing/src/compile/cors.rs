@@ -78,7 +78,7 @@ impl Compiler {
         let policy = Policy {
             origins: origins.filter(|_| whole)?,
             methods: match &config.allow_methods {
-                Key::Absent => AllowedMethods::OfTheRoutes,
+                Key::Absent => AllowedMethods::OfRoutes,
                 _ if methods.every => AllowedMethods::Every,
                 _ => AllowedMethods::Listed(self.list(&methods.list)),
             },

@@ -129,7 +129,7 @@ pub(super) fn forbidden_in_response(name: &str) -> Option<&'static str> {
 }
 
 fn forbidden_by_knative(name: &str) -> Option<&'static str> {
-    knative::is_internal(name).then_some("is for Knative's own components")
+    knative::is_internal_header(name).then_some("is for Knative's own components")
 }
 
 /// Why a header can't be asked for in a condition.

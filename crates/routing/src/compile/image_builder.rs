@@ -1,50 +1,59 @@
 //! The image of a table while it is built.
+//!
+//! An [`ImageBuilder`] holds all lists of the image. Rows are added to any of them in any order, and can be read and edited
+//! meanwhile; [`ImageBuilder::finish`] returns the image, which `table::image` reads.
 
-use crate::table::image::{ByteReader, ByteWriter, List, MARK, Row, Span};
+use crate::table::image::{ByteReader, ByteWriter, List, MAGIC, Row, Span};
 use crate::table::schema::{self, SETTINGS};
 
-/// What stands before the rows: the mark, the hash of the document, and of each list where it begins and ends.
-const HEAD: usize = MARK.len() + u64::SIZE + schema::COUNT * Span::SIZE;
+/// The number of bytes before the first row: the magic bytes, the hash of the document, and the start and end of each list.
+const HEADER_SIZE: usize = MAGIC.len() + u64::SIZE + schema::COUNT * Span::SIZE;
 
-/// The lists of an image in the making. They grow side by side in the bytes that become the image: in memory of their
-/// own they would take as much again, and a VM never gives any back.
+/// Collects the rows of an image.
+///
+/// The lists grow side by side in the bytes that become the image. In buffers of their own they would take as much memory
+/// again, and the memory of a wasm VM never shrinks.
 pub(crate) struct ImageBuilder {
     bytes: Vec<u8>,
     extents: [Extent; schema::COUNT],
 }
 
-/// Where a list lies, in bytes.
-#[derive(Clone, Copy)]
+/// The place of a list, in bytes.
+#[derive(Clone, Copy, Default)]
 struct Extent {
     start: usize,
+    /// The size of its rows.
     used: usize,
+    /// The size of its rows and of the room after them.
     room: usize,
 }
 
 impl ImageBuilder {
     pub(crate) fn new() -> Self {
-        let mut lists =
-            ImageBuilder { bytes: vec![0; HEAD], extents: [Extent { start: HEAD, used: 0, room: 0 }; schema::COUNT] };
-        // It is written last and lies first: nothing is to be moved for it.
-        lists.reserve(SETTINGS, 1);
-        lists
+        let empty = Extent { start: HEADER_SIZE, used: 0, room: 0 };
+        let mut builder = ImageBuilder { bytes: vec![0; HEADER_SIZE], extents: [empty; schema::COUNT] };
+        // The settings are the first list and are written last. With room for them, no other list has to move then.
+        builder.reserve(SETTINGS, 1);
+        builder
     }
 
-    /// Makes room in memory for lists of so many bytes in all.
-    pub(crate) fn expect(&mut self, bytes: usize) {
+    /// Reserves memory for lists of this many bytes in all.
+    pub(crate) fn reserve_total(&mut self, bytes: usize) {
         self.bytes.reserve_exact(bytes);
     }
 
-    /// Makes room for so many rows more.
+    /// Makes room in a list for this many more rows.
     pub(crate) fn reserve<T: Row>(&mut self, list: List<T>, rows: usize) {
         self.extend_room(list.number, rows * T::SIZE);
     }
 
+    /// Returns the number of rows of a list.
     #[inline]
     pub(crate) fn len<T: Row>(&self, list: List<T>) -> u32 {
         self.extent(list.number).used as u32 / T::SIZE as u32
     }
 
+    /// Returns the row at an index of a list.
     #[inline(always)]
     pub(crate) fn get<T: Row>(&self, list: List<T>, index: u32) -> Option<T> {
         let Extent { start, used, .. } = self.extent(list.number);
@@ -56,17 +65,18 @@ impl ImageBuilder {
         Some(T::read(&mut ByteReader(bytes)))
     }
 
-    /// Some rows of a list.
+    /// Returns the rows of a span.
     pub(crate) fn span<T: Row>(&self, list: List<T>, span: Span) -> impl ExactSizeIterator<Item = T> + '_ {
         let bytes = self.bytes(list, span.start, span.end);
         bytes.chunks_exact(T::SIZE).map(|row| T::read(&mut ByteReader(row)))
     }
 
+    /// Returns all rows of a list.
     pub(crate) fn iter<T: Row>(&self, list: List<T>) -> impl ExactSizeIterator<Item = T> + '_ {
         self.span(list, Span { start: 0, end: self.len(list) })
     }
 
-    /// Of the rows from one to another.
+    /// Returns the bytes of the rows `from..to` of a list.
     #[inline(always)]
     pub(crate) fn bytes<T: Row>(&self, list: List<T>, from: u32, to: u32) -> &[u8] {
         let start = self.extent(list.number).start;
@@ -74,26 +84,27 @@ impl ImageBuilder {
         self.bytes.get(at(from)..at(to)).unwrap_or_default()
     }
 
+    /// Changes the row at an index of a list. Does nothing if there is none.
     #[inline(always)]
     pub(crate) fn edit<T: Row>(&mut self, list: List<T>, index: u32, change: impl FnOnce(&mut T)) {
         let at = self.extent(list.number).start + index as usize * T::SIZE;
-        let Some(bytes) = self.bytes.get_mut(at..).and_then(|behind| behind.get_mut(..T::SIZE)) else { return };
+        let Some(bytes) = self.bytes.get_mut(at..).and_then(|bytes| bytes.get_mut(..T::SIZE)) else { return };
         let mut row = T::read(&mut ByteReader(bytes));
         change(&mut row);
         row.write(&mut ByteWriter(bytes));
     }
 
-    /// Puts a row behind the others; its index.
+    /// Appends a row to a list, and returns its index.
     #[inline(always)]
     pub(crate) fn push<T: Row>(&mut self, list: List<T>, row: T) -> u32 {
         let index = self.len(list);
-        if let Some(bytes) = self.more(list.number, T::SIZE).get_mut(..T::SIZE) {
+        if let Some(bytes) = self.grow(list.number, T::SIZE).get_mut(..T::SIZE) {
             row.write(&mut ByteWriter(bytes));
         }
         index
     }
 
-    /// Puts rows behind the others. All spans of none are equal.
+    /// Appends rows to a list, and returns their span. All spans of no rows are equal.
     pub(crate) fn append<T: Row>(&mut self, list: List<T>, rows: impl IntoIterator<Item = T>) -> Span {
         let start = self.len(list);
         let rows = rows.into_iter();
@@ -107,27 +118,27 @@ impl ImageBuilder {
         }
     }
 
-    /// Puts bytes behind the others.
+    /// Appends bytes to a list of bytes.
     pub(crate) fn append_bytes(&mut self, list: List<u8>, bytes: &[u8]) {
-        let room = self.more(list.number, bytes.len());
+        let room = self.grow(list.number, bytes.len());
         if room.len() == bytes.len() {
             room.copy_from_slice(bytes);
         }
     }
 
-    /// The image: what was left between the lists is gone.
-    pub(crate) fn finish(mut self, document: u64) -> Vec<u8> {
-        let mut end = HEAD;
-        let mut places = Vec::with_capacity(HEAD);
-        places.extend_from_slice(MARK);
-        places.extend(document.to_le_bytes());
+    /// Returns the image, without the room between the lists.
+    pub(crate) fn finish(mut self, document_hash: u64) -> Vec<u8> {
+        let mut end = HEADER_SIZE;
+        let mut header = Vec::with_capacity(HEADER_SIZE);
+        header.extend_from_slice(MAGIC);
+        header.extend(document_hash.to_le_bytes());
         for Extent { start, used, .. } in self.extents {
             self.bytes.copy_within(start..start + used, end);
-            places.extend((end as u32).to_le_bytes());
+            header.extend((end as u32).to_le_bytes());
             end += used;
-            places.extend((end as u32).to_le_bytes());
+            header.extend((end as u32).to_le_bytes());
         }
-        self.bytes.splice(..HEAD, places);
+        self.bytes.splice(..HEADER_SIZE, header);
         self.bytes.truncate(end);
         self.bytes.shrink_to_fit();
         self.bytes
@@ -135,12 +146,12 @@ impl ImageBuilder {
 
     #[inline(always)]
     fn extent(&self, number: usize) -> Extent {
-        self.extents.get(number).copied().unwrap_or(Extent { start: 0, used: 0, room: 0 })
+        self.extents.get(number).copied().unwrap_or_default()
     }
 
-    /// That many bytes behind the rows of a list, which are its own from now on.
+    /// Adds bytes to the end of a list, and returns them to be written.
     #[inline(always)]
-    fn more(&mut self, number: usize, bytes: usize) -> &mut [u8] {
+    fn grow(&mut self, number: usize, bytes: usize) -> &mut [u8] {
         self.make_room(number, bytes);
         let Some(extent) = self.extents.get_mut(number) else { return &mut [] };
         let at = extent.start + extent.used;
@@ -148,7 +159,7 @@ impl ImageBuilder {
         self.bytes.get_mut(at..at + bytes).unwrap_or_default()
     }
 
-    /// Sees to it that so many bytes more fit in. A list that needs room gets more than it needs, so that it seldom does.
+    /// Makes room for this many more bytes, if a list lacks it. It then gets more than it needs, so that it seldom lacks room.
     #[inline(always)]
     fn make_room(&mut self, number: usize, bytes: usize) {
         let Extent { used, room, .. } = self.extent(number);
@@ -157,7 +168,7 @@ impl ImageBuilder {
         }
     }
 
-    /// Moves the lists behind one.
+    /// Gives a list this much more room, by moving the lists after it.
     #[cold]
     fn extend_room(&mut self, number: usize, bytes: usize) {
         let end = self.bytes.len();
@@ -165,12 +176,12 @@ impl ImageBuilder {
             self.bytes.reserve_exact(bytes.max(end / 8));
         }
         self.bytes.resize(end + bytes, 0);
-        let mut own_and_behind = self.extents.iter_mut().skip(number);
-        let Some(own) = own_and_behind.next() else { return };
-        let behind = own.start + own.room;
+        let mut extents = self.extents.iter_mut().skip(number);
+        let Some(own) = extents.next() else { return };
+        let after = own.start + own.room;
         own.room += bytes;
-        self.bytes.copy_within(behind..end, behind + bytes);
-        own_and_behind.for_each(|extent| extent.start += bytes);
+        self.bytes.copy_within(after..end, after + bytes);
+        extents.for_each(|extent| extent.start += bytes);
     }
 }
 
@@ -181,7 +192,7 @@ mod tests {
     use crate::table::image::ImageReader;
     use crate::table::schema::{ENTRIES, NODES, TEXTS};
 
-    /// Each list outgrows its room many times while the others hold rows, and none of these is lost.
+    /// Each list outgrows its room many times while the others have rows, and no row is lost.
     #[test]
     fn lists_that_grow_in_turn_keep_their_rows() {
         let span = |number: u32| Span { start: number, end: number + 1 };
@@ -200,8 +211,8 @@ mod tests {
         };
         check(lists.iter(ENTRIES).collect(), lists.bytes(TEXTS, 0, 2_000));
         assert_eq!(lists.get(ENTRIES, 500), None);
-        let (image, document) = ImageReader::new(lists.finish(42).into()).expect("an image of these sources");
-        assert_eq!(document, 42);
+        let (image, document_hash) = ImageReader::new(lists.finish(42).into()).expect("an image of this build");
+        assert_eq!(document_hash, 42);
         let (entries, strings) = (image.list(ENTRIES).expect("entries"), image.list(TEXTS).expect("strings"));
         check(entries.iter().collect(), strings.bytes(0, 2_000));
         assert_eq!(image.list(NODES).map(|nodes| nodes.len()), Some(0));

@@ -12,7 +12,7 @@ use crate::document::config::{Route as RouteConfig, When};
 use crate::document::read::{Key, OneOrMany};
 use crate::path;
 use crate::problem::ProblemKind;
-use crate::table::image::{NONE, Span};
+use crate::table::image::{NO_INDEX, Span};
 use crate::table::schema::{
     ANY, CAPTURES, Capture, Condition, Cors, Expected, MatchRow, PATTERNS, ROUTE_EXTRAS, ROUTES, Route, RouteExtras,
     Target,
@@ -97,8 +97,8 @@ impl Compiler {
         let target = target.filter(|_| cors != Cors::Unknown);
         let (target, rewrite) = target.unwrap_or((Target::Broken, None));
         let extras = RouteExtras { rewrite, cors, request_headers, response_headers };
-        let extras = match extras == RouteExtras::of_most(defaults.cors) {
-            true => NONE,
+        let extras = match extras == RouteExtras::none(defaults.cors) {
+            true => NO_INDEX,
             false => self.builder.image.push(ROUTE_EXTRAS, extras),
         };
         self.builder.image.push(ROUTES, Route { name, target, extras });
@@ -167,7 +167,7 @@ impl Compiler {
             Segment::Rest { .. } | Segment::Unknown => None,
         });
         if let Some(hazard) = hazard {
-            self.report(element.place(), ProblemKind::Unreachable { reason: hazard.described() });
+            self.report(element.place(), ProblemKind::Unreachable { reason: hazard.describe() });
         }
     }
 

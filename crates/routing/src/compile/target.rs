@@ -41,7 +41,7 @@ impl Compiler {
         };
         // A target's host stays closed to direct requests, whatever else is wrong with the route.
         for authority in [&service, &host].into_iter().flatten().filter(|_| defaults.deny_direct) {
-            self.targets.insert(String::from_utf8_lossy(&hosts::bare(authority.as_bytes())).into_owned());
+            self.targets.insert(String::from_utf8_lossy(&hosts::normalize_host(authority.as_bytes())).into_owned());
         }
         let found = || targets.into_iter().filter(|(_, is)| *is).map(|(key, _)| key);
         let target = match (found().next(), found().count()) {

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use crate::bytes::equal;
 use crate::compile::builder::TableBuilder;
 use crate::compile::pattern::Segment;
-use crate::table::image::{List, NONE, Row, Span};
+use crate::table::image::{List, NO_INDEX, Row, Span};
 use crate::table::schema::{
-    AFFIXED, Affixed, EMPTY, Entry, LITERALS, NO_EXTRAS, NODE_EXTRAS, NODES, Node, NodeId, ROOT, SEVERAL, Slot, VACANT,
+    AFFIXED, AffixedChild, EMPTY, Entry, LITERALS, NO_EXTRAS, NODE_EXTRAS, NODES, Node, NodeId, ROOT, SEVERAL, Slot,
+    VACANT,
 };
-use crate::table::tree::{below, hash, probe};
+use crate::table::tree::{child_hash, probe, segment_hash};
 
 /// A tree that grows. Children with affixes are found by their text, and are put in order at the end.
 #[derive(Default)]
@@ -40,7 +41,7 @@ impl TreeBuilder {
                 Segment::Literal(text) => self.literal(id, text, builder),
                 Segment::Capture { prefix, suffix, .. } if prefix.is_empty() && suffix.is_empty() => {
                     match node(builder, id).capture {
-                        NONE => {
+                        NO_INDEX => {
                             let child = add_node(builder, EMPTY);
                             edit(builder, id, |node| node.capture = child);
                             child
@@ -62,7 +63,7 @@ impl TreeBuilder {
                 }
             };
         }
-        self.entry(builder, NODES, id, |node| &mut node.here)
+        self.entry(builder, NODES, id, |node| &mut node.entry)
     }
 
     /// The entry that stands in a place of a row.
@@ -77,7 +78,7 @@ impl TreeBuilder {
         let next = self.entries;
         let mut entry = next;
         builder.image.edit(list, index, |row| match place(row) {
-            vacant if *vacant == NONE => *vacant = next,
+            vacant if *vacant == NO_INDEX => *vacant = next,
             known => entry = *known,
         });
         if entry == next {
@@ -92,10 +93,10 @@ impl TreeBuilder {
             let child = node(builder, child);
             child.parent == parent && equal(builder.bytes(child.text), text.as_bytes())
         };
-        let hash_of = |text: &[u8]| below(parent, hash(text));
+        let hash_of = |text: &[u8]| child_hash(parent, segment_hash(text));
         let known = node(builder, parent).literal;
         match known {
-            NONE => {}
+            NO_INDEX => {}
             SEVERAL => {
                 if let Some(child) = self.literals.probe(hash_of(text.as_bytes())).find(|child| is(*child)) {
                     return child;
@@ -106,11 +107,11 @@ impl TreeBuilder {
         }
         let node = Node { parent, text: builder.add(text), ..EMPTY };
         let child = add_node(builder, node);
-        if known != NONE {
+        if known != NO_INDEX {
             self.literals.insert(hash_of(text.as_bytes()), child);
         }
         if known != SEVERAL {
-            edit(builder, parent, |node| node.literal = if known == NONE { child } else { SEVERAL });
+            edit(builder, parent, |node| node.literal = if known == NO_INDEX { child } else { SEVERAL });
         }
         child
     }
@@ -125,7 +126,8 @@ impl TreeBuilder {
         for siblings in affixed.chunk_by(|((a, ..), _), ((b, ..), _)| a == b) {
             let start = builder.image.len(AFFIXED);
             for ((_, prefix, suffix), child) in siblings {
-                let row = Affixed { prefix: builder.shared(prefix), suffix: builder.shared(suffix), child: *child };
+                let row =
+                    AffixedChild { prefix: builder.shared(prefix), suffix: builder.shared(suffix), child: *child };
                 builder.image.push(AFFIXED, row);
             }
             let span = Span { start, end: builder.image.len(AFFIXED) };
@@ -150,7 +152,7 @@ fn node(builder: &TableBuilder, id: NodeId) -> Node {
 /// The index of a node's extras.
 fn extras(builder: &mut TableBuilder, id: NodeId) -> u32 {
     match node(builder, id).extras {
-        NONE => {
+        NO_INDEX => {
             let extras = builder.image.push(NODE_EXTRAS, NO_EXTRAS);
             edit(builder, id, |node| node.extras = extras);
             extras

@@ -1,88 +1,117 @@
-//! What the filter is to do with a request: everything is decided here, it only carries it out.
+//! The decision on a request: what the filter has to do with it.
+//!
+//! Everything is decided in this crate. The filter only carries a [`Decision`] out: it changes headers or answers, and later
+//! passes the [`ResponsePlan`] to `RouteTable::respond`.
 
 use std::borrow::Cow;
 
-use crate::decide::headers::{Change, OwnHeaders, Rendered};
+use crate::decide::headers::{Change, RenderedOperation};
 use crate::table::Chosen;
 use crate::table::schema::StringId;
 
+/// The decision on a request.
 #[derive(Debug)]
 pub enum Decision<'a> {
-    /// Left as it came: not a header is touched.
+    /// Let it pass as it came, without changing any header.
     Untouched(Untouched),
-    /// Sent on to another authority.
+    /// Change its headers and let it pass, so that Envoy sends it to another authority.
     Forward(Forward<'a>),
-    /// Answered in the gateway.
+    /// Answer it in the gateway.
     Answer(Answer<'a>),
 }
 
+/// The reason why a request is left untouched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Untouched {
+    /// It is not for this table. For example, its host is not one of the table's hosts, its path is not below `basePath`, it is
+    /// a probe of Knative, or another table has routed it.
     OutOfScope,
-    /// In scope, no route, `onNoMatch: passThrough`.
+    /// It is in the table's scope, but no route was found, and `onNoMatch` is `passThrough`.
     PassThrough,
 }
 
+/// The decision to forward a request.
 #[derive(Debug)]
 pub struct Forward<'a> {
+    /// The chosen route.
     pub chosen: Chosen<'a>,
-    /// What `:authority` is set to.
+    /// The new value of `:authority`.
     pub authority: &'a [u8],
-    /// What `x-forwarded-host` is set to: the authority as it came.
+    /// The new value of `x-forwarded-host`: the authority as it came.
     pub forwarded_host: &'a [u8],
-    /// What is changed of the request's headers beside these two, `:path` included. Most requests get nothing more.
+    /// The other changes to the request's headers, `:path` included. Most requests have none.
     pub changes: Vec<Change<'a>>,
-    /// What is to become of the response: for `RouteTable::respond`, once its head comes. `None`: nothing.
+    /// The plan for the response. The filter keeps it, and passes it to [`RouteTable::respond`](crate::RouteTable::respond)
+    /// when the response headers arrive. `None` if the response stays as it is.
     pub response: Option<Box<ResponsePlan>>,
 }
 
 impl Forward<'_> {
-    /// `:path`, query included, where it changes.
+    /// Returns the new value of `:path`, with the query; `None` if the path does not change.
     pub fn path(&self) -> Option<&[u8]> {
-        // No operation of the user's writes a pseudo header.
+        // `requestHeaders` can't change pseudo headers, so there is no other change to `:path`.
         self.changes.iter().find_map(|change| match change {
             Change::Set(":path", value) => Some(&**value),
             _ => None,
         })
     }
 
-    /// All changes to the request's headers, in the order in which the filter makes them.
+    /// Returns all changes to the request's headers, in the order in which the filter makes them: first `:authority` and
+    /// `x-forwarded-host`, then `changes`.
     pub fn all_changes(&self) -> impl Iterator<Item = Change<'_>> {
         let first = [(":authority", self.authority), ("x-forwarded-host", self.forwarded_host)];
         let first = first.into_iter().map(|(name, value)| Change::Set(name, value.into()));
-        first.chain(self.changes.iter().map(Change::borrowed))
+        first.chain(self.changes.iter().map(Change::reborrow))
     }
 }
 
+/// A response that the filter sends instead of forwarding the request.
 #[derive(Debug)]
 pub struct Answer<'a> {
+    /// The kind of answer.
     pub outcome: Outcome,
-    /// The route that answers, where one was found.
+    /// The chosen route, if one was found.
     pub chosen: Option<Chosen<'a>>,
+    /// The HTTP status.
     pub status: u16,
-    pub headers: OwnHeaders<'a>,
+    /// Names, in lower case, and values.
+    pub headers: Vec<(Cow<'a, str>, Cow<'a, [u8]>)>,
+    /// The body. To a gRPC client it is the message of the status.
     pub body: Cow<'a, [u8]>,
-    /// For gRPC clients; `None` leaves it to Envoy's mapping of the status.
+    /// The gRPC status for gRPC clients; `None` if Envoy derives it from the HTTP status.
     pub grpc_status: Option<u8>,
 }
 
-/// What became of a request, in one word.
+/// The result for a request, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
+    /// It is forwarded to the target of a route.
     Route,
+    /// A route redirects it.
     Redirect,
+    /// A route answers it itself.
     Respond,
+    /// It is a CORS preflight, and is answered.
     Preflight,
+    /// It is answered with 404: no route matches its path.
     NotFound,
+    /// It is answered with 405: routes match its path, but none serves its method.
     MethodNotAllowed,
+    /// It is answered with 400: its path is ambiguous, or would be after a rewrite; or its method or host is missing or not
+    /// ASCII.
     UnsafePath,
+    /// It is answered with 404: it names the host of a target directly, which `denyDirect` forbids.
     DeniedDirect,
+    /// It is answered with 503: an error in the document concerns its route, or the whole table.
     BrokenRoute,
+    /// It is left untouched: it is in scope, but no route was found.
     PassThrough,
+    /// It is left untouched: it is not for this table.
     OutOfScope,
 }
 
 impl Outcome {
+    /// Returns the name of the outcome, such as `notFound`. The command line and response code details use it.
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Route => "route",
@@ -101,6 +130,7 @@ impl Outcome {
 }
 
 impl Decision<'_> {
+    /// Returns the result for the request, in one word.
     pub fn outcome(&self) -> Outcome {
         match self {
             Decision::Untouched(Untouched::OutOfScope) => Outcome::OutOfScope,
@@ -111,30 +141,37 @@ impl Decision<'_> {
     }
 }
 
-/// What is to become of the response of one request. It has all that is needed from the request, and is small.
+/// The plan for the response to one request.
+///
+/// It holds everything that is needed from the request, and is small, so that it can be kept until the response arrives.
 #[derive(Debug)]
 pub struct ResponsePlan {
-    pub(crate) location: Option<Public>,
-    pub(crate) operations: Vec<Rendered<'static>>,
-    pub(crate) cors: Option<Granted>,
+    /// The public URL, to which a `location` is turned back; `None` if the `location` stays.
+    pub(crate) location: Option<PublicUrl>,
+    /// Operations on the headers, in their order.
+    pub(crate) operations: Vec<RenderedOperation<'static>>,
+    /// The CORS headers to set; `None` if CORS is off.
+    pub(crate) cors: Option<CorsPlan>,
 }
 
-/// Where the client believes to be, for locations that name the target.
+/// The URL by which the client has made the request, for a `location` that names the target instead.
 #[derive(Debug)]
-pub(crate) struct Public {
+pub(crate) struct PublicUrl {
     pub(crate) scheme: &'static str,
     pub(crate) authority: Box<[u8]>,
+    /// The authority of the target.
     pub(crate) target: StringId,
-    /// `basePath` was taken from the path.
-    pub(crate) stripped: bool,
-    /// `:path`, where the scheme is `http`.
-    pub(crate) asked: Option<Box<[u8]>>,
+    /// True if `basePath` was removed from the path.
+    pub(crate) base_stripped: bool,
+    /// The `:path` of the request, if its scheme is `http`.
+    pub(crate) http_path: Option<Box<[u8]>>,
 }
 
-/// What a policy says of the origin of a request.
+/// The CORS policy for the response to one request.
 #[derive(Debug)]
-pub(crate) struct Granted {
+pub(crate) struct CorsPlan {
+    /// An index of the table's policies.
     pub(crate) policy: u32,
-    /// The value of `access-control-allow-origin`, where the origin is allowed.
-    pub(crate) origin: Option<Box<[u8]>>,
+    /// The value of `access-control-allow-origin`; `None` if the request has no origin or the policy does not allow it.
+    pub(crate) allowed_origin: Option<Box<[u8]>>,
 }

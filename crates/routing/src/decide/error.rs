@@ -1,6 +1,7 @@
-//! The filter's own errors: `application/problem+json` (RFC 9457), to gRPC clients a status with a message.
+//! The error responses of the filter itself: `application/problem+json` (RFC 9457), or a status with a message for gRPC
+//! clients.
 //!
-//! None of them repeats anything of the request.
+//! No error response repeats anything of the request.
 
 use std::borrow::Cow;
 
@@ -9,38 +10,40 @@ use crate::path::Hazard;
 use crate::request::Head;
 use crate::table::Chosen;
 
-/// gRPC's status for a method that is not there.
+/// The gRPC status for a method that does not exist.
 const UNIMPLEMENTED: u8 = 12;
 
-struct Fault {
+/// The part of an error response that is the same for all errors of a kind.
+struct ErrorKind {
     outcome: Outcome,
     status: u16,
     title: &'static str,
     grpc_status: Option<u8>,
 }
 
-const NOT_FOUND: Fault =
-    Fault { outcome: Outcome::NotFound, status: 404, title: "Not Found", grpc_status: Some(UNIMPLEMENTED) };
-const METHOD_NOT_ALLOWED: Fault = Fault {
+const NOT_FOUND: ErrorKind =
+    ErrorKind { outcome: Outcome::NotFound, status: 404, title: "Not Found", grpc_status: Some(UNIMPLEMENTED) };
+const METHOD_NOT_ALLOWED: ErrorKind = ErrorKind {
     outcome: Outcome::MethodNotAllowed,
     status: 405,
     title: "Method Not Allowed",
     grpc_status: Some(UNIMPLEMENTED),
 };
-const UNSAFE_PATH: Fault = Fault { outcome: Outcome::UnsafePath, status: 400, title: "Bad Request", grpc_status: None };
-const DENIED_DIRECT: Fault =
-    Fault { outcome: Outcome::DeniedDirect, status: 404, title: "Not Found", grpc_status: Some(UNIMPLEMENTED) };
-const BROKEN: Fault =
-    Fault { outcome: Outcome::BrokenRoute, status: 503, title: "Service Unavailable", grpc_status: None };
+const UNSAFE_PATH: ErrorKind =
+    ErrorKind { outcome: Outcome::UnsafePath, status: 400, title: "Bad Request", grpc_status: None };
+const DENIED_DIRECT: ErrorKind =
+    ErrorKind { outcome: Outcome::DeniedDirect, status: 404, title: "Not Found", grpc_status: Some(UNIMPLEMENTED) };
+const BROKEN: ErrorKind =
+    ErrorKind { outcome: Outcome::BrokenRoute, status: 503, title: "Service Unavailable", grpc_status: None };
 
-impl Fault {
+impl ErrorKind {
     #[inline(never)]
     fn answer<'a>(self, head: &Head<'_>, detail: &str, chosen: Option<Chosen<'a>>) -> Answer<'a> {
-        let Fault { outcome, status, title, grpc_status } = self;
+        let ErrorKind { outcome, status, title, grpc_status } = self;
         let (headers, body) = if head.is_grpc() {
             (Vec::new(), detail.to_owned())
         } else {
-            // No text here needs escaping: all of it is ours.
+            // The texts need no escaping: all of them are literals of this crate.
             let body = format!("{{\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\"}}");
             (vec![(Cow::Borrowed("content-type"), Cow::Borrowed(b"application/problem+json".as_slice()))], body)
         };
@@ -60,11 +63,11 @@ pub(crate) fn method_not_allowed<'a>(head: &Head<'_>, allow: String) -> Answer<'
 }
 
 pub(crate) fn unsafe_path<'a>(head: &Head<'_>, hazard: Hazard) -> Answer<'a> {
-    UNSAFE_PATH.answer(head, &format!("The request has {}.", hazard.described()), None)
+    UNSAFE_PATH.answer(head, &format!("The request has {}.", hazard.describe()), None)
 }
 
 pub(crate) fn unsafe_rewrite<'a>(head: &Head<'_>, chosen: Chosen<'a>, hazard: Hazard) -> Answer<'a> {
-    UNSAFE_PATH.answer(head, &format!("The request leads to {}.", hazard.described()), Some(chosen))
+    UNSAFE_PATH.answer(head, &format!("The request leads to {}.", hazard.describe()), Some(chosen))
 }
 
 pub(crate) fn unreadable<'a>(head: &Head<'_>) -> Answer<'a> {

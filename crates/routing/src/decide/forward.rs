@@ -1,44 +1,47 @@
-//! What becomes of a request for which a route was found.
+//! Applies a route to the request for which it was found.
 //!
-//! Most are led to a service and no more. What others need is kept out of line, here as in the rest of the crate: what
-//! every request runs through then lies close together, and a processor's cache is shared with all of Envoy.
+//! Most requests are forwarded to a service and nothing else is done to them. The code for the other ones is kept out of line
+//! with `#[inline(never)]`, here and in the rest of the crate: the code that every request runs through then lies close
+//! together, and takes less of the processor's cache, which all of Envoy shares.
 
 use std::borrow::Cow;
 
 use crate::bytes::equal;
-use crate::decide::decision::{Answer, Decision, Forward, Outcome, Public};
+use crate::decide::decision::{Answer, Decision, Forward, Outcome, PublicUrl};
 use crate::decide::error;
-use crate::decide::headers::{Change, Changes, OwnHeaders};
-use crate::decide::template::Filling;
-use crate::knative::{self, INTERNAL, is_probe_agent};
+use crate::decide::headers::{AnswerHeaders, Change, Changes};
+use crate::decide::template::TemplateValues;
+use crate::knative::{INTERNAL_HEADERS, is_probe_agent};
 use crate::path::{self, Hazard, RequestPath};
 use crate::request::Head;
-use crate::table::image::NONE;
+use crate::table::image::NO_INDEX;
 use crate::table::schema::{Response, Route, RouteExtras, Settings, StringId, Target, Template};
 use crate::table::{Chosen, RouteTable};
 
-/// A request with its route.
+/// A request and the route that was found for it.
 struct Routed<'r, 'a> {
     head: &'r Head<'a>,
     path: &'r RequestPath<'a>,
-    filling: Filling<'a>,
+    values: TemplateValues<'a>,
     extras: RouteExtras,
 }
 
 impl RouteTable {
+    /// Applies the route of a pattern to a request.
     pub(crate) fn apply_route<'a>(&'a self, pattern: u32, head: &Head<'a>, path: &RequestPath<'a>) -> Decision<'a> {
         let Some(route) = self.route(pattern) else {
             return Decision::Answer(error::broken_table(head));
         };
         match route.target {
             Target::Forward(authority) if !self.has_extras(route, head) => {
-                Decision::Forward(self.forwarded(authority, self.chosen(pattern, route, path), head))
+                Decision::Forward(self.forward_to(authority, self.chosen(pattern, route, path), head))
             }
             _ => self.apply_route_in_full(pattern, route, head, path),
         }
     }
 
-    fn forwarded<'a>(&'a self, authority: StringId, chosen: Chosen<'a>, head: &Head<'a>) -> Forward<'a> {
+    /// Returns the decision to forward a request to an authority, without other changes.
+    fn forward_to<'a>(&'a self, authority: StringId, chosen: Chosen<'a>, head: &Head<'a>) -> Forward<'a> {
         Forward {
             chosen,
             authority: self.strings.bytes(authority),
@@ -48,13 +51,14 @@ impl RouteTable {
         }
     }
 
-    /// Whether a route that leads to a service may do more to a request, or its response, than to lead it there.
+    /// Returns whether a request that is forwarded by a route, or its response, may need other changes too.
     fn has_extras(&self, route: Route, head: &Head<'_>) -> bool {
         let Settings { strip_base, strip_internal, plans_responses, request_headers, .. } = &self.settings;
         let by_table = *strip_base || *plans_responses || !request_headers.is_empty();
-        by_table || route.extras != NONE || (*strip_internal && head.may_be_internal)
+        by_table || route.extras != NO_INDEX || (*strip_internal && head.may_have_internal_headers)
     }
 
+    /// Applies a route of any kind to a request.
     #[inline(never)]
     fn apply_route_in_full<'a>(
         &'a self,
@@ -64,10 +68,10 @@ impl RouteTable {
         path: &RequestPath<'a>,
     ) -> Decision<'a> {
         let chosen = self.chosen(pattern, route, path);
-        let routed = Routed { head, path, filling: Filling::new(chosen), extras: self.extras(route) };
+        let routed = Routed { head, path, values: TemplateValues::new(chosen), extras: self.extras(route) };
         let answer = match route.target {
             Target::Forward(authority) => {
-                let mut forward = self.forwarded(authority, chosen, head);
+                let mut forward = self.forward_to(authority, chosen, head);
                 match self.apply_extras(authority, &routed, &mut forward) {
                     Ok(()) => return Decision::Forward(forward),
                     Err(hazard) => Err(hazard),
@@ -80,14 +84,14 @@ impl RouteTable {
         Decision::Answer(answer.unwrap_or_else(|hazard| error::unsafe_rewrite(head, chosen, hazard)))
     }
 
-    /// What is to become of the request's path, other headers and response.
+    /// Adds the changes to the request's path and other headers, and the plan for its response.
     fn apply_extras<'a>(
         &'a self,
         authority: StringId,
         routed: &Routed<'_, 'a>,
         forward: &mut Forward<'a>,
     ) -> Result<(), Hazard> {
-        let Routed { head, filling, extras, .. } = routed;
+        let Routed { head, values, extras, .. } = routed;
         if extras.rewrite.is_some() || self.settings.strip_base {
             self.change_path(routed, &mut forward.changes)?;
         }
@@ -96,21 +100,21 @@ impl RouteTable {
         }
         self.change_request(routed, &mut forward.changes)?;
         if self.settings.plans_responses {
-            // What `rewritePath` has made of a path can't be undone in a location.
-            let has_location = self.settings.rewrite_location && extras.rewrite.is_none();
-            let location = has_location.then(|| Public::of(head, authority, self.settings.strip_base));
-            forward.response = self.plan_response(head, filling, extras, location)?;
+            // A path that `rewritePath` has made can't be turned back in a location.
+            let rewrites_location = self.settings.rewrite_location && extras.rewrite.is_none();
+            let location = rewrites_location.then(|| PublicUrl::new(head, authority, self.settings.strip_base));
+            forward.response = self.plan_response(head, values, extras, location)?;
         }
         Ok(())
     }
 
-    /// To the path of `rewritePath`, or what is below `basePath`.
+    /// Changes the path to that of `rewritePath`, or removes `basePath` from it.
     #[inline(never)]
     fn change_path<'a>(&'a self, routed: &Routed<'_, 'a>, changes: &mut Vec<Change<'a>>) -> Result<(), Hazard> {
-        let Routed { head, path, filling, extras } = routed;
+        let Routed { head, path, values, extras } = routed;
         let forwarded = match extras.rewrite {
             Some(template) => {
-                let rewritten = template.render(&self.strings, filling)?.unwrap_or_default();
+                let rewritten = template.render(&self.strings, values)?.unwrap_or_default();
                 if let (true, Some(hazard)) = (self.settings.reject_unsafe, path::hazard(&rewritten)) {
                     return Err(hazard);
                 }
@@ -132,7 +136,7 @@ impl RouteTable {
         Ok(())
     }
 
-    /// Carries the user's operations out on the headers of a routed request.
+    /// Applies `requestHeaders` of the table and of the route.
     #[inline(never)]
     fn change_request<'a>(&'a self, routed: &Routed<'_, 'a>, changes: &mut Vec<Change<'a>>) -> Result<(), Hazard> {
         let operations = [self.settings.request_headers, routed.extras.request_headers];
@@ -141,22 +145,23 @@ impl RouteTable {
         }
         let mut changes = Changes::new(routed.head.headers(), changes);
         for operation in operations.map(|span| self.operations.span(span)).into_iter().flatten() {
-            if let Some(rendered) = operation.render(&self.strings, &routed.filling)? {
-                changes.carry_out(&self.strings, rendered);
+            if let Some(operation) = operation.render(&self.strings, &routed.values)? {
+                changes.apply(&self.strings, operation);
             }
         }
-        // A client may have chosen what a template has made of the path.
-        if self.settings.strip_internal && changes.written("user-agent").any(knative::is_probe_agent) {
+        // A template may have made the value of the path, which the client has chosen.
+        if self.settings.strip_internal && changes.new_values("user-agent").any(is_probe_agent) {
             changes.remove("user-agent");
         }
         Ok(())
     }
 
+    /// Answers with a redirect. The request's query is kept, unless the location has one.
     #[inline(never)]
     fn redirect<'a>(&'a self, to: Template, status: u16, routed: &Routed<'_, 'a>) -> Result<Answer<'a>, Hazard> {
-        let location = to.render(&self.strings, &routed.filling)?.unwrap_or_default();
-        // A captured `/` behind a leading one would name a host: `//evil.example`.
-        // So would a control byte between the two, which browsers leave out.
+        let location = to.render(&self.strings, &routed.values)?.unwrap_or_default();
+        // A location that begins with `//` names a host, such as `//evil.example`. A captured value that begins with a slash
+        // could make one. So could a control byte between the two slashes, because browsers remove it.
         if matches!(location.get(..2), Some(b"//" | b"/\\")) {
             return Err(Hazard::EmptySegment);
         }
@@ -168,38 +173,40 @@ impl RouteTable {
             false => with_query_before_fragment(location, routed.path.query),
         };
         let headers = vec![(Cow::Borrowed("location"), location.into())];
-        self.decorated(Outcome::Redirect, status, headers, b"", routed)
+        self.finish_answer(Outcome::Redirect, status, headers, b"", routed)
     }
 
+    /// Answers as `respond` of the route says.
     #[inline(never)]
     fn respond_with<'a>(&'a self, response: Option<Response>, routed: &Routed<'_, 'a>) -> Result<Answer<'a>, Hazard> {
         let Some(Response { status, headers, body }) = response else {
-            return Ok(error::broken_route(routed.head, routed.filling.chosen));
+            return Ok(error::broken_route(routed.head, routed.values.chosen));
         };
         let header = |(name, value): (&'a str, &'a str)| (name.into(), value.as_bytes().into());
         let headers = self.strings.pairs(headers).map(header).collect();
-        self.decorated(Outcome::Respond, status, headers, self.strings.bytes(body), routed)
+        self.finish_answer(Outcome::Respond, status, headers, self.strings.bytes(body), routed)
     }
 
-    /// The answer of a route, to which is done what would be done to a service's.
-    fn decorated<'a>(
+    /// Returns the answer of a route, with the changes that the response of a service would get.
+    fn finish_answer<'a>(
         &self,
         outcome: Outcome,
         status: u16,
-        mut headers: OwnHeaders<'a>,
+        mut headers: AnswerHeaders<'a>,
         body: &'a [u8],
         routed: &Routed<'_, 'a>,
     ) -> Result<Answer<'a>, Hazard> {
         if self.settings.plans_responses
-            && let Some(plan) = self.plan_response(routed.head, &routed.filling, &routed.extras, None)?
+            && let Some(plan) = self.plan_response(routed.head, &routed.values, &routed.extras, None)?
         {
-            self.respond_by_itself(&plan, &mut headers);
+            self.apply_to_own_response(&plan, &mut headers);
         }
-        let chosen = Some(routed.filling.chosen);
+        let chosen = Some(routed.values.chosen);
         Ok(Answer { outcome, chosen, status, headers, body: body.into(), grpc_status: None })
     }
 }
 
+/// Appends a query to a path.
 fn with_query(mut path: Vec<u8>, query: Option<&[u8]>) -> Vec<u8> {
     if let Some(query) = query {
         path.push(b'?');
@@ -208,6 +215,7 @@ fn with_query(mut path: Vec<u8>, query: Option<&[u8]>) -> Vec<u8> {
     path
 }
 
+/// Inserts a query into a location, before its fragment.
 fn with_query_before_fragment(mut location: Vec<u8>, query: Option<&[u8]>) -> Vec<u8> {
     let at = location.iter().position(|&b| b == b'#').unwrap_or(location.len());
     let fragment = location.split_off(at);
@@ -216,15 +224,15 @@ fn with_query_before_fragment(mut location: Vec<u8>, query: Option<&[u8]>) -> Ve
     location
 }
 
-/// Removes the internal headers that a request has.
+/// Removes the headers of a request that are internal to Knative, and the `user-agent` of a probe.
 #[inline(never)]
 fn strip_internal(head: &Head<'_>, changes: &mut Vec<Change<'_>>) {
-    if !head.may_be_internal {
+    if !head.may_have_internal_headers {
         return;
     }
     for (name, value) in head.headers() {
         let internal = match name.first() {
-            Some(b'k') => INTERNAL.iter().find(|known| equal(name, known.as_bytes())).copied(),
+            Some(b'k') => INTERNAL_HEADERS.iter().find(|known| equal(name, known.as_bytes())).copied(),
             Some(b'u') if equal(name, b"user-agent") && is_probe_agent(value) => Some("user-agent"),
             _ => None,
         };

@@ -1,63 +1,74 @@
-//! Changes to headers: the user's operations, compiled, and the list of changes that is made of them.
+//! Changes to headers.
+//!
+//! The document asks for [`Operation`]s. For one request, their templates are filled in ([`RenderedOperation`]). [`Changes`]
+//! turns these, and the filter's own changes, into a list of [`Change`]s, which has no more of them than necessary.
 
 use std::borrow::Cow;
 
 use crate::bytes::equal;
-use crate::decide::template::Filling;
+use crate::decide::template::TemplateValues;
 use crate::path::Hazard;
 use crate::table::schema::{Operation, StringId, Template};
 use crate::table::strings::Strings;
 
-/// An operation for one request, its template filled in.
+/// An operation whose template is filled in for one request.
 #[derive(Debug)]
-pub(crate) enum Rendered<'v> {
+pub(crate) enum RenderedOperation<'v> {
     Remove(StringId),
-    Set(StringId, Value<'v>),
-    Add(StringId, Value<'v>),
+    Set(StringId, HeaderValue<'v>),
+    Add(StringId, HeaderValue<'v>),
 }
 
+/// The value of a header that an operation writes.
 #[derive(Debug)]
-pub(crate) enum Value<'v> {
+pub(crate) enum HeaderValue<'v> {
+    /// A string of the table, which is the same for every request.
     Literal(StringId),
-    Made(Cow<'v, [u8]>),
+    /// A value that a template has made for this request.
+    Rendered(Cow<'v, [u8]>),
 }
 
-impl Rendered<'_> {
-    pub(crate) fn borrowed(&self) -> Rendered<'_> {
+impl RenderedOperation<'_> {
+    pub(crate) fn reborrow(&self) -> RenderedOperation<'_> {
         match self {
-            Rendered::Remove(name) => Rendered::Remove(*name),
-            Rendered::Set(name, value) => Rendered::Set(*name, value.borrowed()),
-            Rendered::Add(name, value) => Rendered::Add(*name, value.borrowed()),
+            RenderedOperation::Remove(name) => RenderedOperation::Remove(*name),
+            RenderedOperation::Set(name, value) => RenderedOperation::Set(*name, value.reborrow()),
+            RenderedOperation::Add(name, value) => RenderedOperation::Add(*name, value.reborrow()),
         }
     }
 }
 
-impl Value<'_> {
-    fn borrowed(&self) -> Value<'_> {
+impl HeaderValue<'_> {
+    fn reborrow(&self) -> HeaderValue<'_> {
         match self {
-            Value::Literal(text) => Value::Literal(*text),
-            Value::Made(bytes) => Value::Made(Cow::Borrowed(bytes)),
+            HeaderValue::Literal(id) => HeaderValue::Literal(*id),
+            HeaderValue::Rendered(bytes) => HeaderValue::Rendered(Cow::Borrowed(bytes)),
         }
     }
 }
 
 impl Operation {
-    /// Fills the template in. Where the path has not captured what it names, a header that would be set is
-    /// removed, so that no client can choose it, and none is added.
-    pub(crate) fn render(self, strings: &Strings, filling: &Filling<'_>) -> Result<Option<Rendered<'static>>, Hazard> {
+    /// Fills the template in. If the template names a parameter that the path has not captured, a header that would be set
+    /// is removed instead, so that no client can choose its value; and a header that would be added is not, so the result is
+    /// `None`.
+    pub(crate) fn render(
+        self,
+        strings: &Strings,
+        values: &TemplateValues<'_>,
+    ) -> Result<Option<RenderedOperation<'static>>, Hazard> {
         Ok(match self {
-            Operation::Remove(name) => Some(Rendered::Remove(name)),
-            Operation::Set(name, template) => Some(match value(template, strings, filling)? {
-                Some(value) => Rendered::Set(name, value),
-                None => Rendered::Remove(name),
+            Operation::Remove(name) => Some(RenderedOperation::Remove(name)),
+            Operation::Set(name, template) => Some(match render_value(template, strings, values)? {
+                Some(value) => RenderedOperation::Set(name, value),
+                None => RenderedOperation::Remove(name),
             }),
             Operation::Add(name, template) => {
-                value(template, strings, filling)?.map(|value| Rendered::Add(name, value))
+                render_value(template, strings, values)?.map(|value| RenderedOperation::Add(name, value))
             }
         })
     }
 
-    /// The template, where it has one.
+    /// Returns the template of the value; `None` if the operation removes a header.
     pub(crate) fn template(self) -> Option<Template> {
         match self {
             Operation::Remove(_) => None,
@@ -65,12 +76,13 @@ impl Operation {
         }
     }
 
+    /// Returns the name of the header.
     pub(crate) fn name(self) -> StringId {
         let (Operation::Remove(name) | Operation::Set(name, _) | Operation::Add(name, _)) = self;
         name
     }
 
-    /// As the document has it.
+    /// Returns the key of the document that asks for the operation.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Operation::Remove(_) => "remove",
@@ -79,83 +91,94 @@ impl Operation {
         }
     }
 
-    /// As it could have been written.
-    pub(crate) fn described(self, strings: &Strings) -> String {
+    /// Describes the operation, such as `set x-a: b`.
+    pub(crate) fn describe(self, strings: &Strings) -> String {
         let (key, name) = (self.key(), strings.get(self.name()));
         match self.template() {
-            Some(template) => format!("{key} {name}: {}", template.described(strings)),
+            Some(template) => format!("{key} {name}: {}", template.describe(strings)),
             None => format!("{key} {name}"),
         }
     }
 }
 
-fn value(template: Template, strings: &Strings, filling: &Filling<'_>) -> Result<Option<Value<'static>>, Hazard> {
+/// Fills in the template of a header's value. Returns `None` if the path has not captured a parameter that it names.
+fn render_value(
+    template: Template,
+    strings: &Strings,
+    values: &TemplateValues<'_>,
+) -> Result<Option<HeaderValue<'static>>, Hazard> {
     if let Some(text) = template.literal(strings) {
-        return Ok(Some(Value::Literal(text)));
+        return Ok(Some(HeaderValue::Literal(text)));
     }
-    let Some(value) = template.render(strings, filling)? else { return Ok(None) };
-    // Where unsafe paths are allowed, a captured value can hold any byte of `:path`.
+    let Some(value) = template.render(strings, values)? else { return Ok(None) };
+    // If unsafe paths are allowed, a captured value can have any byte that `:path` can have.
     if value.iter().any(u8::is_ascii_control) {
         return Err(Hazard::InvalidByte);
     }
-    Ok(Some(Value::Made(value.trim_ascii().to_vec().into())))
+    Ok(Some(HeaderValue::Rendered(value.trim_ascii().to_vec().into())))
 }
 
-/// A list of changes in the making, together with the headers that they are for.
+/// Builds a list of changes for a message's headers.
 pub(crate) struct Changes<'a, 'h> {
+    /// The headers as they came.
     headers: &'h [(&'h [u8], &'h [u8])],
     list: &'h mut Vec<Change<'a>>,
 }
 
 impl<'a, 'h> Changes<'a, 'h> {
+    /// Appends changes to a list, which may already have some.
     pub(crate) fn new(headers: &'h [(&'h [u8], &'h [u8])], list: &'h mut Vec<Change<'a>>) -> Self {
         Changes { headers, list }
     }
 
+    /// Replaces all values of a header.
     pub(crate) fn set(&mut self, name: &'a str, value: Cow<'a, [u8]>) {
-        self.forget(name);
+        self.cancel(name);
         self.list.push(Change::Set(name, value));
     }
 
+    /// Adds a value to a header.
     pub(crate) fn add(&mut self, name: &'a str, value: Cow<'a, [u8]>) {
         self.list.push(Change::Add(name, value));
     }
 
+    /// Removes all values of a header.
     pub(crate) fn remove(&mut self, name: &'a str) {
-        self.forget(name);
+        self.cancel(name);
         if self.headers.iter().any(|(key, _)| equal(key, name.as_bytes())) {
             self.list.push(Change::Remove(name));
         }
     }
 
-    /// Takes back what was to become of a header: each change that is left costs a call to the host.
-    fn forget(&mut self, name: &str) {
+    /// Drops the earlier changes to a header, because each change costs a call to the host.
+    fn cancel(&mut self, name: &str) {
         self.list.retain(|change| change.name() != name);
     }
 
-    pub(crate) fn carry_out(&mut self, strings: &'a Strings, rendered: Rendered<'a>) {
+    /// Applies an operation.
+    pub(crate) fn apply(&mut self, strings: &'a Strings, operation: RenderedOperation<'a>) {
         let bytes = |value| match value {
-            Value::Literal(text) => strings.get(text).as_bytes().into(),
-            Value::Made(bytes) => bytes,
+            HeaderValue::Literal(id) => strings.bytes(id).into(),
+            HeaderValue::Rendered(bytes) => bytes,
         };
-        match rendered {
-            Rendered::Remove(name) => self.remove(strings.get(name)),
-            Rendered::Set(name, value) => self.set(strings.get(name), bytes(value)),
-            Rendered::Add(name, value) => self.add(strings.get(name), bytes(value)),
+        match operation {
+            RenderedOperation::Remove(name) => self.remove(strings.get(name)),
+            RenderedOperation::Set(name, value) => self.set(strings.get(name), bytes(value)),
+            RenderedOperation::Add(name, value) => self.add(strings.get(name), bytes(value)),
         }
     }
 
-    /// The values that a header will have.
+    /// Returns the values that a header has after the changes.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let kept = !self.list.iter().any(|change| change.name() == name && !matches!(change, Change::Add(..)));
-        let there = self.headers.iter().filter(move |(key, _)| kept && equal(key, name.as_bytes()));
-        there.map(|(_, value)| *value).chain(self.written(name))
+        let keeps_old = !self.list.iter().any(|change| change.name() == name && !matches!(change, Change::Add(..)));
+        let old = self.headers.iter().filter(move |(key, _)| keeps_old && equal(key, name.as_bytes()));
+        old.map(|(_, value)| *value).chain(self.new_values(name))
     }
 
-    /// The values that the changes give to a header.
-    pub(crate) fn written(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let new = self.list.iter().filter(move |change| change.name() == name);
-        new.filter_map(|change| match change {
+    /// Returns the values that the changes give to a header.
+    pub(crate) fn new_values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let changes = self.list.iter().filter(move |change| change.name() == name);
+        changes.filter_map(|change| match change {
             Change::Set(_, value) | Change::Add(_, value) => Some(&**value),
             Change::Remove(_) => None,
         })
@@ -163,7 +186,7 @@ impl<'a, 'h> Changes<'a, 'h> {
 }
 
 impl Change<'_> {
-    pub(crate) fn borrowed(&self) -> Change<'_> {
+    pub(crate) fn reborrow(&self) -> Change<'_> {
         match self {
             Change::Set(name, value) => Change::Set(name, Cow::Borrowed(value)),
             Change::Add(name, value) => Change::Add(name, Cow::Borrowed(value)),
@@ -171,7 +194,7 @@ impl Change<'_> {
         }
     }
 
-    /// The header's name, in lower case.
+    /// Returns the header's name, in lower case.
     pub fn name(&self) -> &str {
         match self {
             Change::Set(name, _) | Change::Add(name, _) | Change::Remove(name) => name,
@@ -179,8 +202,8 @@ impl Change<'_> {
     }
 }
 
-/// Carries changes out on headers that are the filter's own.
-pub(crate) fn apply(changes: Vec<Change<'_>>, headers: &mut OwnHeaders<'_>) {
+/// Applies changes to the headers of an answer of the filter.
+pub(crate) fn apply_changes(changes: Vec<Change<'_>>, headers: &mut AnswerHeaders<'_>) {
     for change in changes {
         if !matches!(change, Change::Add(..)) {
             headers.retain(|(name, _)| name != change.name());
@@ -194,16 +217,17 @@ pub(crate) fn apply(changes: Vec<Change<'_>>, headers: &mut OwnHeaders<'_>) {
     }
 }
 
-/// A change to the headers of a request or a response. They are carried out one after the other.
+/// A change to the headers of a request or a response. Names are in lower case. Changes must be made one after the other, in
+/// their order.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change<'a> {
-    /// Replaces every value that the header has.
+    /// Replaces all values of the header by one; adds the header if the message has none.
     Set(&'a str, Cow<'a, [u8]>),
-    /// Leaves the values that the header has, and adds one.
+    /// Adds a value to those that the header has.
     Add(&'a str, Cow<'a, [u8]>),
-    /// Removes every value; only for headers that are there.
+    /// Removes all values. The message has the header; otherwise there is no such change.
     Remove(&'a str),
 }
 
-/// Headers of an answer of the filter's own.
-pub(crate) type OwnHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;
+/// The headers of an answer of the filter: names in lower case, and values.
+pub(crate) type AnswerHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;

@@ -1,48 +1,54 @@
-//! What becomes of a response: planned with the request, carried out when the response's head comes.
+//! Changes to responses.
+//!
+//! What has to be done with a response is planned with the request, as a [`ResponsePlan`]. [`RouteTable::respond`] makes
+//! changes of the plan when the response headers arrive. The filter's own answers get the same changes at once.
 
-use crate::decide::decision::{Granted, Public, ResponsePlan};
-use crate::decide::headers::{Change, Changes, OwnHeaders, apply};
-use crate::decide::template::Filling;
+use crate::decide::decision::{CorsPlan, PublicUrl, ResponsePlan};
+use crate::decide::headers::{AnswerHeaders, Change, Changes, apply_changes};
+use crate::decide::template::TemplateValues;
 use crate::path::Hazard;
 use crate::request::Head;
 use crate::table::schema::{Cors, RouteExtras, StringId};
 use crate::table::{RouteTable, hosts};
 
-impl Public {
+impl PublicUrl {
+    /// Returns the public URL of a request. `target` is the authority to which it is forwarded. `base_stripped` is whether
+    /// `basePath` is removed from its path.
     #[inline(never)]
-    pub(crate) fn of(head: &Head<'_>, target: StringId, stripped: bool) -> Self {
+    pub(crate) fn new(head: &Head<'_>, target: StringId, base_stripped: bool) -> Self {
         let authority = head.authority.unwrap_or_default();
-        let bare = hosts::without_port(authority);
-        let port = authority.get(bare.len()..).and_then(|tail| tail.strip_prefix(b":"));
+        let host = hosts::strip_port(authority);
+        let port = authority.get(host.len()..).and_then(|tail| tail.strip_prefix(b":"));
         let has_port = port.is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit));
-        // What Envoy or a proxy before it has seen; a list begins with the client's own.
+        // `x-forwarded-proto` has the scheme that Envoy, or a proxy before it, has seen. In a list of several, the first one
+        // is that of the client.
         let forwarded = head.values("x-forwarded-proto").next().and_then(|list| list.split(|&b| b == b',').next());
-        let scheme = [forwarded, head.values(":scheme").next()].into_iter().flatten().map(<[u8]>::trim_ascii);
-        let mut known = scheme.filter_map(|scheme| match scheme {
+        let schemes = [forwarded, head.values(":scheme").next()].into_iter().flatten().map(<[u8]>::trim_ascii);
+        let mut known = schemes.filter_map(|scheme| match scheme {
             _ if scheme.eq_ignore_ascii_case(b"http") => Some("http"),
             _ if scheme.eq_ignore_ascii_case(b"https") => Some("https"),
             _ => None,
         });
         let scheme = known.next().unwrap_or("https");
-        Public {
+        PublicUrl {
             scheme,
-            authority: if has_port { authority } else { bare }.into(),
+            authority: if has_port { authority } else { host }.into(),
             target,
-            stripped,
-            asked: head.path.filter(|_| scheme == "http").map(Box::from),
+            base_stripped,
+            http_path: head.path.filter(|_| scheme == "http").map(Box::from),
         }
     }
 }
 
 impl RouteTable {
-    /// What is to become of the response of a chosen route; `None` where it stays as it comes.
+    /// Plans the response of a chosen route. Returns `None` if the response stays as it is.
     #[inline(never)]
     pub(crate) fn plan_response(
         &self,
         head: &Head<'_>,
-        filling: &Filling<'_>,
+        values: &TemplateValues<'_>,
         extras: &RouteExtras,
-        location: Option<Public>,
+        location: Option<PublicUrl>,
     ) -> Result<Option<Box<ResponsePlan>>, Hazard> {
         let mut operations = Vec::new();
         for operation in [self.settings.response_headers, extras.response_headers]
@@ -50,82 +56,108 @@ impl RouteTable {
             .into_iter()
             .flatten()
         {
-            operations.extend(operation.render(&self.strings, filling)?);
+            operations.extend(operation.render(&self.strings, values)?);
         }
-        let plan = ResponsePlan { location, operations, cors: self.granted(head, extras.cors) };
-        let has_use = plan.location.is_some() || !plan.operations.is_empty() || plan.cors.is_some();
-        Ok(has_use.then(|| Box::new(plan)))
+        let plan = ResponsePlan { location, operations, cors: self.plan_cors(head, extras.cors) };
+        let changes_something = plan.location.is_some() || !plan.operations.is_empty() || plan.cors.is_some();
+        Ok(changes_something.then(|| Box::new(plan)))
     }
 
-    /// Carries a plan out on an answer of the filter's own.
-    pub(crate) fn respond_by_itself(&self, plan: &ResponsePlan, headers: &mut OwnHeaders<'_>) {
-        let there = headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect::<Vec<_>>();
-        let changes = self.respond(plan, &there);
-        apply(changes, headers);
+    /// Applies a plan to the headers of an answer of the filter.
+    pub(crate) fn apply_to_own_response(&self, plan: &ResponsePlan, headers: &mut AnswerHeaders<'_>) {
+        let borrowed = headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect::<Vec<_>>();
+        let changes = self.respond(plan, &borrowed);
+        apply_changes(changes, headers);
     }
 
-    /// What becomes of the filter's own answer where no route was chosen, or a route that can't answer.
-    pub(crate) fn plan_of_fault(&self, head: &Head<'_>, cors: Cors) -> Option<ResponsePlan> {
-        let cors = self.granted(head, cors)?;
+    /// Plans an error response of the filter. It gets CORS headers only. Returns `None` if CORS is off.
+    pub(crate) fn plan_error_response(&self, head: &Head<'_>, cors: Cors) -> Option<ResponsePlan> {
+        let cors = self.plan_cors(head, cors)?;
         Some(ResponsePlan { location: None, operations: Vec::new(), cors: Some(cors) })
     }
 
-    fn granted(&self, head: &Head<'_>, cors: Cors) -> Option<Granted> {
+    /// Plans the CORS headers of a response. Returns `None` if CORS is off.
+    fn plan_cors(&self, head: &Head<'_>, cors: Cors) -> Option<CorsPlan> {
         let Cors::On(policy) = cors else { return None };
-        let origin = self.policies.get(policy)?.granted(&self.strings, head.values("origin").next());
-        Some(Granted { policy, origin })
+        let origin = head.values("origin").next();
+        let allowed_origin = self.policies.get(policy)?.allowed_origin(&self.strings, origin);
+        Some(CorsPlan { policy, allowed_origin })
     }
 
-    /// The changes to a response's headers, whose names are in lower case, as Envoy has them.
+    /// Returns the changes to the headers of a response, in the order in which they have to be made.
+    ///
+    /// `plan` is the [`response`](crate::Forward::response) of the decision on the request. `headers` are those of the
+    /// response. Their names are in lower case, as Envoy passes them.
+    ///
+    /// ```
+    /// use ksvc_routing::{Change, Decision, Head, compile};
+    ///
+    /// let document = br#"{
+    ///     "hosts": ["api.example.com"], "domain": "example.com", "namespace": "shop",
+    ///     "responseHeaders": {"remove": ["x-powered-by"]},
+    ///     "routes": [{"match": "GET /orders/{id}", "service": "orders"}]
+    /// }"#;
+    /// let table = compile(document).table;
+    ///
+    /// let headers: Vec<(&[u8], &[u8])> =
+    ///     vec![(b":method", b"GET"), (b":authority", b"api.example.com"), (b":path", b"/orders/42")];
+    /// let Decision::Forward(forward) = table.decide(&Head::read(&headers), || false) else { panic!("not forwarded") };
+    ///
+    /// let plan = forward.response.expect("the table changes responses");
+    /// let changes = table.respond(&plan, &[(b":status", b"200"), (b"x-powered-by", b"PHP")]);
+    /// assert_eq!(changes, [Change::Remove("x-powered-by")]);
+    /// ```
     pub fn respond<'r>(&'r self, plan: &'r ResponsePlan, headers: &[(&[u8], &[u8])]) -> Vec<Change<'r>> {
         let mut list = Vec::new();
         let mut changes = Changes::new(headers, &mut list);
         if let Some(public) = &plan.location {
             let location = headers.iter().find(|(name, _)| *name == b"location");
-            if let Some(back) = location.and_then(|(_, location)| self.turned_back(location, public)) {
-                changes.set("location", back.into());
+            if let Some(location) = location.and_then(|(_, location)| self.public_location(location, public)) {
+                changes.set("location", location.into());
             }
         }
         for operation in &plan.operations {
-            changes.carry_out(&self.strings, operation.borrowed());
+            changes.apply(&self.strings, operation.reborrow());
         }
-        if let Some(Granted { policy, origin }) = &plan.cors
+        if let Some(CorsPlan { policy, allowed_origin }) = &plan.cors
             && let Some(policy) = self.policies.get(*policy)
         {
-            policy.decorate(&self.strings, origin.as_deref(), &mut changes);
+            policy.set_response_headers(&self.strings, allowed_origin.as_deref(), &mut changes);
         }
         list
     }
 
-    /// A location as the client can follow it; `None` where it can as it is.
-    fn turned_back(&self, location: &[u8], public: &Public) -> Option<Vec<u8>> {
-        // A service that heeds `x-forwarded-prefix` has put the base path in front already.
+    /// Returns the public form of a location, which the client can follow. Returns `None` if the location can stay as it is.
+    fn public_location(&self, location: &[u8], public: &PublicUrl) -> Option<Vec<u8>> {
+        // A service that respects `x-forwarded-prefix` has put the base path in front already.
         let prefix = |path: &[u8]| {
-            let alone = path.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
-            if public.stripped && !self.base.holds(alone) { self.base.normal.as_bytes() } else { b"" }
+            let path = path.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
+            if public.base_stripped && !self.base.contains(path) { self.base.normal.as_bytes() } else { b"" }
         };
-        let Some(rest) = behind_scheme(location) else {
+        let Some(rest) = after_scheme(location) else {
             let missing = if location.first() == Some(&b'/') { prefix(location) } else { b"" };
             return (!missing.is_empty()).then(|| [missing, location].concat());
         };
         let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
-        let target = hosts::without_port(self.strings.bytes(public.target));
-        // Whatever the port: containers listen on others than the gateway. What has a user is no host alone.
-        if authority.contains(&b'@') || !hosts::without_port(authority).eq_ignore_ascii_case(target) {
+        let target = hosts::strip_port(self.strings.bytes(public.target));
+        // Ports are not compared, because containers listen on other ports than the gateway. An authority with a user is not
+        // a host alone, so it stays.
+        if authority.contains(&b'@') || !hosts::strip_port(authority).eq_ignore_ascii_case(target) {
             return None;
         }
         let path = [prefix(path), path].concat();
-        // From http to the same on https, as a gateway with `httpsRedirect` answers: with http it would go in a circle.
+        // The redirect leads from http to the same URL on https, as that of a gateway with `httpsRedirect` does. With http in
+        // its place, the client would be redirected in a circle.
         let is_upgrade = location.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
-            && public.asked.as_deref() == Some(&path);
+            && public.http_path.as_deref() == Some(&path);
         let scheme = if is_upgrade { "https" } else { public.scheme };
         Some([scheme.as_bytes(), b"://", &public.authority, &path].concat())
     }
 }
 
-/// What stands behind `http://`, `https://` or `//`.
-fn behind_scheme(location: &[u8]) -> Option<&[u8]> {
+/// Returns the part of a location after `http://`, `https://` or `//`; `None` if it does not begin with one of these.
+fn after_scheme(location: &[u8]) -> Option<&[u8]> {
     let rest = [&b"https:"[..], b"http:", b""].into_iter().find_map(|scheme| {
         let (start, rest) = location.split_at_checked(scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then_some(rest)

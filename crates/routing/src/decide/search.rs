@@ -11,13 +11,13 @@ use std::ops::ControlFlow;
 
 use crate::request::Head;
 use crate::table::RouteTable;
-use crate::table::conditions::{Failing, Query};
+use crate::table::conditions::{FailedCondition, Query};
 use crate::table::schema::{ANY, Candidate, Cors, Entry, UNNAMED};
 use crate::table::tree::Ending;
 
 /// Notes what a search does with each candidate that it looks at.
 pub(crate) trait Trail: Default {
-    /// Whether the notes are kept. A search does extra work only for notes that are.
+    /// True if the notes are kept. A search does extra work only for notes that are.
     const KEPT: bool;
 
     /// A search begins. It replaces what an earlier search of the same request has noted.
@@ -30,10 +30,10 @@ pub(crate) trait Trail: Default {
     fn append(&mut self, part: Self);
 }
 
-/// What a search does with a candidate.
+/// The result of looking at a candidate.
 pub(crate) enum Step {
     Chosen,
-    ConditionFails(Failing),
+    ConditionFails(FailedCondition),
     /// Its conditions were not asked, because those of a more specific path have failed.
     OnlyUnconditional,
 }
@@ -59,9 +59,9 @@ pub(crate) struct MethodOrder([u16; 3]);
 impl MethodOrder {
     fn new(table: &RouteTable, method: &[u8]) -> Self {
         match method {
-            b"GET" => MethodOrder([table.get, UNNAMED, ANY]),
-            b"HEAD" => MethodOrder([table.method(method), table.get, ANY]),
-            _ => MethodOrder([table.method(method), UNNAMED, ANY]),
+            b"GET" => MethodOrder([table.get_method, UNNAMED, ANY]),
+            b"HEAD" => MethodOrder([table.method_number(method), table.get_method, ANY]),
+            _ => MethodOrder([table.method_number(method), UNNAMED, ANY]),
         }
     }
 
@@ -179,9 +179,14 @@ impl RouteTable {
 
     /// Returns the first condition of a candidate that the request does not fulfil.
     #[inline(never)]
-    fn failing(&self, candidate: Candidate, head: Option<&Head<'_>>, query: &Query<'_>) -> Option<Failing> {
+    fn first_failed(
+        &self,
+        candidate: Candidate,
+        head: Option<&Head<'_>>,
+        query: &Query<'_>,
+    ) -> Option<FailedCondition> {
         let conditions = self.condition_sets.get(candidate.conditions).unwrap_or_default();
-        conditions.failing(&self.conditions, &self.strings, head, query)
+        conditions.first_failed(&self.conditions, &self.strings, head, query)
     }
 
     fn has_cors(&self, candidate: Candidate) -> bool {
@@ -209,7 +214,7 @@ struct Search<'s> {
     query: Query<'s>,
     /// Entries that matched, but have no route for the method.
     without_method: Vec<Entry>,
-    /// Whether some entry has routes for the method, and the conditions of all of them failed.
+    /// True if some entry has routes for the method, and the conditions of all of them failed.
     conditions_failed: bool,
 }
 
@@ -218,7 +223,7 @@ struct Search<'s> {
 struct Walk<T> {
     /// The pattern that was found.
     found: Option<u32>,
-    /// Whether conditions have failed at a more specific path.
+    /// True if conditions have failed at a more specific path.
     unconditional_only: bool,
     trail: T,
 }
@@ -289,8 +294,8 @@ impl Search<'_> {
         if walk.unconditional_only && !T::KEPT {
             return false;
         }
-        match self.table.failing(candidate, self.head, &self.query) {
-            Some(failing) => walk.trail.note(candidate, Step::ConditionFails(failing)),
+        match self.table.first_failed(candidate, self.head, &self.query) {
+            Some(failed) => walk.trail.note(candidate, Step::ConditionFails(failed)),
             None if walk.unconditional_only => walk.trail.note(candidate, Step::OnlyUnconditional),
             None => return true,
         }

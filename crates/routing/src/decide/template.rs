@@ -1,4 +1,4 @@
-//! Templates over captured names: a forwarded path, a redirect's location, a header's value.
+//! Fills in templates: the path of `rewritePath`, the location of a redirect, the value of a header.
 
 use std::cell::{Cell, OnceCell};
 
@@ -7,22 +7,22 @@ use crate::table::Chosen;
 use crate::table::schema::{Part, ROUTE, StringId, Template};
 use crate::table::strings::Strings;
 
-/// What all templates of one request together may come to, in bytes: as much as Envoy takes for all headers of a
-/// request (`max_request_headers_kb`, 60 by default). What is longer would be refused behind the gateway.
-pub(crate) const RENDERED: usize = 60 * 1024;
+/// The greatest number of bytes that all templates of one request together may make. Envoy accepts as many for all headers of
+/// a request (`max_request_headers_kb`, 60 by default), so a longer request would be refused behind the gateway.
+const MAX_RENDERED: usize = 60 * 1024;
 
-/// What templates are filled in with, for one request.
-pub(crate) struct Filling<'a> {
+/// The values that templates are filled in with, for one request.
+pub(crate) struct TemplateValues<'a> {
     pub(crate) chosen: Chosen<'a>,
-    /// By name; found in the path when the first template asks, once for all.
+    /// The captured values by name. They are looked up in the path when a template first needs one, once for all templates.
     captured: OnceCell<Vec<(StringId, &'a [u8])>>,
-    /// Of `RENDERED`.
-    left: Cell<usize>,
+    /// The number of bytes left of `MAX_RENDERED`.
+    bytes_left: Cell<usize>,
 }
 
-impl<'a> Filling<'a> {
+impl<'a> TemplateValues<'a> {
     pub(crate) fn new(chosen: Chosen<'a>) -> Self {
-        Filling { chosen, captured: OnceCell::new(), left: Cell::new(RENDERED) }
+        TemplateValues { chosen, captured: OnceCell::new(), bytes_left: Cell::new(MAX_RENDERED) }
     }
 
     fn captured(&self, name: StringId) -> Option<&'a [u8]> {
@@ -32,27 +32,28 @@ impl<'a> Filling<'a> {
 }
 
 impl Template {
-    /// The text with the captures filled in, as they stood in the request; `None` if the path that was chosen has
-    /// not captured one of them, which only a template of the whole table can meet.
-    pub(crate) fn render(self, strings: &Strings, filling: &Filling<'_>) -> Result<Option<Vec<u8>>, Hazard> {
+    /// Returns the text with captured values filled in, as they came in the request. Returns `None` if the path has not
+    /// captured one of them, which happens only for templates of the whole table. It is an error if the templates of the
+    /// request make too many bytes.
+    pub(crate) fn render(self, strings: &Strings, values: &TemplateValues<'_>) -> Result<Option<Vec<u8>>, Hazard> {
         let mut rendered = Vec::with_capacity(64);
         for part in strings.parts(self) {
             let bytes = match part {
                 Part::Literal(text) => strings.bytes(text),
-                Part::Capture(name) => match filling.captured(name) {
+                Part::Capture(name) => match values.captured(name) {
                     Some(captured) => captured,
                     None => return Ok(None),
                 },
-                Part::Route => filling.chosen.route_bytes(),
+                Part::Route => values.chosen.route_bytes(),
             };
-            let left = filling.left.get().checked_sub(bytes.len()).ok_or(Hazard::Length)?;
-            filling.left.set(left);
+            let bytes_left = values.bytes_left.get().checked_sub(bytes.len()).ok_or(Hazard::Length)?;
+            values.bytes_left.set(bytes_left);
             rendered.extend_from_slice(bytes);
         }
         Ok(Some(rendered))
     }
 
-    /// The text, where it is the same for every request.
+    /// Returns the text of a template that is the same for every request; `None` if it has a parameter, or several parts.
     pub(crate) fn literal(self, strings: &Strings) -> Option<StringId> {
         let mut parts = strings.parts(self);
         match (parts.next(), parts.next()) {
@@ -62,8 +63,8 @@ impl Template {
         }
     }
 
-    /// As it could have been written.
-    pub(crate) fn described(self, strings: &Strings) -> String {
+    /// Describes the template as it could be written in a document.
+    pub(crate) fn describe(self, strings: &Strings) -> String {
         let part = |part: Part| match part {
             Part::Literal(text) => strings.get(text).replace('{', "{{").replace('}', "}}"),
             Part::Capture(name) => format!("{{{}}}", strings.get(name)),

@@ -1,24 +1,24 @@
-//! Conditions of a route beside method and path: header values and query parameters.
+//! Checks the conditions that a route has besides method and path: on headers and on query parameters.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use crate::path::decoded;
+use crate::path::percent_decode;
 use crate::request::Head;
 use crate::table::image::Rows;
 use crate::table::schema::{Condition, Conditions, Expected};
 use crate::table::strings::Strings;
 
 impl Conditions {
-    /// The first condition that does not hold. Without a head, those on headers count as held: a preflight can't
-    /// have the headers of the request that it asks for.
-    pub(crate) fn failing(
+    /// Returns the first condition that the request does not fulfil. Without a head, conditions on headers count as
+    /// fulfilled, because a preflight can't have the headers of the request that it announces.
+    pub(crate) fn first_failed(
         self,
         all: &Rows<Condition>,
         strings: &Strings,
         head: Option<&Head<'_>>,
         query: &Query<'_>,
-    ) -> Option<Failing> {
+    ) -> Option<FailedCondition> {
         let header = head.and_then(|head| {
             all.span(self.headers).find(|condition| !match condition.expected {
                 Expected::Present => head.has(strings.get(condition.name)),
@@ -26,7 +26,7 @@ impl Conditions {
             })
         });
         if let Some(condition) = header {
-            return Some(Failing { part: "header", condition });
+            return Some(FailedCondition { part: "header", condition });
         }
         let parameter = all.span(self.query).find(|condition| !match (
             condition.expected,
@@ -34,21 +34,22 @@ impl Conditions {
         ) {
             (_, None) => false,
             (Expected::Present, Some(_)) => true,
-            (Expected::Equal(value), Some(found)) => decoded(found).eq(strings.bytes(value).iter().copied()),
+            (Expected::Equal(value), Some(found)) => percent_decode(found).eq(strings.bytes(value).iter().copied()),
         });
-        parameter.map(|condition| Failing { part: "query parameter", condition })
+        parameter.map(|condition| FailedCondition { part: "query parameter", condition })
     }
 }
 
-/// A condition that does not hold.
-pub(crate) struct Failing {
+/// A condition that the request does not fulfil.
+pub(crate) struct FailedCondition {
+    /// The part of the request that the condition is about: `header` or `query parameter`.
     part: &'static str,
     condition: Condition,
 }
 
-impl Failing {
-    /// In the user's words.
-    pub(crate) fn described(&self, strings: &Strings) -> String {
+impl FailedCondition {
+    /// Describes why the condition is not fulfilled, for `explain`.
+    pub(crate) fn describe(&self, strings: &Strings) -> String {
         let (part, name) = (self.part, strings.get(self.condition.name));
         match self.condition.expected {
             Expected::Present => format!("{part} `{name}` is not present"),
@@ -57,25 +58,26 @@ impl Failing {
     }
 }
 
-/// The query of a request. It is taken apart when the first condition asks for it, once for all routes.
+/// The query of a request. It is parsed when the first condition asks for a parameter, once for all routes.
 pub(crate) struct Query<'q> {
     text: &'q [u8],
-    /// Sorted by name, the first of each name.
+    /// The first parameter of each name, sorted by name.
     parameters: OnceCell<Vec<Parameter<'q>>>,
 }
 
-/// A decoded name, and its value, still encoded.
+/// The decoded name of a query parameter, and its value, which is still percent-encoded.
 type Parameter<'q> = (Cow<'q, [u8]>, &'q [u8]);
 
 impl<'q> Query<'q> {
+    /// Takes the query as it came, without the `?`.
     pub(crate) fn new(text: Option<&'q [u8]>) -> Self {
         Query { text: text.unwrap_or_default(), parameters: OnceCell::new() }
     }
 
-    /// The value of the first parameter of a name, as Envoy's own matcher takes it.
+    /// Returns the value of the first parameter with a name. Envoy's own matcher uses the first one too.
     fn value(&self, name: &[u8]) -> Option<&'q [u8]> {
         let parameters = self.parameters.get_or_init(|| {
-            let mut parameters: Vec<_> = self.text.split(|&b| b == b'&').filter_map(parameter).collect();
+            let mut parameters: Vec<_> = self.text.split(|&b| b == b'&').filter_map(parse_parameter).collect();
             parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
             parameters.dedup_by(|(later, _), (first, _)| later == first);
             parameters
@@ -85,9 +87,10 @@ impl<'q> Query<'q> {
     }
 }
 
-fn parameter(text: &[u8]) -> Option<Parameter<'_>> {
+/// Parses one parameter, such as `name=value`. Returns `None` if its name is empty.
+fn parse_parameter(text: &[u8]) -> Option<Parameter<'_>> {
     let mut halves = text.splitn(2, |&b| b == b'=');
     let name = halves.next().filter(|name| !name.is_empty())?;
-    let name = if name.contains(&b'%') { Cow::Owned(decoded(name).collect()) } else { Cow::Borrowed(name) };
+    let name = if name.contains(&b'%') { Cow::Owned(percent_decode(name).collect()) } else { Cow::Borrowed(name) };
     Some((name, halves.next().unwrap_or_default()))
 }

@@ -1,4 +1,4 @@
-//! Hosts: which names are the table's own, and what is a valid authority.
+//! Finds out whether a request's host is one of the table's hosts.
 
 use std::borrow::Cow;
 
@@ -7,20 +7,24 @@ use crate::table::image::Span;
 use crate::table::schema::HostSet;
 use crate::table::strings::Strings;
 
-/// How a host belongs to a table.
+/// How a host belongs to the hosts of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Membership {
+    /// `hosts` names it.
     Exact,
+    /// It ends with a suffix such as `*.example.com`.
     Suffix,
+    /// `hosts` has a `*`.
     Any,
 }
 
 impl HostSet {
+    /// Returns the number of different exact names, suffixes and `*`.
     pub(crate) fn len(self) -> usize {
         self.exact.len() + self.suffixes.len() + usize::from(self.any)
     }
 
-    /// How a bare host, as `bare` gives it, belongs to the set; `None` where it does not.
+    /// Returns how a host belongs to the set; `None` if it does not. `normalize_host` must have returned the host.
     pub(crate) fn membership(self, strings: &Strings, host: &[u8]) -> Option<Membership> {
         if contains(strings, self.exact, host) {
             return Some(Membership::Exact);
@@ -39,30 +43,30 @@ impl HostSet {
     }
 }
 
-/// Whether a sorted list of lower-case names holds a host, as `bare` gives it.
+/// Returns whether a sorted list of names in lower case contains a host that `normalize_host` has returned.
 pub(crate) fn contains(strings: &Strings, names: Span, host: &[u8]) -> bool {
     strings.position(names, host).is_some()
 }
 
-/// The host of an authority in lower case, without port and trailing dot.
-pub(crate) fn bare(authority: &[u8]) -> Cow<'_, [u8]> {
-    // Hosts hardly ever come with a port, a bracket or in upper case, which are all among these bytes.
-    let as_it_is = !any_between(authority, b':', b'[') && authority.last() != Some(&b'.');
-    if as_it_is {
+/// Returns the host of an authority in lower case, without port and trailing dot.
+pub(crate) fn normalize_host(authority: &[u8]) -> Cow<'_, [u8]> {
+    // Hosts hardly ever come with a port, a bracket or upper-case letters. All of these have bytes in this range.
+    let is_normal = !any_between(authority, b':', b'[') && authority.last() != Some(&b'.');
+    if is_normal {
         return authority.into();
     }
-    let host = without_port(authority);
+    let host = strip_port(authority);
     match host.iter().any(u8::is_ascii_uppercase) {
         true => host.to_ascii_lowercase().into(),
         false => host.into(),
     }
 }
 
-/// The host of an authority as it is, without port and trailing dot.
+/// Returns the host of an authority without port and trailing dot.
 #[inline(never)]
-pub(crate) fn without_port(authority: &[u8]) -> &[u8] {
-    // Colons inside brackets belong to an IPv6 address. Of several others the first one counts: Envoy takes one
-    // port away and matches what is left by prefix, so that `host:x:80` leads to `host`.
+pub(crate) fn strip_port(authority: &[u8]) -> &[u8] {
+    // Colons inside brackets belong to an IPv6 address. If there are several others, the host ends at the first one: Envoy
+    // removes one port and matches the rest by prefix, so that it routes `host:x:80` as `host`.
     let address = if authority.first() == Some(&b'[') { authority.iter().position(|&b| b == b']') } else { None };
     let from = address.unwrap_or(0);
     let colon = authority.get(from..).unwrap_or_default().iter().position(|&b| b == b':');
@@ -84,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn case_port_and_trailing_dot_do_not_count() {
+    fn case_port_and_trailing_dot_are_ignored() {
         let set = set(&["API.example.com"]);
         for authority in [
             "api.example.com",
@@ -95,35 +99,35 @@ mod tests {
             "api.example.com:x:80",
             "api.example.com::80",
         ] {
-            assert_eq!(set(&bare(authority.as_bytes())), Some(Membership::Exact), "{authority}");
+            assert_eq!(set(&normalize_host(authority.as_bytes())), Some(Membership::Exact), "{authority}");
         }
         for authority in ["example.com", "api.example.com.evil.org", "xapi.example.com", "", ":80", "api.example.com.."]
         {
-            assert_eq!(set(&bare(authority.as_bytes())), None, "{authority}");
+            assert_eq!(set(&normalize_host(authority.as_bytes())), None, "{authority}");
         }
     }
 
     #[test]
-    fn a_suffix_takes_one_or_more_labels() {
+    fn a_suffix_matches_one_or_more_labels() {
         let set = set(&["*.example.com"]);
         for host in ["a.example.com", "a.b.EXAMPLE.com"] {
-            assert_eq!(set(&bare(host.as_bytes())), Some(Membership::Suffix), "{host}");
+            assert_eq!(set(&normalize_host(host.as_bytes())), Some(Membership::Suffix), "{host}");
         }
         for host in ["example.com", ".example.com", "aexample.com", "a.example.org"] {
-            assert_eq!(set(&bare(host.as_bytes())), None, "{host}");
+            assert_eq!(set(&normalize_host(host.as_bytes())), None, "{host}");
         }
     }
 
     #[test]
-    fn any_takes_all() {
+    fn any_matches_all_hosts() {
         assert_eq!(set(&["*", "a.b"])(b"x"), Some(Membership::Any));
         assert_eq!(set(&["*", "a.b"])(b"a.b"), Some(Membership::Exact));
     }
 
     #[test]
     fn ipv6_addresses_keep_their_colons() {
-        assert_eq!(*bare(b"[::1]"), *b"[::1]");
-        assert_eq!(*bare(b"[::1]:80"), *b"[::1]");
+        assert_eq!(*normalize_host(b"[::1]"), *b"[::1]");
+        assert_eq!(*normalize_host(b"[::1]:80"), *b"[::1]");
         assert!(check_authority("[::1]:80").is_ok());
     }
 }

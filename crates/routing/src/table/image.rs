@@ -1,35 +1,45 @@
-//! A compiled table as one run of bytes, used where it lies: fixed-size rows in lists, that refer to each other by
-//! number. So the threads of a process need not compile what one of them has: they take its image from Envoy's
-//! shared data, and that costs them a copy.
+//! The image of a compiled table: one run of bytes that is used where it lies, without being decoded first.
 //!
-//! An image stands for one document and for these very sources. Any other is left alone, be it of another document, of
-//! another version of the plugin, or of somebody else. What another plugin has forged on purpose may still be nonsense:
-//! that can't cause a panic, only cost time, and a plugin that wants to route a request elsewhere can do so by itself.
+//! An image holds lists of fixed-size rows; rows refer to each other by index. One thread of a process compiles a document
+//! and stores the image in Envoy's shared data. The other threads copy the image from there, which takes them far less time
+//! than compiling. `schema` defines the rows and lists, `compile::image_builder` writes an image, and [`ImageReader`] opens
+//! one.
+//!
+//! An image begins with [`MAGIC`] and the hash of its document, so that only the build that has written it uses it, and only
+//! for this document. An image of another document, of another version of the plugin, or of somebody else is ignored. An
+//! image that another plugin has forged on purpose can still be nonsense. It can't cause a panic then, only cost time; and a
+//! plugin that wants to route a request elsewhere can do so itself.
+//!
+//! This is our own because a serialization library would decode, or at least check, the whole image again in each thread.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// What an image begins with; the hash of the document comes next.
-pub(crate) const MARK: &[u8] = concat!("ksvc-router table ", env!("KSVC_ROUTING_SOURCES"), "\n").as_bytes();
+/// The first bytes of every image that this build writes. They contain a hash of this crate's sources. The hash of the
+/// document follows them.
+pub(crate) const MAGIC: &[u8] = concat!("ksvc-router table ", env!("KSVC_ROUTING_SOURCES"), "\n").as_bytes();
 
-/// A value with the same number of bytes whatever it is.
+/// A type whose values are all written with the same number of bytes.
 pub(crate) trait Row: Copy {
+    /// The number of bytes.
     const SIZE: usize;
 
-    fn write(self, room: &mut ByteWriter<'_>);
+    /// Writes the value, and advances `to` by `SIZE` bytes.
+    fn write(self, to: &mut ByteWriter<'_>);
 
-    fn read(bytes: &mut ByteReader<'_>) -> Self;
+    /// Reads a value, and advances `from` by `SIZE` bytes. Any bytes make some value.
+    fn read(from: &mut ByteReader<'_>) -> Self;
 }
 
-/// Bytes to be read from the front. Where none are left, they are zeros.
-pub(crate) struct ByteReader<'o>(pub(crate) &'o [u8]);
+/// Reads bytes from the front. After the last one, it reads zeros.
+pub(crate) struct ByteReader<'b>(pub(crate) &'b [u8]);
 
 impl ByteReader<'_> {
     #[inline(always)]
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let Some((taken, rest)) = self.0.split_first_chunk() else { return [0; N] };
+    fn read_array<const N: usize>(&mut self) -> [u8; N] {
+        let Some((array, rest)) = self.0.split_first_chunk() else { return [0; N] };
         self.0 = rest;
-        *taken
+        *array
     }
 
     #[inline(always)]
@@ -38,14 +48,14 @@ impl ByteReader<'_> {
     }
 }
 
-/// Room for bytes, zeros so far, to be filled from the front.
-pub(crate) struct ByteWriter<'o>(pub(crate) &'o mut [u8]);
+/// Writes bytes from the front of a buffer, which holds zeros at first. After its end, nothing is written.
+pub(crate) struct ByteWriter<'b>(pub(crate) &'b mut [u8]);
 
 impl ByteWriter<'_> {
     #[inline(always)]
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        if let Some((room, rest)) = std::mem::take(&mut self.0).split_first_chunk_mut() {
-            *room = bytes;
+    fn write_array<const N: usize>(&mut self, array: [u8; N]) {
+        if let Some((place, rest)) = std::mem::take(&mut self.0).split_first_chunk_mut() {
+            *place = array;
             self.0 = rest;
         }
     }
@@ -56,19 +66,20 @@ impl ByteWriter<'_> {
     }
 }
 
+/// Implements [`Row`] for integers, which are written in little-endian order.
 macro_rules! number_row {
     ($($number:ty),*) => { $(
         impl Row for $number {
             const SIZE: usize = size_of::<$number>();
 
             #[inline(always)]
-            fn write(self, room: &mut ByteWriter<'_>) {
-                room.put(self.to_le_bytes());
+            fn write(self, to: &mut ByteWriter<'_>) {
+                to.write_array(self.to_le_bytes());
             }
 
             #[inline(always)]
-            fn read(bytes: &mut ByteReader<'_>) -> Self {
-                Self::from_le_bytes(bytes.take())
+            fn read(from: &mut ByteReader<'_>) -> Self {
+                Self::from_le_bytes(from.read_array())
             }
         }
     )* };
@@ -79,13 +90,13 @@ impl Row for bool {
     const SIZE: usize = 1;
 
     #[inline(always)]
-    fn write(self, room: &mut ByteWriter<'_>) {
-        u8::from(self).write(room);
+    fn write(self, to: &mut ByteWriter<'_>) {
+        u8::from(self).write(to);
     }
 
     #[inline(always)]
-    fn read(bytes: &mut ByteReader<'_>) -> Self {
-        u8::read(bytes) != 0
+    fn read(from: &mut ByteReader<'_>) -> Self {
+        u8::read(from) != 0
     }
 }
 
@@ -93,15 +104,15 @@ impl<T: Row + Default> Row for Option<T> {
     const SIZE: usize = 1 + T::SIZE;
 
     #[inline(always)]
-    fn write(self, room: &mut ByteWriter<'_>) {
-        self.is_some().write(room);
-        self.unwrap_or_default().write(room);
+    fn write(self, to: &mut ByteWriter<'_>) {
+        self.is_some().write(to);
+        self.unwrap_or_default().write(to);
     }
 
     #[inline(always)]
-    fn read(bytes: &mut ByteReader<'_>) -> Self {
-        let is_some = bool::read(bytes);
-        let value = T::read(bytes);
+    fn read(from: &mut ByteReader<'_>) -> Self {
+        let is_some = bool::read(from);
+        let value = T::read(from);
         is_some.then_some(value)
     }
 }
@@ -129,8 +140,8 @@ impl<T: Row + Default> Row for Option<T> {
 /// }
 /// ```
 ///
-/// An enum is written as the number that stands in front of the variant (one byte), then the variant's fields, then zeros
-/// up to the size of the largest variant. The value behind `else` is what any other number reads as.
+/// An enum is written as the number in front of the variant (one byte), then the variant's fields, then zeros up to the size
+/// of the largest variant. Any other number reads as the value after `else`.
 macro_rules! row {
     (
         $(#[$about:meta])*
@@ -214,7 +225,7 @@ macro_rules! row {
 pub(crate) use row;
 
 row! {
-    /// Some rows of a list, one behind the other.
+    /// A range of consecutive rows of a list, by index. `end` is the index after the last row.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
     pub(crate) struct Span {
         pub(crate) start: u32,
@@ -232,20 +243,21 @@ impl Span {
     }
 }
 
-/// An index that no list has.
-pub(crate) const NONE: u32 = u32::MAX;
+/// Marks an absent index. No list has a row with this index.
+pub(crate) const NO_INDEX: u32 = u32::MAX;
 
 /// A list of rows in an image.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows<T> {
     image: Arc<Vec<u8>>,
-    /// In bytes.
+    /// The position of the first row in the image, in bytes.
     start: usize,
-    /// In rows, all of which the image has.
+    /// The number of rows. The image has all of them.
     count: u32,
     row: PhantomData<T>,
 }
 
+/// An empty list, whether or not `T` has a default.
 impl<T> Default for Rows<T> {
     fn default() -> Self {
         Rows { image: Arc::default(), start: 0, count: 0, row: PhantomData }
@@ -253,6 +265,7 @@ impl<T> Default for Rows<T> {
 }
 
 impl<T: Row> Rows<T> {
+    /// Returns the row at an index.
     #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> Option<T> {
         if index >= self.count {
@@ -263,19 +276,22 @@ impl<T: Row> Rows<T> {
         Some(T::read(&mut ByteReader(bytes)))
     }
 
+    /// Returns the rows of a span.
     pub(crate) fn span(&self, span: Span) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + Clone + '_ {
         self.bytes(span.start, span.end).chunks_exact(T::SIZE).map(|row| T::read(&mut ByteReader(row)))
     }
 
+    /// Returns all rows.
     pub(crate) fn iter(&self) -> impl Iterator<Item = T> + '_ {
         self.span(Span { start: 0, end: self.count })
     }
 
+    /// Returns the number of rows.
     pub(crate) fn len(&self) -> u32 {
         self.count
     }
 
-    /// Of the rows from one to another, which the list has.
+    /// Returns the bytes of the rows `from..to`, which the list must have. Otherwise the bytes can be those of other lists.
     #[inline(always)]
     pub(crate) fn bytes(&self, from: u32, to: u32) -> &[u8] {
         let at = |row: u32| self.start + row as usize * T::SIZE;
@@ -283,19 +299,12 @@ impl<T: Row> Rows<T> {
     }
 }
 
-/// A list of an image, by its number.
+/// Names a list of an image by its number. `schema` defines all of them as constants.
+#[derive(Clone, Copy)]
 pub(crate) struct List<T> {
     pub(crate) number: usize,
     row: PhantomData<T>,
 }
-
-impl<T> Clone for List<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for List<T> {}
 
 impl<T> List<T> {
     pub(crate) const fn new(number: usize) -> Self {
@@ -303,22 +312,23 @@ impl<T> List<T> {
     }
 }
 
-/// An image to be read.
+/// Opens an image, and hands out its lists.
 pub(crate) struct ImageReader {
     image: Arc<Vec<u8>>,
 }
 
 impl ImageReader {
-    /// `None` where it is no image of these sources. With the hash of the document.
+    /// Opens an image. Returns it with the hash of its document; `None` if this build has not written it.
     pub(crate) fn new(image: Arc<Vec<u8>>) -> Option<(Self, u64)> {
-        let document = u64::read(&mut ByteReader(image.strip_prefix(MARK)?));
-        Some((ImageReader { image }, document))
+        let document_hash = u64::read(&mut ByteReader(image.strip_prefix(MAGIC)?));
+        Some((ImageReader { image }, document_hash))
     }
 
-    /// `None` where the list is cut short.
+    /// Returns a list; `None` if the image ends before the list does.
     pub(crate) fn list<T: Row>(&self, list: List<T>) -> Option<Rows<T>> {
-        let place = self.image.get(MARK.len() + u64::SIZE + list.number * Span::SIZE..)?;
-        let Span { start, end } = Span::read(&mut ByteReader(place));
+        let extent = self.image.get(MAGIC.len() + u64::SIZE + list.number * Span::SIZE..)?;
+        // Unlike other spans, this one counts bytes of the image.
+        let Span { start, end } = Span::read(&mut ByteReader(extent));
         let bytes = self.image.get(start as usize..end as usize)?;
         Some(Rows {
             image: self.image.clone(),

@@ -1,34 +1,36 @@
-//! Which origins a CORS policy allows.
+//! Checks whether a CORS policy allows the origin of a request.
 
 use crate::table::schema::Origins;
 use crate::table::strings::Strings;
 
 impl Origins {
-    pub(crate) fn allow(self, strings: &Strings, origin: &[u8]) -> bool {
+    /// Returns whether an origin is allowed. `origin` is the value of the request's `origin` header.
+    pub(crate) fn allows(self, strings: &Strings, origin: &[u8]) -> bool {
         if self.any {
             return true;
         }
         let Some(origin) = std::str::from_utf8(origin).ok().map(normalize_origin) else { return false };
+        // `*` stands for exactly one label of a host name.
         let is_label = |text: &str| {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
         strings.position(self.exact, origin.as_bytes()).is_some()
-            || strings.pairs(self.wildcards).any(|(before, behind)| {
-                let label = origin.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind));
+            || strings.pairs(self.wildcards).any(|(before, after)| {
+                let label = origin.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
                 label.is_some_and(is_label)
             })
     }
 
-    /// As they could have been written.
-    pub(crate) fn described(self, strings: &Strings) -> String {
+    /// Describes the origins as they could be written in a document.
+    pub(crate) fn describe(self, strings: &Strings) -> String {
         let any = self.any.then_some("*".to_owned());
         let exact = strings.list(self.exact).map(str::to_owned);
-        let wildcards = strings.pairs(self.wildcards).map(|(before, behind)| format!("{before}*{behind}"));
+        let wildcards = strings.pairs(self.wildcards).map(|(before, after)| format!("{before}*{after}"));
         any.into_iter().chain(exact).chain(wildcards).collect::<Vec<_>>().join(" ")
     }
 }
 
-/// An origin in lower case and without the port that its scheme has anyway, which browsers leave out.
+/// Returns an origin in lower case and without the default port of its scheme, which browsers leave out too.
 pub(crate) fn normalize_origin(origin: &str) -> String {
     let mut normal = origin.to_ascii_lowercase();
     let port = match normal.split_once("://") {
@@ -55,11 +57,11 @@ mod tests {
         let wildcards = strings.list(wildcards.iter().flat_map(|text| text.split('*')));
         let origins = Origins { any: false, exact: strings.list(exact), wildcards };
         let strings = strings.strings();
-        move |origin| origins.allow(&strings, origin)
+        move |origin| origins.allows(&strings, origin)
     }
 
     #[test]
-    fn scheme_host_and_port_are_compared_without_case() {
+    fn scheme_host_and_port_are_compared_ignoring_case() {
         let origins = origins(&["https://app.example.com", "http://localhost:3000"]);
         for origin in ["https://app.example.com", "HTTPS://App.Example.com", "https://app.example.com:443"] {
             assert!(origins(origin.as_bytes()), "{origin}");
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_exactly_one_label() {
+    fn a_star_matches_exactly_one_label() {
         let origins = origins(&["https://*.example.com", "https://*.example.net:8443"]);
         for origin in ["https://a.example.com", "https://A-1.EXAMPLE.com:443", "https://a.example.net:8443"] {
             assert!(origins(origin.as_bytes()), "{origin}");

@@ -2,13 +2,16 @@
 //!
 //! A table is one run of bytes, its [image](super::image). Rows refer to each other by index. All rows are defined here, so
 //! this file is the whole format: the compiler writes it, and `RouteTable` reads it.
+//!
+//! A field of type [`Span`] is a range of rows; its comment names the list. A span of `TEXT_LISTS` is called a list of
+//! strings. A *shared* string is stored once, so that two shared strings are equal exactly if their ids are.
 
-use super::image::{ByteReader, ByteWriter, List, NONE, Row, Span, row};
+use super::image::{List, NO_INDEX, Span, row};
 
 // ---- strings and templates
 
 row! {
-    /// A string of the table.
+    /// A string of the table: its position and length in `TEXTS`, in bytes.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
     pub(crate) struct StringId {
         pub(crate) start: u32,
@@ -17,72 +20,77 @@ row! {
 }
 
 row! {
+    /// A part of a template.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) enum Part {
+        /// Literal text.
         0 Literal(text: StringId),
-        /// A captured name; names are shared strings, so that equal ones have equal handles.
+        /// The value of the parameter with this name, which is a shared string.
         1 Capture(name: StringId),
-        /// The name of the route that was chosen.
+        /// The name of the chosen route.
         2 Route,
         else Part::Route
     }
 }
 
-/// Its parts are kept with the table's strings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Template(pub(crate) Span);
-
-impl Row for Template {
-    const SIZE: usize = Span::SIZE;
-
-    #[inline(always)]
-    fn write(self, room: &mut ByteWriter<'_>) {
-        self.0.write(room);
-    }
-
-    #[inline(always)]
-    fn read(bytes: &mut ByteReader<'_>) -> Self {
-        Template(Span::read(bytes))
+row! {
+    /// A text with parameters in it, such as `/v2/{rest}`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub(crate) struct Template {
+        /// Rows of `PARTS`.
+        pub(crate) parts: Span,
     }
 }
 
-/// How a header's value names the route. No parameter can have this name.
+/// The name that stands for the chosen route's name in the value of a header: `{:route}`. No parameter can have it.
 pub(crate) const ROUTE: &str = ":route";
 
 // ---- the table as a whole
 
 row! {
-    /// The part of a table that does not come from its routes alone.
+    /// The settings of the table as a whole.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Settings {
+        /// The name of the table.
         pub(crate) name: StringId,
         pub(crate) hosts: HostSet,
+        /// `basePath` as written; empty if the table has none.
         pub(crate) base: StringId,
+        /// `stripBasePath`.
         pub(crate) strip_base: bool,
+        /// `onNoMatch`.
         pub(crate) no_match: NoMatch,
+        /// True if `trailingSlash` is `ignore`.
         pub(crate) ignore_trailing_slash: bool,
+        /// True if `unsafePaths` is `reject`.
         pub(crate) reject_unsafe: bool,
+        /// `stripInternalHeaders`.
         pub(crate) strip_internal: bool,
+        /// `denyDirect`.
         pub(crate) deny_direct: bool,
+        /// `rewriteLocation`.
         pub(crate) rewrite_location: bool,
+        /// `cors` of the table.
         pub(crate) cors: Cors,
+        /// `requestHeaders` of the table: rows of `OPERATIONS`.
         pub(crate) request_headers: Span,
+        /// `responseHeaders` of the table: rows of `OPERATIONS`.
         pub(crate) response_headers: Span,
-        /// A sorted list of all methods that routes name.
+        /// A sorted list of strings: all methods that routes name.
         pub(crate) methods: Span,
-        /// A sorted list of the hosts of all targets, without port, lower case.
+        /// A sorted list of strings: the hosts of all targets, in lower case and without port.
         pub(crate) targets: Span,
-        /// How many routes can be served.
+        /// The number of routes that are not broken.
         pub(crate) routes: u32,
-        /// Some route, or the table, has `cors`, or may have.
+        /// True if the table or some route has `cors`, or may have it because it can't be read.
         pub(crate) uses_cors: bool,
-        /// Some route, or the table, does something to responses.
+        /// True if the table or some route changes responses.
         pub(crate) plans_responses: bool,
     }
 }
 
 impl Default for Settings {
-    /// No host is the table's: nothing is touched.
+    /// Returns the settings of a table that leaves all requests untouched, because it has no hosts.
     fn default() -> Self {
         Settings {
             name: StringId::default(),
@@ -108,127 +116,145 @@ impl Default for Settings {
 }
 
 row! {
-    /// What becomes of a request in scope that no route serves.
+    /// The treatment of a request in scope for which no route is found.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) enum NoMatch {
+        /// It is answered with 404 or 405.
         0 NotFound,
+        /// It is left untouched.
         1 PassThrough,
-        /// Whether it should pass can't be known.
+        /// It is answered with 503, because an error in the document hides which of the other two applies, or which routes
+        /// there are.
         2 Broken,
         else NoMatch::Broken
     }
 }
 
 row! {
-    /// The hosts of a table: exact names, `*.suffix`, `*`.
+    /// The hosts of a table.
     #[derive(Debug, Clone, Copy, Default)]
     pub(crate) struct HostSet {
-        /// A list in lower case, sorted.
+        /// A sorted list of strings: exact names in lower case.
         pub(crate) exact: Span,
-        /// A list in lower case, sorted, without the `*.`.
+        /// A sorted list of strings: suffixes in lower case, without the `*.` before them.
         pub(crate) suffixes: Span,
+        /// True if `*` is among the hosts.
         pub(crate) any: bool,
     }
 }
 
 // ---- routes
 
-/// A method's number is its position among all method tokens of the table, which are sorted. This one sorts behind
-/// every named method.
+/// The number of `ANY`. It is greater than that of every other method. The number of a named method is its index in
+/// `Settings::methods`.
 pub(crate) const ANY: u16 = u16::MAX;
 
-/// The number of a method that no route names.
+/// The number that stands for all methods that no route names.
 pub(crate) const UNNAMED: u16 = ANY - 1;
 
 row! {
-    /// A route's claim to one method of one path. Those of an entry are sorted: unreadable ones first, then by
-    /// method, then by precedence.
+    /// A pattern that can serve one method at one path. The candidates of an entry are sorted: those of unreadable patterns
+    /// first, then by method, then by precedence.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Candidate {
+        /// The number of the method.
         pub(crate) method: u16,
-        /// Its pattern can't be read in whole: it stands before its equals, so that none of them gets what may
-        /// have been meant for it.
+        /// True if some part of the pattern can't be read. The candidate then comes before its equals, so that none of them
+        /// gets a request that may have been meant for it.
         pub(crate) unreadable: bool,
-        /// An index; that of no conditions is 0.
+        /// An index of `CONDITION_SETS`; 0 if there are no conditions.
         pub(crate) conditions: u32,
+        /// An index of `PATTERNS`.
         pub(crate) pattern: u32,
     }
 }
 
 row! {
-    /// An element of `match`.
+    /// An element of `match`, which is called a pattern.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct MatchRow {
+        /// An index of `ROUTES`, which is also the route's index in the document.
         pub(crate) route: u32,
-        /// As written.
+        /// The text as the document has it.
         pub(crate) text: StringId,
+        /// Rows of `CAPTURES`, in the order of the path.
         pub(crate) captures: Span,
     }
 }
 
 row! {
-    /// Where a captured value stands in the path below `basePath`.
+    /// The place of a parameter in the path below `basePath`.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Capture {
+        /// The name of the parameter, a shared string.
         pub(crate) name: StringId,
+        /// The index of its segment.
         pub(crate) segment: u32,
-        /// Lengths of the literal text around it, in normal form.
+        /// The length of the literal text before it in its segment, in bytes of the normal form.
         pub(crate) prefix: u32,
+        /// The length of the literal text after it in its segment, in bytes of the normal form.
         pub(crate) suffix: u32,
-        /// It takes all segments from there.
+        /// True if it takes all segments from this one on.
         pub(crate) rest: bool,
     }
 }
 
 row! {
+    /// A route.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Route {
         pub(crate) name: StringId,
         pub(crate) target: Target,
-        /// `NONE` or the index of what few routes have.
+        /// An index of `ROUTE_EXTRAS`, or `NO_INDEX` for the many routes that have nothing of their own there.
         pub(crate) extras: u32,
     }
 }
 
 row! {
+    /// The part of a route that few routes have.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) struct RouteExtras {
+        /// `rewritePath`.
         pub(crate) rewrite: Option<Template>,
-        /// The table's, where the route has none of its own.
+        /// `cors` of the route, or that of the table if the route has none.
         pub(crate) cors: Cors,
-        /// What it does to headers beyond what the table does.
+        /// `requestHeaders` of the route, without those of the table: rows of `OPERATIONS`.
         pub(crate) request_headers: Span,
+        /// `responseHeaders` of the route, without those of the table: rows of `OPERATIONS`.
         pub(crate) response_headers: Span,
     }
 }
 
 impl RouteExtras {
-    /// What stands for a route that has none. The table's CORS is its own.
-    pub(crate) fn of_most(cors: Cors) -> Self {
-        let none = Span::default();
-        RouteExtras { rewrite: None, cors, request_headers: none, response_headers: none }
+    /// Returns the extras of a route that has none of its own. `cors` is that of the table.
+    pub(crate) fn none(cors: Cors) -> Self {
+        let empty = Span::default();
+        RouteExtras { rewrite: None, cors, request_headers: empty, response_headers: empty }
     }
 }
 
 row! {
+    /// The target of a route: how it handles its requests.
     #[derive(Debug, Clone, Copy)]
     pub(crate) enum Target {
+        /// Forwards them to an authority.
         0 Forward(authority: StringId),
+        /// Redirects them.
         1 Redirect(to: Template, status: u16),
-        /// An index.
+        /// Answers them with a row of `RESPONSES`.
         2 Respond(response: u32),
-        /// An error of the document bears on it.
+        /// Answers them with 503, because the document has an error that concerns the route.
         3 Broken,
         else Target::Broken
     }
 }
 
 row! {
-    /// What a route answers by itself.
+    /// The answer of a route with `respond`.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Response {
         pub(crate) status: u16,
-        /// Pairs.
+        /// A list of strings: names and values in turn.
         pub(crate) headers: Span,
         pub(crate) body: StringId,
     }
@@ -237,7 +263,7 @@ row! {
 // ---- conditions and changes to headers
 
 row! {
-    /// What all must hold: sorted lists of `Condition`s.
+    /// Conditions that a request must all fulfil. Both are sorted rows of `CONDITIONS`.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
     pub(crate) struct Conditions {
         pub(crate) headers: Span,
@@ -246,29 +272,36 @@ row! {
 }
 
 row! {
-    /// The name is that of a header in lower case, or of a query parameter.
+    /// A condition on a header or a query parameter.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub(crate) struct Condition {
+        /// The name of a header, in lower case, or of a query parameter. It is a shared string.
         pub(crate) name: StringId,
         pub(crate) expected: Expected,
     }
 }
 
 row! {
-    /// Strings are shared ones: equal strings have equal handles.
+    /// The value that a condition expects.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub(crate) enum Expected {
+        /// Any value.
         0 Present,
+        /// This value, a shared string.
         1 Equal(value: StringId),
         else Expected::Present
     }
 }
 
 row! {
+    /// A change to a header that the document asks for. Names are in lower case.
     #[derive(Debug, Clone, Copy)]
     pub(crate) enum Operation {
+        /// Removes all values.
         0 Remove(name: StringId),
+        /// Replaces all values.
         1 Set(name: StringId, value: Template),
+        /// Adds a value to those that the header has.
         2 Add(name: StringId, value: Template),
         else Operation::Remove(StringId::default())
     }
@@ -277,20 +310,20 @@ row! {
 // ---- CORS
 
 row! {
-    /// What a route, or the table, has for `cors`.
+    /// `cors` of a route or of the table.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) enum Cors {
         0 Off,
-        /// An index. Equal policies have equal ones.
+        /// An index of `POLICIES`. Equal policies have equal indexes.
         1 On(policy: u32),
-        /// It can't be read.
+        /// It has an error.
         2 Unknown,
         else Cors::Unknown
     }
 }
 
 row! {
-    /// One `cors` of the document, compiled. Strings are shared ones.
+    /// A compiled `cors` of the document. Its strings are shared, so that equal policies are equal rows.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub(crate) struct Policy {
         pub(crate) origins: Origins,
@@ -298,101 +331,120 @@ row! {
         pub(crate) headers: AllowedHeaders,
         /// The value of `access-control-expose-headers`.
         pub(crate) expose: Option<StringId>,
+        /// `allowCredentials`.
         pub(crate) credentials: bool,
-        /// The value of `access-control-max-age`.
+        /// The value of `access-control-max-age`, in seconds.
         pub(crate) max_age: Option<StringId>,
     }
 }
 
 row! {
+    /// `allowMethods` of a policy.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub(crate) enum AllowedMethods {
-        0 OfTheRoutes,
-        /// As the header has them.
+        /// The methods of the routes at the path.
+        0 OfRoutes,
+        /// This value of `access-control-allow-methods`.
         1 Listed(methods: StringId),
-        /// Whatever is asked for.
+        /// The method that the preflight announces, whatever it is.
         2 Every,
-        else AllowedMethods::OfTheRoutes
+        else AllowedMethods::OfRoutes
     }
 }
 
 row! {
+    /// `allowHeaders` of a policy.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub(crate) enum AllowedHeaders {
         0 None,
-        /// As the header has them.
+        /// This value of `access-control-allow-headers`.
         1 Listed(headers: StringId),
-        /// Whatever is asked for. A literal `*` would not cover `authorization`, and with credentials means nothing.
+        /// The headers that the preflight announces, whatever they are. They are repeated, because a literal `*` would not
+        /// cover `authorization`, and with credentials it would mean a header of that name.
         2 Every,
         else AllowedHeaders::None
     }
 }
 
 row! {
-    /// Allowed origins, in the form that `normal` gives.
+    /// `allowOrigins` of a policy. The origins are in the form that `normalize_origin` returns.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
     pub(crate) struct Origins {
+        /// True if `*` is among them.
         pub(crate) any: bool,
-        /// A sorted list.
+        /// A sorted list of strings: origins without a `*`.
         pub(crate) exact: Span,
-        /// Pairs: what stands before and behind a first label of any name.
+        /// A list of strings in pairs: the text before and after the `*`, which stands for the first label of a host.
         pub(crate) wildcards: Span,
     }
 }
 
 // ---- the tree of path segments
 
-/// What stands at the end of a pattern: an index that the tree gives out, one for all patterns that match
-/// the same paths.
+/// An index of `ENTRIES`. All patterns that match exactly the same paths share one entry, and each entry has its
+/// candidates.
 pub(crate) type Entry = u32;
 
+/// An index of `NODES`.
 pub(crate) type NodeId = u32;
+
+/// The node at which every search begins.
 pub(crate) const ROOT: NodeId = 0;
-pub(crate) const SEVERAL: NodeId = NONE - 1;
+
+/// The value of `Node::literal` for a node with several literal children, which are in `LITERALS`.
+pub(crate) const SEVERAL: NodeId = NO_INDEX - 1;
 
 row! {
+    /// A node of the tree: the place after some segments of a path.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Node {
-        /// Of a literal child: its parent and its text.
+        /// The parent of a node for literal text; `NO_INDEX` for all other nodes.
         pub(crate) parent: NodeId,
+        /// The segment that leads to a node for literal text.
         pub(crate) text: StringId,
-        /// `NONE`, the only child for a literal, or `SEVERAL` that `Tree::literals` knows.
+        /// The only child for literal text, `NO_INDEX` if there is none, or `SEVERAL`.
         pub(crate) literal: NodeId,
-        /// `NONE` or the child for a plain parameter.
+        /// The child for a plain parameter, or `NO_INDEX`.
         pub(crate) capture: NodeId,
-        /// `NONE` or the entry of the pattern that ends here.
-        pub(crate) here: Entry,
-        /// `NONE` or the index of what few nodes have.
+        /// The entry of the patterns that end at this node, or `NO_INDEX`.
+        pub(crate) entry: Entry,
+        /// An index of `NODE_EXTRAS`, or `NO_INDEX` for the many nodes that have none.
         pub(crate) extras: u32,
     }
 }
 
+/// A node without children and entry.
 pub(crate) const EMPTY: Node = Node {
-    parent: NONE,
+    parent: NO_INDEX,
     text: StringId { start: 0, length: 0 },
-    literal: NONE,
-    capture: NONE,
-    here: NONE,
-    extras: NONE,
+    literal: NO_INDEX,
+    capture: NO_INDEX,
+    entry: NO_INDEX,
+    extras: NO_INDEX,
 };
 
 row! {
+    /// The part of a node that few nodes have.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct NodeExtras {
-        /// `NONE` or the entry of the pattern that ends here with `{*name}`.
+        /// The entry of the patterns that end here with `{*name}`, or `NO_INDEX`.
         pub(crate) rest: Entry,
-        /// `NONE` or the entry of the pattern that can't be read from here on.
+        /// The entry of the patterns that can't be read from here on, or `NO_INDEX`.
         pub(crate) unknown: Entry,
-        /// This node's children with affixes, in `Tree::affixed`.
+        /// The children for parameters with literal text around them: rows of `AFFIXED`, in the order of precedence.
         pub(crate) affixed: Span,
     }
 }
 
-pub(crate) const NO_EXTRAS: NodeExtras = NodeExtras { rest: NONE, unknown: NONE, affixed: Span { start: 0, end: 0 } };
+/// The extras of a node that has none.
+pub(crate) const NO_EXTRAS: NodeExtras =
+    NodeExtras { rest: NO_INDEX, unknown: NO_INDEX, affixed: Span { start: 0, end: 0 } };
 
 row! {
+    /// A child node for a parameter with a literal prefix or suffix in its segment, such as `v{major}` or `{id}.json`. Both
+    /// are in normal form.
     #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Affixed {
+    pub(crate) struct AffixedChild {
         pub(crate) prefix: StringId,
         pub(crate) suffix: StringId,
         pub(crate) child: NodeId,
@@ -400,22 +452,25 @@ row! {
 }
 
 row! {
-    /// Of the hash table of literal children.
+    /// A slot of the hash table of literal children.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Slot {
+        /// The value of `tree::child_hash` for the child.
         pub(crate) hash: u32,
-        /// The root is nobody's child, so it marks a vacant slot.
+        /// `ROOT` marks a vacant slot, because the root is nobody's child.
         pub(crate) child: NodeId,
     }
 }
 
+/// A slot without a child.
 pub(crate) const VACANT: Slot = Slot { hash: 0, child: ROOT };
 
 // ---- the lists
 
+/// Defines the constants of the lists, and numbers them in their order.
 macro_rules! lists {
     ($number:expr;) => {
-        /// How many there are.
+        /// The number of lists.
         pub(crate) const COUNT: usize = $number;
     };
     ($number:expr; $(#[doc = $about:literal])* $name:ident: $row:ty, $($rest:tt)*) => {
@@ -427,34 +482,35 @@ macro_rules! lists {
 
 lists! {
     0;
-    /// Of the table alone.
+    /// One row.
     SETTINGS: Settings,
     PATTERNS: MatchRow,
+    /// In the order of the document.
     ROUTES: Route,
-    /// Bytes of all strings.
+    /// The bytes of all strings.
     TEXTS: u8,
-    /// Of all patterns.
+    /// The captures of all patterns.
     CAPTURES: Capture,
     NODES: Node,
     /// The strings of all lists of strings.
     TEXT_LISTS: StringId,
-    /// Of all templates.
+    /// The parts of all templates.
     PARTS: Part,
-    /// Of all routes, and of the table.
+    /// The operations of the table and of all routes.
     OPERATIONS: Operation,
     RESPONSES: Response,
-    /// Of the routes that have any.
+    /// The extras of the routes that have any.
     ROUTE_EXTRAS: RouteExtras,
-    /// Of the nodes that have any.
+    /// The extras of the nodes that have any.
     NODE_EXTRAS: NodeExtras,
     POLICIES: Policy,
     CONDITION_SETS: Conditions,
-    /// Of all sets.
+    /// The conditions of all sets.
     CONDITIONS: Condition,
-    AFFIXED: Affixed,
-    /// The hash table of literal children.
+    AFFIXED: AffixedChild,
+    /// The hash table of the literal children of all nodes that have several.
     LITERALS: Slot,
-    /// By the tree's entry: where in `CANDIDATES`.
+    /// For each entry of the tree: rows of `CANDIDATES`.
     ENTRIES: Span,
     CANDIDATES: Candidate,
 }

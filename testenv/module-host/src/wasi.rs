@@ -2,23 +2,13 @@
 
 use wasmtime::{Caller, Linker};
 
-use super::abi::Guest;
-use super::state::{Level, Log, State};
+use crate::abi::Guest;
+use crate::state::{Level, Log, State};
 
-pub(super) const MODULE: &str = "wasi_snapshot_preview1";
+pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// Every WASI call that this host has.
-pub const WASI_CALLS: &[&str] = &[
-    "args_get",
-    "args_sizes_get",
-    "clock_time_get",
-    "environ_get",
-    "environ_sizes_get",
-    "fd_write",
-    "proc_exit",
-    "random_get",
-    "sched_yield",
-];
+pub const WASI_CALLS: &[&str] = &["environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
 
 const OK: u32 = 0;
 const BAD_DESCRIPTOR: u32 = 8;
@@ -28,12 +18,7 @@ fn done(result: Option<()>) -> u32 {
     if result.is_some() { OK } else { BAD_ADDRESS }
 }
 
-pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap(MODULE, "args_sizes_get", |mut caller: Caller<'_, State>, count: u32, size: u32| {
-        let mut guest = Guest::new(&mut caller, "args_sizes_get");
-        done(guest.put_word(count, 0).and(guest.put_word(size, 0)))
-    })?;
-    linker.func_wrap(MODULE, "args_get", |_: u32, _: u32| OK)?;
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "environ_sizes_get", |mut caller: Caller<'_, State>, count: u32, size: u32| {
         let mut guest = Guest::new(&mut caller, "environ_sizes_get");
         let env = &guest.state().env;
@@ -55,16 +40,6 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         }
         OK
     })?;
-    linker.func_wrap(
-        MODULE,
-        "clock_time_get",
-        |mut caller: Caller<'_, State>, _clock: u32, _precision: u64, to: u32| {
-            let mut guest = Guest::new(&mut caller, "clock_time_get");
-            let now = guest.state().shared.borrow().now.as_nanos();
-            let now = u64::try_from(now).expect("a time before the year 2554");
-            done(guest.put(to, &now.to_le_bytes()))
-        },
-    )?;
     linker.func_wrap(MODULE, "random_get", |mut caller: Caller<'_, State>, to: u32, size: u32| {
         let mut guest = Guest::new(&mut caller, "random_get");
         let bytes: Vec<u8> = {
@@ -73,7 +48,6 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         };
         done(guest.put(to, &bytes))
     })?;
-    linker.func_wrap(MODULE, "sched_yield", || OK)?;
     linker.func_wrap(MODULE, "proc_exit", |_: Caller<'_, State>, code: u32| -> wasmtime::Result<()> {
         Err(wasmtime::Error::msg(format!("proc_exit({code})")))
     })?;

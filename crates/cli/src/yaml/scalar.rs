@@ -1,24 +1,24 @@
-//! What an unquoted word of YAML means: the rules of `kubectl`, so that `no` is a boolean here if and only if
-//! it is one in the cluster.
+//! Resolves a word without quotes by the rules of `kubectl`, so that `no` is a boolean here if and only if it is a
+//! boolean in the cluster.
 //!
-//! Source: `resolve.go` of go.yaml.in/yaml/v2, which sigs.k8s.io/yaml and so `kubectl` read with. It is
-//! YAML 1.1 with the deviations noted below.
+//! Own code because YAML crates follow YAML 1.2. Source: `resolve.go` of go.yaml.in/yaml/v2, which sigs.k8s.io/yaml and
+//! so `kubectl` use. It is YAML 1.1 with the deviations noted below.
 
 use serde_json::Number;
 
-/// A scalar that is not text.
+/// The meaning of a plain scalar.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Resolved {
+pub(super) enum Resolved {
     Null,
     Bool(bool),
     Number(Number),
-    /// A number that JSON can't hold: infinite, or none.
+    /// A number that JSON can't represent: infinity or NaN.
     NotJson,
     Text,
 }
 
-/// What the plain scalar `word` means.
-pub fn resolve(word: &str) -> Resolved {
+/// Resolves the plain scalar `word`.
+pub(super) fn resolve(word: &str) -> Resolved {
     match word {
         "" | "~" | "null" | "Null" | "NULL" => return Resolved::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
@@ -44,7 +44,7 @@ pub fn resolve(word: &str) -> Resolved {
     number.map_or(Resolved::Text, Resolved::Number)
 }
 
-/// Go's base prefixes: `0x1F`, `0b11`, `0o17` and `017`; at most 64 bits.
+/// Parses an integer of at most 64 bits, with Go's base prefixes: `0x1F`, `0b11`, `0o17` and `017`.
 fn integer(digits: &str) -> Option<Number> {
     let (negative, unsigned) = match digits.as_bytes().first()? {
         b'-' => (true, &digits[1..]),
@@ -65,14 +65,15 @@ fn integer(digits: &str) -> Option<Number> {
     if negative { Some(0i64.checked_sub_unsigned(magnitude)?.into()) } else { Some(magnitude.into()) }
 }
 
-/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`; text when it is too large for a double.
+/// Parses `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`. A number too large for a double is text.
 fn float(digits: &str) -> Option<Number> {
     let numeric = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
     let value: f64 = numeric.then(|| digits.parse().ok()).flatten()?;
     Number::from_f64(value)
 }
 
-/// With a leading dot go-yaml keeps the underscores, and Go wants each of them between digits.
+/// Parses a number with a leading dot. There go-yaml does not remove underscores, and Go's parser accepts each of them
+/// only between two digits.
 fn fraction(word: &str) -> Option<Number> {
     let between =
         word.as_bytes().windows(3).filter(|w| w[1] == b'_').all(|w| w[0].is_ascii_digit() && w[2].is_ascii_digit());
@@ -96,7 +97,7 @@ mod tests {
         }
     }
 
-    /// Each line was run through sigs.k8s.io/yaml v1.6.0.
+    /// Each expected value is the output of sigs.k8s.io/yaml v1.6.0.
     #[test]
     fn plain_words_mean_what_kubectl_makes_of_them() {
         for (word, meaning) in [

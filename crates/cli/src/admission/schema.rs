@@ -1,19 +1,26 @@
-//! What the shape of a table is beyond keys and types: refinements of its JSON Schema, each with the words for what is
-//! wrong. Only what every document is held to by the filter, and what one expression can see.
+//! The JSON Schema of a table with more rules than keys and types, each with the text of its message.
+//!
+//! A rule is here only if the filter requires it of every document, and if one expression can check it on one value.
 
 use serde_json::{Value, json};
 
-/// A method or several, a space, and a path: segments that are literal, with one `{name}`, or, last, `{*name}`. The
-/// octets of a method are those of RFC 9110, section 5.6.2.
-const MATCH: &str = concat!(
-    r"^([!#-'*+.^-`~\w-]+\|)*[!#-'*+.^-`~\w-]+ ",
-    r"(/(([^/{}\p{Cc}]|{{|}})*({[\w-]+}([^/{}\p{Cc}]|{{|}})*)?|{\*[\w-]+}$))+$"
-);
+/// The methods of a `match`, and the space after them. The characters of a method are those of RFC 9110, section 5.6.2.
+const METHODS: &str = r"^([!#-'*+.^-`~\w-]+\|)*[!#-'*+.^-`~\w-]+ $";
+/// The path of a `match`, after anything without a slash. A segment is literal text with at most one `{name}`; the last
+/// one may be `{*name}`.
+const PATH: &str = r"^[^/]*(/(([^/{}\p{Cc}]|{{|}})*({[\w-]+}([^/{}\p{Cc}]|{{|}})*)?|{\*[\w-]+}$))+$";
 const DNS_LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 const DNS_NAME: &str = r"^[\w]([\w-]*[\w])?(\.[\w]([\w-]*[\w])?)*$";
 const HEADER_NAME: &str = r"^[!#-'*+.^-`|~\w-]+$";
 
-/// Where in the schema, what is added there, and what a message says when it does not hold.
+/// The keyword with the text of a message.
+pub(super) const REMEDY: &str = "remedy";
+
+/// The keyword with the pattern for the text before the first slash. A pattern costs its length times that of the text,
+/// so two short patterns, one of them for a short text, cost less than one long pattern.
+pub(super) const PATTERN_BEFORE_SLASH: &str = "patternBeforeSlash";
+
+/// The place in the schema, the keywords to add there, and the message if a value does not follow them.
 type Refinement = (&'static str, fn() -> Value, &'static str);
 
 const REFINEMENTS: [Refinement; 17] = [
@@ -46,7 +53,7 @@ const REFINEMENTS: [Refinement; 17] = [
     ("/properties/namespace", || json!({"pattern": DNS_LABEL}), LABEL),
     (
         "/properties/routes/items/properties/match",
-        || json!({"pattern": MATCH}),
+        || json!({PATTERN_BEFORE_SLASH: METHODS, "pattern": PATH}),
         "is not METHODS PATH; write for example `GET /orders/{id}`, `GET|POST /orders` or `ANY /files/{*rest}`, with `{{` and `}}` for literal braces",
     ),
     ("/properties/routes/items/properties/service", || json!({"pattern": DNS_LABEL}), LABEL),
@@ -86,10 +93,7 @@ const REFINEMENTS: [Refinement; 17] = [
 const LABEL: &str =
     "is not a name for this; write at most 63 lower-case letters, digits and `-`, with a letter or digit at both ends";
 
-/// Keyword under which a schema holds what a message says.
-pub(super) const REMEDY: &str = "remedy";
-
-/// The JSON Schema of a table, refined.
+/// Returns the JSON Schema of a table with these rules.
 pub(super) fn schema() -> Value {
     let mut schema = ksvc_routing::config::schema();
     for (pointer, keywords, remedy) in REFINEMENTS {
@@ -101,7 +105,7 @@ pub(super) fn schema() -> Value {
     schema
 }
 
-/// Adds keywords; where several kinds of value are taken, to each kind of text.
+/// Adds keywords to a schema. If it accepts several kinds of values, a pattern is added to each kind that has strings.
 fn refine(schema: &mut Value, keywords: &Value, remedy: &str) {
     if let Some(kinds) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
         kinds.iter_mut().for_each(|kind| refine(kind, keywords, remedy));
@@ -118,7 +122,7 @@ fn refine(schema: &mut Value, keywords: &Value, remedy: &str) {
     }
 }
 
-/// What is called `headers`, wherever it is, has names of headers for keys.
+/// Adds the pattern of header names to the keys of every map that is called `headers`, at any depth.
 fn refine_header_names(schema: &mut Value) {
     let Some(keywords) = schema.as_object_mut() else { return };
     for (key, value) in keywords.iter_mut() {
@@ -139,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refinement_has_its_place() {
+    fn the_place_of_every_refinement_exists() {
         let schema = ksvc_routing::config::schema();
         for (pointer, ..) in REFINEMENTS {
             assert!(schema.pointer(pointer).is_some(), "{pointer}");

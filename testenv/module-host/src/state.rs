@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::Rc;
-use std::time::Duration;
 
 use wasmtime::{Memory, TypedFunc};
 
@@ -62,12 +61,12 @@ impl HeaderMap {
         same.count()
     }
 
-    pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
+    pub(crate) fn add(&mut self, name: &[u8], value: &[u8]) {
         self.0.push((name.to_ascii_lowercase(), value.to_vec()));
     }
 
     /// Leaves one header of this name, where the first one was.
-    pub(super) fn replace(&mut self, name: &[u8], value: &[u8]) {
+    pub(crate) fn replace(&mut self, name: &[u8], value: &[u8]) {
         let at = self.0.iter().position(|(n, _)| n.eq_ignore_ascii_case(name));
         let Some(at) = at else {
             return self.add(name, value);
@@ -81,12 +80,12 @@ impl HeaderMap {
         });
     }
 
-    pub(super) fn remove(&mut self, name: &[u8]) {
+    pub(crate) fn remove(&mut self, name: &[u8]) {
         self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
     }
 
     /// The wire form of proxy-wasm: a count, the sizes, then names and values with a NUL after each.
-    pub(super) fn serialise(&self) -> Vec<u8> {
+    pub(crate) fn serialise(&self) -> Vec<u8> {
         let word = |n: usize| u32::try_from(n).expect("headers below 4 GiB").to_le_bytes();
         let mut bytes = word(self.0.len()).to_vec();
         for (name, value) in &self.0 {
@@ -101,7 +100,7 @@ impl HeaderMap {
     }
 
     /// `None` where the bytes are not in that form.
-    pub(super) fn deserialise(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn deserialise(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() {
             return Some(HeaderMap::default());
         }
@@ -129,6 +128,8 @@ impl HeaderMap {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct LocalResponse {
     pub status: u32,
+    /// The text of `%RESPONSE_CODE_DETAILS%`.
+    pub details: String,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
     /// -1: none.
@@ -136,11 +137,10 @@ pub struct LocalResponse {
 }
 
 /// A log line's level, in Envoy's order.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     Trace,
     Debug,
-    #[default]
     Info,
     Warn,
     Error,
@@ -148,7 +148,7 @@ pub enum Level {
 }
 
 impl Level {
-    pub(super) fn from_wire(level: u32) -> Option<Self> {
+    pub(crate) fn from_wire(level: u32) -> Option<Self> {
         Some(match level {
             0 => Level::Trace,
             1 => Level::Debug,
@@ -204,52 +204,49 @@ impl std::ops::AddAssign<&Counts> for Counts {
 
 /// What all VMs of a process see.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     /// Values with their CAS number, which is never 0.
-    pub(super) data: BTreeMap<String, (Vec<u8>, u32)>,
-    pub(super) cas: u32,
-    pub(super) counters: BTreeMap<String, u64>,
-    pub(super) gauges: BTreeMap<String, u64>,
-    pub(super) logs: Vec<Log>,
-    pub(super) log_level: Level,
-    pub(super) faults: BTreeMap<&'static str, u32>,
-    /// Since the epoch.
-    pub(super) now: Duration,
-    pub(super) random: u64,
+    pub(crate) data: BTreeMap<String, (Vec<u8>, u32)>,
+    pub(crate) cas: u32,
+    pub(crate) counters: BTreeMap<String, u64>,
+    pub(crate) gauges: BTreeMap<String, u64>,
+    pub(crate) logs: Vec<Log>,
+    pub(crate) faults: BTreeMap<&'static str, u32>,
+    pub(crate) random: u64,
 }
 
 impl Shared {
-    pub(super) fn write(&mut self, key: &str, value: Vec<u8>) {
+    pub(crate) fn write(&mut self, key: &str, value: Vec<u8>) {
         self.cas += 1;
         self.data.insert(key.to_owned(), (value, self.cas));
     }
 
     /// The same numbers in every process, so that what is counted never differs from run to run.
-    pub(super) fn random_byte(&mut self) -> u8 {
+    pub(crate) fn random_byte(&mut self) -> u8 {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.random.to_be_bytes()[0]
     }
 }
 
 /// One VM.
-pub(super) struct State {
-    pub(super) shared: Rc<RefCell<Shared>>,
+pub(crate) struct State {
+    pub(crate) shared: Rc<RefCell<Shared>>,
     /// `NAME=value`.
-    pub(super) env: Vec<String>,
-    pub(super) memory: Option<Memory>,
-    pub(super) allocate: Option<TypedFunc<u32, u32>>,
-    pub(super) roots: HashMap<u32, RootState>,
-    pub(super) streams: HashMap<u32, StreamState>,
+    pub(crate) env: Vec<String>,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) allocate: Option<TypedFunc<u32, u32>>,
+    pub(crate) roots: HashMap<u32, RootState>,
+    pub(crate) streams: HashMap<u32, StreamState>,
     /// Whose callback is running.
-    pub(super) context: u32,
-    pub(super) metrics: Vec<(MetricKind, String)>,
-    pub(super) counts: Counts,
-    pub(super) violations: Vec<String>,
-    pub(super) dead: bool,
+    pub(crate) context: u32,
+    pub(crate) metrics: Vec<(MetricKind, String)>,
+    pub(crate) counts: Counts,
+    pub(crate) violations: Vec<String>,
+    pub(crate) dead: bool,
 }
 
 impl State {
-    pub(super) fn new(shared: Rc<RefCell<Shared>>, env: Vec<String>) -> Self {
+    pub(crate) fn new(shared: Rc<RefCell<Shared>>, env: Vec<String>) -> Self {
         State {
             shared,
             env,
@@ -266,18 +263,18 @@ impl State {
     }
 
     /// The plugin that the running callback belongs to.
-    pub(super) fn root(&mut self) -> Option<&mut RootState> {
+    pub(crate) fn root(&mut self) -> Option<&mut RootState> {
         let stream = self.streams.get(&self.context);
         let id = stream.map_or(self.context, |stream| stream.root);
         self.roots.get_mut(&id)
     }
 
-    pub(super) fn stream(&mut self) -> Option<&mut StreamState> {
+    pub(crate) fn stream(&mut self) -> Option<&mut StreamState> {
         self.streams.get_mut(&self.context)
     }
 
     /// The end of the log, for the message of a panic.
-    pub(super) fn last_words(&self) -> String {
+    pub(crate) fn last_words(&self) -> String {
         let shared = self.shared.borrow();
         let logs = &shared.logs;
         let last = logs.iter().skip(logs.len().saturating_sub(10));
@@ -288,29 +285,28 @@ impl State {
 
 /// One plugin in a VM.
 #[derive(Default)]
-pub(super) struct RootState {
-    pub(super) plugin_name: String,
-    pub(super) configuration: Vec<u8>,
-    pub(super) tick_period: Option<Duration>,
+pub(crate) struct RootState {
+    pub(crate) plugin_name: String,
+    pub(crate) configuration: Vec<u8>,
 }
 
 /// One request.
 #[derive(Default)]
-pub(super) struct StreamState {
-    pub(super) root: u32,
-    pub(super) phase: Phase,
-    pub(super) request: HeaderMap,
-    pub(super) response: HeaderMap,
-    pub(super) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub(super) local_response: Option<LocalResponse>,
-    pub(super) route_cache_clears: u32,
+pub(crate) struct StreamState {
+    pub(crate) root: u32,
+    pub(crate) phase: Phase,
+    pub(crate) request: HeaderMap,
+    pub(crate) response: HeaderMap,
+    pub(crate) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) local_response: Option<LocalResponse>,
+    pub(crate) route_cache_clears: u32,
     /// What a broken host hands over in place of its header maps.
-    pub(super) serialised: Option<Vec<u8>>,
+    pub(crate) serialised: Option<Vec<u8>>,
 }
 
 /// How far a request has come, which says what headers can be read or changed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// The request's headers can be read and changed.
     #[default]
     Request,
@@ -323,7 +319,7 @@ pub(super) enum Phase {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MetricKind {
+pub(crate) enum MetricKind {
     Counter,
     Gauge,
     Histogram,

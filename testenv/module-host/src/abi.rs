@@ -1,25 +1,16 @@
 //! The host calls of proxy-wasm 0.2.1, as far as an HTTP filter has use for them, and with Envoy's answers: which
 //! status for what, what can be read when, and that changed request headers clear the route cache.
 
-use std::time::Duration;
-
 use wasmtime::{Caller, FuncType, Linker};
 
-use super::state::{HeaderMap, Level, LocalResponse, Log, MetricKind, Phase, RootState, State, StreamState};
+use crate::state::{HeaderMap, Level, LocalResponse, Log, MetricKind, Phase, RootState, State, StreamState};
 
-/// Every call that this host carries out, in the module `env`.
+/// The calls of the module `env` that this host carries out: those that the plugin makes.
 pub const HOST_CALLS: &[&str] = &[
     "proxy_add_header_map_value",
-    "proxy_call_foreign_function",
-    "proxy_continue_stream",
     "proxy_define_metric",
-    "proxy_done",
     "proxy_get_buffer_bytes",
-    "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
-    "proxy_get_header_map_value",
-    "proxy_get_log_level",
-    "proxy_get_metric",
     "proxy_get_property",
     "proxy_get_shared_data",
     "proxy_increment_metric",
@@ -28,18 +19,21 @@ pub const HOST_CALLS: &[&str] = &[
     "proxy_remove_header_map_value",
     "proxy_replace_header_map_value",
     "proxy_send_local_response",
-    "proxy_set_effective_context",
-    "proxy_set_header_map_pairs",
     "proxy_set_property",
     "proxy_set_shared_data",
-    "proxy_set_tick_period_milliseconds",
 ];
 
-/// Calls that Envoy has and this filter no use for: other modules may import them, and they trap when they are called.
+/// Calls that Envoy has as well. A module may import them, and traps when it makes one: the SDK's traits have a method
+/// for each, which the plugin inherits and never calls.
 pub const UNUSED_CALLS: &[&str] = &[
+    "proxy_call_foreign_function",
     "proxy_close_stream",
+    "proxy_continue_stream",
     "proxy_dequeue_shared_queue",
+    "proxy_done",
     "proxy_enqueue_shared_queue",
+    "proxy_get_current_time_nanoseconds",
+    "proxy_get_header_map_value",
     "proxy_get_status",
     "proxy_grpc_call",
     "proxy_grpc_cancel",
@@ -50,6 +44,8 @@ pub const UNUSED_CALLS: &[&str] = &[
     "proxy_register_shared_queue",
     "proxy_resolve_shared_queue",
     "proxy_set_buffer_bytes",
+    "proxy_set_header_map_pairs",
+    "proxy_set_tick_period_milliseconds",
 ];
 
 /// What a host call answers other than Ok (0).
@@ -76,23 +72,23 @@ impl From<Refusal> for End {
 type Answer<T = ()> = Result<T, End>;
 
 /// The module that made the call: its memory, and the state of its VM.
-pub(super) struct Guest<'a, 'b> {
+pub(crate) struct Guest<'a, 'b> {
     caller: &'a mut Caller<'b, State>,
 }
 
 impl<'a, 'b> Guest<'a, 'b> {
     /// Counts the call.
-    pub(super) fn new(caller: &'a mut Caller<'b, State>, call: &'static str) -> Self {
+    pub(crate) fn new(caller: &'a mut Caller<'b, State>, call: &'static str) -> Self {
         *caller.data_mut().counts.calls.entry(call).or_default() += 1;
         Guest { caller }
     }
 
-    pub(super) fn state(&mut self) -> &mut State {
+    pub(crate) fn state(&mut self) -> &mut State {
         self.caller.data_mut()
     }
 
     /// The bytes at an address; `None` outside of the memory.
-    pub(super) fn get(&mut self, at: u32, size: u32) -> Option<Vec<u8>> {
+    pub(crate) fn get(&mut self, at: u32, size: u32) -> Option<Vec<u8>> {
         let memory = self.caller.data().memory?;
         let at = usize::try_from(at).ok()?;
         let end = at.checked_add(usize::try_from(size).ok()?)?;
@@ -101,7 +97,7 @@ impl<'a, 'b> Guest<'a, 'b> {
         Some(bytes)
     }
 
-    pub(super) fn put(&mut self, at: u32, bytes: &[u8]) -> Option<()> {
+    pub(crate) fn put(&mut self, at: u32, bytes: &[u8]) -> Option<()> {
         let memory = self.caller.data().memory?;
         let at = usize::try_from(at).ok()?;
         memory.write(&mut *self.caller, at, bytes).ok()?;
@@ -109,14 +105,14 @@ impl<'a, 'b> Guest<'a, 'b> {
         Some(())
     }
 
-    pub(super) fn word(&mut self, at: u32) -> Option<u32> {
+    pub(crate) fn word(&mut self, at: u32) -> Option<u32> {
         let memory = self.caller.data().memory?;
         let at = usize::try_from(at).ok()?;
         let word = memory.data(&*self.caller).get(at..at.checked_add(4)?)?;
         Some(u32::from_le_bytes(word.try_into().ok()?))
     }
 
-    pub(super) fn put_word(&mut self, at: u32, word: u32) -> Option<()> {
+    pub(crate) fn put_word(&mut self, at: u32, word: u32) -> Option<()> {
         let memory = self.caller.data().memory?;
         let at = usize::try_from(at).ok()?;
         memory.write(&mut *self.caller, at, &word.to_le_bytes()).ok()
@@ -134,11 +130,6 @@ impl<'a, 'b> Guest<'a, 'b> {
 
     fn give_word(&mut self, at: u32, word: u32) -> Answer {
         let put = self.put_word(at, word);
-        put.ok_or_else(|| self.violation(Refusal::InvalidMemoryAccess, "an address out of bounds"))
-    }
-
-    fn give_long(&mut self, at: u32, long: u64) -> Answer {
-        let put = self.put(at, &long.to_le_bytes());
         put.ok_or_else(|| self.violation(Refusal::InvalidMemoryAccess, "an address out of bounds"))
     }
 
@@ -208,9 +199,9 @@ impl<'a, 'b> Guest<'a, 'b> {
     fn header(&mut self, name: &[u8], value: &[u8]) -> Answer {
         let splits = |byte: &u8| matches!(byte, b'\0' | b'\r' | b'\n');
         if name.is_empty() || name.iter().chain(value).any(splits) {
-            // Where the host's own map was broken there is no message to split.
+            // Where the host's own map was broken there is no message to split. Envoy does not check.
             if self.stream()?.serialised.is_some() {
-                return Err(Refusal::BadArgument.into());
+                return Ok(());
             }
             let header =
                 format!("the header {:?}: {:?}", String::from_utf8_lossy(name), String::from_utf8_lossy(value));
@@ -264,7 +255,7 @@ fn fault(guest: &mut Guest<'_, '_>, call: &str) -> Option<u32> {
     guest.state().shared.borrow().faults.get(call).copied()
 }
 
-pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_process(linker)?;
     link_headers(linker)?;
     link_stream(linker)?;
@@ -272,42 +263,18 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 /// Links the import `name` of [`UNUSED_CALLS`], of whatever type the module gives it.
-pub(super) fn link_unused(linker: &mut Linker<State>, name: &'static str, r#type: FuncType) -> wasmtime::Result<()> {
+pub(crate) fn link_unused(linker: &mut Linker<State>, name: &'static str, r#type: FuncType) -> wasmtime::Result<()> {
     linker.func_new("env", name, r#type, move |_, _, _| Err(wasmtime::Error::msg(format!("it called {name}"))))?;
     Ok(())
 }
 
-/// Log, clock, timer, buffers and shared data.
+/// Log, buffers and shared data.
 fn link_process(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_calls! { linker,
         fn proxy_log(guest, level: u32, data: u32, size: u32) {
             let text = guest.text(data, size)?;
             let level = Level::from_wire(level).ok_or(Refusal::BadArgument)?;
             guest.state().shared.borrow_mut().logs.push(Log { level, text });
-            Ok(())
-        }
-        fn proxy_get_log_level(guest, to: u32) {
-            let level = guest.state().shared.borrow().log_level;
-            guest.give_word(to, level as u32)
-        }
-        fn proxy_get_current_time_nanoseconds(guest, to: u32) {
-            let now = guest.state().shared.borrow().now.as_nanos();
-            guest.give_long(to, u64::try_from(now).expect("a time before the year 2554"))
-        }
-        fn proxy_set_tick_period_milliseconds(guest, period: u32) {
-            let period = (period > 0).then(|| Duration::from_millis(period.into()));
-            guest.root()?.tick_period = period;
-            Ok(())
-        }
-        fn proxy_set_effective_context(guest, id: u32) {
-            let state = guest.state();
-            if !state.roots.contains_key(&id) && !state.streams.contains_key(&id) {
-                return Err(Refusal::BadArgument.into());
-            }
-            state.context = id;
-            Ok(())
-        }
-        fn proxy_done(_guest) {
             Ok(())
         }
         fn proxy_get_buffer_bytes(guest, kind: u32, start: u32, size: u32, data_at: u32, size_at: u32) {
@@ -338,14 +305,6 @@ fn link_process(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             shared.write(&key, value);
             Ok(())
         }
-        fn proxy_call_foreign_function(guest, name: u32, name_size: u32, _data: u32, _size: u32, data_at: u32, size_at: u32) {
-            let name = guest.text(name, name_size)?;
-            if name != "clear_route_cache" {
-                return Err(Refusal::NotFound.into());
-            }
-            guest.stream()?.route_cache_clears += 1;
-            guest.give(data_at, size_at, b"")
-        }
     }
     Ok(())
 }
@@ -361,19 +320,6 @@ fn link_headers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 _ => Vec::new(),
             };
             guest.give(data_at, size_at, &bytes)
-        }
-        fn proxy_set_header_map_pairs(guest, kind: u32, data: u32, size: u32) {
-            let bytes = guest.bytes(data, size)?;
-            let map = HeaderMap::deserialise(&bytes).ok_or(Refusal::BadArgument)?;
-            for (name, value) in map.pairs() {
-                guest.header(name, value)?;
-            }
-            guest.change(kind, |headers| *headers = map)
-        }
-        fn proxy_get_header_map_value(guest, kind: u32, name: u32, name_size: u32, data_at: u32, size_at: u32) {
-            let name = guest.name(kind, name, name_size)?;
-            let value = guest.map(kind)?.get(&name).ok_or(Refusal::NotFound)?.to_vec();
-            guest.give(data_at, size_at, &value)
         }
         fn proxy_replace_header_map_value(guest, kind: u32, name: u32, name_size: u32, value: u32, value_size: u32) {
             let name = guest.name(kind, name, name_size)?;
@@ -426,9 +372,10 @@ fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             Ok(())
         }
         fn proxy_send_local_response(
-            guest, status: u32, _details: u32, _details_size: u32,
+            guest, status: u32, details: u32, details_size: u32,
             body: u32, body_size: u32, headers: u32, headers_size: u32, grpc_status: i32
         ) {
+            let details = guest.text(details, details_size)?;
             let body = guest.bytes(body, body_size)?;
             let headers = guest.bytes(headers, headers_size)?;
             let headers = HeaderMap::deserialise(&headers).ok_or(Refusal::BadArgument)?;
@@ -442,10 +389,7 @@ fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             if stream.phase != Phase::Request || stream.local_response.is_some() {
                 return Err(guest.violation(Refusal::BadArgument, "a second response"));
             }
-            stream.local_response = Some(LocalResponse { status, headers, body, grpc_status });
-            Ok(())
-        }
-        fn proxy_continue_stream(_guest, _kind: u32) {
+            stream.local_response = Some(LocalResponse { status, details, headers, body, grpc_status });
             Ok(())
         }
     }
@@ -500,18 +444,6 @@ fn link_metrics(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 MetricKind::Histogram => {}
             }
             Ok(())
-        }
-        fn proxy_get_metric(guest, id: u32, to: u32) {
-            let (kind, name) = guest.metric(id)?;
-            let value = {
-                let shared = guest.state().shared.borrow();
-                match kind {
-                    MetricKind::Counter => shared.counters.get(&name).copied(),
-                    MetricKind::Gauge => shared.gauges.get(&name).copied(),
-                    MetricKind::Histogram => None,
-                }
-            };
-            guest.give_long(to, value.ok_or(Refusal::BadArgument)?)
         }
     }
     Ok(())

@@ -1,0 +1,72 @@
+//! Istio Gateways among the files: which ports they have, and whether they redirect plain HTTP to HTTPS.
+
+use std::sync::Arc;
+
+use crate::source::Source;
+use crate::source::position::Span;
+use crate::yaml::{Node, Value};
+
+/// An Istio Gateway in one of the files.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    pub source: Arc<Source>,
+    pub name: String,
+    /// The labels of the proxies that serve the Gateway.
+    pub(super) selector: Vec<(String, String)>,
+    pub servers: Vec<Server>,
+}
+
+/// A port of a Gateway.
+#[derive(Debug, Clone, Copy)]
+pub struct Server {
+    pub port: u64,
+    /// Where the server says that plain HTTP is redirected to HTTPS, if it does.
+    pub redirect: Option<Span>,
+}
+
+/// Returns the port on which the gateway's pod listens, for a port of its Service. Istio's own installation and
+/// Knative's both map the ports like this.
+pub(crate) fn target_port(port: u64) -> u64 {
+    match port {
+        80 => 8080,
+        443 => 8443,
+        other => other,
+    }
+}
+
+/// Returns the Gateways of a document.
+pub(crate) fn find(source: &Arc<Source>, document: &Node) -> Vec<Gateway> {
+    match document.text_at("kind") {
+        Some("List") => document.list("items").iter().flat_map(|item| find(source, item)).collect(),
+        // The Gateway API has another kind of that name; it redirects with routes.
+        Some("Gateway")
+            if document.text_at("apiVersion").is_some_and(|version| version.starts_with("networking.istio.io/")) =>
+        {
+            let spec = document.get("spec");
+            let name = document.at(&["metadata", "name"]).and_then(|name| name.text());
+            vec![Gateway {
+                source: Arc::clone(source),
+                name: name.unwrap_or_default().to_owned(),
+                selector: labels(spec.and_then(|spec| spec.get("selector"))),
+                servers: spec.map_or(&[][..], |spec| spec.list("servers")).iter().filter_map(Server::read).collect(),
+            }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+impl Server {
+    fn read(server: &Arc<Node>) -> Option<Self> {
+        let redirect = server.at(&["tls", "httpsRedirect"]);
+        Some(Self {
+            port: server.at(&["port", "number"])?.number()?,
+            redirect: redirect.filter(|value| matches!(value.value, Value::Bool(true))).map(|value| value.span),
+        })
+    }
+}
+
+/// Returns the entries of an object whose values are strings.
+pub(super) fn labels(node: Option<&Arc<Node>>) -> Vec<(String, String)> {
+    let entries = node.map_or(&[][..], |node| node.entries());
+    entries.iter().filter_map(|entry| Some((entry.key.text.clone(), entry.value.text()?.to_owned()))).collect()
+}

@@ -1,0 +1,69 @@
+//! The files that a command was given: `-` is standard input, and a folder stands for the files below it.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// A file or folder that can't be read. This is an error of the call, not of the file's content.
+#[derive(Debug)]
+pub struct Unreadable {
+    pub path: PathBuf,
+    pub error: io::Error,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// Reads a file, or standard input for `-`. Returns its name for messages, and its bytes.
+pub fn read(path: &Path) -> Result<(String, Vec<u8>), Unreadable> {
+    let unreadable = |error| Unreadable { path: path.to_owned(), error };
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map_err(unreadable)?;
+        return Ok(("<stdin>".to_owned(), bytes));
+    }
+    Ok((path.display().to_string(), std::fs::read(path).map_err(unreadable)?))
+}
+
+/// A file to read.
+pub struct FoundFile {
+    pub path: PathBuf,
+    /// Whether the user named the file itself; otherwise it lies in a folder that the user named.
+    pub named: bool,
+}
+
+/// Returns the files that the arguments stand for. The files of a folder are sorted by name.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<FoundFile>, Unreadable> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            walk(path, &mut found)?;
+        } else {
+            found.push(FoundFile { path: path.clone(), named: true });
+        }
+    }
+    Ok(found)
+}
+
+fn walk(folder: &Path, found: &mut Vec<FoundFile>) -> Result<(), Unreadable> {
+    let unreadable = |error| Unreadable { path: folder.to_owned(), error };
+    let mut paths = folder
+        .read_dir()
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>())
+        .map_err(unreadable)?;
+    paths.sort();
+    for path in paths {
+        // A symbolic link to a folder is not followed: it may lead back up.
+        if path.is_dir() && !path.is_symlink() {
+            walk(&path, found)?;
+        } else if path.is_file() && path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") {
+            found.push(FoundFile { path, named: false });
+        }
+    }
+    Ok(())
+}
