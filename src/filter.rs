@@ -1,4 +1,5 @@
-//! One request and its response: reads the request's headers, lets the table decide, and carries the decision out.
+//! One request and its response. The filter reads the request's headers, lets the table decide, and carries the
+//! decision out.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -15,10 +16,10 @@ use crate::metrics::Metrics;
 /// read it to see that a request has been routed already.
 const ROUTE: &str = "ksvc_router.route";
 
-/// The text of `%RESPONSE_CODE_DETAILS%` where a request is answered because a call to Envoy failed.
+/// The text of `%RESPONSE_CODE_DETAILS%` for a request that is answered because a call to Envoy failed.
 const HOST_CALL_FAILED: &str = "ksvc_router_host_call_failed";
 
-/// What a plugin serves at a time.
+/// What a plugin serves after a document.
 pub struct Active {
     pub table: RouteTable,
     pub metrics: Rc<Metrics>,
@@ -26,10 +27,10 @@ pub struct Active {
 
 /// The context of one request.
 pub struct Filter {
-    /// What the plugin served when the request began: an edit does not affect requests in flight. `None` where the
+    /// What the plugin served when the request began, because an edit must not affect requests in flight. `None` if the
     /// plugin had no document yet.
     active: Option<Rc<Active>>,
-    /// The plan for the response, set by the request. Most requests need none.
+    /// The plan for the response, which the request sets. Most responses need none.
     response: Option<Box<ResponsePlan>>,
 }
 
@@ -55,21 +56,21 @@ impl HttpContext for Filter {
                     self.response = forward.response.take();
                     Action::Continue
                 }
-                // A request that is changed in part could reach any service.
+                // A request that is changed only in part could reach any service.
                 Err(_) => fail(503),
             },
             Decision::Answer(answer) => self::answer(answer),
         }
     }
 
-    /// Envoy also calls this for its own responses and for those of this filter. There is no plan for either.
+    /// Envoy also calls this for its own responses and for those of this filter, which have no plan.
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         if let Some(active) = &self.active
             && let Some(plan) = self.response.take()
             && let Some(map) = host::headers(MapType::HttpResponseHeaders)
         {
             for change in active.table.respond(&plan, &map.list()) {
-                // It is too late for another response, so one that can't be changed is passed on as it is.
+                // It is too late for another response. One that can't be changed goes on as it is.
                 let _ = apply(MapType::HttpResponseHeaders, &change);
             }
         }
@@ -80,7 +81,7 @@ impl HttpContext for Filter {
 /// The request's headers, in the form in which Envoy returned them.
 struct RequestHeaders<'m> {
     map: &'m HeaderMap,
-    /// Filled when it is asked for, which few requests do.
+    /// The same as a list, which few requests need.
     list: OnceCell<Vec<(&'m [u8], &'m [u8])>>,
 }
 
@@ -105,7 +106,7 @@ fn set_route(chosen: &Chosen<'_>) {
     let _ = hostcalls::set_property(vec![ROUTE], Some(chosen.route_bytes()));
 }
 
-/// Changes the request's headers, `:authority` first. Envoy then chooses the route again.
+/// Changes the request's headers. Because `:authority` changes, Envoy chooses the route again.
 fn forward(forward: &Forward<'_>) -> Result<(), Status> {
     let map = MapType::HttpRequestHeaders;
     hostcalls::set_map_value_bytes(map, ":authority", Some(forward.authority))?;

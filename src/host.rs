@@ -1,9 +1,9 @@
-//! The two calls to Envoy for which the SDK's functions can't be used; all others are `proxy_wasm::hostcalls`.
+//! The two calls to Envoy for which the SDK has no suitable function. All other calls use `proxy_wasm::hostcalls`.
 //!
-//! - The SDK reads a header map into two allocations a header, and panics at a name that is not UTF-8. [`headers`] reads
-//!   it in place.
-//! - The SDK answers a request without the text for `%RESPONSE_CODE_DETAILS%`, and takes only header values that are
-//!   UTF-8. [`send_response`] takes both.
+//! - The SDK copies each name and value of a header map, and panics at a name that is not UTF-8. [`headers`] reads the
+//!   map in place.
+//! - The SDK sends a response without the text of `%RESPONSE_CODE_DETAILS%`, and only with header values that are
+//!   UTF-8. [`send_response`] supports both.
 #![allow(unsafe_code)]
 
 use std::ptr::null_mut;
@@ -29,14 +29,14 @@ unsafe extern "C" {
 /// The status of a call that succeeded. Every other status is an error.
 const OK: u32 = 0;
 
-/// Headers as Envoy serializes them: the number of headers, then the sizes of each name and value, then each name and
-/// value with a NUL behind it. Numbers are 32 bits wide, little-endian.
+/// Headers as Envoy serializes them: the number of headers, then the sizes of every name and value, then every name and
+/// value with a NUL behind it. Numbers are little-endian and have 32 bits.
 pub struct HeaderMap(Bytes);
 
-/// Reads all headers in one call. Returns `None` where Envoy reports an error.
+/// Reads all headers in one call. Returns `None` if Envoy reports an error.
 pub fn headers(map: MapType) -> Option<HeaderMap> {
     let (mut data, mut size) = (null_mut(), 0);
-    // SAFETY: both pointers are valid while the call lasts, and Envoy writes nothing else.
+    // SAFETY: both pointers are valid during the call, and Envoy writes to nothing else.
     if unsafe { proxy_get_header_map_pairs(map, &mut data, &mut size) } != OK {
         return None;
     }
@@ -44,12 +44,12 @@ pub fn headers(map: MapType) -> Option<HeaderMap> {
         return Some(HeaderMap(Bytes::new()));
     }
     // SAFETY: Envoy got this memory from the SDK's `proxy_on_memory_allocate`, which allocates a boxed slice of exactly
-    // `size` bytes and gives up its ownership. Envoy has filled all of it.
+    // `size` bytes and gives up ownership. Envoy has written all of it.
     Some(HeaderMap(unsafe { Bytes::from_raw_parts(data, size, size) }))
 }
 
 impl HeaderMap {
-    /// Visits each header once, without allocating. A map that is cut short ends early.
+    /// Visits each header once, without allocating. If the map is cut short, the visit ends early.
     pub fn pairs(&self) -> Pairs<'_> {
         let (count, rest) = self.0.split_first_chunk().unwrap_or((&[0; 4], &[]));
         let count = (u32::from_le_bytes(*count) as usize).min(rest.len() / 8);
@@ -57,6 +57,7 @@ impl HeaderMap {
         Pairs { sizes: sizes.as_chunks().0.iter(), bytes }
     }
 
+    /// Returns all headers as a list.
     pub fn list(&self) -> Vec<(&[u8], &[u8])> {
         let pairs = self.pairs();
         let mut list = Vec::with_capacity(pairs.sizes.len());
@@ -76,7 +77,7 @@ impl<'m> Iterator for Pairs<'m> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        // Reading both sizes at once saves a load for each header.
+        // One load for both sizes.
         let sizes = u64::from_le_bytes(*self.sizes.next()?);
         let (name, rest) = self.bytes.split_at_checked(sizes as u32 as usize)?;
         let (value, rest) = rest.get(1..)?.split_at_checked((sizes >> 32) as usize)?;
@@ -89,7 +90,7 @@ impl<'m> Iterator for Pairs<'m> {
 /// gRPC status from the HTTP status. Returns whether Envoy accepted the response.
 pub fn send_response(status: u16, details: &str, headers: &[(&str, &[u8])], body: &[u8], grpc_status: i32) -> bool {
     let headers = serialize(headers);
-    // SAFETY: every pointer is valid for the size behind it while the call lasts, and Envoy only reads.
+    // SAFETY: each pointer is valid for the size that follows it during the call, and Envoy only reads.
     let result = unsafe {
         proxy_send_local_response(
             u32::from(status),

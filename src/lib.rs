@@ -5,9 +5,9 @@
 //! [`plugin::Plugin`] receives the configuration documents and holds the table that serves. A [`filter::Filter`]
 //! handles one request and its response.
 //!
-//! The SDK exports a function for every callback of proxy-wasm, and Envoy calls each one that a module exports. `cargo
-//! xtask build` deletes the exports that this plugin does not need (`EXPORTS` in `xtask/src/build.rs`): a new callback
-//! must be added there.
+//! The SDK exports a function for every callback of proxy-wasm, and Envoy calls each one that a module exports. It also
+//! imports a function for every call to Envoy. `cargo xtask build` keeps only those that this plugin needs, so a new
+//! callback or call must be added to `EXPORTS` or `IMPORTS` in `xtask/src/build.rs`.
 
 mod filter;
 mod host;

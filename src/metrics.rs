@@ -1,6 +1,6 @@
-//! The counters and gauges of one table. Each count goes to Envoy at once. Counts that are collected here would have to
-//! be handed over when the VM ends, and a module that exports the callback for that is also called at the end of every
-//! stream, counted or not, which costs about as much as the count itself.
+//! The counters and gauges of a table. Each count goes to Envoy at once. Counts that are collected here would have to
+//! be passed on when the VM ends, and a module that exports the callback for that is also called at the end of every
+//! stream, counted or not. That costs about as much as the count itself.
 
 use ksvc_routing::{Counter, Gauge, Outcome};
 use proxy_wasm::hostcalls;

@@ -1,5 +1,5 @@
-//! The plugin in one VM: receives the configuration documents, logs and counts what became of each, and gives every new
-//! request the table that serves.
+//! The plugin in one VM. It receives the configuration documents, logs and counts the result of each, and gives the
+//! current table to every new request.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,16 +16,16 @@ use proxy_wasm::types::{BufferType, Bytes, ContextType};
 use crate::filter::{Active, Filter};
 use crate::metrics::Metrics;
 
-/// How often a document is looked up in the record, should other threads change the record each time.
+/// How often a document is judged at most, if another thread stores a judgement each time.
 const ATTEMPTS: u32 = 4;
 
 /// The environment variable that identifies a document: istiod sets it to another value at every edit. pilot-agent
-/// removes it where it fetches the module (`oci://`, `http://`).
+/// removes it if it fetches the module itself (`oci://`, `http://`).
 const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
 thread_local! {
-    /// The number of the judgement that each plugin in this VM followed last, by the plugin's name. An edit makes a new
-    /// root context, but not always a new VM.
+    /// The number of the judgement that each plugin in this VM followed last, by the plugin's name. It is not a field
+    /// of [`Plugin`], because an edit makes a new root context, but not always a new VM.
     static FOLLOWED: RefCell<BTreeMap<Bytes, u64>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -34,14 +34,15 @@ thread_local! {
 pub struct Plugin {
     /// `None` before the first document.
     active: Option<Rc<Active>>,
-    /// The metrics of every table name so far, so that none is defined twice.
+    /// The metrics of each table name so far, so that none is defined twice.
     metrics: Vec<Rc<Metrics>>,
 }
 
 impl Context for Plugin {}
 
 impl RootContext for Plugin {
-    /// Never refuses a document: Envoy would then refuse every later change of the listener too.
+    /// Receives a document of `size` bytes. It never returns false, because Envoy would then also refuse every later
+    /// change of the listener.
     fn on_configure(&mut self, size: usize) -> bool {
         let plugin = hostcalls::get_property(vec!["plugin_name"]).ok().flatten().unwrap_or_default();
         let version = std::env::var(RESOURCE_VERSION).ok();
@@ -49,7 +50,7 @@ impl RootContext for Plugin {
         let hash = hash_of_document(size);
         let id = DocumentId { hash, version: version.as_deref(), seen, size };
         let store = Store::new(&String::from_utf8_lossy(&plugin));
-        let Rollout { table, served, number, judgement } = take(&id, &store);
+        let Rollout { table, served, number, judgement } = roll_out_and_store(&id, &store);
         FOLLOWED.with_borrow_mut(|followed| followed.insert(plugin, number));
 
         let metrics = self.metrics(table.name());
@@ -94,7 +95,7 @@ impl Plugin {
     }
 }
 
-/// Logs errors before warnings, at most `limits::LOGGED` of them, and how many more there are.
+/// Logs the errors and then the warnings, at most `limits::LOGGED` of both, and how many more there are.
 fn log_problems(judgement: &Judgement) {
     let Judgement { name, problems, more_problems, .. } = judgement;
     let levels = [(Severity::Error, Level::Error), (Severity::Warning, Level::Warn)];
@@ -110,7 +111,7 @@ fn log_problems(judgement: &Judgement) {
     }
 }
 
-/// Logs what the plugin serves now.
+/// Logs whether the document was accepted and what the plugin serves now.
 fn log_result(judgement: &Judgement, hash: u64, served: ServedFrom, table: &RouteTable) {
     let level = if served == ServedFrom::New { Level::Info } else { Level::Error };
     let result = served.message();
@@ -122,9 +123,9 @@ fn log_result(judgement: &Judgement, hash: u64, served: ServedFrom, table: &Rout
     );
 }
 
-/// Takes a document. Envoy hands one that it has had before to all threads at once. The thread that is first to store
-/// its judgement reports it; the others look the document up again and follow.
-fn take(id: &DocumentId<'_>, store: &Store) -> Rollout {
+/// Decides what to serve and stores the judgement of a new document. Envoy can pass a document to all threads at once.
+/// The thread that stores its judgement first reports it. The others then find it in the record and follow it.
+fn roll_out_and_store(id: &DocumentId<'_>, store: &Store) -> Rollout {
     let mut attempts = 1;
     loop {
         let rollout = roll_out(id, store);
@@ -136,7 +137,7 @@ fn take(id: &DocumentId<'_>, store: &Store) -> Rollout {
     }
 }
 
-/// Reads the document piece by piece, because a VM never gives back memory that it has allocated.
+/// Hashes the document. It is read in pieces, because a VM never gives back memory that it has allocated.
 fn hash_of_document(size: usize) -> u64 {
     const PIECE: usize = 64 * 1024;
     let mut hash = Hash::default();
@@ -146,18 +147,18 @@ fn hash_of_document(size: usize) -> u64 {
     hash.digest()
 }
 
-/// Returns at most `max` bytes of the document, from `start` on; nothing where there is no document.
+/// Returns at most `max` bytes of the document from `start` on, and nothing if there is no document.
 fn document(start: usize, max: usize) -> Bytes {
     hostcalls::get_buffer(BufferType::PluginConfiguration, start, max).ok().flatten().unwrap_or_default()
 }
 
-/// What a plugin keeps in Envoy's shared data, where it outlives the VMs. The fields are the keys; all plugins of a
-/// proxy share one namespace.
+/// The values that a plugin keeps in Envoy's shared data, where they survive its VMs. All plugins of a proxy share one
+/// namespace, so the keys contain the plugin's name.
 struct Store {
     good: String,
     record: String,
     image: String,
-    /// The version of the record that was read last; `None` where there was no record.
+    /// The number of the record's version that was read last; `None` if there was no record.
     record_version: Cell<Option<u32>>,
 }
 
@@ -173,7 +174,7 @@ impl Store {
         if hostcalls::set_shared_data(&self.record, Some(&judgement.record), version).is_err() {
             return false;
         }
-        // Without a version, Envoy refuses nothing.
+        // Envoy refuses a value only if the version that is given with it is out of date.
         if let Some(good) = &judgement.good {
             let _ = hostcalls::set_shared_data(&self.good, Some(good), None);
         }
@@ -202,7 +203,7 @@ impl SharedData for Store {
     }
 }
 
-/// Returns a value and the number by which Envoy tells its versions apart.
+/// Returns a value and the number of its version.
 fn shared_data(key: &str) -> (Option<Bytes>, Option<u32>) {
     hostcalls::get_shared_data(key).unwrap_or_default()
 }

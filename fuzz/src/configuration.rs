@@ -1,4 +1,4 @@
-//! Configurations: any octets as a document, as what shared data holds, and errors put into a good document.
+//! Fuzzes configurations: any bytes as a document, any bytes in shared data, and good documents with added errors.
 
 use ksvc_routing::{Rollout, RouteTable, ServedFrom, compile};
 use serde_json::Value;
@@ -6,14 +6,14 @@ use serde_json::Value;
 use crate::broken::Broken;
 use crate::common::shared_data::ProcessData;
 use crate::common::{Request, Seen, request};
-use crate::octets::{Octets, survives};
+use crate::input::{Input, decide_and_explain};
 use crate::slow;
 
-/// An input that begins with NUL is shared data and documents in turn; with 1, choices that make a good document and
-/// break it; all others are a document.
+/// An input that begins with byte 0 is the content of shared data and a sequence of documents. One that begins with
+/// byte 1 is a sequence of choices that make a good document and add an error to it. All others are a document.
 pub fn configuration(data: &[u8]) {
     match data {
-        [0, rest @ ..] => documents_in_turn(rest),
+        [0, rest @ ..] => sequence_of_documents(rest),
         [1, rest @ ..] => errors_in_a_good_document(rest),
         document => one_document(document),
     }
@@ -33,9 +33,10 @@ fn requests() -> impl Iterator<Item = Request> {
     })
 }
 
-fn serves(table: &RouteTable) {
+/// Uses every part of a table.
+fn use_table(table: &RouteTable) {
     let _ = (table.routes().len(), table.name().len(), table.route_count(), table.host_count());
-    requests().for_each(|request| survives(table, &request));
+    requests().for_each(|request| decide_and_explain(table, &request));
 }
 
 fn one_document(document: &[u8]) {
@@ -43,19 +44,20 @@ fn one_document(document: &[u8]) {
     for problem in &compiled.problems {
         assert!(!problem.to_string().is_empty());
     }
-    serves(&compiled.table);
+    use_table(&compiled.table);
     let Rollout { table, served, judgement, .. } = ProcessData::default().roll_out(document, None, None);
     let judgement = judgement.expect("the first run judges");
     assert_eq!(served == ServedFrom::New, compiled.is_good());
     assert_eq!(judgement.good.is_some(), compiled.is_good());
     assert_eq!(table.routes().len(), compiled.table.routes().len());
     if compiled.is_good() {
-        same_as_istio_sends_it(document, &compiled.table);
+        same_after_istio(document, &compiled.table);
     }
 }
 
-/// Istio's control plane reads a document into a protobuf Struct and writes it again: keys sorted, nothing else new.
-fn same_as_istio_sends_it(document: &[u8], table: &RouteTable) {
+/// Checks that the document means the same after Istio's control plane has read it into a protobuf Struct and written
+/// it again, which sorts its keys and changes nothing else.
+fn same_after_istio(document: &[u8], table: &RouteTable) {
     let value: Value = serde_json::from_slice(document).expect("a good document is JSON");
     let again = compile(value.to_string().as_bytes());
     assert!(again.is_good(), "{:?}\n{value}", again.problems);
@@ -71,9 +73,9 @@ fn same_as_istio_sends_it(document: &[u8], table: &RouteTable) {
     }
 }
 
-/// Fields with a NUL between them: the last good document, the record, and documents that are handed over in turn,
-/// each with a version if it begins with one digit.
-fn documents_in_turn(data: &[u8]) {
+/// The fields of the input are separated by byte 0: the last good document, the record, and then the documents of the
+/// sequence. A document that begins with a digit has that digit as its version.
+fn sequence_of_documents(data: &[u8]) {
     let mut fields = data.split(|&b| b == 0).map(<[u8]>::to_vec);
     let good = fields.next().filter(|good| !good.is_empty());
     let mut shared = ProcessData { good, record: fields.next(), image: None };
@@ -82,7 +84,7 @@ fn documents_in_turn(data: &[u8]) {
         let digit = field.first().filter(|first| first.is_ascii_digit()).map(|digit| char::from(*digit).to_string());
         let document = if digit.is_some() { &field[1..] } else { &field };
         let rollout = shared.roll_out(document, digit.as_deref(), seen);
-        serves(&rollout.table);
+        use_table(&rollout.table);
         let is_good = compile(document).is_good();
         let last_is_good = shared.good.as_deref().is_some_and(|good| compile(good).is_good());
         if let Some(judgement) = rollout.judgement {
@@ -101,10 +103,10 @@ fn documents_in_turn(data: &[u8]) {
 }
 
 fn errors_in_a_good_document(data: &[u8]) {
-    let mut octets = Octets(data);
-    let table = slow::random_table(&mut octets);
-    let Some(broken) = Broken::random(&mut octets, &table) else { return };
+    let mut input = Input(data);
+    let table = slow::random_table(&mut input);
+    let Some(broken) = Broken::random(&mut input, &table) else { return };
     for _ in 0..4 {
-        broken.check(&slow::random_request(&mut octets, &table).header("k-network-hash", "1"));
+        broken.check(&slow::random_request(&mut input, &table).header("k-network-hash", "1"));
     }
 }

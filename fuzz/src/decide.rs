@@ -1,19 +1,21 @@
-//! A random table and a random head: decided as the slow matcher decides it, whatever is spelt otherwise.
+//! Fuzzes decisions: a random table must decide a random request as the slow matcher does, in every spelling of the
+//! request that means the same.
 
 use ksvc_routing::Outcome;
 
 use crate::common::{Request, good, lossy};
-use crate::octets::{Octets, survives};
+use crate::input::{Input, decide_and_explain};
 use crate::slow::{self, Expected};
 
-/// Choices make the table and the request; then an octet says which part of the head the rest replaces.
+/// The input begins with choices that make the table and the request. Then a byte selects the part of the request head
+/// that the rest of the input replaces.
 pub fn decide(data: &[u8]) {
-    let mut octets = Octets(data);
-    let table = slow::random_table(&mut octets);
-    let mut request = slow::random_request(&mut octets, &table);
+    let mut input = Input(data);
+    let table = slow::random_table(&mut input);
+    let mut request = slow::random_request(&mut input, &table);
     let compiled = good(&table.document());
-    let part = octets.next();
-    let (shuffle, rest) = (octets.next(), octets.0.to_vec());
+    let part = input.next();
+    let (shuffle, rest) = (input.next(), input.0.to_vec());
     match part % 8 {
         1 => request.path = Some(rest),
         2 => request.path.get_or_insert_default().extend(rest),
@@ -24,32 +26,33 @@ pub fn decide(data: &[u8]) {
     let authority = request.authority.as_deref().unwrap_or_default();
     let seen = request.on(&compiled);
     if authority.is_empty() || !authority.is_ascii() {
-        // It can't be written on, so nothing is routed by it.
-        let left = matches!(seen.outcome, Outcome::OutOfScope | Outcome::UnsafePath);
-        assert!(left, "{request:?}\n{seen:?}\n{}", table.document());
+        // Such an authority can't be passed on in a header, so the request is not routed.
+        let is_not_routed = matches!(seen.outcome, Outcome::OutOfScope | Outcome::UnsafePath);
+        assert!(is_not_routed, "{request:?}\n{seen:?}\n{}", table.document());
         return;
     }
     let expected = slow::decide(&table, &request);
     assert_eq!(Expected::of(&seen), expected, "{request:?}\n{}", table.document());
-    survives(&compiled, &request);
+    decide_and_explain(&compiled, &request);
 
-    let other = respelt(&table, &request);
+    let other = other_spelling(&table, &request);
     assert_eq!(Expected::of(&other.on(&compiled)), expected, "{request:?}\n{other:?}\n{}", table.document());
 
     if !table.routes.is_empty() && !slow::is_settled_by_file_order(&table, &request) {
-        let mut turned = table.clone();
-        let by = usize::from(shuffle) % turned.routes.len();
-        turned.routes.rotate_left(by);
+        let mut reordered = table.clone();
+        let by = usize::from(shuffle) % reordered.routes.len();
+        reordered.routes.rotate_left(by);
         if shuffle > 127 {
-            turned.routes.reverse();
+            reordered.routes.reverse();
         }
-        let after = request.on(&good(&turned.document()));
+        let after = request.on(&good(&reordered.document()));
         assert_eq!(after.without_place(), seen.without_place(), "{request:?}\n{}", table.document());
     }
 }
 
-/// The host in capitals with a port, and another query where no route asks for one.
-fn respelt(table: &slow::Table, request: &Request) -> Request {
+/// Returns the request in another spelling: the host in upper case with a dot and a port, and another query if no route
+/// has a condition on the query.
+fn other_spelling(table: &slow::Table, request: &Request) -> Request {
     let mut other = request.clone();
     let host = lossy(request.authority.as_deref().unwrap_or_default());
     if !host.contains([':', '[']) && !host.ends_with('.') {
@@ -63,11 +66,11 @@ fn respelt(table: &slow::Table, request: &Request) -> Request {
     other
 }
 
-/// A head of any octets, parts of which may be missing: each line replaces one.
+/// Decides a request head of arbitrary bytes, in which parts may be missing. Each line of `rest` replaces a part.
 fn arbitrary(table: &ksvc_routing::RouteTable, mut request: Request, rest: &[u8]) {
-    let mut octets = Octets(rest);
-    let present = octets.next();
-    let mut lines = octets.0.split(|&b| b == b'\n').map(<[u8]>::to_vec);
+    let mut input = Input(rest);
+    let present = input.next();
+    let mut lines = input.0.split(|&b| b == b'\n').map(<[u8]>::to_vec);
     for (index, part) in [&mut request.method, &mut request.authority, &mut request.path].into_iter().enumerate() {
         let line = lines.next();
         match present >> (2 * index) & 3 {
@@ -81,7 +84,7 @@ fn arbitrary(table: &ksvc_routing::RouteTable, mut request: Request, rest: &[u8]
     while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
         request.headers.push((name, value));
     }
-    survives(table, &request);
+    decide_and_explain(table, &request);
     let sent = request.headers.clone();
     request.with_head(|head| {
         if let ksvc_routing::Decision::Forward(forward) = &table.decide(head, || request.routed) {

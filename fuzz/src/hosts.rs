@@ -1,36 +1,39 @@
-//! Hosts: what is taken as one in a document, and which requests are a table's own, beside the obvious rules.
+//! Fuzzes hosts: which hosts a document may contain, and which requests are in the scope of a table, compared with a
+//! simple implementation of both rules.
 
 use ksvc_routing::{Outcome, compile};
 use serde_json::json;
 
 use crate::common::{Request, request};
-use crate::octets::{Octets, survives};
+use crate::input::{Input, decide_and_explain};
 use crate::slow::host_matches;
 
-/// Lines: entries of `hosts`, then one empty line, a target's `host`, and the request's `:authority`.
+/// The input has these lines: the entries of `hosts`, an empty line, the `host` of a target, and the request's
+/// `:authority`.
 pub fn hosts(data: &[u8]) {
-    let mut octets = Octets(data);
+    let mut input = Input(data);
     let mut entries = Vec::new();
     loop {
-        match octets.line() {
+        match input.line() {
             Some("") => break,
             Some(entry) => entries.push(entry),
             None => return,
         }
     }
-    let Some(target) = octets.line() else { return };
+    let Some(target) = input.line() else { return };
     let route = json!({ "match": "ANY /{*rest}", "host": target });
     let document = json!({ "hosts": entries, "onNoMatch": "passThrough", "routes": [route] });
     let compiled = compile(document.to_string().as_bytes());
-    let obvious = !entries.is_empty() && entries.iter().all(|entry| is_public_host(entry)) && is_authority(target);
-    assert_eq!(compiled.is_good(), obvious, "{:#?}\n{document}", compiled.problems);
+    let expected_good =
+        !entries.is_empty() && entries.iter().all(|entry| is_public_host(entry)) && is_authority(target);
+    assert_eq!(compiled.is_good(), expected_good, "{:#?}\n{document}", compiled.problems);
 
-    let request = Request { authority: Some(octets.0.to_vec()), ..request("GET", "/a") };
-    survives(&compiled.table, &request);
+    let request = Request { authority: Some(input.0.to_vec()), ..request("GET", "/a") };
+    decide_and_explain(&compiled.table, &request);
     if compiled.is_good() {
         let seen = request.on(&compiled.table);
-        let in_scope = entries.iter().any(|entry| host_matches(entry, octets.0));
-        let readable = !octets.0.is_empty() && octets.0.is_ascii();
+        let in_scope = entries.iter().any(|entry| host_matches(entry, input.0));
+        let readable = !input.0.is_empty() && input.0.is_ascii();
         let expected = match (in_scope, readable) {
             (true, true) => Outcome::Route,
             (true, false) => Outcome::UnsafePath,
@@ -41,13 +44,13 @@ pub fn hosts(data: &[u8]) {
     }
 }
 
-/// `*`, or a host without a port; where it is a name, with or without `*.` before it.
+/// Returns whether this is `*` or a host without a port. A name may begin with `*.`.
 fn is_public_host(text: &str) -> bool {
     let suffix = text.strip_prefix("*.").filter(|suffix| !suffix.starts_with('['));
     text == "*" || is_address(suffix.unwrap_or(text))
 }
 
-/// A host, with or without a port from 1 to 65535.
+/// Returns whether this is a host, with or without a port from 1 to 65535.
 fn is_authority(text: &str) -> bool {
     let with_port = text.rsplit_once(':').filter(|(host, _)| !host.starts_with('[') || host.ends_with(']'));
     match with_port {
@@ -60,7 +63,7 @@ fn is_authority(text: &str) -> bool {
     }
 }
 
-/// An IPv6 address in brackets, or labels joined by dots.
+/// Returns whether this is an IPv6 address in brackets, or labels separated by dots.
 fn is_address(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<std::net::Ipv6Addr>().is_ok();

@@ -1,8 +1,8 @@
-//! The fuzz targets: what each does with the octets that libFuzzer makes. `cargo xtask fuzz` runs them.
+//! The fuzz targets: each has a function that gets the bytes that libFuzzer makes. `cargo xtask fuzz` runs them.
 //!
-//! The oracle is the slow, obvious matcher of the routing crate's own tests, and no internals are reached: a document
-//! goes in, a decision comes out. Where an input is text, it is text in the corpus too: fields on lines of their
-//! own, so that a seed can be written by hand and a finding read.
+//! Decisions are compared with those of the slow, obvious matcher in the tests of the routing crate. No internals are
+//! used: a document goes in and a decision comes out. An input of text consists of lines, so that a seed can be written
+//! by hand and a failing input can be read.
 
 #[path = "../../crates/routing/tests/common/broken.rs"]
 mod broken;
@@ -14,7 +14,7 @@ mod slow;
 mod configuration;
 mod decide;
 mod hosts;
-mod octets;
+mod input;
 mod paths;
 mod templates;
 

@@ -1,17 +1,18 @@
-//! Normal form, hazards and scope of paths: a base path, a pattern and a request's path of any octets, beside the
-//! obvious implementation of each.
+//! Fuzzes paths: the normal form, unsafe paths and scope, with a base path, a pattern and a request path of any bytes.
+//! The decision is compared with that of the slow matcher.
 
 use ksvc_routing::{Outcome, compile};
 
 use crate::common::{HOST, Request, lossy, request};
-use crate::octets::{Octets, survives};
+use crate::input::{Input, decide_and_explain};
 use crate::slow::{self, Expected, Route, Table};
 
-/// An octet of settings; then lines: the base path (empty: none), a pattern's path, and the request's `:path`.
+/// The input has a byte of settings and these lines: the base path, which may be empty, the path of a pattern, and the
+/// request's `:path`.
 pub fn paths(data: &[u8]) {
-    let mut octets = Octets(data);
-    let settings = octets.next();
-    let (Some(base), Some(pattern)) = (octets.line(), octets.line()) else { return };
+    let mut input = Input(data);
+    let settings = input.next();
+    let (Some(base), Some(pattern)) = (input.line(), input.line()) else { return };
     let route = |name: &str, element: &str| Route {
         name: name.to_owned(),
         matches: vec![format!("GET {element}")],
@@ -27,21 +28,21 @@ pub fn paths(data: &[u8]) {
         ..Table::default()
     };
     let compiled = compile(table.document().to_string().as_bytes());
-    let request = Request { path: Some(octets.0.to_vec()), ..request("GET", "") };
-    survives(&compiled.table, &request);
+    let request = Request { path: Some(input.0.to_vec()), ..request("GET", "") };
+    decide_and_explain(&compiled.table, &request);
     if !compiled.is_good() {
         return;
     }
     let seen = request.on(&compiled.table);
     assert_eq!(Expected::of(&seen), slow::decide(&table, &request), "{request:?}\n{}", table.document());
     if seen.outcome == Outcome::Route && table.strip_base_path {
-        let path = lossy(octets.0);
+        let path = lossy(input.0);
         let forwarded = seen.path.unwrap_or_else(|| path.clone());
         assert_eq!(forwarded, without_base(base, &path), "{request:?}\n{}", table.document());
     }
 }
 
-/// The path without as many segments as the base has, the query kept.
+/// Returns the path and query without as many segments as the base path has.
 fn without_base(base: &str, path: &str) -> String {
     let (alone, query) = path.find('?').map_or((path, ""), |at| path.split_at(at));
     let below = alone.split('/').skip(base.split('/').count()).collect::<Vec<_>>();

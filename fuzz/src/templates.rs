@@ -1,19 +1,20 @@
-//! Templates: a forwarded path, a redirect's location and header values, filled in by the obvious means.
+//! Fuzzes templates of forwarded paths, of the location of redirects and of header values. The result is compared with
+//! that of a simple implementation.
 
 use ksvc_routing::{Outcome, compile};
 use serde_json::{Value, json};
 
 use crate::common::{HOST, Request, Seen, lossy, request};
-use crate::octets::{Octets, survives};
+use crate::input::{Input, decide_and_explain};
 use crate::slow::{is_unsafe, normal_text};
 
 const MATCH: &str = "GET /{a}/p{b}s/{*rest}";
 
-/// An octet of settings; then lines: the template, and the request's `:path`.
+/// The input has a byte of settings and these lines: the template, and the request's `:path`.
 pub fn templates(data: &[u8]) {
-    let mut octets = Octets(data);
-    let settings = octets.next();
-    let Some(template) = octets.line() else { return };
+    let mut input = Input(data);
+    let settings = input.next();
+    let Some(template) = input.line() else { return };
     let (kind, allow) = (settings & 3, settings & 4 > 0);
     let mut route = json!({ "match": MATCH, "name": "the route" });
     if kind == 2 {
@@ -22,15 +23,15 @@ pub fn templates(data: &[u8]) {
         route["host"] = json!("x.example.com");
     }
     match kind {
-        0 => route["requestHeaders"] = json!({ "set": { "x-made": template } }),
-        1 => route["responseHeaders"] = json!({ "add": { "x-made": template } }),
+        0 => route["requestHeaders"] = json!({ "set": { "x-test": template } }),
+        1 => route["responseHeaders"] = json!({ "add": { "x-test": template } }),
         2 => {}
         _ => route["rewritePath"] = json!(template),
     }
     let document = json!({ "hosts": [HOST], "unsafePaths": if allow { "allow" } else { "reject" }, "routes": [route] });
     let compiled = compile(document.to_string().as_bytes());
-    let request = Request { path: Some(octets.0.to_vec()), ..request("GET", "") };
-    survives(&compiled.table, &request);
+    let request = Request { path: Some(input.0.to_vec()), ..request("GET", "") };
+    decide_and_explain(&compiled.table, &request);
     if !compiled.is_good() {
         return;
     }
@@ -38,39 +39,37 @@ pub fn templates(data: &[u8]) {
     let Some(chosen) = &seen.chosen else { return };
     let parts = parts(template, kind < 2);
     let captured = |name: &str| chosen.params.iter().find(|(known, _)| known == name).map(|(_, value)| &**value);
-    let made = parts.iter().map(|part| match part {
+    let expected = parts.iter().map(|part| match part {
         Part::Literal(text) if kind == 3 => normal_text(text),
         Part::Literal(text) => text.clone(),
         Part::Name(name) if name == ":route" => "the route".to_owned(),
-        Part::Name(name) => {
-            captured(name).unwrap_or_else(|| panic!("a capture unknown to the route: {name}")).to_owned()
-        }
+        Part::Name(name) => captured(name).unwrap_or_else(|| panic!("the route has no capture {name}")).to_owned(),
     });
-    let made = made.collect::<String>();
-    let path = octets.0.split(|&b| b == b'?').next().unwrap_or_default();
-    let query = lossy(&octets.0[path.len()..]);
-    // Octets that are not UTF-8 are replaced in what is seen, and then there is nothing to compare.
-    let comparable = octets.0.is_ascii();
-    let message = || format!("{made:?}\n{request:?}\n{seen:?}\n{document}");
-    let has_control = made.bytes().any(|b| b.is_ascii_control());
+    let expected = expected.collect::<String>();
+    let path = input.0.split(|&b| b == b'?').next().unwrap_or_default();
+    let query = lossy(&input.0[path.len()..]);
+    // Bytes that are not UTF-8 were replaced in what is seen, so the results can't be compared.
+    let comparable = input.0.is_ascii();
+    let message = || format!("{expected:?}\n{request:?}\n{seen:?}\n{document}");
+    let has_control = expected.bytes().any(|b| b.is_ascii_control());
     match kind {
         3 => {
-            assert!(allow || seen.outcome == Outcome::UnsafePath || !is_unsafe(made.as_bytes()), "{}", message());
+            assert!(allow || seen.outcome == Outcome::UnsafePath || !is_unsafe(expected.as_bytes()), "{}", message());
             if seen.outcome == Outcome::Route && comparable {
-                let forwarded = seen.path.clone().unwrap_or_else(|| lossy(octets.0));
-                assert_eq!(forwarded, format!("{made}{query}"), "{}", message());
+                let forwarded = seen.path.clone().unwrap_or_else(|| lossy(input.0));
+                assert_eq!(forwarded, format!("{expected}{query}"), "{}", message());
             }
             if comparable {
-                let refused = !allow && is_unsafe(made.as_bytes());
+                let refused = !allow && is_unsafe(expected.as_bytes());
                 assert_eq!(seen.outcome == Outcome::UnsafePath, refused, "{}", message());
             }
         }
         2 => {
-            let leads_away = made.starts_with("//") || made.starts_with("/\\");
+            let leads_away = expected.starts_with("//") || expected.starts_with("/\\");
             assert_eq!(seen.outcome == Outcome::UnsafePath, leads_away || has_control, "{}", message());
             if seen.outcome == Outcome::Redirect && comparable {
-                let (before, fragment) = made.find('#').map_or((&*made, ""), |at| made.split_at(at));
-                let query = if made.contains('?') { "" } else { &query };
+                let (before, fragment) = expected.find('#').map_or((&*expected, ""), |at| expected.split_at(at));
+                let query = if expected.contains('?') { "" } else { &query };
                 assert_eq!(seen.answers("location"), Some(&*format!("{before}{query}{fragment}")), "{}", message());
             }
         }
@@ -78,12 +77,12 @@ pub fn templates(data: &[u8]) {
             let literal = parts.iter().all(|part| matches!(part, Part::Literal(_)));
             assert_eq!(seen.outcome == Outcome::UnsafePath, has_control && !literal, "{}", message());
             if seen.outcome == Outcome::Route && comparable {
-                header(
+                compare_header(
                     &request,
                     &compiled.table,
                     &seen,
                     kind,
-                    if literal { &made } else { made.trim_ascii() },
+                    if literal { &expected } else { expected.trim_ascii() },
                     &document,
                 );
             }
@@ -91,12 +90,20 @@ pub fn templates(data: &[u8]) {
     }
 }
 
-fn header(request: &Request, table: &ksvc_routing::RouteTable, seen: &Seen, kind: u8, made: &str, document: &Value) {
+/// Compares the header that the template makes.
+fn compare_header(
+    request: &Request,
+    table: &ksvc_routing::RouteTable,
+    seen: &Seen,
+    kind: u8,
+    expected: &str,
+    document: &Value,
+) {
     let value = match kind {
-        0 => seen.sets("x-made").map(str::to_owned),
-        _ => request.answered_with(table, &[]).into_iter().find(|(name, _)| name == "x-made").map(|(_, value)| value),
+        0 => seen.sets("x-test").map(str::to_owned),
+        _ => request.answered_with(table, &[]).into_iter().find(|(name, _)| name == "x-test").map(|(_, value)| value),
     };
-    assert_eq!(value.as_deref(), Some(made), "{request:?}\n{document}");
+    assert_eq!(value.as_deref(), Some(expected), "{request:?}\n{document}");
 }
 
 enum Part {
@@ -104,7 +111,7 @@ enum Part {
     Name(String),
 }
 
-/// A template that compiles, read by the letter.
+/// Parses a valid template, letter by letter.
 fn parts(template: &str, names_route: bool) -> Vec<Part> {
     let mut parts = vec![Part::Literal(String::new())];
     let mut letters = template.chars().peekable();

@@ -1,4 +1,4 @@
-//! Envoy's admin interface: its pages, and the counters and gauges among them.
+//! Reads pages, counters and gauges from Envoy's admin interface.
 
 use std::net::SocketAddr;
 
@@ -6,16 +6,16 @@ use anyhow::{Result, ensure};
 
 use crate::http1::Request;
 
-/// The body of a page.
+/// Returns the body of a page.
 pub fn get(admin: SocketAddr, path: &str) -> Result<String> {
     let response = Request::get("admin", path).send(admin)?;
     ensure!(response.status == 200, "admin {path}: {} {}", response.status, response.text());
     Ok(response.text())
 }
 
-/// Every counter and gauge whose name matches the regular expression.
+/// Returns every counter and gauge whose name matches the regular expression.
 pub fn stats(admin: SocketAddr, regex: &str) -> Result<Vec<(String, u64)>> {
-    let query: String = regex.bytes().map(|octet| format!("%{octet:02X}")).collect();
+    let query: String = regex.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let listed = get(admin, &format!("/stats?usedonly&filter={query}"))?;
     let stats = listed.lines().filter_map(|line| line.split_once(": "));
     Ok(stats.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())

@@ -1,5 +1,6 @@
-//! The case tables of `testenv/cases/*.yaml`, in the format of `ksvc-router test`, and the runner that sends each
-//! case through a gateway and compares what arrived, or what was answered, with what the case expects.
+//! Reads the case tables of `testenv/cases/*.yaml`, which have the format of `ksvc-router test`, and runs them: sends
+//! each case's request through a gateway and compares what reached the stand-in, or the gateway's own response, with
+//! what the case expects. It is written by hand because the format is this project's own.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,20 +10,20 @@ pub use ksvc_router_cli::cases::Case;
 use ksvc_router_cli::{cases, load};
 use serde_json::{Value, json};
 
-use crate::gateway::{ROUTE_HEADER, Setup, VIRTUAL_HOST_HEADER};
+use crate::gateway::{Gateway, ROUTE_HEADER, Setup, VIRTUAL_HOST_HEADER};
 use crate::http1::{Endpoint, Request, Response};
 use crate::stand_in::{RESPONSE_HEADERS, Report};
 use crate::{repository, yaml};
 
-/// One file: a route table and the requests that show what it does.
+/// A case file: a route table and the requests that show what it does.
 #[derive(Debug)]
 pub struct CaseFile {
-    /// The table under test: the file's own, or that of the repository's `wasm-plugin.yaml`.
+    /// The table under test: the one in the file, or else that of the repository's `wasm-plugin.yaml`.
     pub table: Value,
     pub cases: Vec<Case>,
 }
 
-/// Every case file of the repository, by path.
+/// Returns the paths of all case files of the repository, sorted.
 pub fn files() -> Result<Vec<PathBuf>> {
     let folder = repository().join("testenv/cases");
     let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
@@ -34,8 +35,8 @@ pub fn files() -> Result<Vec<PathBuf>> {
 
 impl CaseFile {
     pub fn read(path: &Path) -> Result<Self> {
-        let source = load::read(path)?.map_err(|message| yaml::told(&[message]))?;
-        let cases = cases::read(&source).map_err(|messages| yaml::told(&messages))?;
+        let source = load::read(path)?.map_err(|message| yaml::error_of(&[message]))?;
+        let cases = cases::read(&source).map_err(|messages| yaml::error_of(&messages))?;
         let own = load::from_named(&source).configurations.pop().and_then(|configuration| configuration.node);
         let table = match own {
             Some(table) => table.to_value(),
@@ -44,19 +45,19 @@ impl CaseFile {
         Ok(Self { table, cases })
     }
 
-    /// A gateway with the table under test, a KSVC for every authority that a case expects, and a stand-in for
-    /// all other hosts.
+    /// Returns the setup of a gateway with the table under test, a KSVC for every authority that a case expects, and a
+    /// virtual host for all other hosts.
     pub fn setup(&self, envoy: &Path, plugin: &Path) -> Setup {
         let targets = self.cases.iter().filter_map(|case| case.expected_text("authority"));
-        Setup::new(envoy, plugin, self.table.clone()).ksvcs(targets).catch_all().as_sent()
+        Setup::new(envoy, plugin, self.table.clone()).ksvcs(targets).catch_all().raw_paths()
     }
 }
 
-/// A case's request as text.
+/// The request of a case, as text.
 #[derive(Debug)]
 pub struct Sent {
     pub method: String,
-    /// `http` or `https`, as the URL says; a gateway without TLS sees all as `http`.
+    /// `http` or `https`, as in the URL. A gateway without TLS sees every request as `http`.
     pub scheme: String,
     pub authority: String,
     pub path: String,
@@ -65,7 +66,7 @@ pub struct Sent {
 
 impl Sent {
     pub fn of(case: &Case) -> Self {
-        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let request = &case.request;
         let mut headers: Vec<_> = request.headers.iter().map(|(name, value)| (text(name), text(value))).collect();
         if !case.response.is_empty() {
@@ -81,28 +82,29 @@ impl Sent {
         }
     }
 
-    fn on_the_wire(&self) -> Request {
+    fn to_request(&self) -> Request {
         let mut request = Request::new(&self.method, &self.authority, &self.path);
         request.headers.clone_from(&self.headers);
         request
     }
 
-    /// Whether Envoy's HTTP/1.1 codec answers such a request itself, before any filter: it takes no octet beyond
-    /// ASCII, no control octet, no blank and no `#` in a path.
+    /// Returns whether Envoy's HTTP/1.1 codec refuses the request before any filter sees it: it accepts no byte outside
+    /// ASCII, no control byte, no space and no `#` in a path.
     fn refused_by_envoy(&self) -> bool {
-        !self.path.starts_with('/') || self.path.bytes().any(|octet| !octet.is_ascii_graphic() || octet == b'#')
+        !self.path.starts_with('/') || self.path.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'#')
     }
 
-    /// Whether Envoy's `normalize_path` could change the path before the plugin sees it.
+    /// Returns whether Envoy's `normalize_path` could change the path before the plugin sees it.
     fn changed_by_normalization(&self) -> bool {
         let path = self.path.split('?').next().unwrap_or_default();
         path.contains("/.")
             || path.contains("//")
-            || path.bytes().any(|octet| !(octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&octet)))
+            || path.bytes().any(|byte| !(byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte)))
     }
 }
 
-/// The status that the plugin answers by itself, where the outcome alone says so.
+/// Returns the status of the plugin's own response to a request with this outcome, or `None` if the outcome alone does
+/// not determine it.
 pub fn own_status(outcome: &str) -> Option<u16> {
     match outcome {
         "notFound" | "deniedDirect" => Some(404),
@@ -113,42 +115,47 @@ pub fn own_status(outcome: &str) -> Option<u16> {
     }
 }
 
-/// What came of one case.
+/// The result of one case.
 #[derive(Debug)]
-pub struct Outcomes {
-    /// What reached the stand-in, where anything did.
+pub struct CaseResult {
+    /// The request that reached the stand-in, or `None` if no request did.
     pub arrived: Option<Report>,
     pub response: Response,
-    /// How it differs from what the case expects; empty is a pass.
+    /// The differences from what the case expects. The case passes if there are none.
     pub differences: Vec<String>,
 }
 
-/// Where a gateway takes the cases' requests.
+/// The listeners of a gateway that the cases' requests are sent to.
 #[derive(Debug, Clone)]
 pub struct Ingress {
-    /// A listener as Istio's gateway has it.
+    /// A listener with the settings of Istio's gateway.
     pub usual: Endpoint,
-    /// One with `normalize_path` off, on which paths arrive at the plugin as they were sent.
-    pub as_sent: Endpoint,
-    /// Whether fragments are cut off before the plugin sees the path, as Istio's bootstrap has it; Envoy by itself
-    /// answers such a request with 400.
+    /// A listener with `normalize_path` off, on which paths reach the plugin as they were sent.
+    pub raw_paths: Endpoint,
+    /// Whether the gateway cuts fragments off before the plugin sees the path, as Istio's bootstrap makes Envoy do. By
+    /// default, Envoy answers a request with a fragment with 400.
     pub cuts_fragments: bool,
 }
 
 impl Ingress {
-    /// A gateway of Istio's.
-    pub fn of_istio(usual: Endpoint, as_sent: Endpoint) -> Self {
-        Self { usual, as_sent, cuts_fragments: true }
+    /// Returns the listeners of an Envoy that runs without Istio.
+    pub fn of_envoy(gateway: &Gateway) -> Self {
+        Self { usual: gateway.address().into(), raw_paths: gateway.raw_path_address().into(), cuts_fragments: false }
+    }
+
+    /// Returns the listeners of Istio's gateways.
+    pub fn of_istio(usual: Endpoint, raw_paths: Endpoint) -> Self {
+        Self { usual, raw_paths, cuts_fragments: true }
     }
 }
 
-/// Sends the case's request and compares.
-pub fn run(case: &Case, ingress: &Ingress) -> Result<Outcomes> {
+/// Sends the request of a case and compares the result with what the case expects.
+pub fn run(case: &Case, ingress: &Ingress) -> Result<CaseResult> {
     let sent = Sent::of(case);
-    let to = if sent.changed_by_normalization() { &ingress.as_sent } else { &ingress.usual };
-    let response = sent.on_the_wire().send(to).with_context(|| format!("case {:?}", case.name))?;
+    let to = if sent.changed_by_normalization() { &ingress.raw_paths } else { &ingress.usual };
+    let response = sent.to_request().send(to).with_context(|| format!("case {:?}", case.name))?;
     let arrived = match response.header("x-stand-in") {
-        // A stand-in answers HEAD too, but its report can't come along: the access log has to do.
+        // The response to HEAD has no body, so it can't contain the stand-in's report.
         Some(_) if response.body.is_empty() => None,
         Some(_) => Some(serde_json::from_slice(&response.body).context("the stand-in's report")?),
         None => None,
@@ -161,18 +168,18 @@ pub fn run(case: &Case, ingress: &Ingress) -> Result<Outcomes> {
         }
         _ => compare(case, &sent, &response, arrived.as_ref(), &mut differences),
     }
-    Ok(Outcomes { arrived, response, differences: differences.0 })
+    Ok(CaseResult { arrived, response, differences: differences.0 })
 }
 
-/// Runs every case of a file; an error that names all that fail, and how.
+/// Runs every case of a file. The error names all cases that fail, with their differences.
 pub fn run_all(file: &CaseFile, ingress: &Ingress) -> Result<()> {
     let mut failures = Vec::new();
     for case in &file.cases {
-        let outcome = run(case, ingress)?;
-        if !outcome.differences.is_empty() {
-            let (method, status) = (Sent::of(case).method, outcome.response.status);
-            let differences = outcome.differences.join("\n    ");
-            failures.push(format!("- {} ({method} {}, answered {status})\n    {differences}", case.name, case.url));
+        let result = run(case, ingress)?;
+        if !result.differences.is_empty() {
+            let (method, status) = (Sent::of(case).method, result.response.status);
+            let differences = result.differences.join("\n    ");
+            failures.push(format!("- {} ({method} {}, status {status})\n    {differences}", case.name, case.url));
         }
     }
     let (failed, all) = (failures.len(), file.cases.len());
@@ -192,14 +199,14 @@ fn compare(case: &Case, sent: &Sent, response: &Response, arrived: Option<&Repor
             }
         }
         Some("passThrough" | "outOfScope") => {
-            differences.check("reached the gateway's own route", &true, &reached);
+            differences.check("reached the stand-in", &true, &reached);
             if let Some(arrived) = arrived {
                 compare_untouched(sent, arrived, differences);
             }
         }
         Some(outcome) => {
             differences.check("reached a KSVC", &false, &reached);
-            compare_answered(case, sent, outcome, response, differences);
+            compare_own_response(case, sent, outcome, response, differences);
         }
     }
     for expected in &case.expect {
@@ -211,23 +218,23 @@ fn compare(case: &Case, sent: &Sent, response: &Response, arrived: Option<&Repor
             ("responseHeaders", _) => value_of(expected.header.as_deref(), &response.headers),
             ("status", _) => Some(response.status.into()),
             ("allow" | "location", _) => response.header(expected.field).map(Value::from),
-            // Nobody outside sees it.
+            // It can't be seen from outside the gateway.
             _ => continue,
         };
         differences.0.extend(expected.compare(found.as_ref()).map(|mismatch| mismatch.to_string()));
     }
     if let (Some(authority), Some(_)) = (case.expected_text("authority"), arrived) {
-        // Envoy has selected the route anew only if the target's own virtual host has left its mark.
+        // If the virtual host of the target has served the request, Envoy has selected the route again.
         let host = authority.split(':').next();
-        let marked = response.header(VIRTUAL_HOST_HEADER).and_then(|name| name.split(':').next());
-        differences.check("virtual host", &host, &marked);
+        let served_by = response.header(VIRTUAL_HOST_HEADER).and_then(|name| name.split(':').next());
+        differences.check("virtual host", &host, &served_by);
     }
 }
 
-/// A header's value as a case has it: a list where it comes several times.
+/// Returns the value of a header in the form that a case has: a list if the header occurs several times.
 pub fn value_of(name: Option<&str>, headers: &[(String, String)]) -> Option<Value> {
     let values: Vec<&str> =
-        headers.iter().filter(|(held, _)| Some(held.as_str()) == name).map(|(_, value)| value.as_str()).collect();
+        headers.iter().filter(|(known, _)| Some(known.as_str()) == name).map(|(_, value)| value.as_str()).collect();
     match values[..] {
         [] => None,
         [value] => Some(value.into()),
@@ -235,7 +242,7 @@ pub fn value_of(name: Option<&str>, headers: &[(String, String)]) -> Option<Valu
     }
 }
 
-/// What holds for every routed request, whether or not the case says it.
+/// Checks what must be true for every routed request, even if the case does not mention it.
 fn compare_routed(sent: &Sent, arrived: &Report, differences: &mut Differences) {
     differences.check("method", &sent.method, &arrived.method);
     differences.check("x-forwarded-host", &Some(sent.authority.as_str()), &arrived.header("x-forwarded-host"));
@@ -243,24 +250,25 @@ fn compare_routed(sent: &Sent, arrived: &Report, differences: &mut Differences) 
     differences.check("x-envoy-original-path", &original, &arrived.header("x-envoy-original-path"));
 }
 
-/// Outside its scope the plugin touches nothing: not a header comes, goes or changes.
+/// Checks that the plugin leaves a request outside its scope untouched: no header is added, removed or changed.
 fn compare_untouched(sent: &Sent, arrived: &Report, differences: &mut Differences) {
     differences.check("authority", &sent.authority, &arrived.authority);
     differences.check("path", &sent.path, &arrived.path);
-    // A KSVC's virtual host sets headers of its own, whatever came; the catch-all does not.
+    // The virtual host of a KSVC sets headers on every request; the virtual host for all other hosts does not.
     let by_target = arrived.header("knative-serving-revision").is_some();
     let set_by_target = |name: &str| by_target && (name.starts_with("knative-serving-") || name == "k-network-hash");
     let mut sent = sent.headers.clone();
-    let mut held = arrived.headers.clone();
-    held.retain(|(name, _)| sent.iter().any(|(sent, _)| sent == name) || !ADDED_BY_ENVOY.contains(&name.as_str()));
-    for headers in [&mut sent, &mut held] {
+    let mut received = arrived.headers.clone();
+    received.retain(|(name, _)| sent.iter().any(|(sent, _)| sent == name) || !ADDED_BY_ENVOY.contains(&name.as_str()));
+    for headers in [&mut sent, &mut received] {
         headers.retain(|(name, _)| !set_by_target(name));
         headers.sort();
     }
-    differences.check("headers", &sent, &held);
+    differences.check("headers", &sent, &received);
 }
 
-fn compare_answered(case: &Case, sent: &Sent, outcome: &str, response: &Response, differences: &mut Differences) {
+/// Checks a response of the plugin itself.
+fn compare_own_response(case: &Case, sent: &Sent, outcome: &str, response: &Response, differences: &mut Differences) {
     let Some(status) = own_status(outcome) else {
         return;
     };
@@ -268,7 +276,7 @@ fn compare_answered(case: &Case, sent: &Sent, outcome: &str, response: &Response
         differences.check("status", &status, &response.status);
     }
     if outcome == "unsafePath" && sent.refused_by_envoy() {
-        return; // Envoy's own 400 has no body
+        return; // the 400 is Envoy's own and has no body
     }
     differences.check("content-type", &Some("application/problem+json"), &response.header("content-type"));
     if sent.method == "HEAD" {
@@ -281,7 +289,7 @@ fn compare_answered(case: &Case, sent: &Sent, outcome: &str, response: &Response
     }
 }
 
-/// Headers that Envoy adds in this setup, with or without the plugin.
+/// The headers that Envoy adds in this setup, with or without the plugin.
 const ADDED_BY_ENVOY: [&str; 7] = [
     "content-length",
     "x-forwarded-for",
@@ -289,10 +297,10 @@ const ADDED_BY_ENVOY: [&str; 7] = [
     "x-request-id",
     "x-envoy-attempt-count",
     "x-envoy-external-address",
-    "x-envoy-decorator-operation", // istiod's, with the name of the service
+    "x-envoy-decorator-operation", // from istiod's configuration, with the name of the service
 ];
 
-/// How something differs from what was expected, a line each.
+/// The differences from what was expected, with a line for each.
 #[derive(Debug, Default)]
 pub struct Differences(pub Vec<String>);
 

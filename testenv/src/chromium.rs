@@ -1,25 +1,17 @@
-//! Finds a Chromium to run: `$CHROMIUM`, or what PATH has under one of the usual names.
+//! Finds a Chromium to run: the one that `$CHROMIUM` names, or the first of the usual names on `PATH`.
 
-use std::env;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::envoy::{is_executable, on_path};
+use crate::process::{executable_of_variable, find_on_path};
 
-/// The Chromium of this machine. None is fetched: it needs libraries of the system.
+/// Returns this machine's Chromium. Unlike Envoy it is never downloaded, because it needs libraries of the system.
 pub fn find() -> Result<PathBuf> {
-    if let Some(named) = env::var_os("CHROMIUM").filter(|value| !value.is_empty()) {
-        let path = PathBuf::from(named);
-        ensure!(
-            is_executable(&path),
-            "$CHROMIUM is {}, which is not an executable file: point it at a Chromium, or unset it",
-            path.display()
-        );
+    if let Some(path) = executable_of_variable("CHROMIUM")? {
         return Ok(path);
     }
-    ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find_map(on_path)
-        .context("no Chromium. Install it (on Debian `apt-get install chromium`), or set CHROMIUM=/path/to/chromium")
+    ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(find_on_path).context(
+        "no Chromium found. Install it (on Debian `apt-get install chromium`), or set CHROMIUM=/path/to/chromium",
+    )
 }

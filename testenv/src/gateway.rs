@@ -1,193 +1,42 @@
-//! Real Envoy as an ingress gateway: `testenv/envoy.yaml` with the plugin in it, edited while it runs as istiod does,
-//! restarted in every way in which a gateway is; its admin interface and logs. It ends when dropped.
+//! Real Envoy as an ingress gateway: it runs `testenv/envoy.yaml` with the plugin in it. While it runs, its plugins and
+//! listeners can be edited as istiod does it, it can be restarted in every way in which a gateway is restarted, and its
+//! statistics and logs can be read. It is written by hand because no crate controls an Envoy process in this way.
+//!
+//! [`Setup`] describes a gateway before its start and [`Gateway`] is the running one.
 
+mod bootstrap;
 mod plugin;
-mod render;
-mod restart;
+mod run;
+mod setup;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::admin;
-use crate::cases::Ingress;
+use crate::http1::Request;
 use crate::process::{free_ports, read_lossy};
 
-pub use plugin::{Delivery, Document};
+pub use bootstrap::{ROUTE_HEADER, VIRTUAL_HOST_HEADER};
+pub(crate) use plugin::RESOURCE_VERSION;
+pub use plugin::{Delivery, Document, PLUGIN};
 use plugin::{Plugin, move_into_place};
-use restart::Run;
-
-/// The response header that tells the route's name, which the plugin leaves in filter state.
-pub const ROUTE_HEADER: &str = "x-testenv-route";
-
-/// The response header that tells which virtual host served the request.
-pub const VIRTUAL_HOST_HEADER: &str = "x-testenv-virtual-host";
-
-/// The plugin that a gateway starts with.
-pub const PLUGIN: &str = "ksvc-router";
-
-/// What istiod puts into the module's environment, new at every edit.
-pub(crate) const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
-
-/// Long enough for a loaded machine of two cores; what takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How a gateway is to be started.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    envoy: PathBuf,
-    module: PathBuf,
-    plugins: Vec<Plugin>,
-    versioned: bool,
-    delivery: Delivery,
-    filter: Option<Value>,
-    policies: Vec<Value>,
-    hosts: Vec<String>,
-    catch_all: bool,
-    as_sent: bool,
-    access_log: Option<String>,
-    workers: u32,
-    ports: (u16, u16),
-    listeners_by_file: bool,
-    drain_time: Option<u32>,
-    hot_restart: bool,
-    bootstrap: fn(&mut Value),
-}
+use run::{PATIENCE, Run};
+pub use setup::Setup;
 
 impl Setup {
-    /// One worker, free ports, the virtual hosts of `envoy.yaml` alone.
-    pub fn new(envoy: &Path, module: &Path, document: impl Into<Document>) -> Self {
-        let plugin = Plugin { name: PLUGIN.to_owned(), document: document.into(), resource_version: Some(1) };
-        Self {
-            envoy: envoy.to_owned(),
-            module: module.to_owned(),
-            plugins: vec![plugin],
-            versioned: true,
-            delivery: Delivery::Ecds,
-            filter: None,
-            policies: Vec::new(),
-            hosts: Vec::new(),
-            catch_all: false,
-            as_sent: false,
-            access_log: None,
-            workers: 1,
-            ports: (0, 0),
-            listeners_by_file: false,
-            drain_time: None,
-            hot_restart: false,
-            bootstrap: |_| {},
-        }
-    }
-
-    /// Takes this filter, which an EnvoyFilter puts into the listener, in place of the plugin. Such a gateway takes
-    /// no edits.
-    #[must_use]
-    pub fn filter(mut self, filter: Value) -> Self {
-        self.filter = Some(filter);
-        self
-    }
-
-    /// Puts this filter in front of the plugin, behind those that are there, where Istio has its policies.
-    #[must_use]
-    pub fn policy(mut self, filter: Value) -> Self {
-        self.policies.push(filter);
-        self
-    }
-
-    #[must_use]
-    pub fn delivery(mut self, delivery: Delivery) -> Self {
-        self.delivery = delivery;
-        self
-    }
-
-    /// Tells the module no resource version: pilot-agent takes it away where it fetches the module. VMs then live on
-    /// over an edit.
-    #[must_use]
-    pub fn without_resource_version(mut self) -> Self {
-        self.versioned = false;
-        self.plugins.iter_mut().for_each(|plugin| plugin.resource_version = None);
-        self
-    }
-
-    /// Has the listeners come by LDS from a file, so that plugins and policies come and go while Envoy runs.
-    #[must_use]
-    pub fn listeners_by_file(mut self) -> Self {
-        self.listeners_by_file = true;
-        self
-    }
-
-    /// For so many seconds Envoy drains what is replaced or is to end, instead of ten minutes.
-    #[must_use]
-    pub fn drain_time(mut self, seconds: u32) -> Self {
-        self.drain_time = Some(seconds);
-        self
-    }
-
-    /// Allows [`Gateway::hot_restart`].
-    #[must_use]
-    pub fn hot_restart(mut self) -> Self {
-        self.hot_restart = true;
-        self
-    }
-
-    /// Adds a virtual host as net-istio makes it for each of these KSVC hosts.
-    #[must_use]
-    pub fn ksvcs<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
-        self.hosts.extend(hosts.into_iter().map(Into::into));
-        self
-    }
-
-    /// Adds a virtual host for every other host, so that what passes the plugin untouched arrives somewhere.
-    #[must_use]
-    pub fn catch_all(mut self) -> Self {
-        self.catch_all = true;
-        self
-    }
-
-    /// Adds a second listener with `normalize_path` off, on which paths arrive at the plugin as they were sent.
-    #[must_use]
-    pub fn as_sent(mut self) -> Self {
-        self.as_sent = true;
-        self
-    }
-
-    /// Writes the access log in this format, one line a request.
-    #[must_use]
-    pub fn access_log(mut self, format: &str) -> Self {
-        self.access_log = Some(format!("{format}\n"));
-        self
-    }
-
-    #[must_use]
-    pub fn workers(mut self, workers: u32) -> Self {
-        self.workers = workers;
-        self
-    }
-
-    /// Fixed ports for the gateway and for its admin interface; 0 is any free one.
-    #[must_use]
-    pub fn ports(mut self, ingress: u16, admin: u16) -> Self {
-        self.ports = (ingress, admin);
-        self
-    }
-
-    /// Changes the bootstrap, once all else is in it.
-    #[must_use]
-    pub fn bootstrap(mut self, change: fn(&mut Value)) -> Self {
-        self.bootstrap = change;
-        self
-    }
-
-    /// Starts Envoy in front of the stand-ins and waits until it serves.
+    /// Starts Envoy, with these stand-ins as its services, and waits until it serves requests.
     pub fn start(mut self, stand_ins: SocketAddr) -> Result<Gateway> {
         let folder = tempfile::Builder::new().prefix("ksvc-router-gateway-").tempdir()?;
         if self.ports.0 == 0 && self.hot_restart {
-            // The old process finds its socket by the address that the new one names.
+            // A hot restart needs a fixed port: the new process takes over the socket that has its own address.
             [self.ports.0] = free_ports()?;
         }
         self.write_all(folder.path(), 1)?;
@@ -195,7 +44,7 @@ impl Setup {
         Ok(Gateway { run, old: None, runs: 0, edits: 1, setup: self, folder, stand_ins })
     }
 
-    /// Every file that Envoy watches.
+    /// Writes every file that Envoy watches.
     fn write_all(&self, folder: &Path, edit: u64) -> Result<()> {
         if self.delivery == Delivery::Ecds {
             for plugin in &self.plugins {
@@ -209,14 +58,14 @@ impl Setup {
     }
 }
 
-/// A running Envoy; ends when dropped.
+/// A running Envoy, which ends when this is dropped.
 pub struct Gateway {
     run: Run,
-    /// What a hot restart has replaced.
+    /// The process that the last hot restart has replaced, until it ends.
     old: Option<Run>,
-    /// How many processes there were before this one.
+    /// The number of processes before this one.
     runs: usize,
-    /// How many documents and listeners there have been: the version of the last one.
+    /// The number of documents and listeners so far, which is the version of the last one.
     edits: u64,
     setup: Setup,
     folder: TempDir,
@@ -224,26 +73,21 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The listener in the shape of Istio's.
+    /// Returns the address of the listener that has the settings of Istio's gateway.
     pub fn address(&self) -> SocketAddr {
         self.run.ingress
     }
 
-    /// The listener with `normalize_path` off; the other one where the setup has none.
-    pub fn address_as_sent(&self) -> SocketAddr {
-        self.run.as_sent.unwrap_or(self.run.ingress)
-    }
-
-    /// Where the cases go.
-    pub fn ingress(&self) -> Ingress {
-        Ingress { usual: self.address().into(), as_sent: self.address_as_sent().into(), cuts_fragments: false }
+    /// Returns the address of the listener with `normalize_path` off, or of the usual one if the setup has none.
+    pub fn raw_path_address(&self) -> SocketAddr {
+        self.run.raw_paths.unwrap_or(self.run.ingress)
     }
 
     pub fn admin_address(&self) -> SocketAddr {
         self.run.admin
     }
 
-    /// Envoy's process.
+    /// Returns the id of Envoy's process.
     pub fn process_id(&self) -> u32 {
         self.run.process.id()
     }
@@ -252,41 +96,42 @@ impl Gateway {
         self.setup.workers
     }
 
-    /// Gives the plugin a new configuration and waits until Envoy has handed it to every worker.
+    /// Gives the plugin a new document and waits until Envoy has passed it to every worker.
     pub fn edit(&mut self, document: impl Into<Document>) -> Result<()> {
         self.put(PLUGIN, document)
     }
 
-    /// Gives this plugin a new configuration, having put it behind the others if it is new, and waits until Envoy has
-    /// handed it to every worker.
+    /// Gives the plugin with this name a new document and waits until Envoy has passed it to every worker. A new plugin
+    /// is added after the others.
     pub fn put(&mut self, plugin: &str, document: impl Into<Document>) -> Result<()> {
-        let is_there = self.setup.plugins.iter().any(|held| held.name == plugin);
+        let exists = self.setup.plugins.iter().any(|known| known.name == plugin);
         let before = self.reloads(plugin)?;
-        if is_there && self.setup.delivery == Delivery::Ecds {
+        if exists && self.setup.delivery == Delivery::Ecds {
             self.write(plugin, document)?;
             return self.await_change("edit", || Ok(self.reloads(plugin)? > before));
         }
         let before = self.listeners_created()?;
         self.write(plugin, document)?;
-        if !is_there && self.setup.delivery == Delivery::Ecds {
+        if !exists && self.setup.delivery == Delivery::Ecds {
             self.write_listeners()?;
         }
         self.await_listener(before)
     }
 
-    /// Gives a plugin that is there a new configuration and waits until Envoy's main thread has it, and no worker yet,
-    /// perhaps.
+    /// Gives an existing plugin a new document and waits until Envoy's main thread has it. The workers may not have it
+    /// yet.
     pub fn put_on_main_thread(&mut self, plugin: &str, document: impl Into<Document>) -> Result<()> {
-        let taken = match self.setup.delivery {
+        let counter = match self.setup.delivery {
             Delivery::Ecds => format!("{}.update_success", ecds_stats(plugin)),
             Delivery::Listener => "listener_manager.lds.update_success".to_owned(),
         };
-        let before = self.stat(&taken)?;
+        let before = self.stat(&counter)?;
         self.write(plugin, document)?;
-        self.await_change("edit", || Ok(self.stat(&taken)? > before))
+        self.await_change("edit", || Ok(self.stat(&counter)? > before))
     }
 
-    /// Writes a plugin's new configuration for Envoy to take up, or, where nothing is watched, for its next start.
+    /// Writes a plugin's new document to the file that Envoy watches. If Envoy watches no file, it gets the document at
+    /// its next start.
     pub fn write(&mut self, plugin: &str, document: impl Into<Document>) -> Result<()> {
         self.edits += 1;
         let edit = self.edits;
@@ -295,20 +140,20 @@ impl Gateway {
         if self.setup.delivery == Delivery::Ecds {
             new.write_ecds(&self.setup.module, self.folder.path(), edit)?;
         }
-        match self.setup.plugins.iter_mut().find(|held| held.name == plugin) {
-            Some(held) => *held = new,
+        match self.setup.plugins.iter_mut().find(|known| known.name == plugin) {
+            Some(known) => *known = new,
             None => self.setup.plugins.push(new),
         }
         if self.setup.delivery == Delivery::Listener { self.write_listeners() } else { Ok(()) }
     }
 
-    /// Takes a plugin out of the listener, and waits until every worker has the listener without it.
+    /// Removes a plugin from the listener and waits until every worker has the listener without it.
     pub fn remove(&mut self, plugin: &str) -> Result<()> {
-        self.setup.plugins.retain(|held| held.name != plugin);
+        self.setup.plugins.retain(|known| known.name != plugin);
         self.change_listeners()
     }
 
-    /// Has just these filters in front of the plugins, and waits until every worker has them.
+    /// Puts these filters before the plugins in place of those that were there, and waits until every worker has them.
     pub fn set_policies(&mut self, policies: &[Value]) -> Result<()> {
         self.setup.policies = policies.to_vec();
         self.change_listeners()
@@ -330,75 +175,115 @@ impl Gateway {
     }
 
     fn await_listener(&self, before: u64) -> Result<()> {
-        ensure!(self.setup.listeners_by_file, "the listeners of this gateway are fixed until its next start");
+        ensure!(self.setup.listeners_by_file, "the listeners of this gateway can't change before its next start");
         let workers = u64::from(self.setup.workers);
         self.await_change("listener", || Ok(self.listeners_created()? >= before + workers))
     }
 
-    fn await_change(&self, what: &str, mut taken: impl FnMut() -> Result<bool>) -> Result<()> {
+    fn await_change(&self, what: &str, mut is_applied: impl FnMut() -> Result<bool>) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let refused = self.refused()?;
             ensure!(refused.is_empty(), "Envoy refused the {what}: {refused:?}; its log:\n{}", self.log_tail());
-            if taken()? {
+            if is_applied()? {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "Envoy does not take the {what} up; its log:\n{}", self.log_tail());
+            ensure!(
+                Instant::now() < deadline,
+                "Envoy has not applied the {what} in {PATIENCE:?}; its log:\n{}",
+                self.log_tail()
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// How many configurations of a plugin all workers have taken by ECDS.
+    /// Returns how many configurations of a plugin have come by ECDS and reached all workers.
     fn reloads(&self, plugin: &str) -> Result<u64> {
         self.stat(&format!("{}.config_reload", ecds_stats(plugin)))
     }
 
-    /// How many listeners the workers have taken up, each worker by itself.
+    /// Returns how many listeners the workers have created, summed over all workers.
     fn listeners_created(&self) -> Result<u64> {
         self.stat("listener_manager.listener_create_success")
     }
 
-    /// The counters of what Envoy has refused, where any are above 0.
+    /// Returns the counters of refused configurations and listeners that are above 0.
     pub fn refused(&self) -> Result<Vec<(String, u64)>> {
         let mut refused = self.stats("(update_rejected|config_fail|config_conflict|listener_create_failure)$")?;
         refused.retain(|(_, count)| *count > 0);
         Ok(refused)
     }
 
-    /// Every counter and gauge whose name matches the regular expression.
+    /// Returns every counter and gauge whose name matches the regular expression.
     pub fn stats(&self, regex: &str) -> Result<Vec<(String, u64)>> {
         admin::stats(self.run.admin, regex)
     }
 
-    /// The counter or gauge of this name; 0 before its first use.
+    /// Returns the counter or gauge with this name. It is 0 before its first use.
     pub fn stat(&self, name: &str) -> Result<u64> {
         let stats = self.stats(&format!("^{}$", name.replace('.', "\\.")))?;
         Ok(stats.first().map_or(0, |(_, value)| *value))
     }
 
-    /// One of the plugin's own counters or gauges, `routed` say, of the table of that name; 0 before its first use.
+    /// Returns one of the plugin's own counters or gauges, for example `routed`, for the table with this name. It is 0
+    /// before its first use.
     pub fn plugin_stat(&self, table: &str, name: &str) -> Result<u64> {
         self.stat(&format!("wasmcustom.wasm_filter.{table}.ksvc_router.{name}"))
     }
 
-    /// The body of an admin page.
+    /// Returns the body of an admin page.
     pub fn admin_get(&self, path: &str) -> Result<String> {
         admin::get(self.run.admin, path)
     }
 
-    /// What Envoy and the plugin have logged so far, in all runs.
+    /// Returns what Envoy and the plugin have logged so far, in all processes of this gateway.
     pub fn log(&self) -> String {
-        (0..=self.runs).map(|run| read_lossy(&self.folder.path().join(restart::log_file(run)))).collect()
+        (0..=self.runs).map(|run| read_lossy(&self.folder.path().join(run::log_file(run)))).collect()
     }
 
-    /// The last lines of the log.
+    /// Returns the last lines of the log.
     fn log_tail(&self) -> String {
         self.run.process.log_tail()
     }
 
-    /// The access log so far; Envoy writes it every 50 ms.
+    /// Returns the access log so far. Envoy writes it every 50 ms.
     pub fn access_log(&self) -> String {
         read_lossy(&self.folder.path().join("access.log"))
+    }
+
+    /// Kills Envoy, as the kernel does when memory runs out, and starts a new one with the current files.
+    pub fn crash(&mut self) -> Result<()> {
+        let process = Pid::from_raw(i32::try_from(self.process_id())?);
+        kill(process, Signal::SIGKILL)?;
+        self.old = None;
+        self.runs += 1;
+        self.run = self.setup.run(self.folder.path(), self.stand_ins, self.runs, 0)?;
+        Ok(())
+    }
+
+    /// Starts a new Envoy with the current files, which takes over the sockets of the old one. The old one finishes its
+    /// requests and ends some seconds later; see [`Gateway::await_old_process`].
+    pub fn hot_restart(&mut self) -> Result<()> {
+        ensure!(self.setup.hot_restart, "this gateway was not set up for hot restarts");
+        self.await_old_process()?;
+        self.runs += 1;
+        let run = self.setup.run(self.folder.path(), self.stand_ins, self.runs, self.run.epoch + 1)?;
+        self.old = Some(std::mem::replace(&mut self.run, run));
+        Ok(())
+    }
+
+    /// Waits until the process that the last hot restart has replaced, if any, has ended by itself.
+    pub fn await_old_process(&mut self) -> Result<()> {
+        let Some(old) = self.old.take() else { return Ok(()) };
+        eventually("the old process has ended", || Ok(old.process.ended()?.is_some()))
+    }
+
+    /// Makes Envoy drain, as a pod does before it ends: Envoy continues to serve, and closes its listeners after the
+    /// drain time.
+    pub fn drain(&self) -> Result<()> {
+        let response = Request::new("POST", "admin", "/drain_listeners?graceful").send(self.admin_address())?;
+        ensure!(response.status == 200, "drain: {} {}", response.status, response.text());
+        Ok(())
     }
 }
 
@@ -406,10 +291,10 @@ fn ecds_stats(plugin: &str) -> String {
     format!("extension_config_discovery.http_filter.{plugin}")
 }
 
-fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+fn eventually(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    while !holds()? {
-        ensure!(Instant::now() < deadline, "waited {PATIENCE:?} in vain until {what}");
+    while !condition()? {
+        ensure!(Instant::now() < deadline, "after {PATIENCE:?}, still not true: {what}");
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())

@@ -1,5 +1,7 @@
-//! An HTTP/1.1 client that sends what it is told, octet by octet. Clients with a URL type refuse or repair
-//! just those requests that are worth sending to a gateway.
+//! An HTTP/1.1 client that sends the exact bytes of a request, over plain TCP or TLS.
+//!
+//! It is written by hand because client libraries refuse or repair precisely the requests that a gateway has to be
+//! tested with. Responses are parsed by `httparse`.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,14 +12,14 @@ use anyhow::{Context, Result, bail, ensure};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-/// No answer in this time is an error: a test must not hang.
+/// A response that takes longer is an error, because a test must not hang.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where requests are sent.
+/// The address that requests are sent to.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub address: SocketAddr,
-    /// How TLS is spoken, where it is. The name asked for is the request's own host.
+    /// The TLS settings, or `None` for plain TCP. The server name that TLS asks for is the host of the request.
     pub tls: Option<Arc<ClientConfig>>,
 }
 
@@ -33,7 +35,7 @@ impl From<&Endpoint> for Endpoint {
     }
 }
 
-/// A request, as it goes over the wire. `content-length` and `connection: close` are added.
+/// A request, in the bytes that are sent. [`Request::send`] adds `content-length` and `connection: close`.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: Vec<u8>,
@@ -70,35 +72,35 @@ impl Request {
         self
     }
 
-    /// Sends it over a connection of its own and reads the whole answer.
+    /// Sends the request over a new connection and reads the whole response.
     pub fn send(&self, to: impl Into<Endpoint>) -> Result<Response> {
         let Endpoint { address, tls } = to.into();
-        let head = self.octets("connection: close\r\n");
+        let bytes = self.bytes("connection: close\r\n");
         let head_only = self.method == b"HEAD";
-        let Some(tls) = tls else { return exchange(address, &head, head_only) };
+        let Some(tls) = tls else { return exchange(address, &bytes, head_only) };
         let host = String::from_utf8_lossy(&self.authority);
         let host = host.split(':').next().unwrap_or_default().to_owned();
         let client = ClientConnection::new(tls, ServerName::try_from(host)?)?;
-        exchange_over(StreamOwned::new(client, connect(address)?), address, &head, head_only)
+        exchange_over(StreamOwned::new(client, connect(address)?), address, &bytes, head_only)
     }
 
-    /// As it goes over the wire, with these lines behind the other headers.
-    fn octets(&self, more: &str) -> Vec<u8> {
-        let mut octets = Vec::new();
-        octets.extend([&self.method[..], b" ", &self.path, b" HTTP/1.1\r\nhost: ", &self.authority, b"\r\n"].concat());
+    /// Returns the bytes that are sent, with these lines after the other headers.
+    fn bytes(&self, last_headers: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend([&self.method[..], b" ", &self.path, b" HTTP/1.1\r\nhost: ", &self.authority, b"\r\n"].concat());
         for (name, value) in &self.headers {
-            octets.extend(format!("{name}: {value}\r\n").bytes());
+            bytes.extend(format!("{name}: {value}\r\n").bytes());
         }
         if !self.body.is_empty() {
-            octets.extend(format!("content-length: {}\r\n", self.body.len()).bytes());
+            bytes.extend(format!("content-length: {}\r\n", self.body.len()).bytes());
         }
-        octets.extend(format!("{more}\r\n").bytes());
-        octets.extend(&self.body);
-        octets
+        bytes.extend(format!("{last_headers}\r\n").bytes());
+        bytes.extend(&self.body);
+        bytes
     }
 }
 
-/// A connection that is kept for one request after another.
+/// A connection that stays open for several requests, one after another.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -110,46 +112,44 @@ impl Connection {
         Ok(Self { stream: connect(to)?, to })
     }
 
-    /// Sends a request and reads the whole answer. Where that has `connection: close`, it is the last.
+    /// Sends a request and reads the whole response. After a response with `connection: close` nothing more can be
+    /// sent.
     pub fn send(&mut self, request: &Request) -> Result<Response> {
-        exchange_over(&self.stream, self.to, &request.octets(""), request.method == b"HEAD")
+        exchange_over(&self.stream, self.to, &request.bytes(""), request.method == b"HEAD")
     }
 }
 
-/// Sends raw octets and reads one answer.
-pub fn exchange(to: SocketAddr, octets: &[u8], head_only: bool) -> Result<Response> {
-    exchange_over(connect(to)?, to, octets, head_only)
+/// Sends raw bytes and reads one response. With `head_only`, the response has no body, as that of a HEAD request.
+pub fn exchange(to: SocketAddr, bytes: &[u8], head_only: bool) -> Result<Response> {
+    exchange_over(connect(to)?, to, bytes, head_only)
 }
 
 fn connect(to: SocketAddr) -> Result<TcpStream> {
-    let connection = TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("nobody listens at {to}"))?;
+    let connection =
+        TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("no program listens at {to}"))?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;
     connection.set_nodelay(true)?;
     Ok(connection)
 }
 
-fn exchange_over(
-    mut connection: impl Read + Write,
-    to: SocketAddr,
-    octets: &[u8],
-    head_only: bool,
-) -> Result<Response> {
-    connection.write_all(octets)?;
-    // Not up to the end of the connection: Envoy keeps it open for a second after answers of its own.
-    let mut answer = Vec::new();
-    let mut piece = [0; 16 * 1024];
+fn exchange_over(mut connection: impl Read + Write, to: SocketAddr, bytes: &[u8], head_only: bool) -> Result<Response> {
+    connection.write_all(bytes)?;
+    // Reading stops at the end of the response, not of the connection: Envoy keeps the connection open for a second
+    // after its own responses.
+    let mut received = Vec::new();
+    let mut chunk = [0; 16 * 1024];
     loop {
-        let read = connection.read(&mut piece).with_context(|| format!("no whole answer from {to}"))?;
-        answer.extend(piece.iter().take(read));
-        if let Some(response) = Response::parse(&answer, head_only, read == 0)? {
+        let read = connection.read(&mut chunk).with_context(|| format!("no complete response from {to}"))?;
+        received.extend(chunk.iter().take(read));
+        if let Some(response) = Response::parse(&received, head_only, read == 0)? {
             return Ok(response);
         }
-        ensure!(read > 0, "half an answer: {:?}", String::from_utf8_lossy(&answer));
+        ensure!(read > 0, "the response broke off after {:?}", String::from_utf8_lossy(&received));
     }
 }
 
-/// An answer. Header names are lower case.
+/// A response. Header names are in lower case.
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
@@ -158,11 +158,11 @@ pub struct Response {
 }
 
 impl Response {
-    /// `None` where more has to come.
-    fn parse(octets: &[u8], head_only: bool, ended: bool) -> Result<Option<Self>> {
+    /// Parses a response, or returns `None` if it is not complete yet.
+    fn parse(bytes: &[u8], head_only: bool, ended: bool) -> Result<Option<Self>> {
         let mut fields = [httparse::EMPTY_HEADER; 100];
         let mut head = httparse::Response::new(&mut fields);
-        let httparse::Status::Complete(length) = head.parse(octets).context("not an HTTP/1.1 answer")? else {
+        let httparse::Status::Complete(length) = head.parse(bytes).context("not an HTTP/1.1 response")? else {
             return Ok(None);
         };
         let headers = head
@@ -171,7 +171,7 @@ impl Response {
             .map(|field| (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).into_owned()))
             .collect();
         let mut response = Self { status: head.code.unwrap_or_default(), headers, body: Vec::new() };
-        let rest = octets.get(length..).unwrap_or_default();
+        let rest = bytes.get(length..).unwrap_or_default();
         let body = if head_only {
             Some(Vec::new())
         } else if response.header("transfer-encoding") == Some("chunked") {
@@ -187,9 +187,9 @@ impl Response {
         }))
     }
 
-    /// The first header of that name.
+    /// Returns the value of the first header with this name, which is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -197,17 +197,18 @@ impl Response {
     }
 }
 
-fn dechunk(mut octets: &[u8]) -> Result<Option<Vec<u8>>> {
+/// Decodes a chunked body, or returns `None` if it is not complete yet.
+fn dechunk(mut bytes: &[u8]) -> Result<Option<Vec<u8>>> {
     let mut body = Vec::new();
     loop {
-        let Ok(size) = httparse::parse_chunk_size(octets) else { bail!("not a chunked body") };
+        let Ok(size) = httparse::parse_chunk_size(bytes) else { bail!("not a chunked body") };
         let httparse::Status::Complete((start, size)) = size else { return Ok(None) };
         let end = start + usize::try_from(size)?;
-        let Some(rest) = octets.get(end + 2..) else { return Ok(None) };
-        body.extend(octets.get(start..end).unwrap_or_default());
+        let Some(rest) = bytes.get(end + 2..) else { return Ok(None) };
+        body.extend(bytes.get(start..end).unwrap_or_default());
         if size == 0 {
             return Ok(Some(body));
         }
-        octets = rest;
+        bytes = rest;
     }
 }

@@ -1,7 +1,12 @@
-//! The real control plane on your machine, without Docker and without a cluster: etcd, kube-apiserver and istiod
-//! ([`control_plane`]), built from their Go modules ([`tools`]), and ingress gateways of pilot-agent and real Envoy
-//! ([`ingress`]), with the objects that net-istio makes for KSVCs ([`objects`]). All of it listens on
-//! loopback, but for the agent's own status page, which takes every address.
+//! Istio's real control plane on your machine, without Docker and without a cluster.
+//!
+//! - [`tools`] builds etcd, kube-apiserver, istiod and pilot-agent from their Go modules.
+//! - [`control_plane`] starts etcd, kube-apiserver and istiod, with [`certificates`] for all of them.
+//! - [`ingress`] starts ingress gateways: pilot-agent with real Envoy.
+//! - [`objects`] makes the Kubernetes objects that users, net-istio and the tests apply.
+//! - [`registry`] runs a container registry and pushes the plugin to it as an image.
+//!
+//! Every program listens on loopback, except for the status page of pilot-agent, which listens on all addresses.
 
 pub mod certificates;
 pub mod control_plane;

@@ -1,14 +1,17 @@
-//! A stand-in for every KSVC: one server on loopback that answers with the request that reached it, as JSON.
+//! The stand-in for every KSVC: an HTTP server on loopback that answers each request with a report of it, as JSON.
 //!
-//! It speaks HTTP/1.1 and HTTP/2 without TLS, and beyond the report:
-//! - `x-stand-in-response-headers: [["NAME", "VALUE"], …]`: the report has these headers;
-//! - `upgrade: websocket`: the first message is the report, then every message comes back;
-//! - `content-type: application/grpc`: every message comes back as it came, trailers `grpc-status: 0`, the
-//!   authority and path that arrived in `x-arrived-authority` and `x-arrived-path`;
-//! - `x-stand-in: stream`: the body comes back as it comes, chunk by chunk;
-//! - `x-stand-in: count`: the body is counted and thrown away, so that it may have any size; the report has its length;
-//! - `x-stand-in: octets=N`: a body of N octets;
+//! It speaks HTTP/1.1 and HTTP/2 without TLS. These request headers change the response:
+//! - `x-stand-in-response-headers: [["NAME", "VALUE"], …]`: the report comes with these response headers;
+//! - `upgrade: websocket`: the first message is the report, and then every message is sent back;
+//! - `content-type: application/grpc`: every message is sent back unchanged, with the trailer `grpc-status: 0` and the
+//!   request's authority and path in `x-arrived-authority` and `x-arrived-path`;
+//! - `x-stand-in: stream`: the body is sent back as it arrives, chunk by chunk;
+//! - `x-stand-in: count`: the body is counted and dropped, so that it may have any size; the report has its length;
+//! - `x-stand-in: bytes=N`: a body of N bytes;
 //! - `x-stand-in: status=N`: the report with this status.
+//!
+//! It is written by hand, on hyper, because no echo server reports exactly the headers that arrived and also covers
+//! WebSocket, gRPC, streaming and bodies of any size in one process.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,10 +44,10 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
-/// The request header that says which headers the response is to have.
+/// The request header that lists the headers of the response.
 pub const RESPONSE_HEADERS: &str = "x-stand-in-response-headers";
 
-/// The request as it arrived. Octets that are not UTF-8 read as U+FFFD.
+/// The request as it arrived, with bytes that are not UTF-8 replaced by U+FFFD.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Report {
     pub authority: String,
@@ -72,9 +75,9 @@ impl Report {
         }
     }
 
-    /// The first header of that (lower case) name.
+    /// Returns the value of the first header with this name, which is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     fn json(&self) -> String {
@@ -86,7 +89,7 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// The running server; ends when dropped.
+/// The running server, which ends when this is dropped.
 pub struct StandIn {
     address: SocketAddr,
     requests: Arc<AtomicU64>,
@@ -95,7 +98,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Listens on a free port of loopback.
+    /// Starts the server on a free port of loopback.
     pub fn start() -> Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on loopback")?;
         listener.set_nonblocking(true)?;
@@ -122,7 +125,7 @@ impl StandIn {
         self.address
     }
 
-    /// How many requests have arrived so far.
+    /// Returns how many requests have arrived so far.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
@@ -146,21 +149,21 @@ async fn serve(listener: TcpListener, requests: Arc<AtomicU64>) {
         let requests = Arc::clone(&requests);
         tokio::spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());
-            // What Envoy lets through; the default is 16 KiB.
+            // As much as Envoy lets through; the default is 16 KiB.
             server.http2().max_header_list_size(1 << 20);
-            let answer = service_fn(|request| {
+            let service = service_fn(|request| {
                 requests.fetch_add(1, Ordering::Relaxed);
-                answer(request)
+                respond(request)
             });
-            // A connection that breaks is its client's business.
-            let _ = server.serve_connection_with_upgrades(TokioIo::new(connection), answer).await;
+            // The error of a broken connection is of no interest here: the client sees it.
+            let _ = server.serve_connection_with_upgrades(TokioIo::new(connection), service).await;
         });
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let report = Report::of(&request);
-    let is = |name: &str, value: &str| report.header(name).is_some_and(|held| held.starts_with(value));
+    let is = |name: &str, prefix: &str| report.header(name).is_some_and(|value| value.starts_with(prefix));
     Ok(if is("upgrade", "websocket") {
         web_socket(request, report)
     } else if is("content-type", "application/grpc") {
@@ -169,20 +172,20 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
         Response::new(request.into_body().boxed())
     } else if is("x-stand-in", "count") {
         count(request, report).await
-    } else if let Some(octets) = wanted(&report, "octets=") {
-        octets_of_body(octets)
-    } else if let Some(status) = wanted(&report, "status=") {
+    } else if let Some(length) = number_after(&report, "bytes=") {
+        body_of_length(length)
+    } else if let Some(status) = number_after(&report, "status=") {
         with_status(report, status)
     } else {
         match request.into_body().collect().await {
             Ok(body) => {
                 let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-                let asked = report.header(RESPONSE_HEADERS).unwrap_or("[]");
-                let Ok(asked) = serde_json::from_str::<Vec<(String, String)>>(asked) else {
-                    return Ok(refusal(&format!("{RESPONSE_HEADERS} is no list of names and values")));
+                let headers = report.header(RESPONSE_HEADERS).unwrap_or("[]");
+                let Ok(headers) = serde_json::from_str::<Vec<(String, String)>>(headers) else {
+                    return Ok(bad_request(&format!("{RESPONSE_HEADERS} is not a list of names and values")));
                 };
                 let mut response = Response::new(full(Report { body, ..report }.json()));
-                for (name, value) in asked {
+                for (name, value) in headers {
                     let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
                     response.headers_mut().extend(header.map(|(name, value)| (Some(name), value)));
                 }
@@ -190,17 +193,17 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
                 response.headers_mut().insert("x-stand-in", HeaderValue::from_static("testenv"));
                 response
             }
-            Err(error) => refusal(&format!("the body broke off: {error}")),
+            Err(error) => bad_request(&format!("the body broke off: {error}")),
         }
     })
 }
 
 fn web_socket(mut request: Request<Incoming>, report: Report) -> Response<Body> {
     let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY) else {
-        return refusal("a WebSocket handshake without sec-websocket-key");
+        return bad_request("a WebSocket handshake without sec-websocket-key");
     };
     let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) else {
-        return refusal("a sec-websocket-key that is not text");
+        return bad_request("the sec-websocket-key is not text");
     };
     tokio::spawn(async move {
         let Ok(upgraded) = hyper::upgrade::on(&mut request).await else {
@@ -227,7 +230,7 @@ fn web_socket(mut request: Request<Incoming>, report: Report) -> Response<Body> 
     response
 }
 
-/// A message keeps its frame, so that unary and streaming calls are one and the same here.
+/// Sends the body back as it arrives. Each message stays in its frame, so this serves unary and streaming calls alike.
 fn grpc(request: Request<Incoming>, report: &Report) -> Response<Body> {
     let mut status = HeaderMap::new();
     status.insert("grpc-status", HeaderValue::from_static("0"));
@@ -243,8 +246,8 @@ fn grpc(request: Request<Incoming>, report: &Report) -> Response<Body> {
     response
 }
 
-fn refusal(why: &str) -> Response<Body> {
-    let mut response = Response::new(full(format!("{why}\n")));
+fn bad_request(reason: &str) -> Response<Body> {
+    let mut response = Response::new(full(format!("{reason}\n")));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
 }
@@ -253,36 +256,36 @@ fn full(text: String) -> Body {
     Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed()
 }
 
-/// The number in `x-stand-in: WHATnumber`.
-fn wanted<N: FromStr>(report: &Report, what: &str) -> Option<N> {
-    report.header("x-stand-in")?.strip_prefix(what)?.parse().ok()
+/// Returns the number after this prefix in the header `x-stand-in`.
+fn number_after<N: FromStr>(report: &Report, prefix: &str) -> Option<N> {
+    report.header("x-stand-in")?.strip_prefix(prefix)?.parse().ok()
 }
 
 async fn count(request: Request<Incoming>, report: Report) -> Response<Body> {
     let mut body = request.into_body();
-    let mut octets = 0;
+    let mut length = 0;
     while let Some(frame) = body.frame().await {
         match frame {
-            Ok(frame) => octets += frame.data_ref().map_or(0, Bytes::len),
-            Err(error) => return refusal(&format!("the body broke off after {octets} octets: {error}")),
+            Ok(frame) => length += frame.data_ref().map_or(0, Bytes::len),
+            Err(error) => return bad_request(&format!("the body broke off after {length} bytes: {error}")),
         }
     }
-    Response::new(full(Report { body: octets.to_string(), ..report }.json()))
+    Response::new(full(Report { body: length.to_string(), ..report }.json()))
 }
 
-fn octets_of_body(octets: usize) -> Response<Body> {
-    const PIECE: &[u8] = &[b'x'; 256 * 1024];
-    let pieces = stream::unfold(octets, |left| async move {
-        let piece = PIECE.get(..left).unwrap_or(PIECE);
-        (left > 0).then(|| (Ok(Frame::data(Bytes::from_static(piece))), left - piece.len()))
+fn body_of_length(length: usize) -> Response<Body> {
+    const CHUNK: &[u8] = &[b'x'; 256 * 1024];
+    let chunks = stream::unfold(length, |left| async move {
+        let chunk = CHUNK.get(..left).unwrap_or(CHUNK);
+        (left > 0).then(|| (Ok(Frame::data(Bytes::from_static(chunk))), left - chunk.len()))
     });
-    let mut response = Response::new(BodyExt::boxed(StreamBody::new(pieces)));
-    response.headers_mut().insert(CONTENT_LENGTH, octets.into());
+    let mut response = Response::new(BodyExt::boxed(StreamBody::new(chunks)));
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
     response
 }
 
 fn with_status(report: Report, status: u16) -> Response<Body> {
-    let Ok(status) = StatusCode::from_u16(status) else { return refusal("a status that is none") };
+    let Ok(status) = StatusCode::from_u16(status) else { return bad_request("not an HTTP status") };
     let mut response = Response::new(full(report.json()));
     *response.status_mut() = status;
     response

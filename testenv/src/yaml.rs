@@ -1,4 +1,4 @@
-//! YAML files of the repository as JSON values, read as `kubectl` reads them.
+//! Reads the repository's YAML files as JSON values, in the same way as `kubectl` does.
 
 use std::path::Path;
 
@@ -7,26 +7,26 @@ use ksvc_router_cli::load;
 use ksvc_router_cli::message::Message;
 use serde_json::Value;
 
-/// Reads a file of one document; errors name the file and the place.
+/// Reads a file that contains one document. Errors name the file, the line and the column.
 pub fn read(path: &Path) -> Result<Value> {
     let documents = match load::read(path)? {
         Ok(source) => load::parse(&source),
         Err(message) => Err(message.into()),
     };
-    let documents = documents.map_err(|message| told(&[*message]))?;
-    ensure!(documents.len() == 1, "{} has {} documents", path.display(), documents.len());
+    let documents = documents.map_err(|message| error_of(&[*message]))?;
+    ensure!(documents.len() == 1, "{} has {} documents instead of one", path.display(), documents.len());
     Ok(documents[0].to_value())
 }
 
-/// What is wrong with a file, as an error of a line for each message.
-pub(crate) fn told(messages: &[Message]) -> Error {
+/// Makes one error of these messages, with a line for each.
+pub(crate) fn error_of(messages: &[Message]) -> Error {
     let lines = messages.iter().map(|Message { source, span, text, .. }| {
         format!("{}:{}:{}: {text}", source.name, span.start.line, span.start.column)
     });
     Error::msg(lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// The route table of a WasmPlugin manifest: its `spec.pluginConfig`.
+/// Returns the route table of a WasmPlugin manifest: its `spec.pluginConfig`.
 pub fn plugin_config(manifest: &Path) -> Result<Value> {
     let mut document = read(manifest)?;
     let table = document.pointer_mut("/spec/pluginConfig").map(Value::take);

@@ -1,5 +1,6 @@
-//! The plugin in real Envoy, behind a listener in the shape of Istio's gateway: every case table, and what no
-//! table can say: HTTP/2, WebSocket, gRPC, streaming, edits and bad documents while requests run, metrics.
+//! The plugin in real Envoy, in a listener with the settings of Istio's gateway: every case table, and the rules that a
+//! case table can't express: HTTP/2, WebSocket, gRPC, streaming, edits and bad documents while requests run, and
+//! metrics.
 
 mod common;
 
@@ -18,23 +19,23 @@ use common::{orders, orders_table, report, sample_table, table};
 use http_body_util::BodyExt;
 use http_body_util::channel::Channel;
 use serde_json::{Value, json};
-use testenv::cases::{self, CaseFile};
+use testenv::cases::{self, CaseFile, Ingress};
 use testenv::gateway::{Document, Gateway, Setup};
 use testenv::http1::{self, Request};
 use testenv::process::{Running, free_ports};
 use testenv::stand_in::StandIn;
 use testenv::{envoy, plugin, repository, yaml};
 
-/// Counters and gauges come at once, but the machine may be busy.
+/// Counters and gauges are updated at once, but the machine may be busy.
 const LAG: Duration = Duration::from_secs(12);
 
 // ---- the case tables
 
-/// One test a file, so that a failure names its table and the tables run side by side.
+/// Defines one test for each file, so that a failure names its table and the tables run in parallel.
 macro_rules! case_tables {
     ($($name:ident: $file:literal),* $(,)?) => {
         mod case_table {
-            $(#[test] fn $name() -> super::Result<()> { super::cases_hold($file, &super::envoy::find()?) })*
+            $(#[test] fn $name() -> super::Result<()> { super::run_cases($file, &super::envoy::find()?) })*
         }
         const CASE_TABLES: &[&str] = &[$($file),*];
     };
@@ -68,37 +69,38 @@ fn every_case_table_is_listed_here() -> Result<()> {
     Ok(())
 }
 
-fn cases_hold(table: &str, envoy: &Path) -> Result<()> {
+/// Runs every case of a table on this Envoy.
+fn run_cases(table: &str, envoy: &Path) -> Result<()> {
     let file = CaseFile::read(&repository().join(format!("testenv/cases/{table}.yaml")))?;
     let stand_in = StandIn::start()?;
     let gateway = file.setup(envoy, &plugin()?).start(stand_in.address())?;
-    cases::run_all(&file, &gateway.ingress()).with_context(|| format!("testenv/cases/{table}.yaml"))
+    cases::run_all(&file, &Ingress::of_envoy(&gateway)).with_context(|| format!("testenv/cases/{table}.yaml"))
 }
 
-// ---- what Envoy does to a path before the plugin sees it
+// ---- paths, hostile requests and the plugin's own responses
 
 #[test]
-fn paths_are_normalized_by_envoy_and_judged_by_the_plugin() -> Result<()> {
+fn the_plugin_matches_the_path_that_envoy_has_normalized() -> Result<()> {
     let (_stand_in, gateway) = start(orders_table("orders"))?;
     let get = |path: &str| Request::get("api.example.com", path).send(gateway.address());
     assert_eq!(report(&get("/faas/x/../orders/1")?)?.path, "/faas/orders/1");
     assert_eq!(get("/faas/orders/a%2Fb")?.status, 400);
     assert_eq!(get("/faas//orders/1")?.status, 400);
-    // Out of scope once normalized: the plugin sees where the request really goes.
+    // The normalized path is out of scope, so the request passes through.
     assert_eq!(report(&get("/faas/../orders/1")?)?.authority, "api.example.com");
     Ok(())
 }
 
 #[test]
-fn hostile_requests_get_an_answer_and_never_a_trap() -> Result<()> {
+fn hostile_requests_get_a_response_and_never_crash_the_plugin() -> Result<()> {
     let (_stand_in, gateway) = start(orders_table("orders"))?;
-    for to in [gateway.address(), gateway.address_as_sent()] {
+    for to in [gateway.address(), gateway.raw_path_address()] {
         let raw_paths: [&[u8]; 6] =
             [b"/faas/\xff\xfe", b"/faas/orders/\xc3\x28", b"/faas/%ff%fe%", b"/faas/%00", b"/faas/\\", b"/faas/%"];
         for path in raw_paths {
             let response = Request::get("api.example.com", path).send(to)?;
             let shown = String::from_utf8_lossy(path);
-            // With normalize_path on, Envoy turns `\` round: nothing matches then.
+            // With normalize_path on, Envoy replaces `\` by `/`, and then no route matches.
             assert!([400, 404].contains(&response.status), "{shown}: {}", response.status);
         }
         let long = format!("/faas/orders/{}", "a".repeat(50_000));
@@ -111,18 +113,18 @@ fn hostile_requests_get_an_answer_and_never_a_trap() -> Result<()> {
         assert_eq!(http1::exchange(to, odd_header, false)?.status, 200);
         let no_host = b"GET /faas/orders/1 HTTP/1.0\r\n\r\n";
         assert!(http1::exchange(to, no_host, false)?.status < 500);
-        // Envoy answers it by itself: 404.
+        // Envoy itself answers with 404.
         assert!(Request::new("OPTIONS", "api.example.com", "*").send(to)?.status < 500);
     }
     assert!(!gateway.log().contains("panicked"), "{}", gateway.log());
     Ok(())
 }
 
-/// Envoy's HTTP/1.1 codec refuses such octets by itself, that of HTTP/2 does not.
+/// Envoy's HTTP/1.1 codec refuses such bytes itself, but its HTTP/2 codec does not.
 #[tokio::test]
-async fn octets_beyond_ascii_are_refused_by_the_plugin() -> Result<()> {
+async fn the_plugin_refuses_bytes_outside_ascii() -> Result<()> {
     let (_stand_in, gateway) = start(orders_table("orders"))?;
-    let mut client = http2(gateway.address_as_sent()).await?;
+    let mut client = http2(gateway.raw_path_address()).await?;
     let request = hyper::Request::get("http://api.example.com/faas/orders/café").body(whole(""))?;
     let response = client.send_request(request).await?;
     assert_eq!(response.status(), 400);
@@ -131,7 +133,7 @@ async fn octets_beyond_ascii_are_refused_by_the_plugin() -> Result<()> {
 }
 
 #[test]
-fn own_answers_never_echo_the_request() -> Result<()> {
+fn the_plugins_own_responses_do_not_echo_the_request() -> Result<()> {
     let (_stand_in, gateway) = start(orders_table("orders"))?;
     for path in ["/faas/secret-path", "/faas/secret-path//", "/faas/orders/secret-path%2F"] {
         let request = Request::get("api.example.com", path).header("x-secret", "secret-header");
@@ -162,9 +164,9 @@ async fn unary_grpc_passes_through_a_rewritten_authority() -> Result<()> {
 }
 
 #[tokio::test]
-async fn streaming_grpc_is_not_held_up() -> Result<()> {
+async fn messages_of_streaming_grpc_pass_one_by_one() -> Result<()> {
     let (_stand_in, gateway) = start(protocols::grpc_table())?;
-    protocols::streaming_grpc_is_not_held_up(gateway.address()).await
+    protocols::messages_of_streaming_grpc_pass_one_by_one(gateway.address()).await
 }
 
 #[tokio::test]
@@ -174,15 +176,15 @@ async fn a_grpc_call_without_a_route_gets_a_grpc_status() -> Result<()> {
 }
 
 #[tokio::test]
-async fn bodies_stream_through_unbuffered() -> Result<()> {
+async fn bodies_are_streamed_and_not_buffered() -> Result<()> {
     let (_stand_in, gateway) = start(sample_table()?)?;
-    protocols::bodies_stream_through_unbuffered(gateway.address()).await
+    protocols::bodies_are_streamed_and_not_buffered(gateway.address()).await
 }
 
-// ---- configuration
+// ---- edits, and bad documents
 
 #[test]
-fn an_edit_while_requests_run_fails_and_misroutes_none() -> Result<()> {
+fn edits_while_requests_run_neither_fail_nor_misroute_any() -> Result<()> {
     let stand_in = StandIn::start()?;
     let setup = Setup::new(&envoy::find()?, &plugin()?, orders_table("one"));
     let mut gateway = setup.ksvcs(targets(&["one", "two"])).catch_all().workers(2).start(stand_in.address())?;
@@ -190,7 +192,7 @@ fn an_edit_while_requests_run_fails_and_misroutes_none() -> Result<()> {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let clients: Vec<_> = (0..2).map(|_| scope.spawn(|| requests_until(&done, to))).collect();
-        let edited = (|| {
+        let edits = (|| {
             for service in ["two", "one", "two"] {
                 gateway.edit(orders_table(service))?;
                 let expected = format!("{service}.shop.example.com");
@@ -206,13 +208,13 @@ fn an_edit_while_requests_run_fails_and_misroutes_none() -> Result<()> {
         for client in clients {
             sent += client.join().expect("a client thread panicked")?;
         }
-        edited?;
-        ensure!(sent > 20, "only {sent} requests ran beside the edits");
+        edits?;
+        ensure!(sent > 20, "only {sent} requests ran during the edits");
         anyhow::Ok(())
     })
 }
 
-/// Sends requests until told to stop; each has to reach one of the two tables' targets.
+/// Sends requests until `done`. Each must reach the target of one of the two tables.
 fn requests_until(done: &AtomicBool, to: SocketAddr) -> Result<usize> {
     let mut sent = 0;
     while !done.load(Ordering::Relaxed) {
@@ -225,25 +227,25 @@ fn requests_until(done: &AtomicBool, to: SocketAddr) -> Result<usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_in_flight_finishes_on_the_old_table() -> Result<()> {
+async fn a_request_in_flight_keeps_the_old_table() -> Result<()> {
     let (_stand_in, mut gateway) = start(orders_table("orders"))?;
     let mut client = http2(gateway.address()).await?;
     let (mut chunks, body) = Channel::<Bytes, hyper::Error>::new(1);
     chunks.send_data(Bytes::from("before")).await?;
     let request = hyper::Request::get("http://api.example.com/faas/orders/1").header("x-stand-in", "stream");
-    let mut answer = client.send_request(request.body(body.boxed())?).await?.into_body();
-    assert_eq!(next_data(&mut answer).await?, "before");
+    let mut response = client.send_request(request.body(body.boxed())?).await?.into_body();
+    assert_eq!(next_data(&mut response).await?, "before");
     tokio::task::block_in_place(|| gateway.edit(table(json!([]))))?;
     chunks.send_data(Bytes::from("after")).await?;
-    assert_eq!(next_data(&mut answer).await?, "after");
+    assert_eq!(next_data(&mut response).await?, "after");
     drop(chunks);
-    answer.collect().await?;
+    response.collect().await?;
     Ok(())
 }
 
-/// Where the agent has fetched the module, VMs live on over edits, and nobody tells them that a plugin has gone.
+/// If the agent has fetched the module, VMs survive edits, and Envoy does not notify them when an old plugin is gone.
 #[test]
-fn old_tables_are_let_go_where_vms_live_on() -> Result<()> {
+fn vms_that_survive_edits_free_the_old_tables() -> Result<()> {
     let stand_in = StandIn::start()?;
     let table = |edit: usize| {
         let route = |n| json!({"match": format!("GET /edit-{edit}/route-{n}/{{id}}"), "service": "orders"});
@@ -262,12 +264,12 @@ fn old_tables_are_let_go_where_vms_live_on() -> Result<()> {
         }
     }
     let after = resident(&gateway)?;
-    // Each would be a megabyte on each thread.
-    ensure!(after < before + 20_000_000, "{before} bytes after 8 edits, {after} after 24");
+    // Each old table would take a megabyte on each thread.
+    ensure!(after < before + 20_000_000, "{before} bytes after 8 edits, {after} bytes after 24");
     Ok(())
 }
 
-/// Memory of Envoy's process, in bytes.
+/// Returns the resident memory of Envoy's process, in bytes.
 fn resident(gateway: &Gateway) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.process_id()))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
@@ -291,29 +293,29 @@ fn bad_document_keeps_the_last_good_table(envoy: &Path) -> Result<()> {
     for _ in 0..10 {
         assert_eq!(report(&orders(gateway.address())?)?.authority, "one.shop.example.com");
     }
-    eventually(LAG, "one rejected document, and degraded", || {
+    eventually(LAG, "one document is rejected and the gauge says degraded", || {
         let stat = |name| gateway.plugin_stat("default", name);
         Ok((stat("config_accepted")?, stat("config_rejected")?, stat("config_degraded")?) == (1, 1, 1))
     })?;
     let log = gateway.log();
-    assert!(log.contains("rutes") && log.contains("routes[1].match"), "every error with its place:\n{log}");
+    assert!(log.contains("rutes") && log.contains("routes[1].match"), "the log lacks an error or its place:\n{log}");
 
     gateway.edit(Document::Text("\u{0}not json".to_owned()))?;
     gateway.edit(Document::Absent)?;
     assert_eq!(report(&orders(gateway.address())?)?.authority, "one.shop.example.com");
 
     gateway.edit(orders_table("two"))?;
-    eventually(LAG, "the mended table", || {
+    eventually(LAG, "the corrected table serves", || {
         Ok(report(&orders(gateway.address())?)?.authority == "two.shop.example.com")
     })?;
-    eventually(LAG, "two accepted, three rejected, no longer degraded", || {
+    eventually(LAG, "two documents accepted, three rejected, no longer degraded", || {
         let stat = |name| gateway.plugin_stat("default", name);
         Ok((stat("config_accepted")?, stat("config_rejected")?, stat("config_degraded")?) == (2, 3, 0))
     })
 }
 
 #[test]
-fn a_bad_document_on_a_cold_start_serves_what_can_be_served() -> Result<()> {
+fn a_bad_document_at_the_start_of_a_gateway_serves_its_good_routes() -> Result<()> {
     let routes = json!([
         {"match": "GET /orders/{id}", "service": "orders"},
         {"match": "GET /broken/{id}", "service": "orders", "rewritePath": "/{unknown}"},
@@ -325,7 +327,7 @@ fn a_bad_document_on_a_cold_start_serves_what_can_be_served() -> Result<()> {
     assert_eq!((broken.status, broken.header("content-type")), (503, Some("application/problem+json")));
     assert_eq!(report(&get("www.example.com", "/faas/broken/1")?)?.authority, "www.example.com");
     assert_eq!(report(&get("api.example.com", "/other")?)?.authority, "api.example.com");
-    eventually(LAG, "one rejected document, degraded, one broken route met", || {
+    eventually(LAG, "one document rejected, degraded, one request to a broken route", || {
         let stat = |name| gateway.plugin_stat("default", name);
         Ok((stat("config_rejected")?, stat("config_degraded")?, stat("broken_route")?) == (1, 1, 1))
     })?;
@@ -335,7 +337,7 @@ fn a_bad_document_on_a_cold_start_serves_what_can_be_served() -> Result<()> {
 }
 
 #[test]
-fn a_document_of_which_nothing_can_be_read_leaves_all_traffic_untouched() -> Result<()> {
+fn an_unreadable_document_leaves_all_traffic_untouched() -> Result<()> {
     for document in [Document::Absent, Document::Text("{".to_owned()), Document::Table(json!({}))] {
         let (_stand_in, gateway) = start(document)?;
         let report = report(&orders(gateway.address())?)?;
@@ -344,10 +346,10 @@ fn a_document_of_which_nothing_can_be_read_leaves_all_traffic_untouched() -> Res
     Ok(())
 }
 
-// ---- what operators see
+// ---- metrics and logs
 
 #[test]
-fn metrics_carry_the_tables_name_as_a_label() -> Result<()> {
+fn metrics_have_the_tables_name_as_a_label() -> Result<()> {
     let mut document = orders_table("orders");
     document["name"] = "shop".into();
     let (_stand_in, gateway) = start(document)?;
@@ -366,11 +368,11 @@ fn metrics_carry_the_tables_name_as_a_label() -> Result<()> {
         "ksvc_router_config_degraded{wasm_filter=\"shop\"} 0",
     ];
     let mut page = String::new();
-    let seen = eventually(LAG, "the metrics", || {
+    let found = eventually(LAG, "all metrics are there", || {
         page = gateway.admin_get("/stats/prometheus")?;
-        Ok(expected.iter().all(|line| page.lines().any(|held| held == *line)))
+        Ok(expected.iter().all(|expected| page.lines().any(|line| line == *expected)))
     });
-    seen.with_context(|| page.lines().filter(|line| line.contains("ksvc_router")).collect::<Vec<_>>().join("\n"))
+    found.with_context(|| page.lines().filter(|line| line.contains("ksvc_router")).collect::<Vec<_>>().join("\n"))
 }
 
 #[test]
@@ -378,41 +380,41 @@ fn the_access_log_names_the_route() -> Result<()> {
     let (_stand_in, gateway) = start(sample_table()?)?;
     let beta = Request::get("api.example.com", "/faas/orders/1").header("x-beta", "true");
     beta.send(gateway.address())?;
-    eventually(LAG, "the route in the access log", || Ok(gateway.access_log().contains("route=orders-beta")))
+    eventually(LAG, "the route is in the access log", || Ok(gateway.access_log().contains("route=orders-beta")))
 }
 
-// ---- other versions of Envoy, and envoy.yaml as a user of func-e runs it
+// ---- other versions of Envoy, and envoy.yaml as users of func-e run it
 
 #[test]
-fn the_oldest_envoy_does_the_same() -> Result<()> {
-    same_on(envoy::OLDEST)
+fn the_oldest_envoy_behaves_the_same() -> Result<()> {
+    behaves_the_same(envoy::OLDEST)
 }
 
 #[test]
-fn the_newest_envoy_does_the_same() -> Result<()> {
-    same_on(envoy::NEWEST)
+fn the_newest_envoy_behaves_the_same() -> Result<()> {
+    behaves_the_same(envoy::NEWEST)
 }
 
-fn same_on(version: &str) -> Result<()> {
+fn behaves_the_same(version: &str) -> Result<()> {
     let envoy = envoy::pinned(version)?;
-    cases_hold("sample", &envoy)?;
-    cases_hold("headers", &envoy)?;
-    cases_hold("cors", &envoy)?;
-    cases_hold("response-headers", &envoy)?;
+    run_cases("sample", &envoy)?;
+    run_cases("headers", &envoy)?;
+    run_cases("cors", &envoy)?;
+    run_cases("response-headers", &envoy)?;
     bad_document_keeps_the_last_good_table(&envoy)
 }
 
 #[test]
-fn the_example_and_the_filter_file_hold_the_same_table() -> Result<()> {
+fn wasm_plugin_yaml_and_ecds_yaml_have_the_same_table() -> Result<()> {
     let ecds: Value = yaml::read(&repository().join("testenv/ecds.yaml"))?;
     let text = ecds.pointer("/resources/0/typed_config/config/configuration/value");
     let table: Value = serde_json::from_str(text.and_then(Value::as_str).context("a JSON text")?)?;
-    assert_eq!(table, sample_table()?, "copy pluginConfig of wasm-plugin.yaml to testenv/ecds.yaml");
+    assert_eq!(table, sample_table()?, "copy `pluginConfig` of wasm-plugin.yaml to testenv/ecds.yaml");
     Ok(())
 }
 
 #[test]
-fn envoy_yaml_is_valid_as_it_stands() -> Result<()> {
+fn envoy_accepts_the_unchanged_envoy_yaml() -> Result<()> {
     plugin()?;
     let mut validate = Command::new(envoy::find()?);
     let output =
@@ -422,10 +424,10 @@ fn envoy_yaml_is_valid_as_it_stands() -> Result<()> {
 }
 
 #[test]
-fn envoy_yaml_serves_as_it_stands() -> Result<()> {
+fn envoy_yaml_serves_with_no_change_but_the_ports() -> Result<()> {
     plugin()?;
     let folder = tempfile::tempdir()?;
-    // Nothing but the ports is changed: another gateway may run on this machine.
+    // Only the ports are changed, because another gateway may run on this machine.
     let ports = free_ports::<3>()?;
     let mut bootstrap = fs::read_to_string(repository().join("testenv/envoy.yaml"))?;
     for (fixed, free) in ["10000", "10001", "9901"].iter().zip(ports) {
@@ -439,7 +441,7 @@ fn envoy_yaml_serves_as_it_stands() -> Result<()> {
 
     let gateway = SocketAddr::from(([127, 0, 0, 1], ports[0]));
     let order = Request::new("POST", "api.example.com", "/faas/orders?a=b").body("{\"größe\": 1}");
-    eventually(LAG, "an answer", || Ok(order.send(gateway).is_ok_and(|response| response.status == 200)))?;
+    eventually(LAG, "the gateway answers", || Ok(order.send(gateway).is_ok_and(|response| response.status == 200)))?;
     let arrived = report(&order.send(gateway)?)?;
     assert_eq!(
         (arrived.authority.as_str(), arrived.path.as_str()),
@@ -451,23 +453,26 @@ fn envoy_yaml_serves_as_it_stands() -> Result<()> {
     Ok(())
 }
 
-// ---- shared
+// ---- helpers
 
+/// Starts a gateway with this document, the KSVC `echo` and a virtual host for all other hosts.
 fn start(document: impl Into<Document>) -> Result<(StandIn, Gateway)> {
     let stand_in = StandIn::start()?;
     let setup = Setup::new(&envoy::find()?, &plugin()?, document);
-    let gateway = setup.ksvcs(targets(&["echo"])).catch_all().as_sent().start(stand_in.address())?;
+    let gateway = setup.ksvcs(targets(&["echo"])).catch_all().raw_paths().start(stand_in.address())?;
     Ok((stand_in, gateway))
 }
 
+/// Returns the hosts of these services.
 fn targets(services: &[&str]) -> Vec<String> {
     services.iter().map(|service| format!("{service}.shop.example.com")).collect()
 }
 
-fn eventually(patience: Duration, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+/// Waits until a condition is true. `what` names the condition.
+fn eventually(patience: Duration, what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + patience;
-    while !holds()? {
-        ensure!(Instant::now() < deadline, "waited {patience:?} in vain for {what}");
+    while !condition()? {
+        ensure!(Instant::now() < deadline, "after {patience:?}, still not true: {what}");
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())

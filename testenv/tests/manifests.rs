@@ -1,5 +1,5 @@
-//! The manifests that users apply: they are what Istio's types say, their configuration is good, all of them
-//! carry the same table, and in Envoy the patches do what the table says.
+//! The manifests that users apply: they are valid for Istio's types, their tables are good and equal, and in
+//! Envoy the EnvoyFilter patches route as the table says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use kcr_networking_istio_io::v1alpha3::envoyfilters::EnvoyFilter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use testenv::cases::{self, CaseFile};
+use testenv::cases::{self, CaseFile, Ingress};
 use testenv::gateway::{Document, Setup};
 use testenv::http1::Request;
 use testenv::stand_in::StandIn;
@@ -24,49 +24,50 @@ fn path(manifest: &str) -> PathBuf {
     repository().join(manifest)
 }
 
-/// Reads a manifest as an Istio type and back: what the type does not know is lost on the way.
+/// Asserts that a manifest is a valid object of an Istio type. It is read into the type and written again, which loses
+/// every key that the type does not know.
 fn assert_is_a<T: DeserializeOwned + Serialize>(manifest: &str) -> Result<()> {
-    let written: Value = yaml::read(&path(manifest))?;
-    let typed: T = serde_json::from_value(written.clone()).with_context(|| format!("{manifest} as Istio's type"))?;
-    assert_eq!(serde_json::to_value(typed)?, written, "{manifest}: keys that Istio does not know");
+    let original: Value = yaml::read(&path(manifest))?;
+    let typed: T = serde_json::from_value(original.clone()).with_context(|| format!("{manifest} as Istio's type"))?;
+    assert_eq!(serde_json::to_value(typed)?, original, "{manifest} has keys that Istio does not know");
     Ok(())
 }
 
 fn patch(manifest: &str) -> Result<Value> {
     let document: Value = yaml::read(&path(manifest))?;
     let patches = document.pointer("/spec/configPatches").and_then(Value::as_array).context("configPatches")?;
-    ensure!(patches.len() == 1, "{manifest} has one patch");
+    ensure!(patches.len() == 1, "{manifest} has {} patches instead of one", patches.len());
     Ok(patches[0].clone())
 }
 
 #[test]
-fn the_wasm_plugin_is_what_istio_takes() -> Result<()> {
+fn the_wasm_plugin_is_valid_for_istios_type() -> Result<()> {
     assert_is_a::<WasmPlugin>(WASM_PLUGIN)
 }
 
 #[test]
-fn the_envoy_filters_are_what_istio_takes() -> Result<()> {
+fn the_envoy_filters_are_valid_for_istios_type() -> Result<()> {
     ENVOY_FILTERS.into_iter().try_for_each(assert_is_a::<EnvoyFilter>)
 }
 
 #[test]
-fn all_manifests_carry_the_same_table() -> Result<()> {
+fn all_manifests_have_the_same_table() -> Result<()> {
     let table = yaml::plugin_config(&path(WASM_PLUGIN))?;
     for manifest in ENVOY_FILTERS {
         let patch = patch(manifest)?;
         let text = patch.pointer("/patch/value/typed_config/config/configuration/value");
-        let held: Value = serde_json::from_str(text.and_then(Value::as_str).context("a JSON text")?)?;
-        assert_eq!(held, table, "{manifest}");
+        let found: Value = serde_json::from_str(text.and_then(Value::as_str).context("a JSON text")?)?;
+        assert_eq!(found, table, "{manifest}");
     }
     Ok(())
 }
 
 #[test]
-fn check_finds_nothing_wrong_with_them() -> Result<()> {
+fn check_reports_nothing_for_the_manifests() -> Result<()> {
     for manifest in [WASM_PLUGIN].into_iter().chain(ENVOY_FILTERS) {
         let loaded = ksvc_router_cli::load::load(&[path(manifest)])?;
-        let told = ksvc_router_cli::check::check(&loaded).into_iter().flatten();
-        let messages: Vec<String> = told.map(|message| message.text).collect();
+        let reported = ksvc_router_cli::check::check(&loaded).into_iter().flatten();
+        let messages: Vec<String> = reported.map(|message| message.text).collect();
         ensure!(messages.is_empty(), "{manifest}: {messages:#?}");
         let configurations: usize = loaded.iter().map(|loaded| loaded.configurations.len()).sum();
         assert_eq!(configurations, 1, "{manifest}");
@@ -75,7 +76,7 @@ fn check_finds_nothing_wrong_with_them() -> Result<()> {
 }
 
 #[test]
-fn the_filter_stands_before_cors_and_behind_the_policies() -> Result<()> {
+fn the_filter_is_inserted_before_cors_and_after_the_policies() -> Result<()> {
     for manifest in ENVOY_FILTERS {
         let patch = patch(manifest)?;
         assert_eq!(patch["patch"]["operation"], "INSERT_BEFORE");
@@ -85,7 +86,7 @@ fn the_filter_stands_before_cors_and_behind_the_policies() -> Result<()> {
     Ok(())
 }
 
-/// The filter of local.yaml, with the module in its place on this machine.
+/// Returns the filter of `envoyfilter/local.yaml`, with the path of the built module.
 fn local_filter() -> Result<Value> {
     let mut filter = patch("envoyfilter/local.yaml")?["patch"]["value"].take();
     let filename = filter.pointer_mut("/typed_config/config/vm_config/code/local/filename").context("filename")?;
@@ -94,21 +95,22 @@ fn local_filter() -> Result<Value> {
 }
 
 #[test]
-fn the_local_patch_does_in_envoy_what_its_table_says() -> Result<()> {
+fn the_local_patch_routes_in_envoy_as_its_table_says() -> Result<()> {
     let samples = CaseFile::read(&repository().join("testenv/cases/sample.yaml"))?;
     for envoy in [envoy::find()?, envoy::pinned(envoy::OLDEST)?, envoy::pinned(envoy::NEWEST)?] {
         let stand_in = StandIn::start()?;
         let gateway = samples.setup(&envoy, &plugin()?).filter(local_filter()?).start(stand_in.address())?;
-        cases::run_all(&samples, &gateway.ingress()).with_context(|| envoy.display().to_string())?;
-        let answer = Request::get("api.example.com", "/faas/ping").send(gateway.address())?;
-        assert_eq!((answer.status, answer.text().as_str()), (200, "pong"), "{}", envoy.display());
+        cases::run_all(&samples, &Ingress::of_envoy(&gateway)).with_context(|| envoy.display().to_string())?;
+        let response = Request::get("api.example.com", "/faas/ping").send(gateway.address())?;
+        assert_eq!((response.status, response.text().as_str()), (200, "pong"), "{}", envoy.display());
     }
     Ok(())
 }
 
-/// Why the patches hold JSON text. Should this fail for a newer Envoy, a table may be written as YAML there.
+/// This is why the patches contain the table as JSON text. If this test fails with a newer Envoy, the table of a patch
+/// can be written as YAML.
 #[test]
-fn a_table_in_a_struct_never_reaches_the_plugin_as_json() -> Result<()> {
+fn a_table_in_a_struct_does_not_reach_the_plugin_as_json() -> Result<()> {
     let mut filter = local_filter()?;
     let configuration = filter.pointer_mut("/typed_config/config/configuration").context("configuration")?;
     let table = yaml::plugin_config(&path(WASM_PLUGIN))?;
@@ -117,30 +119,33 @@ fn a_table_in_a_struct_never_reaches_the_plugin_as_json() -> Result<()> {
         let stand_in = StandIn::start()?;
         let setup = Setup::new(&envoy, &plugin()?, Document::Absent).filter(filter.clone());
         let gateway = setup.start(stand_in.address())?;
-        let answer = Request::get("api.example.com", "/faas/ping").send(gateway.address())?;
-        assert_eq!(answer.status, 404, "{}: {}", envoy.display(), answer.text());
+        let response = Request::get("api.example.com", "/faas/ping").send(gateway.address())?;
+        assert_eq!(response.status, 404, "{}: {}", envoy.display(), response.text());
         ensure!(gateway.log().contains("the configuration can't be read as JSON"), "{}", gateway.log());
     }
     Ok(())
 }
 
-/// `remote.yaml` is not started here: its server is in nobody's reach.
+/// The patch is only validated, because the server that it names does not exist.
 #[test]
-fn envoy_takes_the_remote_patch() -> Result<()> {
+fn envoy_accepts_the_remote_patch() -> Result<()> {
     let manifest = "envoyfilter/remote.yaml";
     validate(manifest, patch(manifest)?["patch"]["value"].take())
 }
 
 #[test]
-fn envoy_refuses_a_patch_that_is_misspelt() -> Result<()> {
+fn envoy_refuses_a_patch_with_a_misspelt_key() -> Result<()> {
     let mut filter = patch("envoyfilter/remote.yaml")?["patch"]["value"].take();
     let vm = filter.pointer_mut("/typed_config/config/vm_config").and_then(Value::as_object_mut);
     vm.context("vm_config")?.insert("runtimes".into(), json!("v8"));
-    ensure!(validate("a misspelt one", filter).is_err(), "the check above checks nothing");
+    ensure!(
+        validate("a misspelt patch", filter).is_err(),
+        "Envoy accepts an unknown key, so validating proves nothing"
+    );
     Ok(())
 }
 
-/// `envoy --mode validate` with the filter in front of cors, as istiod would put it.
+/// Runs `envoy --mode validate` with the filter before CORS, where istiod would put it.
 fn validate(name: &str, filter: Value) -> Result<()> {
     let typed = |kind: &str| json!({"@type": format!("type.googleapis.com/envoy.extensions.filters.http.{kind}")});
     let cluster = filter.pointer("/typed_config/config/vm_config/code/remote/http_uri/cluster");

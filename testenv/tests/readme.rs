@@ -1,4 +1,4 @@
-//! README.md shows what the cases show: its table of requests is made from them.
+//! The table of requests in README.md is generated from the sample cases, and must be up to date.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,17 +11,20 @@ const BEGIN: &str = "<!-- cases: testenv/cases/sample.yaml -->\n";
 const END: &str = "<!-- /cases -->";
 
 #[test]
-fn the_readmes_table_is_made_from_the_cases() -> Result<()> {
+fn the_table_of_the_readme_equals_the_sample_cases() -> Result<()> {
     let path = repository().join("README.md");
     let readme = fs::read_to_string(&path)?;
     let (before, rest) = readme.split_once(BEGIN).context("README.md has no place for the table")?;
     let (shown, after) = rest.split_once(END).context("README.md does not end its table")?;
-    let made = table(&CaseFile::read(&repository().join("testenv/cases/sample.yaml"))?.cases)?;
-    if shown != made && std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, format!("{before}{BEGIN}{made}{END}{after}"))?;
+    let generated = table(&CaseFile::read(&repository().join("testenv/cases/sample.yaml"))?.cases)?;
+    if shown != generated && std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, format!("{before}{BEGIN}{generated}{END}{after}"))?;
         return Ok(());
     }
-    ensure!(shown == made, "README.md's table is out of date: UPDATE=1 cargo test -p testenv --test readme");
+    ensure!(
+        shown == generated,
+        "the table in README.md is out of date; `UPDATE=1 cargo test -p testenv --test readme` updates it"
+    );
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::prune::keep_exports;
+use crate::prune::prune;
 use crate::step::{self, cargo};
 
 const TARGET: &str = "wasm32-wasip1";
@@ -27,6 +27,30 @@ const EXPORTS: [&str; 9] = [
     "proxy_on_memory_allocate",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
+];
+
+/// The functions that the plugin calls: Envoy's, and those for Rust's standard library. Any other call traps, so a new
+/// one must be added here.
+const IMPORTS: [&str; 19] = [
+    "env.proxy_add_header_map_value",
+    "env.proxy_define_metric",
+    "env.proxy_get_buffer_bytes",
+    "env.proxy_get_header_map_pairs",
+    "env.proxy_get_property",
+    "env.proxy_get_shared_data",
+    "env.proxy_increment_metric",
+    "env.proxy_log",
+    "env.proxy_record_metric",
+    "env.proxy_remove_header_map_value",
+    "env.proxy_replace_header_map_value",
+    "env.proxy_send_local_response",
+    "env.proxy_set_property",
+    "env.proxy_set_shared_data",
+    "wasi_snapshot_preview1.environ_get",
+    "wasi_snapshot_preview1.environ_sizes_get",
+    "wasi_snapshot_preview1.fd_write",
+    "wasi_snapshot_preview1.proc_exit",
+    "wasi_snapshot_preview1.random_get",
 ];
 
 pub(crate) fn all() -> Result<()> {
@@ -61,8 +85,8 @@ pub(crate) fn reproduce() -> Result<()> {
     let released = fs::read(testenv::plugin()?)?;
     ensure!(
         again == released,
-        "dist/plugin.wasm (sha256 {}) differs from what a copy of its sources gives ({}): it contains a path or something \
-         else of this machine, or it was built from other sources",
+        "dist/plugin.wasm (sha256 {}) differs from what a copy of its sources gives ({}): it contains a path or \
+         something else of this machine, or it was built from other sources",
         sha256(&released),
         sha256(&again)
     );
@@ -78,13 +102,13 @@ struct Places {
 }
 
 impl Places {
-    /// Builds the plugin and deletes the exports that it does not need. Returns where the module is.
+    /// Builds the plugin and reduces it to the exports and imports that it needs. Returns the path of the module.
     fn build(&self, what: &str) -> Result<PathBuf> {
         step::run(what, self.command()?)?;
         let linked = self.target.join(TARGET).join("plugin/ksvc_router.wasm");
         let module = fs::read(&linked).with_context(|| format!("the build left no {}", linked.display()))?;
         let pruned = linked.with_file_name("plugin.wasm");
-        fs::write(&pruned, keep_exports(&module, &EXPORTS)?)?;
+        fs::write(&pruned, prune(&module, &EXPORTS, &IMPORTS)?)?;
         Ok(pruned)
     }
 

@@ -1,4 +1,4 @@
-//! `ksvc-router check`, as a user would call it.
+//! Runs `ksvc-router check` on a manifest, as a user would.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,11 +6,11 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use testenv::repository;
 
-/// Prints what `ksvc-router check` says of the file; whether it is free of errors.
+/// Runs `ksvc-router check`, which prints its messages. Returns whether the manifest has no errors.
 pub(crate) fn run(manifest: &Path) -> Result<bool> {
     let program: PathBuf = repository().canonicalize()?.join("dist/ksvc-router");
     let mut check = Command::new(&program);
-    // By its name alone, so that messages begin as a user would call the file.
+    // The file is given by its name alone, because the messages begin with it.
     let file = manifest.file_name().context("the manifest is a file")?;
     let folder = manifest.parent().context("the manifest is in a folder")?;
     check.arg("check").arg(file).current_dir(folder);

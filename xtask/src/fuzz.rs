@@ -1,6 +1,8 @@
-//! `cargo xtask fuzz`: the targets of `fuzz/`, from their committed corpora on.
+//! `cargo xtask fuzz`: runs the fuzz targets of `fuzz/`, starting from their committed corpora.
 //!
-//! Coverage alone, no sanitizer: there is no `unsafe` in what is fuzzed, and so the pinned stable toolchain does.
+//! It uses coverage without a sanitizer: the fuzzed code has no `unsafe`, and so the pinned stable toolchain is enough.
+//! `cargo fuzz` only builds the targets. They are run from here, so that several run in parallel and the inputs that
+//! they find go to a working corpus outside the repository.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,19 +16,19 @@ use crate::tool;
 
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// Targets, and the longest input that is tried, in bytes.
+/// The targets, each with the maximum length of its inputs in bytes.
 const TARGETS: [(&str, u32); 5] =
     [("configuration", 4096), ("decide", 512), ("hosts", 512), ("paths", 512), ("templates", 512)];
 
-/// What one input may take before it counts as a finding, in seconds and MB.
+/// The time in seconds and the memory in MB that an input may use. More counts as a failure.
 const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=1024"];
 
 pub(crate) struct Options {
-    /// Names; none means all.
+    /// The names of the targets to run. If there are none, all targets run.
     pub(crate) targets: Vec<String>,
-    /// For each target.
+    /// How long each target runs.
     pub(crate) seconds: u32,
-    /// Puts what was found into the committed corpora.
+    /// Whether the committed corpora are replaced by what was found.
     pub(crate) keep: bool,
     /// Runs this input alone.
     pub(crate) input: Option<PathBuf>,
@@ -40,19 +42,23 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     if let Some(unknown) = options.targets.iter().find(|target| TARGETS.iter().all(|(name, _)| name != target)) {
-        bail!("no target is named {unknown}; there are {}", TARGETS.map(|(name, _)| name).join(", "));
+        bail!("there is no target {unknown}; the targets are {}", TARGETS.map(|(name, _)| name).join(", "));
     }
     build()?;
     if let Some(input) = &options.input {
-        let [target] = &*targets else { bail!("an input is one target's: name it") };
+        let [target] = &*targets else { bail!("name the target of the input") };
         let mut command = target.command();
         command.arg(std::path::absolute(input)?);
         return step::run(&format!("{} with {}", target.name, input.display()), command).map(|()| ExitCode::SUCCESS);
     }
-    let at_once = available_parallelism().map_or(1, usize::from);
-    eprintln!("==> Fuzzing: {} s a target, {at_once} at once; logs in {}", options.seconds, folder().display());
+    let parallel = available_parallelism().map_or(1, usize::from);
+    eprintln!(
+        "==> Fuzzing: {} s for each target, {parallel} in parallel; logs in {}",
+        options.seconds,
+        folder().display()
+    );
     let mut failed = false;
-    for group in targets.chunks(at_once) {
+    for group in targets.chunks(parallel) {
         let running = group.iter().map(|target| target.start(options.seconds)).collect::<Result<Vec<_>>>()?;
         for (target, child) in group.iter().zip(running) {
             failed |= !target.finish(child)?;
@@ -72,7 +78,7 @@ fn build() -> Result<()> {
     step::run("Building the fuzz targets (needs a C++ compiler, for libFuzzer)", build)
 }
 
-/// All that is built and found, and is not committed.
+/// Returns the folder of everything that is built or found and is not committed.
 fn folder() -> PathBuf {
     testenv::target_folder().join("fuzz")
 }
@@ -83,7 +89,7 @@ struct Target {
 }
 
 impl Target {
-    /// libFuzzer with this target in it.
+    /// Returns the command that runs the target, which contains libFuzzer.
     fn command(&self) -> Command {
         let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
         let mut command = Command::new(folder().join(triple).join("release").join(self.name));
@@ -92,12 +98,12 @@ impl Target {
         command
     }
 
-    /// In the repository, and small.
+    /// Returns the folder of the committed corpus, which is small.
     fn committed(&self) -> PathBuf {
         testenv::repository().join("fuzz/corpus").join(self.name)
     }
 
-    /// Of all runs on this machine.
+    /// Returns the folder of the working corpus, to which all runs on this machine add.
     fn working(&self) -> PathBuf {
         folder().join("corpus").join(self.name)
     }
@@ -121,26 +127,26 @@ impl Target {
         command.spawn().with_context(|| format!("cannot start the target {}", self.name))
     }
 
-    /// Waits for its end, and says what came of it; whether nothing was found.
+    /// Waits until the target ends and prints the result. Returns whether no input has failed.
     fn finish(&self, mut child: Child) -> Result<bool> {
         let status = child.wait()?;
         let log = String::from_utf8_lossy(&fs::read(self.log())?).into_owned();
         if status.success() {
-            let runs =
-                log.lines().find_map(|line| line.strip_prefix("Done ")).unwrap_or("nothing is known of the runs");
+            let runs = log.lines().find_map(|line| line.strip_prefix("Done ")).unwrap_or("unknown number of runs");
             let cover = log.lines().rfind(|line| line.contains(" cov: ")).and_then(|line| line.split_once(" cov: "));
             let cover = cover.and_then(|(_, behind)| behind.split_whitespace().next()).unwrap_or("?");
-            eprintln!("    {:<14} {runs}, {cover} places of the code reached", self.name);
+            eprintln!("    {:<14} {runs}, {cover} places in the code reached", self.name);
             return Ok(true);
         }
-        let said = log.lines().skip_while(|line| !line.contains("panicked at") && !line.contains("ERROR: libFuzzer"));
-        said.take(40).for_each(|line| eprintln!("{line}"));
+        let is_error = |line: &str| line.contains("panicked at") || line.contains("ERROR: libFuzzer");
+        let messages = log.lines().skip_while(|line| !is_error(line));
+        messages.take(40).for_each(|line| eprintln!("{line}"));
         let input = log.lines().find_map(|line| line.split_once("Test unit written to ")).map(|(_, path)| path);
         let name = self.name;
         match input {
             Some(input) => {
                 eprintln!(
-                    "error: {name}: found with the input {input}\n  again: cargo xtask fuzz {name} --input {input}"
+                    "error: {name}: failed with the input {input}\n  to repeat: cargo xtask fuzz {name} --input {input}"
                 );
             }
             None => eprintln!("error: {name}: ended with {status}; see {}", self.log().display()),
@@ -148,7 +154,7 @@ impl Target {
         Ok(false)
     }
 
-    /// Puts the fewest inputs that reach all that the corpora reach in place of the committed ones.
+    /// Replaces the committed corpus by the fewest inputs that reach the same code as both corpora together.
     fn keep(&self) -> Result<()> {
         let smallest = folder().join("kept").join(self.name);
         if smallest.exists() {
@@ -157,7 +163,7 @@ impl Target {
         fs::create_dir_all(&smallest)?;
         fs::create_dir_all(self.committed())?;
         let mut merge = self.command();
-        // By code reached alone, and not how often: the whole working corpus would be megabytes.
+        // Counts only which code is reached and not how often. Otherwise the corpus would have megabytes.
         merge.args(["-set_cover_merge=1", "-use_counters=0", "-verbosity=0"]);
         merge.arg(&smallest).arg(self.committed()).arg(self.working());
         merge.stdout(File::create(self.log())?).stderr(File::options().append(true).open(self.log())?);

@@ -1,4 +1,4 @@
-//! The project's tasks, called as `cargo xtask TASK`: build what is released, bring a gateway up, run all tests.
+//! The project's tasks, called as `cargo xtask TASK`: build the release, start a gateway, run the tests.
 
 mod bench;
 mod build;
@@ -38,59 +38,63 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build dist/plugin.wasm, the plugin, and dist/ksvc-router, the command line
+    /// Build the plugin, dist/plugin.wasm, and the command line, dist/ksvc-router
     Build,
-    /// Start a gateway on loopback with the route table of wasm-plugin.yaml, send the sample requests, and follow edits
+    /// Start a gateway on loopback with the table of wasm-plugin.yaml, send the sample requests, and follow edits
     Up {
-        /// End after the sample requests; fail unless every one did what its case expects
+        /// End after the sample requests, and fail unless every one has the result that its case expects
         #[arg(long)]
         once: bool,
-        /// Under Istio's real control plane and a real Kubernetes API server, so that `kubectl edit` is live; needs Go
+        /// Run Istio's real control plane and a real Kubernetes API server, so that `kubectl edit` works; needs Go
         #[arg(long)]
         istio: bool,
     },
-    /// Run every check and test: format, lints, unit, module and end-to-end tests
+    /// Run every check and test: format, lints, and the pure, module and end-to-end tests
     Test {
+        /// Run only format, lints and pure tests, in under two minutes on a built tree; for daily work
+        #[arg(long, group = "kind")]
+        quick: bool,
         /// Run the tests under Istio's real control plane instead; needs Go
         #[arg(long, group = "kind")]
         istio: bool,
         /// Run the tests of CORS in a real browser instead; needs Chromium
         #[arg(long, group = "kind")]
         browser: bool,
-        /// Run edits under load and soaks instead, of a size for every day
+        /// Run edits under load and soaks instead, in a small size that takes about two minutes
         #[arg(long, group = "kind")]
         load: bool,
-        /// With --load: a thousand edits, ten million requests; half an hour
+        /// With --load: run a thousand edits and ten million requests, which takes up to an hour
         #[arg(long, requires = "load")]
         full: bool,
-        /// With --istio, --browser or --load: only tests with this in their names
-        #[arg(requires = "kind")]
+        /// With --istio, --browser or --load: run only tests whose name contains this text
+        #[arg(requires = "kind", conflicts_with = "quick")]
         filter: Option<String>,
     },
-    /// Measure what the filter costs beside what else would do its work, in real Envoy; `bench --help` tells how
+    /// Measure the cost of the filter and of its alternatives in real Envoy; `cargo xtask bench --help` shows the
+    /// options
     #[command(disable_help_flag = true)]
     Bench {
-        /// What the program `bench` is given
+        /// The arguments of the program `bench`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Fuzz configurations, paths, hosts, decisions and templates, each for a while
+    /// Fuzz configurations, decisions, hosts, paths and templates
     Fuzz {
-        /// Which targets: the names of the files in fuzz/fuzz_targets; all if none is named
+        /// The targets, which are the names of the files in fuzz/fuzz_targets [default: all]
         targets: Vec<String>,
-        /// How long each, in seconds; before a release 1200
+        /// How many seconds to fuzz each target; 1200 before a release
         #[arg(long, default_value_t = 30)]
         seconds: u32,
-        /// Put the smallest corpus that reaches as much into fuzz/corpus, to be committed
+        /// Replace fuzz/corpus, which is committed, by the smallest corpus that reaches the same code
         #[arg(long)]
         keep: bool,
-        /// Run one input alone, such as one that was found
+        /// Run this input alone, for example one that has failed
         #[arg(long, conflicts_with_all = ["seconds", "keep"])]
         input: Option<PathBuf>,
     },
-    /// Check what all is built of (licences, sources, advisories), and that two builds give the same plugin
+    /// Check the licences, sources and advisories of all dependencies, and that two builds give the same plugin
     SupplyChain {
-        /// Fail where the database of advisories is not to be had, as before a release
+        /// Fail if the database of advisories can't be downloaded, as before a release
         #[arg(long)]
         strict: bool,
     },
@@ -114,7 +118,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test { istio: true, filter, .. } => test_istio::run(filter.as_deref()),
         Task::Test { browser: true, filter, .. } => test_browser::run(filter.as_deref()),
         Task::Test { load: true, full, filter, .. } => test_load::run(full, filter.as_deref()),
-        Task::Test { .. } => test::run(),
+        Task::Test { quick: true, .. } => test::quick(),
+        Task::Test { .. } => test::all(),
         Task::Bench { arguments } => bench::run(&arguments),
         Task::Fuzz { targets, seconds, keep, input } => fuzz::run(&fuzz::Options { targets, seconds, keep, input }),
         Task::SupplyChain { strict } => supply_chain::run(strict),

@@ -1,4 +1,4 @@
-//! `cargo xtask supply-chain`: what the project is built of, and that the plugin is nothing but its sources.
+//! `cargo xtask supply-chain`: checks the dependencies of the project, and that the plugin can be built reproducibly.
 
 use std::process::{Command, ExitCode};
 
@@ -9,10 +9,11 @@ use crate::{build, step};
 
 const CARGO_DENY: &str = "0.20.2";
 
-/// Both workspaces: what is released and tested with, and what it is fuzzed with.
+/// The manifests of both workspaces: the main one, and that of the fuzz targets.
 const MANIFESTS: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
 
-/// Without the database of advisories, says so; with `strict`, as before a release, that is an error.
+/// Runs all checks. If the database of advisories can't be downloaded, its check is skipped with a message. With
+/// `strict`, as before a release, that is an error.
 pub(crate) fn run(strict: bool) -> Result<ExitCode> {
     let deny = tool::installed("cargo-deny", CARGO_DENY)?;
     let deny = |manifest: &str, arguments: &[&str]| {
@@ -30,7 +31,7 @@ pub(crate) fn run(strict: bool) -> Result<ExitCode> {
         Ok(()) => {
             for manifest in MANIFESTS {
                 let check = deny(manifest, &["check", "--disable-fetch", "advisories"]);
-                step::run(&format!("Advisories that bear on {manifest}"), check)?;
+                step::run(&format!("Advisories for {manifest}"), check)?;
             }
         }
         Err(error) if strict => bail!("{error:#}"),
@@ -39,7 +40,7 @@ pub(crate) fn run(strict: bool) -> Result<ExitCode> {
     build::plugin()?;
     build::reproduce()?;
     if fetched.is_err() {
-        eprintln!("\nNOT CHECKED: advisories. Their database on GitHub is not to be had; the messages are above.");
+        eprintln!("\nNOT CHECKED: advisories. Their database on GitHub can't be downloaded; the messages are above.");
     }
     Ok(ExitCode::SUCCESS)
 }

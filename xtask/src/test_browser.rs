@@ -1,4 +1,4 @@
-//! `cargo xtask test --browser`: CORS through the released module, judged by a real browser.
+//! `cargo xtask test --browser`: the tests of CORS in a real browser, with the released module.
 
 use std::process::ExitCode;
 
@@ -9,12 +9,12 @@ use crate::build;
 use crate::step::{self, cargo};
 
 pub(crate) fn run(filter: Option<&str>) -> Result<ExitCode> {
-    // First, for a build is long: what is missing is told at once.
+    // Before the long build, so that a missing browser is reported at once.
     chromium::find()?;
     build::all()?;
-    // Here, and not within the tests: those hide what a download shows.
+    // Not left to the tests, because their output is captured and would hide the progress of a download.
     envoy::find()?;
-    // The whole workspace, as for all other tests: so its dependencies are built once.
+    // With `--workspace`, as in all other tests, so that dependencies are built once.
     let mut tests = cargo(["test", "--workspace", "--features", "testenv/browser", "--test", "browser", "--"]);
     tests.args(filter);
     step::run("Tests in a browser", tests)?;

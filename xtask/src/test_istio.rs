@@ -1,4 +1,4 @@
-//! `cargo xtask test --istio`: the released module under Istio's real control plane, driven by kubectl alone.
+//! `cargo xtask test --istio`: the tests under Istio's real control plane, with the released module.
 
 use std::process::ExitCode;
 
@@ -12,10 +12,10 @@ use crate::step::{self, cargo};
 
 pub(crate) fn run(filter: Option<&str>) -> Result<ExitCode> {
     build::all()?;
-    // Here, and not within the tests: those hide what a build or a download shows.
+    // Not left to the tests, because their output is captured and would hide the progress of a build or a download.
     Tools::find_or_build()?;
     envoy::pinned(ENVOY)?;
-    // The whole workspace, as for all other tests: so its dependencies are built once.
+    // With `--workspace`, as in all other tests, so that dependencies are built once.
     let mut tests = cargo(["test", "--workspace", "--features", "testenv/istio", "--test", "istio", "--"]);
     tests.args(filter);
     step::run("Tests under Istio", tests)?;

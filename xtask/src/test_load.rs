@@ -1,4 +1,4 @@
-//! `cargo xtask test --load`: edits under load, what they cost, and soaks, through the released module in real Envoy.
+//! `cargo xtask test --load`: the tests of edits under load and the soaks, with the released module in real Envoy.
 
 use std::process::ExitCode;
 
@@ -10,11 +10,11 @@ use crate::step::{self, cargo};
 
 pub(crate) fn run(full: bool, filter: Option<&str>) -> Result<ExitCode> {
     build::all()?;
-    // Here, and not within the tests: those hide what a download shows.
+    // Not left to the tests, because their output is captured and would hide the progress of a download.
     envoy::find()?;
-    // The whole workspace, as for all other tests: so its dependencies are built once.
+    // With `--workspace`, as in all other tests, so that dependencies are built once.
     let mut tests = cargo(["test", "--workspace", "--features", "testenv/load", "--test", "load", "--"]);
-    // One after another, for each takes both cores; and what they measure is shown as it comes.
+    // One after another, because each uses both cores. The output is not captured, so that measurements show at once.
     tests.args(["--test-threads=1", "--nocapture"]).args(filter);
     if full {
         tests.env("LOAD_FULL", "1");

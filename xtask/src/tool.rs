@@ -1,4 +1,4 @@
-//! Cargo's own tools, of a pinned version: built once, and kept for all clones.
+//! Installs Cargo tools in a pinned version. All clones of the repository share them.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use anyhow::Result;
 
 use crate::step::{self, cargo};
 
-/// The program `name` of the crate of that name; installed where it lacks, which takes minutes.
+/// Returns the path of a tool. If it is not installed yet, this installs the crate with its name, which takes minutes.
 pub(crate) fn installed(name: &str, version: &str) -> Result<PathBuf> {
     let root = testenv::cache_folder()?.join(format!("{name}-{version}"));
     let program = root.join("bin").join(name);
     if !program.is_file() {
         let mut install = cargo(["install", "--locked", name, "--version", version, "--root"]);
-        // Not with the project's own settings, and not into its target folder.
+        // Runs outside the repository, so that neither the project's settings nor its target folder are used.
         install.arg(&root).current_dir(std::env::temp_dir()).env_remove("CARGO_TARGET_DIR");
         step::run(&format!("Installing {name} {version}"), install)?;
     }

@@ -1,8 +1,7 @@
-//! `cargo xtask up --istio`: the gateway of a user's cluster, with `wasm-plugin.yaml` as it stands, but for the module,
-//! which is the built file. Sends the sample requests over HTTPS, and then follows the object in the API server: what
-//! `kubectl edit` saves is live at once, and its errors are shown at their place.
+//! `cargo xtask up --istio`: starts a gateway as in a user's cluster, with `wasm-plugin.yaml` and the built module. It
+//! sends the sample requests over HTTPS, and then follows the object in the API server: an edit with `kubectl edit` is
+//! live at once, and its errors are shown with their places.
 
-use std::env;
 use std::fs;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +16,7 @@ use testenv::istio::certificates::Purpose;
 use testenv::istio::control_plane::ROOT_NAMESPACE;
 use testenv::istio::ingress::Setup;
 use testenv::istio::{ControlPlane, IngressGateway, Tools, objects};
-use testenv::process::free_or_any;
+use testenv::process::{find_on_path, free_or_any};
 use testenv::stand_in::StandIn;
 use testenv::{plugin, repository, yaml};
 
@@ -27,7 +26,7 @@ const HTTP: u16 = 8080;
 const HTTPS: u16 = 8443;
 const ADMIN: u16 = 15000;
 
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(once: bool) -> Result<ExitCode> {
     build::all()?;
@@ -40,7 +39,7 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
     let begun = Instant::now();
     let plane = ControlPlane::start(&tools)?;
     eprintln!("==> Starting the ingress gateway, pilot-agent and Envoy");
-    let [http, https, admin] = [HTTP, HTTPS, ADMIN].map(preferably);
+    let [http, https, admin] = [HTTP, HTTPS, ADMIN].map(free_port);
     let gateway = Setup::new(ROOT_NAMESPACE).ports([http, https, 0, 0], admin).start(&plane)?;
     let [http, https, ..] = gateway.ports();
 
@@ -56,21 +55,23 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
     if once {
         return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    tell(&plane, &gateway, https);
+    print_usage(&plane, &gateway, https);
     follow(&plane, &gateway, &stop)?;
     eprintln!("Stopping …");
     Ok(ExitCode::SUCCESS)
 }
 
-fn preferably(port: u16) -> u16 {
+/// Returns the port if it is free, or else 0 for any free port.
+fn free_port(port: u16) -> u16 {
     let chosen = free_or_any(port);
     if chosen != port {
-        eprintln!("    port {port} is taken: another one is used");
+        eprintln!("    port {port} is taken, so another one is used");
     }
     chosen
 }
 
-/// HTTPS with one certificate for the public host and the KSVCs, and plain HTTP that redirects there.
+/// Returns two servers: HTTPS with one certificate for the public host and the KSVCs, and plain HTTP that redirects
+/// there.
 fn servers(plane: &ControlPlane, http: u16, https: u16) -> Result<[Value; 2]> {
     let names =
         ["api.example.com", "*.example.com", "*.shop.example.com", "*.billing.example.com", "*.other.example.com"];
@@ -82,10 +83,10 @@ fn servers(plane: &ControlPlane, http: u16, https: u16) -> Result<[Value; 2]> {
     Ok([redirecting, secure])
 }
 
-fn tell(plane: &ControlPlane, gateway: &IngressGateway<'_>, https: u16) {
+fn print_usage(plane: &ControlPlane, gateway: &IngressGateway<'_>, https: u16) {
     let authority = plane.authority().file();
     println!(
-        "\nThe gateway serves at https://{}, Envoy's admin at http://{}:",
+        "\nThe gateway serves at https://{}, Envoy's admin interface at http://{}:",
         gateway.at(https),
         gateway.admin_address()
     );
@@ -94,7 +95,7 @@ fn tell(plane: &ControlPlane, gateway: &IngressGateway<'_>, https: u16) {
         authority.display()
     );
     println!("In another shell:");
-    let path = if on_path("kubectl") {
+    let path = if find_on_path("kubectl").is_some() {
         String::new()
     } else {
         format!(" PATH=\"{}:$PATH\"", plane.tools().programs().display())
@@ -104,27 +105,23 @@ fn tell(plane: &ControlPlane, gateway: &IngressGateway<'_>, https: u16) {
     println!("An edit is live at once, or its errors are shown here. Ctrl-C stops everything.");
 }
 
-fn on_path(program: &str) -> bool {
-    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
-}
-
-/// Says of every new version of the plugin's object whether it is live, or what is wrong with it.
+/// Prints for every new version of the WasmPlugin whether it is live, or its errors.
 fn follow(plane: &ControlPlane, gateway: &IngressGateway<'_>, stop: &AtomicBool) -> Result<()> {
     let mut seen = gateway.plugin_version("ksvc-router");
     while !stop.load(Ordering::Relaxed) {
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
         let version = gateway.plugin_version("ksvc-router");
         if version == seen {
             continue;
         }
         seen = version;
         let Some(version) = &seen else {
-            println!("\nThe WasmPlugin is gone: every request passes as it came.");
+            println!("\nThe WasmPlugin was deleted: every request passes unchanged.");
             continue;
         };
         println!("\nThe WasmPlugin has changed (resource version {version}):");
-        // Ctrl-C may have ended what is asked here.
-        if let Err(error) = judge(plane, gateway, version)
+        // After Ctrl-C, an error is expected, because the programs may have ended.
+        if let Err(error) = report_version(plane, gateway, version)
             && !stop.load(Ordering::Relaxed)
         {
             println!("{error:#}");
@@ -133,13 +130,13 @@ fn follow(plane: &ControlPlane, gateway: &IngressGateway<'_>, stop: &AtomicBool)
     Ok(())
 }
 
-fn judge(plane: &ControlPlane, gateway: &IngressGateway<'_>, version: &str) -> Result<()> {
-    // As the editor showed it, so that lines agree.
+fn report_version(plane: &ControlPlane, gateway: &IngressGateway<'_>, version: &str) -> Result<()> {
+    // The same text that `kubectl edit` shows, so that the line numbers agree.
     let shown = plane.cluster().kubectl(["get", "wasmplugin", "ksvc-router", "-o", "yaml"])?;
     let file = plane.folder().join("wasmplugin-ksvc-router.yaml");
     fs::write(&file, shown)?;
     let good = check::run(&file)?;
     gateway.await_plugin("ksvc-router", version)?;
-    println!("{}", if good { "The new table is live." } else { "The last good table goes on serving." });
+    println!("{}", if good { "The new table is live." } else { "The last good table continues to serve." });
     Ok(())
 }

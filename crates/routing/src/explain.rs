@@ -7,15 +7,18 @@ use crate::decide::search::{MethodOrder, Step, Trail};
 use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
-use crate::table::schema::{Candidate, Condition, Conditions, Cors, Expected, Route, StringId, Target};
+use crate::table::conditions::FailedCondition;
+use crate::table::schema::{
+    Candidate, Condition, Conditions, Cors, Expected, Operation, Origins, Part, ROUTE, Route, Target, Template,
+};
 
 /// A decision, and the routes that were considered for it.
 #[derive(Debug)]
 pub struct Explanation<'a> {
     /// The decision, as [`decide`](RouteTable::decide) returns it.
     pub decision: Decision<'a>,
-    /// Every element of `match` whose path matches, in the order of precedence. It is empty if no route was looked for, for
-    /// example because the request is out of scope.
+    /// Every element of `match` whose path matches, in the order of precedence. It is empty if no route was looked for,
+    /// for example because the request is out of scope.
     pub considered: Vec<ConsideredRoute<'a>>,
 }
 
@@ -41,8 +44,8 @@ pub enum Considered {
     /// The request does not fulfil one of its conditions. The text describes it, such as ``header `x-beta` is not
     /// present``.
     ConditionFails(String),
-    /// It has conditions, and conditions have failed at a more specific path, so that only routes without conditions are
-    /// considered.
+    /// It has conditions, and conditions have failed at a more specific path, so that only routes without conditions
+    /// are considered.
     OnlyUnconditional,
     /// A route before it was chosen.
     Behind,
@@ -71,13 +74,13 @@ pub struct Line<'a> {
     pub path: String,
     /// The name of the route.
     pub route: &'a str,
-    /// The target of the route: the authority to which it forwards, with ` path …` if it rewrites the path; `redirect …`,
-    /// `respond …` or `broken`.
+    /// The target of the route: the authority to which it forwards, with ` path …` if it rewrites the path;
+    /// `redirect …`, `respond …` or `broken`.
     pub target: String,
     /// The conditions of the route, such as `header x-beta = "true"`.
     pub conditions: Vec<String>,
-    /// The other things that the route does, including those that the table does for it, such as `cors https://app.example.com` or
-    /// `request set x-a: b`.
+    /// The other things that the route does, including those that the table does for it, such as
+    /// `cors https://app.example.com` or `request set x-a: b`.
     pub extras: Vec<String>,
     /// The index of the route in the document: it is `routes[index]`.
     pub index: usize,
@@ -109,7 +112,8 @@ impl Trail for Notes {
 }
 
 impl RouteTable {
-    /// Decides as [`decide`](RouteTable::decide) does for a request that no other table has routed, and explains the decision.
+    /// Decides as [`decide`](RouteTable::decide) does for a request that no other table has routed, and explains the
+    /// decision.
     ///
     /// ```
     /// use ksvc_routing::{Considered, Head, compile};
@@ -165,9 +169,7 @@ impl RouteTable {
                         is_chosen = true;
                         Considered::Chosen
                     }
-                    Some((_, Step::ConditionFails(failed))) => {
-                        Considered::ConditionFails(failed.describe(&self.strings))
-                    }
+                    Some((_, Step::ConditionFails(failed))) => Considered::ConditionFails(self.describe_failed(failed)),
                     Some((_, Step::OnlyUnconditional)) => Considered::OnlyUnconditional,
                     None => Considered::Behind,
                 };
@@ -204,30 +206,33 @@ impl RouteTable {
             None if written.starts_with('/') => ("ANY", written),
             None => (written, ""),
         };
-        let text = |text: StringId| self.strings.get(text);
-        let target = match route.target {
-            Target::Forward(authority) => match self.extras(route).rewrite {
-                None => text(authority).to_owned(),
-                Some(path) => format!("{} path {}", text(authority), path.describe(&self.strings)),
-            },
-            Target::Redirect(to, status) => format!("redirect {status} {}", to.describe(&self.strings)),
-            Target::Respond(response) => match self.responses.get(response) {
-                Some(response) => format!("respond {}", response.status),
-                None => "broken".to_owned(),
-            },
-            Target::Broken => "broken".to_owned(),
-        };
         let path = if path == "/" && !self.base.is_empty() { "" } else { path };
         let conditions = self.condition_sets.get(candidate.conditions);
         Some(Line {
             methods,
             path: format!("{}{path}", self.base.text),
-            route: text(route.name),
-            target,
+            route: self.strings.get(route.name),
+            target: self.describe_target(route),
             conditions: self.describe_conditions(conditions.unwrap_or_default()),
             extras: self.describe_extras(route),
             index: pattern.route as usize,
         })
+    }
+
+    /// Describes the target of a route, such as `redirect 308 /orders`.
+    fn describe_target(&self, route: Route) -> String {
+        match route.target {
+            Target::Forward(authority) => match self.extras(route).rewrite {
+                None => self.strings.get(authority).to_owned(),
+                Some(path) => format!("{} path {}", self.strings.get(authority), self.describe_template(path)),
+            },
+            Target::Redirect(to, status) => format!("redirect {status} {}", self.describe_template(to)),
+            Target::Respond(response) => match self.responses.get(response) {
+                Some(response) => format!("respond {}", response.status),
+                None => "broken".to_owned(),
+            },
+            Target::Broken => "broken".to_owned(),
+        }
     }
 
     /// Describes what the table and a route do besides forwarding or answering.
@@ -237,17 +242,17 @@ impl RouteTable {
         if let Cors::On(policy) = own.cors
             && let Some(policy) = self.policies.get(policy)
         {
-            extras.push(format!("cors {}", policy.origins.describe(&self.strings)));
+            extras.push(format!("cors {}", self.describe_origins(policy.origins)));
         }
         let is_forwarded = matches!(route.target, Target::Forward(..));
         let table_operations = self.operations.span(self.settings.request_headers).filter(|_| is_forwarded);
         for operation in table_operations.chain(self.operations.span(own.request_headers)) {
-            extras.push(format!("request {}", operation.describe(&self.strings)));
+            extras.push(format!("request {}", self.describe_operation(operation)));
         }
         if !matches!(route.target, Target::Broken) {
             let table_operations = self.operations.span(self.settings.response_headers);
             for operation in table_operations.chain(self.operations.span(own.response_headers)) {
-                extras.push(format!("response {}", operation.describe(&self.strings)));
+                extras.push(format!("response {}", self.describe_operation(operation)));
             }
         }
         extras
@@ -261,5 +266,41 @@ impl RouteTable {
         };
         let headers = self.conditions.span(conditions.headers).map(|condition| describe("header", condition));
         headers.chain(self.conditions.span(conditions.query).map(|condition| describe("query", condition))).collect()
+    }
+
+    /// Describes why a condition is not fulfilled.
+    fn describe_failed(&self, failed: &FailedCondition) -> String {
+        let (part, name) = (failed.part, self.strings.get(failed.condition.name));
+        match failed.condition.expected {
+            Expected::Present => format!("{part} `{name}` is not present"),
+            Expected::Equal(value) => format!("{part} `{name}` is not \"{}\"", self.strings.get(value)),
+        }
+    }
+
+    /// Describes an operation, such as `set x-a: b`.
+    fn describe_operation(&self, operation: Operation) -> String {
+        let (key, name) = (operation.key(), self.strings.get(operation.name()));
+        match operation.template() {
+            Some(template) => format!("{key} {name}: {}", self.describe_template(template)),
+            None => format!("{key} {name}"),
+        }
+    }
+
+    /// Describes a template as it could be written in a document.
+    fn describe_template(&self, template: Template) -> String {
+        let part = |part: Part| match part {
+            Part::Literal(text) => self.strings.get(text).replace('{', "{{").replace('}', "}}"),
+            Part::Capture(name) => format!("{{{}}}", self.strings.get(name)),
+            Part::Route => format!("{{{ROUTE}}}"),
+        };
+        self.strings.parts(template).map(part).collect()
+    }
+
+    /// Describes origins as they could be written in a document, separated by spaces.
+    fn describe_origins(&self, origins: Origins) -> String {
+        let any = origins.any.then_some("*".to_owned());
+        let exact = self.strings.list(origins.exact).map(str::to_owned);
+        let wildcards = self.strings.pairs(origins.wildcards).map(|(before, after)| format!("{before}*{after}"));
+        any.into_iter().chain(exact).chain(wildcards).collect::<Vec<_>>().join(" ")
     }
 }

@@ -20,7 +20,8 @@ pub(crate) fn is_internal_header(name: &str) -> bool {
     INTERNAL_HEADERS.binary_search(&name).is_ok()
 }
 
-/// Returns whether a `user-agent` is that of a probe. queue-proxy does not apply its limits to requests of these agents.
+/// Returns whether a `user-agent` is that of a probe. queue-proxy does not apply its limits to requests of these
+/// agents.
 pub(crate) fn is_probe_agent(agent: &[u8]) -> bool {
     agent.starts_with(b"kube-probe/") || (agent.starts_with(b"Knative-") && agent.ends_with(b"-Probe"))
 }

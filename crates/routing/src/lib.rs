@@ -1,21 +1,21 @@
 //! The core of ksvc-router: compiles route tables, and decides what the filter does with a request.
 //!
-//! This crate knows nothing of proxy-wasm, Envoy, files or YAML. It reads bytes and returns values; the plugin and the command
-//! line do the rest.
+//! This crate knows nothing of proxy-wasm, Envoy, files or YAML. It reads bytes and returns values; the plugin and the
+//! command line do the rest.
 //!
 //! # The way of a document
 //!
-//! A document is a plugin configuration in JSON. It is read as written ([`config`] has its types), then [`compile`] turns it
-//! into a [`RouteTable`]. Errors do not stop that: [`Compiled::problems`] has all of them, each with its [`Place`] in the
-//! document, and the table serves what can be served.
+//! A document is a plugin configuration in JSON. It is read as written ([`config`] has its types), then [`compile`]
+//! turns it into a [`RouteTable`]. Errors do not stop that: [`Compiled::problems`] has all of them, each with its
+//! [`Place`] in the document, and the table serves what can be served.
 //!
 //! When a new document arrives at a running gateway, [`roll_out`] decides whether it is served, or the last good one.
 //!
 //! # The way of a request
 //!
-//! The headers of a request become a [`Head`]. [`RouteTable::decide`] returns a [`Decision`]: leave the request untouched,
-//! forward it to the service of a route, or answer it. If the response has to be changed too, the decision has a
-//! [`ResponsePlan`], and [`RouteTable::respond`] returns the changes when the response headers arrive.
+//! The headers of a request become a [`Head`]. [`RouteTable::decide`] returns a [`Decision`]: leave the request
+//! untouched, forward it to the service of a route, or answer it. If the response has to be changed too, the decision
+//! has a [`ResponsePlan`], and [`RouteTable::respond`] returns the changes when the response headers arrive.
 //!
 //! [`RouteTable::explain`] and [`RouteTable::routes`] show the same to people.
 //!

@@ -1,15 +1,15 @@
 //! Paths: their normal form, and which of them are ambiguous.
 //!
-//! [`RequestPath`] splits the `:path` of a request and normalizes it; the tree of routes is searched with the normal form.
-//! [`BasePath`] is the prefix that all routes of a table share. [`Hazard`] names what makes a path ambiguous between the
-//! gateway and the service behind it.
+//! [`RequestPath`] splits the `:path` of a request and normalizes it; the tree of routes is searched with the normal
+//! form. [`BasePath`] is the prefix that all routes of a table share. [`Hazard`] names what makes a path ambiguous
+//! between the gateway and the service behind it.
 //!
 //! The normal form is that of RFC 3986, section 6.2.2: hex digits are in upper case, unreserved characters are decoded,
-//! and bytes outside `pchar` are percent-encoded. An encoded slash stays encoded, so that normalizing does not change how a
-//! path splits into segments.
+//! and bytes outside `pchar` are percent-encoded. An encoded slash stays encoded, so that normalizing does not change
+//! how a path splits into segments.
 //!
-//! This is our own because a URL library would decode, resolve or reject what must be forwarded as it came, and would copy
-//! every path. Here a path that is in normal form already, as most are, is examined once and not copied.
+//! This is our own because a URL library would decode, resolve or reject what must be forwarded as it came, and would
+//! copy every path. Here a path that is in normal form already, as most are, is examined once and not copied.
 
 use std::borrow::Cow;
 
@@ -49,15 +49,16 @@ pub(crate) enum Hazard {
     Fragment,
     /// The path has a `%` without two hex digits after it.
     MalformedEscape,
-    /// The path, or a header that a template has made, has a control byte; or the path has a space or a byte that is not
-    /// ASCII.
+    /// The path, or a header that a template has made, has a control byte; or the path has a space or a byte that is
+    /// not ASCII.
     InvalidByte,
     /// The templates of one request have made more bytes than `MAX_RENDERED`.
     Length,
 }
 
 impl Hazard {
-    /// Describes the hazard, for a message. Nothing of the path itself is in it, so that nothing of a request is repeated.
+    /// Describes the hazard, for a message. Nothing of the path itself is in it, so that nothing of a request is
+    /// repeated.
     pub(crate) fn describe(self) -> &'static str {
         match self {
             Hazard::NoSlash => "a path that does not begin with a slash",
@@ -103,16 +104,16 @@ fn split_at_query(path: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Returns the length of a path without its query, if a quick look shows that it is its own normal form and has no hazard.
-/// Returns `None` if that takes a full look, which may still find no hazard.
+/// Returns the length of a path without its query, if a quick look shows that it is its own normal form and has no
+/// hazard. Returns `None` if that takes a full look, which may still find no hazard.
 fn plain_length(path: &[u8]) -> Option<usize> {
     if path.first() != Some(&b'/') {
         return None;
     }
     // Whether the next byte is the first of a segment.
     let mut at_start = false;
-    // First, eight bytes at a time: most words of most paths consist of letters, digits, `-`, `.` and `/`, and in most of
-    // them no segment is empty or begins with a dot. The bytes after the first other word are examined one by one.
+    // First, eight bytes at a time: most words of most paths consist of letters, digits, `-`, `.` and `/`, and in most
+    // of them no segment is empty or begins with a dot. The bytes after the first other word are examined one by one.
     let mut examined = 0;
     for word in path.as_chunks().0 {
         let word = u64::from_le_bytes(*word);
@@ -214,24 +215,18 @@ enum Class {
     Encoded,
 }
 
-/// The class of each byte. Bytes of every request's path are looked up here.
-#[allow(clippy::indexing_slicing, reason = "it is evaluated at compile time, where a wrong index is an error")]
-static CLASSES: [Class; 256] = {
-    let mut classes = [Class::Encoded; 256];
-    let mut rest = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*+,;=:@".as_slice();
-    while let [byte, tail @ ..] = rest {
-        classes[*byte as usize] = Class::Ordinary;
-        rest = tail;
-    }
-    classes[b'.' as usize] = Class::Dot;
-    classes[b'/' as usize] = Class::Slash;
-    classes[b'%' as usize] = Class::Percent;
-    classes[b'?' as usize] = Class::Query;
-    classes
-};
-
+/// Returns the class of a byte.
+#[inline(always)]
 fn class(byte: u8) -> Class {
-    CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::Encoded)
+    match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => Class::Ordinary,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' => Class::Ordinary,
+        b'.' => Class::Dot,
+        b'/' => Class::Slash,
+        b'%' => Class::Percent,
+        b'?' => Class::Query,
+        _ => Class::Encoded,
+    }
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -314,8 +309,8 @@ pub(crate) fn percent_decode(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
     PathBytes(text).map(|byte| byte.byte)
 }
 
-/// Removes a literal prefix and suffix from a raw segment. `prefix` and `suffix` are their lengths in normal form; in the
-/// raw segment they may be written differently, and so be shorter or longer.
+/// Removes a literal prefix and suffix from a raw segment. `prefix` and `suffix` are their lengths in normal form; in
+/// the raw segment they may be written differently, and so be shorter or longer.
 pub(crate) fn strip_affixes(raw: &[u8], prefix: usize, suffix: usize) -> &[u8] {
     if prefix == 0 && suffix == 0 {
         return raw;
@@ -346,8 +341,8 @@ pub(crate) struct BasePath {
     pub(crate) normal: Box<str>,
     /// The text with its escapes decoded.
     decoded: Box<[u8]>,
-    /// True if every raw path that begins with the bytes of `decoded` begins with the base path. That holds if `decoded` has
-    /// no `%`, which a raw path could use for an escape, and no `?`, which would begin its query.
+    /// True if every raw path that begins with the bytes of `decoded` begins with the base path. That holds if
+    /// `decoded` has no `%`, which a raw path could use for an escape, and no `?`, which would begin its query.
     can_compare_raw: bool,
     /// The number of segments.
     segments: usize,
@@ -389,8 +384,8 @@ impl BasePath {
         self.decoded.iter().all(|&byte| path.next() == Some(byte)) && matches!(path.next(), None | Some(b'/'))
     }
 
-    /// Returns the part of a path below the base path. The path is in normal form. Returns `None` for a path that `contains`
-    /// accepts only because it decodes slashes, such as `/faas%2Fa`.
+    /// Returns the part of a path below the base path. The path is in normal form. Returns `None` for a path that
+    /// `contains` accepts only because it decodes slashes, such as `/faas%2Fa`.
     pub(crate) fn below<'p>(&self, normal: &'p [u8]) -> Option<&'p [u8]> {
         strip_prefix(normal, self.normal.as_bytes()).filter(|below| matches!(below.first(), None | Some(b'/')))
     }

@@ -7,8 +7,8 @@ use crate::knative;
 
 /// The headers of a request in their order, pseudo headers included.
 ///
-/// The names are in lower case, as Envoy passes them. The host implements this trait on its own buffer, so that a request
-/// whose headers are read only once needs no allocation for them. A `Vec` of pairs implements it too.
+/// The names are in lower case, as Envoy passes them. The host implements this trait on its own buffer, so that a
+/// request whose headers are read only once needs no allocation for them. A `Vec` of pairs implements it too.
 pub trait Headers {
     /// Visits each name and value once, in their order.
     fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])>
@@ -44,21 +44,22 @@ pub struct Head<'a> {
     content_type: Option<&'a [u8]>,
     /// True if the request has a header `x-forwarded-host`.
     pub(crate) has_forwarded_host: bool,
-    /// True if the request may have a header that is internal to Knative, because the name of some header begins with `k`,
-    /// or the `user-agent` of a probe.
+    /// True if the request may have a header that is internal to Knative, because the name of some header begins with
+    /// `k`, or the `user-agent` of a probe.
     pub(crate) may_have_internal_headers: bool,
 }
 
 impl<'a> Head<'a> {
-    /// Reads the head of a request: visits all headers once, and keeps what is needed for every request. If a pseudo header
-    /// comes several times, the last one counts.
+    /// Reads the head of a request: visits all headers once, and keeps what is needed for every request. If a pseudo
+    /// header comes several times, the last one counts.
     ///
     /// Pseudo headers come first (RFC 9113, section 8.3), but nothing depends on that.
     ///
     /// ```
     /// use ksvc_routing::Head;
     ///
-    /// let headers: Vec<(&[u8], &[u8])> = vec![(b":method", b"GET"), (b":path", b"/orders?page=2"), (b"accept", b"*/*")];
+    /// let headers: Vec<(&[u8], &[u8])> =
+    ///     vec![(b":method", b"GET"), (b":path", b"/orders?page=2"), (b"accept", b"*/*")];
     /// let head = Head::read(&headers);
     /// assert_eq!(head.path, Some(&b"/orders?page=2"[..]));
     /// assert_eq!(head.authority, None);
@@ -96,8 +97,8 @@ impl<'a> Head<'a> {
         self.values(name).next().is_some()
     }
 
-    /// Returns whether a header has a value. The values of a repeated header are joined by commas and count as one value, as
-    /// in Envoy's own matchers.
+    /// Returns whether a header has a value. The values of a repeated header are joined by commas and count as one
+    /// value, as in Envoy's own matchers.
     pub(crate) fn equals(&self, name: &str, expected: &[u8]) -> bool {
         let mut values = self.values(name);
         let Some(first) = values.next() else { return false };
@@ -110,8 +111,8 @@ impl<'a> Head<'a> {
         joined == expected
     }
 
-    /// Returns whether the request is gRPC, by the rule that Envoy applies: its content type is `application/grpc`, alone or
-    /// followed by `+` and a format.
+    /// Returns whether the request is gRPC, by the rule that Envoy applies: its content type is `application/grpc`,
+    /// alone or followed by `+` and a format.
     pub(crate) fn is_grpc(&self) -> bool {
         let Some(content_type) = self.content_type else { return false };
         match content_type.strip_prefix(b"application/grpc") {

@@ -1,18 +1,18 @@
 //! Decides which document a process serves when a new one arrives.
 //!
-//! A good document is served at once. For a bad one, the last good one goes on serving; without a good one, as much of the
-//! bad one as can be served. A document is never refused.
+//! A good document is served at once. For a bad one, the last good one goes on serving; without a good one, as much of
+//! the bad one as can be served. A document is never refused.
 //!
-//! Envoy hands a document to each of its threads. What one thread does with it is called a *run* here. Under Istio every run
-//! has a new VM, so nothing in a VM survives. What must survive is kept in Envoy's shared data: the record of judgements, the
-//! last good document, and the image of the table. The first run of a process *judges* a document: it compiles it and reports
-//! its problems. The other runs find its judgement in the record and *follow* it.
+//! Envoy hands a document to each of its threads. What one thread does with it is called a *run* here. Under Istio
+//! every run has a new VM, so nothing in a VM survives. What must survive is kept in Envoy's shared data: the record of
+//! judgements, the last good document, and the image of the table. The first run of a process *judges* a document: it
+//! compiles it and reports its problems. The other runs find its judgement in the record and *follow* it.
 //!
 //! A run must find the judgement of its own document. If the module is a file, istiod's resource version identifies the
-//! document. If the agent has fetched the module, there is no resource version, but VMs live on: a run then follows a judgement
-//! of the same bytes, if it was made since its VM received the document before. A new VM follows the latest judgement only, if
-//! it is of the same bytes. If that VM is one document behind, it judges its document again, and then judges the newer one,
-//! so that the newest document is served in the end.
+//! document. If the agent has fetched the module, there is no resource version, but VMs live on: a run then follows a
+//! judgement of the same bytes, if it was made since its VM received its previous document. A new VM follows the latest
+//! judgement only, if it is of the same bytes. If that VM is one document behind, it judges its document again, and
+//! then judges the newer one, so that the newest document is the one that is kept in the end.
 
 use std::sync::Arc;
 
@@ -31,10 +31,11 @@ const MAX_JUDGEMENTS: usize = 64;
 pub struct DocumentId<'e> {
     /// The hash of the document, as [`Hash`] computes it with seed 0.
     pub hash: u64,
-    /// The version of the document, if there is one. It must be different from that of every other document of the process.
+    /// The version of the document, if there is one. It must be different from that of every other document of the
+    /// process.
     pub version: Option<&'e str>,
-    /// The `number` of the last [`Rollout`] in this VM; `None` in a new VM. It does not come from shared data, because each VM
-    /// proceeds at its own pace.
+    /// The `number` of the last [`Rollout`] in this VM; `None` in a new VM. It does not come from shared data, because
+    /// each VM proceeds at its own pace.
     pub seen: Option<u64>,
     /// The size of the document in bytes. A document of more than [`limits::DOCUMENT`] bytes is never read.
     pub size: usize,
@@ -42,8 +43,8 @@ pub struct DocumentId<'e> {
 
 /// Gives a run access to its document, and to the shared data of the process.
 ///
-/// Each value is read only when it is needed. The run that judges a document needs all of them. The other runs must be quick,
-/// because their thread serves no requests meanwhile.
+/// Each value is read only when it is needed. The run that judges a document needs all of them. The other runs must be
+/// quick, because their thread serves no requests meanwhile.
 ///
 /// Nothing in shared data is trusted, because others may have written it.
 pub trait SharedData {
@@ -64,7 +65,8 @@ pub struct Rollout {
     pub table: RouteTable,
     /// Which document the table comes from.
     pub served: ServedFrom,
-    /// The number of the judgement that was made or followed. The next run in this VM passes it as [`DocumentId::seen`].
+    /// The number of the judgement that was made or followed. The next run in this VM passes it as
+    /// [`DocumentId::seen`].
     pub number: u64,
     /// The report and the values to store; `None` if the run follows the judgement of another run.
     pub judgement: Option<Judgement>,
@@ -89,8 +91,8 @@ pub struct Judgement {
     pub problems: Vec<Problem>,
     /// The number of errors and warnings beyond those in `problems`.
     pub more_problems: usize,
-    /// The name of the table, under which the document is counted. If the document's own name can't be read, it is that of the
-    /// last good document, or else `default`.
+    /// The name of the table, under which the document is counted. If the document's own name can't be read, it is that
+    /// of the last good document, or else `default`.
     pub name: String,
     /// The names of tables whose gauges earlier documents have set and this one clears.
     pub cleared: Vec<String>,
@@ -98,8 +100,8 @@ pub struct Judgement {
     pub good: Option<Vec<u8>>,
     /// The size of the document in bytes.
     pub size: usize,
-    /// The record to store. It must be stored before anything else, and only if no other run has stored a record since this
-    /// run read it.
+    /// The record to store. It must be stored before anything else, and only if no other run has stored a record since
+    /// this run read it.
     pub record: Vec<u8>,
     /// The image of the table to store. The table uses the same bytes, because a copy would take as much memory again.
     pub image: Arc<Vec<u8>>,
@@ -129,8 +131,8 @@ struct Judged {
 }
 
 impl Record {
-    /// Returns the judgement of a document, if it was made for the same edit. The same bytes can have been replaced, and have
-    /// come back later as another edit.
+    /// Returns the judgement of a document, if it was made for the same edit. The same bytes can have been replaced,
+    /// and have come back later as another edit.
     fn find(&self, id: &DocumentId<'_>) -> Option<&Judged> {
         let DocumentId { hash, version, seen, .. } = *id;
         let same = |judged: &&Judged| judged.version.as_deref() == version && judged.hash == hash;
@@ -142,8 +144,8 @@ impl Record {
     }
 }
 
-/// The hash function that identifies documents: XXH64. A document can be hashed piece by piece, so that it need not be in
-/// memory as a whole.
+/// The hash function that identifies documents: XXH64. A document can be hashed piece by piece, so that it need not be
+/// in memory as a whole.
 pub use xxhash_rust::xxh64::Xxh64 as Hash;
 
 /// Decides what to serve when a document arrives.
@@ -190,8 +192,8 @@ pub fn roll_out(id: &DocumentId<'_>, shared: &impl SharedData) -> Rollout {
     }
 }
 
-/// Serves what another run has decided, from its image. If another document has arrived since and replaced the image, the
-/// table is compiled again.
+/// Serves what another run has decided, from its image. If another document has arrived since and replaced the image,
+/// the table is compiled again.
 fn follow(judged: &Judged, id: &DocumentId<'_>, shared: &impl SharedData) -> Rollout {
     let rollout = |table, served| Rollout { table, served, number: judged.number, judgement: None };
     let table = shared.image().and_then(RouteTable::read).filter(|table| table.document_hash() == judged.table);
@@ -265,8 +267,8 @@ fn compile_new(id: &DocumentId<'_>, shared: &impl SharedData) -> (Compiled, Vec<
     (compile_as(&document, id.hash), document)
 }
 
-/// Compiles the last good document again. Returns `None` if there is none, or if it is not good any more: an older version of
-/// the plugin may have accepted what this one does not.
+/// Compiles the last good document again. Returns `None` if there is none, or if it is not good any more: an older
+/// version of the plugin may have accepted what this one does not.
 fn compile_last_good(shared: &impl SharedData) -> Option<RouteTable> {
     let compiled = compile(&shared.good()?);
     compiled.is_good().then_some(compiled.table)

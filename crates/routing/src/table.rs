@@ -1,7 +1,7 @@
 //! The compiled route table: its data, and look-ups in it.
 //!
-//! `compile` builds a [`RouteTable`] from a document, and `decide` uses it for each request. The data of a table lies in one
-//! run of bytes, its image, whose format is `schema`.
+//! `compile` builds a [`RouteTable`] from a document, and `decide` uses it for each request. The data of a table lies
+//! in one run of bytes, its image, whose format is `schema`.
 
 pub(crate) mod conditions;
 pub(crate) mod hosts;
@@ -26,9 +26,9 @@ use crate::table::tree::Tree;
 
 /// A compiled route table.
 ///
-/// [`compile`](crate::compile) makes one of every document, and [`decide`](RouteTable::decide) decides on a request with it.
-/// The table of a document with errors serves what can be served of it. The default table has no hosts, so it leaves all
-/// requests untouched.
+/// [`compile`](crate::compile) makes one of every document, and [`decide`](RouteTable::decide) decides on a request
+/// with it. The table of a document with errors serves what can be served of it. The default table has no hosts, so it
+/// leaves all requests untouched.
 ///
 /// Several threads can share one table.
 #[derive(Debug, Default)]
@@ -61,8 +61,8 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    /// Returns the name of the table, for logs and metrics: `name` of the document, or `default`. The default table, which no
-    /// document was compiled to, has an empty name.
+    /// Returns the name of the table, for logs and metrics: `name` of the document, or `default`. The default table,
+    /// which no document was compiled to, has an empty name.
     pub fn name(&self) -> &str {
         self.strings.get(self.settings.name)
     }
@@ -118,7 +118,8 @@ impl RouteTable {
         self.settings.routes as usize
     }
 
-    /// Returns whether the table or some route may change responses: for CORS, by `responseHeaders`, or their `location`.
+    /// Returns whether the table or some route may change responses: for CORS, by `responseHeaders`, or their
+    /// `location`.
     pub fn changes_responses(&self) -> bool {
         self.settings.plans_responses
     }
@@ -128,8 +129,8 @@ impl RouteTable {
         self.settings.hosts.len()
     }
 
-    /// Returns the part of a request's path below `basePath`, in normal form. The tree is searched with it. Returns `None` if
-    /// the path is not below `basePath`.
+    /// Returns the part of a request's path below `basePath`, in normal form. The tree is searched with it. Returns
+    /// `None` if the path is not below `basePath`.
     pub(crate) fn below<'p>(&self, path: &'p RequestPath<'_>) -> Option<&'p [u8]> {
         // A path without a slash at its start matches nothing. Only the empty path counts as the root.
         let is_path = path.raw.is_empty() || path.hazard != Some(Hazard::NoSlash);
@@ -140,8 +141,8 @@ impl RouteTable {
         Chosen { table: self, pattern, name: route.name, path: path.raw }
     }
 
-    /// Returns the names and values that a pattern captures in a raw path, in the order of the path. The path is gone through
-    /// once.
+    /// Returns the names and values that a pattern captures in a raw path, in the order of the path. The path is gone
+    /// through once.
     pub(crate) fn captured<'a>(&'a self, pattern: u32, path: &'a [u8]) -> impl Iterator<Item = (StringId, &'a [u8])> {
         let captures = self.patterns.get(pattern).map_or_else(Span::default, |pattern| pattern.captures);
         let below = self.base.strip(path);
@@ -189,8 +190,8 @@ impl<'a> Chosen<'a> {
         self.table.strings.get(self.name)
     }
 
-    /// Returns the name of the route as bytes, as the host takes it. Unlike [`route`](Chosen::route), it need not check that
-    /// they are UTF-8.
+    /// Returns the name of the route as bytes, as the host takes it. Unlike [`route`](Chosen::route), it need not check
+    /// that they are UTF-8.
     pub fn route_bytes(&self) -> &'a [u8] {
         self.table.strings.bytes(self.name)
     }
@@ -205,8 +206,8 @@ impl<'a> Chosen<'a> {
         self.table.patterns.get(self.pattern).map_or("", |pattern| self.table.strings.get(pattern.text))
     }
 
-    /// Returns the names and values of the parameters, in the order of the path. The values are as they came in the request,
-    /// still percent-encoded.
+    /// Returns the names and values of the parameters, in the order of the path. The values are as they came in the
+    /// request, still percent-encoded.
     pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         let strings = &self.table.strings;
         self.captured().map(|(name, value)| (strings.get(name), value))

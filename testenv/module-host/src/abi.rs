@@ -1,11 +1,12 @@
-//! The host calls of proxy-wasm 0.2.1, as far as an HTTP filter has use for them, and with Envoy's answers: which
-//! status for what, what can be read when, and that changed request headers clear the route cache.
+//! The host calls of proxy-wasm 0.2.1 that the plugin makes, with Envoy's results: which status is returned for what,
+//! which headers can be read when, and that a change of the request's headers clears the route cache.
 
-use wasmtime::{Caller, FuncType, Linker};
+use wasmtime::{Caller, Linker};
 
-use crate::state::{HeaderMap, Level, LocalResponse, Log, MetricKind, Phase, RootState, State, StreamState};
+use crate::guest::{CallResult, Failure, Guest, Status};
+use crate::state::{HeaderMap, Level, LocalResponse, Log, MetricKind, Phase, State};
 
-/// The calls of the module `env` that this host carries out: those that the plugin makes.
+/// The calls of the module `env` that this host carries out. Envoy has more, but the plugin must not import them.
 pub const HOST_CALLS: &[&str] = &[
     "proxy_add_header_map_value",
     "proxy_define_metric",
@@ -23,208 +24,12 @@ pub const HOST_CALLS: &[&str] = &[
     "proxy_set_shared_data",
 ];
 
-/// Calls that Envoy has as well. A module may import them, and traps when it makes one: the SDK's traits have a method
-/// for each, which the plugin inherits and never calls.
-pub const UNUSED_CALLS: &[&str] = &[
-    "proxy_call_foreign_function",
-    "proxy_close_stream",
-    "proxy_continue_stream",
-    "proxy_dequeue_shared_queue",
-    "proxy_done",
-    "proxy_enqueue_shared_queue",
-    "proxy_get_current_time_nanoseconds",
-    "proxy_get_header_map_value",
-    "proxy_get_status",
-    "proxy_grpc_call",
-    "proxy_grpc_cancel",
-    "proxy_grpc_close",
-    "proxy_grpc_send",
-    "proxy_grpc_stream",
-    "proxy_http_call",
-    "proxy_register_shared_queue",
-    "proxy_resolve_shared_queue",
-    "proxy_set_buffer_bytes",
-    "proxy_set_header_map_pairs",
-    "proxy_set_tick_period_milliseconds",
-];
-
-/// What a host call answers other than Ok (0).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    NotFound = 1,
-    BadArgument = 2,
-    InvalidMemoryAccess = 6,
-    CasMismatch = 8,
-}
-
-/// How a host call ends: done, refused with a status, or with a trap of the module that was asked for memory.
-enum End {
-    Refused(Refusal),
-    Trapped(wasmtime::Error),
-}
-
-impl From<Refusal> for End {
-    fn from(refusal: Refusal) -> Self {
-        End::Refused(refusal)
-    }
-}
-
-type Answer<T = ()> = Result<T, End>;
-
-/// The module that made the call: its memory, and the state of its VM.
-pub(crate) struct Guest<'a, 'b> {
-    caller: &'a mut Caller<'b, State>,
-}
-
-impl<'a, 'b> Guest<'a, 'b> {
-    /// Counts the call.
-    pub(crate) fn new(caller: &'a mut Caller<'b, State>, call: &'static str) -> Self {
-        *caller.data_mut().counts.calls.entry(call).or_default() += 1;
-        Guest { caller }
-    }
-
-    pub(crate) fn state(&mut self) -> &mut State {
-        self.caller.data_mut()
-    }
-
-    /// The bytes at an address; `None` outside of the memory.
-    pub(crate) fn get(&mut self, at: u32, size: u32) -> Option<Vec<u8>> {
-        let memory = self.caller.data().memory?;
-        let at = usize::try_from(at).ok()?;
-        let end = at.checked_add(usize::try_from(size).ok()?)?;
-        let bytes = memory.data(&*self.caller).get(at..end)?.to_vec();
-        self.caller.data_mut().counts.copied += bytes.len();
-        Some(bytes)
-    }
-
-    pub(crate) fn put(&mut self, at: u32, bytes: &[u8]) -> Option<()> {
-        let memory = self.caller.data().memory?;
-        let at = usize::try_from(at).ok()?;
-        memory.write(&mut *self.caller, at, bytes).ok()?;
-        self.caller.data_mut().counts.copied += bytes.len();
-        Some(())
-    }
-
-    pub(crate) fn word(&mut self, at: u32) -> Option<u32> {
-        let memory = self.caller.data().memory?;
-        let at = usize::try_from(at).ok()?;
-        let word = memory.data(&*self.caller).get(at..at.checked_add(4)?)?;
-        Some(u32::from_le_bytes(word.try_into().ok()?))
-    }
-
-    pub(crate) fn put_word(&mut self, at: u32, word: u32) -> Option<()> {
-        let memory = self.caller.data().memory?;
-        let at = usize::try_from(at).ok()?;
-        memory.write(&mut *self.caller, at, &word.to_le_bytes()).ok()
-    }
-
-    fn bytes(&mut self, at: u32, size: u32) -> Answer<Vec<u8>> {
-        let bytes = self.get(at, size);
-        bytes.ok_or_else(|| self.violation(Refusal::InvalidMemoryAccess, "an address out of bounds"))
-    }
-
-    fn text(&mut self, at: u32, size: u32) -> Answer<String> {
-        let bytes = self.bytes(at, size)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-
-    fn give_word(&mut self, at: u32, word: u32) -> Answer {
-        let put = self.put_word(at, word);
-        put.ok_or_else(|| self.violation(Refusal::InvalidMemoryAccess, "an address out of bounds"))
-    }
-
-    /// Hands bytes to the module in memory that it allocates; nothing is allocated for none.
-    fn give(&mut self, data_at: u32, size_at: u32, bytes: &[u8]) -> Answer {
-        let size = u32::try_from(bytes.len()).expect("values below 4 GiB");
-        let mut at = 0;
-        if size > 0 {
-            let allocate = self.caller.data().allocate.clone();
-            let allocate = allocate.expect("found when the VM started");
-            at = allocate.call(&mut *self.caller, size).map_err(End::Trapped)?;
-            if at == 0 || self.put(at, bytes).is_none() {
-                return Err(self.violation(Refusal::InvalidMemoryAccess, "no memory given"));
-            }
-        }
-        self.give_word(data_at, at)?;
-        self.give_word(size_at, size)
-    }
-
-    /// Refuses, and has the running test fail: no filter may do this, whatever the request or configuration.
-    fn violation(&mut self, refusal: Refusal, what: &str) -> End {
-        self.state().violations.push(what.to_owned());
-        End::Refused(refusal)
-    }
-
-    fn stream(&mut self) -> Answer<&mut StreamState> {
-        Ok(self.state().stream().ok_or(Refusal::BadArgument)?)
-    }
-
-    fn root(&mut self) -> Answer<&mut RootState> {
-        Ok(self.state().root().ok_or(Refusal::BadArgument)?)
-    }
-
-    /// A header map that can be read now.
-    fn map(&mut self, kind: u32) -> Answer<&HeaderMap> {
-        let stream = self.stream()?;
-        match (kind, stream.phase) {
-            (REQUEST_HEADERS, Phase::Request | Phase::Log) => Ok(&stream.request),
-            (RESPONSE_HEADERS, Phase::Response | Phase::Log) => Ok(&stream.response),
-            _ => Err(Refusal::BadArgument.into()),
-        }
-    }
-
-    /// Changes a header map that can be changed now.
-    fn change(&mut self, kind: u32, change: impl FnOnce(&mut HeaderMap)) -> Answer {
-        let stream = self.stream()?;
-        match (kind, stream.phase) {
-            (REQUEST_HEADERS, Phase::Request) => {
-                change(&mut stream.request);
-                stream.route_cache_clears += 1;
-            }
-            (RESPONSE_HEADERS, Phase::Response) => change(&mut stream.response),
-            _ => return Err(Refusal::BadArgument.into()),
-        }
-        Ok(())
-    }
-
-    fn name(&mut self, kind: u32, at: u32, size: u32) -> Answer<Vec<u8>> {
-        let name = self.bytes(at, size)?;
-        if kind == REQUEST_HEADERS && name.eq_ignore_ascii_case(b"host") {
-            return Ok(b":authority".to_vec());
-        }
-        Ok(name)
-    }
-
-    /// A header to be written. One that would split the message is a violation.
-    fn header(&mut self, name: &[u8], value: &[u8]) -> Answer {
-        let splits = |byte: &u8| matches!(byte, b'\0' | b'\r' | b'\n');
-        if name.is_empty() || name.iter().chain(value).any(splits) {
-            // Where the host's own map was broken there is no message to split. Envoy does not check.
-            if self.stream()?.serialised.is_some() {
-                return Ok(());
-            }
-            let header =
-                format!("the header {:?}: {:?}", String::from_utf8_lossy(name), String::from_utf8_lossy(value));
-            return Err(self.violation(Refusal::BadArgument, &header));
-        }
-        Ok(())
-    }
-
-    fn metric(&mut self, id: u32) -> Answer<(MetricKind, String)> {
-        let metric = id.checked_sub(1).and_then(|index| {
-            let index = usize::try_from(index).ok()?;
-            self.state().metrics.get(index).cloned()
-        });
-        metric.ok_or_else(|| self.violation(Refusal::NotFound, "a metric that was not defined"))
-    }
-}
-
-const REQUEST_HEADERS: u32 = 0;
-const RESPONSE_HEADERS: u32 = 2;
-const PLUGIN_CONFIGURATION: u32 = 7;
+/// Values of proxy-wasm's buffer type.
 const VM_CONFIGURATION: u32 = 6;
+const PLUGIN_CONFIGURATION: u32 = 7;
 
-/// Links each call under its name: counted, refused where a fault is set, its answer made a status.
+/// Links each call under its name. A call is counted, fails at once if a test wants it to, and returns its result as a
+/// status. It expands to one `linker.func_wrap("env", "proxy_…", |caller, …| …)?;` for each `fn`.
 macro_rules! host_calls {
     ($linker:ident, $(fn $name:ident($guest:ident $(, $argument:ident: $type:ty)*) $body:block)*) => {
         $($linker.func_wrap(
@@ -233,26 +38,23 @@ macro_rules! host_calls {
             |mut caller: Caller<'_, State> $(, $argument: $type)*| -> wasmtime::Result<u32> {
                 #[allow(unused_mut, reason = "not every call changes something")]
                 let mut $guest = Guest::new(&mut caller, stringify!($name));
-                if let Some(status) = fault(&mut $guest, stringify!($name)) {
+                let failing = $guest.state().shared.borrow().failing.get(stringify!($name)).copied();
+                if let Some(status) = failing {
                     return Ok(status);
                 }
-                match attempt(|| $body) {
+                match run(|| $body) {
                     Ok(()) => Ok(0),
-                    Err(End::Refused(refusal)) => Ok(refusal as u32),
-                    Err(End::Trapped(trap)) => Err(trap),
+                    Err(Failure::Status(status)) => Ok(status as u32),
+                    Err(Failure::Trap(trap)) => Err(trap),
                 }
             },
         )?;)*
     };
 }
 
-/// Runs a call's body, so that `?` ends the call and not its closure in the linker.
-fn attempt(body: impl FnOnce() -> Answer) -> Answer {
+/// Runs the body of a call, so that `?` returns from the body and not from the closure around it.
+fn run(body: impl FnOnce() -> CallResult) -> CallResult {
     body()
-}
-
-fn fault(guest: &mut Guest<'_, '_>, call: &str) -> Option<u32> {
-    guest.state().shared.borrow().faults.get(call).copied()
 }
 
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -262,18 +64,12 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_metrics(linker)
 }
 
-/// Links the import `name` of [`UNUSED_CALLS`], of whatever type the module gives it.
-pub(crate) fn link_unused(linker: &mut Linker<State>, name: &'static str, r#type: FuncType) -> wasmtime::Result<()> {
-    linker.func_new("env", name, r#type, move |_, _, _| Err(wasmtime::Error::msg(format!("it called {name}"))))?;
-    Ok(())
-}
-
 /// Log, buffers and shared data.
 fn link_process(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_calls! { linker,
         fn proxy_log(guest, level: u32, data: u32, size: u32) {
             let text = guest.text(data, size)?;
-            let level = Level::from_wire(level).ok_or(Refusal::BadArgument)?;
+            let level = Level::from_wire(level).ok_or(Status::BadArgument)?;
             guest.state().shared.borrow_mut().logs.push(Log { level, text });
             Ok(())
         }
@@ -281,7 +77,7 @@ fn link_process(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let bytes = match kind {
                 PLUGIN_CONFIGURATION => guest.root()?.configuration.clone(),
                 VM_CONFIGURATION => Vec::new(),
-                _ => return Err(Refusal::NotFound.into()),
+                _ => return Err(Status::NotFound.into()),
             };
             let start = usize::try_from(start).expect("32 bits at the least").min(bytes.len());
             let size = usize::try_from(size).expect("32 bits at the least").min(bytes.len() - start);
@@ -290,7 +86,7 @@ fn link_process(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         fn proxy_get_shared_data(guest, key: u32, key_size: u32, data_at: u32, size_at: u32, cas_at: u32) {
             let key = guest.text(key, key_size)?;
             let found = guest.state().shared.borrow().data.get(&key).cloned();
-            let (value, cas) = found.ok_or(Refusal::NotFound)?;
+            let (value, cas) = found.ok_or(Status::NotFound)?;
             guest.give(data_at, size_at, &value)?;
             guest.give_word(cas_at, cas)
         }
@@ -300,7 +96,7 @@ fn link_process(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let mut shared = guest.state().shared.borrow_mut();
             let current = shared.data.get(&key).map(|(_, cas)| *cas);
             if cas != 0 && current.is_some_and(|current| current != cas) {
-                return Err(Refusal::CasMismatch.into());
+                return Err(Status::CasMismatch.into());
             }
             shared.write(&key, value);
             Ok(())
@@ -312,11 +108,11 @@ fn link_process(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn link_headers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_calls! { linker,
         fn proxy_get_header_map_pairs(guest, kind: u32, data_at: u32, size_at: u32) {
-            // A map that is not there reads as an empty one, and an empty one as no bytes at all.
-            let broken = guest.stream().ok().and_then(|stream| stream.serialised.clone());
+            let raw = guest.stream().ok().and_then(|stream| stream.raw_map.clone());
+            // Envoy returns an empty map for one that can't be read now, and no bytes at all for an empty map.
             let bytes = match guest.map(kind) {
-                Ok(_) if broken.is_some() => broken.unwrap_or_default(),
-                Ok(map) if !map.is_empty() => map.serialise(),
+                Ok(_) if raw.is_some() => raw.unwrap_or_default(),
+                Ok(map) if !map.is_empty() => map.serialize(),
                 _ => Vec::new(),
             };
             guest.give(data_at, size_at, &bytes)
@@ -341,7 +137,7 @@ fn link_headers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Properties, and answering or resuming a request.
+/// Properties and local responses.
 fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_calls! { linker,
         fn proxy_get_property(guest, path: u32, path_size: u32, data_at: u32, size_at: u32) {
@@ -351,14 +147,14 @@ fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 b"plugin_root_id" => b"ksvc-router".to_vec(),
                 b"plugin_vm_id" => Vec::new(),
                 _ => {
-                    // `filter_state\0NAME` reads any, a bare name what a wasm filter wrote.
+                    // `filter_state\0NAME` reads any filter state, a name alone what a wasm filter has written.
                     let name = match path.strip_prefix(b"filter_state\0") {
                         Some(name) => name.to_vec(),
                         None => [b"wasm.", path.as_slice()].concat(),
                     };
-                    let stream = guest.state().stream().ok_or(Refusal::NotFound)?;
+                    let stream = guest.state().stream().ok_or(Status::NotFound)?;
                     let value = stream.filter_state.get(&name);
-                    value.ok_or(Refusal::NotFound)?.clone()
+                    value.ok_or(Status::NotFound)?.clone()
                 }
             };
             guest.give(data_at, size_at, &value)
@@ -367,7 +163,7 @@ fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let path = guest.bytes(path, path_size)?;
             let value = guest.bytes(data, size)?;
             let name = [b"wasm.", path.as_slice()].concat();
-            let stream = guest.state().stream().ok_or(Refusal::NotFound)?;
+            let stream = guest.state().stream().ok_or(Status::NotFound)?;
             stream.filter_state.insert(name, value);
             Ok(())
         }
@@ -378,16 +174,16 @@ fn link_stream(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let details = guest.text(details, details_size)?;
             let body = guest.bytes(body, body_size)?;
             let headers = guest.bytes(headers, headers_size)?;
-            let headers = HeaderMap::deserialise(&headers).ok_or(Refusal::BadArgument)?;
+            let headers = HeaderMap::deserialize(&headers).ok_or(Status::BadArgument)?;
             for (name, value) in headers.pairs() {
                 guest.header(name, value)?;
             }
             if !(200..600).contains(&status) {
-                return Err(guest.violation(Refusal::BadArgument, &format!("the status {status}")));
+                return Err(guest.violation(Status::BadArgument, &format!("the status {status}")));
             }
             let stream = guest.stream()?;
             if stream.phase != Phase::Request || stream.local_response.is_some() {
-                return Err(guest.violation(Refusal::BadArgument, "a second response"));
+                return Err(guest.violation(Status::BadArgument, "a second response"));
             }
             stream.local_response = Some(LocalResponse { status, details, headers, body, grpc_status });
             Ok(())
@@ -404,7 +200,7 @@ fn link_metrics(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 0 => MetricKind::Counter,
                 1 => MetricKind::Gauge,
                 2 => MetricKind::Histogram,
-                _ => return Err(Refusal::BadArgument.into()),
+                _ => return Err(Status::BadArgument.into()),
             };
             let state = guest.state();
             let mut shared = state.shared.borrow_mut();
@@ -414,7 +210,7 @@ fn link_metrics(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 MetricKind::Histogram => {}
             }
             drop(shared);
-            // As in Envoy, a second definition of a name has a number of its own.
+            // As in Envoy, a second definition of a name gets another id.
             state.metrics.push((kind, name));
             let id = u32::try_from(state.metrics.len()).expect("fewer than 4 G metrics");
             guest.give_word(to, id)
@@ -432,7 +228,7 @@ fn link_metrics(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                     *gauge = gauge.wrapping_add_signed(offset);
                     Ok(())
                 }
-                _ => Err(Refusal::BadArgument.into()),
+                _ => Err(Status::BadArgument.into()),
             }
         }
         fn proxy_record_metric(guest, id: u32, value: u64) {

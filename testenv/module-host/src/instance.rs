@@ -4,32 +4,32 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use wasmtime::{Instance, Linker, Store, Val};
+use wasmtime::{Func, Linker, Store, Val};
 
-use crate::abi::{self, HOST_CALLS, UNUSED_CALLS};
+use crate::abi::{self, HOST_CALLS};
 use crate::module::Module;
 use crate::state::{Counts, Shared, State, StreamState};
 use crate::wasi::{self, WASI_CALLS};
 
-/// What one callback may take at most, in wasm instructions, before it counts as never ending.
+/// The number of wasm instructions after which a callback counts as endless.
 const ENDLESS: u64 = 60_000_000_000;
 
-/// What one callback returned and cost. A callback that the module does not export is not run.
+/// The result and the cost of a callback. A callback that the module does not export does not run.
 pub(crate) struct Called {
     pub(crate) ran: bool,
     pub(crate) result: Option<u32>,
     pub(crate) counts: Counts,
 }
 
-/// The instance behind a [`Vm`].
-pub(crate) struct Inner {
+/// The instance of the module in one VM.
+pub(crate) struct Instance {
     pub(crate) store: RefCell<Store<State>>,
-    instance: Instance,
+    exports: wasmtime::Instance,
     next_context: Cell<u32>,
-    callbacks: RefCell<BTreeMap<&'static str, Option<wasmtime::Func>>>,
+    callbacks: RefCell<BTreeMap<&'static str, Option<Func>>>,
 }
 
-impl Inner {
+impl Instance {
     pub(crate) fn start(module: &Module, shared: Rc<RefCell<Shared>>, env: &[(&str, &str)]) -> Self {
         let mut linker = Linker::new(&module.engine);
         abi::link(&mut linker).expect("no host call is defined twice");
@@ -41,36 +41,31 @@ impl Inner {
                 wasi::MODULE => WASI_CALLS.contains(&name),
                 _ => false,
             };
-            let unused = UNUSED_CALLS.iter().find(|unused| **unused == name);
-            if let Some((unused, ty)) = unused.zip(import.ty().func()) {
-                abi::link_unused(&mut linker, unused, ty.clone()).expect("no host call is defined twice");
-            } else {
-                assert!(known, "the module imports `{space}.{name}`, which Envoy or this host does not have");
-            }
+            assert!(known, "the module imports `{space}.{name}`, which this host does not have");
         }
 
         let env = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut store = Store::new(&module.engine, State::new(shared, env));
         store.set_fuel(ENDLESS).expect("the engine counts fuel");
-        let instance = linker
+        let exports = linker
             .instantiate(&mut store, &module.module)
             .unwrap_or_else(|error| panic!("the module does not start: {error:?}"));
-        let memory = instance.get_memory(&mut store, "memory");
+        let memory = exports.get_memory(&mut store, "memory");
         store.data_mut().memory = Some(memory.expect("the module exports its memory"));
-        let allocate = instance
+        let allocate = exports
             .get_typed_func::<u32, u32>(&mut store, "proxy_on_memory_allocate")
-            .or_else(|_| instance.get_typed_func::<u32, u32>(&mut store, "malloc"));
+            .or_else(|_| exports.get_typed_func::<u32, u32>(&mut store, "malloc"));
         store.data_mut().allocate = Some(allocate.expect("the module exports proxy_on_memory_allocate"));
         assert!(
-            instance.get_func(&mut store, "proxy_abi_version_0_2_1").is_some(),
-            "the module does not say that it follows the ABI 0.2.1"
+            exports.get_func(&mut store, "proxy_abi_version_0_2_1").is_some(),
+            "the module does not export the version of its ABI, 0.2.1"
         );
 
-        let inner =
-            Inner { store: RefCell::new(store), instance, next_context: Cell::new(1), callbacks: RefCell::default() };
-        let initialised = inner.call("_initialize", 0, &[]).ran || inner.call("_start", 0, &[]).ran;
-        assert!(initialised, "the module exports neither _initialize nor _start");
-        inner
+        let instance =
+            Instance { store: RefCell::new(store), exports, next_context: Cell::new(1), callbacks: RefCell::default() };
+        let initialized = instance.call("_initialize", 0, &[]).ran || instance.call("_start", 0, &[]).ran;
+        assert!(initialized, "the module exports neither _initialize nor _start");
+        instance
     }
 
     pub(crate) fn next_context(&self) -> u32 {
@@ -87,9 +82,9 @@ impl Inner {
         self.with_state(|state| f(state.streams.get_mut(&id).expect("the stream is open")))
     }
 
-    pub(crate) fn callback(&self, name: &'static str) -> Option<wasmtime::Func> {
+    fn callback(&self, name: &'static str) -> Option<Func> {
         let mut callbacks = self.callbacks.borrow_mut();
-        *callbacks.entry(name).or_insert_with(|| self.instance.get_func(&mut *self.store.borrow_mut(), name))
+        *callbacks.entry(name).or_insert_with(|| self.exports.get_func(&mut *self.store.borrow_mut(), name))
     }
 
     pub(crate) fn call(&self, name: &'static str, context: u32, arguments: &[u32]) -> Called {
@@ -118,20 +113,20 @@ impl Inner {
                 trap.root_cause().to_string()
             };
             let before: String = violations.iter().map(|what| format!("; before that: {what}")).collect();
-            panic!("the module trapped in {name}: {reason}{before}\n{}", state.last_words());
+            panic!("the module trapped in {name}: {reason}{before}\n{}", state.last_log_lines());
         }
         assert!(
             violations.is_empty(),
-            "in {name} the module did what no filter may: {}\n{}",
+            "in {name} the module did what no filter may do: {}\n{}",
             violations.join("; "),
-            state.last_words()
+            state.last_log_lines()
         );
         Called { ran: true, result: result.unwrap_or_default(), counts }
     }
 }
 
-/// Calls a callback of whatever shape its ABI gives it: mostly up to three numbers in, none or one out.
-fn enter(store: &mut Store<State>, function: wasmtime::Func, arguments: &[u32]) -> wasmtime::Result<Option<u32>> {
+/// Calls a callback of any type. Most take up to three numbers and return none or one.
+fn enter(store: &mut Store<State>, function: Func, arguments: &[u32]) -> wasmtime::Result<Option<u32>> {
     let returns = function.ty(&*store).results().len() > 0;
     match (arguments, returns) {
         ([], _) => {
@@ -162,12 +157,8 @@ fn enter(store: &mut Store<State>, function: wasmtime::Func, arguments: &[u32]) 
     }
 }
 
-/// The same for rare shapes.
-fn enter_untyped(
-    store: &mut Store<State>,
-    function: wasmtime::Func,
-    arguments: &[u32],
-) -> wasmtime::Result<Option<u32>> {
+/// Calls a callback of a rare type.
+fn enter_untyped(store: &mut Store<State>, function: Func, arguments: &[u32]) -> wasmtime::Result<Option<u32>> {
     let arguments: Vec<Val> = arguments.iter().map(|number| Val::I32(number.cast_signed())).collect();
     let mut results = vec![Val::I32(0); function.ty(&*store).results().len()];
     function.call(store, &arguments, &mut results)?;

@@ -1,11 +1,11 @@
-//! A compiled module: the plugin as shipped, or any other.
+//! A compiled module: the plugin that is released, or any other.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use wasmtime::{Config, Engine};
 
-/// A compiled module, with the bytes that it was made of.
+/// A compiled module.
 pub struct Module {
     pub(crate) engine: Engine,
     pub(crate) module: wasmtime::Module,
@@ -13,10 +13,10 @@ pub struct Module {
 }
 
 impl Module {
-    /// The plugin as shipped, compiled once for all tests of a run.
+    /// Returns the plugin that is released. All tests of a run share one compilation.
     ///
     /// # Panics
-    /// Where `dist/plugin.wasm` is missing or is not a wasm module.
+    /// If `dist/plugin.wasm` is missing or is not a wasm module.
     pub fn plugin() -> &'static Module {
         static PLUGIN: OnceLock<Module> = OnceLock::new();
         PLUGIN.get_or_init(|| {
@@ -28,8 +28,10 @@ impl Module {
         })
     }
 
+    /// Compiles a module.
+    ///
     /// # Panics
-    /// Where `bytes` is not a wasm module.
+    /// If `bytes` is not a wasm module.
     pub fn new(bytes: &[u8]) -> Module {
         let mut config = Config::new();
         config.consume_fuel(true);
@@ -39,12 +41,12 @@ impl Module {
         Module { engine, module, size: bytes.len() }
     }
 
-    /// In bytes, as shipped.
+    /// Returns the size of the file in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// `module.name` of every import, sorted.
+    /// Returns every import as `module.name`, sorted.
     pub fn imports(&self) -> Vec<String> {
         let mut imports: Vec<String> =
             self.module.imports().map(|import| format!("{}.{}", import.module(), import.name())).collect();
@@ -52,7 +54,7 @@ impl Module {
         imports
     }
 
-    /// The names of all exports, sorted.
+    /// Returns the names of all exports, sorted.
     pub fn exports(&self) -> Vec<String> {
         let mut exports: Vec<String> = self.module.exports().map(|export| export.name().to_owned()).collect();
         exports.sort();

@@ -1,16 +1,16 @@
-//! One Envoy: what all of its threads share.
+//! One Envoy process: what all of its threads share.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::abi::HOST_CALLS;
-use crate::instance::Inner;
+use crate::instance::Instance;
 use crate::module::Module;
 use crate::state::{Log, Shared};
 use crate::vm::Vm;
 
-/// One Envoy: shared data, metrics and logs, which all its threads' VMs see.
+/// One Envoy process: the shared data, metrics and logs of the VMs of all threads.
 pub struct Process {
     module: &'static Module,
     shared: Rc<RefCell<Shared>>,
@@ -23,7 +23,7 @@ impl Default for Process {
 }
 
 impl Process {
-    /// A process that runs the plugin as shipped.
+    /// A process that runs the plugin that is released.
     pub fn new() -> Self {
         Self::with_module(Module::plugin())
     }
@@ -32,32 +32,32 @@ impl Process {
         Process { module, shared: Rc::default() }
     }
 
-    /// A fresh instance of the module on one thread, with these environment variables.
+    /// Starts a new instance of the module, on a thread of its own, with these environment variables.
     ///
     /// # Panics
-    /// Where the module imports what this host lacks, exports another ABI, or traps as it starts.
+    /// If the module imports what this host lacks, exports another ABI, or traps when it starts.
     pub fn vm(&self, env: &[(&str, &str)]) -> Vm {
-        Vm { inner: Rc::new(Inner::start(self.module, Rc::clone(&self.shared), env)) }
+        Vm { instance: Rc::new(Instance::start(self.module, Rc::clone(&self.shared), env)) }
     }
 
-    /// A counter's value; `None` where no VM defined it.
+    /// Returns the value of a counter; `None` if no VM has defined it.
     pub fn counter(&self, name: &str) -> Option<u64> {
         self.shared.borrow().counters.get(name).copied()
     }
 
-    /// A gauge's value; `None` where no VM defined it.
+    /// Returns the value of a gauge; `None` if no VM has defined it.
     pub fn gauge(&self, name: &str) -> Option<u64> {
         self.shared.borrow().gauges.get(name).copied()
     }
 
-    /// Counters and gauges by name.
+    /// Returns all counters and gauges by name.
     pub fn metrics(&self) -> BTreeMap<String, u64> {
         let shared = self.shared.borrow();
         let both = shared.counters.iter().chain(&shared.gauges);
         both.map(|(name, value)| (name.clone(), *value)).collect()
     }
 
-    /// Everything that was logged since the last [`Process::clear_logs`].
+    /// Returns everything that was logged since the last [`Process::clear_logs`].
     pub fn logs(&self) -> Vec<Log> {
         self.shared.borrow().logs.clone()
     }
@@ -66,7 +66,7 @@ impl Process {
         self.shared.borrow_mut().logs.clear();
     }
 
-    /// The shared data's keys, sorted.
+    /// Returns the keys of the shared data, sorted.
     pub fn shared_keys(&self) -> Vec<String> {
         self.shared.borrow().data.keys().cloned().collect()
     }
@@ -76,24 +76,24 @@ impl Process {
         shared.data.get(key).map(|(value, _)| value.clone())
     }
 
-    /// As another plugin of the same process would write it.
+    /// Writes shared data, as another plugin of the process could.
     pub fn set_shared_data(&self, key: &str, value: &[u8]) {
         self.shared.borrow_mut().write(key, value.to_vec());
     }
 
-    /// From now on `call` does nothing and returns `status`.
+    /// Makes every `call` from now on do nothing and return `status`.
     ///
     /// # Panics
-    /// Where this host has no such call.
+    /// If this host has no such call.
     pub fn fail(&self, call: &str, status: u32) {
         let name = HOST_CALLS.iter().find(|name| **name == call);
         let name = name.unwrap_or_else(|| panic!("no host call is named {call}"));
-        self.shared.borrow_mut().faults.insert(name, status);
+        self.shared.borrow_mut().failing.insert(name, status);
     }
 
-    /// Ends what [`Process::fail`] began.
-    pub fn heal(&self) {
-        self.shared.borrow_mut().faults.clear();
+    /// Ends the effect of [`Process::fail`].
+    pub fn recover(&self) {
+        self.shared.borrow_mut().failing.clear();
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::wasi;
 
-    /// A module that imports one function without arguments and does nothing.
+    /// Returns a module that imports one function without arguments and does nothing.
     fn module_with_import(space: &str, name: &str) -> &'static Module {
         let text = |text: &str| [&[u8::try_from(text.len()).expect("a short name")], text.as_bytes()].concat();
         let section =
@@ -123,11 +123,5 @@ mod tests {
     #[should_panic(expected = "the module imports `wasi_snapshot_preview1.path_open`")]
     fn module_that_wants_files_does_not_start() {
         Process::with_module(module_with_import(wasi::MODULE, "path_open")).vm(&[]);
-    }
-
-    #[test]
-    #[should_panic(expected = "exports its memory")]
-    fn unused_call_may_be_imported() {
-        Process::with_module(module_with_import("env", "proxy_http_call")).vm(&[]);
     }
 }

@@ -1,4 +1,4 @@
-//! What the host remembers: for the process, for a VM, for a plugin in it, for a request.
+//! What the host keeps for the process, for a VM, for a plugin in it, and for a request.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -10,8 +10,7 @@ use wasmtime::{Memory, TypedFunc};
 /// A header's name and value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
-/// Headers in their order. Names are lower case, and in a request `host` is another name of `:authority`, as in
-/// Envoy's header maps.
+/// Headers in their order, with names in lower case, as in Envoy's header maps.
 #[derive(Default, Clone, PartialEq, Eq)]
 pub struct HeaderMap(Vec<Pair>);
 
@@ -42,19 +41,19 @@ impl HeaderMap {
         &self.0
     }
 
-    /// The first header of this name.
+    /// Returns the value of the first header of this name.
     pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
         let name = name.as_ref();
         let found = self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_slice())
     }
 
-    /// The first header of this name, as text for assertions.
+    /// Returns the value of the first header of this name as text, for assertions.
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// How many headers have this name.
+    /// Returns how many headers have this name.
     pub fn count(&self, name: &str) -> usize {
         let name = name.as_bytes();
         let same = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
@@ -65,7 +64,7 @@ impl HeaderMap {
         self.0.push((name.to_ascii_lowercase(), value.to_vec()));
     }
 
-    /// Leaves one header of this name, where the first one was.
+    /// Leaves one header of this name, in the place of the first one.
     pub(crate) fn replace(&mut self, name: &[u8], value: &[u8]) {
         let at = self.0.iter().position(|(n, _)| n.eq_ignore_ascii_case(name));
         let Some(at) = at else {
@@ -84,8 +83,9 @@ impl HeaderMap {
         self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
     }
 
-    /// The wire form of proxy-wasm: a count, the sizes, then names and values with a NUL after each.
-    pub(crate) fn serialise(&self) -> Vec<u8> {
+    /// Returns the form in which proxy-wasm passes headers: their number, all sizes, then names and values with a NUL
+    /// behind each.
+    pub(crate) fn serialize(&self) -> Vec<u8> {
         let word = |n: usize| u32::try_from(n).expect("headers below 4 GiB").to_le_bytes();
         let mut bytes = word(self.0.len()).to_vec();
         for (name, value) in &self.0 {
@@ -99,8 +99,8 @@ impl HeaderMap {
         bytes
     }
 
-    /// `None` where the bytes are not in that form.
-    pub(crate) fn deserialise(bytes: &[u8]) -> Option<Self> {
+    /// Returns `None` if the bytes are not in that form.
+    pub(crate) fn deserialize(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() {
             return Some(HeaderMap::default());
         }
@@ -124,7 +124,7 @@ impl HeaderMap {
     }
 }
 
-/// An answer that the module gave itself.
+/// A response that the module sent itself.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct LocalResponse {
     pub status: u32,
@@ -132,11 +132,11 @@ pub struct LocalResponse {
     pub details: String,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
-    /// -1: none.
+    /// -1 where the module gave none.
     pub grpc_status: i32,
 }
 
-/// A log line's level, in Envoy's order.
+/// The level of a log line, in Envoy's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     Trace,
@@ -174,19 +174,19 @@ impl fmt::Display for Log {
     }
 }
 
-/// What a callback cost.
+/// The cost of a callback.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Counts {
-    /// Host calls by name.
+    /// The number of host calls, by name.
     pub calls: BTreeMap<&'static str, u32>,
-    /// Wasm instructions.
+    /// The number of wasm instructions.
     pub instructions: u64,
-    /// Bytes that the host wrote into the module's memory and read out of it.
+    /// The number of bytes that the host wrote to the module's memory and read from it.
     pub copied: usize,
 }
 
 impl Counts {
-    /// Host calls of all names.
+    /// Returns the number of all host calls.
     pub fn host_calls(&self) -> u32 {
         self.calls.values().sum()
     }
@@ -202,16 +202,17 @@ impl std::ops::AddAssign<&Counts> for Counts {
     }
 }
 
-/// What all VMs of a process see.
+/// What all VMs of a process share.
 #[derive(Default)]
 pub(crate) struct Shared {
-    /// Values with their CAS number, which is never 0.
+    /// Each value with its CAS number, which is never 0.
     pub(crate) data: BTreeMap<String, (Vec<u8>, u32)>,
     pub(crate) cas: u32,
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) gauges: BTreeMap<String, u64>,
     pub(crate) logs: Vec<Log>,
-    pub(crate) faults: BTreeMap<&'static str, u32>,
+    /// Calls that fail at once, with the status that they return.
+    pub(crate) failing: BTreeMap<&'static str, u32>,
     pub(crate) random: u64,
 }
 
@@ -221,7 +222,7 @@ impl Shared {
         self.data.insert(key.to_owned(), (value, self.cas));
     }
 
-    /// The same numbers in every process, so that what is counted never differs from run to run.
+    /// Returns the same numbers in every process, so that costs never differ from run to run.
     pub(crate) fn random_byte(&mut self) -> u8 {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.random.to_be_bytes()[0]
@@ -237,7 +238,7 @@ pub(crate) struct State {
     pub(crate) allocate: Option<TypedFunc<u32, u32>>,
     pub(crate) roots: HashMap<u32, RootState>,
     pub(crate) streams: HashMap<u32, StreamState>,
-    /// Whose callback is running.
+    /// The context whose callback is running.
     pub(crate) context: u32,
     pub(crate) metrics: Vec<(MetricKind, String)>,
     pub(crate) counts: Counts,
@@ -262,19 +263,20 @@ impl State {
         }
     }
 
-    /// The plugin that the running callback belongs to.
+    /// Returns the plugin to which the running callback belongs.
     pub(crate) fn root(&mut self) -> Option<&mut RootState> {
         let stream = self.streams.get(&self.context);
         let id = stream.map_or(self.context, |stream| stream.root);
         self.roots.get_mut(&id)
     }
 
+    /// Returns the stream to which the running callback belongs.
     pub(crate) fn stream(&mut self) -> Option<&mut StreamState> {
         self.streams.get_mut(&self.context)
     }
 
-    /// The end of the log, for the message of a panic.
-    pub(crate) fn last_words(&self) -> String {
+    /// Returns the end of the log, for the message of a panic.
+    pub(crate) fn last_log_lines(&self) -> String {
         let shared = self.shared.borrow();
         let logs = &shared.logs;
         let last = logs.iter().skip(logs.len().saturating_sub(10));
@@ -300,21 +302,21 @@ pub(crate) struct StreamState {
     pub(crate) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) local_response: Option<LocalResponse>,
     pub(crate) route_cache_clears: u32,
-    /// What a broken host hands over in place of its header maps.
-    pub(crate) serialised: Option<Vec<u8>>,
+    /// Bytes that the module gets in place of a header map.
+    pub(crate) raw_map: Option<Vec<u8>>,
 }
 
-/// How far a request has come, which says what headers can be read or changed.
+/// How far a request has come. This decides which headers can be read and changed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// The request's headers can be read and changed.
     #[default]
     Request,
-    /// They have gone on and can no longer be seen.
+    /// The request has gone on, and no headers can be read.
     Upstream,
     /// The response's headers can be read and changed.
     Response,
-    /// Both can be read.
+    /// The headers of both can be read.
     Log,
 }
 
@@ -334,23 +336,23 @@ mod tests {
     }
 
     #[test]
-    fn headers_come_back_from_their_wire_form() {
+    fn serialized_headers_are_read_back() {
         for headers in [map(&[]), map(&[(":path", "/a"), ("x", ""), ("x", "2")])] {
-            assert_eq!(HeaderMap::deserialise(&headers.serialise()), Some(headers.clone()));
+            assert_eq!(HeaderMap::deserialize(&headers.serialize()), Some(headers.clone()));
         }
     }
 
     #[test]
-    fn truncated_wire_form_is_not_read() {
-        let bytes = map(&[("a", "b"), ("c", "d")]).serialise();
-        // The last NUL is not needed to read the value in front of it.
+    fn truncated_headers_are_not_read() {
+        let bytes = map(&[("a", "b"), ("c", "d")]).serialize();
+        // Without the last NUL, the value before it can still be read.
         for end in 1..bytes.len() - 1 {
-            assert_eq!(HeaderMap::deserialise(&bytes[..end]), None, "{end}");
+            assert_eq!(HeaderMap::deserialize(&bytes[..end]), None, "{end}");
         }
     }
 
     #[test]
-    fn replacing_leaves_one_header_where_the_first_was() {
+    fn replacing_leaves_one_header_in_the_place_of_the_first() {
         let mut headers = map(&[("a", "1"), ("b", "2"), ("A", "3")]);
         headers.replace(b"a", b"4");
         assert_eq!(headers, map(&[("a", "4"), ("b", "2")]));

@@ -1,14 +1,14 @@
-//! The few calls of WASI preview 1 that a Rust module without files and sockets makes.
+//! The calls of WASI preview 1 that Rust's standard library makes in a module without files, sockets and a clock.
 
 use wasmtime::{Caller, Linker};
 
-use crate::abi::Guest;
+use crate::guest::Guest;
 use crate::state::{Level, Log, State};
 
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
-/// Every WASI call that this host has.
-pub const WASI_CALLS: &[&str] = &["environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
+/// The WASI calls that this host carries out.
+pub(crate) const WASI_CALLS: &[&str] = &["environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
 
 const OK: u32 = 0;
 const BAD_DESCRIPTOR: u32 = 8;

@@ -1,4 +1,4 @@
-//! The plugins of a gateway: what each is given to configure itself, and the files by which Envoy has it.
+//! A plugin of a gateway: its document, and the Envoy configuration that delivers both to Envoy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,24 @@ use anyhow::{Context, Result};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::RESOURCE_VERSION;
 use crate::{repository, yaml};
 
-/// What the plugin is given to configure itself.
+/// The name of the plugin that a gateway starts with.
+pub const PLUGIN: &str = "ksvc-router";
+
+/// The variable that istiod puts into the module's environment. Its value is new at every edit.
+pub(crate) const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
+
+/// The document that configures the plugin.
 #[derive(Debug, Clone)]
 pub enum Document {
-    /// As istiod sends `pluginConfig`: as JSON, with sorted keys.
+    /// A table, in the form in which istiod sends `pluginConfig`: JSON with sorted keys.
     Table(Value),
-    /// Any text at all.
+    /// Any text.
     Text(String),
-    /// Any octets at all.
-    Octets(Vec<u8>),
-    /// No configuration: zero bytes arrive.
+    /// Any bytes.
+    Bytes(Vec<u8>),
+    /// No document: the plugin receives zero bytes.
     Absent,
 }
 
@@ -30,43 +35,43 @@ impl From<Value> for Document {
 }
 
 impl Document {
-    /// The `configuration` of Envoy's plugin.
-    fn as_sent(&self) -> Value {
-        let sent = |kind: &str, value: String| json!({"@type": format!("type.googleapis.com/google.protobuf.{kind}"), "value": value});
+    /// Returns the `configuration` field of Envoy's plugin configuration.
+    fn configuration(&self) -> Value {
+        let typed = |kind: &str, value: String| json!({"@type": format!("type.googleapis.com/google.protobuf.{kind}"), "value": value});
         match self {
             Self::Table(table) => {
                 let mut table = table.clone();
                 table.sort_all_objects();
-                sent("StringValue", table.to_string())
+                typed("StringValue", table.to_string())
             }
-            Self::Text(text) => sent("StringValue", text.clone()),
-            Self::Octets(octets) => sent("BytesValue", BASE64.encode(octets)),
+            Self::Text(text) => typed("StringValue", text.clone()),
+            Self::Bytes(bytes) => typed("BytesValue", BASE64.encode(bytes)),
             Self::Absent => Value::Null,
         }
     }
 }
 
-/// How a plugin's configuration comes to Envoy.
+/// How Envoy gets the configuration of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// By a resource of its own that the listener names, as from istiod.
+    /// An ECDS resource that the listener names, as istiod sends it.
     Ecds,
-    /// Within the listener, as an EnvoyFilter may put it there.
+    /// A part of the listener itself, as an EnvoyFilter may put it there.
     Listener,
 }
 
-/// One plugin of a listener.
+/// A plugin of a listener.
 #[derive(Debug, Clone)]
 pub(super) struct Plugin {
-    /// Of the filter, and Envoy's name of the plugin.
+    /// The name of the filter and of Envoy's plugin.
     pub(super) name: String,
     pub(super) document: Document,
-    /// What istiod puts into the module's environment; `None` as where the agent has fetched the module.
+    /// The resource version in the module's environment. It is `None` if the agent has fetched the module.
     pub(super) resource_version: Option<u64>,
 }
 
 impl Plugin {
-    /// The HTTP filter of a listener.
+    /// Returns the HTTP filter that the listener contains.
     pub(super) fn filter(&self, module: &Path, delivery: Delivery, folder: &Path) -> Result<Value> {
         Ok(match delivery {
             Delivery::Listener => json!({"name": self.name, "typed_config": self.typed_config(module)?}),
@@ -84,7 +89,7 @@ impl Plugin {
         })
     }
 
-    /// Writes the ECDS resource; `edit` is one that this file has not had.
+    /// Writes the ECDS resource. `edit` is its version, which the file has not had before.
     pub(super) fn write_ecds(&self, module: &Path, folder: &Path, edit: u64) -> Result<()> {
         let resources = json!({"version_info": edit.to_string(), "resources": [{
             "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
@@ -98,7 +103,7 @@ impl Plugin {
         folder.join(format!("ecds-{}.json", self.name))
     }
 
-    /// As in `testenv/ecds.yaml`, but for the names, the module and the document.
+    /// Returns the configuration of `testenv/ecds.yaml` with this plugin's name, module and document.
     fn typed_config(&self, module: &Path) -> Result<Value> {
         let mut sample: Value = yaml::read(&repository().join("testenv/ecds.yaml"))?;
         let typed_config = sample.pointer_mut("/resources/0/typed_config");
@@ -110,12 +115,12 @@ impl Plugin {
             config["vm_config"]["environment_variables"] =
                 json!({"key_values": {RESOURCE_VERSION: version.to_string()}});
         }
-        config["configuration"] = self.document.as_sent();
+        config["configuration"] = self.document.configuration();
         Ok(typed_config)
     }
 }
 
-/// Envoy watches for files that are moved, and never sees half of one.
+/// Writes a file and then renames it to `path`: Envoy watches for renames, and so it never reads half a file.
 pub(super) fn move_into_place(path: &Path, resources: &Value) -> Result<()> {
     let new = path.with_extension("new");
     fs::write(&new, resources.to_string())?;

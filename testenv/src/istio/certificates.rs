@@ -1,4 +1,4 @@
-//! Certificates of one run: an authority, what it signs, and a client that trusts it.
+//! The certificates of one run: an authority, the certificates that it signs, and a TLS client that trusts it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,26 +11,26 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Signs the certificates of one run and keeps them in a folder, as PEM.
+/// A certificate authority that signs the certificates of one run and keeps them in a folder, as PEM.
 pub struct Authority {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
 }
 
-/// A certificate and its key, in files.
+/// The files of a certificate and its key.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     pub certificate: PathBuf,
     pub key: PathBuf,
 }
 
-/// What a certificate is for.
+/// The purpose of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub enum Purpose<'a> {
-    /// A server of these names or addresses.
+    /// For a server with these names or addresses.
     Server(&'a [&'a str]),
-    /// A client of the API server, in this group.
+    /// For a client of the API server that belongs to this group.
     Client { group: &'a str },
 }
 
@@ -48,7 +48,7 @@ impl Authority {
         Ok(Self { folder: folder.to_owned(), issuer: Issuer::new(params, key), certificate })
     }
 
-    /// The authority's own certificate.
+    /// Returns the file of the authority's own certificate.
     pub fn file(&self) -> PathBuf {
         self.folder.join("ca.crt")
     }
@@ -78,7 +78,7 @@ impl Authority {
         Ok(certificate)
     }
 
-    /// A client that trusts this authority and nobody else.
+    /// Returns the settings of a TLS client that trusts this authority alone.
     pub fn client(&self) -> Result<Arc<ClientConfig>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone())?;
@@ -88,7 +88,8 @@ impl Authority {
     }
 }
 
-/// A key pair as PEM (PKCS#8, ECDSA on P-256), for what is signed with files alone.
+/// Writes a key pair (ECDSA on P-256) as PEM, for programs that need a key but no certificate. Returns the files of the
+/// private key (PKCS#8) and of the public key.
 pub fn key_pair(folder: &Path, name: &str) -> Result<(PathBuf, PathBuf)> {
     let key = KeyPair::generate()?;
     let (private, public) = (folder.join(format!("{name}.key")), folder.join(format!("{name}.pub")));

@@ -1,5 +1,7 @@
-//! etcd, kube-apiserver with Istio's CRDs, and istiod: started on free ports of loopback, driven by kubectl, ended in
-//! the reverse order when dropped.
+//! Starts etcd, kube-apiserver with Istio's CRDs, and istiod on free ports of loopback. They are controlled with
+//! kubectl and end in the reverse order when they are dropped.
+//!
+//! It is written by hand because `envtest`, which starts etcd and kube-apiserver in the same way, is a Go library.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,30 +20,31 @@ use super::certificates::{Authority, Purpose, key_pair};
 use crate::http1::Request;
 use crate::process::{Running, free_ports};
 
-/// The namespace of istiod, and the root namespace: its policies and plugins hold for every gateway.
+/// The namespace of istiod, which is also the mesh's root namespace: policies and plugins in it apply to every gateway.
 pub const ROOT_NAMESPACE: &str = "istio-system";
 
-/// The extension provider for `action: CUSTOM`, and the host and port of its service; a ServiceEntry says where it is.
+/// The extension provider for policies with `action: CUSTOM`: its name, and the host and port of its service. A
+/// ServiceEntry gives the address of that service.
 pub const EXT_AUTHZ: (&str, &str, u16) = ("ext-authz", "ext-authz.example.internal", 9000);
 
-/// A loaded machine of two cores needs some 20 s.
+/// Long enough for a loaded machine with two cores, which needs about 20 s.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Knows where an API server is, and what talks to it.
+/// A Kubernetes API server, as kubectl reaches it.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     kubectl: PathBuf,
     kubeconfig: PathBuf,
 }
 
-/// etcd and kube-apiserver, with Istio's CRDs.
+/// A running etcd and kube-apiserver, with Istio's CRDs.
 pub struct ApiServer {
     cluster: Cluster,
     _api_server: Running,
     _etcd: Running,
 }
 
-/// One istiod, with a mesh configuration of its own.
+/// A running istiod with its own mesh configuration.
 pub struct Istiod {
     process: Running,
     http: SocketAddr,
@@ -49,18 +52,18 @@ pub struct Istiod {
     mesh: PathBuf,
 }
 
-/// The whole control plane.
+/// The whole control plane, which ends when this is dropped.
 pub struct ControlPlane {
     istiod: Istiod,
     api_server: ApiServer,
     authority: Authority,
     tools: Tools,
-    // Last: whoever writes there has ended by then.
+    // The last field, so that the programs that write to the folder have ended before it is deleted.
     folder: TempDir,
 }
 
 impl ApiServer {
-    /// Starts both, with their data, keys and logs in this folder.
+    /// Starts etcd and kube-apiserver, with their data, keys and logs in this folder.
     pub fn start(tools: &Tools, authority: &Authority, folder: &Path) -> Result<Self> {
         let [etcd_port, peer_port, port] = free_ports()?;
         let (etcd_url, peer_url) = (format!("http://127.0.0.1:{etcd_port}"), format!("http://127.0.0.1:{peer_port}"));
@@ -83,7 +86,7 @@ impl ApiServer {
         api_server.arg("--service-account-signing-key-file").arg(private);
         api_server.args(["--service-account-issuer", "https://kubernetes.default.svc"]);
         api_server.args(["--service-cluster-ip-range", "10.96.0.0/16", "--authorization-mode", "RBAC"]);
-        // No controllers run here: nobody would make the accounts or the endpoints.
+        // No controllers run here that would create the service accounts or the endpoints.
         api_server.args(["--disable-admission-plugins", "ServiceAccount", "--endpoint-reconciler-type", "none"]);
         let api_server = Running::start("kube-apiserver", &mut api_server, &folder.join("kube-apiserver.log"), None)?;
 
@@ -102,7 +105,7 @@ impl ApiServer {
         fs::write(&kubeconfig, config.to_string())?;
         let cluster = Cluster { kubectl: tools.program("kubectl"), kubeconfig };
         api_server.await_ready(PATIENCE, || {
-            ensure!(etcd.ended()?.is_none(), "etcd has ended; the end of its log:\n{}", etcd.log_tail());
+            ensure!(etcd.ended()?.is_none(), "etcd has ended; the last lines of its log:\n{}", etcd.log_tail());
             Ok(cluster.kubectl(["get", "--raw", "/readyz"]).is_ok())
         })?;
         cluster.namespace(ROOT_NAMESPACE)?;
@@ -121,30 +124,30 @@ impl Cluster {
         &self.kubeconfig
     }
 
-    /// What kubectl prints; its message, where it fails.
+    /// Runs kubectl and returns what it prints. If it fails, the error contains its message.
     pub fn kubectl<const N: usize>(&self, arguments: [&str; N]) -> Result<String> {
         self.run(arguments, &[], None)
     }
 
-    /// Applies objects as one user would: by server-side apply, as the size of a table asks for.
+    /// Applies objects by server-side apply, as a user must do for a large table.
     pub fn apply(&self, objects: &[Value]) -> Result<()> {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
         self.run(["apply", "--server-side", "--force-conflicts", "-f", "-"], &[], Some(&list)).map(drop)
     }
 
-    /// Makes a namespace where there is none of that name.
+    /// Creates a namespace if it does not exist.
     pub fn namespace(&self, name: &str) -> Result<()> {
         self.apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})])
     }
 
-    /// A command that the caller starts and reads.
+    /// Returns a kubectl command for this API server, which the caller runs.
     pub fn command(&self) -> Command {
         let mut kubectl = Command::new(&self.kubectl);
         kubectl.env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", self.kubeconfig.with_extension("cache"));
         kubectl
     }
 
-    /// Runs kubectl with text on its standard input.
+    /// Runs kubectl with these arguments and files, and optionally with text on its standard input.
     pub fn run<const N: usize>(&self, arguments: [&str; N], files: &[&OsStr], input: Option<&str>) -> Result<String> {
         let mut command = self.command();
         command.args(arguments).args(files).stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
@@ -173,9 +176,9 @@ impl Istiod {
         istiod.args(["--ctrlz_port", &introspection.to_string(), "--shutdownDuration", "0s"]);
         istiod.env("POD_NAMESPACE", ROOT_NAMESPACE).env("POD_NAME", name);
         istiod.env("PILOT_CERT_PROVIDER", "none").env("ENABLE_CA_SERVER", "false");
-        // Filters of Istio's own build of Envoy.
+        // These two filters exist only in Istio's own build of Envoy.
         istiod.env("PILOT_ENABLE_ALPN_FILTER", "false").env("PILOT_ENABLE_METADATA_EXCHANGE", "false");
-        // Several gateways live side by side here, each in its own namespace.
+        // Several gateways run at the same time here, each in its own namespace.
         istiod.env("PILOT_SCOPE_GATEWAY_TO_NAMESPACE", "true");
         let process = Running::start("istiod", &mut istiod, &folder.join(format!("{name}.log")), None)?;
         let loopback = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
@@ -188,12 +191,12 @@ impl Istiod {
         &self.mesh
     }
 
-    /// Where gateways ask for their configuration.
+    /// Returns the address at which gateways ask for their configuration.
     pub fn discovery_address(&self) -> SocketAddr {
         self.discovery
     }
 
-    /// A page such as `/debug/syncz`.
+    /// Returns a page of istiod, such as `/debug/syncz`.
     pub fn get(&self, path: &str) -> Result<String> {
         let response = Request::get("istiod", path).send(self.http)?;
         ensure!(response.status == 200, "istiod {path}: {} {}", response.status, response.text());
@@ -219,7 +222,7 @@ impl ControlPlane {
         &self.istiod
     }
 
-    /// A second istiod over the same objects, with these settings of the mesh in addition.
+    /// Starts another istiod for the same API server, with these settings added to the mesh configuration.
     pub fn another_istiod(&self, name: &str, settings: &Value) -> Result<Istiod> {
         let mut mesh = mesh_config();
         for (key, value) in settings.as_object().into_iter().flatten() {
@@ -236,22 +239,22 @@ impl ControlPlane {
         &self.tools
     }
 
-    /// Signs the certificates of gateways.
+    /// Returns the authority that signs the certificates of gateways.
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
 
-    /// For what belongs to the run; gone when the control plane is.
+    /// Returns the folder for the files of this run. It is deleted when the control plane is dropped.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// A page of istiod's, such as `/debug/syncz`.
+    /// Returns a page of the first istiod, such as `/debug/syncz`.
     pub fn istiod_get(&self, path: &str) -> Result<String> {
         self.istiod.get(path)
     }
 
-    /// What istioctl prints, on standard output and standard error; whether it ended well.
+    /// Runs istioctl. Returns whether it succeeded and what it printed on standard output and standard error.
     pub fn istioctl(&self, arguments: &[&str]) -> Result<(bool, String)> {
         let mut istioctl = Command::new(self.tools.program("istioctl"));
         istioctl.arg("--kubeconfig").arg(self.cluster().kubeconfig()).args(arguments).stdin(Stdio::null());
@@ -260,7 +263,7 @@ impl ControlPlane {
     }
 }
 
-/// A mesh of gateways alone, behind which no sidecars stand.
+/// Returns the configuration of a mesh that consists of gateways, without sidecars.
 fn mesh_config() -> Value {
     let (name, service, port) = EXT_AUTHZ;
     json!({
@@ -270,7 +273,7 @@ fn mesh_config() -> Value {
             "status=%RESPONSE_CODE% flags=%RESPONSE_FLAGS% details=%RESPONSE_CODE_DETAILS% ",
             "authority=%REQ(:AUTHORITY)% route=%FILTER_STATE(wasm.ksvc_router.route:PLAIN)%\n"
         ),
-        // Istio's own stats filter is not in upstream Envoy.
+        // No stats: Istio's stats filter is not in upstream Envoy.
         "defaultProviders": {"accessLogging": ["envoy"]},
         "enableAutoMtls": false,
         "enablePrometheusMerge": false,

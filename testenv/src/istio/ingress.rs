@@ -1,5 +1,5 @@
-//! One ingress gateway, as its pod would have it: pilot-agent with real Envoy, configured by istiod alone. Several run
-//! side by side, each in a namespace of its own.
+//! Starts an ingress gateway as its pod does: pilot-agent with real Envoy, configured by istiod alone. Several gateways
+//! can run at the same time, each in its own namespace. No crate does this; a pod's environment is imitated by hand.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,28 +18,29 @@ use crate::http1::Request;
 use crate::process::{Running, free_ports};
 use crate::{admin, envoy, istio};
 
-/// A push of istiod's, with new VMs, on a loaded machine.
+/// Long enough for a push of istiod that makes new VMs, on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The folder in which the agent keeps the modules that it fetches is fixed: /var/lib/istio/data. Each gateway has one
-/// of its own there, in a mount namespace, so that none needs or touches the machine's.
+/// Runs the agent with a private /var/lib/istio/data, in a mount namespace. The agent keeps the modules that it fetches
+/// in that folder and its path can't be changed, so this keeps the gateways apart and leaves the machine's folder
+/// alone.
 const PRIVATE_DATA: &str = "mount -t tmpfs tmpfs /var/lib && mkdir -p /var/lib/istio/data && exec \"$@\"";
-/// The same, where nobody can write, not even root.
+/// Does the same with a folder in which not even root can write.
 const READ_ONLY_DATA: &str =
     "mount -t tmpfs tmpfs /var/lib && mkdir -p /var/lib/istio/data && mount -o remount,ro /var/lib && exec \"$@\"";
 
-/// What the agent may do with its data folder.
+/// The agent's data folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data {
-    /// It is the machine's. Enough where the module is a file, for the agent then fetches nothing.
+    /// The machine's folder. This is enough if the module is a file, because then the agent fetches nothing.
     Machine,
-    /// Its own, as in a pod. Needs `unshare`.
+    /// A private folder, as in a pod. This needs the program `unshare`.
     Private,
-    /// Its own, and it can't be written.
+    /// A private folder that can't be written to.
     ReadOnly,
 }
 
-/// How a gateway is to be started.
+/// The settings of a gateway before its start.
 #[derive(Debug, Clone)]
 pub struct Setup {
     namespace: String,
@@ -50,7 +51,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A gateway in this namespace, which is made where it lacks.
+    /// Returns the setup of a gateway in this namespace, which is created if it does not exist.
     pub fn new(namespace: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -67,39 +68,39 @@ impl Setup {
         self
     }
 
-    /// A variable in the agent's environment, as a deployment would set it.
+    /// Sets a variable in the agent's environment, as a Deployment would.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Fixed ports for its listeners and for Envoy's admin interface; 0 is any free one.
+    /// Sets the ports of the listeners and of Envoy's admin interface. 0 stands for any free port.
     #[must_use]
     pub fn ports(mut self, listeners: [u16; 4], admin: u16) -> Self {
         (self.ports, self.admin_port) = (listeners, admin);
         self
     }
 
-    /// Starts it and waits until Envoy has its first configuration from istiod.
+    /// Starts the gateway and waits until Envoy has its first configuration from istiod.
     pub fn start(self, plane: &ControlPlane) -> Result<IngressGateway<'_>> {
         self.start_under(plane, plane.istiod())
     }
 
-    /// The same under another istiod.
+    /// Starts the gateway with its configuration from this istiod.
     pub fn start_under<'a>(self, plane: &'a ControlPlane, istiod: &Istiod) -> Result<IngressGateway<'a>> {
         plane.cluster().namespace(&self.namespace)?;
         let folder = plane.folder().join("gateways").join(&self.namespace);
-        // Of an earlier pod of the same gateway.
+        // An earlier pod of the same gateway may have left it.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
         let [a, b, c, d, admin, status, readiness, metrics] = free_ports()?;
-        let or = |wanted: u16, free: u16| if wanted == 0 { free } else { wanted };
+        let or = |chosen: u16, free: u16| if chosen == 0 { free } else { chosen };
         let [p, q, r, s] = self.ports;
         let ports = [or(p, a), or(q, b), or(r, c), or(s, d)];
         let admin = or(self.admin_port, admin);
 
-        // Istio's own bootstrap, but for two listeners that it opens on every address of the machine.
+        // Istio's own bootstrap, with the two listeners that it opens on all addresses moved to loopback.
         let template = fs::read_to_string(plane.tools().bootstrap_template())?;
         let template = template.replace("{{ .wildcard }}", "{{ .localhost }}");
         let bootstrap = folder.join("envoy_bootstrap.json");
@@ -112,12 +113,12 @@ impl Setup {
             "configPath": folder.join("proxy"),
             "proxyBootstrapTemplatePath": bootstrap,
             "proxyAdminPort": admin,
-            // The one server of all that can't be kept to loopback, nor left out.
+            // The only server that can't be limited to loopback or switched off.
             "statusPort": status,
             "terminationDrainDuration": "1s",
         });
 
-        let mut agent = self.in_its_data_folder(&plane.tools().program("pilot-agent"));
+        let mut agent = self.with_data_folder(&plane.tools().program("pilot-agent"));
         agent.args(["proxy", "router", "--domain", &format!("{}.svc.cluster.local", self.namespace)]);
         agent.args(["--proxyLogLevel=warning", "--proxyComponentLogLevel=wasm:info", "--meshConfig"]);
         agent.arg(istiod.mesh_config()).current_dir(&folder);
@@ -136,7 +137,8 @@ impl Setup {
         Ok(gateway)
     }
 
-    fn in_its_data_folder(&self, agent: &Path) -> Command {
+    /// Returns the command that runs the agent with its data folder.
+    fn with_data_folder(&self, agent: &Path) -> Command {
         let script = match self.data {
             Data::Machine => return Command::new(agent),
             Data::Private => PRIVATE_DATA,
@@ -151,7 +153,7 @@ impl Setup {
     }
 }
 
-/// A running gateway; ends when dropped.
+/// A running gateway, which ends when this is dropped.
 pub struct IngressGateway<'a> {
     process: Running,
     plane: &'a ControlPlane,
@@ -166,17 +168,17 @@ impl IngressGateway<'_> {
         &self.namespace
     }
 
-    /// Four ports on which nobody listens until a Gateway object says so.
+    /// Returns four ports. The gateway listens on one of them only after a Gateway object names it.
     pub fn ports(&self) -> [u16; 4] {
         self.ports
     }
 
-    /// The address of one of them.
+    /// Returns the address with this port.
     pub fn at(&self, port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
 
-    /// The usual first port.
+    /// Returns the address with the first port, which most tests use.
     pub fn address(&self) -> SocketAddr {
         self.at(self.ports[0])
     }
@@ -185,7 +187,8 @@ impl IngressGateway<'_> {
         self.admin
     }
 
-    /// Applies a Gateway of these servers and the hosts behind it, and waits until all of them listen.
+    /// Applies a Gateway object with these servers, and a KSVC for each of these hosts. Waits until the gateway listens
+    /// on the ports of all servers.
     pub fn serve(&self, servers: &[Value], hosts: &[&str], stand_in: SocketAddr) -> Result<()> {
         let mut objects = vec![objects::gateway(&self.namespace, servers)];
         objects.extend(objects::catch_all(&self.namespace, stand_in));
@@ -196,33 +199,34 @@ impl IngressGateway<'_> {
         let ports = servers.iter().filter_map(|server| server.pointer("/port/number").and_then(Value::as_u64));
         for port in ports {
             let address = self.at(u16::try_from(port)?);
-            self.eventually("the listener", || Ok(std::net::TcpStream::connect(address).is_ok()))?;
+            self.eventually("the listener accepts connections", || Ok(std::net::TcpStream::connect(address).is_ok()))?;
         }
         Ok(())
     }
 
-    /// One plain-HTTP server on the first port, with these hosts behind it.
+    /// Applies a Gateway object with a plain-HTTP server on the first port, and a KSVC for each of these hosts.
     pub fn serve_http(&self, hosts: &[&str], stand_in: SocketAddr) -> Result<()> {
         self.serve(&[objects::http_server(self.ports[0])], hosts, stand_in)
     }
 
-    /// Applies a WasmPlugin whose module is a file, and waits until Envoy has taken it; the time from the end of
-    /// `kubectl apply` until then. (Of a module that the agent fetches, Envoy is not told the resource version.)
+    /// Applies a WasmPlugin whose module is a file, and waits until Envoy runs it. Returns the time from the end of
+    /// `kubectl apply` until then. This does not work with a module that the agent fetches, because then Envoy does not
+    /// get the resource version.
     pub fn apply_plugin(&self, plugin: &Value) -> Result<Duration> {
         let name = plugin["metadata"]["name"].as_str().context("the plugin has no name")?;
         self.plane.cluster().apply(std::slice::from_ref(plugin))?;
         let applied = Instant::now();
-        let version = self.plugin_version(name).context("the plugin was not made")?;
+        let version = self.plugin_version(name).context("the plugin was not created")?;
         self.await_plugin(name, &version)?;
         Ok(applied.elapsed())
     }
 
     /// Waits until Envoy runs this version of a plugin.
     pub fn await_plugin(&self, name: &str, version: &str) -> Result<()> {
-        self.eventually("the plugin's configuration", || self.has_plugin(name, version))
+        self.eventually("Envoy has the plugin's configuration", || self.has_plugin(name, version))
     }
 
-    /// The resource version of a plugin of this namespace, if there is one.
+    /// Returns the resource version of a plugin in this namespace, or `None` if it does not exist.
     pub fn plugin_version(&self, name: &str) -> Option<String> {
         let path = "jsonpath={.metadata.resourceVersion}";
         self.plane.cluster().kubectl(["get", "wasmplugin", name, "-n", &self.namespace, "-o", path]).ok()
@@ -232,9 +236,9 @@ impl IngressGateway<'_> {
         self.plane.cluster().kubectl(["delete", kind, name, "-n", &self.namespace, "--wait=true"]).map(drop)
     }
 
-    /// Whether a listener that serves has the plugin in this version, and none waits for anything.
+    /// Returns whether an active listener has the plugin in this version and no listener is still warming.
     fn has_plugin(&self, name: &str, version: &str) -> Result<bool> {
-        // Not found while there is none.
+        // Envoy answers 404 while it has no such resource.
         let Ok(configured) = self.admin_get("/config_dump?resource=ecds_filters") else { return Ok(false) };
         let configured: Value = serde_json::from_str(&configured)?;
         let prefix = format!("{}.{name}~", self.namespace);
@@ -242,7 +246,7 @@ impl IngressGateway<'_> {
             let config = &filter["ecds_filter"]["typed_config"]["config"];
             let at = "/vm_config/environment_variables/key_values";
             config["name"].as_str().is_some_and(|name| name.starts_with(&prefix))
-                && config.pointer(at).is_some_and(|held| held[RESOURCE_VERSION] == *version)
+                && config.pointer(at).is_some_and(|variables| variables[RESOURCE_VERSION] == *version)
         };
         if !configured["configs"].as_array().is_some_and(|filters| filters.iter().any(ours)) {
             return Ok(false);
@@ -251,46 +255,47 @@ impl IngressGateway<'_> {
         Ok(listeners.contains(&prefix) && !listeners.contains("\"warming_state\""))
     }
 
-    /// Every counter and gauge whose name matches the regular expression.
+    /// Returns every counter and gauge whose name matches the regular expression.
     pub fn stats(&self, regex: &str) -> Result<Vec<(String, u64)>> {
         admin::stats(self.admin, regex)
     }
 
-    /// A line of the page that Prometheus reads from the gateway's pod; `None` where there is no such metric.
+    /// Returns a metric from the page that Prometheus reads from the gateway's pod, or `None` if it is not there.
     pub fn metric(&self, name_and_labels: &str) -> Result<Option<u64>> {
         let page = Request::get("metrics", "/stats/prometheus").send(self.at(self.metrics))?.text();
         let line = page.lines().find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' '));
         Ok(line.and_then(|value| value.parse().ok()))
     }
 
-    /// The body of a page of Envoy's admin interface.
+    /// Returns the body of a page of Envoy's admin interface.
     pub fn admin_get(&self, path: &str) -> Result<String> {
         admin::get(self.admin, path)
     }
 
-    /// What the agent, Envoy and the plugin have logged, and the access log.
+    /// Returns what the agent, Envoy and the plugin have logged so far, and the access log.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// The id of the agent's process.
+    /// Returns the id of the agent's process.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Waits until something holds; the end of the gateway's log where it does not.
-    pub fn eventually(&self, what: &str, holds: impl FnMut() -> Result<bool>) -> Result<()> {
-        self.within(PATIENCE, what, holds)
+    /// Waits until a condition is true. If it takes too long, the error contains the last lines of the gateway's log.
+    /// `what` names the condition.
+    pub fn eventually(&self, what: &str, condition: impl FnMut() -> Result<bool>) -> Result<()> {
+        self.within(PATIENCE, what, condition)
     }
 
-    pub fn within(&self, patience: Duration, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    /// Waits until a condition is true, but no longer than `patience`.
+    pub fn within(&self, patience: Duration, what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
         let deadline = Instant::now() + patience;
-        while !holds()? {
-            let log = || self.process.log_tail();
+        while !condition()? {
             ensure!(
                 Instant::now() < deadline,
-                "waited {patience:?} in vain for {what}; the end of the log:\n{}",
-                log()
+                "after {patience:?}, still not true: {what}; the last lines of the log:\n{}",
+                self.process.log_tail()
             );
             thread::sleep(Duration::from_millis(10));
         }

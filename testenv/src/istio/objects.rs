@@ -1,4 +1,5 @@
-//! Objects as users, net-istio and the tests apply them.
+//! Makes the Kubernetes objects that users, net-istio and the tests apply. They are JSON values and not the types of a
+//! crate, because the tests read manifests as JSON and change single fields of them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::certificates::Certificate;
 use crate::gateway::{ROUTE_HEADER, VIRTUAL_HOST_HEADER};
 
-/// The labels of an ingress gateway's pods in a default install.
+/// Returns the labels that an ingress gateway's pods have in a default installation.
 pub fn gateway_labels() -> Value {
     json!({"istio": "ingressgateway", "app": "istio-ingressgateway"})
 }
@@ -23,19 +24,21 @@ fn object(api_version: &str, kind: &str, namespace: &str, name: &str, spec: Valu
     })
 }
 
+/// Returns an object of `networking.istio.io`, such as a Gateway or a VirtualService.
 pub fn networking(kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
-    // The one kind that has not left alpha.
+    // EnvoyFilter is the only kind that is still alpha.
     let version = if kind == "EnvoyFilter" { "v1alpha3" } else { "v1" };
     object(&format!("networking.istio.io/{version}"), kind, namespace, name, spec)
 }
 
-/// An AuthorizationPolicy or a RequestAuthentication for the gateways of a namespace.
+/// Returns an AuthorizationPolicy or a RequestAuthentication for the gateways of a namespace.
 pub fn security(kind: &str, namespace: &str, name: &str, mut spec: Value) -> Value {
     spec["selector"] = json!({"matchLabels": {"istio": "ingressgateway"}});
     object("security.istio.io/v1", kind, namespace, name, spec)
 }
 
-/// The Gateway that VirtualServices of this namespace bind to, with these `servers`; they listen on loopback alone.
+/// Returns the Gateway that the VirtualServices of this namespace bind to, with these `servers`, which listen on
+/// loopback.
 pub fn gateway(namespace: &str, servers: &[Value]) -> Value {
     let servers = servers.iter().map(|server| {
         let mut server = server.clone();
@@ -47,12 +50,12 @@ pub fn gateway(namespace: &str, servers: &[Value]) -> Value {
     networking("Gateway", namespace, "knative-ingress-gateway", spec)
 }
 
-/// A plain-HTTP server for every host.
+/// Returns a plain-HTTP server of a Gateway, for every host.
 pub fn http_server(port: u16) -> Value {
     json!({"port": {"number": port, "name": format!("http-{port}"), "protocol": "HTTP"}, "hosts": ["*"]})
 }
 
-/// An HTTPS server for these hosts.
+/// Returns an HTTPS server of a Gateway, for these hosts.
 pub fn https_server(port: u16, hosts: &[&str], certificate: &Certificate) -> Value {
     json!({
         "port": {"number": port, "name": format!("https-{port}"), "protocol": "HTTPS"},
@@ -65,46 +68,48 @@ pub fn https_server(port: u16, hosts: &[&str], certificate: &Certificate) -> Val
     })
 }
 
-/// What net-istio makes of a KSVC of this host: a VirtualService that takes the host by prefix and sends it to the
-/// revision. Its service is a ServiceEntry here, for no pods run. Two response headers tell the tests what chose it.
+/// Returns what net-istio makes for a KSVC with this host: a VirtualService that matches the host by prefix and sends
+/// the request to the revision. The revision's service is a ServiceEntry here, because no pods run. Two response
+/// headers show the tests which route and which virtual host served a request.
 pub fn ksvc(namespace: &str, host: &str, stand_in: SocketAddr) -> [Value; 2] {
     let name = host.split(':').next().unwrap_or(host);
     let mut labels = name.split('.');
-    let (service, of) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
+    let (service, ksvc_namespace) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
     let revision = format!("{service}-00001");
-    let private = format!("{revision}.{of}.svc.cluster.local");
+    let private_host = format!("{revision}.{ksvc_namespace}.svc.cluster.local");
     let route = json!({
         "match": [{"authority": {"prefix": name}, "gateways": [gateway_name(namespace)]}],
         "route": [{
-            "destination": {"host": private, "port": {"number": 80}},
+            "destination": {"host": private_host, "port": {"number": 80}},
             "headers": {
-                "request": {"set": {"Knative-Serving-Namespace": of, "Knative-Serving-Revision": revision}},
-                "response": {"set": told(&format!("{name}:80"))},
+                "request": {"set": {"Knative-Serving-Namespace": ksvc_namespace, "Knative-Serving-Revision": revision}},
+                "response": {"set": marks(&format!("{name}:80"))},
             },
             "weight": 100,
         }],
         "retries": {},
     });
     [
-        virtual_service(namespace, &format!("{service}-{of}-ingress"), name, route),
-        service_entry(namespace, &private, 80, stand_in),
+        virtual_service(namespace, &format!("{service}-{ksvc_namespace}-ingress"), name, route),
+        service_entry(namespace, &private_host, 80, stand_in),
     ]
 }
 
-/// Takes every host that no KSVC has.
+/// Returns a VirtualService for all hosts that belong to no KSVC, with its ServiceEntry.
 pub fn catch_all(namespace: &str, stand_in: SocketAddr) -> [Value; 2] {
     let host = "catch-all.testenv.svc.cluster.local";
     let route = json!({
         "route": [{
             "destination": {"host": host, "port": {"number": 80}},
-            "headers": {"response": {"set": told("catch-all")}},
+            "headers": {"response": {"set": marks("catch-all")}},
         }],
         "retries": {},
     });
     [virtual_service(namespace, "catch-all", "*", route), service_entry(namespace, host, 80, stand_in)]
 }
 
-fn told(virtual_host: &str) -> Value {
+/// Returns the response headers that name the plugin's route and this virtual host.
+fn marks(virtual_host: &str) -> Value {
     json!({ROUTE_HEADER: "%FILTER_STATE(wasm.ksvc_router.route:PLAIN)%", VIRTUAL_HOST_HEADER: virtual_host})
 }
 
@@ -117,7 +122,7 @@ fn virtual_service(namespace: &str, name: &str, host: &str, route: Value) -> Val
     networking("VirtualService", namespace, name, spec)
 }
 
-/// A service of this namespace's gateways alone, at an address of this machine.
+/// Returns a service that only the gateways of this namespace see, at an address of this machine.
 pub fn service_entry(namespace: &str, host: &str, port: u16, at: SocketAddr) -> Value {
     let name: String = host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let spec = json!({
@@ -131,8 +136,8 @@ pub fn service_entry(namespace: &str, host: &str, port: u16, at: SocketAddr) -> 
     networking("ServiceEntry", namespace, &name, spec)
 }
 
-/// A manifest of the repository's, a WasmPlugin, as the tests apply it: in this namespace, with the module from this
-/// file, on these ports, and with this table where one is given.
+/// Changes a WasmPlugin manifest of the repository for a test: puts it into this namespace, takes the module from this
+/// file, applies it to these ports, and replaces its table if one is given.
 pub fn wasm_plugin(
     mut manifest: Value,
     namespace: &str,
@@ -143,15 +148,15 @@ pub fn wasm_plugin(
     manifest["metadata"]["namespace"] = namespace.into();
     let spec = manifest.get_mut("spec").context("the manifest has no spec")?;
     spec["url"] = format!("file://{}", module.display()).into();
-    let named = spec.pointer_mut("/match/0/ports").context("the manifest names no port")?;
-    *named = ports.iter().map(|port| json!({"number": port})).collect();
+    let named_ports = spec.pointer_mut("/match/0/ports").context("the manifest names no port")?;
+    *named_ports = ports.iter().map(|port| json!({"number": port})).collect();
     if let Some(table) = table {
         spec["pluginConfig"] = table.clone();
     }
     Ok(manifest)
 }
 
-/// A ServiceEntry whose endpoint speaks HTTP/2 without TLS, as a KSVC does whose port is named `h2c`.
+/// Makes the endpoint of a ServiceEntry speak HTTP/2 without TLS, as a KSVC does whose port is named `h2c`.
 pub fn h2c(mut service_entry: Value) -> Value {
     service_entry["spec"]["ports"][0]["protocol"] = "HTTP2".into();
     service_entry

@@ -1,5 +1,8 @@
-//! The programs of the control plane, built by `go build` from `testenv/istio/go.mod` and kept for all clones in the
-//! user's cache folder, under a name made of everything that they are built from.
+//! Builds the programs of the control plane with `go build`, from `testenv/istio/go.mod`. All clones of the repository
+//! share the result in the user's cache folder, in a subfolder whose name is a hash of everything that it is built
+//! from.
+//!
+//! It is written by hand because Istio publishes no binaries of pilot-agent and istiod outside of container images.
 
 use std::collections::hash_map::DefaultHasher;
 use std::env;
@@ -14,17 +17,17 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{cache_folder, repository};
 
-/// Envoy as this version of Istio ships it.
+/// The version of Envoy that this version of Istio ships.
 pub const ENVOY: &str = "1.39.3";
 
-/// The programs by their file names; etcd's is `server`, after its Go package.
+/// The file names of the programs. `server` is etcd, named after its Go package.
 const PROGRAMS: [&str; 6] = ["server", "kube-apiserver", "kubectl", "pilot-discovery", "pilot-agent", "istioctl"];
 
-/// What of Istio's sources is needed while it runs: its CRDs, and the template of Envoy's bootstrap.
+/// The files of Istio's sources that are needed at run time: its CRDs, and the template of Envoy's bootstrap.
 const FILES: [&str; 2] =
     ["manifests/charts/base/files/crd-all.gen.yaml", "tools/packaging/common/envoy_bootstrap.json"];
 
-/// The release that kube-apiserver says it is; without, it takes itself for version 0 and serves no stable API.
+/// The release that is linked into kube-apiserver. Without one, it reports version 0 and serves no stable API.
 const KUBERNETES: (&str, &str, &str) = ("v1.36.3", "1", "36");
 
 /// The built programs.
@@ -34,9 +37,10 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Those of the cache folder; builds them where they lack, which takes ten minutes and more on two cores.
+    /// Returns the programs in the cache folder. Builds them if they are not there, which takes ten minutes or more on
+    /// two cores.
     pub fn find_or_build() -> Result<Self> {
-        let folder = cache_folder()?.join(format!("control-plane-{:016x}", identity()?));
+        let folder = cache_folder()?.join(format!("control-plane-{:016x}", build_hash()?));
         let tools = Self { folder };
         if !tools.is_complete() {
             tools.build()?;
@@ -52,7 +56,7 @@ impl Tools {
         self.folder.join("bin").join(name)
     }
 
-    /// The folder with all programs, for PATH.
+    /// Returns the folder with all programs, for `PATH`.
     pub fn programs(&self) -> PathBuf {
         self.folder.join("bin")
     }
@@ -75,7 +79,7 @@ impl Tools {
         let version = go(&["version"]).output().ok().filter(|output| output.status.success());
         ensure!(
             version.is_some(),
-            "the control plane is built from its Go modules, and there is no `go` on PATH: install Go 1.26 or later \
+            "the control plane is built from Go modules, but there is no `go` on PATH: install Go 1.26 or later \
              (https://go.dev/dl)"
         );
         eprintln!("==> Building Istio's control plane into {}", self.folder.display());
@@ -84,7 +88,7 @@ impl Tools {
         download()?;
         let parent = self.folder.parent().context("the cache folder has a parent")?;
         fs::create_dir_all(parent)?;
-        // Built beside its place and moved there whole: half a build is never taken for one.
+        // Built in a temporary folder and then renamed, so that half a build is never used.
         let work = tempfile::Builder::new().prefix("building-").tempdir_in(parent)?;
         compile(&work.path().join("bin"))?;
 
@@ -92,7 +96,7 @@ impl Tools {
         for file in FILES {
             let from = Path::new(istio.trim()).join(file);
             let name = from.file_name().context("a file")?;
-            fs::copy(&from, work.path().join(name)).with_context(|| format!("Istio's sources lack {file}"))?;
+            fs::copy(&from, work.path().join(name)).with_context(|| format!("Istio's sources have no {file}"))?;
         }
         if let Err(error) = fs::rename(work.path(), &self.folder)
             && !self.is_complete()
@@ -104,13 +108,13 @@ impl Tools {
     }
 }
 
-/// Fetches the modules; an error of its own, since this part needs the network.
+/// Downloads the modules. This has an error message of its own, because only this part needs the network.
 fn download() -> Result<()> {
     let status = go(&["mod", "download"]).status().context("cannot start go")?;
     ensure!(
         status.success(),
-        "the Go modules of the control plane can't be had ({status}); its messages are above. `go env GOPROXY` says \
-         where Go looks for them"
+        "the Go modules of the control plane can't be downloaded ({status}); the messages of `go` are above. \
+         `go env GOPROXY` shows where Go looks for them"
     );
     Ok(())
 }
@@ -119,25 +123,25 @@ fn compile(into: &Path) -> Result<()> {
     fs::create_dir_all(into)?;
     let packages = output(&mut go(&["list", "-deps", "tool"]))?.lines().count();
     let (version, major, minor) = KUBERNETES;
-    let named = "-X k8s.io/component-base/version.git";
-    let link = format!("-s -w {named}Version={version} {named}Major={major} {named}Minor={minor}");
-    let mut build = go(&["build", "-v", "-ldflags", &link, "-o"]);
-    // `-v` names each package that is compiled; what a cache already holds is not named.
+    let variable = "-X k8s.io/component-base/version.git";
+    let link_flags = format!("-s -w {variable}Version={version} {variable}Major={major} {variable}Minor={minor}");
+    let mut build = go(&["build", "-v", "-ldflags", &link_flags, "-o"]);
+    // With `-v`, go names each package that it compiles. It does not name those that it finds in its cache.
     let mut build = build.arg(into).arg("tool").stderr(Stdio::piped()).spawn().context("cannot start go")?;
-    let said = BufReader::new(build.stderr.take().context("go's messages")?);
+    let output = BufReader::new(build.stderr.take().context("the messages of go")?);
     let terminal = std::io::stderr().is_terminal();
-    let every = if terminal { Duration::from_millis(200) } else { Duration::from_secs(30) };
+    let interval = if terminal { Duration::from_millis(200) } else { Duration::from_secs(30) };
     let (mut compiled, mut shown, mut messages) = (0, Instant::now(), Vec::new());
-    for line in said.lines() {
+    for line in output.lines() {
         let line = line?;
         if line.contains(' ') || line.starts_with('#') {
             messages.push(line);
             continue;
         }
         compiled += 1;
-        if shown.elapsed() >= every {
-            let (lead, end) = if terminal { ("\r", "") } else { ("", "\n") };
-            eprint!("{lead}    compiled {compiled} packages of at most {packages}{end}");
+        if shown.elapsed() >= interval {
+            let (start, end) = if terminal { ("\r", "") } else { ("", "\n") };
+            eprint!("{start}    compiled {compiled} packages of at most {packages}{end}");
             shown = Instant::now();
         }
     }
@@ -149,11 +153,12 @@ fn compile(into: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Go in the folder of the control plane's module; without C, so that a Go toolchain is all it needs.
+/// Returns a go command in the folder of the control plane's module. It works without C, so that it needs nothing but a
+/// Go toolchain.
 fn go(arguments: &[&str]) -> Command {
     let mut go = Command::new("go");
     go.args(arguments)
-        .current_dir(module())
+        .current_dir(module_folder())
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-mod=readonly")
         .env("GOWORK", "off");
@@ -161,15 +166,15 @@ fn go(arguments: &[&str]) -> Command {
     go
 }
 
-fn module() -> PathBuf {
+fn module_folder() -> PathBuf {
     repository().join("testenv/istio")
 }
 
-/// Changes with every version of a program and with how it is built.
-fn identity() -> Result<u64> {
+/// Returns a hash that changes with every version of a program and with the way it is built.
+fn build_hash() -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     for file in ["go.mod", "go.sum"] {
-        fs::read(module().join(file)).with_context(|| format!("testenv/istio/{file}"))?.hash(&mut hasher);
+        fs::read(module_folder().join(file)).with_context(|| format!("testenv/istio/{file}"))?.hash(&mut hasher);
     }
     (PROGRAMS, FILES, KUBERNETES, env::consts::ARCH).hash(&mut hasher);
     Ok(hasher.finish())

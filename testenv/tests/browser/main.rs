@@ -1,5 +1,6 @@
-//! CORS, judged by who it is for: headless Chromium opens a page of one origin, which calls the API on another through
-//! real Envoy with the plugin. What the page may read, what is refused and why, and what reaches the function.
+//! CORS in a real browser: headless Chromium opens a page of one origin, which calls the API of another origin through
+//! real Envoy with the plugin. The tests check what the page can read, what the browser refuses and why, and what
+//! reaches the function.
 
 mod page;
 mod server;
@@ -22,10 +23,10 @@ const LAG: Duration = Duration::from_secs(10);
 const NO_ORIGIN: &str = "No 'Access-Control-Allow-Origin' header";
 const NOT_OK: &str = "It does not have HTTP ok status";
 
-// ---- what a page may read
+// ---- what a page can read
 
 #[test]
-fn a_page_of_an_allowed_origin_reads_the_body_and_the_exposed_headers_alone() -> Result<()> {
+fn a_page_of_an_allowed_origin_reads_the_body_and_only_the_exposed_headers() -> Result<()> {
     let mut document = table(json!({"allowOrigins": [APP], "exposeHeaders": ["x-total"]}));
     document["routes"][1]["cors"] = json!({"allowOrigins": [APP], "exposeHeaders": ["*"]});
     let api = Api::start(document)?;
@@ -39,11 +40,11 @@ fn a_page_of_an_allowed_origin_reads_the_body_and_the_exposed_headers_alone() ->
     let arrived = api.function.arrived();
     assert_eq!(methods(&arrived), ["GET", "GET"]);
     assert_eq!(arrived[0].header("origin"), Some(APP));
-    api.took(&["GET", "GET", "GET"])
+    api.received(&["GET", "GET", "GET"])
 }
 
 #[test]
-fn a_page_of_another_origin_reads_nothing_and_what_needs_no_preflight_is_called_all_the_same() -> Result<()> {
+fn a_page_of_another_origin_reads_nothing_but_calls_without_preflight_reach_the_function() -> Result<()> {
     let api = Api::start(table(json!({"allowOrigins": [APP], "allowHeaders": ["x-csrf", "content-type"]})))?;
     let form = Call::new("POST", "/public").header("content-type", "text/plain").body("a=b");
     let calls = [Call::get("/orders/1"), form, Call::put("/orders/1"), Call::get("/nothing")];
@@ -52,11 +53,11 @@ fn a_page_of_another_origin_reads_nothing_and_what_needs_no_preflight_is_called_
         outcome.refused(NO_ORIGIN)?;
     }
     assert_eq!(methods(&api.function.arrived()), ["GET", "POST"]);
-    api.took(&["GET", "POST", "OPTIONS", "GET"])
+    api.received(&["GET", "POST", "OPTIONS", "GET"])
 }
 
 #[test]
-fn a_first_label_of_any_name_is_one_label_of_the_same_scheme_and_port() -> Result<()> {
+fn a_wildcard_origin_allows_one_label_and_the_same_scheme_and_port() -> Result<()> {
     let api = Api::start(table(json!({"allowOrigins": ["http://*.example.com"]})))?;
     let visit = |origin: &str| -> Result<_> {
         let [outcome] = open(origin, api.gateway.address(), [Call::get("/orders/1")])?;
@@ -69,32 +70,32 @@ fn a_first_label_of_any_name_is_one_label_of_the_same_scheme_and_port() -> Resul
     Ok(())
 }
 
-/// A cache that gave the first answer to the second call would have the browser refuse it.
+/// If the browser's cache used the first response for the second call, the browser would refuse that call.
 #[test]
-fn an_answer_kept_without_an_origin_is_not_given_to_a_page() -> Result<()> {
+fn a_response_cached_without_an_origin_is_not_used_for_a_page() -> Result<()> {
     let mut document = table(json!({"allowOrigins": [APP]}));
     document["routes"][1]["cors"] = Value::Null;
     let api = Api::start(document)?;
-    let kept = Call::get("/orders/1?cache-control=max-age=600");
-    // To tell that it is `Vary` that keeps them apart.
-    let alike = Call::get("/public?cache-control=max-age=600&access-control-allow-origin=*");
+    let varying = Call::get("/orders/1?cache-control=max-age=600");
+    // The same without `Vary: Origin`, which shows that it is this header that keeps the responses apart.
+    let shared = Call::get("/public?cache-control=max-age=600&access-control-allow-origin=*");
     let without_origin = |call: &Call| call.clone().option("mode", "no-cors");
-    let calls = [without_origin(&kept), kept.clone(), kept, without_origin(&alike), alike];
-    let [opaque, read, again, opaque_too, alike] = open(APP, api.gateway.address(), calls)?;
+    let calls = [without_origin(&varying), varying.clone(), varying, without_origin(&shared), shared];
+    let [opaque, read, again, opaque_too, shared] = open(APP, api.gateway.address(), calls)?;
     for outcome in [opaque, opaque_too] {
         assert_eq!((outcome.readable()?, outcome.body.as_str()), (0, ""));
     }
-    assert_eq!((read.readable()?, again.readable()?, alike.readable()?), (200, 200, 200));
+    assert_eq!((read.readable()?, again.readable()?, shared.readable()?), (200, 200, 200));
     let arrived = api.function.arrived();
     let origins: Vec<_> = arrived.iter().map(|request| request.header("origin")).collect();
-    assert_eq!(origins, [None, Some(APP), None], "and what may be kept is: {arrived:?}");
+    assert_eq!(origins, [None, Some(APP), None], "the browser caches what it may cache: {arrived:?}");
     Ok(())
 }
 
 // ---- preflights
 
 #[test]
-fn a_preflight_is_answered_in_the_gateway_and_kept_for_max_age() -> Result<()> {
+fn a_preflight_is_answered_in_the_gateway_and_cached_for_max_age() -> Result<()> {
     let mut document = table(json!({"allowOrigins": [APP], "allowHeaders": ["x-csrf", "content-type"], "maxAge": 600}));
     document["routes"][1]["cors"] =
         json!({"allowOrigins": [APP], "allowHeaders": ["x-csrf", "content-type"], "maxAge": 0});
@@ -106,7 +107,7 @@ fn a_preflight_is_answered_in_the_gateway_and_kept_for_max_age() -> Result<()> {
     let arrived = api.function.arrived();
     assert_eq!(methods(&arrived), ["PUT", "PUT", "PUT", "PUT"]);
     assert_eq!((arrived[0].header("x-csrf"), arrived[0].body.as_str()), (Some("1"), "{}"));
-    api.took(&["OPTIONS", "PUT", "PUT", "OPTIONS", "PUT", "OPTIONS", "PUT"])
+    api.received(&["OPTIONS", "PUT", "PUT", "OPTIONS", "PUT", "OPTIONS", "PUT"])
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn a_method_or_header_that_is_not_allowed_is_refused_by_the_browser() -> Result<
 }
 
 #[test]
-fn a_star_allows_every_method_and_header_also_with_credentials() -> Result<()> {
+fn a_star_allows_every_method_and_header_even_with_credentials() -> Result<()> {
     let cors = json!({"allowOrigins": [APP], "allowMethods": ["*"], "allowHeaders": ["*"], "allowCredentials": true});
     let api = Api::start(table(cors))?;
     let call = Call::new("PURGE", "/public").header("authorization", "Bearer token").header("x-other", "1");
@@ -139,7 +140,7 @@ fn a_star_allows_every_method_and_header_also_with_credentials() -> Result<()> {
 }
 
 #[test]
-fn a_preflight_passes_for_a_route_that_asks_for_a_header() -> Result<()> {
+fn a_preflight_succeeds_for_a_route_with_a_condition_on_a_header() -> Result<()> {
     let mut document = table(json!({"allowOrigins": [APP], "allowHeaders": ["x-beta"]}));
     document["routes"] = json!([
         {"match": "PUT /orders/{id}", "service": "orders-write", "when": {"headers": {"x-beta": "true"}}},
@@ -155,7 +156,7 @@ fn a_preflight_passes_for_a_route_that_asks_for_a_header() -> Result<()> {
 // ---- credentials
 
 #[test]
-fn credentials_are_taken_where_they_are_allowed_and_refused_by_the_browser_where_not() -> Result<()> {
+fn credentials_work_only_where_they_are_allowed() -> Result<()> {
     let headers = json!(["x-csrf", "content-type"]);
     let mut document = table(json!({"allowOrigins": [APP], "allowHeaders": headers, "allowCredentials": true}));
     document["routes"][1]["cors"] = json!({"allowOrigins": [APP], "allowHeaders": headers});
@@ -182,7 +183,7 @@ fn credentials_are_taken_where_they_are_allowed_and_refused_by_the_browser_where
     let arrived = api.function.arrived();
     assert_eq!(methods(&arrived), ["GET", "PUT", "GET", "GET", "GET"]);
     let cookies: Vec<_> = arrived.iter().map(|request| request.header("cookie").is_some()).collect();
-    assert_eq!(cookies, [true, true, false, true, false], "what needs no preflight comes with its cookie");
+    assert_eq!(cookies, [true, true, false, true, false], "a call without preflight arrives with its cookie");
     Ok(())
 }
 
@@ -209,19 +210,19 @@ fn the_filters_own_errors_are_readable() -> Result<()> {
     Ok(())
 }
 
-/// The methods that are served are what a preflight is told, and a status other than 2xx is none that allows.
+/// A preflight lists the methods that are served, and a status other than 2xx allows nothing.
 #[test]
-fn where_the_preflight_itself_fails_the_page_reads_no_error() -> Result<()> {
+fn a_page_reads_no_error_if_its_preflight_fails() -> Result<()> {
     let api = Api::start(table(json!({"allowOrigins": [APP], "allowHeaders": ["x-csrf", "content-type"]})))?;
     let calls = [Call::new("DELETE", "/orders/1"), Call::put("/orders/a%2Fb")];
     let [method, unsafe_path] = open(APP, api.gateway.address(), calls)?;
     method.refused("Method DELETE is not allowed by Access-Control-Allow-Methods")?;
     unsafe_path.refused(NOT_OK)?;
-    api.took(&["OPTIONS", "OPTIONS"])
+    api.received(&["OPTIONS", "OPTIONS"])
 }
 
 #[test]
-fn a_broken_route_is_readable_where_no_preflight_is_needed() -> Result<()> {
+fn the_error_of_a_broken_route_is_readable_if_no_preflight_is_needed() -> Result<()> {
     let mut document = table(json!({"allowOrigins": [APP], "allowHeaders": ["x-csrf", "content-type"]}));
     document["routes"][0]["rewritePath"] = "/{unknown}".into();
     let api = Api::start(document)?;
@@ -235,7 +236,7 @@ fn a_broken_route_is_readable_where_no_preflight_is_needed() -> Result<()> {
 }
 
 #[test]
-fn errors_of_the_gateway_behind_the_filter_are_readable() -> Result<()> {
+fn errors_of_envoy_after_the_filter_are_readable() -> Result<()> {
     let mut document = table(json!({"allowOrigins": [APP]}));
     document["routes"][1]["service"] = "unknown".into();
     let api = Api::start(document)?;
@@ -245,10 +246,10 @@ fn errors_of_the_gateway_behind_the_filter_are_readable() -> Result<()> {
     Ok(())
 }
 
-// ---- functions that do CORS by themselves, and routes that differ
+// ---- functions with their own CORS, and routes with their own CORS
 
 #[test]
-fn headers_of_a_function_that_does_cors_by_itself_are_replaced() -> Result<()> {
+fn the_cors_headers_of_a_function_are_replaced() -> Result<()> {
     let api = Api::start(table(json!({"allowOrigins": [APP]})))?;
     let own = |origin: &str| {
         let twice = format!("access-control-allow-origin={origin}&access-control-allow-origin={origin}");
@@ -267,7 +268,7 @@ fn headers_of_a_function_that_does_cors_by_itself_are_replaced() -> Result<()> {
 }
 
 #[test]
-fn a_routes_own_cors_stands_in_place_of_the_tables() -> Result<()> {
+fn the_cors_of_a_route_replaces_that_of_the_table() -> Result<()> {
     let mut document = table(json!({"allowOrigins": [APP]}));
     document["routes"][1]["cors"] = json!({"allowOrigins": [EVIL], "allowHeaders": ["x-csrf", "content-type"]});
     let api = Api::start(document)?;
@@ -284,7 +285,7 @@ fn a_routes_own_cors_stands_in_place_of_the_tables() -> Result<()> {
 }
 
 #[test]
-fn with_null_a_function_answers_preflights_and_sets_headers_by_itself() -> Result<()> {
+fn with_cors_null_the_function_answers_preflights_and_sets_headers() -> Result<()> {
     let mut document = table(json!({"allowOrigins": [APP], "allowHeaders": ["x-csrf", "content-type"]}));
     document["routes"][1]["cors"] = Value::Null;
     let api = Api::start(document)?;
@@ -321,10 +322,10 @@ fn a_redirect_in_the_gateway_is_followed() -> Result<()> {
     let arrived = api.function.arrived();
     assert_eq!(methods(&arrived), ["GET", "PUT"]);
     assert_eq!((arrived[1].header("origin"), arrived[1].body.as_str()), (Some(APP), "{}"));
-    api.took(&["GET", "GET", "OPTIONS", "PUT", "OPTIONS", "PUT"])
+    api.received(&["GET", "GET", "OPTIONS", "PUT", "OPTIONS", "PUT"])
 }
 
-/// From there on a browser tells `Origin: null`, which no list of origins can have.
+/// After such a redirect, a browser sends `Origin: null`, which no list of origins can contain.
 #[test]
 fn a_redirect_to_another_host_is_followed_only_where_every_origin_is_allowed() -> Result<()> {
     let named = Api::start(redirects(json!({"allowOrigins": [APP]})))?;
@@ -350,40 +351,40 @@ fn redirects(cors: Value) -> Value {
     document
 }
 
-// ---- a policy in front of the filter
+// ---- a policy before the filter
 
 const CORS_WITH_TOKENS: &str = r#"{"allowOrigins": ["http://app.example.com"], "allowHeaders": ["authorization"]}"#;
 
 #[test]
-fn behind_a_policy_that_asks_for_a_token_every_call_of_a_page_fails() -> Result<()> {
-    let api = Api::behind(policy(json!({"token": has_token()})), table(serde_json::from_str(CORS_WITH_TOKENS)?))?;
-    let [bearing, bare] = open(APP, api.gateway.address(), calls_with_and_without_token())?;
-    // Its preflight has no token.
-    bearing
+fn after_a_policy_that_requires_a_token_every_call_of_a_page_fails() -> Result<()> {
+    let api = Api::with_policy(policy(json!({"token": has_token()})), table(serde_json::from_str(CORS_WITH_TOKENS)?))?;
+    let [with_token, without_token] = open(APP, api.gateway.address(), calls_with_and_without_token())?;
+    // The preflight has no token.
+    with_token
         .refused("Response to preflight request doesn't pass access control check: No 'Access-Control-Allow-Origin'")?;
-    // Envoy's 403: the page learns neither the status nor the body.
-    bare.refused(NO_ORIGIN)?;
+    // Envoy answers 403, but the page can read neither the status nor the body.
+    without_token.refused(NO_ORIGIN)?;
     assert_eq!(methods(&api.function.arrived()), [""; 0]);
-    api.took(&["OPTIONS", "GET"])?;
+    api.received(&["OPTIONS", "GET"])?;
     assert_eq!(api.gateway.access_log().matches(" 403 rbac_access_denied").count(), 2);
     Ok(())
 }
 
 #[test]
-fn with_a_rule_for_preflights_a_token_passes_and_a_refusal_is_still_unreadable() -> Result<()> {
+fn with_a_rule_for_preflights_calls_with_a_token_work_and_a_refusal_is_still_unreadable() -> Result<()> {
     let policies = json!({"token": has_token(), "preflights": is_preflight()});
-    let api = Api::behind(policy(policies), table(serde_json::from_str(CORS_WITH_TOKENS)?))?;
-    let [bearing, bare] = open(APP, api.gateway.address(), calls_with_and_without_token())?;
-    assert_eq!((bearing.readable()?, bearing.body.as_str()), (200, "from the function"));
-    bare.refused(NO_ORIGIN)?;
+    let api = Api::with_policy(policy(policies), table(serde_json::from_str(CORS_WITH_TOKENS)?))?;
+    let [with_token, without_token] = open(APP, api.gateway.address(), calls_with_and_without_token())?;
+    assert_eq!((with_token.readable()?, with_token.body.as_str()), (200, "from the function"));
+    without_token.refused(NO_ORIGIN)?;
     assert_eq!(methods(&api.function.arrived()), ["GET"]);
-    api.took(&["OPTIONS", "GET", "GET"])
+    api.received(&["OPTIONS", "GET", "GET"])
 }
 
-/// As istiod makes it of a RequestAuthentication, which lets preflights through by itself.
+/// The filter is the one that istiod makes for a RequestAuthentication. It lets preflights pass without a further rule.
 #[test]
-fn a_token_that_is_refused_is_unreadable() -> Result<()> {
-    // RFC 8037, appendix A.2.
+fn the_refusal_of_an_invalid_token_is_unreadable() -> Result<()> {
+    // The key is from RFC 8037, appendix A.2.
     let key = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     let filter = json!({"name": "envoy.filters.http.jwt_authn", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
@@ -393,12 +394,12 @@ fn a_token_that_is_refused_is_unreadable() -> Result<()> {
         ]}}}],
         "bypass_cors_preflight": true,
     }});
-    let api = Api::behind(filter, table(serde_json::from_str(CORS_WITH_TOKENS)?))?;
-    let [refused, bare] = open(APP, api.gateway.address(), calls_with_and_without_token())?;
-    refused.refused(NO_ORIGIN)?;
-    assert_eq!(bare.readable()?, 200);
+    let api = Api::with_policy(filter, table(serde_json::from_str(CORS_WITH_TOKENS)?))?;
+    let [with_token, without_token] = open(APP, api.gateway.address(), calls_with_and_without_token())?;
+    with_token.refused(NO_ORIGIN)?;
+    assert_eq!(without_token.readable()?, 200);
     assert_eq!(methods(&api.function.arrived()), ["GET"]);
-    api.took(&["OPTIONS", "GET", "GET"])?;
+    api.received(&["OPTIONS", "GET", "GET"])?;
     assert!(api.gateway.access_log().contains(" 401 "), "{}", api.gateway.access_log());
     Ok(())
 }
@@ -407,7 +408,7 @@ fn calls_with_and_without_token() -> [Call; 2] {
     [Call::get("/orders/1").header("authorization", "Bearer token"), Call::get("/orders/1")]
 }
 
-/// As istiod makes it of AuthorizationPolicies that allow.
+/// Returns the filter that istiod makes for AuthorizationPolicies with `action: ALLOW`.
 fn policy(policies: Value) -> Value {
     json!({"name": "envoy.filters.http.rbac", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
@@ -422,7 +423,7 @@ fn has_token() -> Value {
     })
 }
 
-/// What `docs/security/preflights.yaml` asks for.
+/// Returns the rule of `docs/security/preflights.yaml`.
 fn is_preflight() -> Value {
     let present = |name: &str| json!({"header": {"name": name, "present_match": true}});
     json!({
@@ -431,9 +432,9 @@ fn is_preflight() -> Value {
     })
 }
 
-// ---- shared
+// ---- helpers
 
-/// A function behind a gateway.
+/// A gateway with one function behind it.
 struct Api {
     function: Function,
     gateway: Gateway,
@@ -444,7 +445,7 @@ impl Api {
         Self::of(Setup::new(&envoy::find()?, &plugin()?, document))
     }
 
-    fn behind(policy: Value, document: Value) -> Result<Self> {
+    fn with_policy(policy: Value, document: Value) -> Result<Self> {
         Self::of(Setup::new(&envoy::find()?, &plugin()?, document).policy(policy))
     }
 
@@ -454,8 +455,8 @@ impl Api {
         Ok(Self { function, gateway })
     }
 
-    /// The methods of all requests that the gateway took, preflights among them.
-    fn took(&self, expected: &[&str]) -> Result<()> {
+    /// Checks the methods of all requests that the gateway has received, including preflights.
+    fn received(&self, expected: &[&str]) -> Result<()> {
         let deadline = Instant::now() + LAG;
         loop {
             let log = self.gateway.access_log();
@@ -464,7 +465,7 @@ impl Api {
                 ensure!(methods == expected, "{log}");
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "waited {LAG:?} in vain for {expected:?}; the access log:\n{log}");
+            ensure!(Instant::now() < deadline, "after {LAG:?}, not all of {expected:?} are in the access log:\n{log}");
             thread::sleep(Duration::from_millis(20));
         }
     }

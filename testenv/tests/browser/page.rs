@@ -1,4 +1,7 @@
-//! A page in headless Chromium that makes calls and tells what came of them.
+//! A page in headless Chromium that makes calls and reports their outcomes.
+//!
+//! No crate for WebDriver or DevTools is used, because the page itself reports the outcomes and the console is in
+//! Chromium's log.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,12 +17,12 @@ use testenv::process::Running;
 
 use crate::server::Server;
 
-/// From the start of the browser to the last call's outcome; what takes longer hangs.
+/// The time from the start of the browser to the outcome of the last call. A browser that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The console is written by another process than the one that tells the outcomes.
+/// The console may lag behind the outcomes, because another process writes it.
 const LAG: Duration = Duration::from_secs(10);
 
-/// One `fetch`.
+/// A call of `fetch`.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     url: String,
@@ -27,17 +30,17 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// To a path of the API.
+    /// Returns a call of a path of the API.
     pub(crate) fn new(method: &str, path: &str) -> Self {
         Self { url: format!("http://api.example.com{path}"), options: json!({"method": method, "headers": {}}) }
     }
 
-    /// One for which a browser asks nobody.
+    /// Returns a call that needs no preflight.
     pub(crate) fn get(path: &str) -> Self {
         Self::new("GET", path)
     }
 
-    /// One that needs a preflight, thrice over.
+    /// Returns a call that needs a preflight for three reasons: its method, a header and its content type.
     pub(crate) fn put(path: &str) -> Self {
         Self::new("PUT", path).header("x-csrf", "1").header("content-type", "application/json").body("{}")
     }
@@ -58,7 +61,7 @@ impl Call {
         self.option("credentials", "include")
     }
 
-    /// Any other of fetch's options.
+    /// Sets another option of `fetch`.
     #[must_use]
     pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
         self.options[name] = value.into();
@@ -66,34 +69,35 @@ impl Call {
     }
 }
 
-/// What a page gets to see of one call.
+/// The outcome of a call, as far as the page can see it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Outcome {
     pub(crate) status: u16,
-    /// Those that the page may read.
+    /// The headers that the page may read.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
-    /// After redirects.
+    /// The URL after redirects.
     pub(crate) url: String,
-    /// What `fetch` threw: the same words whatever the reason.
+    /// The error that `fetch` threw. It is the same for every reason.
     error: Option<String>,
-    /// The reason, which the browser tells in its console alone.
+    /// The reason of the error, which the browser shows only in its console.
     #[serde(skip)]
     reason: Option<String>,
 }
 
 impl Outcome {
-    /// The status, where the page may read the answer.
+    /// Returns the status. It is an error if the page may not read the response.
     pub(crate) fn readable(&self) -> Result<u16> {
-        ensure!(self.error.is_none(), "the page may not read it: {self:?}");
+        ensure!(self.error.is_none(), "the page may not read the response: {self:?}");
         Ok(self.status)
     }
 
-    /// The call was refused by the browser, and `why` is in its reason.
-    pub(crate) fn refused(&self, why: &str) -> Result<()> {
+    /// Checks that the browser has refused the call and that its reason contains this text.
+    pub(crate) fn refused(&self, text: &str) -> Result<()> {
         ensure!(self.error.as_deref() == Some("TypeError: Failed to fetch"), "not refused: {self:?}");
-        ensure!(self.reason.as_deref().is_some_and(|reason| reason.contains(why)), "not for {why:?}: {self:?}");
+        let has_text = self.reason.as_deref().is_some_and(|reason| reason.contains(text));
+        ensure!(has_text, "refused, but not for {text:?}: {self:?}");
         Ok(())
     }
 
@@ -102,17 +106,17 @@ impl Outcome {
     }
 }
 
-/// Opens a page of this origin (`http://HOST[:PORT]`) in a new browser, which makes the calls one after the other. It
-/// has a cookie for all of example.com.
+/// Opens a page of this origin (`http://HOST[:PORT]`) in a new browser. The page makes the calls one after another,
+/// with a cookie for example.com and all its subdomains.
 pub(crate) fn open<const N: usize>(origin: &str, gateway: SocketAddr, calls: [Call; N]) -> Result<[Outcome; N]> {
     let calls: Vec<_> = calls.into_iter().map(|call| json!([call.url, call.options])).collect();
     let page = include_str!("page.html").replace("CALLS", &Value::from(calls).to_string());
-    let (told, outcomes) = mpsc::channel();
+    let (sender, outcomes) = mpsc::channel();
     let server = Server::start(move |request| {
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         if request.method == "POST" {
-            // Nobody waits for a second telling.
-            let _ = told.send(request.body);
+            // Sending fails only if the outcomes are reported a second time, and then nobody waits for them.
+            let _ = sender.send(request.body);
             return Some((Vec::new(), String::new()));
         }
         let cookie = header("set-cookie", "session=secret; Domain=example.com");
@@ -120,24 +124,24 @@ pub(crate) fn open<const N: usize>(origin: &str, gateway: SocketAddr, calls: [Ca
     })?;
 
     let folder = tempfile::Builder::new().prefix("ksvc-router-browser-").tempdir()?;
-    let authority = origin.strip_prefix("http://").context("a page of this test comes by http")?;
-    let page_at = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+    let authority = origin.strip_prefix("http://").context("the origin does not begin with http://")?;
+    let page_host = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
     let mut command = Command::new(chromium::find()?);
     command
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        // Containers give /dev/shm little room.
+        // In containers, /dev/shm is small.
         .arg("--disable-dev-shm-usage")
-        // Nothing here speaks TLS, and nobody but the page and the gateway may be asked.
+        // Nothing here speaks TLS, and the browser may connect only to the page's server and the gateway.
         .arg("--disable-features=HttpsUpgrades")
         .arg(format!(
-            "--host-resolver-rules=MAP {page_at} {}, MAP *.example.com:80 {gateway}, MAP * ~NOTFOUND",
+            "--host-resolver-rules=MAP {page_host} {}, MAP *.example.com:80 {gateway}, MAP * ~NOTFOUND",
             server.address()
         ))
         .arg("--enable-logging=stderr")
         .arg(format!("--user-data-dir={}", folder.path().display()))
         .arg(origin);
-    // Whatever it leaves behind goes with the folder.
+    // All files that the browser leaves behind are deleted with the folder.
     for variable in ["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "TMPDIR"] {
         command.env(variable, folder.path());
     }
@@ -157,8 +161,8 @@ pub(crate) fn open<const N: usize>(origin: &str, gateway: SocketAddr, calls: [Ca
             reasons = reasons_of_refusals(&browser.log());
             Ok(reasons.len() >= refused.len())
         })
-        .with_context(|| format!("not every refusal is one of CORS: {refused:?}"))?;
-    ensure!(reasons.len() == refused.len(), "more refusals than calls: {reasons:?}");
+        .with_context(|| format!("some calls were refused for another reason than CORS: {refused:?}"))?;
+    ensure!(reasons.len() == refused.len(), "more reasons than refused calls: {reasons:?}");
     for (outcome, reason) in refused.into_iter().zip(reasons) {
         outcome.reason = Some(reason);
     }
@@ -166,7 +170,7 @@ pub(crate) fn open<const N: usize>(origin: &str, gateway: SocketAddr, calls: [Ca
     outcomes.try_into().ok().with_context(|| format!("{count} outcomes of {N} calls"))
 }
 
-/// In the order of the calls.
+/// Returns the reasons for which the browser has refused calls, in the order of the calls.
 fn reasons_of_refusals(log: &str) -> Vec<String> {
     let reason = |line: &str| Some(line.split_once("has been blocked by CORS policy: ")?.1.to_owned());
     log.lines().filter_map(reason).collect()

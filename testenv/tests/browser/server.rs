@@ -1,4 +1,4 @@
-//! A small HTTP server on loopback: the one that pages come from, and the function behind the gateway.
+//! A small HTTP server on loopback, used for the origin of the pages and for the function behind the gateway.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 #[derive(Debug, Clone)]
 pub(crate) struct Arrived {
     pub(crate) method: String,
-    /// With the query.
+    /// The path with the query.
     pub(crate) path: String,
     headers: Vec<(String, String)>,
     pub(crate) body: String,
@@ -29,7 +29,7 @@ pub(crate) struct Arrived {
 
 impl Arrived {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn query(&self) -> &str {
@@ -37,10 +37,10 @@ impl Arrived {
     }
 }
 
-/// Status 200 with these headers and this body.
-pub(crate) type Answer = (Vec<(String, String)>, String);
+/// The headers and the body of a response with status 200.
+pub(crate) type Response200 = (Vec<(String, String)>, String);
 
-/// Ends when dropped.
+/// The running server, which ends when this is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -48,8 +48,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens on a free port. Where `answer` has none the connection is closed.
-    pub(crate) fn start(answer: impl Fn(Arrived) -> Option<Answer> + Send + Sync + 'static) -> Result<Self> {
+    /// Starts the server on a free port. If `answer` returns `None`, the connection is closed.
+    pub(crate) fn start(answer: impl Fn(Arrived) -> Option<Response200> + Send + Sync + 'static) -> Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on loopback")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -82,13 +82,13 @@ impl Drop for Server {
     }
 }
 
-async fn serve(listener: TcpListener, answer: Arc<impl Fn(Arrived) -> Option<Answer> + Send + Sync + 'static>) {
+async fn serve(listener: TcpListener, answer: Arc<impl Fn(Arrived) -> Option<Response200> + Send + Sync + 'static>) {
     loop {
         let Ok((connection, _)) = listener.accept().await else { continue };
         let answer = Arc::clone(&answer);
         tokio::spawn(async move {
             let service = service_fn(move |request| respond(request, Arc::clone(&answer)));
-            // A connection that breaks is its client's business.
+            // The error of a broken connection is of no interest here: the client sees it.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
         });
     }
@@ -96,7 +96,7 @@ async fn serve(listener: TcpListener, answer: Arc<impl Fn(Arrived) -> Option<Ans
 
 async fn respond(
     request: Request<Incoming>,
-    answer: Arc<impl Fn(Arrived) -> Option<Answer>>,
+    answer: Arc<impl Fn(Arrived) -> Option<Response200>>,
 ) -> io::Result<Response<Full<Bytes>>> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let (head, body) = request.into_parts();
@@ -116,8 +116,8 @@ async fn respond(
     Ok(response)
 }
 
-/// A function that answers with the headers that the query names (`?x-total=7&vary=Accept`), and closes the connection
-/// where the query is `break`. It keeps what reached it.
+/// A function that answers with the headers in the query (`?x-total=7&vary=Accept`) and closes the connection if the
+/// query is `break`. It records the requests that reach it.
 pub(crate) struct Function {
     server: Server,
     arrived: Arc<Mutex<Vec<Arrived>>>,
@@ -126,12 +126,12 @@ pub(crate) struct Function {
 impl Function {
     pub(crate) fn start() -> Result<Self> {
         let arrived = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&arrived);
+        let recorded = Arc::clone(&arrived);
         let server = Server::start(move |request| {
             let asked = request.query().split('&').filter_map(|header| header.split_once('='));
             let headers = asked.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             let answer = (request.query() != "break").then_some((headers, "from the function".to_owned()));
-            kept.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+            recorded.lock().unwrap_or_else(PoisonError::into_inner).push(request);
             answer
         })?;
         Ok(Self { server, arrived })
@@ -141,7 +141,7 @@ impl Function {
         self.server.address()
     }
 
-    /// What has reached it since the last call.
+    /// Returns the requests that have reached it since the last call.
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
         std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,6 +1,7 @@
-//! What passes through a gateway besides plain HTTP/1.1, told by real clients. Every layer with a real Envoy holds
-//! these, each with its own gateway: with the table of
-//! `wasm-plugin.yaml`, or for gRPC with [`grpc_table`].
+//! Rules for HTTP/2, WebSocket, gRPC and streaming through a gateway, checked with real clients.
+//!
+//! They are shared by the tests with Envoy alone and those under Istio. Each test starts its own gateway, with the
+//! table of `wasm-plugin.yaml`, or with [`grpc_table`] for gRPC.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-/// A table with one gRPC service.
+/// Returns a table with one gRPC service.
 pub(crate) fn grpc_table() -> Value {
     json!({"hosts": ["api.example.com"], "domain": "example.com", "namespace": "shop",
         "routes": [{"match": "POST /echo.Echo/{method}", "service": "echo"}]})
@@ -34,7 +35,7 @@ pub(crate) async fn http2_requests_of_one_connection_reach_their_ksvcs(to: Socke
             let request = hyper::Request::builder()
                 .method(method)
                 .uri(format!("http://api.example.com/faas/orders/{id}?n={id}"))
-                .header("x-mine", "kept")
+                .header("x-own", "kept")
                 .body(whole("hello"))?;
             let response = client.send_request(request).await?;
             assert_eq!(response.status(), 200);
@@ -42,7 +43,7 @@ pub(crate) async fn http2_requests_of_one_connection_reach_their_ksvcs(to: Socke
             assert_eq!(report.authority, format!("{target}.shop.example.com"));
             assert_eq!(report.path, format!("/faas/orders/{id}?n={id}"));
             assert_eq!(report.header("x-forwarded-host"), Some("api.example.com"));
-            assert_eq!(report.header("x-mine"), Some("kept"));
+            assert_eq!(report.header("x-own"), Some("kept"));
             assert_eq!(report.body, "hello");
             anyhow::Ok(())
         }
@@ -70,7 +71,7 @@ pub(crate) async fn websockets_pass_through_a_rewritten_authority(to: SocketAddr
     Ok(())
 }
 
-/// One gRPC message in its frame.
+/// Returns a gRPC message in its frame.
 fn grpc_frame(message: &str) -> Bytes {
     let length = u32::try_from(message.len()).unwrap_or_default().to_be_bytes();
     [&[0][..], &length, message.as_bytes()].concat().into()
@@ -89,24 +90,24 @@ pub(crate) async fn unary_grpc_passes_through_a_rewritten_authority(to: SocketAd
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["x-arrived-authority"], "echo.shop.example.com");
     assert_eq!(response.headers()["x-arrived-path"], "/echo.Echo/Say");
-    let answer = response.into_body().collect().await?;
-    assert_eq!(answer.trailers().context("trailers")?["grpc-status"], "0");
-    assert_eq!(answer.to_bytes(), grpc_frame("hello"));
+    let body = response.into_body().collect().await?;
+    assert_eq!(body.trailers().context("trailers")?["grpc-status"], "0");
+    assert_eq!(body.to_bytes(), grpc_frame("hello"));
     Ok(())
 }
 
-pub(crate) async fn streaming_grpc_is_not_held_up(to: SocketAddr) -> Result<()> {
+pub(crate) async fn messages_of_streaming_grpc_pass_one_by_one(to: SocketAddr) -> Result<()> {
     let mut client = http2(to).await?;
     let (mut messages, body) = Channel::<Bytes, hyper::Error>::new(1);
     messages.send_data(grpc_frame("first")).await?;
     let request = grpc_request("/echo.Echo/Chat", body.boxed())?;
-    let mut answers = client.send_request(request).await?.into_body();
-    // Each answer comes before the next message is sent: nothing on the way waits for the whole body.
-    assert_eq!(next_data(&mut answers).await?, grpc_frame("first"));
+    let mut replies = client.send_request(request).await?.into_body();
+    // Each reply arrives before the next message is sent, so nothing on the way waits for the whole body.
+    assert_eq!(next_data(&mut replies).await?, grpc_frame("first"));
     messages.send_data(grpc_frame("second")).await?;
-    assert_eq!(next_data(&mut answers).await?, grpc_frame("second"));
+    assert_eq!(next_data(&mut replies).await?, grpc_frame("second"));
     drop(messages);
-    let trailers = answers.collect().await?.trailers().cloned().context("trailers")?;
+    let trailers = replies.collect().await?.trailers().cloned().context("trailers")?;
     assert_eq!(trailers["grpc-status"], "0");
     Ok(())
 }
@@ -116,20 +117,20 @@ pub(crate) async fn a_grpc_call_without_a_route_gets_a_grpc_status(to: SocketAdd
     let response = client.send_request(grpc_request("/other.Service/Call", whole(grpc_frame("x")))?).await?;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "application/grpc");
-    assert_eq!(response.headers()["grpc-status"], "12", "UNIMPLEMENTED, as HTTP's 404 is read by gRPC clients");
+    assert_eq!(response.headers()["grpc-status"], "12", "UNIMPLEMENTED, to which gRPC clients map HTTP's 404");
     Ok(())
 }
 
-pub(crate) async fn bodies_stream_through_unbuffered(to: SocketAddr) -> Result<()> {
+pub(crate) async fn bodies_are_streamed_and_not_buffered(to: SocketAddr) -> Result<()> {
     let mut client = http2(to).await?;
     let (mut chunks, body) = Channel::<Bytes, hyper::Error>::new(1);
     chunks.send_data(Bytes::from("one")).await?;
     let request = hyper::Request::post("http://api.example.com/faas/orders").header("x-stand-in", "stream");
     let response = client.send_request(request.body(body.boxed())?).await?;
-    let mut answer = response.into_body();
-    assert_eq!(next_data(&mut answer).await?, "one");
+    let mut response = response.into_body();
+    assert_eq!(next_data(&mut response).await?, "one");
     chunks.send_data(Bytes::from("two")).await?;
-    assert_eq!(next_data(&mut answer).await?, "two");
+    assert_eq!(next_data(&mut response).await?, "two");
     Ok(())
 }
 
@@ -138,11 +139,12 @@ pub(crate) async fn bodies_stream_through_unbuffered(to: SocketAddr) -> Result<(
 pub(crate) type ClientBody = http_body_util::combinators::BoxBody<Bytes, hyper::Error>;
 pub(crate) type Client = SendRequest<ClientBody>;
 
-pub(crate) fn whole(octets: impl Into<Bytes>) -> ClientBody {
-    Full::new(octets.into()).map_err(|never| match never {}).boxed()
+/// Returns a body that is sent at once.
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> ClientBody {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
 }
 
-/// An HTTP/2 connection without TLS, with prior knowledge.
+/// Opens an HTTP/2 connection without TLS, with prior knowledge.
 pub(crate) async fn http2(to: SocketAddr) -> Result<Client> {
     let stream = TokioIo::new(TcpStream::connect(to).await?);
     let (client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await?;
@@ -150,6 +152,7 @@ pub(crate) async fn http2(to: SocketAddr) -> Result<Client> {
     Ok(client)
 }
 
+/// Returns the next data of a body. It is an error if the body has ended.
 pub(crate) async fn next_data<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Result<Bytes>
 where
     B::Error: std::error::Error + Send + Sync + 'static,

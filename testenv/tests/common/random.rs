@@ -1,15 +1,15 @@
-//! Random numbers that a failing test can be run again with: `MODULE_SEED=… cargo test …`, or the like.
+//! Random numbers from a seed that is printed, so that a failing test can be repeated: `MODULE_SEED=… cargo test …`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// SplitMix64.
+/// The SplitMix64 generator.
 pub(crate) struct Random {
     seed: u64,
     state: u64,
 }
 
 impl Random {
-    /// A new seed, or that of this variable in the environment.
+    /// Returns a generator with the seed in this environment variable, or with a new seed.
     pub(crate) fn new(variable: &str) -> Self {
         let seed = match std::env::var(variable) {
             Ok(seed) => seed.parse().unwrap_or_else(|_| panic!("{variable} is a number")),
@@ -38,7 +38,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Below `end`, which is not 0.
+    /// Returns a number below `end`, which must not be 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).expect("below a usize")
     }

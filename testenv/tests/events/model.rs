@@ -1,58 +1,62 @@
-//! What must be served after which events: the contract, for one process and the plugins in its listener. Where it says
-//! that two answers are right, both are here.
+//! The outcomes that the contract allows after a sequence of events, for one Envoy process and the plugins in its
+//! listener. If the contract allows several outcomes, the model contains all of them.
 
 use std::collections::BTreeSet;
 
-use crate::document::{Answer, Document, NOTHING, Name, Owner, Serves};
+use crate::document::{ALL_UNTOUCHED, Document, Outcome, Outcomes, Owner, TableName};
 
-/// What tells one document from another. Where nothing does but the octets, and a document comes back while Envoy still has
-/// a plugin that was made of the same ones, it takes that one, and hands the document to nobody.
+/// How Envoy distinguishes one document of a plugin from another.
+///
+/// If it compares nothing but their bytes, a document can come back while Envoy still has a plugin that was made from
+/// the same bytes. Then Envoy uses that plugin again and does not pass the document to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Identity {
-    /// A resource version.
+    /// Envoy compares the resource versions.
     Version,
-    /// The octets: the old plugin lives until every worker has the new document.
-    Octets,
-    /// The octets, within a listener: the old plugin lives until that one is drained.
-    OctetsInListener,
+    /// Envoy compares the bytes. The old plugin lives until every worker has the new document.
+    Bytes,
+    /// Envoy compares the bytes, and the document is in a listener. The old plugin lives until that listener is
+    /// drained.
+    BytesInListener,
 }
 
-/// One plugin.
+/// The state of one plugin.
 #[derive(Debug, Clone)]
-pub(crate) struct Plugin {
+pub(crate) struct PluginModel {
     pub(crate) owner: Owner,
     identity: Identity,
-    /// What it was given last; `None` where it is not in the listener.
+    /// The last document that the plugin was given, or `None` if the plugin is not in the listener.
     document: Option<Document>,
-    /// The last good document of this process; several, where it may be any of them.
+    /// The last good document of this process. There are several if it may be any of them.
     last_good: Vec<Document>,
     /// Every good document of this process.
     every_good: Vec<Document>,
-    /// What Envoy may still have a plugin of.
-    had: BTreeSet<String>,
-    /// Envoy may not have handed over what it has.
-    may_be_unseen: bool,
-    /// What it had when it was taken away.
+    /// The labels of the documents from which Envoy may still have a plugin.
+    maybe_alive: BTreeSet<String>,
+    /// Whether Envoy may have used an old plugin and not passed the last document to it.
+    may_be_ignored: bool,
+    /// The document that the plugin had when it was removed.
     removed: Option<Document>,
-    /// It was taken away since the last good document: what the process knew of it may be gone.
+    /// Whether the plugin was removed since the last good document. Then the process may have forgotten that document.
     may_have_forgotten: bool,
-    /// It was degraded under a name that is not its own, or when it was taken away: nobody may be left to say
-    /// that this is over.
-    gauge_may_stay: bool,
-    /// Documents that this process has judged.
+    /// Whether `config_degraded` may stay at 1 for ever, because it was set under another name than the table's own, or
+    /// before the plugin was removed, and perhaps no VM is left that could reset it.
+    gauge_may_be_stale: bool,
+    /// The good documents that this process has judged.
     pub(crate) accepted: Count,
+    /// The bad documents that this process has judged.
     pub(crate) rejected: Count,
 }
 
-/// A counter. What was counted is lost where a hot restart does not hand it over, and, from Envoy 1.39 on, where no VM
-/// is left that counts under the name of a table.
+/// The range in which a counter may be. Counts are lost if a hot restart does not transfer them and, from Envoy 1.39
+/// on, if no VM is left that counts under the name of a table.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Count {
     pub(crate) least: u64,
     pub(crate) most: u64,
 }
 
-impl Plugin {
+impl PluginModel {
     pub(crate) fn new(owner: Owner, identity: Identity) -> Self {
         Self {
             owner,
@@ -61,40 +65,43 @@ impl Plugin {
             removed: None,
             last_good: Vec::new(),
             every_good: Vec::new(),
-            had: BTreeSet::new(),
-            may_be_unseen: false,
+            maybe_alive: BTreeSet::new(),
+            may_be_ignored: false,
             may_have_forgotten: false,
-            gauge_may_stay: false,
+            gauge_may_be_stale: false,
             accepted: Count::default(),
             rejected: Count::default(),
         }
     }
 
-    pub(crate) fn is_there(&self) -> bool {
+    /// Returns whether the plugin is in the listener.
+    pub(crate) fn exists(&self) -> bool {
         self.document.is_some()
     }
 
+    /// Returns whether this is the document that the plugin has now.
     pub(crate) fn has(&self, document: &Document) -> bool {
-        self.document.as_ref().is_some_and(|held| held.is == document.is)
+        self.document.as_ref().is_some_and(|current| current.label == document.label)
     }
 
+    /// Gives the plugin a document. If the plugin does not exist, it is created.
     pub(crate) fn put(&mut self, document: &Document) {
-        if self.is_there() {
+        if self.exists() {
             self.removed = None;
         }
-        // Without a resource version it may pass for the one that was there before.
-        let is_other = self.removed.as_ref().is_none_or(|removed| removed.is != document.is);
-        let is_first = self.had.insert(document.is.clone());
-        self.may_be_unseen = self.identity != Identity::Version && !is_first;
-        let is_new = self.identity == Identity::Version || (is_other && !self.may_be_unseen);
+        // Without a resource version, Envoy may take it for the document that the plugin had when it was removed.
+        let differs_from_removed = self.removed.as_ref().is_none_or(|removed| removed.label != document.label);
+        let is_first = self.maybe_alive.insert(document.label.clone());
+        self.may_be_ignored = self.identity != Identity::Version && !is_first;
+        let is_surely_judged = self.identity == Identity::Version || (differs_from_removed && !self.may_be_ignored);
         if self.counts_under_own_name(self.document.as_ref()) != self.counts_under_own_name(Some(document)) {
             self.lose_counts();
         }
         let count = if document.good { &mut self.accepted } else { &mut self.rejected };
         count.most += 1;
-        count.least += u64::from(is_new);
+        count.least += u64::from(is_surely_judged);
         if document.good {
-            if !self.may_be_unseen {
+            if !self.may_be_ignored {
                 self.last_good.clear();
             }
             self.last_good.push(document.clone());
@@ -104,44 +111,46 @@ impl Plugin {
         self.document = Some(document.clone());
     }
 
-    /// Every worker has the last document.
+    /// Records that every worker has the last document.
     pub(crate) fn settle(&mut self) {
-        if self.identity == Identity::Octets {
-            self.had = self.document.iter().map(|document| document.is.clone()).collect();
+        if self.identity == Identity::Bytes {
+            self.maybe_alive = self.document.iter().map(|document| document.label.clone()).collect();
         }
     }
 
-    /// The next process is to have this document.
+    /// Sets the document that the next process will start with.
     pub(crate) fn replace(&mut self, document: &Document) {
         self.document = Some(document.clone());
     }
 
+    /// Removes the plugin from the listener.
     pub(crate) fn remove(&mut self) {
-        self.gauge_may_stay |= self.is_degraded();
+        self.gauge_may_be_stale |= self.is_degraded();
         self.may_have_forgotten = true;
         self.removed = self.document.take();
         self.lose_counts();
     }
 
-    /// Another process begins with the document that is in place. After a hot restart it counts on.
-    pub(crate) fn restart(&mut self, counts_on: bool) {
+    /// Starts a new process with the current document. After a hot restart, the counters continue.
+    pub(crate) fn restart(&mut self, counters_continue: bool) {
         let document = self.document.take();
         self.lose_counts();
-        let of_old = |count| if counts_on { count } else { Count::default() };
-        let (accepted, rejected) = (of_old(self.accepted), of_old(self.rejected));
+        let previous = |count| if counters_continue { count } else { Count::default() };
+        let (accepted, rejected) = (previous(self.accepted), previous(self.rejected));
         *self = Self { accepted, rejected, ..Self::new(self.owner, self.identity) };
         if let Some(document) = document {
             self.put(&document);
         }
     }
 
-    /// Whether a document is counted under the table's own name, and not under `default`; `None` where both are right.
+    /// Returns whether a document is counted under the table's own name rather than `default`, or `None` if both are
+    /// allowed.
     fn counts_under_own_name(&self, document: Option<&Document>) -> Option<bool> {
         match document?.name {
-            Name::Own => Some(true),
-            Name::Absent => Some(false),
-            Name::Unreadable if self.last_good.is_empty() => Some(false),
-            Name::Unreadable => (!self.may_have_forgotten).then_some(true),
+            TableName::Own => Some(true),
+            TableName::Absent => Some(false),
+            TableName::Unreadable if self.last_good.is_empty() => Some(false),
+            TableName::Unreadable => (!self.may_have_forgotten).then_some(true),
         }
     }
 
@@ -150,7 +159,8 @@ impl Plugin {
         self.rejected.least = 0;
     }
 
-    pub(crate) fn never_was(&self) -> bool {
+    /// Returns whether this process has never had a document for the plugin.
+    pub(crate) fn has_no_documents(&self) -> bool {
         self.accepted.most + self.rejected.most == 0
     }
 
@@ -158,54 +168,55 @@ impl Plugin {
         self.document.as_ref().is_some_and(|document| !document.good)
     }
 
-    /// Every way to serve that is right.
-    pub(crate) fn may_serve(&self) -> Vec<Serves> {
-        let Some(document) = &self.document else { return vec![NOTHING] };
-        let whole_or_part = || document.serves.clone();
+    /// Returns all outcomes that are allowed now.
+    pub(crate) fn allowed(&self) -> Vec<Outcomes> {
+        let Some(document) = &self.document else { return vec![ALL_UNTOUCHED] };
+        let own = || document.outcomes.clone();
         if document.good || self.last_good.is_empty() {
-            return vec![whole_or_part()];
+            return vec![own()];
         }
-        // What serves may be what did when the same octets came before.
-        let may_be_old = self.may_be_unseen;
+        // If Envoy has used an old plugin again, that plugin may serve what it served before.
+        let may_be_old = self.may_be_ignored;
         let good = if may_be_old { &self.every_good } else { &self.last_good };
-        let in_part = (may_be_old || self.may_have_forgotten).then(whole_or_part);
-        good.iter().map(|good| good.serves.clone()).chain(in_part).collect()
+        let in_part = (may_be_old || self.may_have_forgotten).then(own);
+        good.iter().map(|good| good.outcomes.clone()).chain(in_part).collect()
     }
 
-    /// What may be served while the last event is under way: a plugin that comes back may begin where it was.
-    pub(crate) fn may_serve_meanwhile(&self) -> Vec<Serves> {
-        let mut may = self.may_serve();
+    /// Returns all outcomes that are allowed while the last event is still in progress: a plugin that is created again
+    /// may begin with what it served before.
+    pub(crate) fn allowed_during_event(&self) -> Vec<Outcomes> {
+        let mut allowed = self.allowed();
         let earlier = self.removed.iter().chain(&self.last_good).filter(|_| self.removed.is_some());
-        may.extend(earlier.map(|document| document.serves.clone()));
-        may
+        allowed.extend(earlier.map(|document| document.outcomes.clone()));
+        allowed
     }
 
-    /// The gauge `config_degraded` under the table's own name, where the contract says what it is.
+    /// Returns the gauge `config_degraded` under the table's own name, or `None` if the contract leaves it open.
     pub(crate) fn degraded_gauge(&self) -> Option<u64> {
-        let document = self.document.as_ref().filter(|_| !self.may_be_unseen)?;
+        let document = self.document.as_ref().filter(|_| !self.may_be_ignored)?;
         if document.good {
             return Some(0);
         }
         (self.counts_under_own_name(Some(document)) == Some(true)).then_some(1)
     }
 
-    /// The gauge `config_degraded` under `default`. `None` where it is not known.
-    pub(crate) fn nameless_gauge(&self) -> Option<u64> {
-        if self.gauge_may_stay || self.may_have_forgotten || self.may_be_unseen {
+    /// Returns the gauge `config_degraded` under the name `default`, or `None` if it is not known.
+    pub(crate) fn default_name_gauge(&self) -> Option<u64> {
+        if self.gauge_may_be_stale || self.may_have_forgotten || self.may_be_ignored {
             return None;
         }
         let document = self.document.as_ref()?;
         match self.counts_under_own_name(Some(document)) {
             Some(false) => Some(1),
-            // There may have been a bad one that has no name, and no good one since.
             Some(true) if document.good => Some(0),
+            // There may have been a bad document without a name, and no good one since.
             _ => None,
         }
     }
 
-    /// The gauge `routes` under the table's own name.
+    /// Returns the gauge `routes` under the table's own name, or `None` if it is not known.
     pub(crate) fn routes_gauge(&self) -> Option<u64> {
-        let document = self.document.as_ref().filter(|_| !self.may_be_unseen)?;
+        let document = self.document.as_ref().filter(|_| !self.may_be_ignored)?;
         match &self.last_good[..] {
             _ if document.good => Some(document.routes),
             [good] if !self.may_have_forgotten => Some(good.routes),
@@ -214,7 +225,7 @@ impl Plugin {
     }
 }
 
-/// Whether an answer is right by any of these ways to serve.
-pub(crate) fn allows(may_serve: &[Serves], path: usize, answer: &Answer) -> bool {
-    may_serve.iter().any(|serves| serves[path] == *answer)
+/// Returns whether one of the allowed outcomes has this outcome for the path with this index.
+pub(crate) fn allows(allowed: &[Outcomes], path: usize, outcome: &Outcome) -> bool {
+    allowed.iter().any(|outcomes| outcomes[path] == *outcome)
 }

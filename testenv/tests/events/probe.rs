@@ -1,5 +1,5 @@
-//! Requests that show what each worker serves. A connection stays with the worker that took it, and Envoy counts the
-//! connections of each, so one answer after another can be told apart by its worker.
+//! Requests that show what each worker serves. A connection stays with the worker that accepted it, and Envoy counts
+//! the connections of each worker, so it is known which worker has answered.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,56 +9,58 @@ use testenv::gateway::Gateway;
 use testenv::http1::{Connection, Request, Response};
 use testenv::stand_in::Report;
 
-use crate::document::{Answer, Owner, PATHS, SERVICES};
+use crate::document::{Outcome, Owner, PATHS, SERVICES};
 
-/// A path that a policy may deny, below [`OURS`](crate::document::OURS).
+/// A path below [`OURS`](crate::document::OURS) that a policy may deny.
 pub(crate) const DENIED: &str = "/faas/orders/denied";
 
-/// What a connection was answered.
+/// The outcomes of the requests of one probe.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    /// In the order of the owners, and of [`PATHS`].
-    pub(crate) answers: Vec<Vec<Answer>>,
-    pub(crate) denied: Answer,
-    /// Who answered; `None` where Envoy closed the connection meanwhile, as it does with those of an old listener.
+    /// The outcomes for each owner, in the order of [`PATHS`].
+    pub(crate) outcomes: Vec<Vec<Outcome>>,
+    pub(crate) denied: Outcome,
+    /// The worker that has answered. It is `None` if Envoy closed the connection during the probe, as it does with the
+    /// connections of an old listener.
     pub(crate) worker: Option<String>,
 }
 
-/// Asks all over one connection, or over several if Envoy closes them.
-pub(crate) fn ask(gateway: &Gateway, owners: &[Owner]) -> Result<Seen> {
+/// Sends all requests over one connection, or over several if Envoy closes it.
+pub(crate) fn probe(gateway: &Gateway, owners: &[Owner]) -> Result<Seen> {
     let before = connections(gateway)?;
-    let (mut seen, opened) = ask_at(gateway.address(), owners)?;
+    let (mut seen, opened) = probe_address(gateway.address(), owners)?;
     let after = connections(gateway)?;
-    let mut more = after.into_iter().filter(|(worker, count)| before.get(worker) != Some(count));
-    seen.worker = more.next().map(|(worker, _)| worker).filter(|_| opened == 1 && more.next().is_none());
+    let mut changed = after.into_iter().filter(|(worker, count)| before.get(worker) != Some(count));
+    seen.worker = changed.next().map(|(worker, _)| worker).filter(|_| opened == 1 && changed.next().is_none());
     Ok(seen)
 }
 
-/// The same without a look at who answered; and how many connections it took.
-pub(crate) fn ask_at(to: SocketAddr, owners: &[Owner]) -> Result<(Seen, usize)> {
-    let mut asking = Asking { to, connection: None, opened: 0 };
-    let mut answers = Vec::new();
+/// Sends all requests without finding out which worker answers. Also returns the number of connections that were
+/// needed.
+pub(crate) fn probe_address(to: SocketAddr, owners: &[Owner]) -> Result<(Seen, usize)> {
+    let mut prober = Prober { to, connection: None, opened: 0 };
+    let mut outcomes = Vec::new();
     for owner in owners {
-        let paths = PATHS.iter().map(|path| asking.get("api.example.com", &format!("{}{path}", owner.base_path)));
-        answers.push(paths.collect::<Result<_>>()?);
+        let paths = PATHS.iter().map(|path| prober.get("api.example.com", &format!("{}{path}", owner.base_path)));
+        outcomes.push(paths.collect::<Result<_>>()?);
     }
-    let denied = asking.get("api.example.com", DENIED)?;
-    // Whatever becomes of the tables, nobody else's traffic is touched.
+    let denied = prober.get("api.example.com", DENIED)?;
+    // Traffic outside the scope of both tables must stay untouched, whatever happens to the tables.
     for (host, path) in [("api.example.com", "/elsewhere/orders/1"), ("www.example.com", "/faas/orders/1")] {
-        let answer = asking.get(host, path)?;
-        ensure!(answer == Answer::Untouched, "{host}{path}, which is in no table's scope: {answer:?}");
+        let outcome = prober.get(host, path)?;
+        ensure!(outcome == Outcome::Untouched, "{host}{path} is outside the scope of every table: {outcome:?}");
     }
-    Ok((Seen { answers, denied, worker: None }, asking.opened))
+    Ok((Seen { outcomes, denied, worker: None }, prober.opened))
 }
 
-struct Asking {
+struct Prober {
     to: SocketAddr,
     connection: Option<Connection>,
     opened: usize,
 }
 
-impl Asking {
-    fn get(&mut self, host: &str, path: &str) -> Result<Answer> {
+impl Prober {
+    fn get(&mut self, host: &str, path: &str) -> Result<Outcome> {
         let request = Request::get(host, path);
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -69,7 +71,7 @@ impl Asking {
         };
         let response = match connection.send(&request) {
             Ok(response) => response,
-            // It was closed between two requests, which HTTP/1.1 allows; a new one has to do.
+            // Envoy closed the connection between two requests, which HTTP/1.1 allows. Try again with a new one.
             Err(_) if self.opened < 10 => {
                 self.opened += 1;
                 connection = Connection::open(self.to)?;
@@ -80,29 +82,29 @@ impl Asking {
         if response.header("connection") != Some("close") {
             self.connection = Some(connection);
         }
-        answer(&response, host).with_context(|| format!("{host}{path}"))
+        outcome(&response, host).with_context(|| format!("{host}{path}"))
     }
 }
 
-fn answer(response: &Response, host: &str) -> Result<Answer> {
+fn outcome(response: &Response, host: &str) -> Result<Outcome> {
     if response.status != 200 {
-        return Ok(Answer::Status(response.status));
+        return Ok(Outcome::Status(response.status));
     }
     let arrived: Report = serde_json::from_slice(&response.body).with_context(|| response.text())?;
     let forwarded_host = arrived.header("x-forwarded-host");
     if arrived.authority == host {
-        ensure!(forwarded_host.is_none(), "it passed, but not as it was sent: {arrived:?}");
-        return Ok(Answer::Untouched);
+        ensure!(forwarded_host.is_none(), "the request was not routed, but changed: {arrived:?}");
+        return Ok(Outcome::Untouched);
     }
-    ensure!(forwarded_host == Some(host), "it was routed without its public host: {arrived:?}");
+    ensure!(forwarded_host == Some(host), "the request was routed without its public host: {arrived:?}");
     let service = arrived.authority.strip_suffix(".shop.example.com");
     match SERVICES.iter().find(|known| Some(**known) == service) {
-        Some(service) => Ok(Answer::Service(service)),
-        None => bail!("it arrived where no document sends it: {arrived:?}"),
+        Some(service) => Ok(Outcome::Service(service)),
+        None => bail!("the request reached a service that no document names: {arrived:?}"),
     }
 }
 
-/// How many connections each worker has taken.
+/// Returns how many connections each worker has accepted.
 fn connections(gateway: &Gateway) -> Result<BTreeMap<String, u64>> {
     Ok(gateway.stats(r"^listener\.127.*\.worker_[0-9]+\.downstream_cx_total$")?.into_iter().collect())
 }

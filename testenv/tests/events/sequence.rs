@@ -1,4 +1,4 @@
-//! Random sequences of events, each from a seed of its own.
+//! Makes random sequences of events, each from its own seed, and carries them out.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -6,21 +6,22 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use testenv::gateway::Delivery;
 
-use crate::document::{self, BESIDE, Document, OURS, Owner};
+use crate::document::{self, Document, OTHER, OURS, Owner};
+use crate::harness::{Event, Harness, Shape};
 use crate::random::Random;
-use crate::world::{Event, Shape, World};
 
-/// What came of a sequence that was right throughout.
+/// The size of a sequence in which every outcome was allowed.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Tally {
     pub(crate) events: usize,
-    pub(crate) answers: usize,
-    pub(crate) lags: usize,
+    pub(crate) responses: usize,
+    /// The number of events in which a worker lagged behind the main thread.
+    pub(crate) stalls: usize,
 }
 
-/// A gateway of any shape.
+/// Returns a gateway of a random shape.
 fn shape(random: &mut Random) -> Shape {
-    // Where all is in the bootstrap every edit takes a restart, and those are slow: one in six.
+    // If everything is in the bootstrap, every edit needs a restart, which is slow. So this is done one time in six.
     let (delivery, listeners_by_file) = match random.below(6) {
         0 => (Delivery::Listener, false),
         1..=2 => (Delivery::Listener, true),
@@ -35,64 +36,65 @@ fn shape(random: &mut Random) -> Shape {
     }
 }
 
-fn event(world: &World, shape: Shape, random: &mut Random) -> Event {
-    let owner = if random.below(4) == 0 { BESIDE } else { OURS };
+fn event(harness: &Harness, shape: Shape, random: &mut Random) -> Event {
+    let owner = if random.below(4) == 0 { OTHER } else { OURS };
     if !shape.listeners_by_file {
         return match random.below(4) {
             0 => Event::Crash,
             1 => Event::HotRestart,
-            _ => Event::Put(OURS, document::any(OURS, random)),
+            _ => Event::Put(OURS, document::random(OURS, random)),
         };
     }
     match random.below(20) {
-        0..=2 if world.is_there(owner) => Event::Remove(owner),
-        3..=5 => Event::Policy(!world.denies()),
-        6..=8 if world.is_there(OURS) => {
-            let mut documents = vec![edit(world, OURS, random)];
-            documents.extend((0..1 + random.below(3)).map(|_| document::any(OURS, random)));
-            documents.dedup_by_key(|document| document.is.clone());
-            Event::Lag(documents)
+        0..=2 if harness.exists(owner) => Event::Remove(owner),
+        3..=5 => Event::Policy(!harness.denies()),
+        6..=8 if harness.exists(OURS) => {
+            let mut documents = vec![edit(harness, OURS, random)];
+            documents.extend((0..1 + random.below(3)).map(|_| document::random(OURS, random)));
+            documents.dedup_by_key(|document| document.label.clone());
+            Event::EditsDuringStall(documents)
         }
         9 => Event::Crash,
         10 => Event::HotRestart,
-        11 if world.is_there(OURS) => Event::Drain(edit(world, OURS, random)),
-        _ => Event::Put(owner, edit(world, owner, random)),
+        11 if harness.exists(OURS) => Event::Drain(edit(harness, OURS, random)),
+        _ => Event::Put(owner, edit(harness, owner, random)),
     }
 }
 
-/// Not what is there: without a resource version Envoy sees no edit in that.
-fn edit(world: &World, owner: Owner, random: &mut Random) -> Document {
+/// Returns a random document other than the current one, which Envoy would not see as an edit without a resource
+/// version.
+fn edit(harness: &Harness, owner: Owner, random: &mut Random) -> Document {
     loop {
-        let document = document::any(owner, random);
-        if !world.has(owner, &document) {
+        let document = document::random(owner, random);
+        if !harness.has(owner, &document) {
             return document;
         }
     }
 }
 
-/// Runs a sequence of this many events. The error tells the seed, and every event up to the one that went wrong.
+/// Runs a random sequence of this many events. An error names the seed and every event up to the one that failed.
 pub(crate) fn run(envoy: &Path, seed: u64, events: usize) -> Result<Tally> {
     let mut random = Random::of(seed);
     let shape = shape(&mut random);
-    let first = document::any(OURS, &mut random);
-    follow(envoy, shape, &first, events, |world| event(world, shape, &mut random))
+    let first = document::random(OURS, &mut random);
+    follow(envoy, shape, &first, events, |harness| event(harness, shape, &mut random))
         .with_context(|| format!("EVENTS_SEED={seed} EVENTS_SEQUENCES=1"))
 }
 
-/// Carries out as many events as there are to be, each made when the ones before have been.
+/// Carries out this many events. Each is made by `next` after those before it have been carried out.
 pub(crate) fn follow(
     envoy: &Path,
     shape: Shape,
     first: &Document,
     events: usize,
-    mut next: impl FnMut(&World) -> Event,
+    mut next: impl FnMut(&Harness) -> Event,
 ) -> Result<Tally> {
-    let mut told = format!("{shape:?}\n  0. it starts with a document, {}\n", first.is);
-    let mut world = World::start(envoy, shape, first).with_context(|| told.clone())?;
+    let mut history = format!("{shape:?}\n  0. it starts with a document, {}\n", first.label);
+    let mut harness = Harness::start(envoy, shape, first).with_context(|| history.clone())?;
     for number in 1..=events {
-        let event = next(&world);
-        let _ = writeln!(told, "  {number}. {event}");
-        world.take(&event).with_context(|| told.clone())?;
+        let event = next(&harness);
+        let _ = writeln!(history, "  {number}. {event}");
+        harness.carry_out(&event).with_context(|| history.clone())?;
     }
-    Ok(Tally { events, answers: world.answers, lags: world.lags })
+    Ok(Tally { events, responses: harness.responses, stalls: harness.stalls })
 }

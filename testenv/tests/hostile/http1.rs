@@ -1,7 +1,8 @@
-//! Messages of HTTP/1.1 that are malformed, or that two readers could read in two ways.
+//! HTTP/1.1 messages that are malformed, or that two parsers could understand in two ways.
 //!
-//! Behind each message that leaves its connection open, the same connection carries one honest request: it has to be
-//! answered as itself, last, and nothing may have arrived but what the shape says. So nothing was smuggled.
+//! After each message that leaves its connection open, a normal request is sent on the same connection. It must get its
+//! own response, as the last one, and the services must have got exactly the expected requests. This proves that no
+//! request was smuggled.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,144 +17,149 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const LAST: &[u8] = b"GET /faas/orders/last HTTP/1.1\r\nhost: api.example.com\r\nconnection: close\r\n\r\n";
 
+/// The expected outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Is {
-    /// So many requests arrive at the service, as they should, and are answered.
+enum Expected {
+    /// This many requests reach the right service and are answered.
     Routed(usize),
-    /// One arrives, is answered, and Envoy closes the connection.
+    /// One request reaches the service and is answered. Then Envoy closes the connection.
     RoutedAndClosed,
-    /// It may have begun to arrive at the service, and never ends; Envoy answers by itself, and closes the connection.
+    /// The request may have begun to arrive at the service but never ends. Envoy itself answers and closes the
+    /// connection.
     BrokenOff(u16),
-    /// Envoy answers by itself, and closes the connection.
+    /// Envoy itself answers and closes the connection.
     Closed(u16),
-    /// Envoy answers by itself, and goes on.
+    /// Envoy itself answers and keeps the connection open.
     Envoy(u16),
-    /// The filter answers, and goes on.
+    /// The filter answers, and the connection stays open.
     Filter(u16),
     /// The filter answers, and Envoy closes the connection.
     FilterAndClosed(u16),
 }
-use Is::{BrokenOff, Closed, Envoy, Filter, FilterAndClosed, Routed, RoutedAndClosed};
+use Expected::{BrokenOff, Closed, Envoy, Filter, FilterAndClosed, Routed, RoutedAndClosed};
 
-struct Answer {
+struct Response {
     status: u16,
     by_filter: bool,
     body: Vec<u8>,
 }
 
-/// Everything that comes until the gateway closes the connection.
-fn exchange(guarded: &Guarded, octets: &[u8]) -> Result<Vec<Answer>> {
+/// Sends these bytes and returns all responses that arrive until the gateway closes the connection.
+fn exchange(guarded: &Guarded, bytes: &[u8]) -> Result<Vec<Response>> {
     let mut connection = TcpStream::connect(guarded.gateway.address())?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;
     let mut received = Vec::new();
-    // Who closes early does not read to the end.
-    let _ = connection.write_all(octets);
+    // An error is normal here: if the gateway closes early, it does not read everything.
+    let _ = connection.write_all(bytes);
     let ended = connection.read_to_end(&mut received);
-    ensure!(ended.is_ok() || !received.is_empty(), "no answer, and the connection is {ended:?}");
+    ensure!(ended.is_ok() || !received.is_empty(), "no response, and the connection ended with {ended:?}");
     let mut rest = &received[..];
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     while !rest.is_empty() {
         let mut fields = [httparse::EMPTY_HEADER; 64];
         let mut head = httparse::Response::new(&mut fields);
-        let parsed = head.parse(rest).with_context(|| format!("not an answer: {}", rest.escape_ascii()))?;
-        ensure!(parsed.is_complete(), "half an answer: {}", rest.escape_ascii());
+        let parsed = head.parse(rest).with_context(|| format!("not a response: {}", rest.escape_ascii()))?;
+        ensure!(parsed.is_complete(), "the response broke off: {}", rest.escape_ascii());
         let field = |name: &str| head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
         let length = match field("content-length") {
             Some(length) => std::str::from_utf8(length.value)?.parse()?,
             None => 0,
         };
         let (_, body) = rest.split_at(parsed.unwrap());
-        answers.push(Answer {
+        responses.push(Response {
             status: head.code.unwrap_or_default(),
-            by_filter: field("content-type").is_some_and(|held| held.value == b"application/problem+json"),
-            body: body.get(..length).context("half a body")?.to_vec(),
+            by_filter: field("content-type").is_some_and(|field| field.value == b"application/problem+json"),
+            body: body.get(..length).context("the body broke off")?.to_vec(),
         });
         rest = &body[length..];
     }
-    Ok(answers)
+    Ok(responses)
 }
 
-fn holds(guarded: &Guarded, octets: &[u8], is: Is) -> Result<()> {
-    let closes = matches!(is, RoutedAndClosed | BrokenOff(_) | Closed(_) | FilterAndClosed(_));
+/// Sends one message and checks its outcome.
+fn check_one(guarded: &Guarded, bytes: &[u8], expected: Expected) -> Result<()> {
+    let closes = matches!(expected, RoutedAndClosed | BrokenOff(_) | Closed(_) | FilterAndClosed(_));
     let before = guarded.arrived();
-    let mut answers = exchange(guarded, &[octets, LAST].concat())?;
-    let told = answers.iter().map(|answer| answer.status).collect::<Vec<_>>();
+    let mut responses = exchange(guarded, &[bytes, LAST].concat())?;
+    let statuses = responses.iter().map(|response| response.status).collect::<Vec<_>>();
     let arrived = guarded.arrived() - before;
     if !closes {
-        let last = answers.pop().with_context(|| format!("{told:?}"))?;
-        let report = serde_json::from_slice::<Report>(&last.body).with_context(|| format!("{told:?}"))?;
+        let last = responses.pop().with_context(|| format!("statuses {statuses:?}"))?;
+        let report = serde_json::from_slice::<Report>(&last.body).with_context(|| format!("statuses {statuses:?}"))?;
         ensure!(report.path == "/faas/orders/last" && report.body.is_empty(), "the next request became {report:?}");
     }
-    let expected = match is {
+    let expected_responses = match expected {
         Routed(requests) => vec![(200, false); requests],
         RoutedAndClosed => vec![(200, false)],
         BrokenOff(status) | Closed(status) | Envoy(status) => vec![(status, false)],
         Filter(status) | FilterAndClosed(status) => vec![(status, true)],
     };
-    let came: Vec<_> = answers.iter().map(|answer| (answer.status, answer.by_filter)).collect();
-    ensure!(came == expected, "{came:?} (status, by the filter); {arrived} arrived");
-    let honest = u64::from(!closes);
-    let expected = match is {
+    let found: Vec<_> = responses.iter().map(|response| (response.status, response.by_filter)).collect();
+    ensure!(found == expected_responses, "{found:?} (status, by the filter); {arrived} requests arrived");
+    let normal = u64::from(!closes);
+    let expected_arrivals = match expected {
         Routed(requests) => requests as u64..=requests as u64,
         RoutedAndClosed => 1..=1,
         BrokenOff(_) => 0..=1,
         _ => 0..=0,
     };
-    ensure!(expected.contains(&(arrived - honest)), "{arrived} requests arrived");
-    if let Routed(_) | RoutedAndClosed = is {
-        for answer in &answers {
-            let report: Report = serde_json::from_slice(&answer.body)?;
+    ensure!(expected_arrivals.contains(&(arrived - normal)), "{arrived} requests arrived");
+    if let Routed(_) | RoutedAndClosed = expected {
+        for response in &responses {
+            let report: Report = serde_json::from_slice(&response.body)?;
             ensure!(report.authority == ORDERS && report.path.starts_with("/faas/orders/"), "{report:?}");
-            let told: Vec<_> = report.headers.iter().filter(|(name, _)| name == "x-forwarded-host").collect();
-            ensure!(told.len() == 1 && told[0].1.to_lowercase().contains("api.example.com"), "{report:?}");
+            let forwarded: Vec<_> = report.headers.iter().filter(|(name, _)| name == "x-forwarded-host").collect();
+            ensure!(forwarded.len() == 1 && forwarded[0].1.to_lowercase().contains("api.example.com"), "{report:?}");
             let revisions = report.headers.iter().filter(|(name, _)| name == "knative-serving-revision");
             ensure!(revisions.map(|(_, value)| value).collect::<Vec<_>>() == ["orders-00001"], "{report:?}");
-            let own = |(name, value): &(String, String)| name == "k-original-host" || value.starts_with("kube-probe/");
-            ensure!(!report.headers.iter().any(own), "{report:?}");
+            let is_internal =
+                |(name, value): &(String, String)| name == "k-original-host" || value.starts_with("kube-probe/");
+            ensure!(!report.headers.iter().any(is_internal), "{report:?}");
         }
     }
-    guarded.goes_on()
+    guarded.check_still_serves()
 }
 
-/// A request with these further lines.
+/// Returns a request with these additional header lines.
 fn with(lines: &[u8]) -> Vec<u8> {
     [b"GET /faas/orders/1 HTTP/1.1\r\nhost: api.example.com\r\n", lines, b"\r\n"].concat()
 }
 
-/// A request with these further lines and this body.
+/// Returns a request with these additional header lines and this body.
 fn post(lines: &str, body: &str) -> Vec<u8> {
     format!("POST /faas/orders/1 HTTP/1.1\r\nhost: api.example.com\r\n{lines}\r\n{body}").into_bytes()
 }
 
-/// A request with this line.
+/// Returns a request with this request line.
 fn line(line: &[u8]) -> Vec<u8> {
     [line, b"\r\nhost: api.example.com\r\n\r\n"].concat()
 }
 
-/// A request to this host, or with these lines about it.
+/// Returns a request with these lines in place of its host header.
 fn hosts(lines: &[u8]) -> Vec<u8> {
     [b"GET /faas/orders/1 HTTP/1.1\r\n", lines, b"\r\n"].concat()
 }
 
-fn hold(shapes: Vec<(&str, Vec<u8>, Is)>) -> Result<()> {
+/// Sends each message and checks its outcome. The error names all messages with another outcome than expected.
+fn check(messages: Vec<(&str, Vec<u8>, Expected)>) -> Result<()> {
     let guarded = Guarded::start()?;
-    let mut wrong = Vec::new();
-    for (name, octets, is) in shapes {
-        if let Err(error) = holds(&guarded, &octets, is) {
-            wrong.push(format!("{name}: not {is:?}: {error:#}"));
+    let mut failures = Vec::new();
+    for (name, bytes, expected) in messages {
+        if let Err(error) = check_one(&guarded, &bytes, expected) {
+            failures.push(format!("{name}: not {expected:?}: {error:#}"));
         }
     }
-    ensure!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    ensure!(failures.is_empty(), "\n{}", failures.join("\n"));
     Ok(())
 }
 
 #[test]
 fn a_malformed_request_line_is_never_routed() -> Result<()> {
-    hold(vec![
-        ("an honest one", line(b"GET /faas/orders/1 HTTP/1.1"), Routed(1)),
-        ("a hello of TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(), Closed(400)),
-        ("octets of all kinds", (0..=255).collect(), Closed(400)),
+    check(vec![
+        ("a normal request", line(b"GET /faas/orders/1 HTTP/1.1"), Routed(1)),
+        ("a TLS ClientHello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(), Closed(400)),
+        ("every byte from 0 to 255", (0..=255).collect(), Closed(400)),
         ("no version", b"GET /faas/orders/1\r\n\r\n".to_vec(), Closed(426)),
         ("HTTP/0.9 with a host", line(b"GET /faas/orders/1 HTTP/0.9"), Closed(426)),
         ("HTTP/1.0", line(b"GET /faas/orders/1 HTTP/1.0"), Closed(426)),
@@ -163,7 +169,7 @@ fn a_malformed_request_line_is_never_routed() -> Result<()> {
         ("a space in the path", line(b"GET /faas/orders/1 2 HTTP/1.1"), Closed(400)),
         ("no path", line(b"GET  HTTP/1.1"), Closed(400)),
         ("no method", line(b" /faas/orders/1 HTTP/1.1"), Closed(400)),
-        ("a method that nobody knows", line(b"FROB /faas/orders/1 HTTP/1.1"), Closed(400)),
+        ("an unknown method", line(b"FROB /faas/orders/1 HTTP/1.1"), Closed(400)),
         ("a method in lower case", line(b"get /faas/orders/1 HTTP/1.1"), Closed(400)),
         ("a method that is not UTF-8", line(b"G\xc9T /faas/orders/1 HTTP/1.1"), Closed(400)),
         ("an empty line before it", line(b"\r\nGET /faas/orders/1 HTTP/1.1"), Routed(1)),
@@ -172,23 +178,27 @@ fn a_malformed_request_line_is_never_routed() -> Result<()> {
 }
 
 #[test]
-fn a_target_in_any_form_is_read_as_one_host_and_one_path() -> Result<()> {
-    hold(vec![
-        ("absolute form, host agrees", line(b"GET http://api.example.com/faas/orders/1 HTTP/1.1"), Routed(1)),
+fn every_form_of_request_target_means_one_host_and_one_path() -> Result<()> {
+    check(vec![
+        ("absolute form, same host", line(b"GET http://api.example.com/faas/orders/1 HTTP/1.1"), Routed(1)),
         (
-            "absolute form, host lies",
+            "absolute form, another host in the header",
             b"GET http://api.example.com/faas/orders/1 HTTP/1.1\r\nhost: evil.example.net\r\n\r\n".to_vec(),
             Routed(1),
         ),
-        ("absolute form, another host", line(b"GET http://evil.example.net/faas/orders/1 HTTP/1.1"), Envoy(404)),
+        (
+            "absolute form, another host in both",
+            line(b"GET http://evil.example.net/faas/orders/1 HTTP/1.1"),
+            Envoy(404),
+        ),
         ("absolute form, with a user", line(b"GET http://u@api.example.com/faas/orders/1 HTTP/1.1"), Routed(1)),
         ("absolute form, no path", line(b"GET http://api.example.com HTTP/1.1"), Envoy(404)),
         ("absolute form, another scheme", line(b"GET ftp://api.example.com/faas/orders/1 HTTP/1.1"), Closed(400)),
         ("absolute form, dots", line(b"GET http://api.example.com/faas/orders/../../x HTTP/1.1"), Envoy(404)),
         ("authority form", line(b"CONNECT api.example.com:443 HTTP/1.1"), Closed(404)),
-        ("authority form of another method", line(b"GET api.example.com:443 HTTP/1.1"), Closed(400)),
+        ("authority form, another method", line(b"GET api.example.com:443 HTTP/1.1"), Closed(400)),
         ("asterisk form", line(b"OPTIONS * HTTP/1.1"), Envoy(404)),
-        ("asterisk form of another method", line(b"GET * HTTP/1.1"), Closed(400)),
+        ("asterisk form, another method", line(b"GET * HTTP/1.1"), Closed(400)),
         ("no slash", line(b"GET faas/orders/1 HTTP/1.1"), Closed(400)),
         ("two slashes and a host", line(b"GET //api.example.com/faas/orders/1 HTTP/1.1"), Envoy(404)),
         ("a fragment", line(b"GET /faas/orders/1#x HTTP/1.1"), Closed(400)),
@@ -199,11 +209,11 @@ fn a_target_in_any_form_is_read_as_one_host_and_one_path() -> Result<()> {
         ("an encoded slash", line(b"GET /faas/orders/%2f%2e%2e HTTP/1.1"), FilterAndClosed(400)),
         ("a backslash", line(b"GET /faas/orders\\..\\x HTTP/1.1"), Filter(404)),
         ("dots that leave the scope", line(b"GET /faas/orders/../../x HTTP/1.1"), Envoy(404)),
-        ("half an escape", line(b"GET /faas/orders/% HTTP/1.1"), FilterAndClosed(400)),
+        ("an incomplete escape", line(b"GET /faas/orders/% HTTP/1.1"), FilterAndClosed(400)),
         ("not UTF-8 in the query", line(b"GET /faas/orders/1?\xff HTTP/1.1"), Closed(400)),
         ("10,000 segments", line(format!("GET /faas/orders{} HTTP/1.1", "/a".repeat(10_000)).as_bytes()), Routed(1)),
         (
-            "10,000 segments of nothing",
+            "10,000 empty segments",
             line(format!("GET /faas/orders{} HTTP/1.1", "/".repeat(10_000)).as_bytes()),
             FilterAndClosed(400),
         ),
@@ -214,16 +224,16 @@ fn a_target_in_any_form_is_read_as_one_host_and_one_path() -> Result<()> {
 }
 
 #[test]
-fn a_host_is_named_once_and_legibly() -> Result<()> {
-    hold(vec![
+fn only_a_single_valid_host_is_routed() -> Result<()> {
+    check(vec![
         ("none", hosts(b""), Closed(400)),
         ("an empty one", hosts(b"host:\r\n"), Envoy(404)),
         ("twice the same", hosts(b"host: api.example.com\r\nhost: api.example.com\r\n"), Envoy(404)),
         ("two", hosts(b"host: api.example.com\r\nhost: evil.example.net\r\n"), Envoy(404)),
-        ("two, the other way about", hosts(b"host: evil.example.net\r\nhost: api.example.com\r\n"), Envoy(404)),
+        ("two, in the other order", hosts(b"host: evil.example.net\r\nhost: api.example.com\r\n"), Envoy(404)),
         ("a list", hosts(b"host: api.example.com, evil.example.net\r\n"), Closed(400)),
         ("a port", hosts(b"host: api.example.com:8080\r\n"), Routed(1)),
-        ("a port that is none", hosts(b"host: api.example.com:x\r\n"), Routed(1)),
+        ("an invalid port", hosts(b"host: api.example.com:x\r\n"), Routed(1)),
         ("upper case", hosts(b"host: API.example.COM\r\n"), Routed(1)),
         ("a trailing dot", hosts(b"host: api.example.com.\r\n"), Routed(1)),
         ("a user", hosts(b"host: u@api.example.com\r\n"), Envoy(404)),
@@ -231,15 +241,15 @@ fn a_host_is_named_once_and_legibly() -> Result<()> {
         ("not UTF-8", hosts(b"host: api.example.com\xff\r\n"), Closed(400)),
         ("a NUL", hosts(b"host: api.example.com\x00\r\n"), Closed(400)),
         ("a pseudo-header", hosts(b"host: api.example.com\r\n:authority: evil.example.net\r\n"), Closed(400)),
-        ("a pseudo-header of the path", hosts(b"host: api.example.com\r\n:path: /x\r\n"), Closed(400)),
+        ("a pseudo-header with the path", hosts(b"host: api.example.com\r\n:path: /x\r\n"), Closed(400)),
         ("20,000 labels", hosts(format!("host: {}example.com\r\n", "a.".repeat(20_000)).as_bytes()), Envoy(404)),
     ])
 }
 
 #[test]
-fn headers_of_any_octets_neither_split_nor_stray() -> Result<()> {
+fn no_bytes_in_headers_split_or_misroute_a_request() -> Result<()> {
     let many = |count: usize| (0..count).map(|n| format!("x-{n}: y\r\n")).collect::<String>();
-    hold(vec![
+    check(vec![
         ("not UTF-8 in a value", with(b"x-a: \xff\xfe\xe9\r\n"), Routed(1)),
         ("not UTF-8 in a name", with(b"x-\xff: a\r\n"), Closed(400)),
         (
@@ -269,9 +279,9 @@ fn headers_of_any_octets_neither_split_nor_stray() -> Result<()> {
             with(b"knative-serving-revision: a\r\nKnative-Serving-Revision: b\r\nK-Original-Host: c\r\n"),
             Routed(1),
         ),
-        ("the kubelet's own agent", with(b"USER-AGENT: kube-probe/1\r\n"), Routed(1)),
+        ("the kubelet's user agent", with(b"USER-AGENT: kube-probe/1\r\n"), Routed(1)),
         (
-            "a connection header that names the filter's",
+            "a connection header that names the filter's headers",
             with(b"connection: x-forwarded-host, knative-serving-revision\r\n"),
             Closed(400),
         ),
@@ -284,7 +294,7 @@ fn headers_of_any_octets_neither_split_nor_stray() -> Result<()> {
             with(b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"),
             Routed(1),
         ),
-        ("an upgrade to nothing known", with(b"connection: upgrade\r\nupgrade: frob\r\n"), RoutedAndClosed),
+        ("an upgrade to an unknown protocol", with(b"connection: upgrade\r\nupgrade: frob\r\n"), RoutedAndClosed),
     ])
 }
 
@@ -297,7 +307,7 @@ fn one_request_never_becomes_two() -> Result<()> {
     let nothing =
         format!("POST /faas/nothing HTTP/1.1\r\nhost: api.example.com\r\ncontent-length: {length}\r\n\r\n{INNER}");
     let outside = format!("POST /x HTTP/1.1\r\nhost: api.example.com\r\ncontent-length: {length}\r\n\r\n{INNER}");
-    hold(vec![
+    check(vec![
         ("a request as a body", post(&format!("content-length: {length}\r\n"), INNER), Routed(1)),
         ("a request as a chunk", post(chunked, &inner_chunk), Routed(1)),
         (
@@ -305,11 +315,11 @@ fn one_request_never_becomes_two() -> Result<()> {
             with(b"content-length: 5\r\n").into_iter().chain(*b"GET /").collect(),
             Routed(1),
         ),
-        ("two requests, one behind the other", [with(b""), with(b"")].concat(), Routed(2)),
+        ("two requests in sequence", [with(b""), with(b"")].concat(), Routed(2)),
         ("a request as the body of one that the filter answers", nothing.into_bytes(), FilterAndClosed(404)),
         ("a request as the body of one that Envoy answers", outside.into_bytes(), Closed(404)),
         (
-            "a request behind one that is refused",
+            "a request after one that is refused",
             [line(b"GET /faas/orders/%2f HTTP/1.1"), with(b"")].concat(),
             FilterAndClosed(400),
         ),
@@ -325,17 +335,17 @@ fn one_request_never_becomes_two() -> Result<()> {
         ("a length beyond 2^64", post("content-length: 18446744073709551621\r\n", "hello"), Closed(400)),
         ("a space in the name of the length", post("content-length : 5\r\n", "hello"), Closed(400)),
         ("chunks twice", post("transfer-encoding: chunked, chunked\r\n", "0\r\n\r\n"), Closed(501)),
-        ("chunks, said twice", post(&format!("{chunked}{chunked}"), "0\r\n\r\n"), Closed(501)),
+        ("chunks in two headers", post(&format!("{chunked}{chunked}"), "0\r\n\r\n"), Closed(501)),
         ("chunks within something else", post("transfer-encoding: gzip, chunked\r\n", "0\r\n\r\n"), Closed(501)),
         ("something else within chunks", post("transfer-encoding: chunked, identity\r\n", "0\r\n\r\n"), Closed(501)),
-        ("an encoding that nobody knows", post("transfer-encoding: xchunked\r\n", "0\r\n\r\n"), Closed(501)),
-        ("chunks behind a vertical tab", post("transfer-encoding: \x0bchunked\r\n", "0\r\n\r\n"), Closed(400)),
+        ("an unknown encoding", post("transfer-encoding: xchunked\r\n", "0\r\n\r\n"), Closed(501)),
+        ("chunks after a vertical tab", post("transfer-encoding: \x0bchunked\r\n", "0\r\n\r\n"), Closed(400)),
         ("chunks in upper case", post("Transfer-Encoding: CHUNKED\r\n", "0\r\n\r\n"), Routed(1)),
-        ("a chunk of a negative size", post(chunked, "-1\r\n\r\n0\r\n\r\n"), BrokenOff(400)),
-        ("a chunk of a size beyond 2^64", post(chunked, "10000000000000000\r\n\r\n0\r\n\r\n"), BrokenOff(400)),
-        ("a chunk of a size with 0x", post(chunked, "0x5\r\nhello\r\n0\r\n\r\n"), BrokenOff(400)),
-        ("a chunk that is longer than it says", post(chunked, "2\r\nhello\r\n0\r\n\r\n"), Routed(1)),
-        ("a chunk's extension with a line feed", post(chunked, "5;a\nb\r\nhello\r\n0\r\n\r\n"), BrokenOff(400)),
+        ("a chunk with a negative size", post(chunked, "-1\r\n\r\n0\r\n\r\n"), BrokenOff(400)),
+        ("a chunk with a size beyond 2^64", post(chunked, "10000000000000000\r\n\r\n0\r\n\r\n"), BrokenOff(400)),
+        ("a chunk with a size that begins with 0x", post(chunked, "0x5\r\nhello\r\n0\r\n\r\n"), BrokenOff(400)),
+        ("a chunk that is longer than its size", post(chunked, "2\r\nhello\r\n0\r\n\r\n"), Routed(1)),
+        ("a chunk extension with a line feed", post(chunked, "5;a\nb\r\nhello\r\n0\r\n\r\n"), BrokenOff(400)),
         (
             "trailers that name a host",
             post(chunked, "0\r\nhost: evil.example.net\r\ncontent-length: 5\r\n\r\n"),

@@ -1,24 +1,27 @@
-//! The worst that a request can cost, in wasm instructions of the shipped module, which are the same on every machine.
+//! The most that a request can cost, in wasm instructions of the released module, which are the same on every machine.
 //!
-//! The bound: a request costs at most so much an octet of its head, and so much an octet of the table, and never the
-//! product of both. So for a given table no request is more than linear in its size, and with both twice as large it is
-//! twice as dear and not four times.
+//! The cost of a request is bounded by the sum of two parts, one proportional to the bytes of its head and one to the
+//! bytes of the table, and never by their product. So the cost grows at most linearly with the size of the request, and
+//! if request and table are both twice as large, the cost doubles and does not quadruple.
 
 use std::fmt::Write;
 
 use module_host::{Head, Process, Root, Verdict};
 use serde_json::{Value, json};
 
-/// What a table and a request are made for, each in a size.
+/// A kind of table and a kind of request that are expensive together, each in two sizes.
 struct Shape {
-    /// How it comes that a request costs that much.
+    /// Why a request is expensive.
     why: &'static str,
+    /// Makes a table of a size.
     table: fn(usize) -> Value,
+    /// Makes a request from the size of the table and its own size.
     request: fn(usize, usize) -> Request,
-    /// A table's size, as the shape counts it, and one that makes a document about twice as large.
+    /// Two sizes of the table, in a unit of the shape's own. The second makes a document about twice as large.
     tables: [usize; 2],
-    /// The same for a request; the larger is about what Envoy lets through, 60 KiB of head.
+    /// Two sizes of the request. The second is about as large as Envoy lets through, a head of 60 KiB.
     requests: [usize; 2],
+    /// The status of the filter's response, or 0 if the request is forwarded.
     status: u32,
 }
 
@@ -44,12 +47,12 @@ fn table(routes: Vec<Value>) -> Value {
     json!({"hosts": ["api.example.com"], "domain": "example.com", "namespace": "shop", "routes": routes})
 }
 
-/// A route that a GET finds and can't use.
+/// Returns a route that matches the path of a GET, but not its method.
 fn post(path: impl AsRef<str>) -> Value {
     json!({"match": format!("POST {}", path.as_ref()), "service": "s"})
 }
 
-/// Every combination of a literal and a parameter over so many segments.
+/// Returns the paths of this many segments in which each segment is a literal or a parameter, in all combinations.
 fn combinations(segments: usize) -> Vec<String> {
     let path = |number: usize| {
         (0..segments).fold(String::new(), |mut path, segment| {
@@ -70,7 +73,7 @@ const SHAPES: &[Shape] = &[
         status: 404,
     },
     Shape {
-        why: "every combination of literal and parameter matches, none has the method",
+        why: "every combination of literal and parameter matches, but none has the method",
         table: |n| table(combinations(n).iter().map(post).collect()),
         request: |n, r| request("GET", format!("{}{}", "/a".repeat(n), "?".repeat(r))),
         tables: [9, 10],
@@ -78,7 +81,7 @@ const SHAPES: &[Shape] = &[
         status: 405,
     },
     Shape {
-        why: "every combination of literal and parameter goes on to a segment of 60 kB, and ends there",
+        why: "every combination of literal and parameter is followed by a segment of 60 kB, and ends there",
         table: |n| table(combinations(n).iter().map(|path| post(format!("{path}/{{last}}"))).collect()),
         request: |n, r| request("GET", format!("{}/{}", "/a".repeat(n), "x".repeat(r))),
         tables: [9, 10],
@@ -86,13 +89,13 @@ const SHAPES: &[Shape] = &[
         status: 405,
     },
     Shape {
-        why: "every combination of literal and parameter looks a segment of 60 kB up whose hash is made to be 0",
+        why: "every combination of literal and parameter looks up a segment of 60 kB whose hash is 0",
         table: |n| {
             let both = |path: &String| [post(format!("{path}/x")), post(format!("{path}/y"))];
             table(combinations(n).iter().flat_map(both).collect())
         },
         request: |n, r| {
-            // Found by trying: the hash has no seed.
+            // These endings make the hash 0. They were found by trial, which is possible because the hash has no seed.
             let end = if r < 30_000 { "8UhiYGnfY0wQ=ob" } else { "rUJXQTE6Ap)o;::" };
             request("GET", format!("{}/{}{end}", "/a".repeat(n), "a".repeat(r - end.len())))
         },
@@ -101,7 +104,7 @@ const SHAPES: &[Shape] = &[
         status: 404,
     },
     Shape {
-        why: "every combination of literal and parameter is left behind by a path of 30,000 segments",
+        why: "a path of 30,000 segments is longer than every combination of literal and parameter",
         table: |n| table(combinations(n).iter().map(post).collect()),
         request: |n, r| request("GET", format!("{}{}", "/a".repeat(n), "/a".repeat(r))),
         tables: [9, 10],
@@ -125,7 +128,7 @@ const SHAPES: &[Shape] = &[
         status: 405,
     },
     Shape {
-        why: "thousands of suffixes at one segment, none of which is there",
+        why: "thousands of suffixes at one segment, none of which the request has",
         table: |n| table((0..n).map(|number| post(format!("/{{x}}-{number}"))).collect()),
         request: |_, r| request("GET", format!("/{}", "a".repeat(r))),
         tables: [1500, 3000],
@@ -133,7 +136,7 @@ const SHAPES: &[Shape] = &[
         status: 404,
     },
     Shape {
-        why: "the most routes with conditions at one path, each on the query, and a query of thousands of parameters",
+        why: "the maximum of routes with a query condition at one path, and a query of thousands of parameters",
         table: |n| {
             let route =
                 |number| json!({"match": "GET /a", "service": "s", "when": {"query": {format!("q{number}"): "1"}}});
@@ -145,7 +148,7 @@ const SHAPES: &[Shape] = &[
         status: 404,
     },
     Shape {
-        why: "the most routes with conditions at one path, each on a header, and a head of 100 long ones",
+        why: "the maximum of routes with a header condition at one path, and 90 long headers",
         table: |n| {
             let route =
                 |number| json!({"match": "GET /a", "service": "s", "when": {"headers": {format!("x-{number}"): "1"}}});
@@ -160,7 +163,7 @@ const SHAPES: &[Shape] = &[
         status: 404,
     },
     Shape {
-        why: "hundreds of methods at one path, none of which is the request's",
+        why: "hundreds of methods at one path, none of which the request has",
         table: |n| table((0..n).map(|number| json!({"match": format!("M{number} /a"), "service": "s"})).collect()),
         request: |_, r| request("GET", format!("/a?{}", "x".repeat(r))),
         tables: [500, 1000],
@@ -168,7 +171,7 @@ const SHAPES: &[Shape] = &[
         status: 405,
     },
     Shape {
-        why: "a pattern of 256 parameters, the most that there may be, all of them in the rewritten path",
+        why: "a pattern with the maximum of 256 parameters, all of them in the rewritten path",
         table: |n| {
             let path = (0..n).fold(String::new(), |path, number| format!("{path}/{{p{number}}}"));
             table(vec![json!({"match": format!("GET {path}"), "service": "s", "rewritePath": path})])
@@ -179,7 +182,7 @@ const SHAPES: &[Shape] = &[
         status: 0,
     },
     Shape {
-        why: "a trailing slash that may be there or not, and every combination",
+        why: "an optional trailing slash, and every combination of literal and parameter",
         table: |n| {
             let mut table = table(combinations(n).iter().map(|path| post(format!("{path}/{{last}}"))).collect());
             table["trailingSlash"] = "ignore".into();
@@ -191,7 +194,7 @@ const SHAPES: &[Shape] = &[
         status: 405,
     },
     Shape {
-        why: "thousands of hosts, and a host of 60 kB",
+        why: "thousands of hosts in the table, and a request host of 60 kB",
         table: |n| {
             let mut table = table(vec![post("/a")]);
             table["hosts"] = (0..n).map(|number| format!("*.h{number}.example.com")).collect();
@@ -206,7 +209,7 @@ const SHAPES: &[Shape] = &[
         status: 405,
     },
     Shape {
-        why: "the most origins, and one of 60 kB",
+        why: "the maximum of origins in the table, and a request origin of 60 kB",
         table: |n| {
             let mut table = table(vec![post("/a")]);
             let origins: Vec<_> = (0..n).map(|number| format!("https://*.o{number}.example.com")).collect();
@@ -222,7 +225,7 @@ const SHAPES: &[Shape] = &[
         status: 405,
     },
     Shape {
-        why: "a path of which every octet is encoded",
+        why: "a path in which every byte is percent-encoded",
         table: |n| table((0..n).map(|number| post(format!("/{number}/{{x}}/{{y}}"))).collect()),
         request: |_, r| request("GET", format!("/{}", "%61".repeat(r))),
         tables: [1500, 3000],
@@ -231,13 +234,13 @@ const SHAPES: &[Shape] = &[
     },
 ];
 
-/// How far a cost may lie above what a bound of both sizes allows: what grows is not all of the cost.
+/// The factor by which a cost may grow beyond the growth of the sizes, because the costs do not grow evenly.
 const SLACK: f64 = 1.25;
 
 #[test]
-fn a_request_costs_no_more_than_its_size_and_the_tables_added() {
-    let mut too_dear = Vec::new();
-    println!("instructions, in thousands: small table and small request, large request, large table, both large");
+fn the_cost_of_a_request_is_bounded_by_its_size_plus_the_tables() {
+    let mut too_expensive = Vec::new();
+    println!("thousands of instructions: small table and small request, large request, large table, both large");
     for shape in SHAPES {
         let [small, large] = shape.tables.map(|size| (size, (shape.table)(size).to_string()));
         let [[a, b], [c, d]] = [&small, &large].map(|(size, document)| {
@@ -250,10 +253,10 @@ fn a_request_costs_no_more_than_its_size_and_the_tables_added() {
         let thousands = [a, b, c, d].map(|cost| cost / 1000);
         println!("{thousands:>7?} {:.2} times for {growth:.2} times the size: {}", d as f64 / a as f64, shape.why);
         if d as f64 > a as f64 * growth * SLACK {
-            too_dear.push(shape.why);
+            too_expensive.push(shape.why);
         }
     }
-    assert!(too_dear.is_empty(), "the product of table and request: {too_dear:#?}");
+    assert!(too_expensive.is_empty(), "the cost grows like the product of table and request: {too_expensive:#?}");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52")]
@@ -270,7 +273,8 @@ fn configured(document: &str) -> (Process, Root) {
     (process, root)
 }
 
-/// Instructions of a request from its beginning to its end; `status` is that of the filter's answer, 0 for none.
+/// Returns the instructions of a request from its beginning to its end. `status` is the expected status of the filter's
+/// response, or 0 if the request is forwarded.
 fn cost(root: &Root, request: &Request, status: u32) -> u64 {
     let once = || {
         let usual = [(":authority", &*request.authority), (":path", &request.path), (":method", request.method)];
@@ -283,7 +287,7 @@ fn cost(root: &Root, request: &Request, status: u32) -> u64 {
         assert_eq!(answered, status, "{} {:.80}", request.method, request.path);
         exchange.finish().iter().map(|(_, counts)| counts.instructions).sum()
     };
-    // The first pays for what is made once.
+    // The first request includes the cost of work that is done only once.
     let _: u64 = once();
     once()
 }

@@ -1,4 +1,4 @@
-//! The same table through a TrafficExtension and through an EnvoyFilter.
+//! The alternatives to a WasmPlugin: the same table in a TrafficExtension and in an EnvoyFilter.
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -10,8 +10,8 @@ use testenv::{plugin, repository, yaml};
 use crate::{Env, manifest, tests};
 
 tests! {
-    the_sample_requests_hold_through_a_traffic_extension,
-    the_sample_requests_hold_through_an_envoy_filter,
+    a_traffic_extension_routes_as_its_table_says,
+    an_envoy_filter_routes_as_its_table_says,
 }
 
 fn samples() -> Result<CaseFile> {
@@ -23,19 +23,20 @@ fn gateway<'a>(env: &'a Env, namespace: &str, samples: &CaseFile) -> Result<Ingr
     env.gateway(namespace, &hosts)
 }
 
-fn hold(gateway: &IngressGateway<'_>, samples: &CaseFile) -> Result<()> {
+/// Waits until all sample requests have the expected results.
+fn run_samples(gateway: &IngressGateway<'_>, samples: &CaseFile) -> Result<()> {
     let address = Endpoint::from(gateway.address());
     let ingress = Ingress::of_istio(address.clone(), address);
     let mut last = Ok(());
     gateway
-        .eventually("the sample requests", || {
+        .eventually("the sample requests have the expected results", || {
             last = cases::run_all(samples, &ingress);
             Ok(last.is_ok())
         })
         .map_err(|error| last.err().unwrap_or(error))
 }
 
-fn the_sample_requests_hold_through_a_traffic_extension(env: &Env) -> Result<()> {
+fn a_traffic_extension_routes_as_its_table_says(env: &Env) -> Result<()> {
     let samples = samples()?;
     let gateway = gateway(env, "extension", &samples)?;
     let plugin_file = format!("file://{}", plugin()?.display());
@@ -57,10 +58,10 @@ fn the_sample_requests_hold_through_a_traffic_extension(env: &Env) -> Result<()>
         },
     });
     env.plane.cluster().apply(&[extension])?;
-    hold(&gateway, &samples)
+    run_samples(&gateway, &samples)
 }
 
-fn the_sample_requests_hold_through_an_envoy_filter(env: &Env) -> Result<()> {
+fn an_envoy_filter_routes_as_its_table_says(env: &Env) -> Result<()> {
     let samples = samples()?;
     let gateway = gateway(env, "filter", &samples)?;
     let mut filter = yaml::read(&repository().join("envoyfilter/local.yaml"))?;
@@ -70,5 +71,5 @@ fn the_sample_requests_hold_through_an_envoy_filter(env: &Env) -> Result<()> {
     let file = patch.pointer_mut("/patch/value/typed_config/config/vm_config/code/local/filename");
     *file.context("a file")? = plugin()?.display().to_string().into();
     env.plane.cluster().apply(&[filter])?;
-    hold(&gateway, &samples)
+    run_samples(&gateway, &samples)
 }

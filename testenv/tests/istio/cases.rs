@@ -9,10 +9,10 @@ use testenv::istio::ingress::Setup;
 
 use crate::{Env, tests, wasm_plugin};
 
-tests! { every_case_table_holds }
+tests! { every_case_has_the_expected_result }
 
-/// Those whose path Envoy's `normalize_path` would change go to a gateway of an istiod that leaves it off.
-fn every_case_table_holds(env: &Env) -> Result<()> {
+/// Requests with a path that Envoy's `normalize_path` would change go to another gateway, whose istiod switches it off.
+fn every_case_has_the_expected_result(env: &Env) -> Result<()> {
     let files = cases::files()?.into_iter().map(|path| Ok((CaseFile::read(&path)?, path)));
     let files = files.collect::<Result<Vec<_>>>()?;
     let cases = files.iter().flat_map(|(file, _)| &file.cases);
@@ -20,15 +20,15 @@ fn every_case_table_holds(env: &Env) -> Result<()> {
     let hosts: Vec<&str> = hosts.into_iter().collect();
 
     let usual = env.gateway("cases", &hosts)?;
-    let unchanged = json!({"pathNormalization": {"normalization": "NONE"}});
-    let istiod = env.plane.another_istiod("istiod-as-sent", &unchanged)?;
-    let as_sent = Setup::new("cases-as-sent").start_under(&env.plane, &istiod)?;
-    as_sent.serve_http(&hosts, env.stand_in.address())?;
-    let ingress = Ingress::of_istio(usual.address().into(), as_sent.address().into());
+    let no_normalization = json!({"pathNormalization": {"normalization": "NONE"}});
+    let istiod = env.plane.another_istiod("istiod-raw-paths", &no_normalization)?;
+    let raw_paths = Setup::new("cases-raw-paths").start_under(&env.plane, &istiod)?;
+    raw_paths.serve_http(&hosts, env.stand_in.address())?;
+    let ingress = Ingress::of_istio(usual.address().into(), raw_paths.address().into());
 
     let mut failures = Vec::new();
     for (file, path) in &files {
-        for gateway in [&usual, &as_sent] {
+        for gateway in [&usual, &raw_paths] {
             gateway.apply_plugin(&wasm_plugin(gateway, &file.table)?)?;
         }
         if let Err(error) = cases::run_all(file, &ingress) {

@@ -1,5 +1,5 @@
-//! A module that traps, a module that refuses its configuration, and a module that is not there: what a user sees, and
-//! what of the gateway goes on.
+//! A module that traps, a module that refuses its configuration, and a module that is missing: what users see of each,
+//! and which parts of the gateway continue to work.
 
 use std::path::PathBuf;
 use std::thread;
@@ -18,7 +18,7 @@ use crate::{Env, tests, wasm_plugin};
 
 tests! {
     under_fail_close_one_trap_is_503_until_the_next_edit,
-    under_fail_close_an_edit_starts_the_filter_of_an_image_anew,
+    under_fail_close_an_edit_restarts_the_filter_of_an_image,
     under_fail_open_one_trap_takes_the_filter_away_until_the_next_edit,
     under_fail_reload_the_filter_serves_again_within_seconds,
     a_missing_module_file_is_500_for_everything_and_voids_policies,
@@ -26,8 +26,8 @@ tests! {
     a_refused_configuration_keeps_the_last_one_and_voids_policies,
 }
 
-/// Traps where a request has the header `x-trap`, and marks every other one with `x-filtered`. Where it `refuses`, it
-/// takes no configuration but an empty one.
+/// Writes a module that traps on a request with the header `x-trap` and adds `x-filtered` to all other requests. With
+/// `refuses`, it refuses every configuration that is not empty.
 fn module(env: &Env, name: &str, refuses: bool) -> Result<PathBuf> {
     let text = format!(
         r#"
@@ -69,26 +69,29 @@ fn module(env: &Env, name: &str, refuses: bool) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// What came of a request: the answer's status, and whether the filter had it.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Came {
+enum Outcome {
+    /// It passed the filter and reached the stand-in.
     Filtered,
+    /// It reached the stand-in without passing the filter.
     Unfiltered,
-    Refused(u16),
+    /// The gateway answered with this status.
+    Status(u16),
 }
 
-fn send(gateway: &IngressGateway<'_>, port: usize, traps: bool) -> Result<Came> {
+fn send(gateway: &IngressGateway<'_>, port: usize, traps: bool) -> Result<Outcome> {
     let request = Request::get("api.example.com", "/");
     let request = if traps { request.header("x-trap", "yes") } else { request };
     let response = request.send(gateway.at(gateway.ports()[port]))?;
     Ok(match response.status {
-        200 if response.text().contains("x-filtered") => Came::Filtered,
-        200 => Came::Unfiltered,
-        status => Came::Refused(status),
+        200 if response.text().contains("x-filtered") => Outcome::Filtered,
+        200 => Outcome::Unfiltered,
+        status => Outcome::Status(status),
     })
 }
 
-/// Two plain-HTTP ports, and the plugin on the first.
+/// Starts a gateway with two plain-HTTP ports and the plugin on the first.
 fn start<'a>(env: &'a Env, namespace: &str, strategy: Option<&str>) -> Result<(IngressGateway<'a>, Value)> {
     let gateway = Setup::new(namespace).start(&env.plane)?;
     let ports = gateway.ports();
@@ -101,52 +104,53 @@ fn start<'a>(env: &'a Env, namespace: &str, strategy: Option<&str>) -> Result<(I
         None => spec.remove("failStrategy"),
     };
     gateway.apply_plugin(&plugin)?;
-    ensure!(send(&gateway, 0, false)? == Came::Filtered);
+    ensure!(send(&gateway, 0, false)? == Outcome::Filtered);
     Ok((gateway, plugin))
 }
 
-fn plain(gateway: &IngressGateway<'_>, times: usize) -> Result<Vec<Came>> {
+/// Sends several requests that do not trap.
+fn plain(gateway: &IngressGateway<'_>, times: usize) -> Result<Vec<Outcome>> {
     (0..times).map(|_| send(gateway, 0, false)).collect()
 }
 
-/// Sends what traps until every worker has had one: each connection goes to either of the two.
+/// Sends enough requests that trap to reach both workers. Each connection goes to one of the two at random.
 fn trap_in_every_worker(gateway: &IngressGateway<'_>) -> Result<()> {
-    ensure!(send(gateway, 0, true)? == Came::Refused(503), "the request that traps");
+    ensure!(send(gateway, 0, true)? == Outcome::Status(503), "the request that traps");
     (0..32).try_for_each(|_| send(gateway, 0, true).map(drop))
 }
 
-fn the_other_port_goes_on(gateway: &IngressGateway<'_>) -> Result<()> {
+fn check_other_port_works(gateway: &IngressGateway<'_>) -> Result<()> {
     for _ in 0..8 {
-        ensure!(send(gateway, 1, true)? == Came::Unfiltered);
+        ensure!(send(gateway, 1, true)? == Outcome::Unfiltered);
     }
     Ok(())
 }
 
-fn edited(gateway: &IngressGateway<'_>, plugin: &mut Value) -> Result<()> {
+fn edit(gateway: &IngressGateway<'_>, plugin: &mut Value) -> Result<()> {
     plugin["spec"]["pluginConfig"] = json!({"edit": 2});
     gateway.apply_plugin(plugin).map(drop)
 }
 
-/// A worker that has trapped stays so, for the whole of its traffic.
+/// After a trap, a worker answers all its requests with 503.
 fn under_fail_close_one_trap_is_503_until_the_next_edit(env: &Env) -> Result<()> {
     for (namespace, strategy) in [("fail-close", Some("FAIL_CLOSE")), ("fail-default", None)] {
         let (gateway, mut plugin) = start(env, namespace, strategy)?;
         trap_in_every_worker(&gateway)?;
         for wait in [0, 3] {
             thread::sleep(Duration::from_secs(wait));
-            let came = plain(&gateway, 16)?;
-            ensure!(came.iter().all(|came| *came == Came::Refused(503)), "{came:?}");
+            let outcomes = plain(&gateway, 16)?;
+            ensure!(outcomes.iter().all(|outcome| *outcome == Outcome::Status(503)), "{outcomes:?}");
         }
-        the_other_port_goes_on(&gateway)?;
-        edited(&gateway, &mut plugin)?;
-        let came = plain(&gateway, 16)?;
-        ensure!(came.iter().all(|came| *came == Came::Filtered), "{came:?}");
+        check_other_port_works(&gateway)?;
+        edit(&gateway, &mut plugin)?;
+        let outcomes = plain(&gateway, 16)?;
+        ensure!(outcomes.iter().all(|outcome| *outcome == Outcome::Filtered), "{outcomes:?}");
     }
     Ok(())
 }
 
-/// An edit of an image's plugin keeps the VMs that are sound.
-fn under_fail_close_an_edit_starts_the_filter_of_an_image_anew(env: &Env) -> Result<()> {
+/// An edit of a plugin with an image keeps the VMs that have not trapped.
+fn under_fail_close_an_edit_restarts_the_filter_of_an_image(env: &Env) -> Result<()> {
     let registry = Registry::start(&env.plane.folder().join("registries/fail-image"))?;
     let image = registry.push_module(Format::Oci, "trap", "1", &std::fs::read(module(env, "fail-image", false)?)?)?;
     let gateway =
@@ -155,30 +159,33 @@ fn under_fail_close_an_edit_starts_the_filter_of_an_image_anew(env: &Env) -> Res
     let mut plugin = wasm_plugin(&gateway, &json!({"edit": 1}))?;
     plugin["spec"]["url"] = format!("oci://{}", image.by_digest).into();
     plugin["spec"]["failStrategy"] = "FAIL_CLOSE".into();
-    let all =
-        |came: Came| gateway.eventually("both workers", || Ok(plain(&gateway, 16)?.iter().all(|each| *each == came)));
+    let all = |expected: Outcome| {
+        gateway.eventually(&format!("both workers: {expected:?}"), || {
+            Ok(plain(&gateway, 16)?.iter().all(|outcome| *outcome == expected))
+        })
+    };
     env.plane.cluster().apply(&[plugin.clone()])?;
-    all(Came::Filtered)?;
+    all(Outcome::Filtered)?;
     trap_in_every_worker(&gateway)?;
-    all(Came::Refused(503))?;
+    all(Outcome::Status(503))?;
     plugin["spec"]["pluginConfig"] = json!({"edit": 2});
     env.plane.cluster().apply(&[plugin])?;
-    all(Came::Filtered)
+    all(Outcome::Filtered)
 }
 
-/// The one request is answered 503 all the same; those after it pass as if there were no filter.
+/// The request that traps is still answered with 503. The requests after it pass as if there were no filter.
 fn under_fail_open_one_trap_takes_the_filter_away_until_the_next_edit(env: &Env) -> Result<()> {
     let (gateway, mut plugin) = start(env, "fail-open", Some("FAIL_OPEN"))?;
     trap_in_every_worker(&gateway)?;
     for wait in [0, 3] {
         thread::sleep(Duration::from_secs(wait));
-        let came = plain(&gateway, 16)?;
-        ensure!(came.iter().all(|came| *came == Came::Unfiltered), "{came:?}");
+        let outcomes = plain(&gateway, 16)?;
+        ensure!(outcomes.iter().all(|outcome| *outcome == Outcome::Unfiltered), "{outcomes:?}");
     }
-    the_other_port_goes_on(&gateway)?;
-    edited(&gateway, &mut plugin)?;
-    let came = plain(&gateway, 16)?;
-    ensure!(came.iter().all(|came| *came == Came::Filtered), "{came:?}");
+    check_other_port_works(&gateway)?;
+    edit(&gateway, &mut plugin)?;
+    let outcomes = plain(&gateway, 16)?;
+    ensure!(outcomes.iter().all(|outcome| *outcome == Outcome::Filtered), "{outcomes:?}");
     Ok(())
 }
 
@@ -186,24 +193,24 @@ fn under_fail_reload_the_filter_serves_again_within_seconds(env: &Env) -> Result
     let (gateway, _) = start(env, "fail-reload", Some("FAIL_RELOAD"))?;
     let mut longest = Duration::ZERO;
     for round in 0..4 {
-        // At once, and when the filter has run for a while.
+        // The first round traps at once, the others after the filter has run for a while.
         thread::sleep(Duration::from_secs(if round == 0 { 0 } else { 2 }));
-        ensure!(send(&gateway, 0, true)? == Came::Refused(503), "the request that traps");
+        ensure!(send(&gateway, 0, true)? == Outcome::Status(503), "the request that traps");
         let trapped = Instant::now();
         let mut refused = 0;
-        gateway.within(Duration::from_secs(5), "a filter in every worker", || {
-            let came = plain(&gateway, 16)?;
-            refused += came.iter().filter(|came| **came == Came::Refused(503)).count();
-            ensure!(!came.contains(&Came::Unfiltered), "a request passed without the filter");
-            Ok(came.iter().all(|came| *came == Came::Filtered))
+        gateway.within(Duration::from_secs(5), "every worker has a filter again", || {
+            let outcomes = plain(&gateway, 16)?;
+            refused += outcomes.iter().filter(|outcome| **outcome == Outcome::Status(503)).count();
+            ensure!(!outcomes.contains(&Outcome::Unfiltered), "a request passed without the filter");
+            Ok(outcomes.iter().all(|outcome| *outcome == Outcome::Filtered))
         })?;
-        // A VM is replaced for the very next request, but none that is younger than a second or so.
-        ensure!(round == 0 || refused == 0, "round {round}: {refused} requests behind the one that trapped were 503");
+        // Envoy replaces a VM at the very next request, unless the VM is younger than about a second.
+        ensure!(round == 0 || refused == 0, "round {round}: {refused} requests after the one that trapped were 503");
         longest = longest.max(trapped.elapsed());
     }
-    the_other_port_goes_on(&gateway)?;
+    check_other_port_works(&gateway)?;
     let reloads = gateway.stats("vm_reload_success$")?;
-    println!("a filter in every worker {} ms after a trap, at most", longest.as_millis());
+    println!("every worker has a filter again at most {} ms after a trap", longest.as_millis());
     ensure!(
         reloads.iter().any(|(name, n)| name.starts_with("wasm.fail-reload.ksvc-router~") && *n >= 4),
         "{reloads:?}"
@@ -214,24 +221,24 @@ fn under_fail_reload_the_filter_serves_again_within_seconds(env: &Env) -> Result
 pub(crate) const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 pub(crate) const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 
-/// What istiod knows of the last refusal of a gateway's resources of this type, by the gateway's namespace.
+/// Returns the last error that istiod knows for resources of this type on the gateway of this namespace.
 pub(crate) fn refusal(env: &Env, namespace: &str, resources: &str) -> Result<String> {
     let proxies: Value = serde_json::from_str(&env.plane.istiod_get("/debug/syncz")?)?;
     let name = format!("{namespace}-gateway.{namespace}");
     let proxy = proxies.as_array().and_then(|proxies| proxies.iter().find(|proxy| proxy["proxy"] == *name));
-    let told = &proxy.with_context(|| format!("no {name}: {proxies}"))?["resources"][resources]["lastError"];
-    Ok(told.as_str().unwrap_or_default().to_owned())
+    let error = &proxy.with_context(|| format!("no {name}: {proxies}"))?["resources"][resources]["lastError"];
+    Ok(error.as_str().unwrap_or_default().to_owned())
 }
 
-/// How often Envoy has refused something for this reason, by its log: istiod tells the last refusal alone, and what runs
-/// beside a test makes it send again.
-fn refusals(gateway: &IngressGateway<'_>, of: &str, why: &str) -> usize {
-    let refusal = |line: &&str| line.contains("rejected: ") && line.contains(of) && line.contains(why);
+/// Returns how often Envoy has refused `resource` for this reason, according to its log. istiod reports only the last
+/// refusal, and other tests make it send its resources again.
+fn refusals(gateway: &IngressGateway<'_>, resource: &str, reason: &str) -> usize {
+    let refusal = |line: &&str| line.contains("rejected: ") && line.contains(resource) && line.contains(reason);
     gateway.log().lines().filter(refusal).count()
 }
 
-/// A policy made now is void, and Envoy says why.
-fn policies_are_void(env: &Env, gateway: &IngressGateway<'_>, why: &str) -> Result<()> {
+/// Checks that a new policy has no effect because Envoy refuses the listener for this reason.
+fn policies_are_void(env: &Env, gateway: &IngressGateway<'_>, reason: &str) -> Result<()> {
     let namespace = gateway.namespace();
     let before = Request::get("api.example.com", "/denied").send(gateway.address())?.status;
     let deny = objects::security(
@@ -243,19 +250,21 @@ fn policies_are_void(env: &Env, gateway: &IngressGateway<'_>, why: &str) -> Resu
             "rules": [{"to": [{"operation": {"paths": ["/denied"]}}]}],
         }),
     );
-    const OF: &str = "Error adding/updating listener(s) 127.0.0.1_";
-    let told = refusals(gateway, OF, why);
+    const LISTENER_REFUSED: &str = "Error adding/updating listener(s) 127.0.0.1_";
+    let refused_before = refusals(gateway, LISTENER_REFUSED, reason);
     env.plane.cluster().apply(&[deny])?;
-    gateway.eventually("a refused listener", || Ok(refusals(gateway, OF, why) > told))?;
+    gateway.eventually("Envoy has refused the listener", || {
+        Ok(refusals(gateway, LISTENER_REFUSED, reason) > refused_before)
+    })?;
     thread::sleep(Duration::from_secs(1));
     let after = Request::get("api.example.com", "/denied").send(gateway.address())?.status;
-    ensure!(before == after && after != 403, "the policy is not void: {before}, {after}");
+    ensure!(before == after && after != 403, "the policy is enforced: status {before} before and {after} after");
     Ok(())
 }
 
-/// What an image volume makes of a plugin that is applied before the pods have the volume.
+/// This happens with an image volume if the plugin is applied before the pods have the volume.
 fn a_missing_module_file_is_500_for_everything_and_voids_policies(env: &Env) -> Result<()> {
-    const WHY: &str = "Invalid path: /nowhere/plugin.wasm";
+    const REASON: &str = "Invalid path: /nowhere/plugin.wasm";
     let start = |ports: [u16; 4]| -> Result<IngressGateway<'_>> {
         let gateway = Setup::new("no-file").ports(ports, 0).start(&env.plane)?;
         let servers = [objects::http_server(gateway.ports()[0]), objects::http_server(gateway.ports()[1])];
@@ -263,24 +272,24 @@ fn a_missing_module_file_is_500_for_everything_and_voids_policies(env: &Env) -> 
         Ok(gateway)
     };
     let is_500 = |gateway: &IngressGateway<'_>| -> Result<()> {
-        gateway.eventually("the refusal", || Ok(refusals(gateway, "", WHY) > 0))?;
-        gateway.eventually("500", || Ok(send(gateway, 0, false)? == Came::Refused(500)))?;
+        gateway.eventually("Envoy has refused the plugin", || Ok(refusals(gateway, "", REASON) > 0))?;
+        gateway.eventually("the gateway answers 500", || Ok(send(gateway, 0, false)? == Outcome::Status(500)))?;
         for host in ["api.example.com", "orders.shop.example.com", "www.example.net"] {
             ensure!(Request::get(host, "/").send(gateway.address())?.status == 500, "{host}");
         }
-        gateway.eventually("the access log", || Ok(gateway.log().contains("status=500 flags=NFCF")))?;
-        the_other_port_goes_on(gateway)
+        gateway.eventually("the access log shows the 500", || Ok(gateway.log().contains("status=500 flags=NFCF")))?;
+        check_other_port_works(gateway)
     };
     let gateway = start([0; 4])?;
-    ensure!(send(&gateway, 0, false)? == Came::Unfiltered);
+    ensure!(send(&gateway, 0, false)? == Outcome::Unfiltered);
     let mut plugin = wasm_plugin(&gateway, &orders_table("orders"))?;
     plugin["spec"]["url"] = "file:///nowhere/plugin.wasm".into();
     env.plane.cluster().apply(&[plugin.clone()])?;
     is_500(&gateway)?;
-    policies_are_void(env, &gateway, WHY)?;
-    // And with a file, all is well.
+    policies_are_void(env, &gateway, REASON)?;
+    // With an existing file, requests are routed.
     gateway.apply_plugin(&wasm_plugin(&gateway, &orders_table("orders"))?)?;
-    gateway.eventually("a route", || {
+    gateway.eventually("the route serves", || {
         Ok(Request::get("api.example.com", "/faas/orders/1").send(gateway.address())?.status == 200)
     })?;
     // A new pod.
@@ -291,32 +300,33 @@ fn a_missing_module_file_is_500_for_everything_and_voids_policies(env: &Env) -> 
 }
 
 fn a_module_file_that_goes_missing_keeps_the_last_module_and_voids_policies(env: &Env) -> Result<()> {
-    const WHY: &str = "Invalid path: /nowhere/plugin.wasm";
+    const REASON: &str = "Invalid path: /nowhere/plugin.wasm";
     let (gateway, mut plugin) = start(env, "file-gone", Some("FAIL_RELOAD"))?;
     plugin["spec"]["url"] = "file:///nowhere/plugin.wasm".into();
     env.plane.cluster().apply(&[plugin])?;
-    gateway.eventually("the refusal", || Ok(refusals(&gateway, "", WHY) > 0))?;
-    ensure!(send(&gateway, 0, false)? == Came::Filtered);
-    policies_are_void(env, &gateway, WHY)
+    gateway.eventually("Envoy has refused the plugin", || Ok(refusals(&gateway, "", REASON) > 0))?;
+    ensure!(send(&gateway, 0, false)? == Outcome::Filtered);
+    policies_are_void(env, &gateway, REASON)
 }
 
-/// Trap 1, with a module that does what this project's never does.
+/// The module of this test does what the plugin of this project never does: it refuses its configuration.
 fn a_refused_configuration_keeps_the_last_one_and_voids_policies(env: &Env) -> Result<()> {
-    const WHY: &str = "Unable to create Wasm plugin refused.ksvc-router~istio-translated-wasmplugin";
+    const REASON: &str = "Unable to create Wasm plugin refused.ksvc-router~istio-translated-wasmplugin";
     let gateway = env.gateway("refused", &[])?;
     let mut plugin = wasm_plugin(&gateway, &Value::Null)?;
     plugin["spec"]["url"] = format!("file://{}", module(env, "refused", true)?.display()).into();
     let mut empty = plugin.clone();
     empty["spec"].as_object_mut().map(|spec| spec.remove("pluginConfig"));
     gateway.apply_plugin(&empty)?;
-    ensure!(send(&gateway, 0, false)? == Came::Filtered);
+    ensure!(send(&gateway, 0, false)? == Outcome::Filtered);
     plugin["spec"]["pluginConfig"] = json!({"bad": true});
     env.plane.cluster().apply(&[plugin])?;
-    gateway.eventually("the refusal", || Ok(refusal(env, "refused", EXTENSION)? == WHY))?;
-    ensure!(send(&gateway, 0, false)? == Came::Filtered);
-    policies_are_void(env, &gateway, WHY)?;
-    // istioctl finds istiod by its pods, and there are none here; by its address it must prove who it is.
-    let (_, said) = env.plane.istioctl(&["proxy-status"])?;
-    ensure!(said.contains("no running Istio pods"), "{said}");
+    gateway.eventually("Envoy has refused the plugin", || Ok(refusal(env, "refused", EXTENSION)? == REASON))?;
+    ensure!(send(&gateway, 0, false)? == Outcome::Filtered);
+    policies_are_void(env, &gateway, REASON)?;
+    // `istioctl proxy-status` can't show the refusal here: it finds istiod by its pods, and there are none. To connect
+    // to an address, it would have to authenticate.
+    let (_, output) = env.plane.istioctl(&["proxy-status"])?;
+    ensure!(output.contains("no running Istio pods"), "{output}");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! HTTPS at the gateway: Envoy looks for the rewritten host in the routes of the server that took the connection, so the
-//! public host and those of the KSVCs belong to one server.
+//! HTTPS at the gateway. Envoy looks for the rewritten host among the routes of the server that accepted the
+//! connection, so the public host and the hosts of the KSVCs must belong to the same server.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ fn one_server_with_the_public_host_and_those_of_the_ksvcs_serves(env: &Env) -> R
 
 fn one_server_for_every_host_serves(env: &Env) -> Result<()> {
     let site = Site::start(env, "wildcard")?;
-    // The certificate needs the public host alone.
+    // The certificate needs no host but the public one.
     for hosts in [["*.example.com"], ["*"]] {
         site.serve(&[objects::https_server(site.port(), &hosts, &site.certificate("public", &[API])?)])?;
         site.apply_plugin(1)?;
@@ -56,18 +56,18 @@ fn a_server_for_the_public_host_alone_finds_no_route(env: &Env) -> Result<()> {
     let site = Site::start(env, "two-servers")?;
     site.serve(&[site.https(&[API])?, named("ksvcs", site.https(&["*.shop.example.com"])?)])?;
     site.apply_plugin(1)?;
-    site.gateway.eventually("the KSVC", || Ok(site.get(ORDERS)?.status == 200))?;
+    site.gateway.eventually("the KSVC answers", || Ok(site.get(ORDERS)?.status == 200))?;
     site.finds_no_route()?;
-    // The remedy: both in one.
+    // The remedy is to put both hosts into one server.
     site.serve(&[site.https(&[API, "*.shop.example.com"])?])?;
     site.is_routed()
 }
 
-/// `external-domain-tls`, and `http-protocol: Redirected`: net-istio makes a Gateway for each KSVC and binds its
-/// VirtualService to that alone.
+/// With `external-domain-tls` or `http-protocol: Redirected`, net-istio makes a Gateway for each KSVC and binds the
+/// KSVC's VirtualService to that Gateway alone.
 fn a_ksvc_with_a_gateway_of_its_own_is_not_found(env: &Env) -> Result<()> {
     let site = Site::start(env, "own-gateway")?;
-    // Both hosts in one server are no remedy: the VirtualService is not bound to it.
+    // Here it does not help to put both hosts into one server, because the VirtualService is not bound to it.
     site.serve(&[site.https(&[API, "*.shop.example.com"])?])?;
     site.apply_plugin(1)?;
     site.is_routed()?;
@@ -86,10 +86,11 @@ fn a_ksvc_with_a_gateway_of_its_own_is_not_found(env: &Env) -> Result<()> {
         own["metadata"]["name"] = "orders".into();
         env.plane.cluster().apply(&[own])?;
         bind("orders")?;
-        site.gateway.eventually("the KSVC's own Gateway", || Ok(site.get(API)?.status == 404))?;
+        site.gateway.eventually("the KSVC is bound to its own Gateway", || Ok(site.get(API)?.status == 404))?;
         site.finds_no_route()?;
-        // The KSVC's annotations `networking.knative.dev/disable-external-domain-tls: "true"` and
-        // `networking.knative.dev/http-protocol: enabled`: net-istio binds it to Knative's shared Gateway again.
+        // With the annotations `networking.knative.dev/disable-external-domain-tls: "true"` and
+        // `networking.knative.dev/http-protocol: enabled` on the KSVC, net-istio binds it to Knative's shared Gateway
+        // again.
         site.gateway.delete("gateway", "orders")?;
         bind("knative-ingress-gateway")?;
         site.is_routed()?;
@@ -110,7 +111,7 @@ fn a_redirect_to_https_names_the_public_host_where_the_plugin_is_on_the_https_po
     site.apply_plugin(1)?;
     site.is_routed()?;
     ensure!(redirected()? == format!("https://{API}{PATH}"));
-    // On both ports: the filter has the host rewritten before Envoy redirects.
+    // If the plugin is on both ports, it has already rewritten the host when Envoy redirects.
     site.apply_plugin(2)?;
     site.is_routed()?;
     ensure!(redirected()? == format!("https://{ORDERS}{PATH}"));
@@ -129,7 +130,7 @@ impl<'a> Site<'a> {
         Ok(Self { env, gateway: Setup::new(namespace).start(&env.plane)? })
     }
 
-    /// The port of HTTPS.
+    /// Returns the port for HTTPS.
     fn port(&self) -> u16 {
         self.gateway.ports()[0]
     }
@@ -143,13 +144,14 @@ impl<'a> Site<'a> {
         Ok(objects::https_server(self.port(), hosts, &self.certificate(&name, hosts)?))
     }
 
-    /// As with Knative, nothing but KSVCs has a route: the public host has none of its own.
+    /// Applies a Gateway with these servers and a KSVC. As with Knative, only KSVCs have routes: the public host has
+    /// none.
     fn serve(&self, servers: &[Value]) -> Result<()> {
         self.gateway.serve(servers, &[ORDERS], self.env.stand_in.address())?;
         self.gateway.delete("virtualservice", "catch-all")
     }
 
-    /// On the first of the gateway's ports, or on more of them.
+    /// Applies the plugin to this many of the gateway's ports.
     fn apply_plugin(&self, ports: usize) -> Result<()> {
         let (namespace, ports) = (self.gateway.namespace(), &self.gateway.ports()[..ports]);
         let plugin = objects::wasm_plugin(manifest()?, namespace, &plugin()?, ports, Some(&orders_table("orders")))?;
@@ -161,7 +163,7 @@ impl<'a> Site<'a> {
         Request::get(host, PATH).send(Endpoint { address: self.gateway.at(self.port()), tls })
     }
 
-    /// The same by HTTP/2: the status and the body.
+    /// Sends the same request over HTTP/2. Returns the status and the body.
     fn get_by_http2(&self, host: &'static str) -> Result<(u16, Vec<u8>)> {
         let mut client = rustls::ClientConfig::clone(&*self.env.plane.authority().client()?);
         client.alpn_protocols = vec![b"h2".to_vec()];
@@ -169,7 +171,7 @@ impl<'a> Site<'a> {
         Runtime::new()?.block_on(async {
             let stream = TcpStream::connect(address).await?;
             let stream = TlsConnector::from(Arc::new(client)).connect(ServerName::try_from(host)?, stream).await?;
-            ensure!(stream.get_ref().1.alpn_protocol() == Some(b"h2"), "no HTTP/2");
+            ensure!(stream.get_ref().1.alpn_protocol() == Some(b"h2"), "the gateway does not offer HTTP/2");
             let stream = TokioIo::new(stream);
             let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await?;
             tokio::spawn(connection);
@@ -185,27 +187,29 @@ impl<'a> Site<'a> {
             ensure!(report.authority == ORDERS && report.header("x-forwarded-host") == Some(API), "{report:?}");
             anyhow::Ok(())
         };
-        self.gateway.eventually("the route", || Ok(self.get(API).is_ok_and(|response| response.status == 200)))?;
+        self.gateway
+            .eventually("the route serves", || Ok(self.get(API).is_ok_and(|response| response.status == 200)))?;
         routed(&report(&self.get(API)?)?)?;
         let (status, body) = self.get_by_http2(API)?;
-        ensure!(status == 200, "{status} by HTTP/2: {}", String::from_utf8_lossy(&body));
+        ensure!(status == 200, "status {status} over HTTP/2: {}", String::from_utf8_lossy(&body));
         routed(&serde_json::from_slice(&body)?)
     }
 
-    /// 404 of Envoy's own, which the access log tells from one of the filter's.
+    /// Checks that Envoy answers 404 because it finds no route. The access log distinguishes this from the filter's
+    /// 404.
     fn finds_no_route(&self) -> Result<()> {
-        let told = format!("status=404 flags=NR details=route_not_found authority={ORDERS} route=GET /orders/{{id}}");
-        let seen = || self.gateway.log().matches(&told).count();
-        let before = seen();
-        let answer = self.get(API)?;
-        ensure!(answer.status == 404 && answer.header("content-type").is_none(), "{answer:?}");
+        let line = format!("status=404 flags=NR details=route_not_found authority={ORDERS} route=GET /orders/{{id}}");
+        let count = || self.gateway.log().matches(&line).count();
+        let before = count();
+        let response = self.get(API)?;
+        ensure!(response.status == 404 && response.header("content-type").is_none(), "{response:?}");
         ensure!(self.get_by_http2(API)?.0 == 404);
         // The log is written once a second.
-        self.gateway.eventually("the access log", || Ok(seen() >= before + 2)).with_context(|| told.clone())
+        self.gateway.eventually("the access log has both requests", || Ok(count() >= before + 2)).context(line.clone())
     }
 }
 
-/// Two servers of one port need names of their own.
+/// Gives a server another name, because two servers on one port need different names.
 fn named(name: &str, mut server: Value) -> Value {
     server["port"]["name"] = format!("https-{name}").into();
     server

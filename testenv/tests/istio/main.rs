@@ -1,5 +1,5 @@
-//! The released module under Istio's real control plane, driven by kubectl alone: what users run, but for the cluster.
-//! One control plane serves all tests; each has a gateway in a namespace of its own.
+//! The released module under Istio's real control plane, controlled by kubectl alone, as users run it, but without a
+//! cluster. All tests share one control plane, and each starts a gateway in a namespace of its own.
 
 mod admission;
 mod alternatives;
@@ -17,17 +17,17 @@ mod protocols;
 mod registry;
 mod tables;
 
-/// What the tests of events on plain Envoy hold, without their gateway.
-#[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
+// These modules are shared with the tests of events with Envoy alone.
+#[allow(dead_code, reason = "shared with other test programs, which use different parts of it")]
 #[path = "../events/document.rs"]
 mod document;
-#[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
+#[allow(dead_code, reason = "shared with other test programs, which use different parts of it")]
 #[path = "../events/model.rs"]
 mod model;
-#[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
+#[allow(dead_code, reason = "shared with other test programs, which use different parts of it")]
 #[path = "../events/probe.rs"]
 mod probe;
-#[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
+#[allow(dead_code, reason = "shared with other test programs, which use different parts of it")]
 #[path = "../common/random.rs"]
 mod random;
 
@@ -42,15 +42,15 @@ use testenv::istio::{ControlPlane, IngressGateway, Tools, objects};
 use testenv::stand_in::StandIn;
 use testenv::{plugin, repository, yaml};
 
-/// What all tests share.
+/// The environment that all tests share.
 pub(crate) struct Env {
     pub(crate) plane: ControlPlane,
     pub(crate) stand_in: StandIn,
-    /// An API server that the tests of admission start.
+    /// The API server that the tests of admission.yaml start.
     guarded: Mutex<Option<Arc<admission::Guarded>>>,
 }
 
-/// A test: its name says the rule that it holds.
+/// The name and function of a test. The name is the rule that the test checks.
 type Test = (&'static str, fn(&Env) -> Result<()>);
 
 /// Lists the tests of a module.
@@ -91,10 +91,10 @@ fn main() -> ExitCode {
         let name = name.strip_prefix("istio::").unwrap_or(name);
         Trial::test(name, move || match &env {
             Some(env) => test(env).map_err(|error| format!("{error:#}").into()),
-            None => Err("nothing runs while tests are listed".into()),
+            None => Err("no test can run while the tests are listed".into()),
         })
     };
-    // The control plane ends here, not with the process: nothing drops what is static.
+    // The control plane is dropped when this function returns. A static would never be dropped.
     libtest_mimic::run(&arguments, tests.iter().map(trial).collect()).exit_code()
 }
 
@@ -108,7 +108,7 @@ fn start(arguments: &Arguments) -> Result<Option<Env>> {
 }
 
 impl Env {
-    /// A gateway with one plain-HTTP server, and a KSVC behind it for each of these hosts.
+    /// Starts a gateway with one plain-HTTP server and a KSVC for each of these hosts.
     pub(crate) fn gateway(&self, namespace: &str, hosts: &[&str]) -> Result<IngressGateway<'_>> {
         let gateway = Setup::new(namespace).start(&self.plane)?;
         gateway.serve_http(hosts, self.stand_in.address())?;
@@ -116,11 +116,12 @@ impl Env {
     }
 }
 
-/// The manifest that users begin with, with the built module, on the gateway's first port.
+/// Returns `wasm-plugin.yaml` with this table and the built module, for the gateway's first port.
 pub(crate) fn wasm_plugin(gateway: &IngressGateway<'_>, table: &Value) -> Result<Value> {
     objects::wasm_plugin(manifest()?, gateway.namespace(), &plugin()?, &gateway.ports()[..1], Some(table))
 }
 
+/// Returns `wasm-plugin.yaml`.
 pub(crate) fn manifest() -> Result<Value> {
     yaml::read(&repository().join("wasm-plugin.yaml"))
 }

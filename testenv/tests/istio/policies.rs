@@ -1,5 +1,5 @@
-//! Istio's policies and the filter: by default they run in front of it, so they judge the public host, path and method.
-//! The manifests are those of `docs/security/`; what `docs/security.md` says of them is held here.
+//! Istio's policies together with the filter. By default they run before the filter, so they see the public host, path
+//! and method. The tests apply the manifests of `docs/security/` and check what `docs/security.md` says about them.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -25,23 +25,24 @@ use crate::{Env, tests, wasm_plugin};
 tests! {
     tokens_are_judged_by_public_host_method_and_path,
     claims_reach_the_function_and_headers_of_their_names_do_not,
-    a_policy_holds_where_it_names_the_host_that_the_client_named,
-    a_plugin_in_front_of_the_policies_hides_the_public_request_from_them,
-    a_policy_on_a_prefix_of_the_host_holds_for_every_spelling,
-    a_policy_on_a_path_holds_for_every_spelling_without_escapes,
-    a_policy_that_allows_closes_all_but_what_knative_needs,
+    a_policy_applies_to_the_host_that_the_client_named,
+    a_plugin_before_the_policies_hides_the_public_request_from_them,
+    a_policy_on_a_prefix_of_the_host_applies_to_every_spelling,
+    a_policy_on_a_path_applies_to_every_spelling_without_escapes,
+    an_allow_policy_denies_everything_but_what_knative_needs,
     an_external_service_decides_about_the_public_request_and_all_manifests_hold_together,
-    the_direct_way_is_closed_by_a_policy_for_every_host,
-    the_direct_way_is_closed_by_the_filter_for_the_hosts_of_its_table,
-    internal_headers_of_a_client_arrive_by_the_direct_way_alone,
-    preflights_pass_by_a_rule_of_their_own,
+    a_policy_closes_the_direct_way_for_every_host,
+    the_filter_closes_the_direct_way_for_the_hosts_of_its_table,
+    internal_headers_of_a_client_arrive_only_by_the_direct_way,
+    preflights_need_a_rule_of_their_own,
 }
 
 const API: &str = "api.example.com";
 const ORDERS: &str = "orders.shop.example.com";
 const WRITE: &str = "orders-write.shop.example.com";
-/// A tag of a KSVC that the sample table knows, and one that it does not.
+/// A tag of a KSVC that the sample table names.
 const BETA: &str = "beta-orders.shop.example.com";
+/// A tag of a KSVC that the sample table does not name.
 const CANARY: &str = "canary-orders.shop.example.com";
 
 fn tokens_are_judged_by_public_host_method_and_path(env: &Env) -> Result<()> {
@@ -64,7 +65,7 @@ fn tokens_are_judged_by_public_host_method_and_path(env: &Env) -> Result<()> {
     arrives(&gateway, &bearing(&reader, Request::get("api.example.com:443", "/faas/orders/42")), ORDERS)?;
     answers(&gateway, &bearing(&reader, Request::new("HEAD", API, "/faas/orders/42")), 200)?;
 
-    // Tokens that are none.
+    // Invalid tokens.
     let hour_ago = since_1970()?.saturating_sub(3600);
     let expired = issuer.token(&json!({"exp": hour_ago}))?;
     let forged = Issuer::new()?.token(&json!({}))?;
@@ -75,7 +76,7 @@ fn tokens_are_judged_by_public_host_method_and_path(env: &Env) -> Result<()> {
     let for_others = issuer.token(&json!({"aud": ["other.example.net"]}))?;
     answers(&gateway, &bearing(&for_others, get("/faas/orders/42")), 403)?;
 
-    // A method that asks for a claim.
+    // A method that requires a claim.
     answers(&gateway, &put(), 403)?;
     answers(&gateway, &bearing(&reader, put()), 403)?;
     arrives(&gateway, &bearing(&clerk, put()), WRITE)?;
@@ -83,14 +84,15 @@ fn tokens_are_judged_by_public_host_method_and_path(env: &Env) -> Result<()> {
     let no_groups = issuer.token(&json!({}))?;
     answers(&gateway, &bearing(&no_groups, put()), 403)?;
 
-    // What the table routes and no rule names; paths that a rule covers and the table does not; the direct way.
+    // Denied: paths that the table routes but no rule names, a path that a rule covers but the table does not route,
+    // the direct way, and another spelling of the public host.
     answers(&gateway, &bearing(&clerk, get("/faas/payments/7")), 403)?;
     answers(&gateway, &bearing(&clerk, get("/faas/ping")), 403)?;
     answers(&gateway, &bearing(&clerk, get("/faas/orders/42/items")), 403)?;
     answers(&gateway, &bearing(&clerk, Request::get(ORDERS, "/faas/orders/42")), 403)?;
     answers(&gateway, &bearing(&clerk, Request::get("api.example.com.", "/faas/orders/42")), 403)?;
 
-    // A RequestAuthentication knows no ports: it judges tokens of calls from within the cluster as well.
+    // A RequestAuthentication applies to all ports, so it also judges the tokens of calls from within the cluster.
     let local = gateway.at(gateway.ports()[2]);
     let inside = |token: Option<&String>| {
         let request = Request::get("orders.shop.svc.cluster.local", "/");
@@ -108,7 +110,7 @@ fn tokens_are_judged_by_public_host_method_and_path(env: &Env) -> Result<()> {
 fn claims_reach_the_function_and_headers_of_their_names_do_not(env: &Env) -> Result<()> {
     let issuer = Issuer::new()?;
     let gateway = start(env, "claims", &sample_table()?)?;
-    // Without the policy that asks for a token: then a request without one arrives as well.
+    // Only the RequestAuthentication, not the policy that requires a token. So a request without one arrives too.
     let tokens: Vec<Value> = manifest(env, &gateway, "tokens.yaml", &issuer)?;
     let tokens: Vec<Value> = tokens.into_iter().filter(|object| object["kind"] == "RequestAuthentication").collect();
     env.plane.cluster().apply(&tokens)?;
@@ -116,25 +118,25 @@ fn claims_reach_the_function_and_headers_of_their_names_do_not(env: &Env) -> Res
         let request = Request::get(API, "/faas/orders/42").header("x-jwt-sub", "root");
         request.header("X-JWT-Email", "root@example.com").header("x-jwt-sub", "again")
     };
-    let held = |report: &Report, name: &str| -> Vec<String> {
-        report.headers.iter().filter(|(held, _)| held == name).map(|(_, value)| value.clone()).collect()
+    let values = |report: &Report, name: &str| -> Vec<String> {
+        report.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect()
     };
     let alice = issuer.token(&json!({"sub": "alice", "email": "alice@example.com"}))?;
     eventually(&gateway, || {
         let report = arrives(&gateway, &bearing(&alice, request()), ORDERS)?;
-        ensure!(held(&report, "x-jwt-sub") == ["alice"], "{report:?}");
-        ensure!(held(&report, "x-jwt-email") == ["alice@example.com"], "{report:?}");
-        ensure!(report.header("authorization").is_none(), "the token itself stays at the gateway: {report:?}");
+        ensure!(values(&report, "x-jwt-sub") == ["alice"], "{report:?}");
+        ensure!(values(&report, "x-jwt-email") == ["alice@example.com"], "{report:?}");
+        ensure!(report.header("authorization").is_none(), "the token itself reached the function: {report:?}");
         Ok(())
     })?;
-    let nobody = issuer.token(&json!({"sub": "bob"}))?;
-    for request in [bearing(&nobody, request()), request()] {
+    let without_email = issuer.token(&json!({"sub": "bob"}))?;
+    for request in [bearing(&without_email, request()), request()] {
         let report = arrives(&gateway, &request, ORDERS)?;
-        ensure!(held(&report, "x-jwt-email").is_empty(), "{report:?}");
-        ensure!(["", "bob"].contains(&&*held(&report, "x-jwt-sub").concat()), "{report:?}");
+        ensure!(values(&report, "x-jwt-email").is_empty(), "{report:?}");
+        ensure!(["", "bob"].contains(&&*values(&report, "x-jwt-sub").concat()), "{report:?}");
     }
     let direct = Request::get(ORDERS, "/faas/orders/42").header("x-jwt-sub", "root");
-    // Each listener by itself takes a policy up.
+    // The listeners apply a policy at different times.
     eventually(&gateway, || {
         for port in &gateway.ports()[..3] {
             let report = report(&direct.send(gateway.at(*port))?)?;
@@ -144,7 +146,7 @@ fn claims_reach_the_function_and_headers_of_their_names_do_not(env: &Env) -> Res
     })
 }
 
-fn a_policy_holds_where_it_names_the_host_that_the_client_named(env: &Env) -> Result<()> {
+fn a_policy_applies_to_the_host_that_the_client_named(env: &Env) -> Result<()> {
     let gateway = start(env, "hosts", &sample_table()?)?;
     let deny = |operation: &Value| {
         let spec = json!({"action": "DENY", "rules": [{"to": [{"operation": operation}]}]});
@@ -164,9 +166,9 @@ fn a_policy_holds_where_it_names_the_host_that_the_client_named(env: &Env) -> Re
     })?;
     arrives(&gateway, &Request::new("PUT", API, "/faas/orders/42"), WRITE)?;
     answers(&gateway, &Request::get(API, "/faas/ping"), 200)?;
-    // Routes for GET serve HEAD, and a policy on GET is none on HEAD.
+    // Routes for GET also serve HEAD, but a policy on GET does not apply to HEAD.
     answers(&gateway, &Request::new("HEAD", API, "/faas/orders/42"), 200)?;
-    // The path that arrives is not the one that counts: `ANY /payments/{*rest}` is rewritten to `/v2/{rest}`.
+    // The rewritten path does not count: `ANY /payments/{*rest}` is rewritten to `/v2/{rest}`.
     deny(&json!({"hosts": [API], "paths": ["/v2/*"]}))?;
     let payments = Request::get(API, "/faas/payments/7");
     eventually(&gateway, || {
@@ -177,8 +179,8 @@ fn a_policy_holds_where_it_names_the_host_that_the_client_named(env: &Env) -> Re
     eventually(&gateway, || answers(&gateway, &payments, 403))
 }
 
-/// Why `wasm-plugin.yaml` names no phase.
-fn a_plugin_in_front_of_the_policies_hides_the_public_request_from_them(env: &Env) -> Result<()> {
+/// This is why `wasm-plugin.yaml` sets no phase.
+fn a_plugin_before_the_policies_hides_the_public_request_from_them(env: &Env) -> Result<()> {
     let gateway = start(env, "phase", &sample_table()?)?;
     let deny = |host: &str| {
         let spec = json!({"action": "DENY", "rules": [{"to": [{"operation": {"hosts": [host]}}]}]});
@@ -197,8 +199,8 @@ fn a_plugin_in_front_of_the_policies_hides_the_public_request_from_them(env: &En
     eventually(&gateway, || answers(&gateway, &public, 403))
 }
 
-/// The filter takes a host without its case, port and trailing dot; Istio without its case alone.
-fn a_policy_on_a_prefix_of_the_host_holds_for_every_spelling(env: &Env) -> Result<()> {
+/// The filter ignores the case, the port and a trailing dot of a host. Istio ignores only the case.
+fn a_policy_on_a_prefix_of_the_host_applies_to_every_spelling(env: &Env) -> Result<()> {
     const SPELLINGS: [&str; 6] = [
         API,
         "Api.Example.COM",
@@ -208,12 +210,12 @@ fn a_policy_on_a_prefix_of_the_host_holds_for_every_spelling(env: &Env) -> Resul
         "api.example.com.:443",
     ];
     let gateway = start(env, "spellings", &sample_table()?)?;
-    let let_through = |hosts: Value| -> Result<Vec<&str>> {
+    let spellings_not_denied = |hosts: Value| -> Result<Vec<&str>> {
         let operation = json!({"hosts": hosts, "paths": ["/faas/orders/*"]});
         let spec = json!({"action": "DENY", "rules": [{"to": [{"operation": operation}]}]});
         env.plane.cluster().apply(&[objects::security("AuthorizationPolicy", "spellings", "deny", spec)])?;
         let path = "/faas/orders/42";
-        // A host that only this policy names tells that it is in force.
+        // The first host is named only by this policy. When it is denied, the policy is enforced.
         let marker = hosts[0].as_str().context("a host")?.replace('*', "");
         eventually(&gateway, || answers(&gateway, &Request::get(&marker, path), 403))?;
         let mut passed = Vec::new();
@@ -232,15 +234,15 @@ fn a_policy_on_a_prefix_of_the_host_holds_for_every_spelling(env: &Env) -> Resul
     for host in SPELLINGS {
         arrives(&gateway, &Request::get(host, "/faas/orders/42"), ORDERS)?;
     }
-    ensure!(let_through(json!(["one.example.com", API]))? == SPELLINGS[2..]);
-    ensure!(let_through(json!(["two.example.com", API, "api.example.com:*"]))? == SPELLINGS[4..]);
-    ensure!(let_through(json!(["three.example.com", "api.example.com*"]))?.is_empty());
+    ensure!(spellings_not_denied(json!(["one.example.com", API]))? == SPELLINGS[2..]);
+    ensure!(spellings_not_denied(json!(["two.example.com", API, "api.example.com:*"]))? == SPELLINGS[4..]);
+    ensure!(spellings_not_denied(json!(["three.example.com", "api.example.com*"]))?.is_empty());
     Ok(())
 }
 
-/// Envoy has decoded what means the same, and the filter refuses what could mean two things. But the hex digits of an
-/// escape are left as they came, and of these the filter takes either case.
-fn a_policy_on_a_path_holds_for_every_spelling_without_escapes(env: &Env) -> Result<()> {
+/// Envoy decodes spellings that mean the same, and the filter refuses those that could mean two things. But Envoy
+/// leaves the hex digits of an escape as they are, and the filter accepts them in both cases.
+fn a_policy_on_a_path_applies_to_every_spelling_without_escapes(env: &Env) -> Result<()> {
     const SPELLINGS: [&str; 17] = [
         "/faas/orders/42",
         "/faas/orders/42?a=b",
@@ -289,7 +291,7 @@ fn a_policy_on_a_path_holds_for_every_spelling_without_escapes(env: &Env) -> Res
     Ok(())
 }
 
-fn a_policy_that_allows_closes_all_but_what_knative_needs(env: &Env) -> Result<()> {
+fn an_allow_policy_denies_everything_but_what_knative_needs(env: &Env) -> Result<()> {
     let gateway = start(env, "allow", &sample_table()?)?;
     apply(env, &gateway, &["knative.yaml"], &Issuer::new()?)?;
     let public = Request::get(API, "/faas/orders/42");
@@ -300,17 +302,17 @@ fn a_policy_that_allows_closes_all_but_what_knative_needs(env: &Env) -> Result<(
     arrives(&gateway, &probe(ORDERS), "orders.shop.example.com:80")?;
     answers(&gateway, &Request::get(ORDERS, "/healthz"), 403)?;
     answers(&gateway, &Request::get(ORDERS, "/").header("k-network-probe", "probe"), 403)?;
-    // At the public host it is a request like any other, and may have a route.
+    // At the public host, a probe is a request like others and may have a route.
     for host in [API, "api.example.com."] {
         answers(&gateway, &Request::get(host, "/healthz").header("k-network-probe", "probe"), 403)?;
     }
-    // From within the cluster, by the port of knative-local-gateway.
+    // Calls from within the cluster use the port of knative-local-gateway.
     let local = gateway.at(gateway.ports()[2]);
     ensure!(report(&Request::get("orders.shop.svc.cluster.local", "/").send(local)?)?.path == "/");
     Ok(())
 }
 
-/// One test, since a mesh has one service of that name.
+/// This is one test and not two, because a mesh has only one authorization service with this name.
 fn an_external_service_decides_about_the_public_request_and_all_manifests_hold_together(env: &Env) -> Result<()> {
     let authorizer = Authorizer::start()?;
     let routes = json!([
@@ -322,38 +324,40 @@ fn an_external_service_decides_about_the_public_request_and_all_manifests_hold_t
     let allowed = |request: Request| request.header("x-ext-authz", "allow");
     let get = |path: &str| Request::get(API, path);
 
-    // As long as istiod does not know the service, nothing passes.
+    // While istiod does not know the service, every request is denied.
     apply(env, &gateway, &["external-authorization.yaml"], &Issuer::new()?)?;
     eventually(&gateway, || answers(&gateway, &allowed(get("/faas/orders/42")), 403))?;
-    gateway.eventually("the access log", || Ok(gateway.log().contains("deny-due-to-bad-CUSTOM-action")))?;
+    gateway.eventually("the access log shows the reason", || {
+        Ok(gateway.log().contains("deny-due-to-bad-CUSTOM-action"))
+    })?;
     env.plane.cluster().apply(&[objects::service_entry("external", host, port, authorizer.address)])?;
     eventually(&gateway, || {
-        let answer = answers(&gateway, &get("/faas/orders/42"), 429);
-        answer.and_then(|()| arrives(&gateway, &allowed(get("/faas/orders/42")), ORDERS).map(drop))
+        answers(&gateway, &get("/faas/orders/42"), 429)?;
+        arrives(&gateway, &allowed(get("/faas/orders/42")), ORDERS).map(drop)
     })?;
-    authorizer.asked();
+    authorizer.requests();
     let denied = get("/faas/orders/42?a=b").send(gateway.address())?;
     ensure!(denied.status == 429 && denied.text() == "over quota", "{denied:?}");
     let spoofed = allowed(Request::new("PUT", API, "/faas/orders/43?c=d")).header("x-ext-authz-user", "root");
     let arrived = arrives(&gateway, &spoofed, WRITE)?;
     let users: Vec<_> = arrived.headers.iter().filter(|(name, _)| name == "x-ext-authz-user").collect();
     ensure!(users.len() == 1 && users[0].1 == "alice", "{arrived:?}");
-    let asked = authorizer.asked();
-    let seen: Vec<_> = asked.iter().map(|asked| (&*asked.method, &*asked.authority, &*asked.path)).collect();
-    ensure!(seen == [("GET", API, "/faas/orders/42?a=b"), ("PUT", API, "/faas/orders/43?c=d")], "{asked:?}");
+    let requests = authorizer.requests();
+    let seen: Vec<_> = requests.iter().map(|request| (&*request.method, &*request.authority, &*request.path)).collect();
+    ensure!(seen == [("GET", API, "/faas/orders/42?a=b"), ("PUT", API, "/faas/orders/43?c=d")], "{requests:?}");
 
-    // What the service does not name, a client may: it has to name its header each time.
+    // If the service does not set its header, a client can set it. So the service must set it each time.
     let silent = get("/faas/orders/42").header("x-ext-authz", "silent").header("x-ext-authz-user", "root");
     ensure!(arrives(&gateway, &silent, ORDERS)?.header("x-ext-authz-user") == Some("root"));
-    // No spelling of the public host goes unasked.
+    // The service is asked for every spelling of the public host.
     for host in ["API.example.com", "api.example.com:443", "api.example.com.", "api.example.com.:443"] {
         answers(&gateway, &Request::get(host, "/faas/orders/42"), 429)?;
     }
-    // Other hosts are none of its business; nor are preflights, which carry no credentials.
-    authorizer.asked();
+    // It is not asked for other hosts, nor for preflights, which have no credentials.
+    authorizer.requests();
     arrives(&gateway, &Request::get(ORDERS, "/"), ORDERS)?;
     answers(&gateway, &preflight(API, "/faas/orders/42"), 405)?;
-    ensure!(authorizer.asked().is_empty());
+    ensure!(authorizer.requests().is_empty());
     answers(&gateway, &Request::new("OPTIONS", API, "/faas/orders/42"), 429)?;
 
     let issuer = Issuer::new()?;
@@ -375,12 +379,12 @@ fn an_external_service_decides_about_the_public_request_and_all_manifests_hold_t
     let local = gateway.at(gateway.ports()[2]);
     ensure!(report(&Request::get("orders.shop.svc.cluster.local", "/").send(local)?)?.path == "/");
 
-    // Nobody there to ask: nothing passes.
+    // Without the service, every request is denied.
     drop(authorizer);
     answers(&gateway, &bearing(&token, allowed(get("/faas/orders/42"))), 403)
 }
 
-fn the_direct_way_is_closed_by_a_policy_for_every_host(env: &Env) -> Result<()> {
+fn a_policy_closes_the_direct_way_for_every_host(env: &Env) -> Result<()> {
     let gateway = start(env, "direct", &sample_table()?)?;
     for host in [ORDERS, BETA, CANARY] {
         arrives(&gateway, &Request::get(host, "/any/path"), host)?;
@@ -395,7 +399,7 @@ fn the_direct_way_is_closed_by_a_policy_for_every_host(env: &Env) -> Result<()> 
     for host in [API, "API.example.com", "api.example.com:443"] {
         arrives(&gateway, &Request::get(host, "/faas/orders/42"), ORDERS)?;
     }
-    // Of Knative's own business, what it does and nothing beside it.
+    // Knative's probes and its ACME challenges pass, and nothing similar to them does.
     let arrived = arrives(&gateway, &probe(CANARY), "canary-orders.shop.example.com:80")?;
     ensure!(arrived.header("k-network-probe") == Some("probe"), "{arrived:?}");
     arrives(&gateway, &Request::get(ORDERS, "/.well-known/acme-challenge/token"), ORDERS)?;
@@ -408,7 +412,7 @@ fn the_direct_way_is_closed_by_a_policy_for_every_host(env: &Env) -> Result<()> 
     Ok(())
 }
 
-fn the_direct_way_is_closed_by_the_filter_for_the_hosts_of_its_table(env: &Env) -> Result<()> {
+fn the_filter_closes_the_direct_way_for_the_hosts_of_its_table(env: &Env) -> Result<()> {
     let mut sample = sample_table()?;
     sample["denyDirect"] = true.into();
     let gateway = start(env, "deny-direct", &sample)?;
@@ -426,8 +430,8 @@ fn the_direct_way_is_closed_by_the_filter_for_the_hosts_of_its_table(env: &Env) 
     arrives(&gateway, &Request::get(API, "/faas/orders/42"), ORDERS)?;
     arrives(&gateway, &probe(ORDERS), "orders.shop.example.com:80")?;
     arrives(&gateway, &Request::get(ORDERS, "/.well-known/acme-challenge/token"), ORDERS)?;
-    // A tag that the table does not name, a KSVC that it does not, and a port that the plugin is not on: the policy
-    // closes these.
+    // The filter does not cover a tag or a KSVC that the table does not name, nor a port without the plugin. A policy
+    // does.
     let plain = || Request::get(ORDERS, "/any/path").send(gateway.at(gateway.ports()[1]));
     for host in [CANARY, "users.shop.example.com"] {
         arrives(&gateway, &Request::get(host, "/any/path"), host)?;
@@ -444,7 +448,7 @@ fn the_direct_way_is_closed_by_the_filter_for_the_hosts_of_its_table(env: &Env) 
     Ok(())
 }
 
-fn internal_headers_of_a_client_arrive_by_the_direct_way_alone(env: &Env) -> Result<()> {
+fn internal_headers_of_a_client_arrive_only_by_the_direct_way(env: &Env) -> Result<()> {
     const INTERNAL: [(&str, &str); 11] = [
         ("k-original-host", "evil.example.net"),
         ("k-network-probe", "probe"),
@@ -458,7 +462,7 @@ fn internal_headers_of_a_client_arrive_by_the_direct_way_alone(env: &Env) -> Res
         ("knative-serving-namespace", "other"),
         ("user-agent", "kube-probe/1.36"),
     ];
-    /// What Knative's own VirtualService sets.
+    /// The headers that Knative's own VirtualService sets.
     const SET: [(&str, &str); 2] =
         [("knative-serving-revision", "orders-00001"), ("knative-serving-namespace", "shop")];
     let gateway = start(env, "internal", &sample_table()?)?;
@@ -470,14 +474,14 @@ fn internal_headers_of_a_client_arrive_by_the_direct_way_alone(env: &Env) -> Res
     let direct = arrives(&gateway, &sent(ORDERS), ORDERS)?;
     for (name, value) in INTERNAL {
         let set = SET.iter().find(|(set, _)| *set == name).map(|(_, value)| *value);
-        let held: Vec<_> = routed.headers.iter().filter(|(held, _)| held == name).map(|(_, value)| &**value).collect();
-        ensure!(held == Vec::from_iter(set), "{name}: {routed:?}");
+        let routed_values = routed.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| &**value);
+        ensure!(routed_values.collect::<Vec<_>>() == Vec::from_iter(set), "{name}: {routed:?}");
         ensure!(direct.header(name) == set.or(Some(value)), "{name}: {direct:?}");
     }
     Ok(())
 }
 
-fn preflights_pass_by_a_rule_of_their_own(env: &Env) -> Result<()> {
+fn preflights_need_a_rule_of_their_own(env: &Env) -> Result<()> {
     let issuer = Issuer::new()?;
     let routes = json!([
         {"match": "ANY /orders/{id}", "service": "orders"},
@@ -485,14 +489,14 @@ fn preflights_pass_by_a_rule_of_their_own(env: &Env) -> Result<()> {
     ]);
     let gateway = start(env, "preflights", &table(routes))?;
     apply(env, &gateway, &["tokens.yaml", "knative.yaml"], &issuer)?;
-    let ours = preflight(API, "/faas/orders/42");
-    eventually(&gateway, || answers(&gateway, &ours, 403))?;
+    let real = preflight(API, "/faas/orders/42");
+    eventually(&gateway, || answers(&gateway, &real, 403))?;
 
     apply(env, &gateway, &["preflights.yaml"], &issuer)?;
-    eventually(&gateway, || arrives(&gateway, &ours, ORDERS).map(drop))?;
-    // Of a route that has no OPTIONS of its own, the filter itself answers.
-    let answered = preflight(API, "/faas/items/42").send(gateway.address())?;
-    ensure!(answered.header("content-type") == Some("application/problem+json"), "{answered:?}");
+    eventually(&gateway, || arrives(&gateway, &real, ORDERS).map(drop))?;
+    // If no route of the path serves OPTIONS, the filter itself answers.
+    let response = preflight(API, "/faas/items/42").send(gateway.address())?;
+    ensure!(response.header("content-type") == Some("application/problem+json"), "{response:?}");
 
     let options = || Request::new("OPTIONS", API, "/faas/orders/42");
     let method = "access-control-request-method";
@@ -507,8 +511,8 @@ fn preflights_pass_by_a_rule_of_their_own(env: &Env) -> Result<()> {
 
 // ---- the gateway, its objects and requests
 
-/// A gateway whose ports stand for those of the manifests: 8443, with the plugin, 8080, and 8081, which is Knative's
-/// local gateway.
+/// Starts a gateway with three ports that stand for those in the manifests: 8443, which has the plugin, 8080, and 8081,
+/// which is Knative's local gateway.
 fn start<'a>(env: &'a Env, namespace: &str, table: &Value) -> Result<IngressGateway<'a>> {
     let gateway = Setup::new(namespace).start(&env.plane)?;
     let ports = gateway.ports();
@@ -519,6 +523,7 @@ fn start<'a>(env: &'a Env, namespace: &str, table: &Value) -> Result<IngressGate
     Ok(gateway)
 }
 
+/// Applies manifests of `docs/security/`, changed for this gateway.
 fn apply(env: &Env, gateway: &IngressGateway<'_>, manifests: &[&str], issuer: &Issuer) -> Result<()> {
     let mut objects = Vec::new();
     for name in manifests {
@@ -527,8 +532,8 @@ fn apply(env: &Env, gateway: &IngressGateway<'_>, manifests: &[&str], issuer: &I
     env.plane.cluster().apply(&objects)
 }
 
-/// The objects of a manifest of `docs/security/`, for this gateway: in its namespace, on its ports, and with the keys of
-/// this issuer in place of the address where they would be had.
+/// Returns the objects of a manifest of `docs/security/`, changed for this gateway: in its namespace, with its ports,
+/// and with the keys of this issuer in place of the URL from which they would be fetched.
 fn manifest(env: &Env, gateway: &IngressGateway<'_>, name: &str, issuer: &Issuer) -> Result<Vec<Value>> {
     let path = repository().join("docs/security").join(name);
     let read = ["create", "--dry-run=client", "--output", "json", "--filename"];
@@ -545,57 +550,61 @@ fn manifest(env: &Env, gateway: &IngressGateway<'_>, name: &str, issuer: &Issuer
         let rules = object.pointer_mut("/spec/rules").and_then(Value::as_array_mut);
         let operations = rules.into_iter().flatten().filter_map(|rule| rule.get_mut("to")?.as_array_mut()).flatten();
         for port in operations.filter_map(|to| to.pointer_mut("/operation/ports")?.as_array_mut()).flatten() {
-            let written = ["8443", "8080", "8081", "8444"].iter().position(|written| port == written);
-            *port = gateway.ports()[written.with_context(|| format!("no listener for {port}"))?].to_string().into();
+            let index = ["8443", "8080", "8081", "8444"].iter().position(|in_manifest| port == in_manifest);
+            *port = gateway.ports()[index.with_context(|| format!("no listener for {port}"))?].to_string().into();
         }
         Ok(object)
     });
     objects.collect()
 }
 
-/// Waits until a policy that has been applied is in force; what it still lacked where it is not.
-fn eventually(gateway: &IngressGateway<'_>, mut holds: impl FnMut() -> Result<()>) -> Result<()> {
+/// Waits until a policy that was applied is enforced, so that all checks succeed. If they never do, the error contains
+/// the last failure.
+fn eventually(gateway: &IngressGateway<'_>, mut checks: impl FnMut() -> Result<()>) -> Result<()> {
     let mut last = Ok(());
-    let in_force = gateway.eventually("the policy", || {
-        last = holds();
+    let enforced = gateway.eventually("the policy is enforced", || {
+        last = checks();
         Ok(last.is_ok())
     });
-    in_force.map_err(|error| match last {
+    enforced.map_err(|error| match last {
         Ok(()) => error,
         Err(last) => error.context(last),
     })
 }
 
-fn told(request: &Request) -> String {
-    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+/// Describes a request for error messages.
+fn describe(request: &Request) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     format!("{} {}{} {:?}", text(&request.method), text(&request.authority), text(&request.path), request.headers)
 }
 
+/// Checks that the gateway answers with this status.
 fn answers(gateway: &IngressGateway<'_>, request: &Request, status: u16) -> Result<()> {
     let response = request.send(gateway.address())?;
-    ensure!(response.status == status, "{}: not {status} but {response:?}", told(request));
+    ensure!(response.status == status, "{}: expected status {status}, got {response:?}", describe(request));
     Ok(())
 }
 
-/// What reached a function, under this authority.
+/// Checks that the request reaches a function under this authority, and returns the function's report.
 fn arrives(gateway: &IngressGateway<'_>, request: &Request, authority: &str) -> Result<Report> {
     let response: Response = request.send(gateway.address())?;
-    let report = report(&response).with_context(|| told(request))?;
-    ensure!(report.authority == authority, "{}: {report:?}", told(request));
+    let report = report(&response).with_context(|| describe(request))?;
+    ensure!(report.authority == authority, "{}: {report:?}", describe(request));
     Ok(report)
 }
 
+/// Returns the request with this token.
 fn bearing(token: &str, request: Request) -> Request {
     request.header("authorization", &format!("Bearer {token}"))
 }
 
-/// As a browser asks before `PUT`.
+/// Returns the preflight that a browser sends before a `PUT`.
 fn preflight(host: &str, path: &str) -> Request {
     let request = Request::new("OPTIONS", host, path).header("origin", "https://app.example.com");
     request.header("access-control-request-method", "PUT").header("access-control-request-headers", "authorization")
 }
 
-/// As net-istio asks whether a new route is live (`pkg/status` of knative.dev/networking).
+/// Returns the probe with which net-istio checks that a new route is live (`pkg/status` of knative.dev/networking).
 fn probe(host: &str) -> Request {
     let request = Request::get(format!("{host}:80"), "/healthz").header("user-agent", "Knative-Ingress-Probe");
     request.header("k-network-probe", "probe").header("k-network-hash", "override")
@@ -613,13 +622,13 @@ impl Issuer {
         Ok(Self { key: KeyPair::generate_for(&PKCS_ED25519)? })
     }
 
-    /// The key by which others check its tokens, as a JSON Web Key Set.
+    /// Returns the public key, with which others check the tokens, as a JSON Web Key Set.
     fn keys(&self) -> String {
         let public = BASE64URL_NOPAD.encode(self.key.public_key_raw());
         json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "testenv", "x": public}]}).to_string()
     }
 
-    /// A token that tokens.yaml takes, but for these claims.
+    /// Returns a token with these claims, and otherwise with those that tokens.yaml accepts.
     fn token(&self, claims: &Value) -> Result<String> {
         let mut all = json!({
             "iss": "https://issuer.example.com",
@@ -644,11 +653,12 @@ fn since_1970() -> Result<u64> {
 
 // ---- the external authorization service
 
-/// Decides by the header `x-ext-authz` alone: `allow` with the name of a user, `silent` without; else 429. Keeps what it
-/// was asked. Ends when dropped.
+/// An external authorization service, which ends when this is dropped. It decides by the header `x-ext-authz`: with
+/// `allow` it allows the request and sets the name of a user, with `silent` it allows the request and sets nothing, and
+/// otherwise it answers 429. It records the requests that it was asked about.
 struct Authorizer {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Report>>>,
+    requests: Arc<Mutex<Vec<Report>>>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -657,34 +667,34 @@ impl Authorizer {
     fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let asked: Arc<Mutex<Vec<Report>>> = Arc::default();
+        let requests: Arc<Mutex<Vec<Report>>> = Arc::default();
         let ended = Arc::new(AtomicBool::new(false));
         let thread = thread::spawn({
-            let (asked, ended) = (Arc::clone(&asked), Arc::clone(&ended));
+            let (requests, ended) = (Arc::clone(&requests), Arc::clone(&ended));
             move || {
                 for connection in listener.incoming() {
                     if ended.load(Ordering::Relaxed) {
                         return;
                     }
-                    // A connection that breaks off asks nothing.
+                    // A connection that breaks off is not recorded.
                     let report = connection.map_err(Into::into).and_then(decide);
-                    asked.lock().unwrap_or_else(PoisonError::into_inner).extend(report);
+                    requests.lock().unwrap_or_else(PoisonError::into_inner).extend(report);
                 }
             }
         });
-        Ok(Self { address, asked, ended, thread: Some(thread) })
+        Ok(Self { address, requests, ended, thread: Some(thread) })
     }
 
-    /// What it was asked since this was last called.
-    fn asked(&self) -> Vec<Report> {
-        std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Returns the requests that it was asked about since the last call.
+    fn requests(&self) -> Vec<Report> {
+        std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Drop for Authorizer {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
-        // It waits for a connection.
+        // Wakes the thread, which waits for a connection.
         let _ = TcpStream::connect(self.address);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -694,15 +704,15 @@ impl Drop for Authorizer {
 
 fn decide(mut connection: TcpStream) -> Result<Report> {
     connection.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let (mut octets, mut piece) = (Vec::new(), [0; 4096]);
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     let report = loop {
-        let read = connection.read(&mut piece)?;
-        ensure!(read > 0, "half a request");
-        octets.extend(&piece[..read]);
+        let read = connection.read(&mut chunk)?;
+        ensure!(read > 0, "the request broke off");
+        bytes.extend(&chunk[..read]);
         let mut fields = [httparse::EMPTY_HEADER; 64];
         let mut head = httparse::Request::new(&mut fields);
-        // Envoy asks without a body.
-        if head.parse(&octets)?.is_complete() {
+        // Envoy sends its question without a body.
+        if head.parse(&bytes)?.is_complete() {
             let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
             let headers: Vec<_> =
                 head.headers.iter().map(|field| (field.name.to_ascii_lowercase(), text(field.value))).collect();
@@ -716,11 +726,11 @@ fn decide(mut connection: TcpStream) -> Result<Report> {
             };
         }
     };
-    let answer = match report.header("x-ext-authz") {
+    let response = match report.header("x-ext-authz") {
         Some("allow") => "200 OK\r\nx-ext-authz-user: alice\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
         Some("silent") => "200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
         _ => "429 Too Many Requests\r\ncontent-length: 10\r\nconnection: close\r\n\r\nover quota",
     };
-    connection.write_all(format!("HTTP/1.1 {answer}").as_bytes())?;
+    connection.write_all(format!("HTTP/1.1 {response}").as_bytes())?;
     Ok(report)
 }

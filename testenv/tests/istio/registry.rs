@@ -1,5 +1,5 @@
-//! The module as an image in a registry, which the gateway's agent fetches: what an outage, an expiry, and a folder that
-//! it can't write do to the traffic.
+//! The module as an image in a registry, from which the gateway's agent fetches it: the effects of a registry outage,
+//! of an expired module and of an unwritable folder on the traffic.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -24,7 +24,7 @@ tests! {
     an_image_routes_by_tag_and_by_digest,
     the_digest_of_an_image_index_denies_everything,
     a_document_of_an_image_counts_once_though_every_thread_gets_it,
-    a_registry_outage_leaves_edits_of_a_fetched_image_alone,
+    a_registry_outage_does_not_affect_edits_of_a_fetched_image,
     a_registry_outage_denies_everything_where_the_image_is_always_pulled,
     a_registry_outage_denies_everything_on_a_new_gateway,
     a_registry_outage_with_fail_open_takes_the_filter_away,
@@ -36,7 +36,7 @@ tests! {
     a_new_version_rolls_out_and_back_without_a_lost_request,
     edits_of_an_image_under_load_lose_and_misroute_nothing,
     the_documented_patches_fit_the_gateway_of_istioctl,
-    every_test_that_the_documentation_names_exists,
+    every_test_that_operations_md_names_exists,
 }
 
 const HOSTS: [&str; 2] = ["one.shop.example.com", "two.shop.example.com"];
@@ -51,13 +51,13 @@ fn push(registry: &Registry, format: Format) -> Result<Image> {
     registry.push_module(format, NAME, TAG, &std::fs::read(plugin()?)?)
 }
 
-/// A gateway that may fetch from a registry without TLS.
+/// Returns the setup of a gateway that may fetch images from a registry without TLS.
 fn setup(namespace: &str) -> Setup {
     Setup::new(namespace).data(Data::Private).env("WASM_INSECURE_REGISTRIES", "*")
 }
 
-/// As it is after days: the agent looks for expired modules every second.
-fn aged(namespace: &str, expiry: &str) -> Setup {
+/// Returns the setup of a gateway whose agent deletes expired modules every second, which normally happens after days.
+fn short_expiry(namespace: &str, expiry: &str) -> Setup {
     setup(namespace).env("WASM_PURGE_INTERVAL", "1s").env("WASM_MODULE_EXPIRY", expiry)
 }
 
@@ -67,7 +67,7 @@ fn start<'a>(env: &'a Env, setup: Setup) -> Result<IngressGateway<'a>> {
     Ok(gateway)
 }
 
-/// The manifest that users begin with, with this image.
+/// Returns `wasm-plugin.yaml` with this image, and a table that routes to this service.
 fn with_image(
     gateway: &IngressGateway<'_>,
     reference: &str,
@@ -92,26 +92,28 @@ fn get(gateway: &IngressGateway<'_>, path: &str) -> Result<testenv::http1::Respo
     Request::get("api.example.com", path).send(gateway.address())
 }
 
-/// Whether each of several requests is answered so: both workers must have what is waited for.
-fn all(mut holds: impl FnMut() -> Result<bool>) -> Result<bool> {
+/// Returns whether a condition is true several times in a row. Each time it sends a request, so that both workers are
+/// asked.
+fn all(mut condition: impl FnMut() -> Result<bool>) -> Result<bool> {
     for _ in 0..8 {
-        if !holds()? {
+        if !condition()? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
+/// Waits until both workers route to this service.
 fn routed_to(gateway: &IngressGateway<'_>, service: &str) -> Result<()> {
     let host = format!("{service}.shop.example.com");
-    gateway.eventually(&format!("the route to {host}"), || {
+    gateway.eventually(&format!("requests reach {host}"), || {
         all(|| Ok(report(&get(gateway, "/faas/orders/1")?).is_ok_and(|report| report.authority == host)))
     })
 }
 
+/// Waits until the gateway denies every request, in the scope of the filter or not.
 fn everything_is_denied(gateway: &IngressGateway<'_>) -> Result<()> {
-    gateway.eventually("403", || all(|| Ok(get(gateway, "/faas/orders/1")?.status == 403)))?;
-    // Of the filter's scope or not.
+    gateway.eventually("every request gets 403", || all(|| Ok(get(gateway, "/faas/orders/1")?.status == 403)))?;
     ensure!(get(gateway, "/other")?.status == 403);
     ensure!(Request::get("www.example.net", "/").send(gateway.address())?.status == 403);
     ensure!(Request::get(HOSTS[0], "/").send(gateway.address())?.status == 403);
@@ -138,14 +140,14 @@ fn listeners_refused(gateway: &IngressGateway<'_>) -> Result<u64> {
     Ok(gateway.stats("^listener_manager\\.lds\\.update_rejected$")?.iter().map(|(_, n)| n).sum())
 }
 
-/// Waits until the agent has deleted the module; the file was at this path.
+/// Waits until the agent has deleted the file of the module.
 fn expired(gateway: &IngressGateway<'_>) -> Result<()> {
     let dump: Value = serde_json::from_str(&gateway.admin_get("/config_dump?resource=ecds_filters")?)?;
     let at = "/configs/0/ecds_filter/typed_config/config/vm_config/code/local/filename";
     let file = dump.pointer(at).and_then(Value::as_str).context("no file in the plugin's configuration")?;
-    // In the mount namespace of the agent.
-    let seen = format!("/proc/{}/root{file}", gateway.id());
-    gateway.eventually("the module's expiry", || Ok(!std::path::Path::new(&seen).exists()))
+    // The path in the mount namespace of the agent.
+    let path = format!("/proc/{}/root{file}", gateway.id());
+    gateway.eventually("the agent has deleted the module", || Ok(!std::path::Path::new(&path).exists()))
 }
 
 fn an_image_routes_by_tag_and_by_digest(env: &Env) -> Result<()> {
@@ -161,7 +163,7 @@ fn an_image_routes_by_tag_and_by_digest(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// The agent compares the digest with that of the image for its platform, not with that of the index.
+/// The agent compares the digest with that of the image for its platform instead of that of the index.
 fn the_digest_of_an_image_index_denies_everything(env: &Env) -> Result<()> {
     let registry = registry(env, "index")?;
     let image = registry.push_index(NAME, TAG, &std::fs::read(plugin()?)?)?;
@@ -175,8 +177,8 @@ fn the_digest_of_an_image_index_denies_everything(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// The agent takes istiod's resource version out of the VM's environment when it fetches the module: so the VMs of an
-/// image outlive an edit, and documents are told apart by their text.
+/// If the agent fetches the module, it removes istiod's resource version from the VM's environment. So the VMs of an
+/// image survive an edit, and documents are distinguished by their text.
 fn a_document_of_an_image_counts_once_though_every_thread_gets_it(env: &Env) -> Result<()> {
     let registry = registry(env, "threads")?;
     let image = push(&registry, Format::Docker)?;
@@ -186,7 +188,7 @@ fn a_document_of_an_image_counts_once_though_every_thread_gets_it(env: &Env) -> 
     for (documents, service) in [(1, "one"), (2, "two"), (3, "one"), (4, "two")] {
         apply(env, good(service)?)?;
         routed_to(&gateway, service)?;
-        gateway.eventually("the count", || Ok(metric("config_accepted")? == Some(documents)))?;
+        gateway.eventually("the document is counted once", || Ok(metric("config_accepted")? == Some(documents)))?;
     }
     let mut bad = good("two")?;
     bad["spec"]["pluginConfig"] = table(json!([
@@ -194,26 +196,29 @@ fn a_document_of_an_image_counts_once_though_every_thread_gets_it(env: &Env) -> 
         {"match": "GET /broken/{id}", "service": "one", "rewritePath": "/{unknown}"},
     ]));
     apply(env, bad)?;
-    gateway.eventually("degraded", || Ok(metric("config_degraded")? == Some(1)))?;
+    gateway.eventually("the gauge says degraded", || Ok(metric("config_degraded")? == Some(1)))?;
     routed_to(&gateway, "two")?;
-    gateway.eventually("the count", || Ok(metric("config_rejected")? == Some(1)))?;
-    ensure!(gateway.log().matches("routes[1].rewritePath").count() == 1, "every error once, with its place");
+    gateway.eventually("the bad document is counted once", || Ok(metric("config_rejected")? == Some(1)))?;
+    ensure!(
+        gateway.log().matches("routes[1].rewritePath").count() == 1,
+        "the log does not contain every error once, with its place"
+    );
     apply(env, good("one")?)?;
     routed_to(&gateway, "one")?;
-    gateway.eventually("mended", || Ok(metric("config_degraded")? == Some(0)))
+    gateway.eventually("the gauge no longer says degraded", || Ok(metric("config_degraded")? == Some(0)))
 }
 
-fn a_registry_outage_leaves_edits_of_a_fetched_image_alone(env: &Env) -> Result<()> {
+fn a_registry_outage_does_not_affect_edits_of_a_fetched_image(env: &Env) -> Result<()> {
     let mut registry = registry(env, "fetched")?;
     let image = push(&registry, Format::Docker)?;
     let ways = [
         ("fetched-tag", &image.by_tag, "IfNotPresent"),
         ("fetched-digest", &image.by_digest, "IfNotPresent"),
-        // What a digest names can't change.
+        // A digest always names the same image, so `Always` does not fetch it again.
         ("fetched-always", &image.by_digest, "Always"),
     ];
     for (namespace, reference, pull_policy) in ways {
-        registry.go_on()?;
+        registry.restart()?;
         let gateway = start(env, setup(namespace))?;
         apply(env, with_image(&gateway, reference, Some(pull_policy), "one")?)?;
         routed_to(&gateway, "one")?;
@@ -226,50 +231,50 @@ fn a_registry_outage_leaves_edits_of_a_fetched_image_alone(env: &Env) -> Result<
     Ok(())
 }
 
-/// It lasts until istiod sends the plugin once more: the agent has noted the new version by then, and takes the module
-/// that it had all along. Any change of any WasmPlugin does that, those of other tests among them.
+/// The denial lasts until istiod sends the plugin again: by then, the agent has recorded the new version, and it uses
+/// the module that it still has. Any change of any WasmPlugin makes istiod do so, including those of other tests.
 fn a_registry_outage_denies_everything_where_the_image_is_always_pulled(env: &Env) -> Result<()> {
     let mut registry = registry(env, "always")?;
     let image = push(&registry, Format::Docker)?;
     let latest = registry.push_module(Format::Docker, NAME, "latest", &std::fs::read(plugin()?)?)?;
     let ways = [("always", &image.by_tag, Some("Always")), ("latest", &latest.by_tag, None)];
     for (namespace, reference, pull_policy) in ways {
-        registry.go_on()?;
+        registry.restart()?;
         let gateway = start(env, setup(namespace))?;
         apply(env, with_image(&gateway, reference, pull_policy, "one")?)?;
         routed_to(&gateway, "one")?;
         registry.stop();
-        ensure!(report(&get(&gateway, "/faas/orders/1")?)?.authority == HOSTS[0], "nothing happens until an edit");
+        ensure!(report(&get(&gateway, "/faas/orders/1")?)?.authority == HOSTS[0], "the outage shows before an edit");
         let mut edits = ["two", "one"].into_iter().cycle();
         let denied = || {
             Ok(all(|| Ok(get(&gateway, "/faas/orders/1")?.status == 403))? && get(&gateway, "/other")?.status == 403)
         };
-        gateway.eventually("403", || {
+        gateway.eventually("every request gets 403 after an edit", || {
             let service = edits.next().unwrap_or_default();
             apply(env, with_image(&gateway, reference, pull_policy, service)?)?;
-            Ok(gateway.within(Duration::from_secs(2), "403", denied).is_ok())
+            Ok(gateway.within(Duration::from_secs(2), "every request gets 403", denied).is_ok())
         })?;
         ensure!(gateway.log().contains("applying deny RBAC filter"), "{}", gateway.log());
         let service = edits.next().unwrap_or_default();
-        registry.go_on()?;
+        registry.restart()?;
         apply(env, with_image(&gateway, reference, pull_policy, service)?)?;
         routed_to(&gateway, service)?;
         registry.stop();
-        let mut beside = wasm_plugin(&gateway, &table(json!([])))?;
-        beside["metadata"]["name"] = "beside".into();
-        beside["spec"]["pluginConfig"]["basePath"] = "/beside".into();
+        let mut other = wasm_plugin(&gateway, &table(json!([])))?;
+        other["metadata"]["name"] = "other".into();
+        other["spec"]["pluginConfig"]["basePath"] = "/another".into();
         let denials = || gateway.log().matches("applying deny RBAC filter").count();
         let before = denials();
         let service = edits.next().unwrap_or_default();
         apply(env, with_image(&gateway, reference, pull_policy, service)?)?;
-        gateway.eventually("another deny-all", || Ok(denials() > before))?;
-        apply(env, beside)?;
+        gateway.eventually("the agent denies everything again", || Ok(denials() > before))?;
+        apply(env, other)?;
         routed_to(&gateway, service)?;
     }
     Ok(())
 }
 
-/// Nothing is in the cache of a new pod, so a digest does not help it.
+/// The cache of a new pod is empty, so a digest does not help.
 fn a_registry_outage_denies_everything_on_a_new_gateway(env: &Env) -> Result<()> {
     let mut registry = registry(env, "new-pod")?;
     let image = push(&registry, Format::Docker)?;
@@ -280,9 +285,9 @@ fn a_registry_outage_denies_everything_on_a_new_gateway(env: &Env) -> Result<()>
     drop(gateway);
     registry.stop();
     let gateway = setup("new-pod").ports(ports, 0).start(&env.plane)?;
-    gateway.eventually("the listener", || Ok(get(&gateway, "/").is_ok()))?;
+    gateway.eventually("the listener accepts connections", || Ok(get(&gateway, "/").is_ok()))?;
     everything_is_denied(&gateway)?;
-    registry.go_on()?;
+    registry.restart()?;
     apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "two")?)?;
     routed_to(&gateway, "two")
 }
@@ -295,16 +300,16 @@ fn a_registry_outage_with_fail_open_takes_the_filter_away(env: &Env) -> Result<(
     let mut plugin = with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "one")?;
     plugin["spec"]["failStrategy"] = "FAIL_OPEN".into();
     apply(env, plugin)?;
-    gateway.eventually("the agent", || Ok(gateway.log().contains("applying allow RBAC filter")))?;
-    gateway.eventually("no filter", || {
+    gateway
+        .eventually("the agent has replaced the filter", || Ok(gateway.log().contains("applying allow RBAC filter")))?;
+    gateway.eventually("requests pass without the filter", || {
         all(|| Ok(report(&get(&gateway, "/faas/orders/1")?)?.authority == "api.example.com"))
     })
 }
 
-/// Trap 2. istiod sends listeners before plugins, so at the edit the listener still comes before its module; what was
-/// refused is sent again at the next change.
-/// A control plane without other tests: at each change of theirs istiod sends again, and the agent's module is new.
-fn quiet(env: &Env) -> Result<Env> {
+/// Starts a control plane for one test alone. With other tests, each of their changes would make istiod send its
+/// resources again, and the agent would fetch the module again.
+fn separate_env(env: &Env) -> Result<Env> {
     Ok(Env {
         plane: ControlPlane::start(env.plane.tools())?,
         stand_in: StandIn::start()?,
@@ -312,13 +317,15 @@ fn quiet(env: &Env) -> Result<Env> {
     })
 }
 
+/// istiod sends listeners before plugins, so at the edit the listener still arrives before its module. The refused
+/// listener is sent again at the next change.
 fn an_expired_module_voids_policies_until_a_change_after_an_edit(env: &Env) -> Result<()> {
-    let env = &quiet(env)?;
+    let env = &separate_env(env)?;
     let registry = registry(env, "expired")?;
     let image = push(&registry, Format::Docker)?;
-    let gateway = start(env, aged("expired", "6s"))?;
+    let gateway = start(env, short_expiry("expired", "6s"))?;
     apply(env, deny("expired", "before"))?;
-    gateway.eventually("the policy", || is_denied(&gateway, "before"))?;
+    gateway.eventually("the policy is enforced", || is_denied(&gateway, "before"))?;
     let edit = |service: &str| {
         apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), service)?)?;
         routed_to(&gateway, service)
@@ -326,29 +333,29 @@ fn an_expired_module_voids_policies_until_a_change_after_an_edit(env: &Env) -> R
     edit("one")?;
     expired(&gateway)?;
     routed_to(&gateway, "one")?;
-    ensure!(listeners_refused(&gateway)? == 0, "nothing shows until the listener changes");
+    ensure!(listeners_refused(&gateway)? == 0, "the expiry shows before the listener changes");
 
     apply(env, deny("expired", "after"))?;
-    gateway.eventually("a refused listener", || Ok(listeners_refused(&gateway)? > 0))?;
+    gateway.eventually("Envoy has refused the listener", || Ok(listeners_refused(&gateway)? > 0))?;
     thread::sleep(Duration::from_secs(1));
-    ensure!(!is_denied(&gateway, "after")?, "the policy is void");
+    ensure!(!is_denied(&gateway, "after")?, "the policy is enforced");
     ensure!(is_denied(&gateway, "before")?);
-    let told = refusal(env, "expired", LISTENER)?;
+    let error = refusal(env, "expired", LISTENER)?;
     ensure!(
-        told.starts_with("Error adding/updating listener(s) ") && told.contains("Invalid path: /var/lib/istio/data/"),
-        "{told}"
+        error.starts_with("Error adding/updating listener(s) ") && error.contains("Invalid path: /var/lib/istio/data/"),
+        "{error}"
     );
 
     edit("two")?;
     edit("one")?;
-    gateway.eventually("the policy", || is_denied(&gateway, "after"))
+    gateway.eventually("the policy is enforced", || is_denied(&gateway, "after"))
 }
 
 fn an_expired_module_and_a_registry_outage_deny_everything_at_the_next_edit(env: &Env) -> Result<()> {
-    let env = &quiet(env)?;
+    let env = &separate_env(env)?;
     let mut registry = registry(env, "expired-down")?;
     let image = push(&registry, Format::Docker)?;
-    let gateway = start(env, aged("expired-down", "1s"))?;
+    let gateway = start(env, short_expiry("expired-down", "1s"))?;
     apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "one")?)?;
     routed_to(&gateway, "one")?;
     expired(&gateway)?;
@@ -360,14 +367,14 @@ fn an_expired_module_and_a_registry_outage_deny_everything_at_the_next_edit(env:
 fn a_long_expiry_keeps_policies_in_force(env: &Env) -> Result<()> {
     let mut registry = registry(env, "long")?;
     let image = push(&registry, Format::Docker)?;
-    let gateway = start(env, aged("long", "87600h"))?;
+    let gateway = start(env, short_expiry("long", "87600h"))?;
     apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "one")?)?;
     routed_to(&gateway, "one")?;
     registry.stop();
     // Several rounds of the agent's purge.
     thread::sleep(Duration::from_secs(5));
     apply(env, deny("long", "after"))?;
-    gateway.eventually("the policy", || is_denied(&gateway, "after"))?;
+    gateway.eventually("the policy is enforced", || is_denied(&gateway, "after"))?;
     apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "two")?)?;
     routed_to(&gateway, "two")?;
     ensure!(listeners_refused(&gateway)? == 0, "{}", gateway.log());
@@ -375,12 +382,12 @@ fn a_long_expiry_keeps_policies_in_force(env: &Env) -> Result<()> {
 }
 
 fn a_module_in_a_file_never_expires(env: &Env) -> Result<()> {
-    let gateway = start(env, aged("file", "1s"))?;
+    let gateway = start(env, short_expiry("file", "1s"))?;
     gateway.apply_plugin(&wasm_plugin(&gateway, &orders_table("one"))?)?;
     routed_to(&gateway, "one")?;
     thread::sleep(Duration::from_secs(5));
     apply(env, deny("file", "after"))?;
-    gateway.eventually("the policy", || is_denied(&gateway, "after"))?;
+    gateway.eventually("the policy is enforced", || is_denied(&gateway, "after"))?;
     gateway.apply_plugin(&wasm_plugin(&gateway, &orders_table("two"))?)?;
     routed_to(&gateway, "two")?;
     ensure!(listeners_refused(&gateway)? == 0, "{}", gateway.log());
@@ -404,7 +411,7 @@ fn a_new_version_rolls_out_and_back_without_a_lost_request(env: &Env) -> Result<
     let registry = registry(env, "versions")?;
     let module = std::fs::read(plugin()?)?;
     let old = registry.push_module(Format::Docker, NAME, "0.1.0", &module)?;
-    // An empty custom section named `v`: the same code in other octets.
+    // The additional bytes are an empty custom section named `v`, so the code is the same but the digest is not.
     let new = registry.push_module(Format::Docker, NAME, "0.1.1", &[&module[..], &[0, 2, 1, b'v']].concat())?;
     ensure!(old.by_digest != new.by_digest);
     let gateway = start(env, setup("versions"))?;
@@ -418,7 +425,7 @@ fn a_new_version_rolls_out_and_back_without_a_lost_request(env: &Env) -> Result<
     })
 }
 
-/// Good and bad documents in turn, as `edits` has them with a file: here the VMs stay.
+/// Good and bad documents come in turn, as in the test `edits` with a module in a file. With an image, the VMs stay.
 fn edits_of_an_image_under_load_lose_and_misroute_nothing(env: &Env) -> Result<()> {
     let registry = registry(env, "image-edits")?;
     let image = push(&registry, Format::Docker)?;
@@ -431,41 +438,41 @@ fn edits_of_an_image_under_load_lose_and_misroute_nothing(env: &Env) -> Result<(
         for (n, service) in ["two", "one"].into_iter().cycle().take(12).enumerate() {
             apply(env, edit(service)?)?;
             routed_to(&gateway, service)?;
-            let mut bad = edit("astray")?;
+            let mut bad = edit("wrong")?;
             bad["spec"]["pluginConfig"]["note"] = n.into();
             let before = rejected()?;
             apply(env, bad)?;
-            gateway.eventually("the bad document", || Ok(rejected()? > before))?;
+            gateway.eventually("the bad document is rejected", || Ok(rejected()? > before))?;
             routed_to(&gateway, service)?;
         }
         Ok(())
     })
 }
 
-/// While `edits` go on, every request arrives at one of the KSVCs.
+/// Sends requests while `edits` run, and checks that each reaches one of the KSVCs.
 fn under_load(gateway: &IngressGateway<'_>, edits: impl FnOnce() -> Result<()>) -> Result<()> {
     let done = AtomicBool::new(false);
     let requests = || {
         let mut sent = 0;
         while !done.load(Ordering::Relaxed) {
             let report = report(&get(gateway, "/faas/orders/1")?)?;
-            ensure!(HOSTS.contains(&report.authority.as_str()), "arrived at {}", report.authority);
+            ensure!(HOSTS.contains(&report.authority.as_str()), "a request reached {}", report.authority);
             sent += 1;
         }
         anyhow::Ok(sent)
     };
     thread::scope(|scope| {
         let client = scope.spawn(requests);
-        let edited = edits();
+        let result = edits();
         done.store(true, Ordering::Relaxed);
         let sent: usize = client.join().map_err(|_| anyhow!("the client panicked"))??;
-        edited?;
-        ensure!(sent > 0, "no request ran beside the edits");
+        result?;
+        ensure!(sent > 0, "no request ran during the edits");
         Ok(())
     })
 }
 
-/// Each YAML block of docs/operations.md that has this in it.
+/// Returns the YAML blocks of docs/operations.md that contain this text.
 fn documented(needle: &str) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(repository().join("docs/operations.md"))?;
     let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
@@ -474,16 +481,16 @@ fn documented(needle: &str) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// What an install of istioctl makes of the IstioOperator in the documentation, as the API server takes it; and the same
-/// from the patch of a Deployment that is there already.
+/// The IstioOperators in docs/operations.md make istioctl generate a Deployment with the documented settings, and the
+/// documented patches add the same settings to an existing Deployment. The API server accepts both.
 fn the_documented_patches_fit_the_gateway_of_istioctl(env: &Env) -> Result<()> {
     let folder = env.plane.folder();
     let generate = |operator: &str| -> Result<Value> {
         let file = folder.join("operator.yaml");
         std::fs::write(&file, operator)?;
-        let (made, said) = env.plane.istioctl(&["manifest", "generate", "-f", &file.display().to_string()])?;
-        ensure!(made, "{said}");
-        let documents = said.split("\n---");
+        let (succeeded, output) = env.plane.istioctl(&["manifest", "generate", "-f", &file.display().to_string()])?;
+        ensure!(succeeded, "{output}");
+        let documents = output.split("\n---");
         let gateway = documents
             .filter(|text| text.contains("kind: Deployment"))
             .find(|t| t.contains("\n  name: istio-ingressgateway\n"));
@@ -503,7 +510,7 @@ fn the_documented_patches_fit_the_gateway_of_istioctl(env: &Env) -> Result<()> {
         Ok(())
     };
     let bare = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  profile: default\n";
-    let takes = |deployment: &Value, patch: &str| -> Result<Value> {
+    let patched = |deployment: &Value, patch: &str| -> Result<Value> {
         let cluster = env.plane.cluster();
         cluster.apply(std::slice::from_ref(deployment))?;
         let file = folder.join("patch.yaml");
@@ -515,39 +522,42 @@ fn the_documented_patches_fit_the_gateway_of_istioctl(env: &Env) -> Result<()> {
     let volume = "\"reference\":\"registry.example.com/ksvc-router@sha256:";
     let mount = "\"mountPath\":\"/var/lib/ksvc-router\"";
     for operator in documented("kind: IstioOperator")? {
-        let made = generate(&operator)?;
+        let deployment = generate(&operator)?;
         if operator.contains("WASM_MODULE_EXPIRY") {
-            has(&made, &expiry)?;
+            has(&deployment, &expiry)?;
         } else {
-            has(&made, volume)?;
-            has(&made, mount)?;
+            has(&deployment, volume)?;
+            has(&deployment, mount)?;
         }
-        env.plane.cluster().apply(&[made])?;
+        env.plane.cluster().apply(&[deployment])?;
         env.plane.cluster().kubectl(["delete", "deployment", "istio-ingressgateway", "-n", "istio-system"])?;
     }
     let bare = generate(bare)?;
     for patch in documented("# kubectl patch")? {
-        let patched = takes(&bare, &patch)?;
+        let patched = patched(&bare, &patch)?;
         has(&patched, volume)?;
         has(&patched, mount)?;
-        ensure!(proxy(&patched)["image"] == proxy(&bare)["image"], "the patch leaves the rest of the container alone");
+        ensure!(proxy(&patched)["image"] == proxy(&bare)["image"], "the patch changes the image of the container");
     }
     env.plane.cluster().kubectl(["delete", "deployment", "istio-ingressgateway", "-n", "istio-system"]).map(drop)
 }
 
-fn every_test_that_the_documentation_names_exists(_: &Env) -> Result<()> {
+fn every_test_that_operations_md_names_exists(_: &Env) -> Result<()> {
     let folder = repository().join("testenv/tests/istio");
     let page = std::fs::read_to_string(repository().join("docs/operations.md"))?;
     let named = page.split('`').filter_map(|code| code.split_once("::"));
     let named: Vec<_> = named.filter(|(module, name)| [module, name].iter().all(|part| is_identifier(part))).collect();
-    ensure!(named.len() > 20, "{named:?}");
+    ensure!(named.len() > 20, "docs/operations.md names too few tests: {named:?}");
     for (module, name) in named {
         let source = std::fs::read_to_string(folder.join(format!("{module}.rs"))).context(module.to_owned())?;
-        ensure!(source.contains(&format!("\nfn {name}(")), "there is no test {module}::{name}");
+        ensure!(
+            source.contains(&format!("\nfn {name}(")),
+            "docs/operations.md names {module}::{name}, which is no test"
+        );
     }
     Ok(())
 }
 
 fn is_identifier(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_')
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }

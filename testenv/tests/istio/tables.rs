@@ -1,4 +1,5 @@
-//! Large tables: as many routes as an object of the API server holds, and several WasmPlugins beyond that.
+//! Large tables and several tables: as many routes as one Kubernetes object can contain, and several WasmPlugins on one
+//! gateway.
 
 use std::time::Instant;
 
@@ -12,12 +13,12 @@ use crate::{Env, tests, wasm_plugin};
 tests! {
     fourteen_thousand_routes_pass_by_server_side_apply,
     tables_beyond_one_object_share_a_gateway,
-    a_request_that_one_table_has_routed_passes_another_untouched,
+    a_request_that_one_table_has_routed_is_left_alone_by_another,
 }
 
 const TARGETS: [&str; 3] = ["one.shop.example.com", "two.shop.example.com", "three.shop.example.com"];
 
-/// Routes `GET /items-N/{id}`, each to one of the targets in turn.
+/// Returns a table with this many routes `GET /items-N/{id}`, which lead to the targets in turn.
 fn table(name: &str, base_path: &str, routes: usize) -> Value {
     let services = ["one", "two", "three"];
     let routes = (0..routes).zip(services.iter().cycle());
@@ -39,7 +40,7 @@ fn fourteen_thousand_routes_pass_by_server_side_apply(env: &Env) -> Result<()> {
     let begun = Instant::now();
     let live = gateway.apply_plugin(&plugin)?;
     println!(
-        "{ROUTES} routes, {} bytes: live {} ms after kubectl apply has ended, {} ms after it was called",
+        "{ROUTES} routes, {} bytes: live {} ms after the end of kubectl apply, {} ms after its start",
         plugin.to_string().len(),
         live.as_millis(),
         begun.elapsed().as_millis()
@@ -50,7 +51,7 @@ fn fourteen_thousand_routes_pass_by_server_side_apply(env: &Env) -> Result<()> {
     }
     ensure!(Request::get("api.example.com", "/faas/items-14000/7").send(gateway.address())?.status == 404);
     let routes = "ksvc_router_routes{wasm_filter=\"large\"}";
-    gateway.eventually("the gauge", || Ok(gateway.metric(routes)? == Some(ROUTES as u64)))
+    gateway.eventually("the gauge shows all routes", || Ok(gateway.metric(routes)? == Some(ROUTES as u64)))
 }
 
 fn tables_beyond_one_object_share_a_gateway(env: &Env) -> Result<()> {
@@ -66,7 +67,7 @@ fn tables_beyond_one_object_share_a_gateway(env: &Env) -> Result<()> {
         ensure!(report(&get(path)?)?.authority == target, "{path}");
     }
     ensure!(get("/c/items-3/1")?.status == 404);
-    ensure!(report(&get("/d/items-3/1")?)?.authority == "api.example.com", "out of every scope");
+    ensure!(report(&get("/d/items-3/1")?)?.authority == "api.example.com", "/d is in the scope of no table");
     for name in ["a", "b", "c"] {
         let routed = format!("ksvc_router_routed{{wasm_filter=\"{name}\"}}");
         gateway.eventually(&routed, || Ok(gateway.metric(&routed)? == Some(1)))?;
@@ -74,8 +75,8 @@ fn tables_beyond_one_object_share_a_gateway(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// Another team's table that would take every host, and denies the direct way to the first one's service.
-fn a_request_that_one_table_has_routed_passes_another_untouched(env: &Env) -> Result<()> {
+/// The other table matches every host and denies direct requests to the service of the first.
+fn a_request_that_one_table_has_routed_is_left_alone_by_another(env: &Env) -> Result<()> {
     let gateway = env.gateway("teams", &TARGETS)?;
     let mut first = wasm_plugin(&gateway, &table("first", "/a", 3))?;
     first["metadata"]["name"] = "ksvc-router-first".into();

@@ -1,4 +1,4 @@
-//! The filter's counters, held to what was sent.
+//! Compares the filter's counters with the requests that were sent.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,12 +8,12 @@ use testenv::gateway::Gateway;
 
 use crate::requests::{COUNTERS, Outcomes};
 
-/// Longer than a loaded machine takes to show what is counted.
+/// Longer than a loaded machine takes to update the counters.
 const LAG: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Each outcome was counted as often as it was answered, over all edits and VMs.
-pub(crate) fn tell(gateway: &Gateway, answered: &Outcomes) -> Result<()> {
+/// Checks that each outcome was counted exactly as often as it occurred, over all edits and VMs.
+pub(crate) fn check(gateway: &Gateway, answered: &Outcomes) -> Result<()> {
     let counted =
         || -> Result<Vec<u64>> { COUNTERS.iter().map(|counter| gateway.plugin_stat("default", counter)).collect() };
     let expected = &answered[..COUNTERS.len()];
@@ -21,10 +21,10 @@ pub(crate) fn tell(gateway: &Gateway, answered: &Outcomes) -> Result<()> {
     while counted()? != expected && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(100));
     }
-    // And none is counted twice.
+    // Also wait for counts that come late, so that nothing is counted twice.
     thread::sleep(LAG);
     let counted = counted()?;
-    ensure!(counted == expected, "of {COUNTERS:?} there were {expected:?}, and {counted:?} were counted");
-    println!("counted, as sent: {COUNTERS:?} {counted:?}; out of scope, and not counted: {}", answered[COUNTERS.len()]);
+    ensure!(counted == expected, "{COUNTERS:?}: {expected:?} requests were sent, {counted:?} were counted");
+    println!("counted as sent: {COUNTERS:?} {counted:?}; out of scope and not counted: {}", answered[COUNTERS.len()]);
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Edits under a steady load, good and bad in turn: no request fails or goes astray, and memory levels off.
+//! Edits under a steady load, with good and bad documents in turn: no request fails or reaches a wrong service, and
+//! memory does not grow.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use anyhow::{Result, ensure};
 use testenv::stand_in::StandIn;
 
 use crate::counters;
-use crate::live::Live;
+use crate::generations::Generations;
 use crate::memory::{self, Memory, vms};
 use crate::requests::{Load, Shape};
 use crate::table::{bad, table};
@@ -21,11 +22,11 @@ fn edits_good_and_bad_in_turn_lose_and_misroute_nothing() -> Result<()> {
     let edits = if full() { 1000 } else { 20 };
     let stand_in = StandIn::start()?;
     let mut gateway = gateway(table(ROUTES, 0), stand_in.address())?;
-    let live = Arc::new(Live::new(0));
+    let live = Arc::new(Generations::new(0));
     let mut load = Load::start(gateway.address(), STEADY, ROUTES, &live)?;
     let at_first = vms(&gateway)?;
     let begun = Instant::now();
-    println!("{edits} edits of {ROUTES} routes, every second one bad, in MB:\nedits    {}", memory::COLUMNS);
+    println!("{edits} edits of {ROUTES} routes, every second one bad; memory in MB:\nedits    {}", memory::COLUMNS);
     println!("{:<8} {}", 0, Memory::of(&gateway)?);
     let mut curve = Vec::new();
     for edit in 1..=edits {
@@ -38,7 +39,7 @@ fn edits_good_and_bad_in_turn_lose_and_misroute_nothing() -> Result<()> {
         if edit % (edits / 10) == 0 {
             let memory = Memory::once_settled(&gateway, at_first)?;
             println!("{edit:<8} {memory}");
-            ensure!(memory.vms == at_first, "{} VMs are left of edits, and there were {at_first}", memory.vms);
+            ensure!(memory.vms == at_first, "there are {} VMs, and at first there were {at_first}", memory.vms);
             curve.push(memory);
         }
     }
@@ -47,12 +48,12 @@ fn edits_good_and_bad_in_turn_lose_and_misroute_nothing() -> Result<()> {
     let answered = load.stop()?;
     let sent: u64 = answered.iter().sum();
     println!(
-        "{sent} requests in {} s beside them, none lost or astray; the longest took {} ms",
+        "{sent} requests in {} s during the edits, none lost or misrouted; the longest took {} ms",
         took.as_secs(),
         longest.as_millis()
     );
     ensure!(gateway.plugin_stat("default", "config_accepted")? == edits / 2 + 1);
     ensure!(gateway.plugin_stat("default", "config_rejected")? == edits / 2);
-    counters::tell(&gateway, &answered)?;
-    memory::levels_off(&curve)
+    counters::check(&gateway, &answered)?;
+    memory::check_does_not_grow(&curve)
 }

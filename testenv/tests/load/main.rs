@@ -1,10 +1,12 @@
-//! What edits of the table cost the requests beside them, and whether they lose any, in real Envoy with two workers.
-//! Each edit makes new VMs, as under Istio. `cargo xtask test --load` runs these, in a size for every day; with
-//! `--full` in the one that docs/reliability.md tells of. They run one after another and print what they measure.
+//! Edits of the table under load, in real Envoy with two workers: no request is lost, memory does not grow, and the
+//! tests measure how long requests have to wait. Each edit makes new VMs, as under Istio.
+//!
+//! `cargo xtask test --load` runs these tests in a small size, and with `--full` in the size of docs/reliability.md.
+//! They run one after another and print what they measure.
 
 mod counters;
 mod edits;
-mod live;
+mod generations;
 mod memory;
 mod requests;
 mod soak;
@@ -22,19 +24,19 @@ use testenv::{envoy, plugin};
 
 const WORKERS: u32 = 2;
 
-/// Whether this run is one of those that docs/reliability.md tells of.
+/// Returns whether the tests run in the size of docs/reliability.md.
 fn full() -> bool {
     std::env::var_os("LOAD_FULL").is_some_and(|value| !value.is_empty())
 }
 
-/// A gateway that answers for every KSVC by itself, with the authority by which it was reached, so that two cores are
-/// enough for the load; all but WebSockets, which go to this stand-in.
+/// Starts a gateway that answers in place of every KSVC and reports the authority of the request in a response header,
+/// so that two cores are enough for the load. Only WebSockets go to the stand-in.
 fn gateway(document: impl Into<Document>, stand_in: SocketAddr) -> Result<Gateway> {
     let setup = Setup::new(&envoy::find()?, &plugin()?, document);
-    setup.workers(WORKERS).bootstrap(change).start(stand_in)
+    setup.workers(WORKERS).bootstrap(answer_directly).start(stand_in)
 }
 
-fn change(bootstrap: &mut Value) {
+fn answer_directly(bootstrap: &mut Value) {
     bootstrap["enable_dispatcher_stats"] = true.into();
     bootstrap["stats_flush_interval"] = worker::FLUSH.into();
     let manager = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];

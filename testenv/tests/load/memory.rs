@@ -1,4 +1,4 @@
-//! What a gateway holds in memory while edits go on, alone and with WebSockets that stay open for long.
+//! Measures the memory and the number of VMs of a gateway.
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -9,17 +9,17 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use testenv::gateway::Gateway;
 
-/// An old VM goes when the last of its requests has.
+/// Long enough for old VMs to end. A VM ends after the last of its requests.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// In bytes.
+/// The memory of Envoy's process, in bytes, and its VMs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {
-    /// Resident, all of Envoy's process.
+    /// The resident memory of the whole process.
     pub(crate) resident: u64,
-    /// Of it, what Envoy has asked its allocator for; V8's part comes from the system.
+    /// The part of it that Envoy has requested from its allocator. V8 requests its memory from the system instead.
     pub(crate) allocated: u64,
-    /// V8's VMs. Each thread's is a clone of one more, which is never run.
+    /// The number of V8's VMs. The VM of each thread is a clone of one more VM, which never runs.
     pub(crate) vms: u64,
 }
 
@@ -33,10 +33,10 @@ impl Memory {
         Ok(Self { resident, allocated, vms: vms(gateway)? })
     }
 
-    /// Once only so many VMs are left.
-    pub(crate) fn once_settled(gateway: &Gateway, left: u64) -> Result<Self> {
+    /// Measures after at most this many VMs are left, or after waiting for long.
+    pub(crate) fn once_settled(gateway: &Gateway, max_vms: u64) -> Result<Self> {
         let deadline = Instant::now() + PATIENCE;
-        while vms(gateway)? > left && Instant::now() < deadline {
+        while vms(gateway)? > max_vms && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(50));
         }
         Self::of(gateway)
@@ -57,12 +57,13 @@ impl Display for Memory {
 
 pub(crate) const COLUMNS: &str = "resident allocated  VMs";
 
-/// The last third of a curve is no higher than the third before, but for what an allocator keeps at hand.
-pub(crate) fn levels_off(curve: &[Memory]) -> Result<()> {
+/// Checks that the last third of the measurements is not higher than the third before. An allocator may keep some
+/// memory in reserve, so 10 % are allowed.
+pub(crate) fn check_does_not_grow(curve: &[Memory]) -> Result<()> {
     let third = curve.len() / 3;
     let highest = |part: &[Memory]| part.iter().map(|memory| memory.resident).max().unwrap_or_default();
     let (rest, last) = curve.split_at(curve.len() - third);
     let before = highest(&rest[rest.len() - third..]);
-    ensure!(highest(last) < before + before / 10, "memory grows on: {curve:#?}");
+    ensure!(highest(last) < before + before / 10, "memory grows: {curve:#?}");
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! A steady load over HTTP/1.1 and HTTP/2, every answer of which is held to the tables that were live.
+//! A steady load over HTTP/1.1 and HTTP/2. Every response is compared with the tables that were live during the
+//! request, which existing load generators can't do.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,16 +19,16 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::live::Live;
+use crate::generations::Generations;
 use crate::table;
 
-/// The response header that tells where a request was routed.
+/// The response header with the authority to which a request was routed.
 pub(crate) const AUTHORITY: &str = "x-authority";
 
-/// What takes longer hangs.
+/// A request that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the filter is to do with a request. What is out of its scope finds no virtual host.
+/// The expected outcome of a request. A request outside the scope of the filter finds no virtual host.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Routed,
@@ -37,45 +38,47 @@ enum Outcome {
     OutOfScope,
 }
 
-/// The counters that tell how often it did, in the same order; there is none for what is out of scope.
+/// The counters of the outcomes, in the same order. There is none for requests that are out of scope.
 pub(crate) const COUNTERS: [&str; 4] = ["routed", "not_found", "method_not_allowed", "unsafe_path"];
 const STATUSES: [u16; 5] = [200, 404, 405, 400, 404];
 
-/// How many requests came to each outcome.
+/// The number of requests with each outcome.
 pub(crate) type Outcomes = [u64; STATUSES.len()];
 
-/// How much is sent, and by how many.
+/// How many connections there are and how fast they send.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
-    /// Connections of HTTP/1.1, each with one request at a time; enough that each worker has some.
+    /// The number of HTTP/1.1 connections, each with one request at a time. It is large enough that each worker has
+    /// some.
     pub(crate) http1: usize,
+    /// The number of HTTP/2 connections.
     pub(crate) http2: usize,
-    /// Requests under way at once on each connection of HTTP/2.
+    /// The number of simultaneous requests on each HTTP/2 connection.
     pub(crate) streams: usize,
-    /// Between an answer and the next request.
+    /// The time between a response and the next request.
     pub(crate) pause: Duration,
 }
 
-/// A load that goes on until it is stopped or dropped.
+/// A load that continues until it is stopped or dropped.
 pub(crate) struct Load {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
 struct Shared {
-    live: Arc<Live>,
+    live: Arc<Generations>,
     routes: usize,
     shape: Shape,
     stop: AtomicBool,
     number: AtomicU64,
     answered: [AtomicU64; STATUSES.len()],
-    /// The longest time from a request to its answer, in microseconds.
+    /// The longest time from a request to its response, in microseconds.
     longest: AtomicU64,
 }
 
 impl Load {
-    /// To a gateway that has a table of that many routes.
-    pub(crate) fn start(to: SocketAddr, shape: Shape, routes: usize, live: &Arc<Live>) -> Result<Self> {
+    /// Starts a load on a gateway that has a table of this many routes.
+    pub(crate) fn start(to: SocketAddr, shape: Shape, routes: usize, live: &Arc<Generations>) -> Result<Self> {
         let shared = Arc::new(Shared {
             live: Arc::clone(live),
             routes,
@@ -85,24 +88,24 @@ impl Load {
             answered: Default::default(),
             longest: AtomicU64::default(),
         });
-        // One thread for all of it: the workers need the other core.
+        // One thread for the whole load, because Envoy's workers need the other core.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let handed = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || runtime.block_on(run(to, handed)));
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || runtime.block_on(run(to, for_thread)));
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// The longest latency since this was asked last.
+    /// Returns the longest latency since the last call of this function.
     pub(crate) fn longest(&self) -> Duration {
         Duration::from_micros(self.shared.longest.swap(0, Ordering::Relaxed))
     }
 
-    /// How many requests have been answered as they should have been, by outcome.
+    /// Returns how many requests have been answered as expected, for each outcome.
     pub(crate) fn answered(&self) -> Outcomes {
         self.shared.answered.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
-    /// An error where an answer was not as it should have been, and none came after it.
+    /// Returns an error if a response was not as expected. The load has then ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.thread.take_if(|thread| thread.is_finished()) {
             Some(thread) => {
@@ -112,7 +115,7 @@ impl Load {
         }
     }
 
-    /// Waits for what is under way.
+    /// Stops the load and waits for the requests in flight. Returns the number of requests with each outcome.
     pub(crate) fn stop(mut self) -> Result<Outcomes> {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -162,15 +165,15 @@ async fn run(to: SocketAddr, shared: Arc<Shared>) -> Result<()> {
             });
         }
     }
-    // The first wrong answer ends it all.
+    // The first wrong response ends the load.
     while let Some(task) = tasks.join_next().await {
         task??;
     }
     Ok(())
 }
 
-/// One request: its answer has to come from a table that was live meanwhile, and from none older than one that has
-/// answered on its connection before.
+/// Sends one request. Its response must come from a table that was live during the request, and not from an older one
+/// than an earlier response on the same connection.
 async fn one<F>(
     shared: &Shared,
     newest_here: &AtomicU64,
@@ -181,13 +184,14 @@ where
     F: Future<Output = hyper::Result<Response<Incoming>>>,
 {
     let number = shared.number.fetch_add(1, Ordering::Relaxed);
-    // Far from each other, and each as often as any.
+    // Consecutive requests go to distant routes, and all routes are requested equally often.
     let route = usize::try_from(number)?.wrapping_mul(7919) % shared.routes;
     let hit = table::path(route, number);
     let (outcome, method, path) = match number % 16 {
         3 => (Outcome::NotFound, "GET", format!("{hit}/{number}")),
         7 => (Outcome::MethodNotAllowed, "DELETE", hit),
-        // Over HTTP/1.1, Envoy closes the connection behind every 400 that does not come from a service.
+        // Only over HTTP/2: over HTTP/1.1, Envoy closes the connection after every 400 that does not come from a
+        // service.
         11 if http2 => (Outcome::UnsafePath, "GET", format!("{hit}/%2F{number}")),
         15 => (Outcome::OutOfScope, "GET", format!("/elsewhere/{number}")),
         _ => (Outcome::Routed, "GET", hit),
@@ -200,27 +204,27 @@ where
     };
     let oldest = shared.live.oldest().max(newest_here.load(Ordering::Relaxed));
     let sent = Instant::now();
-    let answer = async {
+    let response = async {
         let (head, body) = send(request.body(Empty::new())?).await?.into_parts();
         body.collect().await?;
         anyhow::Ok(head)
     };
     let about = || format!("{method} {path}, HTTP/{}", if http2 { "2" } else { "1.1" });
-    let head = timeout(PATIENCE, answer).await.with_context(|| format!("{}: no answer", about()))?;
+    let head = timeout(PATIENCE, response).await.with_context(|| format!("{}: no response", about()))?;
     let head = head.with_context(about)?;
     shared.longest.fetch_max(u64::try_from(sent.elapsed().as_micros())?, Ordering::Relaxed);
     let newest = shared.live.newest();
     ensure!(head.status == STATUSES[outcome as usize], "{}: {}", about(), head.status);
-    let by_the_filter = head.headers.get("content-type").is_some_and(|held| held == "application/problem+json");
+    let by_the_filter = head.headers.get("content-type").is_some_and(|value| value == "application/problem+json");
     ensure!(by_the_filter != matches!(outcome, Outcome::Routed | Outcome::OutOfScope), "{}: {head:?}", about());
     if outcome == Outcome::Routed {
-        let authority = head.headers.get(AUTHORITY).and_then(|held| held.to_str().ok()).unwrap_or_default();
-        let told = table::told(authority).with_context(|| format!("{}: routed to {authority:?}", about()))?;
-        let (to, generation) = told;
+        let authority = head.headers.get(AUTHORITY).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target = table::parse_authority(authority);
+        let (to, generation) = target.with_context(|| format!("{}: routed to {authority:?}", about()))?;
         ensure!(to == route, "{}: routed to {authority}", about());
         ensure!(
             (oldest..=newest).contains(&generation),
-            "{}: answered from table {generation}, and live were {oldest} to {newest}",
+            "{}: answered from generation {generation}, but only {oldest} to {newest} were live",
             about()
         );
         newest_here.fetch_max(generation, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! For how long an edit holds a worker up: nothing of that worker is served meanwhile.
+//! Measures for how long an edit stalls a worker, which serves no request during that time.
 
 use std::sync::Arc;
 use std::thread;
@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use testenv::stand_in::StandIn;
 
-use crate::live::Live;
+use crate::generations::Generations;
 use crate::requests::{Load, Shape};
 use crate::table::table;
 use crate::worker::{Turns, cpu};
 use crate::{full, gateway};
 
-/// Sparse: a request now and then to each worker, and the cores free for the edit but for that.
+/// A sparse load: an occasional request to each worker, so that the cores are otherwise free for the edit.
 const PROBES: Shape = Shape { http1: 16, http2: 4, streams: 4, pause: Duration::from_millis(10) };
 
-/// Prints, for tables of several sizes, the least of the edits, the median and the worst. Where others use the machine,
-/// the CPU is what it would be without them, and the least of the turns comes near it.
+/// Prints the least, the median and the worst of several edits, for tables of several sizes. If other programs use the
+/// machine too, the CPU time is not affected, and the least turn comes near it.
 #[test]
-fn an_edit_holds_a_worker_up_for_a_moment() -> Result<()> {
+fn the_stall_of_a_worker_by_an_edit_is_measured() -> Result<()> {
     let stand_in = StandIn::start()?;
     let edits = if full() { 20 } else { 6 };
     println!(
-        "The stall of an edit in ms, least/median/worst of {edits} edits. CPU: of a worker, nothing else to do. turn: the \
-         longest of a worker's event loop under a few requests. latency: the longest of those requests. live: from \
-         the file to the last worker."
+        "The stall of an edit in ms, least/median/worst of {edits} edits. CPU: the CPU time of a worker without \
+         requests. turn: the longest turn of a worker's event loop under a few requests. latency: the longest latency of \
+         those requests. live: the time from writing the file until the last worker has the table."
     );
     println!(
         "{:<8} {:<17} {:<17} {:<17} {:<17} {:<17} latency, no edit",
@@ -37,14 +37,14 @@ fn an_edit_holds_a_worker_up_for_a_moment() -> Result<()> {
         }
         let edits = if routes > 10_000 { edits.min(5) } else { edits };
         let mut gateway = gateway(table(routes, 0), stand_in.address())?;
-        let live = Arc::new(Live::new(0));
+        let live = Arc::new(Generations::new(0));
 
         let mut cpus = Vec::new();
         for generation in 1..=edits {
             let document = table(routes, generation);
             let before = cpu(&gateway)?;
             live.edit(&mut gateway, generation, document)?;
-            // The old VMs go a little later.
+            // The old VMs end a little later.
             thread::sleep(Duration::from_millis(100));
             cpus.extend(cpu(&gateway)?.iter().zip(before).map(|(after, before)| *after - before));
         }
@@ -78,8 +78,10 @@ fn an_edit_holds_a_worker_up_for_a_moment() -> Result<()> {
     Ok(())
 }
 
-fn spread(mut of: Vec<Duration>) -> String {
-    of.sort();
-    let milliseconds = |at: usize| of.get(at).map_or(0.0, |held| held.as_secs_f64() * 1e3);
-    format!("{:.1}/{:.1}/{:.1}", milliseconds(0), milliseconds(of.len() / 2), milliseconds(of.len().saturating_sub(1)))
+/// Formats the least, the median and the largest duration.
+fn spread(mut durations: Vec<Duration>) -> String {
+    durations.sort();
+    let count = durations.len();
+    let milliseconds = |index: usize| durations.get(index).map_or(0.0, |duration| duration.as_secs_f64() * 1e3);
+    format!("{:.1}/{:.1}/{:.1}", milliseconds(0), milliseconds(count / 2), milliseconds(count.saturating_sub(1)))
 }

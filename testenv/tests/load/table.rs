@@ -1,26 +1,27 @@
-//! A table of any size, in generations: route K of generation G leads to the service `itemsK-gG`, so that an answer
-//! tells from which table it came. And documents that are refused.
+//! Tables of any size in numbered generations, and bad documents. Route K of generation G leads to the service
+//! `itemsK-gG`, so a response shows from which generation it comes.
 
 use std::fmt::Write;
 
 use testenv::gateway::Document;
 
-/// As istiod would send it; about 80 octets a route.
+/// Returns a table as istiod would send it, with about 80 bytes for each route.
 pub(crate) fn table(routes: usize, generation: u64) -> Document {
     Document::Text(text(routes, generation))
 }
 
-/// The same with a mistake near its end, a different one every time: the table before it is to go on.
+/// Returns a table with an error near its end, which is a different one each time. The table before it must continue to
+/// serve.
 pub(crate) fn bad(routes: usize, generation: u64) -> Document {
     let text = text(routes, generation);
     let Some((rest, _)) = text.rsplit_once("]}") else { return Document::Absent };
-    let mistake = match generation % 4 {
-        0 => r#",{"match":"GET no-slash","service":"astray"}]}"#,
-        1 => r#",{"match":"GET /astray"}]}"#,
+    let error = match generation % 4 {
+        0 => r#",{"match":"GET no-slash","service":"wrong"}]}"#,
+        1 => r#",{"match":"GET /wrong"}]}"#,
         2 => r#"],"rutes":[]}"#,
         _ => "",
     };
-    Document::Text(format!("{rest}{mistake}"))
+    Document::Text(format!("{rest}{error}"))
 }
 
 fn text(routes: usize, generation: u64) -> String {
@@ -39,13 +40,13 @@ fn text(routes: usize, generation: u64) -> String {
     text
 }
 
-/// A path that this route matches.
+/// Returns a path that this route matches.
 pub(crate) fn path(route: usize, id: u64) -> String {
     format!("/faas/v1/shops-{}/items-{}/{id}/details", route / 100, route % 100)
 }
 
-/// The route and the generation that an authority tells.
-pub(crate) fn told(authority: &str) -> Option<(usize, u64)> {
+/// Returns the route and the generation that are encoded in an authority.
+pub(crate) fn parse_authority(authority: &str) -> Option<(usize, u64)> {
     let service = authority.strip_suffix(".shop.example.com")?;
     let (route, generation) = service.strip_prefix("items")?.split_once("-g")?;
     Some((route.parse().ok()?, generation.parse().ok()?))

@@ -1,5 +1,5 @@
-//! Envoy's workers, seen from outside: how long a turn of their event loops takes, within which nothing else is served,
-//! and how much CPU they use.
+//! Measures Envoy's workers from outside: how long the turns of their event loops take, during which they serve nothing
+//! else, and how much CPU time they use.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,12 +10,12 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use testenv::gateway::Gateway;
 
-/// How often Envoy takes its histograms together.
+/// The interval at which Envoy merges its histograms.
 pub(crate) const FLUSH: &str = "0.1s";
 const UNTIL_FLUSHED: Duration = Duration::from_millis(250);
 
-/// All turns of the workers' event loops so far: how many there were, by their length in microseconds. The lengths have
-/// two digits, as Envoy's histograms have.
+/// The number of turns of the workers' event loops so far, by their length in microseconds. The lengths have a
+/// precision of two digits, like Envoy's histograms.
 #[derive(Debug, Default)]
 pub(crate) struct Turns(BTreeMap<u64, u64>);
 
@@ -37,14 +37,14 @@ impl Turns {
         Ok(Self(turns))
     }
 
-    /// The longest turn since then.
+    /// Returns the longest turn since an earlier measurement.
     pub(crate) fn longest_since(&self, before: &Self) -> Duration {
-        let new = |(length, count): &(&u64, &u64)| before.0.get(length).is_none_or(|held| held < count);
+        let new = |(length, count): &(&u64, &u64)| before.0.get(length).is_none_or(|earlier| earlier < count);
         Duration::from_micros(self.0.iter().rev().find(new).map_or(0, |(length, _)| *length))
     }
 }
 
-/// The CPU that each worker has used so far.
+/// Returns the CPU time that each worker has used so far.
 pub(crate) fn cpu(gateway: &Gateway) -> Result<Vec<Duration>> {
     let mut workers = BTreeMap::new();
     for task in fs::read_dir(format!("/proc/{}/task", gateway.process_id()))? {

@@ -1,5 +1,5 @@
-//! What a request costs, counted and not measured: host calls and wasm instructions from the stream's beginning to its
-//! end, the same on every machine. A change that makes requests dearer has to change the table here.
+//! What requests and documents cost, counted and not measured: host calls, wasm instructions, bytes, memory. The
+//! figures are the same on every machine. A change that raises a cost must raise the budget here.
 
 use std::fmt::Write;
 
@@ -8,13 +8,13 @@ use serde_json::json;
 
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
-/// In bytes, of `dist/plugin.wasm`.
+/// The size of `dist/plugin.wasm` in bytes.
 const MODULE_SIZE: usize = 631_000;
 
-/// Instructions beyond the budget that another compiler may need.
+/// How far instructions may exceed the budget, because another compiler may need more.
 const SLACK_PERCENT: u64 = 3;
 
-/// Shows what each callback did.
+/// How to see the calls of each callback.
 const EXPLAIN: &str = "`cargo test -p testenv --test module -- --nocapture budget` shows each callback's calls";
 
 struct Budget {
@@ -24,7 +24,7 @@ struct Budget {
     path: &'static str,
     host_calls: u32,
     instructions: u64,
-    /// Across the border between host and module, both ways.
+    /// The bytes that are copied between host and module, in both directions.
     bytes: usize,
 }
 
@@ -37,7 +37,7 @@ const fn budget(
     Budget { kind, method, authority: "api.example.com", path, host_calls, instructions, bytes }
 }
 
-/// Among 1,000 routes.
+/// Requests to a table of 1,000 routes, from the beginning of the stream to its end.
 const BUDGETS: [Budget; 9] = [
     budget("hit, literal", "GET", "/faas/api7/things", (5, 6_010, 348)),
     budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", (5, 7_020, 380)),
@@ -50,7 +50,7 @@ const BUDGETS: [Budget; 9] = [
     budget("redirect", "GET", "/faas/api7/old", (4, 8_520, 324)),
 ];
 
-/// A browser's requests to the same routes, by a table that uses all that there is for headers and responses.
+/// A browser's requests to the same routes, in a table that uses every feature for headers and responses.
 const WITH_ALL: [Budget; 5] = [
     budget("hit", "GET", "/faas/api7/things", (14, 21_200, 712)),
     budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (13, 21_860, 708)),
@@ -74,7 +74,7 @@ fn thousand_routes() -> serde_json::Value {
     with_routes(1_000)
 }
 
-/// Five of every kind to each of so many APIs.
+/// Routes of five kinds for each of `count / 5` APIs.
 fn with_routes(count: usize) -> serde_json::Value {
     let routes: Vec<_> = (0..count / 5)
         .flat_map(|n| {
@@ -90,12 +90,12 @@ fn with_routes(count: usize) -> serde_json::Value {
     shop_with(&json!({"routes": routes}))
 }
 
-/// One request as a browser's or a service's, answered and ended; what its callbacks cost.
+/// Sends a request and a response, and ends the stream. Returns what each callback cost.
 fn cost(root: &Root, budget: &Budget) -> Vec<(&'static str, Counts)> {
     finished(root.send(head(budget.method, budget.authority, budget.path)))
 }
 
-/// As a page of another origin sends it.
+/// Does the same with a request as a page of another origin sends it.
 fn cost_of_page(root: &Root, budget: &Budget) -> Vec<(&'static str, Counts)> {
     finished(root.request(&[
         (":authority", budget.authority),
@@ -127,9 +127,9 @@ fn request_of_a_page_keeps_its_budget() {
     keeps(&WITH_ALL, |budget| cost_of_page(&root, budget));
 }
 
-/// A table without CORS, header operations and locations asks nothing of the host when a response comes.
+/// Without CORS, header operations and locations in the table, a response makes no host call.
 #[test]
-fn responses_are_left_alone_where_nothing_is_done_to_them() {
+fn response_without_changes_costs_no_host_call() {
     let (_process, root) = configured(&thousand_routes());
     for budget in &BUDGETS {
         for (callback, counts) in cost(&root, budget).iter().filter(|(name, _)| *name == "proxy_on_response_headers") {
@@ -140,7 +140,7 @@ fn responses_are_left_alone_where_nothing_is_done_to_them() {
 }
 
 fn keeps(budgets: &[Budget], cost: impl Fn(&Budget) -> Vec<(&'static str, Counts)>) {
-    // The first requests pay for what is made once.
+    // Some costs arise only once, at the first requests.
     for _ in 0..3 {
         budgets.iter().for_each(|budget| drop(cost(budget)));
     }
@@ -149,16 +149,16 @@ fn keeps(budgets: &[Budget], cost: impl Fn(&Budget) -> Vec<(&'static str, Counts
         "", "host calls", "budget", "instructions", "budget", "bytes", "budget"
     );
     let mut details = String::new();
-    let mut dear = Vec::new();
+    let mut over_budget = Vec::new();
     for budget in budgets {
         let costs = cost(budget);
         let mut sum = Counts::default();
-        writeln!(details, "{}:", budget.kind).expect("a string takes all");
+        writeln!(details, "{}:", budget.kind).expect("writing to a string can't fail");
         for (callback, counts) in &costs {
             sum += counts;
             let calls: Vec<_> = counts.calls.iter().map(|(call, count)| format!("{call} {count}")).collect();
             writeln!(details, "  {callback}: {} instructions, {}", counts.instructions, calls.join(", "))
-                .expect("a string takes all");
+                .expect("writing to a string can't fail");
         }
         let (kind, calls, instructions) = (budget.kind, sum.host_calls(), sum.instructions);
         writeln!(
@@ -166,65 +166,65 @@ fn keeps(budgets: &[Budget], cost: impl Fn(&Budget) -> Vec<(&'static str, Counts
             "{kind:<18}{calls:>11}{:>9}{instructions:>14}{:>9}{:>8}{:>9}",
             budget.host_calls, budget.instructions, sum.copied, budget.bytes
         )
-        .expect("a string takes all");
+        .expect("writing to a string can't fail");
         let most = budget.instructions + budget.instructions * SLACK_PERCENT / 100;
         if calls != budget.host_calls {
-            dear.push(format!("{kind}: {calls} host calls, the budget is {}", budget.host_calls));
+            over_budget.push(format!("{kind}: {calls} host calls, the budget is {}", budget.host_calls));
         }
         if sum.copied != budget.bytes {
-            dear.push(format!("{kind}: {} bytes, the budget is {}", sum.copied, budget.bytes));
+            over_budget.push(format!("{kind}: {} bytes, the budget is {}", sum.copied, budget.bytes));
         }
         if instructions > most {
-            dear.push(format!("{kind}: {instructions} instructions, the budget is {}", budget.instructions));
+            over_budget.push(format!("{kind}: {instructions} instructions, the budget is {}", budget.instructions));
         }
     }
     println!("{table}\n{details}");
-    assert!(dear.is_empty(), "{}\n{table}\n{EXPLAIN}", dear.join("\n"));
+    assert!(over_budget.is_empty(), "{}\n{table}\n{EXPLAIN}", over_budget.join("\n"));
 }
 
-/// What the first run of a process and another one spend on a document.
+/// What a document costs the first VM that receives it and another one.
 struct Spent {
     to_judge: u64,
     to_follow: u64,
-    /// Of the image that the others take, in bytes.
+    /// The size of the image that the others copy, in bytes.
     image: u64,
-    /// Of the first run's VM afterwards, in bytes.
+    /// The first VM's memory afterwards, in bytes.
     memory_of_judge: u64,
-    /// Of another one's.
+    /// Another VM's memory afterwards, in bytes.
     memory_of_follower: u64,
 }
 
 fn spent_on(document: &str) -> Spent {
     let process = Process::new();
-    let take = || {
+    let configure = || {
         let root = process.vm(&[(VERSION, "1")]).root(PLUGIN);
         let (_, counts) = root.configure_counted(document);
         println!("{counts:?}");
         (counts.instructions, root.vm().memory() as u64)
     };
-    let (to_judge, memory_of_judge) = take();
-    let (to_follow, memory_of_follower) = take();
+    let (to_judge, memory_of_judge) = configure();
+    let (to_follow, memory_of_follower) = configure();
     let keys = process.shared_keys();
     let image = keys.iter().find(|key| key.ends_with("/image")).and_then(|key| process.shared_data(key));
-    let image = image.expect("the first run has stored the image").len() as u64;
+    let image = image.expect("the first VM has stored the image").len() as u64;
     Spent { to_judge, to_follow, image, memory_of_judge, memory_of_follower }
 }
 
-/// Every worker's requests wait while a document is taken: the first run compiles it, on the main thread, and the others
-/// copy what it has compiled. Memory is a VM's own, and it never gives any back.
+/// Every worker's requests wait while its VM receives a document. The first VM, on the main thread, compiles the
+/// document, and the others copy the result. Each VM has memory of its own and never gives any back.
 #[test]
 fn document_keeps_its_budget() {
-    /// The routes are gone over twice, first for their number and where they end. Then each is read, its pattern is
-    /// entered into the tree, and rows of all lists are written.
+    /// The routes are visited twice. The first time, they are counted and their ends are found. The second time, each
+    /// is read, its pattern is added to the tree, and the rows of all lists are written.
     const TO_JUDGE: u64 = 13_113_000;
     const TO_JUDGE_A_ROUTE: u64 = 13_260;
     /// The document is hashed.
     const TO_FOLLOW: u64 = 165_900;
     const TO_FOLLOW_A_ROUTE: u64 = 133;
-    /// Its texts; two or three nodes of the tree, of 28 bytes; a pattern of 20, a route of 23, 21 for each name that it
-    /// captures, 11 for each method; and 30 for a rewritten path, 16 for `{*name}`, which few have.
+    /// Its strings; two or three nodes of the tree with 28 bytes each; a pattern with 20, a route with 23, 21 for each
+    /// name that it captures, 11 for each method. Few routes also have a rewritten path (30) or a `{*name}` (16).
     const IMAGE_OF_A_ROUTE: u64 = 191;
-    /// The document, the image, in which its lists grow, and what little is sorted or looked up on the way.
+    /// The document, the image, in which the lists grow, and small structures for sorting and look-ups.
     const MEMORY_OF_JUDGE: u64 = 1_507_328;
     const MEMORY_OF_JUDGE_A_ROUTE: u64 = 347;
     /// The image.
@@ -235,15 +235,23 @@ fn document_keeps_its_budget() {
     let many = spent_on(&with_routes(11_000).to_string());
     let a_route = |of: fn(&Spent) -> u64| (of(&many) - of(&few)) / 10_000;
     let budgets = [
-        ("to judge 1,000 routes: instructions", few.to_judge, TO_JUDGE),
-        ("to judge one more: instructions", a_route(|spent| spent.to_judge), TO_JUDGE_A_ROUTE),
-        ("to follow the judgement of 1,000: instructions", few.to_follow, TO_FOLLOW),
-        ("to follow that of one more: instructions", a_route(|spent| spent.to_follow), TO_FOLLOW_A_ROUTE),
-        ("image of one more: bytes", a_route(|spent| spent.image), IMAGE_OF_A_ROUTE),
-        ("memory of the first run after 1,000: bytes", few.memory_of_judge, MEMORY_OF_JUDGE),
-        ("for one more: bytes", a_route(|spent| spent.memory_of_judge), MEMORY_OF_JUDGE_A_ROUTE),
-        ("memory of the others after 1,000: bytes", few.memory_of_follower, MEMORY_OF_FOLLOWER),
-        ("for one more: bytes", a_route(|spent| spent.memory_of_follower), MEMORY_OF_FOLLOWER_A_ROUTE),
+        ("first VM, 1,000 routes: instructions", few.to_judge, TO_JUDGE),
+        ("first VM, one more route: instructions", a_route(|spent| spent.to_judge), TO_JUDGE_A_ROUTE),
+        ("another VM, 1,000 routes: instructions", few.to_follow, TO_FOLLOW),
+        ("another VM, one more route: instructions", a_route(|spent| spent.to_follow), TO_FOLLOW_A_ROUTE),
+        ("image, one more route: bytes", a_route(|spent| spent.image), IMAGE_OF_A_ROUTE),
+        ("memory of the first VM, 1,000 routes: bytes", few.memory_of_judge, MEMORY_OF_JUDGE),
+        (
+            "memory of the first VM, one more route: bytes",
+            a_route(|spent| spent.memory_of_judge),
+            MEMORY_OF_JUDGE_A_ROUTE,
+        ),
+        ("memory of another VM, 1,000 routes: bytes", few.memory_of_follower, MEMORY_OF_FOLLOWER),
+        (
+            "memory of another VM, one more route: bytes",
+            a_route(|spent| spent.memory_of_follower),
+            MEMORY_OF_FOLLOWER_A_ROUTE,
+        ),
     ];
     for (what, spent, budget) in budgets {
         println!("{what:<50}{spent:>12}, budget {budget:>12}");

@@ -1,5 +1,5 @@
-//! Streams, edits and plugins that come and go in one VM, in any order in which Envoy may call, with header maps that no
-//! proxy makes: never a trap, and the memory levels off. `MODULE_SEED=…` runs a failing sequence again.
+//! Streams, edits and plugins come and go in one VM, in any order in which Envoy can call, with header maps that no
+//! proxy makes. The VM never traps, and its memory stops growing. `MODULE_SEED=…` repeats a failing sequence.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::random::Random;
 use crate::{Doing, VERSION, shop, shop_with};
 
-/// One VM in the midst of everything.
+/// One VM, and everything that is open in it.
 struct Chaos {
     vm: Vm,
     random: Random,
@@ -104,7 +104,7 @@ impl Chaos {
         }
     }
 
-    /// Headers that make sense, and some that no codec lets through; now and then a map whose lengths lie.
+    /// Returns sensible headers, headers that no codec passes, and sometimes a map with wrong lengths.
     fn head(&mut self) -> Head {
         let random = &mut self.random;
         let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
@@ -178,25 +178,25 @@ impl Chaos {
         if random.below(8) > 0 {
             return head;
         }
-        let mut octets = head.serialised();
+        let mut bytes = head.serialized();
         match random.below(4) {
-            0 => octets.truncate(random.below(octets.len() + 1)),
-            1 => octets.extend(vec![0; 100]),
-            2 => octets[..4].copy_from_slice(&random.pick(&[0, 1, 9, 65_536, u32::MAX]).to_le_bytes()),
-            // A map of nothing has no lengths.
-            _ if octets.len() < 8 => {}
+            0 => bytes.truncate(random.below(bytes.len() + 1)),
+            1 => bytes.extend(vec![0; 100]),
+            2 => bytes[..4].copy_from_slice(&random.pick(&[0, 1, 9, 65_536, u32::MAX]).to_le_bytes()),
+            // An empty map has no lengths.
+            _ if bytes.len() < 8 => {}
             _ => {
                 // The length of a name or a value.
-                let at = 4 * (1 + random.below(octets.len() / 4 - 1).min(2 * 8));
-                octets[at..at + 4].copy_from_slice(&random.pick(&[0, 3, 65_536, 1 << 31, u32::MAX]).to_le_bytes());
+                let at = 4 * (1 + random.below(bytes.len() / 4 - 1).min(2 * 8));
+                bytes[at..at + 4].copy_from_slice(&random.pick(&[0, 3, 65_536, 1 << 31, u32::MAX]).to_le_bytes());
             }
         }
-        head.serialised_as(octets)
+        head.raw_map(bytes)
     }
 }
 
 #[test]
-fn callbacks_in_any_order_of_envoy_never_trap_and_memory_levels_off() {
+fn callbacks_in_any_order_of_envoy_never_trap_and_memory_stops_growing() {
     const VMS: usize = 4;
     const STEPS: usize = 50_000;
     let mut seeds = Random::new("MODULE_SEED");
@@ -205,13 +205,13 @@ fn callbacks_in_any_order_of_envoy_never_trap_and_memory_levels_off() {
         let process = Process::new();
         let mut chaos = Chaos::new(&process, seed);
         let steps = Rc::clone(&chaos.steps);
-        let _doing = Doing(|| format!("MODULE_SEED={seed}, the last steps being {:#?}", steps.borrow()));
+        let _doing = Doing(|| format!("MODULE_SEED={seed}, the last steps: {:#?}", steps.borrow()));
         let mut memory = Vec::new();
         for step in 1..=STEPS {
             chaos.step();
             if step % (STEPS / 10) == 0 {
                 memory.push(chaos.vm.memory());
-                // Logs and shared data are the host's; only the module's memory is looked at.
+                // Logs and shared data are in the host's memory. Only the module's memory counts.
                 process.clear_logs();
             }
         }
@@ -219,7 +219,7 @@ fn callbacks_in_any_order_of_envoy_never_trap_and_memory_levels_off() {
         let routed = metrics.filter(|(name, _)| name.ends_with("routed")).map(|(_, count)| count).sum::<u64>();
         assert!(routed > STEPS as u64 / 1000, "MODULE_SEED={seed}: only {routed} requests were routed");
         println!("memory after every tenth of {STEPS} calls, in bytes: {memory:?}");
-        // Big maps are rare, and the allocator needs a few of them to find its places.
+        // Large maps are rare, and the allocator settles only after a few of them.
         let (half, end) = (memory[memory.len() / 2], memory[memory.len() - 1]);
         assert!(end <= half + (1 << 20), "MODULE_SEED={seed}: the memory grows: {memory:?}");
     }

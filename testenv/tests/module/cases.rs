@@ -1,4 +1,4 @@
-//! The case tables of `testenv/cases`, through the module.
+//! Runs the case tables of `testenv/cases` through the module.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ fn every_case_holds() {
     println!("{count} cases");
 }
 
-/// The request's headers as Envoy would have them.
+/// Returns the request's headers as Envoy would have them.
 fn head(case: &Case) -> HeaderMap {
     let Sent { method, scheme, authority, path, headers } = Sent::of(case);
     let pseudo = [(":authority", authority), (":path", path), (":method", method), (":scheme", scheme)];
@@ -40,15 +40,15 @@ fn head(case: &Case) -> HeaderMap {
     pseudo.chain(headers).map(|(name, value)| (name.into_bytes(), value.into_bytes())).collect()
 }
 
-/// What the service answers.
+/// Returns the headers of the service's response.
 fn response(case: &Case) -> Vec<(String, String)> {
-    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let status = (":status".to_owned(), "200".to_owned());
     std::iter::once(status).chain(case.response.iter().map(|(name, value)| (text(name), text(value)))).collect()
 }
 
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |octets: &Vec<u8>| String::from_utf8_lossy(octets).into_owned();
+    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
     headers.pairs().iter().map(|(name, value)| (text(name), text(value))).collect()
 }
 
@@ -106,7 +106,8 @@ fn differences(case: &Case, sent: &HeaderMap, exchange: &mut Exchange) -> Vec<St
     differences.0
 }
 
-/// Compares what is expected with what was found, where anything can be found; the inner `None` is an absence.
+/// Compares each expected field with what was found. `found` returns `None` for a field that does not apply here, and
+/// `Some(None)` for one that is absent.
 fn check_fields(
     case: &Case,
     differences: &mut Differences,
@@ -119,7 +120,7 @@ fn check_fields(
     }
 }
 
-/// What holds for every routed request.
+/// Checks what holds for every routed request.
 fn check_routed(sent: &HeaderMap, exchange: &Exchange, differences: &mut Differences) {
     let headers = exchange.headers();
     differences.check("x-forwarded-host", &sent.text(":authority"), &headers.text("x-forwarded-host"));
@@ -134,7 +135,7 @@ fn check_routed(sent: &HeaderMap, exchange: &Exchange, differences: &mut Differe
     }
 }
 
-/// What holds for every answer of the module's own making.
+/// Checks what holds for every response that the module sends itself.
 fn check_answer(outcome: Option<&str>, response: &LocalResponse, differences: &mut Differences) {
     if let Some(outcome) = outcome {
         differences.check("details", &outcome, &response.details.as_str());

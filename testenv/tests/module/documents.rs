@@ -1,4 +1,4 @@
-//! A document is never refused, whatever its bytes, and never kills the VM.
+//! The module refuses no document, whatever its bytes, and never traps.
 
 use module_host::{Process, Root};
 use serde_json::{Value, json};
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::random::Random;
 use crate::{Doing, ORDERS, PLUGIN, api, head, shop, shop_with, target};
 
-/// Configures, and sends some requests to whatever came of it.
-fn takes(root: &Root, name: &str, document: &[u8]) {
+/// Configures the plugin and sends some requests to the result.
+fn configures(root: &Root, name: &str, document: &[u8]) {
     let _doing = Doing(|| format!("{name}: {}", document[..document.len().min(4000)].escape_ascii()));
     assert!(root.configure(document), "{name}: refused");
     for (method, path) in
@@ -83,11 +83,11 @@ fn bad_documents() -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn bad_document_on_a_cold_start_is_taken() {
+fn bad_document_on_a_cold_start_is_accepted() {
     for (name, document) in bad_documents() {
         let process = Process::new();
         let root = process.vm(&[]).root(PLUGIN);
-        takes(&root, &name, &document);
+        configures(&root, &name, &document);
         assert_eq!(process.counter("wasm_filter.default.ksvc_router.config_accepted").unwrap_or_default(), 0, "{name}");
     }
 }
@@ -98,13 +98,13 @@ fn bad_document_leaves_the_good_one_serving() {
     let root = process.vm(&[]).root(PLUGIN);
     assert!(root.configure(shop().to_string()));
     for (name, document) in bad_documents() {
-        takes(&root, &name, &document);
+        configures(&root, &name, &document);
         assert_eq!(target(&root, "/faas/orders/1"), ORDERS, "{name}");
     }
 }
 
 #[test]
-fn huge_good_document_is_taken() {
+fn huge_good_document_is_accepted() {
     const ROUTES: usize = 20_000;
     let routes: Vec<_> = (0..ROUTES)
         .map(|n| json!({"match": format!("GET /api{}/things{n}/{{id}}", n % 100), "service": format!("things{n}")}))
@@ -112,18 +112,18 @@ fn huge_good_document_is_taken() {
     let process = Process::new();
     let root = process.vm(&[]).root(PLUGIN);
     let document = shop_with(&json!({"routes": routes})).to_string();
-    let (taken, counts) = root.configure_counted(&document);
+    let (accepted, counts) = root.configure_counted(&document);
     println!(
         "{ROUTES} routes, {} bytes: {} million instructions, {} MiB of memory",
         document.len(),
         counts.instructions / 1_000_000,
         root.vm().memory() >> 20
     );
-    assert!(taken);
+    assert!(accepted);
     assert_eq!(target(&root, "/faas/api99/things19999/1"), "things19999.shop.example.com");
 }
 
-/// Tables that make a compiler or a matcher compare everything with everything.
+/// Returns tables that could make a compiler or a matcher compare everything with everything.
 fn adversarial_tables() -> Vec<(&'static str, Vec<Value>)> {
     const ROUTES: usize = 3000;
     let routes = |route: fn(usize) -> Value| (0..ROUTES).map(route).collect();
@@ -168,18 +168,18 @@ fn adversarial_tables() -> Vec<(&'static str, Vec<Value>)> {
     ]
 }
 
-/// What Envoy's threads stand still for: some 100 milliseconds at the most for a table of this size.
+/// Envoy's threads wait meanwhile: at most some 100 milliseconds for a table of this size.
 #[test]
-fn adversarial_table_costs_little_to_take_and_to_serve() {
-    const TO_TAKE: u64 = 500_000_000;
+fn adversarial_table_costs_little_to_compile_and_to_serve() {
+    const TO_COMPILE: u64 = 500_000_000;
     const TO_SERVE: u64 = 2_000_000;
-    let mut dear = Vec::new();
+    let mut over_budget = Vec::new();
     for (name, routes) in adversarial_tables() {
         let process = Process::new();
         let root = process.vm(&[]).root(PLUGIN);
         let document = json!({"hosts": ["api.example.com"], "routes": routes}).to_string();
-        let (taken, counts) = root.configure_counted(&document);
-        assert!(taken, "{name}");
+        let (accepted, counts) = root.configure_counted(&document);
+        assert!(accepted, "{name}");
         let paths =
             ["/a/1", &"/a".repeat(10), &"/a".repeat(400), &format!("/{}", "a".repeat(600)), "/p2999x", "/x.s2999/x"];
         let cost = |path: &&str| -> u64 {
@@ -187,16 +187,19 @@ fn adversarial_table_costs_little_to_take_and_to_serve() {
             costs.iter().map(|(_, counts)| counts.instructions).sum()
         };
         let request = paths.iter().map(cost).max().expect("some paths");
-        println!("{name:<28}{:>12} instructions to take, {request:>9} to serve", counts.instructions);
-        if counts.instructions > TO_TAKE || request > TO_SERVE {
-            dear.push(name);
+        println!("{name:<28}{:>12} instructions to compile, {request:>9} to serve", counts.instructions);
+        if counts.instructions > TO_COMPILE || request > TO_SERVE {
+            over_budget.push(name);
         }
     }
-    assert!(dear.is_empty(), "beyond {TO_TAKE} instructions to take or {TO_SERVE} to serve: {dear:?}");
+    assert!(
+        over_budget.is_empty(),
+        "beyond {TO_COMPILE} instructions to compile or {TO_SERVE} to serve: {over_budget:?}"
+    );
 }
 
 #[test]
-fn mutated_document_is_taken() {
+fn mutated_document_is_accepted() {
     const DOCUMENTS: usize = 1500;
     let words: Vec<&[u8]> = [
         "{",
@@ -263,7 +266,7 @@ fn mutated_document_is_taken() {
     let mut root = process.vm(&[]).root(PLUGIN);
     for n in 0..DOCUMENTS {
         if n % 100 == 0 {
-            // Every now and then without a last good one.
+            // Sometimes there is no last good document.
             root = Process::new().vm(&[]).root(PLUGIN);
         }
         let mut document = good.clone();
@@ -289,6 +292,6 @@ fn mutated_document_is_taken() {
                 document.push(b'{');
             }
         }
-        takes(&root, &format!("{n} of MODULE_SEED={}", random.seed()), &document);
+        configures(&root, &format!("{n} of MODULE_SEED={}", random.seed()), &document);
     }
 }

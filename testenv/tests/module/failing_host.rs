@@ -1,5 +1,5 @@
-//! Calls to Envoy that fail. The filter goes on at every status that Envoy can return. Of a call that Envoy never
-//! refuses, the SDK expects no other status than Ok and panics: the VM traps then, and the next one serves.
+//! Calls to Envoy that fail. The filter handles every status that Envoy can return. Some calls never fail in Envoy:
+//! there the SDK panics at any status but Ok, so the VM traps, and a new VM serves the next request.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -14,32 +14,34 @@ const SERIALIZATION_FAILURE: u32 = 3;
 const CAS_MISMATCH: u32 = 8;
 const INTERNAL_FAILURE: u32 = 10;
 
-/// Every status of proxy-wasm but Ok, and two that it does not have.
+/// Every status of proxy-wasm except Ok, and two that do not exist.
 const ALL: &[u32] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 99, u32::MAX];
 
-/// What Envoy can return other than Ok, for each call and where the filter makes it. `InvalidMemoryAccess` is missing
-/// everywhere: a module gets it that gives an address outside its memory, or no memory when Envoy asks for some.
+/// The statuses other than Ok that Envoy can return for each call, at the places where the filter makes it. None of
+/// them is `InvalidMemoryAccess`: a module gets that status if it passes an address outside its memory, or if it
+/// returns no memory when Envoy asks for some.
 const STATUSES: [(&str, &[u32]); 14] = [
-    // There is a map to change: of the request while its headers are handled, and of the response likewise.
+    // Envoy refuses only a map that does not exist. In its own callback, each of the two maps does.
     ("proxy_add_header_map_value", &[]),
-    // The type is one of the three.
+    // Envoy refuses only an unknown type.
     ("proxy_define_metric", &[]),
-    // Not found: there is no configuration.
+    // Not found: the plugin has no configuration.
     ("proxy_get_buffer_bytes", &[NOT_FOUND]),
-    // The filter's own call, which takes every status.
+    // `src/host.rs` makes this call and handles every status.
     ("proxy_get_header_map_pairs", ALL),
-    // Not found: no such property. The others: a value that has no form as bytes.
+    // Not found: there is no such property. The others: its value can't be written as bytes.
     ("proxy_get_property", &[NOT_FOUND, SERIALIZATION_FAILURE, INTERNAL_FAILURE]),
     ("proxy_get_shared_data", &[NOT_FOUND]),
-    // An id that Envoy has not given, or of another type.
+    // Not found: Envoy has not given out this id. Bad argument: the metric has another type.
     ("proxy_increment_metric", &[NOT_FOUND, BAD_ARGUMENT]),
     ("proxy_log", &[]),
     ("proxy_record_metric", &[NOT_FOUND]),
     ("proxy_remove_header_map_value", &[]),
     ("proxy_replace_header_map_value", &[]),
-    // The filter's own call, which takes every status.
+    // `src/host.rs` makes this call and handles every status.
     ("proxy_send_local_response", ALL),
-    // There is a stream to write to, and the name belongs to this filter.
+    // Not found: there is no stream, but here there is one. Bad argument: another plugin has declared this very name as
+    // read-only.
     ("proxy_set_property", &[]),
     ("proxy_set_shared_data", &[CAS_MISMATCH]),
 ];
@@ -95,14 +97,14 @@ fn no_status_that_envoy_returns_from_the_start_traps() {
 }
 
 #[test]
-fn host_that_recovers_finds_the_filter_at_work() {
+fn filter_routes_again_after_the_calls_recover() {
     let process = Process::new();
     let root = process.vm(&[]).root(PLUGIN);
     assert!(root.configure(document()));
     every_failure(|call, status| {
         process.fail(call, status);
         requests(&root);
-        process.heal();
+        process.recover();
         assert_eq!(target(&root, "/faas/orders/1"), ORDERS, "after {call} returned {status}");
     });
     assert!(root.configure(shop().to_string()));
@@ -110,21 +112,21 @@ fn host_that_recovers_finds_the_filter_at_work() {
 }
 
 #[test]
-fn configuration_during_a_failure_is_mended_by_the_next() {
+fn next_configuration_repairs_one_that_came_during_a_failure() {
     every_failure(|call, status| {
         let process = Process::new();
         process.fail(call, status);
         let root = process.vm(&[(VERSION, "1")]).root(PLUGIN);
         assert!(root.configure(document()));
-        process.heal();
+        process.recover();
         let root = process.vm(&[(VERSION, "2")]).root(PLUGIN);
         assert!(root.configure(document()));
         assert_eq!(target(&root, "/faas/orders/1"), ORDERS, "after {call} returned {status}");
     });
 }
 
-/// A request that is changed in part must not go to wherever its old route leads. Envoy answers the request at which a
-/// VM traps with 503, whatever `failStrategy` says, and with FAIL_RELOAD it starts a new VM for the next one.
+/// A request that is changed only in part must not go on to its old route. Envoy answers a request at which the VM
+/// traps with 503, whatever `failStrategy` is. With FAIL_RELOAD it starts a new VM for the next request.
 #[test]
 fn request_that_cannot_be_changed_traps_and_a_new_vm_serves_the_next() {
     for call in ["proxy_replace_header_map_value", "proxy_add_header_map_value", "proxy_set_property"] {
@@ -133,13 +135,13 @@ fn request_that_cannot_be_changed_traps_and_a_new_vm_serves_the_next() {
         assert!(old.configure(document()));
         process.fail(call, BAD_ARGUMENT);
         assert!(catch_unwind(AssertUnwindSafe(|| api(&old, "GET", "/faas/orders/1"))).is_err(), "{call}: no trap");
-        process.heal();
+        process.recover();
         let reasons = lines(&process, Level::Critical);
         assert!(reasons.iter().any(|line| line.contains("unexpected status: 2")), "{call}: {reasons:?}");
 
         let new = process.vm(&[]).root(PLUGIN);
         assert!(new.configure(document()));
         assert_eq!(target(&new, "/faas/orders/1"), ORDERS, "after {call} failed");
-        assert_eq!(counter(&process, "shop", "config_accepted"), 1, "the new VM follows what the old one judged");
+        assert_eq!(counter(&process, "shop", "config_accepted"), 1, "the new VM copies the table of the old one");
     }
 }

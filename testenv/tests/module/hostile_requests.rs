@@ -1,4 +1,5 @@
-//! Requests that no honest client sends and no codec should let through: never a trap, and 400 in scope.
+//! Requests that no honest client sends and no codec should pass on. The module never traps, and answers 400 if they
+//! are in scope.
 
 use module_host::{Exchange, Head, Process, Root, Verdict};
 use serde_json::{Value, json};
@@ -6,10 +7,10 @@ use serde_json::{Value, json};
 use crate::random::Random;
 use crate::{Doing, PLUGIN, api, configured, shop, shop_with};
 
-/// What one callback may take, however hostile the request: about a tenth of a second in Envoy.
+/// The limit for one callback, however hostile the request: about a tenth of a second in Envoy.
 const MOST_INSTRUCTIONS: u64 = 50_000_000;
 
-/// Tables that ask different things of a request.
+/// Returns tables that examine requests in different ways.
 fn tables() -> Vec<Value> {
     vec![
         shop(),
@@ -35,14 +36,14 @@ fn roots() -> Vec<(Process, Root)> {
 const ANY: [(&[u8], &[u8]); 4] =
     [(b":authority", b"api.example.com"), (b":path", b"/faas/orders/1"), (b":method", b"GET"), (b":scheme", b"https")];
 
-/// The usual request with one header's value changed, or taken away.
+/// Returns a plain request with another value for one header, or without that header.
 fn with(name: &[u8], value: Option<&[u8]>) -> Head {
     let usual = ANY.into_iter().filter(|(n, _)| *n != name);
     let changed = value.map(|value| (name, value));
     Head::from_bytes(usual.chain(changed))
 }
 
-/// Sends it, has it answered, and ends it.
+/// Sends a request and a response to it.
 fn goes_through(root: &Root, head: Head) -> Exchange {
     let mut exchange = root.send(head);
     assert!(exchange.verdict != Verdict::Paused, "the request waits");
@@ -115,7 +116,7 @@ fn unreadable_path_in_scope_is_answered_400() {
 }
 
 #[test]
-fn other_headers_may_hold_any_octets() {
+fn other_headers_may_hold_any_bytes() {
     let (_process, root) = configured(&shop());
     for name in [
         &b"x-beta"[..],
@@ -138,7 +139,7 @@ fn other_headers_may_hold_any_octets() {
 }
 
 #[test]
-fn answers_never_echo_the_request() {
+fn responses_never_echo_the_request() {
     let (_process, root) = configured(&shop_with(&json!({"denyDirect": true})));
     let secrets = [
         with(b":path", Some(b"/faas/s3cret")),
@@ -232,7 +233,7 @@ fn repeated_internal_headers_are_all_removed() {
 }
 
 #[test]
-fn user_agent_of_probes_is_removed_wherever_it_stands() {
+fn user_agent_of_probes_is_removed_at_any_position() {
     let (_process, root) = configured(&shop());
     let agents = [(&b"user-agent"[..], &b"curl"[..]), (b"user-agent", b"kube-probe/1.36")];
     let exchange = goes_through(&root, Head::from_bytes(ANY.into_iter().chain(agents)));
@@ -251,13 +252,13 @@ fn grpc_clients_get_a_grpc_status() {
     ];
     let exchange = goes_through(&root, Head::new(&headers));
     let answer = exchange.answer().expect("answered");
-    // 12: unimplemented; with -1 Envoy makes the same of 404.
+    // 12 is `unimplemented`. For -1, Envoy derives the same from 404.
     assert!([12, -1].contains(&answer.grpc_status), "{answer:?}");
-    // Envoy makes the body the status's message.
+    // Envoy uses the body as the message of the gRPC status.
     assert!(!answer.body.starts_with(b"{"), "{answer:?}");
 }
 
-/// Between a plugin's creation and its first configuration.
+/// The time between a plugin's creation and its first configuration.
 #[test]
 fn request_before_any_document_passes_untouched() {
     let process = Process::new();
@@ -323,7 +324,7 @@ fn random_requests_never_trap() {
         b"",
         b"\xff",
     ];
-    // No octet that Envoy's codecs let into no header: NUL, CR, LF. Encoded, they do come.
+    // Envoy's codecs pass no header with NUL, CR or LF. Percent-encoded, they pass.
     let words: [&[u8]; 31] = [
         b"api.example.com",
         b"orders.shop.example.com",

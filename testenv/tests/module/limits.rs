@@ -1,5 +1,5 @@
-//! Documents beyond all reason: taken or refused with a message, never with a trap, and the next good one is served.
-//! A Kubernetes object holds 1.5 MiB; what is larger can only come past the API server.
+//! Documents of unreasonable size or shape. The module accepts them or logs their errors, never traps, and serves the
+//! next good document. A Kubernetes object holds 1.5 MiB; larger documents can only come from elsewhere.
 
 use module_host::{Level, Process};
 use serde_json::{Map, Value, json};
@@ -10,17 +10,18 @@ fn with_routes(count: usize, route: impl Fn(usize) -> Value) -> String {
     shop_with(&json!({ "routes": (0..count).map(route).collect::<Vec<_>>() })).to_string()
 }
 
-/// One route with this `match`.
+/// Returns a table with one route that has this `match`.
 fn with_match(text: &str) -> String {
     with_routes(1, |_| json!({ "match": text, "service": "orders" }))
 }
 
-/// What taking in any document may cost: a worker stands still for seconds at the most, and memory is for the table.
+/// The limits for any document: a worker waits for at most some seconds, and memory is for the table.
 const INSTRUCTIONS: u64 = 12_000_000_000;
 const MEMORY: usize = 300 << 20;
 const LOG: usize = 200_000;
 
-/// Hands the document to a new process. How many errors it logs; the next document must be served.
+/// Configures a new process with the document, and then with a good one, which must be served. Returns how many errors
+/// the document logs.
 fn errors(what: &str, document: &str) -> usize {
     let _doing = Doing(|| what.to_owned());
     let process = Process::new();
@@ -31,14 +32,14 @@ fn errors(what: &str, document: &str) -> usize {
     let log: usize = process.logs().iter().map(|log| log.text.len()).sum();
     let memory = root.vm().memory();
     println!(
-        "{what}: {} kB, {} M instructions, {} MiB of memory, {errors} lines of errors, {log} octets of log",
+        "{what}: {} kB, {} M instructions, {} MiB of memory, {errors} lines of errors, {log} bytes of log",
         document.len() / 1000,
         counts.instructions / 1_000_000,
         memory >> 20
     );
     assert!(counts.instructions < INSTRUCTIONS, "{what}: {} instructions", counts.instructions);
-    assert!(memory < MEMORY, "{what}: {memory} octets of memory");
-    assert!(errors <= 101 && log < LOG, "{what}: {errors} lines of errors, {log} octets of log");
+    assert!(memory < MEMORY, "{what}: {memory} bytes of memory");
+    assert!(errors <= 101 && log < LOG, "{what}: {errors} lines of errors, {log} bytes of log");
     assert!(root.configure(shop().to_string()));
     assert_eq!(target(&root, "/faas/orders/1"), ORDERS);
     errors
@@ -49,7 +50,7 @@ fn when(name: &str, value: usize) -> Value {
 }
 
 #[test]
-fn large_tables_are_taken() {
+fn large_tables_are_accepted() {
     let route = |n: usize| json!({ "match": format!("GET /a{n}/{{id}}"), "service": "orders" });
     let hosts: Vec<_> = (0..10_000).map(|n| format!("h{n}.example.com")).collect();
     let methods: String = (0..64).map(|n| format!("|M{n}")).collect();
@@ -84,7 +85,7 @@ fn large_tables_are_taken() {
 }
 
 #[test]
-fn documents_that_can_not_be_read_are_told() {
+fn documents_that_can_not_be_read_log_errors() {
     let segments: String = (0..1000).map(|n| format!("/{{c{n}}}")).collect();
     let route = |n: usize| json!({ "match": format!("GET /a{n}/{{id"), "service": "orders" });
     for (what, document) in [
@@ -103,11 +104,11 @@ fn documents_that_can_not_be_read_are_told() {
     }
 }
 
-/// Each has once stalled a worker, filled memory or the log, or ended in a trap.
+/// Each of them has once stalled a worker, filled memory or the log, or trapped.
 #[test]
-fn documents_that_grow_past_themselves_are_told() {
-    let list = |octets: usize, element: &str| {
-        let elements = vec![element; octets / (element.len() + 1)].join(",");
+fn documents_whose_compiled_form_would_be_huge_log_errors() {
+    let list = |bytes: usize, element: &str| {
+        let elements = vec![element; bytes / (element.len() + 1)].join(",");
         shop_with(&json!({ "routes": "ROUTES" })).to_string().replace("\"ROUTES\"", &format!("[{elements}]"))
     };
     let methods = |count: usize| (0..count).map(|n| format!("M{n}")).collect::<Vec<_>>();
@@ -168,7 +169,7 @@ fn documents_that_grow_past_themselves_are_told() {
     }
 }
 
-/// Beyond the limit, none of them costs a request anything.
+/// Routes beyond the limit cost a request nothing.
 #[test]
 fn routes_with_conditions_at_one_path_cost_a_request_little() {
     for count in [256, 10_000] {
@@ -181,9 +182,9 @@ fn routes_with_conditions_at_one_path_cost_a_request_little() {
     }
 }
 
-/// Envoy takes no path of more than 60 KiB, and memory that such a one took would be kept.
+/// Envoy accepts no path of more than 60 KiB, and a VM would never give back the memory for a longer one.
 #[test]
-fn path_that_a_template_would_grow_hundredfold_is_not_made() {
+fn path_that_a_template_would_make_a_hundred_times_longer_is_not_built() {
     let rewrite = format!("/{}", "{rest}".repeat(100));
     let route = json!({ "match": "GET /{*rest}", "service": "orders", "rewritePath": rewrite });
     let (_process, root) = configured(&shop_with(&json!({ "routes": [route] })));

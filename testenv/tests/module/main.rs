@@ -1,5 +1,6 @@
-//! The shipped module, `dist/plugin.wasm`, in a small proxy-wasm host: what Envoy can do to it and clients can send
-//! it, far quicker and meaner than through Envoy itself. `cargo xtask build` makes the module.
+//! Tests of the module that is released, `dist/plugin.wasm`, in a small proxy-wasm host instead of Envoy: everything
+//! that Envoy can do and clients can send, faster and more extreme than Envoy itself allows. `cargo xtask build` builds
+//! the module.
 
 mod budget;
 mod callbacks;
@@ -10,7 +11,7 @@ mod hostile_requests;
 mod limits;
 mod memory;
 mod metrics;
-#[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
+#[allow(dead_code, reason = "other tests share this file, and none needs all of it")]
 #[path = "../common/random.rs"]
 mod random;
 mod shared_data;
@@ -20,13 +21,13 @@ mod versions;
 use module_host::{Exchange, Head, Level, Process, Root, Verdict};
 use serde_json::{Value, json};
 
-/// Envoy's name of the plugin under Istio.
+/// Envoy's name for the plugin under Istio.
 const PLUGIN: &str = "istio-system.ksvc-router~istio-translated-wasmplugin";
 
-/// How istiod tells documents apart: new with every edit, in the VM's environment.
+/// The environment variable that istiod sets to a new value at every edit.
 const VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
-/// A good table of every kind of route.
+/// Returns a good table with every kind of route.
 fn shop() -> Value {
     json!({
         "name": "shop",
@@ -47,7 +48,7 @@ fn shop() -> Value {
     })
 }
 
-/// [`shop`] with other values for some keys; null takes a key away.
+/// Returns [`shop`] with other values for some keys. Null removes a key.
 fn shop_with(changes: &Value) -> Value {
     let mut document = shop();
     for (key, value) in changes.as_object().expect("changes are an object") {
@@ -59,7 +60,7 @@ fn shop_with(changes: &Value) -> Value {
     document
 }
 
-/// One VM of one process, without a resource version.
+/// Configures one VM of a new process, without a resource version.
 fn configured(document: &Value) -> (Process, Root) {
     let process = Process::new();
     let root = process.vm(&[]).root(PLUGIN);
@@ -67,7 +68,7 @@ fn configured(document: &Value) -> (Process, Root) {
     (process, root)
 }
 
-/// Headers as Envoy has them after HTTP connection management.
+/// Returns a request as the filters in Envoy get it.
 fn head(method: &str, authority: &str, path: &str) -> Head {
     Head::new(&[
         (":authority", authority),
@@ -81,12 +82,12 @@ fn head(method: &str, authority: &str, path: &str) -> Head {
     ])
 }
 
-/// A request to the public host.
+/// Sends a request to the public host.
 fn api(root: &Root, method: &str, path: &str) -> Exchange {
     root.send(head(method, "api.example.com", path))
 }
 
-/// The host that a GET of this path is routed to; otherwise what else came of it.
+/// Returns the host to which a GET of this path is routed, or else what happened to it.
 fn target(root: &Root, path: &str) -> String {
     let exchange = api(root, "GET", path);
     match (&exchange.verdict, exchange.filter_state("wasm.ksvc_router.route")) {
@@ -99,7 +100,7 @@ fn target(root: &Root, path: &str) -> String {
 
 const ORDERS: &str = "orders.shop.example.com";
 
-/// The full name of one of the plugin's metrics.
+/// Returns the full name of one of the plugin's metrics.
 fn metric(table: &str, name: &str) -> String {
     format!("wasm_filter.{table}.ksvc_router.{name}")
 }
@@ -112,7 +113,7 @@ fn gauge(process: &Process, table: &str, name: &str) -> u64 {
     process.gauge(&metric(table, name)).unwrap_or_default()
 }
 
-/// Says what was going on where a test panics in its midst.
+/// Prints what a test was doing, if it panics.
 struct Doing<F: Fn() -> String>(F);
 
 impl<F: Fn() -> String> Drop for Doing<F> {
@@ -123,7 +124,7 @@ impl<F: Fn() -> String> Drop for Doing<F> {
     }
 }
 
-/// The log's lines of this level.
+/// Returns the log lines of this level.
 fn lines(process: &Process, level: Level) -> Vec<String> {
     let logs = process.logs().into_iter();
     logs.filter(|log| log.level == level).map(|log| log.text).collect()

@@ -1,4 +1,4 @@
-//! Memory over a million requests.
+//! The module's memory does not grow with the number of requests, documents, streams and edits.
 
 use serde_json::json;
 
@@ -55,9 +55,9 @@ fn memory_is_flat_over_a_thousand_documents() {
     assert_eq!(root.vm().memory(), warm, "the memory after 3,000 documents, and after 300");
 }
 
-/// What is kept for a response that never comes goes when the stream ends.
+/// The filter keeps a plan for each response. If the response never comes, the plan is freed with the stream.
 #[test]
-fn plan_for_a_response_goes_with_its_stream() {
+fn plan_for_a_response_is_freed_with_its_stream() {
     const STREAMS: u32 = 40_000;
     let (_process, root) = configured(&shop_with(&json!({"responseHeaders": {"set": {"x-id": "{id}"}}})));
     let mut waiting = api(&root, "GET", "/faas/orders/1");
@@ -69,13 +69,13 @@ fn plan_for_a_response_goes_with_its_stream() {
         }
     }
     assert_eq!(root.vm().memory(), warm, "the memory after {STREAMS} streams, and after 10,000");
-    // However long another stream has waited for its response, its plan is still there.
+    // Another stream has waited for its response all the time, and its plan still exists.
     assert_eq!(waiting.response(&[(":status", "200")], true).text("x-id").as_deref(), Some("1"));
 }
 
-/// With plain Envoy, and where the agent fetches the module, a VM lives on over edits.
+/// A VM survives edits in Envoy without Istio, and under Istio if the agent fetches the module.
 #[test]
-fn table_goes_with_its_plugin() {
+fn table_is_freed_with_its_plugin() {
     let process = Process::new();
     let vm = process.vm(&[]);
     let large = table_of(500).to_string();
@@ -92,8 +92,8 @@ fn table_goes_with_its_plugin() {
     assert_eq!(vm.memory(), warm, "the memory after 30 edits, and after 10");
 }
 
-/// An edit hands its table to new streams alone, whether it is a new document for the root context or a new root context
-/// in the same VM.
+/// Only new streams get the table of an edit. An edit is a new document for a root context, or a new root context in
+/// the same VM.
 #[test]
 fn stream_that_began_before_an_edit_keeps_its_table() {
     let process = Process::new();
@@ -116,7 +116,7 @@ fn stream_that_began_before_an_edit_keeps_its_table() {
     assert_eq!(last.response(&[(":status", "200")], true).text("x-table").as_deref(), Some("third"));
 }
 
-/// Streams of the old table and the new, in turn, in one VM: each goes by the one that it began with.
+/// Streams of an old plugin and a new one take turns in one VM, and each uses the table of its own plugin.
 #[test]
 fn streams_keep_the_plugin_that_they_began_with() {
     let process = Process::new();
@@ -135,7 +135,7 @@ fn streams_keep_the_plugin_that_they_began_with() {
     assert_eq!(target(&new, "/faas/a"), "new.shop.example.com");
 }
 
-/// An earlier filter may answer a request. Envoy then creates a context to write the access log, and ends it.
+/// An earlier filter may answer a request. Envoy then creates a context only to write the access log, and ends it.
 #[test]
 fn stream_without_a_request_leaves_nothing_behind() {
     let process = Process::new();

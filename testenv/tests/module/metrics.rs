@@ -1,4 +1,4 @@
-//! What operators see: names, values, and when they come.
+//! The metrics and log lines that operators see: names, values, and when they change.
 
 use module_host::{Level, Process, Root};
 use serde_json::json;
@@ -19,7 +19,7 @@ const COUNTERS: [&str; 10] = [
 ];
 const GAUGES: [&str; 2] = ["routes", "config_degraded"];
 
-/// One request for each counter that requests have, but for those of broken routes and preflights.
+/// Sends one request for each counter of requests, except those of broken routes and preflights.
 fn one_of_each(root: &Root) {
     api(root, "GET", "/faas/orders/1");
     api(root, "GET", "/faas/nothing");
@@ -49,7 +49,7 @@ fn assert_counted(process: &Process, times: u64) {
 }
 
 #[test]
-fn metrics_have_the_names_that_istio_makes_labels_of() {
+fn metrics_have_names_that_istio_turns_into_labels() {
     let (process, _root) = configured(&shop());
     let mut expected: Vec<String> = COUNTERS.iter().chain(&GAUGES).map(|name| metric("shop", name)).collect();
     expected.sort();
@@ -165,13 +165,13 @@ fn nothing_is_logged_per_request() {
 }
 
 #[test]
-fn accepted_document_is_told_in_one_line() {
+fn accepted_document_logs_one_line() {
     let (process, _root) = configured(&shop());
-    let told = lines(&process, Level::Info);
-    assert_eq!(told.len(), 1, "{told:?}");
+    let logged = lines(&process, Level::Info);
+    assert_eq!(logged.len(), 1, "{logged:?}");
     let size = shop().to_string().len().to_string();
     for part in ["8", "api.example.com", &size] {
-        let hosts = part == "api.example.com" && told[0].contains("1 host");
-        assert!(told[0].contains(part) || hosts, "{part} is not in: {}", told[0]);
+        let hosts = part == "api.example.com" && logged[0].contains("1 host");
+        assert!(logged[0].contains(part) || hosts, "{part} is not in: {}", logged[0]);
     }
 }

@@ -1,5 +1,5 @@
-//! Shared data is one name space for all plugins of a process, and lives on when the module is replaced: what it
-//! holds is not trusted.
+//! All plugins of a process share one namespace of shared data, and it survives a new version of the module. So the
+//! module does not trust what it finds there.
 
 use module_host::{Process, Root};
 use serde_json::json;
@@ -27,7 +27,7 @@ fn keys_have_a_prefix_and_the_plugins_name() {
 
 #[test]
 fn plugins_of_one_process_do_not_mix() {
-    // The names are chosen to show a key that is glued together without a border.
+    // With these names, keys that are joined without a separator would collide.
     let process = Process::new();
     let other = shop_with(&json!({"routes": [{"match": "GET /orders/{id}", "service": "other"}]})).to_string();
     edit(&process, "a", "1", &shop().to_string());
@@ -41,7 +41,7 @@ fn plugins_of_one_process_do_not_mix() {
 }
 
 #[test]
-fn good_document_is_taken_whatever_shared_data_holds() {
+fn good_document_is_served_whatever_shared_data_holds() {
     for garbage in garbage() {
         let process = Process::new();
         edit(&process, PLUGIN, "1", &shop().to_string());
@@ -54,7 +54,7 @@ fn good_document_is_taken_whatever_shared_data_holds() {
 }
 
 #[test]
-fn bad_document_is_served_in_part_where_the_kept_one_is_bad_too() {
+fn bad_document_is_served_in_part_if_the_stored_one_is_bad_too() {
     let bad = shop_with(&json!({"surprise": 1})).to_string();
     for garbage in garbage() {
         let process = Process::new();
@@ -93,18 +93,18 @@ fn each_value_may_be_garbage_by_itself() {
 }
 
 #[test]
-fn mutated_values_are_survived() {
+fn mutated_values_do_no_harm() {
     let mut random = Random::new("MODULE_SEED");
-    let kept: Vec<(String, Vec<u8>)> = {
+    let stored: Vec<(String, Vec<u8>)> = {
         let process = Process::new();
         edit(&process, PLUGIN, "1", &shop().to_string());
         edit(&process, PLUGIN, "2", "{");
         let keys = process.shared_keys().into_iter();
-        keys.map(|key| (key.clone(), process.shared_data(&key).expect("it is there"))).collect()
+        keys.map(|key| (key.clone(), process.shared_data(&key).expect("the key exists"))).collect()
     };
     for _ in 0..200 {
         let process = Process::new();
-        for (key, value) in &kept {
+        for (key, value) in &stored {
             let mut value = value.clone();
             for _ in 0..random.below(3) {
                 let at = random.below(value.len());

@@ -1,9 +1,9 @@
-//! What the module can ask of its host, and be asked by it: exactly these lists. An import beyond them is a way to do,
-//! or to fail at, what it has no use for; an export beyond them is a callback that Envoy makes for every request.
+//! The module's imports and exports are exactly these lists. Another import would let it do more than it needs, and
+//! another export would be a callback that Envoy makes for every request. `cargo xtask build` deletes the rest.
 
 use module_host::Module;
 
-/// What the filter calls.
+/// The calls to Envoy.
 const HOST_CALLS: &[&str] = &[
     "env.proxy_add_header_map_value",
     "env.proxy_define_metric",
@@ -21,32 +21,8 @@ const HOST_CALLS: &[&str] = &[
     "env.proxy_set_shared_data",
 ];
 
-/// What the SDK's traits could call: each has a method for it that the filter inherits and never calls. The host of
-/// these tests traps at each of them.
-const UNUSED_CALLS: &[&str] = &[
-    "env.proxy_call_foreign_function",
-    "env.proxy_close_stream",
-    "env.proxy_continue_stream",
-    "env.proxy_dequeue_shared_queue",
-    "env.proxy_done",
-    "env.proxy_enqueue_shared_queue",
-    "env.proxy_get_current_time_nanoseconds",
-    "env.proxy_get_header_map_value",
-    "env.proxy_get_status",
-    "env.proxy_grpc_call",
-    "env.proxy_grpc_cancel",
-    "env.proxy_grpc_close",
-    "env.proxy_grpc_send",
-    "env.proxy_grpc_stream",
-    "env.proxy_http_call",
-    "env.proxy_register_shared_queue",
-    "env.proxy_resolve_shared_queue",
-    "env.proxy_set_buffer_bytes",
-    "env.proxy_set_header_map_pairs",
-    "env.proxy_set_tick_period_milliseconds",
-];
-
-/// What Rust's standard library does: the environment, a panic's message, a hash map's seed. No files, no sockets, no clock.
+/// The calls of Rust's standard library: the environment, the message of a panic, the seed of a hash map. There are no
+/// files, sockets or clock.
 const WASI_CALLS: &[&str] = &[
     "wasi_snapshot_preview1.environ_get",
     "wasi_snapshot_preview1.environ_sizes_get",
@@ -55,7 +31,8 @@ const WASI_CALLS: &[&str] = &[
     "wasi_snapshot_preview1.random_get",
 ];
 
-/// What Envoy calls: for each stream its beginning, the two heads and its end, and nothing for bodies and the log.
+/// The callbacks. For each stream there are four: its beginning, the two heads, and its end. There is none for bodies
+/// and the log.
 const EXPORTS: &[&str] = &[
     "_initialize",
     "memory",
@@ -75,23 +52,23 @@ fn sorted(lists: &[&[&'static str]]) -> Vec<&'static str> {
 }
 
 #[test]
-fn module_imports_what_is_listed_and_nothing_else() {
-    assert_eq!(Module::plugin().imports(), sorted(&[HOST_CALLS, UNUSED_CALLS, WASI_CALLS]));
+fn module_imports_exactly_the_listed_functions() {
+    assert_eq!(Module::plugin().imports(), sorted(&[HOST_CALLS, WASI_CALLS]));
 }
 
 #[test]
-fn module_exports_what_is_listed_and_nothing_else() {
+fn module_exports_exactly_the_listed_items() {
     assert_eq!(Module::plugin().exports(), sorted(&[EXPORTS]));
 }
 
-/// A path of the machine that built it would be in the bytes, and make them differ from anybody else's.
+/// A path of the machine that built the module would make its bytes differ from those of other machines.
 #[test]
-fn module_holds_no_path_of_the_machine_that_built_it() {
+fn module_contains_no_path_of_the_machine_that_built_it() {
     let module = std::fs::read(testenv::plugin().expect("`cargo xtask build` has run")).expect("it can be read");
     let holds = |path: &str| module.windows(path.len()).any(|window| window == path.as_bytes());
-    let repository = testenv::repository().canonicalize().expect("it is there");
+    let repository = testenv::repository().canonicalize().expect("it exists");
     let home = std::env::var("HOME").unwrap_or_default();
     for path in [repository.to_str().unwrap_or_default(), &format!("{home}/.")] {
-        assert!(path.len() < 3 || !holds(path), "dist/plugin.wasm holds {path}");
+        assert!(path.len() < 3 || !holds(path), "dist/plugin.wasm contains {path}");
     }
 }

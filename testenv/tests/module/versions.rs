@@ -1,20 +1,20 @@
-//! Which document a process serves: every edit makes new VMs on every thread, the main thread's first, and what a
-//! process knows of earlier documents is in shared data alone.
+//! Which document a process serves. Every edit starts new VMs on every thread, first on the main thread, and only
+//! shared data remembers earlier documents.
 
 use module_host::{Level, Process, Root, Vm};
 use serde_json::{Value, json};
 
 use crate::{ORDERS, PLUGIN, VERSION, api, counter, gauge, head, lines, metric, shop, shop_with, target};
 
-/// One thread's new VM with a document of this version.
+/// Starts a VM on one thread and configures it with this version of a document.
 fn thread(process: &Process, version: &str, document: &[u8]) -> Root {
     let root = process.vm(&[(VERSION, version)]).root(PLUGIN);
     assert!(root.configure(document));
     root
 }
 
-/// An edit as Envoy carries it out under Istio: tried on a VM of its own on the main thread, then taken on the
-/// main thread and on two workers. The plugins of the three threads.
+/// Makes an edit as Envoy does under Istio: first on a trial VM on the main thread, then on the main thread and on two
+/// workers. Returns the plugins of the three threads.
 fn edit(process: &Process, version: &str, document: impl AsRef<[u8]>) -> Vec<Root> {
     let document = document.as_ref();
     drop(thread(process, version, document));
@@ -25,7 +25,7 @@ fn edit_json(process: &Process, version: &str, document: &Value) -> Vec<Root> {
     edit(process, version, document.to_string())
 }
 
-/// Where all threads send `GET` of this path, which must be the same.
+/// Returns where all threads send a `GET` of this path, which must be the same.
 fn served(threads: &[Root], path: &str) -> String {
     let first = target(&threads[0], path);
     for root in threads {
@@ -34,12 +34,12 @@ fn served(threads: &[Root], path: &str) -> String {
     first
 }
 
-/// Good, and routes `/orders/1` to `service`.
+/// Returns a good document that routes `/orders/1` to `service`.
 fn to(service: &str) -> Value {
     shop_with(&json!({"routes": [{"match": "GET /orders/{id}", "service": service}]}))
 }
 
-/// One of two routes has an error.
+/// Returns a document in which one of two routes has an error.
 fn broken() -> Value {
     shop_with(&json!({"routes": [
         {"match": "GET /orders/{id}", "service": "orders"},
@@ -64,7 +64,7 @@ fn good_document_replaces_the_table_on_every_thread() {
 }
 
 #[test]
-fn document_is_judged_once_per_version() {
+fn document_is_compiled_once_per_version() {
     let process = Process::new();
     for version in ["1", "2", "3"] {
         process.clear_logs();
@@ -72,12 +72,12 @@ fn document_is_judged_once_per_version() {
         let _first = thread(&process, version, document.to_string().as_bytes());
         let counted = documents_counted(&process);
         let logged = process.logs();
-        let told: Vec<_> = logged.iter().filter(|log| log.level >= Level::Info).collect();
-        assert!(!told.is_empty(), "the first run of version {version} logged nothing");
+        let reported: Vec<_> = logged.iter().filter(|log| log.level >= Level::Info).collect();
+        assert!(!reported.is_empty(), "the first VM of version {version} logged nothing");
         let accepted = lines(&process, Level::Info).len();
-        assert_eq!(accepted, usize::from(version != "2"), "info lines of version {version}: {told:?}");
+        assert_eq!(accepted, usize::from(version != "2"), "info lines of version {version}: {reported:?}");
 
-        // The other threads only follow: they log nothing, count nothing and store nothing.
+        // The other threads only copy the result: they log, count and store nothing.
         for _ in 0..3 {
             let root = process.vm(&[(VERSION, version)]).root(PLUGIN);
             let (_, counts) = root.configure_counted(document.to_string());
@@ -86,14 +86,14 @@ fn document_is_judged_once_per_version() {
         }
         assert_eq!(documents_counted(&process), counted, "version {version}");
         let now = process.logs().into_iter().filter(|log| log.level >= Level::Info).count();
-        assert_eq!(now, told.len(), "version {version}: {:?}", process.logs());
+        assert_eq!(now, reported.len(), "version {version}: {:?}", process.logs());
     }
     assert_eq!(documents_counted(&process), (2, 1));
 }
 
 #[test]
-fn document_is_counted_by_a_run_that_never_ends_in_order() {
-    // Envoy tries a document on a VM that it then throws away: no timer, no done.
+fn document_is_counted_by_a_vm_that_ends_without_a_callback() {
+    // Envoy tries a document on a VM that it then deletes without any callback.
     let process = Process::new();
     drop(thread(&process, "1", shop().to_string().as_bytes()));
     assert_eq!(documents_counted(&process), (1, 0));
@@ -103,7 +103,7 @@ fn document_is_counted_by_a_run_that_never_ends_in_order() {
 }
 
 #[test]
-fn without_a_version_a_document_is_judged_once_as_well() {
+fn without_a_version_a_document_is_compiled_once_too() {
     let process = Process::new();
     let vms: Vec<Vm> = (0..3).map(|_| process.vm(&[])).collect();
     let configure = |document: &Value| -> Vec<Root> {
@@ -119,14 +119,14 @@ fn without_a_version_a_document_is_judged_once_as_well() {
     assert_eq!(served(&configure(&to("two")), "/faas/orders/1"), "two.shop.example.com");
     assert_eq!(gauge(&process, "shop", "config_degraded"), 0);
     assert_eq!(documents_counted(&process), (2, 1));
-    // And in a new VM, as under a control plane that gives none.
+    // The same holds in a new VM, as under a control plane that sets no version.
     let fresh = process.vm(&[]).root(PLUGIN);
     assert!(fresh.configure(broken().to_string()));
     assert_eq!(target(&fresh, "/faas/orders/1"), "two.shop.example.com");
 }
 
 #[test]
-fn one_root_takes_one_document_after_another() {
+fn one_root_accepts_one_document_after_another() {
     let process = Process::new();
     let root = process.vm(&[]).root(PLUGIN);
     for (document, expected) in [
@@ -141,7 +141,7 @@ fn one_root_takes_one_document_after_another() {
 }
 
 #[test]
-fn last_good_document_serves_on_in_new_vms() {
+fn last_good_document_is_still_served_in_new_vms() {
     let process = Process::new();
     let old = edit_json(&process, "1", &to("one"));
     for (version, bad) in [("2", broken().to_string()), ("3", String::new()), ("4", "{".to_owned())] {
@@ -162,7 +162,7 @@ fn late_worker_never_brings_an_older_table_back() {
     let process = Process::new();
     drop(thread(&process, "1", to("one").to_string().as_bytes()));
     let main = thread(&process, "2", to("two").to_string().as_bytes());
-    // A worker that was busy only now comes to version 1, and then to 2.
+    // A worker that was busy now gets version 1, and then version 2.
     let late = thread(&process, "1", to("one").to_string().as_bytes());
     assert_eq!(gauge(&process, "shop", "config_degraded"), 0);
     drop(late);
@@ -187,17 +187,17 @@ fn late_worker_of_a_bad_version_raises_no_gauge() {
 }
 
 #[test]
-fn late_worker_follows_the_judgement_on_a_cold_start() {
-    // Judged bad with no good one before it, and then mended: the late worker of the bad one may serve it in part or
-    // follow the mended one, but stores nothing.
+fn late_worker_uses_the_recorded_result_on_a_cold_start() {
+    // A bad document without a good one before it, and then a repaired one. The worker that gets the bad one late may
+    // serve it in part or serve the repaired one, but it stores nothing.
     let process = Process::new();
     drop(thread(&process, "1", broken().to_string().as_bytes()));
-    let mended = edit_json(&process, "2", &to("mended"));
+    let repaired = edit_json(&process, "2", &to("repaired"));
     let late = thread(&process, "1", broken().to_string().as_bytes());
-    assert!([ORDERS, "mended.shop.example.com"].contains(&target(&late, "/faas/orders/1").as_str()));
-    assert_eq!(served(&mended, "/faas/orders/1"), "mended.shop.example.com");
+    assert!([ORDERS, "repaired.shop.example.com"].contains(&target(&late, "/faas/orders/1").as_str()));
+    assert_eq!(served(&repaired, "/faas/orders/1"), "repaired.shop.example.com");
     let threads = edit(&process, "3", "");
-    assert_eq!(served(&threads, "/faas/orders/1"), "mended.shop.example.com");
+    assert_eq!(served(&threads, "/faas/orders/1"), "repaired.shop.example.com");
 }
 
 #[test]
@@ -239,17 +239,17 @@ fn every_error_is_logged_at_its_place() {
     edit_json(&process, "1", &document);
     let errors = lines(&process, Level::Error);
     for place in ["onNoMatch", "surprise", "routes[0].match", "routes[1]", "routes[2].match", "routes[3].match[1]"] {
-        let told = errors.iter().filter(|line| line.contains(place)).count();
-        assert!(told >= 1, "{place} is not told: {errors:#?}");
+        let reported = errors.iter().filter(|line| line.contains(place)).count();
+        assert!(reported >= 1, "{place} is not reported: {errors:#?}");
     }
     let mut distinct = errors.clone();
     distinct.sort();
     distinct.dedup();
-    assert_eq!(distinct.len(), errors.len(), "an error is told twice: {errors:#?}");
+    assert_eq!(distinct.len(), errors.len(), "an error is reported twice: {errors:#?}");
 }
 
 #[test]
-fn document_of_which_nothing_can_be_read_leaves_all_traffic_untouched() {
+fn unreadable_document_leaves_all_traffic_untouched() {
     let no_hosts = shop_with(&json!({"hosts": 5})).to_string();
     let no_base_path = shop_with(&json!({"basePath": ["/faas"]})).to_string();
     for document in ["", "{", "null", "[]", "\u{0}", no_hosts.as_str(), no_base_path.as_str()] {
@@ -303,7 +303,7 @@ fn good_document_clears_every_gauge_whatever_its_name() {
 }
 
 #[test]
-fn unreadable_name_is_that_of_the_last_good_document() {
+fn document_with_an_unreadable_name_counts_for_the_last_good_name() {
     let process = Process::new();
     edit_json(&process, "1", &shop());
     for (version, name) in [("2", json!(5)), ("3", json!("not a name")), ("4", json!({"a": 1}))] {
@@ -319,7 +319,7 @@ fn unreadable_name_is_that_of_the_last_good_document() {
 
 #[test]
 fn partial_service_never_routes_where_the_whole_would_not() {
-    // Of duplicates both are broken, and what is unreadable shadows what it might have taken.
+    // Both of two duplicates are broken, and an unreadable route blocks the paths that it might have matched.
     let document = shop_with(&json!({"routes": [
         {"match": "GET /a", "service": "one"},
         {"match": "GET /a", "service": "two"},
@@ -344,7 +344,7 @@ fn partial_service_never_routes_where_the_whole_would_not() {
 }
 
 #[test]
-fn mended_document_is_taken_after_a_cold_start() {
+fn repaired_document_is_served_after_a_cold_start() {
     let process = Process::new();
     edit_json(&process, "1", &broken());
     let threads = edit_json(&process, "2", &shop());

@@ -1,4 +1,4 @@
-//! A client that speaks HTTP/1.1 or HTTP/2, one connection each.
+//! A client with one connection, over HTTP/1.1 or HTTP/2.
 
 use std::net::SocketAddr;
 
@@ -15,10 +15,10 @@ use tokio::time::timeout;
 use crate::PATIENCE;
 use crate::ksvc::Body;
 
-/// Every rule that holds for both.
+/// The versions of HTTP that most rules are checked with.
 pub(crate) const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
-/// Dropped, its connection breaks, whatever is under way.
+/// A client whose connection breaks when it is dropped, even during a request.
 pub(crate) struct Client {
     sender: Sender,
     _connection: JoinSet<()>,
@@ -47,7 +47,7 @@ impl Client {
         Ok(Self { sender, _connection: task })
     }
 
-    /// A request to the public host, in the form of this version.
+    /// Returns a request to the public host, in the form of this version of HTTP.
     pub(crate) fn request(&self, method: &str, path: &str) -> Builder {
         match self.sender {
             Sender::Http1(_) => Request::builder().method(method).uri(path).header("host", "api.example.com"),
@@ -55,14 +55,14 @@ impl Client {
         }
     }
 
-    /// The head of the answer; its body may still be under way.
+    /// Sends a request and returns the response as soon as its head has arrived. Its body may follow later.
     pub(crate) async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>> {
-        let answer = async {
+        let response = async {
             match &mut self.sender {
                 Sender::Http1(sender) => sender.send_request(request).await,
                 Sender::Http2(sender) => sender.send_request(request).await,
             }
         };
-        Ok(timeout(PATIENCE, answer).await.context("no answer arrived")??)
+        Ok(timeout(PATIENCE, response).await.context("no response arrived")??)
     }
 }

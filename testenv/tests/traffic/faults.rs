@@ -1,4 +1,5 @@
-//! KSVCs that refuse, reset and hang, a module that is not there, and gateways that go: what a user sees of each.
+//! Failures and what a user sees of each: KSVCs that refuse or reset connections or hang, a module file that is
+//! missing, and gateways that are drained or restarted.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,7 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::client::{Client, VERSIONS};
 use crate::common::protocols::next_data;
-use crate::ksvc::{Ksvc, piecewise, whole};
+use crate::ksvc::{Ksvc, chunked, whole};
 use crate::who_answered::documented;
 use crate::{PATIENCE, access_log, gateway, orders, setup};
 
@@ -32,13 +33,13 @@ fn orders_1() -> Request {
 
 #[tokio::test]
 async fn a_ksvc_that_refuses_connections_is_a_503_of_envoys_own() -> Result<()> {
-    let [nobody] = free_ports()?;
-    let gateway = gateway(orders(), SocketAddr::from((Ipv4Addr::LOCALHOST, nobody)))?;
+    let [unused_port] = free_ports()?;
+    let gateway = gateway(orders(), SocketAddr::from((Ipv4Addr::LOCALHOST, unused_port)))?;
     for (number, version) in VERSIONS.into_iter().enumerate() {
         let mut client = Client::connect(version, gateway.address()).await?;
         let response = client.send(client.request("GET", "/faas/orders/1").body(whole(""))?).await?;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{version:?}");
-        assert_eq!(response.headers()["content-type"], "text/plain", "{version:?}: not the filter's");
+        assert_eq!(response.headers()["content-type"], "text/plain", "{version:?}: the response is not Envoy's");
         assert_eq!(access_log(&gateway, number + 1).await?[number], REFUSED);
     }
     documented(&[REFUSED])
@@ -50,7 +51,7 @@ async fn a_ksvc_that_resets_the_connection_is_a_503_of_envoys_own() -> Result<()
     let gateway = gateway(orders(), listener.local_addr()?)?;
     let resetting = tokio::spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
-            // Only once the request is there; and without a goodbye.
+            // Waits for the request, and then resets the connection instead of closing it.
             let _ = connection.read(&mut [0; 1024]).await;
             let _ = connection.set_zero_linger();
         }
@@ -63,7 +64,7 @@ async fn a_ksvc_that_resets_the_connection_is_a_503_of_envoys_own() -> Result<()
     documented(&[RESET])
 }
 
-/// As `timeoutSeconds` does of a VirtualService's route.
+/// Gives every route a timeout, as `timeout` in a VirtualService does.
 fn with_a_timeout(bootstrap: &mut Value) {
     let manager = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
     for host in manager["route_config"]["virtual_hosts"].as_array_mut().into_iter().flatten() {
@@ -80,10 +81,10 @@ async fn a_ksvc_that_hangs_is_a_504_where_its_route_has_a_timeout() -> Result<()
     for (number, version) in VERSIONS.into_iter().enumerate() {
         let mut client = Client::connect(version, gateway.address()).await?;
         let request = client.request("GET", "/faas/orders/1").body(whole(""))?;
-        // Held, and never answered.
+        // The call is kept and never answered.
         let (response, call) = tokio::try_join!(client.send(request), ksvc.call())?;
         assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT, "{version:?}");
-        assert_eq!(response.headers()["content-type"], "text/plain", "{version:?}: not the filter's");
+        assert_eq!(response.headers()["content-type"], "text/plain", "{version:?}: the response is not Envoy's");
         drop(call);
         assert_eq!(access_log(&gateway, number + 1).await?[number], HANGS);
     }
@@ -97,17 +98,17 @@ async fn a_ksvc_that_hangs_amid_its_answer_breaks_it_off_where_its_route_has_a_t
     for (number, version) in VERSIONS.into_iter().enumerate() {
         let mut client = Client::connect(version, gateway.address()).await?;
         let request = client.request("GET", "/faas/orders/1").body(whole(""))?;
-        let (mut pieces, body) = piecewise();
+        let (mut chunks, body) = chunked();
         let (response, _) = ksvc.answer(client.send(request), Response::new(body)).await?;
-        let mut answer = response.into_body();
-        pieces.send_data(Bytes::from("half")).await?;
-        assert_eq!(next_data(&mut answer).await?, "half");
-        let rest = timeout(PATIENCE, answer.frame()).await.context("the client is not told")?;
-        let may_pass_for_whole = version == Version::HTTP_2 && rest.is_none();
-        assert!(may_pass_for_whole || rest.is_some_and(|frame| frame.is_err()), "{version:?}: not told as broken");
-        assert_eq!(access_log(&gateway, number + 1).await?[number], HANGS_AMID_ANSWER);
+        let mut response = response.into_body();
+        chunks.send_data(Bytes::from("half")).await?;
+        assert_eq!(next_data(&mut response).await?, "half");
+        let rest = timeout(PATIENCE, response.frame()).await.context("the client does not see the break")?;
+        let may_look_complete = version == Version::HTTP_2 && rest.is_none();
+        assert!(may_look_complete || rest.is_some_and(|frame| frame.is_err()), "{version:?}: the client sees no error");
+        assert_eq!(access_log(&gateway, number + 1).await?[number], HANGS_DURING_RESPONSE);
     }
-    documented(&[HANGS_AMID_ANSWER])
+    documented(&[HANGS_DURING_RESPONSE])
 }
 
 #[tokio::test]
@@ -115,8 +116,8 @@ async fn a_module_that_is_not_there_is_500_for_everything_until_it_is_and_then_c
     let folder = tempfile::tempdir()?;
     let module = folder.path().join("plugin.wasm");
     let stand_in = StandIn::start()?;
-    let start = Setup::new(&envoy::find()?, &module, orders()).access_log(crate::ACCESS_LOG);
-    let mut gateway = start.start(stand_in.address())?;
+    let setup = Setup::new(&envoy::find()?, &module, orders()).access_log(crate::ACCESS_LOG);
+    let mut gateway = setup.start(stand_in.address())?;
     for host in ["api.example.com", "orders.shop.example.com", "www.example.net"] {
         assert_eq!(Request::get(host, "/faas/orders/1").send(gateway.address())?.status, 500, "{host}");
     }
@@ -126,27 +127,30 @@ async fn a_module_that_is_not_there_is_500_for_everything_until_it_is_and_then_c
 
     fs::copy(plugin()?, &module)?;
     gateway.write(PLUGIN, orders())?;
-    eventually("a route", || Ok(orders_1().send(gateway.address())?.status == 200)).await?;
+    eventually("the route serves", || Ok(orders_1().send(gateway.address())?.status == 200)).await?;
 
     fs::remove_file(&module)?;
     gateway.write(PLUGIN, json!({"hosts": ["api.example.com"], "routes": []}))?;
-    eventually("a refusal", || Ok(gateway.log().matches("rejected: Invalid path: ").count() == 2)).await?;
-    assert_eq!(orders_1().send(gateway.address())?.status, 200, "the last module and table go on");
+    eventually("Envoy has refused the edit", || Ok(gateway.log().matches("rejected: Invalid path: ").count() == 2))
+        .await?;
+    assert_eq!(orders_1().send(gateway.address())?.status, 200, "the last module and table still serve");
     documented(&[NO_MODULE])
 }
 
-async fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    let held = async {
-        while !holds()? {
+/// Waits until a condition is true. `what` names the condition.
+async fn eventually(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+    let waiting = async {
+        while !condition()? {
             sleep(Duration::from_millis(20)).await;
         }
         anyhow::Ok(())
     };
-    timeout(PATIENCE, held).await.with_context(|| format!("{what} does not come"))?
+    timeout(PATIENCE, waiting).await.with_context(|| format!("still not true: {what}"))?
 }
 
-/// Every request reaches the KSVC by the table while `meanwhile` runs; how many there were.
-fn nothing_is_lost(to: SocketAddr, meanwhile: impl FnOnce() -> Result<()>) -> Result<usize> {
+/// Sends requests while `meanwhile` runs, and checks that every one reaches the KSVC of its route. Returns how many
+/// there were.
+fn no_request_is_lost(to: SocketAddr, meanwhile: impl FnOnce() -> Result<()>) -> Result<usize> {
     let (done, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let client = scope.spawn(|| {
@@ -173,17 +177,17 @@ async fn a_drained_gateway_routes_on_and_asks_its_clients_to_leave() -> Result<(
     let gateway = setup(orders())?.drain_time(30).start(ksvc.address)?;
     let mut before = Client::connect(Version::HTTP_11, gateway.address()).await?;
     let request = before.request("GET", "/faas/orders/1").body(whole(""))?;
-    let (mut pieces, body) = piecewise();
+    let (mut chunks, body) = chunked();
     let (response, _) = ksvc.answer(before.send(request), Response::new(body)).await?;
     gateway.drain()?;
-    // What is under way goes on, and what comes meanwhile is routed.
-    let mut meanwhile = Client::connect(Version::HTTP_11, gateway.address()).await?;
-    let request = meanwhile.request("GET", "/faas/orders/2").body(whole(""))?;
-    let (asked, arrived) = ksvc.answer(meanwhile.send(request), Response::new(whole("served"))).await?;
+    // New requests are still routed, and the request in flight is completed.
+    let mut during = Client::connect(Version::HTTP_11, gateway.address()).await?;
+    let request = during.request("GET", "/faas/orders/2").body(whole(""))?;
+    let (during_drain, arrived) = ksvc.answer(during.send(request), Response::new(whole("served"))).await?;
     assert_eq!(arrived.headers()["x-forwarded-host"], "api.example.com");
-    assert_eq!(asked.headers()["connection"], "close");
-    pieces.send_data(Bytes::from("whole")).await?;
-    drop(pieces);
+    assert_eq!(during_drain.headers()["connection"], "close");
+    chunks.send_data(Bytes::from("whole")).await?;
+    drop(chunks);
     assert_eq!(response.into_body().collect().await?.to_bytes(), "whole");
     Ok(())
 }
@@ -193,7 +197,7 @@ fn a_hot_restart_loses_no_request_and_keeps_the_table() -> Result<()> {
     let stand_in = StandIn::start()?;
     let mut gateway = setup(orders())?.hot_restart().start(stand_in.address())?;
     let to = gateway.address();
-    let sent = nothing_is_lost(to, || {
+    let sent = no_request_is_lost(to, || {
         for _ in 0..2 {
             gateway.hot_restart()?;
             gateway.await_old_process()?;
@@ -201,7 +205,7 @@ fn a_hot_restart_loses_no_request_and_keeps_the_table() -> Result<()> {
         Ok(())
     })?;
     println!("{sent} requests over two hot restarts, none lost");
-    ensure!(sent > 10, "only {sent} requests ran beside the restarts");
+    ensure!(sent > 10, "only {sent} requests ran during the restarts");
     Ok(())
 }
 
@@ -209,5 +213,5 @@ const REFUSED: &str = "503 UF upstream_reset_before_response_started{remote_conn
     delayed_connect_error:_Connection_refused} orders";
 const RESET: &str = "503 UC upstream_reset_before_response_started{connection_termination} orders";
 const HANGS: &str = "504 UT response_timeout orders";
-const HANGS_AMID_ANSWER: &str = "200 UT response_timeout orders";
+const HANGS_DURING_RESPONSE: &str = "200 UT response_timeout orders";
 const NO_MODULE: &str = "500 NFCF  -";

@@ -1,5 +1,5 @@
-//! gRPC beyond what every layer holds (`common/protocols.rs`): streams in one direction, and each answer of the filter's
-//! own as a status.
+//! gRPC, in addition to the rules in `common/protocols.rs`: streams in one direction, and the gRPC status of each of
+//! the filter's own responses.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -11,8 +11,9 @@ use serde_json::json;
 use crate::client::Client;
 use crate::common::protocols::next_data;
 use crate::gateway;
-use crate::ksvc::{Body, Ksvc, piecewise, whole};
+use crate::ksvc::{Body, Ksvc, chunked, whole};
 
+/// Returns a gRPC message in its frame.
 fn message(text: &str) -> Bytes {
     let length = u32::try_from(text.len()).unwrap_or_default().to_be_bytes();
     [&[0][..], &length, text.as_bytes()].concat().into()
@@ -23,7 +24,7 @@ fn call(client: &Client, path: &str, body: Body) -> Result<hyper::Request<Body>>
     Ok(request.header("te", "trailers").header("grpc-timeout", "1H").body(body)?)
 }
 
-fn answer(body: Body) -> Result<Response<Body>> {
+fn grpc_response(body: Body) -> Result<Response<Body>> {
     Ok(Response::builder().header("content-type", "application/grpc+proto").body(body)?)
 }
 
@@ -45,9 +46,9 @@ async fn each_message_to_a_client_stream_arrives_before_the_next_is_sent() -> Re
     let mut ksvc = Ksvc::start().await?;
     let gateway = gateway(table(), ksvc.address)?;
     let mut client = Client::connect(Version::HTTP_2, gateway.address()).await?;
-    let (mut messages, body) = piecewise();
+    let (mut messages, body) = chunked();
     let request = call(&client, "/echo.Echo/Collect", body)?;
-    let answering = tokio::spawn(async move { client.send(request).await });
+    let sending = tokio::spawn(async move { client.send(request).await });
 
     let mut call = ksvc.call().await?;
     assert_eq!(call.request.uri().authority().context("an authority")?, "orders.shop.example.com");
@@ -58,14 +59,14 @@ async fn each_message_to_a_client_stream_arrives_before_the_next_is_sent() -> Re
     }
     drop(messages);
     assert!(call.request.body_mut().collect().await?.to_bytes().is_empty());
-    let (mut answers, body) = piecewise();
-    call.answer(answer(body)?)?;
-    answers.send_data(message("3 messages")).await?;
-    answers.send_trailers(status("0")).await?;
-    drop(answers);
-    let answer = answering.await??.into_body().collect().await?;
-    assert_eq!(answer.trailers().context("trailers")?["grpc-status"], "0");
-    assert_eq!(answer.to_bytes(), message("3 messages"));
+    let (mut replies, body) = chunked();
+    call.answer(grpc_response(body)?)?;
+    replies.send_data(message("3 messages")).await?;
+    replies.send_trailers(status("0")).await?;
+    drop(replies);
+    let body = sending.await??.into_body().collect().await?;
+    assert_eq!(body.trailers().context("trailers")?["grpc-status"], "0");
+    assert_eq!(body.to_bytes(), message("3 messages"));
     Ok(())
 }
 
@@ -75,17 +76,17 @@ async fn each_message_of_a_server_stream_arrives_before_the_next_is_sent() -> Re
     let gateway = gateway(table(), ksvc.address)?;
     let mut client = Client::connect(Version::HTTP_2, gateway.address()).await?;
     let request = call(&client, "/echo.Echo/List", whole(message("all")))?;
-    let (mut messages, body) = piecewise();
-    let (response, _) = ksvc.answer(client.send(request), answer(body)?).await?;
-    let mut answers = response.into_body();
+    let (mut messages, body) = chunked();
+    let (response, _) = ksvc.answer(client.send(request), grpc_response(body)?).await?;
+    let mut received = response.into_body();
     for text in ["one", "two", "three"] {
         messages.send_data(message(text)).await?;
-        assert_eq!(next_data(&mut answers).await?, message(text));
+        assert_eq!(next_data(&mut received).await?, message(text));
     }
     messages.send_trailers(status("8")).await?;
     drop(messages);
-    // A status of the function's own, and not 0 at that.
-    assert_eq!(answers.collect().await?.trailers().context("trailers")?["grpc-status"], "8");
+    // The status is the function's own, and not 0.
+    assert_eq!(received.collect().await?.trailers().context("trailers")?["grpc-status"], "8");
     Ok(())
 }
 
@@ -93,13 +94,13 @@ async fn each_message_of_a_server_stream_arrives_before_the_next_is_sent() -> Re
 async fn each_answer_of_the_filters_own_is_a_grpc_status() -> Result<()> {
     let mut table = table();
     table["routes"].as_array_mut().context("routes")?.push(
-        // An error, so that this route is answered 503 in a gateway that has no table before this one.
+        // This route has an error, so the gateway answers 503 to its requests: it has no earlier table.
         json!({"match": "POST /broken.Broken/Call", "service": "orders", "rewritePath": "/{unknown}"}),
     );
     let ksvc = Ksvc::start().await?;
     let gateway = gateway(table, ksvc.address)?;
     let mut client = Client::connect(Version::HTTP_2, gateway.address()).await?;
-    // As docs/configuration.md has them, under "The filter's own answers".
+    // docs/configuration.md lists them.
     let cases = [
         ("/other.Other/Call", "12", "No route matches the path of this request."),
         ("/put.Put/Call", "12", "No route of this path serves the method; see the Allow header."),
@@ -115,12 +116,13 @@ async fn each_answer_of_the_filters_own_is_a_grpc_status() -> Result<()> {
         assert_eq!(response.status(), 200, "{path}");
         assert_eq!(headers["content-type"], "application/grpc", "{path}");
         assert_eq!(headers["grpc-status"], code, "{path}: {headers:?}");
-        let said = headers.get("grpc-message").map_or("", |held| held.to_str().unwrap_or("not text"));
-        // Only the beginning, where the rest names what was found.
-        assert!(said.starts_with(text) && said.is_empty() == text.is_empty(), "{path}: {said}");
-        assert!(response.into_body().collect().await?.to_bytes().is_empty(), "{path}: a status has no body");
+        let grpc_message = headers.get("grpc-message").map_or("", |value| value.to_str().unwrap_or("not text"));
+        // Only the beginning is compared, because the rest may name what was found.
+        let as_expected = grpc_message.starts_with(text) && grpc_message.is_empty() == text.is_empty();
+        assert!(as_expected, "{path}: {grpc_message}");
+        assert!(response.into_body().collect().await?.to_bytes().is_empty(), "{path}: the response has a body");
     }
-    // gRPC-Web is plain HTTP to Envoy.
+    // For Envoy, gRPC-Web is plain HTTP.
     let request = client.request("POST", "/other.Other/Call").header("content-type", "application/grpc-web+proto");
     let response = client.send(request.body(whole("x"))?).await?;
     assert_eq!(response.status(), 404);

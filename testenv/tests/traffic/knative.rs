@@ -1,4 +1,4 @@
-//! What Knative does by itself and must go on doing: scale from zero, and probe.
+//! Knative's own mechanisms work through the filter: scaling from zero, and probes.
 
 use std::time::Duration;
 
@@ -14,19 +14,20 @@ use crate::common::report;
 use crate::ksvc::{Ksvc, whole};
 use crate::{gateway, orders, setup};
 
-/// Longer than the 15 s that Envoy gives a route by default, which Knative switches off.
+/// Longer than Envoy's default route timeout of 15 s, which Knative switches off.
 const COLD_START: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_ksvc_that_starts_from_zero_is_waited_for_and_asked_once() -> Result<()> {
     let mut ksvc = Ksvc::start().await?;
     let gateway = gateway(orders(), ksvc.address)?;
-    // Side by side, so that both wait at the same time.
+    // In parallel, so that both wait at the same time.
     let mut waiting = Vec::new();
     for version in VERSIONS {
         let mut client = Client::connect(version, gateway.address()).await?;
         let request = client.request("POST", "/faas/orders/1").body(whole("hello"))?;
-        waiting.push(tokio::spawn(async move { client.send(request).await.map(|answer| (version, answer.status())) }));
+        waiting
+            .push(tokio::spawn(async move { client.send(request).await.map(|response| (version, response.status())) }));
     }
     let calls = [ksvc.call().await?, ksvc.call().await?];
     tokio::time::sleep(COLD_START).await;
@@ -43,19 +44,19 @@ async fn a_ksvc_that_starts_from_zero_is_waited_for_and_asked_once() -> Result<(
 }
 
 #[tokio::test]
-async fn a_request_that_fails_is_not_sent_again() -> Result<()> {
+async fn a_failed_request_is_not_sent_again() -> Result<()> {
     let mut ksvc = Ksvc::start().await?;
     let gateway = gateway(orders(), ksvc.address)?;
     let mut client = Client::connect(Version::HTTP_11, gateway.address()).await?;
     let request = client.request("POST", "/faas/orders/1").body(whole("hello"))?;
     let response = Response::builder().status(503).body(whole("not yet"))?;
-    let (answer, _) = ksvc.answer(client.send(request), response).await?;
-    assert_eq!(answer.status(), 503);
+    let (response, _) = ksvc.answer(client.send(request), response).await?;
+    assert_eq!(response.status(), 503);
     assert!(!ksvc.has_more());
     Ok(())
 }
 
-/// As net-istio's prober sends it (a Go client).
+/// Returns a probe as net-istio's prober sends it, with a Go client.
 fn probe(host: &str) -> Request {
     Request::get(host, "/healthz")
         .header("user-agent", "Knative-Ingress-Probe")
@@ -66,14 +67,14 @@ fn probe(host: &str) -> Request {
 
 #[test]
 fn knatives_probes_pass_a_table_of_every_host_that_denies_the_direct_way() -> Result<()> {
-    // All that could lay hands on a probe: every host in scope, a route for its path, and the direct way closed.
+    // Everything that could catch a probe: every host is in scope, a route matches its path, and `denyDirect` is on.
     let table = json!({"hosts": ["*"], "denyDirect": true, "domain": "example.com", "namespace": "shop", "routes": [
         {"match": "GET /healthz", "service": "orders-write"},
         {"match": "ANY /{*rest}", "service": "orders", "requestHeaders": {"set": {"x-set": "by the table"}}},
         {"match": "GET /beta", "service": "orders", "tag": "beta"},
     ]});
     let stand_in = StandIn::start()?;
-    // A tag and a service that the table does not name: their probes come through the same listener.
+    // A tag and a service that the table does not name. Their probes come through the same listener.
     let unnamed = ["canary-orders.shop.example.com", "invoices.billing.example.com"];
     let gateway = setup(table)?.ksvcs(unnamed).start(stand_in.address())?;
 
@@ -92,7 +93,7 @@ fn knatives_probes_pass_a_table_of_every_host_that_denies_the_direct_way() -> Re
             let expected = [
                 ("user-agent", "Knative-Ingress-Probe"),
                 ("k-network-probe", "probe"),
-                // net-istio's own route for probes puts the hash in; other virtual hosts here have none.
+                // net-istio's own route for probes sets the hash. The other virtual hosts here have no such route.
                 ("k-network-hash", if host == "orders.shop.example.com" { "2f1b7c0f" } else { "override" }),
                 ("accept-encoding", "gzip"),
             ];
@@ -102,7 +103,8 @@ fn knatives_probes_pass_a_table_of_every_host_that_denies_the_direct_way() -> Re
         }
     }
 
-    // The same without the header that makes it a probe: the direct way is closed, other hosts are the table's.
+    // Without the header that makes it a probe: the host of a target is denied, and other hosts are routed by the
+    // table.
     for (host, expected) in [("orders.shop.example.com:80", 404), ("invoices.billing.example.com:80", 200)] {
         let mut request = probe(host);
         request.headers.retain(|(name, _)| name != "k-network-probe");
@@ -118,7 +120,7 @@ fn knatives_probes_pass_a_table_of_every_host_that_denies_the_direct_way() -> Re
 }
 
 #[test]
-fn with_the_public_host_named_the_direct_way_is_open_to_probes_alone() -> Result<()> {
+fn with_deny_direct_only_probes_reach_a_ksvc_by_its_own_host() -> Result<()> {
     let mut table = orders();
     table["denyDirect"] = true.into();
     let stand_in = StandIn::start()?;

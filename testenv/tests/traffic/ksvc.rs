@@ -1,5 +1,5 @@
-//! A KSVC whose answers the test gives itself, as and when it likes. It speaks HTTP/1.1 and HTTP/2, which Envoy
-//! chooses as the client has chosen.
+//! A KSVC whose responses the test itself gives, whenever it wants. It speaks HTTP/1.1 and HTTP/2; Envoy uses the
+//! version that the client uses.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,27 +25,28 @@ use crate::PATIENCE;
 
 pub(crate) type Body = BoxBody<Bytes, io::Error>;
 
-/// A body that is sent piece by piece. Dropping the sender ends it.
-pub(crate) fn piecewise() -> (Sender<Bytes, io::Error>, Body) {
+/// Returns a body that is sent chunk by chunk, and its sender. Dropping the sender ends the body.
+pub(crate) fn chunked() -> (Sender<Bytes, io::Error>, Body) {
     let (sender, body) = Channel::new(1);
     (sender, body.boxed())
 }
 
-pub(crate) fn whole(octets: impl Into<Bytes>) -> Body {
-    Full::new(octets.into()).map_err(|never: Infallible| match never {}).boxed()
+/// Returns a body that is sent at once.
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed()
 }
 
-/// The running server; ends when dropped.
+/// The running server, which ends when this is dropped.
 pub(crate) struct Ksvc {
     pub(crate) address: SocketAddr,
     calls: mpsc::UnboundedReceiver<Call>,
     _server: JoinSet<()>,
 }
 
-/// A request that arrived and has no answer yet. Dropped without one, its connection breaks.
+/// A request that has arrived and not been answered yet. If it is dropped without a response, its connection breaks.
 pub(crate) struct Call {
     pub(crate) request: Request<Incoming>,
-    answer: oneshot::Sender<Response<Body>>,
+    response: oneshot::Sender<Response<Body>>,
 }
 
 impl Ksvc {
@@ -60,11 +61,11 @@ impl Ksvc {
                 let sender = sender.clone();
                 connections.spawn(async move {
                     let calls = service_fn(move |request| {
-                        let (answer, answered) = oneshot::channel();
-                        let _ = sender.send(Call { request, answer });
+                        let (response, answered) = oneshot::channel();
+                        let _ = sender.send(Call { request, response });
                         answered
                     });
-                    // A connection that breaks is what some tests are about.
+                    // Some tests break the connection on purpose.
                     let _ = auto::Builder::new(TokioExecutor::new())
                         .serve_connection(TokioIo::new(connection), calls)
                         .await;
@@ -74,31 +75,31 @@ impl Ksvc {
         Ok(Self { address, calls, _server: server })
     }
 
-    /// The next request.
+    /// Waits for the next request.
     pub(crate) async fn call(&mut self) -> Result<Call> {
         timeout(PATIENCE, self.calls.recv()).await.context("no request arrived")?.context("the KSVC has ended")
     }
 
-    /// The next request, answered with this, and what the client got.
+    /// Answers the next request with this response. Returns what the client got, and the request.
     pub(crate) async fn answer<T>(
         &mut self,
         client: impl Future<Output = Result<T>>,
         response: Response<Body>,
     ) -> Result<(T, Request<Incoming>)> {
         let served = async { self.call().await?.answer(response) };
-        timeout(PATIENCE, async { tokio::try_join!(client, served) }).await.context("no answer arrived")?
+        timeout(PATIENCE, async { tokio::try_join!(client, served) }).await.context("no response arrived")?
     }
 
-    /// Whether requests have arrived that nobody has looked at.
+    /// Returns whether requests have arrived that the test has not fetched.
     pub(crate) fn has_more(&mut self) -> bool {
         !self.calls.is_empty()
     }
 }
 
 impl Call {
-    /// Sends the answer, and gives the request for what is to come of its body.
+    /// Sends the response. Returns the request, whose body may still be arriving.
     pub(crate) fn answer(self, response: Response<Body>) -> Result<Request<Incoming>> {
-        self.answer.send(response).ok().context("the client has gone away")?;
+        self.response.send(response).ok().context("the client has disconnected")?;
         Ok(self.request)
     }
 }

@@ -1,10 +1,9 @@
-//! What a gateway with the plugin in it does to traffic that is more than a request and an answer: streams, large
-//! bodies, trailers, gRPC, connections that break; and how to tell from the access log who answered. In real Envoy,
-//! with real clients, each test named by its rule.
+//! Traffic that is more than one request and one response, in real Envoy with real clients: streams, large bodies,
+//! trailers, gRPC, broken connections, and failures of KSVCs and gateways. Also, how the access log shows who answered.
 
 mod breaks;
 mod client;
-#[allow(dead_code, reason = "shared with other layers; nobody needs all of it")]
+#[allow(dead_code, reason = "shared with other test programs, which use different parts of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
@@ -23,20 +22,20 @@ use serde_json::{Value, json};
 use testenv::gateway::{Document, Gateway, Setup};
 use testenv::{envoy, plugin};
 
-/// What takes longer hangs: nothing is expected to come near it.
+/// An operation that takes longer has hung. None is expected to come near this limit.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The access log that docs/operations.md explains.
+/// The format of the access log that docs/operations.md explains.
 const ACCESS_LOG: &str = "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% \
     %FILTER_STATE(wasm.ksvc_router.route:PLAIN)%";
 
-/// One route for everything below `/faas/orders`.
+/// Returns a table with one route for everything below `/faas/orders`.
 fn orders() -> Value {
     json!({"hosts": ["api.example.com"], "basePath": "/faas", "domain": "example.com", "namespace": "shop",
         "routes": [{"name": "orders", "match": "ANY /orders/{*rest}", "service": "orders"}]})
 }
 
-/// A gateway that knows the hosts of `envoy.yaml` and no others, in front of this server.
+/// Starts a gateway that has no hosts but those of `envoy.yaml`, with this server for all of them.
 fn gateway(document: impl Into<Document>, ksvc: SocketAddr) -> Result<Gateway> {
     setup(document)?.start(ksvc)
 }
@@ -45,7 +44,7 @@ fn setup(document: impl Into<Document>) -> Result<Setup> {
     Ok(Setup::new(&envoy::find()?, &plugin()?, document).access_log(ACCESS_LOG))
 }
 
-/// Waits for this many lines of the access log; Envoy writes it a little after the request's end.
+/// Waits until the access log has this many lines. Envoy writes a line shortly after the end of the request.
 async fn access_log(gateway: &Gateway, lines: usize) -> Result<Vec<String>> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -53,7 +52,7 @@ async fn access_log(gateway: &Gateway, lines: usize) -> Result<Vec<String>> {
         if log.len() >= lines {
             return Ok(log);
         }
-        ensure!(Instant::now() < deadline, "{lines} lines are to come, and there is only {log:?}");
+        ensure!(Instant::now() < deadline, "expected {lines} lines in the access log, found {log:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -1,5 +1,5 @@
-//! A 404 and its kin can come from the filter, from Envoy or from the function. docs/operations.md says how the access
-//! log tells them apart; its lines are these.
+//! An error such as 404 can come from the filter, from Envoy or from the function. docs/operations.md explains by which
+//! lines of the access log they can be distinguished. The tests check that Envoy writes exactly these lines.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use testenv::stand_in::StandIn;
 
 use crate::{ACCESS_LOG, access_log, setup};
 
-/// Lines that the page does not show have lost their meaning for its readers.
+/// Checks that docs/operations.md shows these lines of the access log.
 pub(crate) fn documented(lines: &[&str]) -> Result<()> {
     let page = fs::read_to_string(repository().join("docs/operations.md"))?;
     for line in lines.iter().chain(&[ACCESS_LOG]) {
@@ -20,9 +20,9 @@ pub(crate) fn documented(lines: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The two sections name tests of this folder; other sections those under Istio.
+/// Two sections of docs/operations.md name tests of this folder. The other sections name those under Istio.
 #[test]
-fn each_test_of_this_layer_that_the_documentation_names_exists() -> Result<()> {
+fn each_test_of_this_folder_that_operations_md_names_exists() -> Result<()> {
     let page = fs::read_to_string(repository().join("docs/operations.md"))?;
     let (_, from) = page.split_once("\n## What happened to a request\n").context("no section on requests")?;
     let (sections, _) = from.split_once("\n## A new version").context("the sections do not end")?;
@@ -31,12 +31,12 @@ fn each_test_of_this_layer_that_the_documentation_names_exists() -> Result<()> {
         sources += &fs::read_to_string(file?.path())?;
     }
     let is_test = |code: &&str| {
-        code.matches('_').count() > 3 && code.bytes().all(|octet| octet == b'_' || octet.is_ascii_alphanumeric())
+        code.matches('_').count() > 3 && code.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
     };
     let named: Vec<_> = sections.split('`').filter(is_test).collect();
-    ensure!(named.len() > 10, "{named:?}");
+    ensure!(named.len() > 10, "the sections name too few tests: {named:?}");
     for name in named {
-        ensure!(sources.contains(&format!("fn {name}(")), "there is no test {name}");
+        ensure!(sources.contains(&format!("fn {name}(")), "docs/operations.md names {name}, which is no test here");
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ async fn the_access_log_tells_who_answered() -> Result<()> {
     let orders = || public("/faas/orders/1");
     let method = |method: &str| Request { method: method.into(), ..orders() };
     let problem = Some("application/problem+json");
-    // The request, its line, and the answer's type.
+    // The request, its line in the access log, and the content type of the response.
     let cases = [
         (orders(), "200 - via_upstream GET /orders/{id}", Some("application/json")),
         (orders().header("x-stand-in", "status=404"), "404 - via_upstream GET /orders/{id}", None),
@@ -81,7 +81,7 @@ async fn the_access_log_tells_who_answered() -> Result<()> {
         assert_eq!(log[number], *line);
         assert_eq!(response.header("content-type"), *content_type, "{line}");
         if line.contains("route_not_found") {
-            assert!(response.body.is_empty(), "a 404 of Envoy's own has no body");
+            assert!(response.body.is_empty(), "Envoy's own 404 has a body");
         }
     }
     documented(&cases.map(|(_, line, _)| line))

@@ -1,6 +1,8 @@
 //! `check`: dangers in a manifest around a good table. docs/command-line.md has an example of every kind of danger;
 //! these tests are for the rules between them.
 
+use ksvc_router_cli::danger::Danger;
+
 use crate::support::{Folder, check};
 
 /// Returns a manifest without a danger, after the given replacements.
@@ -26,6 +28,16 @@ fn expect(text: &str, words: &[&str]) {
         messages.len() == words.len() && messages.iter().zip(words).all(|(message, words)| message.contains(words));
     assert!(fits, "expected {words:#?}, got {messages:#?}");
     assert_eq!(code, i32::from(messages.iter().any(|message| message.contains(": error: "))));
+}
+
+#[test]
+fn every_danger_says_what_to_do_instead() {
+    for danger in Danger::examples() {
+        let message = danger.to_string();
+        let (_, remedy) = message.rsplit_once("; ").unwrap_or_else(|| panic!("{}: {message}", danger.kind()));
+        let verb = remedy.split(' ').next().unwrap();
+        assert!(["write", "remove", "keep", "add", "apply", "divide"].contains(&verb), "{}: {remedy}", danger.kind());
+    }
 }
 
 #[test]

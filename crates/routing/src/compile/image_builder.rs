@@ -1,18 +1,19 @@
 //! The image of a table while it is built.
 //!
-//! An [`ImageBuilder`] holds all lists of the image. Rows are added to any of them in any order, and can be read and edited
-//! meanwhile; [`ImageBuilder::finish`] returns the image, which `table::image` reads.
+//! An [`ImageBuilder`] holds all lists of the image. Rows are added to any of them in any order, and can be read and
+//! edited meanwhile; [`ImageBuilder::finish`] returns the image, which `table::image` reads.
 
 use crate::table::image::{ByteReader, ByteWriter, List, MAGIC, Row, Span};
 use crate::table::schema::{self, SETTINGS};
 
-/// The number of bytes before the first row: the magic bytes, the hash of the document, and the start and end of each list.
+/// The number of bytes before the first row: the magic bytes, the hash of the document, and the start and end of each
+/// list.
 const HEADER_SIZE: usize = MAGIC.len() + u64::SIZE + schema::COUNT * Span::SIZE;
 
 /// Collects the rows of an image.
 ///
-/// The lists grow side by side in the bytes that become the image. In buffers of their own they would take as much memory
-/// again, and the memory of a wasm VM never shrinks.
+/// The lists grow side by side in the bytes that become the image. In buffers of their own they would take as much
+/// memory again, and the memory of a wasm VM never shrinks.
 pub(crate) struct ImageBuilder {
     bytes: Vec<u8>,
     extents: [Extent; schema::COUNT],
@@ -66,13 +67,13 @@ impl ImageBuilder {
     }
 
     /// Returns the rows of a span.
-    pub(crate) fn span<T: Row>(&self, list: List<T>, span: Span) -> impl ExactSizeIterator<Item = T> + '_ {
+    pub(crate) fn span<T: Row>(&self, list: List<T>, span: Span) -> impl Iterator<Item = T> + '_ {
         let bytes = self.bytes(list, span.start, span.end);
         bytes.chunks_exact(T::SIZE).map(|row| T::read(&mut ByteReader(row)))
     }
 
     /// Returns all rows of a list.
-    pub(crate) fn iter<T: Row>(&self, list: List<T>) -> impl ExactSizeIterator<Item = T> + '_ {
+    pub(crate) fn iter<T: Row>(&self, list: List<T>) -> impl Iterator<Item = T> + '_ {
         self.span(list, Span { start: 0, end: self.len(list) })
     }
 
@@ -159,7 +160,8 @@ impl ImageBuilder {
         self.bytes.get_mut(at..at + bytes).unwrap_or_default()
     }
 
-    /// Makes room for this many more bytes, if a list lacks it. It then gets more than it needs, so that it seldom lacks room.
+    /// Makes room for this many more bytes, if a list lacks it. It then gets more than it needs, so that it seldom
+    /// lacks room.
     #[inline(always)]
     fn make_room(&mut self, number: usize, bytes: usize) {
         let Extent { used, room, .. } = self.extent(number);

@@ -1,7 +1,7 @@
 //! Cross-origin resource sharing (CORS): tells browsers which pages of other origins may call a route.
 //!
-//! A browser asks with a [`Preflight`] before some requests. The filter answers it, and sets the CORS headers of responses to
-//! actual requests. The protocol is defined at <https://fetch.spec.whatwg.org/#http-cors-protocol>.
+//! A browser asks with a [`Preflight`] before some requests. The filter answers it, and sets the CORS headers of
+//! responses to actual requests. The protocol is defined at <https://fetch.spec.whatwg.org/#http-cors-protocol>.
 
 use std::borrow::Cow;
 
@@ -47,15 +47,15 @@ const RESPONSE_HEADERS: [&str; 7] = [
 ];
 
 impl Policy {
-    /// Returns the value of `access-control-allow-origin` for the origin of a request; `None` if the request has no origin or
-    /// it is not allowed.
+    /// Returns the value of `access-control-allow-origin` for the origin of a request; `None` if the request has no
+    /// origin or it is not allowed.
     pub(crate) fn allowed_origin(self, strings: &Strings, origin: Option<&[u8]>) -> Option<Box<[u8]>> {
         let origin = origin.filter(|origin| !origin.is_empty() && self.origins.allows(strings, origin))?;
         Some(if self.origins.any { b"*".as_slice().into() } else { origin.into() })
     }
 
-    /// Returns the headers of the answer to a preflight. `methods` returns the methods of the path's routes, separated by
-    /// commas.
+    /// Returns the headers of the answer to a preflight. `methods` returns the methods of the path's routes, separated
+    /// by commas.
     pub(crate) fn preflight_headers<'a>(
         self,
         strings: &'a Strings,
@@ -93,8 +93,8 @@ impl Policy {
         headers
     }
 
-    /// Sets the CORS headers of a response, and removes those that a service may have set. `allowed_origin` is the value that
-    /// the function of this name has returned for the request.
+    /// Sets the CORS headers of a response, and removes those that a service may have set. `allowed_origin` is the
+    /// result of [`Policy::allowed_origin`] for the request.
     pub(crate) fn set_response_headers<'a>(
         self,
         strings: &'a Strings,
@@ -111,8 +111,8 @@ impl Policy {
                 _ => changes.remove(name),
             }
         }
-        // `vary` is also set for requests without an origin or with one that is not allowed, because a cache must not give
-        // either response to a request with another origin.
+        // `vary` is also set for requests without an origin or with one that is not allowed, because a cache must not
+        // give either response to a request with another origin.
         let varies_by_origin = |value: &[u8]| {
             let mut fields = value.split(|&b| b == b',').map(<[u8]>::trim_ascii);
             fields.any(|field| field == b"*" || field.eq_ignore_ascii_case(b"origin"))

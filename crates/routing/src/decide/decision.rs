@@ -1,7 +1,7 @@
 //! The decision on a request: what the filter has to do with it.
 //!
-//! Everything is decided in this crate. The filter only carries a [`Decision`] out: it changes headers or answers, and later
-//! passes the [`ResponsePlan`] to `RouteTable::respond`.
+//! Everything is decided in this crate. The filter only carries a [`Decision`] out: it changes headers or answers, and
+//! later passes the [`ResponsePlan`] to `RouteTable::respond`.
 
 use std::borrow::Cow;
 
@@ -23,8 +23,8 @@ pub enum Decision<'a> {
 /// The reason why a request is left untouched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Untouched {
-    /// It is not for this table. For example, its host is not one of the table's hosts, its path is not below `basePath`, it is
-    /// a probe of Knative, or another table has routed it.
+    /// It is not for this table. For example, its host is not one of the table's hosts, its path is not below
+    /// `basePath`, it is a probe of Knative, or another table has routed it.
     OutOfScope,
     /// It is in the table's scope, but no route was found, and `onNoMatch` is `passThrough`.
     PassThrough,
@@ -41,8 +41,9 @@ pub struct Forward<'a> {
     pub forwarded_host: &'a [u8],
     /// The other changes to the request's headers, `:path` included. Most requests have none.
     pub changes: Vec<Change<'a>>,
-    /// The plan for the response. The filter keeps it, and passes it to [`RouteTable::respond`](crate::RouteTable::respond)
-    /// when the response headers arrive. `None` if the response stays as it is.
+    /// The plan for the response. The filter keeps it, and passes it to
+    /// [`RouteTable::respond`](crate::RouteTable::respond) when the response headers arrive. `None` if the response
+    /// stays as it is.
     pub response: Option<Box<ResponsePlan>>,
 }
 
@@ -56,8 +57,8 @@ impl Forward<'_> {
         })
     }
 
-    /// Returns all changes to the request's headers, in the order in which the filter makes them: first `:authority` and
-    /// `x-forwarded-host`, then `changes`.
+    /// Returns all changes to the request's headers, in the order in which the filter makes them: first `:authority`
+    /// and `x-forwarded-host`, then `changes`.
     pub fn all_changes(&self) -> impl Iterator<Item = Change<'_>> {
         let first = [(":authority", self.authority), ("x-forwarded-host", self.forwarded_host)];
         let first = first.into_iter().map(|(name, value)| Change::Set(name, value.into()));
@@ -97,8 +98,8 @@ pub enum Outcome {
     NotFound,
     /// It is answered with 405: routes match its path, but none serves its method.
     MethodNotAllowed,
-    /// It is answered with 400: its path is ambiguous, or would be after a rewrite; or its method or host is missing or not
-    /// ASCII.
+    /// It is answered with 400: its path is ambiguous, or would be after a rewrite; or its method or host is missing or
+    /// not ASCII.
     UnsafePath,
     /// It is answered with 404: it names the host of a target directly, which `denyDirect` forbids.
     DeniedDirect,
@@ -143,7 +144,8 @@ impl Decision<'_> {
 
 /// The plan for the response to one request.
 ///
-/// It holds everything that is needed from the request, and is small, so that it can be kept until the response arrives.
+/// It holds everything that is needed from the request, and is small, so that it can be kept until the response
+/// arrives.
 #[derive(Debug)]
 pub struct ResponsePlan {
     /// The public URL, to which a `location` is turned back; `None` if the `location` stays.

@@ -1,8 +1,8 @@
 //! Applies a route to the request for which it was found.
 //!
-//! Most requests are forwarded to a service and nothing else is done to them. The code for the other ones is kept out of line
-//! with `#[inline(never)]`, here and in the rest of the crate: the code that every request runs through then lies close
-//! together, and takes less of the processor's cache, which all of Envoy shares.
+//! Most requests are forwarded to a service and nothing else is done to them. The code for the other ones is kept out
+//! of line with `#[inline(never)]`, here and in the rest of the crate: the code that every request runs through then
+//! lies close together, and takes less of the processor's cache, which all of Envoy shares.
 
 use std::borrow::Cow;
 
@@ -160,8 +160,8 @@ impl RouteTable {
     #[inline(never)]
     fn redirect<'a>(&'a self, to: Template, status: u16, routed: &Routed<'_, 'a>) -> Result<Answer<'a>, Hazard> {
         let location = to.render(&self.strings, &routed.values)?.unwrap_or_default();
-        // A location that begins with `//` names a host, such as `//evil.example`. A captured value that begins with a slash
-        // could make one. So could a control byte between the two slashes, because browsers remove it.
+        // A location that begins with `//` names a host, such as `//evil.example`. A captured value that begins with a
+        // slash could make one. So could a control byte between the two slashes, because browsers remove it.
         if matches!(location.get(..2), Some(b"//" | b"/\\")) {
             return Err(Hazard::EmptySegment);
         }

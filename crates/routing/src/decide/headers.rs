@@ -1,7 +1,8 @@
 //! Changes to headers.
 //!
-//! The document asks for [`Operation`]s. For one request, their templates are filled in ([`RenderedOperation`]). [`Changes`]
-//! turns these, and the filter's own changes, into a list of [`Change`]s, which has no more of them than necessary.
+//! The document asks for [`Operation`]s. For one request, their templates are filled in ([`RenderedOperation`]).
+//! [`Changes`] turns these, and the filter's own changes, into a list of [`Change`]s, which has no more of them than
+//! necessary.
 
 use std::borrow::Cow;
 
@@ -10,6 +11,38 @@ use crate::decide::template::TemplateValues;
 use crate::path::Hazard;
 use crate::table::schema::{Operation, StringId, Template};
 use crate::table::strings::Strings;
+
+/// A change to the headers of a request or a response. Names are in lower case. Changes must be made one after the
+/// other, in their order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Replaces all values of the header by one; adds the header if the message has none.
+    Set(&'a str, Cow<'a, [u8]>),
+    /// Adds a value to those that the header has.
+    Add(&'a str, Cow<'a, [u8]>),
+    /// Removes all values. The message has the header; otherwise there is no such change.
+    Remove(&'a str),
+}
+
+impl Change<'_> {
+    pub(crate) fn reborrow(&self) -> Change<'_> {
+        match self {
+            Change::Set(name, value) => Change::Set(name, Cow::Borrowed(value)),
+            Change::Add(name, value) => Change::Add(name, Cow::Borrowed(value)),
+            Change::Remove(name) => Change::Remove(name),
+        }
+    }
+
+    /// Returns the header's name, in lower case.
+    pub fn name(&self) -> &str {
+        match self {
+            Change::Set(name, _) | Change::Add(name, _) | Change::Remove(name) => name,
+        }
+    }
+}
+
+/// The headers of an answer of the filter: names in lower case, and values.
+pub(crate) type AnswerHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;
 
 /// An operation whose template is filled in for one request.
 #[derive(Debug)]
@@ -48,9 +81,9 @@ impl HeaderValue<'_> {
 }
 
 impl Operation {
-    /// Fills the template in. If the template names a parameter that the path has not captured, a header that would be set
-    /// is removed instead, so that no client can choose its value; and a header that would be added is not, so the result is
-    /// `None`.
+    /// Fills the template in. If the template names a parameter that the path has not captured, a header that would be
+    /// set is removed instead, so that no client can choose its value; and a header that would be added is not, so the
+    /// result is `None`.
     pub(crate) fn render(
         self,
         strings: &Strings,
@@ -66,38 +99,6 @@ impl Operation {
                 render_value(template, strings, values)?.map(|value| RenderedOperation::Add(name, value))
             }
         })
-    }
-
-    /// Returns the template of the value; `None` if the operation removes a header.
-    pub(crate) fn template(self) -> Option<Template> {
-        match self {
-            Operation::Remove(_) => None,
-            Operation::Set(_, template) | Operation::Add(_, template) => Some(template),
-        }
-    }
-
-    /// Returns the name of the header.
-    pub(crate) fn name(self) -> StringId {
-        let (Operation::Remove(name) | Operation::Set(name, _) | Operation::Add(name, _)) = self;
-        name
-    }
-
-    /// Returns the key of the document that asks for the operation.
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Operation::Remove(_) => "remove",
-            Operation::Set(..) => "set",
-            Operation::Add(..) => "add",
-        }
-    }
-
-    /// Describes the operation, such as `set x-a: b`.
-    pub(crate) fn describe(self, strings: &Strings) -> String {
-        let (key, name) = (self.key(), strings.get(self.name()));
-        match self.template() {
-            Some(template) => format!("{key} {name}: {}", template.describe(strings)),
-            None => format!("{key} {name}"),
-        }
     }
 }
 
@@ -185,23 +186,6 @@ impl<'a, 'h> Changes<'a, 'h> {
     }
 }
 
-impl Change<'_> {
-    pub(crate) fn reborrow(&self) -> Change<'_> {
-        match self {
-            Change::Set(name, value) => Change::Set(name, Cow::Borrowed(value)),
-            Change::Add(name, value) => Change::Add(name, Cow::Borrowed(value)),
-            Change::Remove(name) => Change::Remove(name),
-        }
-    }
-
-    /// Returns the header's name, in lower case.
-    pub fn name(&self) -> &str {
-        match self {
-            Change::Set(name, _) | Change::Add(name, _) | Change::Remove(name) => name,
-        }
-    }
-}
-
 /// Applies changes to the headers of an answer of the filter.
 pub(crate) fn apply_changes(changes: Vec<Change<'_>>, headers: &mut AnswerHeaders<'_>) {
     for change in changes {
@@ -216,18 +200,3 @@ pub(crate) fn apply_changes(changes: Vec<Change<'_>>, headers: &mut AnswerHeader
         }
     }
 }
-
-/// A change to the headers of a request or a response. Names are in lower case. Changes must be made one after the other, in
-/// their order.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Change<'a> {
-    /// Replaces all values of the header by one; adds the header if the message has none.
-    Set(&'a str, Cow<'a, [u8]>),
-    /// Adds a value to those that the header has.
-    Add(&'a str, Cow<'a, [u8]>),
-    /// Removes all values. The message has the header; otherwise there is no such change.
-    Remove(&'a str),
-}
-
-/// The headers of an answer of the filter: names in lower case, and values.
-pub(crate) type AnswerHeaders<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;

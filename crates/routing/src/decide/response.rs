@@ -1,7 +1,7 @@
 //! Changes to responses.
 //!
-//! What has to be done with a response is planned with the request, as a [`ResponsePlan`]. [`RouteTable::respond`] makes
-//! changes of the plan when the response headers arrive. The filter's own answers get the same changes at once.
+//! What has to be done with a response is planned with the request, as a [`ResponsePlan`]. [`RouteTable::respond`]
+//! turns the plan into changes when the response headers arrive. The filter's own answers get the same changes at once.
 
 use crate::decide::decision::{CorsPlan, PublicUrl, ResponsePlan};
 use crate::decide::headers::{AnswerHeaders, Change, Changes, apply_changes};
@@ -12,16 +12,16 @@ use crate::table::schema::{Cors, RouteExtras, StringId};
 use crate::table::{RouteTable, hosts};
 
 impl PublicUrl {
-    /// Returns the public URL of a request. `target` is the authority to which it is forwarded. `base_stripped` is whether
-    /// `basePath` is removed from its path.
+    /// Returns the public URL of a request. `target` is the authority to which it is forwarded. `base_stripped` says
+    /// whether `basePath` is removed from its path.
     #[inline(never)]
     pub(crate) fn new(head: &Head<'_>, target: StringId, base_stripped: bool) -> Self {
         let authority = head.authority.unwrap_or_default();
         let host = hosts::strip_port(authority);
         let port = authority.get(host.len()..).and_then(|tail| tail.strip_prefix(b":"));
         let has_port = port.is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit));
-        // `x-forwarded-proto` has the scheme that Envoy, or a proxy before it, has seen. In a list of several, the first one
-        // is that of the client.
+        // `x-forwarded-proto` has the scheme that Envoy, or a proxy before it, has seen. In a list of several, the
+        // first one is that of the client.
         let forwarded = head.values("x-forwarded-proto").next().and_then(|list| list.split(|&b| b == b',').next());
         let schemes = [forwarded, head.values(":scheme").next()].into_iter().flatten().map(<[u8]>::trim_ascii);
         let mut known = schemes.filter_map(|scheme| match scheme {
@@ -127,7 +127,8 @@ impl RouteTable {
         list
     }
 
-    /// Returns the public form of a location, which the client can follow. Returns `None` if the location can stay as it is.
+    /// Returns the public form of a location, which the client can follow. Returns `None` if the location can stay as
+    /// it is.
     fn public_location(&self, location: &[u8], public: &PublicUrl) -> Option<Vec<u8>> {
         // A service that respects `x-forwarded-prefix` has put the base path in front already.
         let prefix = |path: &[u8]| {
@@ -141,14 +142,14 @@ impl RouteTable {
         let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
         let target = hosts::strip_port(self.strings.bytes(public.target));
-        // Ports are not compared, because containers listen on other ports than the gateway. An authority with a user is not
-        // a host alone, so it stays.
+        // Ports are not compared, because containers listen on other ports than the gateway. An authority with a user
+        // is not a host alone, so it stays.
         if authority.contains(&b'@') || !hosts::strip_port(authority).eq_ignore_ascii_case(target) {
             return None;
         }
         let path = [prefix(path), path].concat();
-        // The redirect leads from http to the same URL on https, as that of a gateway with `httpsRedirect` does. With http in
-        // its place, the client would be redirected in a circle.
+        // The redirect leads from http to the same URL on https, as that of a gateway with `httpsRedirect` does. With
+        // http in its place, the client would be redirected in a circle.
         let is_upgrade = location.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
             && public.http_path.as_deref() == Some(&path);
         let scheme = if is_upgrade { "https" } else { public.scheme };

@@ -1,9 +1,9 @@
 //! Finds the route that serves a request.
 //!
-//! Of all routes that match, the first one in this order is chosen: the more specific path (`table/tree.rs` has that order),
-//! then the method (`HEAD` before `GET` before `ANY`), then conditions, then the order in the document. A path without a
-//! route for the method is passed over. If a path has routes for the method, but their conditions fail, then only routes
-//! without conditions are considered at less specific paths.
+//! Of all routes that match, the first one in this order is chosen: the more specific path (`table/tree.rs` has that
+//! order), then the method (`HEAD` before `GET` before `ANY`), then conditions, then the order in the document. A path
+//! without a route for the method is passed over. If a path has routes for the method, but their conditions fail, then
+//! only routes without conditions are considered at less specific paths.
 //!
 //! `decide` and `explain` share this search. `explain` additionally keeps a [`Trail`].
 
@@ -102,8 +102,8 @@ pub(crate) enum Found {
 }
 
 impl RouteTable {
-    /// Finds the route for a method and a path. `below` is the path below `basePath` in its normal form. Without a head,
-    /// conditions on headers count as fulfilled.
+    /// Finds the route for a method and a path. `below` is the path below `basePath` in its normal form. Without a
+    /// head, conditions on headers count as fulfilled.
     pub(crate) fn find<T: Trail>(
         &self,
         method: &[u8],
@@ -132,8 +132,8 @@ impl RouteTable {
         }
     }
 
-    /// Returns the methods that the routes at these entries name, sorted, with the `HEAD` that `GET` implies. `ANY` is not
-    /// among them.
+    /// Returns the methods that the routes at these entries name, sorted, with the `HEAD` that `GET` implies. `ANY` is
+    /// not among them.
     pub(crate) fn method_names(&self, entries: &[Entry]) -> Vec<&str> {
         let mut numbers = Vec::new();
         for candidate in entries.iter().flat_map(|entry| self.candidates(*entry)) {

@@ -4,17 +4,19 @@ use std::cell::{Cell, OnceCell};
 
 use crate::path::Hazard;
 use crate::table::Chosen;
-use crate::table::schema::{Part, ROUTE, StringId, Template};
+use crate::table::schema::{Part, StringId, Template};
 use crate::table::strings::Strings;
 
-/// The greatest number of bytes that all templates of one request together may make. Envoy accepts as many for all headers of
-/// a request (`max_request_headers_kb`, 60 by default), so a longer request would be refused behind the gateway.
+/// The greatest number of bytes that all templates of one request together may make. Envoy accepts as many for all
+/// headers of a request (`max_request_headers_kb`, 60 by default), so a longer request would be refused behind the
+/// gateway.
 const MAX_RENDERED: usize = 60 * 1024;
 
 /// The values that templates are filled in with, for one request.
 pub(crate) struct TemplateValues<'a> {
     pub(crate) chosen: Chosen<'a>,
-    /// The captured values by name. They are looked up in the path when a template first needs one, once for all templates.
+    /// The captured values by name. They are looked up in the path when a template first needs one, once for all
+    /// templates.
     captured: OnceCell<Vec<(StringId, &'a [u8])>>,
     /// The number of bytes left of `MAX_RENDERED`.
     bytes_left: Cell<usize>,
@@ -33,8 +35,8 @@ impl<'a> TemplateValues<'a> {
 
 impl Template {
     /// Returns the text with captured values filled in, as they came in the request. Returns `None` if the path has not
-    /// captured one of them, which happens only for templates of the whole table. It is an error if the templates of the
-    /// request make too many bytes.
+    /// captured one of them, which happens only for templates of the whole table. It is an error if the templates of
+    /// the request make too many bytes.
     pub(crate) fn render(self, strings: &Strings, values: &TemplateValues<'_>) -> Result<Option<Vec<u8>>, Hazard> {
         let mut rendered = Vec::with_capacity(64);
         for part in strings.parts(self) {
@@ -53,7 +55,8 @@ impl Template {
         Ok(Some(rendered))
     }
 
-    /// Returns the text of a template that is the same for every request; `None` if it has a parameter, or several parts.
+    /// Returns the text of a template that is the same for every request; `None` if it has a parameter, or several
+    /// parts.
     pub(crate) fn literal(self, strings: &Strings) -> Option<StringId> {
         let mut parts = strings.parts(self);
         match (parts.next(), parts.next()) {
@@ -61,15 +64,5 @@ impl Template {
             (Some(Part::Literal(text)), None) => Some(text),
             _ => None,
         }
-    }
-
-    /// Describes the template as it could be written in a document.
-    pub(crate) fn describe(self, strings: &Strings) -> String {
-        let part = |part: Part| match part {
-            Part::Literal(text) => strings.get(text).replace('{', "{{").replace('}', "}}"),
-            Part::Capture(name) => format!("{{{}}}", strings.get(name)),
-            Part::Route => format!("{{{ROUTE}}}"),
-        };
-        strings.parts(self).map(part).collect()
     }
 }

@@ -43,19 +43,8 @@ impl Conditions {
 /// A condition that the request does not fulfil.
 pub(crate) struct FailedCondition {
     /// The part of the request that the condition is about: `header` or `query parameter`.
-    part: &'static str,
-    condition: Condition,
-}
-
-impl FailedCondition {
-    /// Describes why the condition is not fulfilled, for `explain`.
-    pub(crate) fn describe(&self, strings: &Strings) -> String {
-        let (part, name) = (self.part, strings.get(self.condition.name));
-        match self.condition.expected {
-            Expected::Present => format!("{part} `{name}` is not present"),
-            Expected::Equal(value) => format!("{part} `{name}` is not \"{}\"", strings.get(value)),
-        }
-    }
+    pub(crate) part: &'static str,
+    pub(crate) condition: Condition,
 }
 
 /// The query of a request. It is parsed when the first condition asks for a parameter, once for all routes.

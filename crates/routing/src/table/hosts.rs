@@ -65,8 +65,8 @@ pub(crate) fn normalize_host(authority: &[u8]) -> Cow<'_, [u8]> {
 /// Returns the host of an authority without port and trailing dot.
 #[inline(never)]
 pub(crate) fn strip_port(authority: &[u8]) -> &[u8] {
-    // Colons inside brackets belong to an IPv6 address. If there are several others, the host ends at the first one: Envoy
-    // removes one port and matches the rest by prefix, so that it routes `host:x:80` as `host`.
+    // Colons inside brackets belong to an IPv6 address. If there are several others, the host ends at the first one:
+    // Envoy removes one port and matches the rest by prefix, so that it routes `host:x:80` as `host`.
     let address = if authority.first() == Some(&b'[') { authority.iter().position(|&b| b == b']') } else { None };
     let from = address.unwrap_or(0);
     let colon = authority.get(from..).unwrap_or_default().iter().position(|&b| b == b':');

@@ -1,16 +1,17 @@
 //! The image of a compiled table: one run of bytes that is used where it lies, without being decoded first.
 //!
-//! An image holds lists of fixed-size rows; rows refer to each other by index. One thread of a process compiles a document
-//! and stores the image in Envoy's shared data. The other threads copy the image from there, which takes them far less time
-//! than compiling. `schema` defines the rows and lists, `compile::image_builder` writes an image, and [`ImageReader`] opens
-//! one.
+//! An image holds lists of fixed-size rows; rows refer to each other by index. One thread of a process compiles a
+//! document and stores the image in Envoy's shared data. The other threads copy the image from there, which takes them
+//! far less time than compiling. `schema` defines the rows and lists, `compile::image_builder` writes an image, and
+//! [`ImageReader`] opens one.
 //!
-//! An image begins with [`MAGIC`] and the hash of its document, so that only the build that has written it uses it, and only
-//! for this document. An image of another document, of another version of the plugin, or of somebody else is ignored. An
-//! image that another plugin has forged on purpose can still be nonsense. It can't cause a panic then, only cost time; and a
-//! plugin that wants to route a request elsewhere can do so itself.
+//! An image begins with [`MAGIC`] and the hash of its document, so that only the build that has written it uses it, and
+//! only for this document. An image of another document, of another version of the plugin, or of somebody else is
+//! ignored. An image that another plugin has forged on purpose can still be nonsense. It can't cause a panic then, only
+//! cost time; and a plugin that wants to route a request elsewhere can do so itself.
 //!
-//! This is our own because a serialization library would decode, or at least check, the whole image again in each thread.
+//! This is our own because a serialization library would decode, or at least check, the whole image again in each
+//! thread.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -140,8 +141,8 @@ impl<T: Row + Default> Row for Option<T> {
 /// }
 /// ```
 ///
-/// An enum is written as the number in front of the variant (one byte), then the variant's fields, then zeros up to the size
-/// of the largest variant. Any other number reads as the value after `else`.
+/// An enum is written as the number in front of the variant (one byte), then the variant's fields, then zeros up to the
+/// size of the largest variant. Any other number reads as the value after `else`.
 macro_rules! row {
     (
         $(#[$about:meta])*
@@ -277,7 +278,7 @@ impl<T: Row> Rows<T> {
     }
 
     /// Returns the rows of a span.
-    pub(crate) fn span(&self, span: Span) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + Clone + '_ {
+    pub(crate) fn span(&self, span: Span) -> impl Iterator<Item = T> + Clone + '_ {
         self.bytes(span.start, span.end).chunks_exact(T::SIZE).map(|row| T::read(&mut ByteReader(row)))
     }
 
@@ -291,7 +292,8 @@ impl<T: Row> Rows<T> {
         self.count
     }
 
-    /// Returns the bytes of the rows `from..to`, which the list must have. Otherwise the bytes can be those of other lists.
+    /// Returns the bytes of the rows `from..to`, which the list must have. Otherwise the bytes can be those of other
+    /// lists.
     #[inline(always)]
     pub(crate) fn bytes(&self, from: u32, to: u32) -> &[u8] {
         let at = |row: u32| self.start + row as usize * T::SIZE;

@@ -20,14 +20,6 @@ impl Origins {
                 label.is_some_and(is_label)
             })
     }
-
-    /// Describes the origins as they could be written in a document.
-    pub(crate) fn describe(self, strings: &Strings) -> String {
-        let any = self.any.then_some("*".to_owned());
-        let exact = strings.list(self.exact).map(str::to_owned);
-        let wildcards = strings.pairs(self.wildcards).map(|(before, after)| format!("{before}*{after}"));
-        any.into_iter().chain(exact).chain(wildcards).collect::<Vec<_>>().join(" ")
-    }
 }
 
 /// Returns an origin in lower case and without the default port of its scheme, which browsers leave out too.

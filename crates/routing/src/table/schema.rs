@@ -1,7 +1,7 @@
 //! The format of a compiled table: every kind of row that it has, and the lists that hold them.
 //!
-//! A table is one run of bytes, its [image](super::image). Rows refer to each other by index. All rows are defined here, so
-//! this file is the whole format: the compiler writes it, and `RouteTable` reads it.
+//! A table is one run of bytes, its [image](super::image). Rows refer to each other by index. All rows are defined
+//! here, so this file is the whole format: the compiler writes it, and `RouteTable` reads it.
 //!
 //! A field of type [`Span`] is a range of rows; its comment names the list. A span of `TEXT_LISTS` is called a list of
 //! strings. A *shared* string is stored once, so that two shared strings are equal exactly if their ids are.
@@ -123,8 +123,8 @@ row! {
         0 NotFound,
         /// It is left untouched.
         1 PassThrough,
-        /// It is answered with 503, because an error in the document hides which of the other two applies, or which routes
-        /// there are.
+        /// It is answered with 503, because an error in the document hides which of the other two applies, or which
+        /// routes there are.
         2 Broken,
         else NoMatch::Broken
     }
@@ -153,14 +153,14 @@ pub(crate) const ANY: u16 = u16::MAX;
 pub(crate) const UNNAMED: u16 = ANY - 1;
 
 row! {
-    /// A pattern that can serve one method at one path. The candidates of an entry are sorted: those of unreadable patterns
-    /// first, then by method, then by precedence.
+    /// A pattern that can serve one method at one path. The candidates of an entry are sorted: those of unreadable
+    /// patterns first, then by method, then by precedence.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Candidate {
         /// The number of the method.
         pub(crate) method: u16,
-        /// True if some part of the pattern can't be read. The candidate then comes before its equals, so that none of them
-        /// gets a request that may have been meant for it.
+        /// True if some part of the pattern can't be read. The candidate then comes before its equals, so that none of
+        /// them gets a request that may have been meant for it.
         pub(crate) unreadable: bool,
         /// An index of `CONDITION_SETS`; 0 if there are no conditions.
         pub(crate) conditions: u32,
@@ -307,6 +307,31 @@ row! {
     }
 }
 
+impl Operation {
+    /// Returns the key of the document that asks for the operation.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Operation::Remove(_) => "remove",
+            Operation::Set(..) => "set",
+            Operation::Add(..) => "add",
+        }
+    }
+
+    /// Returns the name of the header.
+    pub(crate) fn name(self) -> StringId {
+        let (Operation::Remove(name) | Operation::Set(name, _) | Operation::Add(name, _)) = self;
+        name
+    }
+
+    /// Returns the template of the value; `None` if the operation removes a header.
+    pub(crate) fn template(self) -> Option<Template> {
+        match self {
+            Operation::Remove(_) => None,
+            Operation::Set(_, template) | Operation::Add(_, template) => Some(template),
+        }
+    }
+}
+
 // ---- CORS
 
 row! {
@@ -359,8 +384,8 @@ row! {
         0 None,
         /// This value of `access-control-allow-headers`.
         1 Listed(headers: StringId),
-        /// The headers that the preflight announces, whatever they are. They are repeated, because a literal `*` would not
-        /// cover `authorization`, and with credentials it would mean a header of that name.
+        /// The headers that the preflight announces, whatever they are. They are repeated, because a literal `*` would
+        /// not cover `authorization`, and with credentials it would mean a header of that name.
         2 Every,
         else AllowedHeaders::None
     }
@@ -441,8 +466,8 @@ pub(crate) const NO_EXTRAS: NodeExtras =
     NodeExtras { rest: NO_INDEX, unknown: NO_INDEX, affixed: Span { start: 0, end: 0 } };
 
 row! {
-    /// A child node for a parameter with a literal prefix or suffix in its segment, such as `v{major}` or `{id}.json`. Both
-    /// are in normal form.
+    /// A child node for a parameter with a literal prefix or suffix in its segment, such as `v{major}` or `{id}.json`.
+    /// Both are in normal form.
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct AffixedChild {
         pub(crate) prefix: StringId,

@@ -1,7 +1,7 @@
 //! All strings of a table in one place, with the lists of strings and the parts of templates.
 //!
-//! Other rows refer to a string by its [`StringId`], to a list of strings by a [`Span`], and to the parts of a template by a
-//! [`Template`].
+//! Other rows refer to a string by its [`StringId`], to a list of strings by a [`Span`], and to the parts of a template
+//! by a [`Template`].
 
 use crate::bytes::equal;
 use crate::table::image::{ImageReader, Rows, Span};
@@ -33,7 +33,7 @@ impl Strings {
     }
 
     /// Returns the strings of a list.
-    pub(crate) fn list(&self, list: Span) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
+    pub(crate) fn list(&self, list: Span) -> impl Iterator<Item = &str> {
         self.lists.span(list).map(|id| self.get(id))
     }
 
@@ -67,7 +67,7 @@ impl Strings {
     }
 
     /// Returns the parts of a template.
-    pub(crate) fn parts(&self, template: Template) -> impl ExactSizeIterator<Item = Part> + Clone + '_ {
+    pub(crate) fn parts(&self, template: Template) -> impl Iterator<Item = Part> + '_ {
         self.parts.span(template.parts)
     }
 }

@@ -3,13 +3,13 @@
 //! At each node literal text comes first, then parameters with a prefix or suffix (longer literal part first, then the
 //! longer prefix), then plain parameters, then `{*name}`.
 //!
-//! A search visits a node at most once: a node has one depth and one parent, so it can be tried with one segment only. Each
-//! segment of the path is found once. It is hashed only for nodes with several literal children, and at most once, however
-//! many nodes it is tried at. So a search takes time in proportion to the length of the path and to the visited part of the
-//! table.
+//! A search visits a node at most once: a node has one depth and one parent, so it can be tried with one segment only.
+//! Each segment of the path is found once. It is hashed only for nodes with several literal children, and at most once,
+//! however many nodes it is tried at. So a search takes time in proportion to the length of the path and to the visited
+//! part of the table.
 //!
-//! This is our own because router libraries such as `matchit` return one match, while conditions, `405` and `explain` need
-//! all of them in order, and because their trees can't lie in an image that other threads copy.
+//! This is our own because router libraries such as `matchit` return one match, while conditions, `405` and `explain`
+//! need all of them in order, and because their trees can't lie in an image that other threads copy.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -118,8 +118,8 @@ impl Tree {
         })
     }
 
-    /// Calls `visit` for the entry of each pattern that matches a path, until it breaks. Entries with the same ending are
-    /// visited in their order of precedence. The path is in normal form; it is empty or begins with a slash.
+    /// Calls `visit` for the entry of each pattern that matches a path, until it breaks. Entries with the same ending
+    /// are visited in their order of precedence. The path is in normal form; it is empty or begins with a slash.
     pub(crate) fn search(
         &self,
         strings: &Strings,
@@ -225,7 +225,8 @@ impl Tree {
         exact
     }
 
-    /// Appends the entries below a node. `literals` has the parent, text and index of all nodes for literal text, sorted.
+    /// Appends the entries below a node. `literals` has the parent, text and index of all nodes for literal text,
+    /// sorted.
     fn collect(
         &self,
         id: NodeId,
@@ -254,7 +255,8 @@ impl Tree {
     }
 }
 
-/// Returns the children that a hash table of `slots` slots has for a hash. Few of them are other children with the same hash.
+/// Returns the children that a hash table of `slots` slots has for a hash. Few of them are other children with the same
+/// hash.
 pub(crate) fn probe(hash: u32, slots: u32, slot: impl Fn(u32) -> Option<Slot>) -> impl Iterator<Item = NodeId> {
     let mask = slots.wrapping_sub(1);
     let first = hash & mask;

@@ -1,18 +1,18 @@
-//! Which generations of the table may answer at this moment.
+//! The generations of the table that may answer at this moment.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use testenv::gateway::{Document, Gateway};
 
-pub(crate) struct Live {
-    /// Every worker has at least this one.
+pub(crate) struct Generations {
+    /// Every worker has at least this generation.
     oldest: AtomicU64,
-    /// No worker has a newer one.
+    /// No worker has a newer generation.
     newest: AtomicU64,
 }
 
-impl Live {
+impl Generations {
     pub(crate) fn new(generation: u64) -> Self {
         Self { oldest: generation.into(), newest: generation.into() }
     }

@@ -1,4 +1,4 @@
-//! `testenv/envoy.yaml` as the gateway of a test has it.
+//! Builds Envoy's bootstrap and its LDS resources from `testenv/envoy.yaml` and the settings of a gateway.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -6,14 +6,20 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{ROUTE_HEADER, Setup, VIRTUAL_HOST_HEADER};
+use super::setup::Setup;
 use crate::{repository, yaml};
+
+/// The response header with the route's name, which the plugin writes to filter state.
+pub const ROUTE_HEADER: &str = "x-testenv-route";
+
+/// The response header with the name of the virtual host that served the request.
+pub const VIRTUAL_HOST_HEADER: &str = "x-testenv-virtual-host";
 
 const HTTP_CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const ACCESS_LOG_FORMAT: &str = "/access_log/0/typed_config/log_format/text_format_source/inline_string";
 
 impl Setup {
-    /// Envoy's bootstrap.
+    /// Returns Envoy's bootstrap.
     pub(super) fn bootstrap_in(&self, folder: &Path, stand_ins: SocketAddr) -> Result<Value> {
         let mut bootstrap: Value = yaml::read(&repository().join("testenv/envoy.yaml"))?;
         *at(&mut bootstrap, "/admin/address/socket_address/port_value")? = self.ports.1.into();
@@ -36,7 +42,7 @@ impl Setup {
         Ok(bootstrap)
     }
 
-    /// The LDS resources of such a gateway.
+    /// Returns the LDS resources, in this version.
     pub(super) fn lds_in(&self, folder: &Path, edit: u64) -> Result<Value> {
         let mut listeners = self.listeners(folder)?;
         for listener in &mut listeners {
@@ -53,17 +59,17 @@ impl Setup {
         let mut ingress = at(&mut bootstrap, "/static_resources/listeners/0")?.take();
         *at(&mut ingress, "/address/socket_address/port_value")? = self.ports.0.into();
         let manager = at(&mut ingress, HTTP_CONNECTION_MANAGER)?;
-        let mut ours = self.policies.clone();
+        let mut new_filters = self.policies.clone();
         match &self.filter {
-            Some(filter) => ours.push(filter.clone()),
+            Some(filter) => new_filters.push(filter.clone()),
             None => {
                 for plugin in &self.plugins {
-                    ours.push(plugin.filter(&self.module, self.delivery, folder)?);
+                    new_filters.push(plugin.filter(&self.module, self.delivery, folder)?);
                 }
             }
         }
         let filters = at(manager, "/http_filters")?.as_array_mut().context("http_filters: a list")?;
-        filters.splice(..1, ours); // the first is the plugin
+        filters.splice(..1, new_filters); // they replace the first filter, which is the plugin
         if let Some(format) = &self.access_log {
             *at(manager, ACCESS_LOG_FORMAT)? = format.as_str().into();
         }
@@ -72,7 +78,7 @@ impl Setup {
             "key": ROUTE_HEADER, "value": "%FILTER_STATE(wasm.ksvc_router.route:PLAIN)%"
         }}]);
         let virtual_hosts = at(routes, "/virtual_hosts")?.as_array_mut().context("virtual_hosts: a list")?;
-        let mut known: Vec<Value> = virtual_hosts.iter().map(|held| held["domains"][0].clone()).collect();
+        let mut known: Vec<Value> = virtual_hosts.iter().map(|host| host["domains"][0].clone()).collect();
         for host in &self.hosts {
             let added = virtual_host(host, &cluster_of_added_hosts);
             if !known.contains(&added["domains"][0]) {
@@ -92,22 +98,23 @@ impl Setup {
         }
 
         let mut listeners = vec![ingress];
-        if self.as_sent {
-            let mut twin = listeners[0].clone();
-            twin["name"] = "ingress-as-sent".into();
-            *at(&mut twin, "/address/socket_address/port_value")? = 0.into();
-            *at(&mut twin, &format!("{HTTP_CONNECTION_MANAGER}/normalize_path"))? = false.into();
-            listeners.push(twin);
+        if self.raw_paths {
+            let mut raw_paths = listeners[0].clone();
+            raw_paths["name"] = "ingress-raw-paths".into();
+            *at(&mut raw_paths, "/address/socket_address/port_value")? = 0.into();
+            *at(&mut raw_paths, &format!("{HTTP_CONNECTION_MANAGER}/normalize_path"))? = false.into();
+            listeners.push(raw_paths);
         }
         Ok(listeners)
     }
 }
 
 fn at<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
-    value.pointer_mut(pointer).with_context(|| format!("testenv/envoy.yaml no longer has {pointer}"))
+    value.pointer_mut(pointer).with_context(|| format!("testenv/envoy.yaml has no {pointer}"))
 }
 
-/// As net-istio has istiod make it: the authority by prefix, the headers that name the revision.
+/// Returns the virtual host that istiod makes from net-istio's VirtualService of a KSVC: it matches the authority by
+/// prefix and sets the headers that name the revision.
 fn virtual_host(host: &str, cluster: &Value) -> Value {
     let name = host.split(':').next().unwrap_or(host);
     let mut labels = name.split('.');
