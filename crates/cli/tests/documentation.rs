@@ -360,16 +360,6 @@ fn a_default_written_out_changes_nothing() {
 
 // ---- lists that have to be complete
 
-/// The names of an enum's variants, from its source.
-fn variants(source: &'static str, head: &str) -> BTreeSet<&'static str> {
-    let body = source.split_once(head).and_then(|(_, body)| body.split_once("\n}")).unwrap().0;
-    body.lines()
-        .map(|line| line.trim().trim_end_matches(|c: char| !c.is_alphanumeric()))
-        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
-        .map(|line| line.split([' ', '{', '(']).next().unwrap_or(line))
-        .collect()
-}
-
 /// The catalogue has these messages without an example, which would be long.
 #[test]
 fn messages_about_limits_are_documented() {

@@ -114,7 +114,7 @@ macro_rules! problems {
         /// what the message proposes instead, and `limit` is the most that is allowed.
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[non_exhaustive]
-        #[allow(missing_docs, reason = "the comment above says what the fields hold")]
+        #[allow(missing_docs, reason = "every kind has an explanation, and the fields are what the message needs")]
         pub enum ProblemKind {
             $($(
                 $(#[doc = $doc])+
