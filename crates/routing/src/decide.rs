@@ -1,8 +1,8 @@
 //! From the head of a request to a [`Decision`].
 //!
-//! [`RouteTable::decide`] first finds out whether the request is in the table's scope. Then it rejects unsafe paths, answers
-//! preflights, and searches for the route (`search`). What a route does to the request is in `forward`, what happens to the
-//! response later is in `response`.
+//! [`RouteTable::decide`] first finds out whether the request is in the table's scope. Then it rejects unsafe paths,
+//! answers preflights, and searches for the route (`search`). What a route does to the request is in `forward`, what
+//! happens to the response later is in `response`.
 
 pub(crate) mod cors;
 pub(crate) mod decision;
@@ -63,7 +63,8 @@ impl RouteTable {
         let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
             && hosts::contains(&self.strings, self.settings.targets, host);
-        // A host that `hosts` names exactly is public and not the host of a KSVC, so a probe to it is an ordinary request.
+        // A host that `hosts` names exactly is public and not the host of a KSVC, so a probe to it is an ordinary
+        // request.
         let is_probe = membership != Some(Membership::Exact) && is_network_probe(head, path);
         if (membership.is_none() && !direct) || is_probe {
             return Decision::Untouched(Untouched::OutOfScope);
@@ -163,7 +164,8 @@ impl RouteTable {
             None => self.settings.cors,
         };
         let policy = match (cors, &chosen) {
-            // The part of the route that can't be read may be the one that says whether it is chosen, and with which CORS.
+            // The part of the route that can't be read may be the one that says whether it is chosen, and with which
+            // CORS.
             (_, Some((chosen, Route { target: Target::Broken, .. }))) => {
                 return Some(error::broken_route(head, *chosen));
             }
@@ -189,8 +191,8 @@ impl RouteTable {
         })
     }
 
-    /// Returns the methods for which a preflight to a path has the same answer. A browser may remember the answer for all
-    /// of them.
+    /// Returns the methods for which a preflight to a path has the same answer. A browser may remember the answer for
+    /// all of them.
     fn methods_with(&self, cors: Cors, asked: &[u8], path: &RequestPath<'_>, below: &[u8]) -> String {
         let asked = std::str::from_utf8(asked).unwrap_or_default();
         let mut methods = self.method_names(&self.matching_entries(below));

@@ -215,18 +215,25 @@ enum Class {
     Encoded,
 }
 
-/// Returns the class of a byte.
-#[inline(always)]
-fn class(byte: u8) -> Class {
-    match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => Class::Ordinary,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' => Class::Ordinary,
-        b'.' => Class::Dot,
-        b'/' => Class::Slash,
-        b'%' => Class::Percent,
-        b'?' => Class::Query,
-        _ => Class::Encoded,
+/// The class of each byte. A look-up in this table is cheaper than a `match`, and every path that is not plain needs one
+/// for each of its bytes.
+#[allow(clippy::indexing_slicing, reason = "it is evaluated at compile time, where a wrong index is an error")]
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Encoded; 256];
+    let mut rest = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*+,;=:@".as_slice();
+    while let [byte, tail @ ..] = rest {
+        classes[*byte as usize] = Class::Ordinary;
+        rest = tail;
     }
+    classes[b'.' as usize] = Class::Dot;
+    classes[b'/' as usize] = Class::Slash;
+    classes[b'%' as usize] = Class::Percent;
+    classes[b'?' as usize] = Class::Query;
+    classes
+};
+
+fn class(byte: u8) -> Class {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::Encoded)
 }
 
 fn is_unreserved(byte: u8) -> bool {

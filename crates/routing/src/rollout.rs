@@ -29,7 +29,7 @@ const MAX_JUDGEMENTS: usize = 64;
 /// Identifies a document before all of it is read.
 #[derive(Debug, Clone, Copy)]
 pub struct DocumentId<'e> {
-    /// The hash of the document, as [`Hash`] computes it with seed 0.
+    /// The hash of the document, as [`Hash`](struct@Hash) computes it with seed 0.
     pub hash: u64,
     /// The version of the document, if there is one. It must be different from that of every other document of the
     /// process.
