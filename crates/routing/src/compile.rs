@@ -120,10 +120,8 @@ pub(crate) fn compile_as(document: &[u8], hash: u64) -> Compiled {
     if is_empty(document) {
         return unreadable(ProblemKind::Empty, hash);
     }
-    match value::check(document) {
-        Ok(json) => compile_json(json, document.len(), hash),
-        Err(error) => unreadable(error, hash),
-    }
+    let compiled = value::parse(document).and_then(|json| compile_json(json, document, hash));
+    compiled.unwrap_or_else(|error| unreadable(error, hash))
 }
 
 /// Returns whether a document is blank or `null`.
@@ -131,16 +129,19 @@ fn is_empty(document: &[u8]) -> bool {
     document.iter().all(u8::is_ascii_whitespace) || serde_json::from_slice::<()>(document).is_ok()
 }
 
-fn compile_json(document: &RawValue, size: usize, hash: u64) -> Compiled {
+fn compile_json(json: &RawValue, document: &[u8], hash: u64) -> Result<Compiled, ProblemKind> {
     let mut compiler = Compiler::new(hash);
-    let mut settings = compiler.compile(document, size, Vec::new());
+    let mut settings = compiler.compile(json, document.len(), Vec::new());
+    if compiler.reader.is_malformed {
+        value::check(document)?;
+    }
     let limit_errors = compiler.methods.limit_errors();
     if !limit_errors.is_empty() {
         // A table can't hold these routes, so it gets none of them.
         compiler = Compiler::new(hash);
-        settings = compiler.compile(document, size, limit_errors);
+        settings = compiler.compile(json, document.len(), limit_errors);
     }
-    compiler.finish(settings)
+    Ok(compiler.finish(settings))
 }
 
 /// Returns the result for a document that is not read, because it has too many bytes.

@@ -65,7 +65,8 @@ impl<'a> Pattern<'a> {
 
     /// Parses `METHODS PATH` and reports every problem in it.
     pub(super) fn parse(text: &'a str, report: &mut dyn FnMut(ProblemKind)) -> Self {
-        if text.chars().any(char::is_control) {
+        let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if !is_plain && text.chars().any(char::is_control) {
             report(ProblemKind::ControlCharacter);
             return Pattern::unreadable();
         }

@@ -104,6 +104,8 @@ pub(crate) struct DocumentReader {
     key: &'static str,
     /// How many members the next value may have if it is a list or an object with free keys; `None` if it may be neither.
     member_limit: Option<usize>,
+    /// Whether a value could not be parsed although its syntax is right: see [`JsonValue::parse`].
+    pub(crate) is_malformed: bool,
     /// How many unknown keys have been compared with the known keys.
     compared_keys: usize,
 }
@@ -114,7 +116,10 @@ impl DocumentReader {
         let member_limit = self.member_limit.take();
         let limit = if T::HAS_KEYS { Some(limits::KEYS) } else { member_limit };
         // Without a limit, neither a list nor an object is valid here, so none of its members is needed.
-        let value = JsonValue::parse(raw, limit.unwrap_or(0));
+        let Some(value) = JsonValue::parse(raw, limit.unwrap_or(0)) else {
+            self.is_malformed = true;
+            return None;
+        };
         let (found, of) = match &value {
             JsonValue::List(elements) if !T::HAS_KEYS => (elements.count, "elements"),
             JsonValue::Object(entries) => (entries.count, if T::HAS_KEYS { "keys" } else { "names" }),

@@ -1,8 +1,7 @@
 //! The document as JSON, taken apart one level at a time.
 //!
 //! `serde_json` finds where each value begins and ends ([`RawValue`]). Nothing is copied except strings with escapes, the
-//! keys of an object keep their order, and repeated keys stay visible. [`check`] reads the whole document first, so that
-//! no part of it can fail to parse later. Why this is our own code and not a `Deserialize` of the configuration: `serde`
+//! keys of an object keep their order, and repeated keys stay visible. Why this is our own code and not a `Deserialize` of the configuration: `serde`
 //! stops at the first error, and an operator needs all errors at once, each with its place.
 
 use std::borrow::Cow;
@@ -33,11 +32,12 @@ pub(crate) struct Members<T> {
 }
 
 impl<'a> JsonValue<'a> {
-    /// Parses one level of a document that has passed [`check`], and keeps at most `most` members of a list or an
-    /// object.
-    pub(crate) fn parse(raw: &'a RawValue, most: usize) -> Self {
-        // `check` has parsed the same bytes, so this does not fail.
-        raw.deserialize_any(Level { most }).unwrap_or(JsonValue::Null)
+    /// Parses one level of a value, and keeps at most `most` members of a list or an object.
+    ///
+    /// Returns `None` if a string has an escape that is no character, or a number is too large: [`RawValue`] accepts
+    /// both. [`check`] then returns the error with its position.
+    pub(crate) fn parse(raw: &'a RawValue, most: usize) -> Option<Self> {
+        raw.deserialize_any(Level { most }).ok()
     }
 
     /// Returns what a message calls this value.
@@ -128,7 +128,17 @@ impl<'de> Visitor<'de> for Level {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Reads the whole document once. Reports a document that is not JSON, or that has more values than
+/// Finds the end of the document, and checks the syntax on the way. A document that may have more values than
+/// [`limits::VALUES`] is checked in full.
+pub(crate) fn parse(document: &[u8]) -> Result<&RawValue, ProblemKind> {
+    // Every value but the first has a byte before it that is not its own.
+    if document.len() > 2 * limits::VALUES {
+        return check(document);
+    }
+    serde_json::from_slice(document).or_else(|_| check(document))
+}
+
+/// Parses every value of the document. Returns an error if the document is not JSON, or has more values than
 /// [`limits::VALUES`].
 pub(crate) fn check(document: &[u8]) -> Result<&RawValue, ProblemKind> {
     let left = Cell::new(Some(limits::VALUES));
