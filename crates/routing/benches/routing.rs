@@ -1,8 +1,8 @@
-//! Measures how long a request and a document take natively. `cargo bench -p ksvc-routing --bench routing` runs all benchmarks,
-//! and with `-- PART` those whose name contains `PART`.
+//! Measures how long a request and a document take natively. `cargo bench -p ksvc-routing --bench routing` runs all
+//! benchmarks, and with `-- PART` those whose name contains `PART`.
 //!
-//! These benchmarks are for daily work. The cost of the plugin itself is counted in `testenv/tests/module/budget.rs` and
-//! measured in Envoy by `cargo xtask bench`.
+//! These benchmarks are for daily work. The cost of the plugin itself is counted in `testenv/tests/module/budget.rs`
+//! and measured in Envoy by `cargo xtask bench`.
 #![allow(clippy::expect_used, reason = "a benchmark may panic")]
 
 use std::hint::black_box;
@@ -55,7 +55,8 @@ fn requests(criterion: &mut Criterion) {
     }
 }
 
-/// Looks up the same paths in the router `matchit`. It only finds a pattern: it has no methods, conditions or fall-through.
+/// Looks up the same paths in the router `matchit`. It only finds a pattern: it has no methods, conditions or
+/// fall-through.
 fn peer(criterion: &mut Criterion) {
     let mut router = matchit::Router::new();
     let document: Value = serde_json::from_slice(&document(1_000)).expect("JSON");

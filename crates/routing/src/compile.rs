@@ -3,9 +3,9 @@
 //! [`compile`] reads the keys of the table first (`settings`), then the routes one by one (`routes`, `route`), and then
 //! compares the routes with each other (`rivals`).
 //!
-//! A document with errors yields a table too. A route that an error affects is broken in that table: it answers 503. If the
-//! scope can't be read (`hosts` or `basePath`), the table leaves all traffic unchanged. So no request is routed to where the
-//! corrected document would not have sent it.
+//! A document with errors yields a table too. A route that an error affects is broken in that table: it answers 503. If
+//! the scope can't be read (`hosts` or `basePath`), the table leaves all traffic unchanged. So no request is routed to
+//! where the corrected document would not have sent it.
 
 pub(crate) mod builder;
 mod conditions;
@@ -54,12 +54,12 @@ pub(crate) use settings::is_table_name;
 pub struct Compiled {
     /// The route table. There always is one: a document with errors is served as far as possible.
     pub table: RouteTable,
-    /// The errors and warnings: first those of the table's own keys, then those of the routes, in the order of the routes.
-    /// At most [`limits::PROBLEMS`] are kept, and errors are kept before warnings.
+    /// The errors and warnings: first those of the table's own keys, then those of the routes, in the order of the
+    /// routes. At most [`limits::PROBLEMS`] are kept, and errors are kept before warnings.
     pub problems: Vec<Problem>,
     /// The number of errors and warnings that are not in `problems`.
     pub more_problems: usize,
-    /// Whether the document has a valid `name`, or none. If not, [`RouteTable::name`] is the default.
+    /// True if the document has a valid `name`, or none. Otherwise [`RouteTable::name`] is the default.
     pub name_is_readable: bool,
     has_errors: bool,
 }
@@ -198,7 +198,7 @@ struct PendingCandidate {
     entry: u32,
     method: u16,
     unreadable: bool,
-    /// Whether it may have conditions that can't be read.
+    /// True if there may be more conditions, which can't be read.
     unreadable_conditions: bool,
     conditions: u32,
     condition_count: usize,
@@ -229,7 +229,7 @@ struct Compiler {
     method_names: Vec<Box<str>>,
     candidates: Vec<PendingCandidate>,
     conditions: ConditionSets,
-    /// For each pattern, its index in `match`, or [`NOT_IN_LIST`]. An `Option` would take twice the memory.
+    /// The index of each pattern in its `match`, or [`NOT_IN_LIST`]. An `Option` would take twice the memory.
     match_indexes: Vec<u16>,
     /// The hosts of all targets.
     targets: BTreeSet<String>,
@@ -267,8 +267,8 @@ impl Compiler {
         Some(MatchPlace { route, index: index.map(usize::from) })
     }
 
-    /// Compiles a document and returns the settings of its table. `limit_errors` says which limits the routes together are
-    /// known to exceed. If there are any, the routes are read but not compiled.
+    /// Compiles a document and returns the settings of its table. `limit_errors` says which limits the routes together
+    /// are known to exceed. If there are any, the routes are read but not compiled.
     fn compile(&mut self, document: &RawValue, size: usize, limit_errors: Vec<ProblemKind>) -> Settings {
         let config: Option<Config<'_>> = self.reader.value(document);
         let Some(mut config) = config else { return Settings::default() };
@@ -300,8 +300,8 @@ impl Compiler {
         settings
     }
 
-    /// Reserves memory for a number of routes, in a document of a number of bytes: as much as most routes need. This saves
-    /// memory, because a list that grows leaves gaps behind it, and a wasm VM never gives memory back.
+    /// Reserves memory for a number of routes, in a document of a number of bytes: as much as most routes need. This
+    /// saves memory, because a list that grows leaves gaps behind it, and a wasm VM never gives memory back.
     fn reserve(&mut self, routes: usize, bytes: usize) {
         self.candidates.reserve(routes + routes / 4);
         self.match_indexes.reserve(routes);

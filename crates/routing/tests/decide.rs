@@ -1,5 +1,5 @@
-//! Tests what happens to a request after its route was found: the forwarded authority, path and headers, and the responses
-//! that are made in the gateway. Also tests the headers and hosts that clients must not control.
+//! Tests what happens to a request after its route was found: the forwarded authority, path and headers, and the
+//! responses that are made in the gateway. Also tests the headers and hosts that clients must not control.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod common;
@@ -48,7 +48,8 @@ fn the_forwarded_path_is_rewritten_or_stripped_or_unchanged() {
     let strip = || json!({ "basePath": "/faas", "stripBasePath": true });
     let plain = || json!({});
     let to = |path: &str| json!({ "rewritePath": path });
-    // Keys of the table, route, pattern, path of the request, forwarded path. If both paths are equal, nothing is changed.
+    // Keys of the table, route, pattern, path of the request, forwarded path. If both paths are equal, nothing is
+    // changed.
     for (keys, route, pattern, path, forwarded) in [
         (plain(), plain(), "GET /a/{id}", "/a/%7E%c3%a9?x=%2f&y", "/a/%7E%c3%a9?x=%2f&y"),
         (base(), plain(), "GET /a", "/faas/a", "/faas/a"),

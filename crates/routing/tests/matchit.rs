@@ -1,5 +1,5 @@
-//! Tests that the order of paths is the same as in the crate `matchit`, an independent router. This is compared for all tables
-//! that `matchit` can hold: with literal segments, `{name}`, and `{*name}` as the last segment.
+//! Tests that the order of paths is the same as in the crate `matchit`, an independent router. This is compared for all
+//! tables that `matchit` can hold: with literal segments, `{name}`, and `{*name}` as the last segment.
 //!
 //! Our table tries patterns that end with `{*name}` after all others. So there are two `matchit` routers: one for these
 //! patterns, and one for all others.

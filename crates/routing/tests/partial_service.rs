@@ -1,5 +1,5 @@
-//! Tests how a bad document is served if the process has no good document before it: what can be served is served, and no
-//! request is routed to where the corrected document would not have sent it.
+//! Tests how a bad document is served if the process has no good document before it: what can be served is served, and
+//! no request is routed to where the corrected document would not have sent it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! Tests which document a process serves. A model of Envoy's shared data stands for the process; a run is one thread that
-//! gets a document.
+//! Tests which document a process serves. A model of Envoy's shared data stands for the process; a run is one thread
+//! that gets a document.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -178,8 +178,8 @@ fn without_a_version_the_newest_good_document_is_kept_however_late_a_thread_is()
     }
 }
 
-/// Runs a document like Envoy does: first in a VM that it throws away, then in the VM of the main thread, and then in the VM of
-/// each worker. A worker may be several documents late.
+/// Runs a document like Envoy does: first in a VM that it throws away, then in the VM of the main thread, and then in
+/// the VM of each worker. A worker may be several documents late.
 #[test]
 fn without_a_version_lasting_vms_judge_each_document_once_at_any_pace() {
     let (mut rng, seed) = common::seeded_rng();

@@ -1,5 +1,5 @@
-//! Tests `decide` with random tables and requests: it must find what the slow matcher finds, and keep the rules that hold for
-//! all tables.
+//! Tests `decide` with random tables and requests: it must find what the slow matcher finds, and keep the rules that
+//! hold for all tables.
 //!
 //! A failure prints the seed of its random numbers. `KSVC_ROUTING_SEED=… cargo test -p ksvc-routing` repeats it.
 #![allow(

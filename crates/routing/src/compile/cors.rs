@@ -19,7 +19,7 @@ type Written<'a> = Key<Vec<Option<Cow<'a, str>>>>;
 /// A list of methods, or of header names, in which browsers ignore case.
 struct Names<'c> {
     list: Vec<&'c str>,
-    /// Whether `*` is in the list.
+    /// True if `*` is in the list.
     every: bool,
     is_valid: bool,
 }
@@ -168,8 +168,8 @@ impl Compiler {
     }
 }
 
-/// Checks an origin: scheme, host and port (RFC 6454, section 6.2), with `*` allowed as the first label of the host. Returns
-/// the reason for an error, and what to write instead.
+/// Checks an origin: scheme, host and port (RFC 6454, section 6.2), with `*` allowed as the first label of the host.
+/// Returns the reason for an error, and what to write instead.
 fn check_origin(text: &str) -> Result<(), (&'static str, String)> {
     const EXAMPLE: &str = "an origin such as `https://app.example.com`";
     if text == "*" {

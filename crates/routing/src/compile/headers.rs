@@ -1,4 +1,5 @@
-//! Compiles headers: those of conditions, those of fixed responses, and changes to the headers of requests and responses.
+//! Compiles headers: those of conditions, those of fixed responses, and changes to the headers of requests and
+//! responses.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -55,8 +56,8 @@ impl Compiler {
         (valid, are_valid)
     }
 
-    /// Compiles changes to headers. Returns the valid ones in the order in which they are made, and whether all are valid.
-    /// `name_errors` returns the errors of a name in a template.
+    /// Compiles changes to headers. Returns the valid ones in the order in which they are made, and whether all are
+    /// valid. `name_errors` returns the errors of a name in a template.
     pub(super) fn operations(
         &mut self,
         written: &Key<Box<HeaderOperations<'_>>>,
@@ -156,8 +157,8 @@ fn forbidden_in_message(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns whether a text is a valid header value (RFC 9110, section 5.5). It may have characters beyond ASCII, but no white
-/// space at its ends.
+/// Returns whether a text is a valid header value (RFC 9110, section 5.5). It may have characters beyond ASCII, but no
+/// white space at its ends.
 fn is_header_value(value: &str) -> bool {
     value.trim() == value && !value.chars().any(char::is_control)
 }

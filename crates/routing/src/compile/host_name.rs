@@ -85,11 +85,11 @@ fn in_quotes(text: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// How many bytes a label of a host name can have.
+/// The number of bytes that a label of a host name can have.
 const LABEL: usize = 63;
 
-/// Returns whether a text is a host name: labels of letters, digits, `-` and `_`, with at most 63 bytes each and 253 in all.
-/// RFC 1123 has no underscore, but real hosts use it, and it does no harm.
+/// Returns whether a text is a host name: labels of letters, digits, `-` and `_`, with at most 63 bytes each and 253 in
+/// all. RFC 1123 has no underscore, but real hosts use it, and it does no harm.
 pub(crate) fn is_dns_name(text: &str) -> bool {
     text.len() <= 253
         && text.split('.').all(|label| {

@@ -9,9 +9,9 @@ use crate::problem::ProblemKind;
 #[derive(Debug, Clone)]
 pub(super) struct HostTemplate<'a> {
     text: Cow<'a, str>,
-    /// Whether the template has `{namespace}`.
+    /// True if the template has `{namespace}`.
     pub(super) needs_namespace: bool,
-    /// Whether the template has `{domain}`.
+    /// True if the template has `{domain}`.
     pub(super) needs_domain: bool,
 }
 

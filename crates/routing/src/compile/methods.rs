@@ -9,8 +9,8 @@ use crate::table::schema::ANY;
 
 /// The methods of a document, each with a number, and how much the document has of what the limits count.
 ///
-/// While the routes are read, methods are numbered in the order in which they are found. At the end, [`into_sorted`] numbers
-/// them in the order of their names, as the table needs them.
+/// While the routes are read, methods are numbered in the order in which they are found. At the end, [`into_sorted`]
+/// numbers them in the order of their names, as the table needs them.
 ///
 /// [`into_sorted`]: MethodNumbers::into_sorted
 pub(super) struct MethodNumbers {
@@ -71,8 +71,8 @@ impl MethodNumbers {
         self.by_name.get(method).and_then(|number| u16::try_from(*number).ok())
     }
 
-    /// Returns the names of all methods, sorted. From now on the number of a method is its index, and `numbers` are changed
-    /// to it.
+    /// Returns the names of all methods, sorted. From now on the number of a method is its index, and `numbers` are
+    /// changed to it.
     pub(super) fn into_sorted<'n>(self, numbers: impl Iterator<Item = &'n mut u16>) -> Vec<Box<str>> {
         let mut indexes = vec![ANY; self.by_name.len()];
         for (index, number) in (0..).zip(self.by_name.values()) {

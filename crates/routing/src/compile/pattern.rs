@@ -15,9 +15,10 @@ use crate::problem::ProblemKind;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pattern<'a> {
     pub(super) methods: PatternMethods<'a>,
-    /// The segments of the path. If the path can't be read, these are its first literal segments and [`Segment::Unknown`].
+    /// The segments of the path. If the path can't be read, these are its first literal segments and
+    /// [`Segment::Unknown`].
     pub(super) segments: Vec<Segment<'a>>,
-    /// Whether the pattern has no errors.
+    /// True if the pattern has no errors.
     pub(super) is_valid: bool,
 }
 
@@ -42,8 +43,8 @@ pub(super) enum Segment<'a> {
     Rest {
         name: &'a str,
     },
-    /// The rest of a path that can't be read. Like `Rest` it matches all segments that are left. But it may have been meant
-    /// as something more specific, so it comes before `Rest`.
+    /// The rest of a path that can't be read. Like `Rest` it matches all segments that are left. But it may have been
+    /// meant as something more specific, so it comes before `Rest`.
     Unknown,
 }
 
@@ -106,8 +107,8 @@ fn captures<'a>(segments: &[Segment<'a>]) -> impl Iterator<Item = &'a str> {
     segments.iter().filter_map(Segment::name)
 }
 
-/// Parses `GET`, `GET|POST` or `ANY`. Returns the methods, and whether they have no errors. If a method can't be read, the
-/// result is `Any`, because it may have been meant as any method. `pattern` is the whole pattern, for messages.
+/// Parses `GET`, `GET|POST` or `ANY`. Returns the methods, and whether they have no errors. If a method can't be read,
+/// the result is `Any`, because it may have been meant as any method. `pattern` is the whole pattern, for messages.
 fn parse_methods<'a>(text: &'a str, pattern: &str, report: &mut dyn FnMut(ProblemKind)) -> (PatternMethods<'a>, bool) {
     if text == "ANY" {
         return (PatternMethods::Any, true);

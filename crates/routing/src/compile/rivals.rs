@@ -1,7 +1,8 @@
 //! Compares rivals: routes for the same path and the same method.
 //!
-//! Only the conditions and the order in the document decide between rivals. Two rivals with equal conditions are an error,
-//! because nothing tells them apart. A rival that is never chosen, because another one is always chosen first, is a warning.
+//! Only the conditions and the order in the document decide between rivals. Two rivals with equal conditions are an
+//! error, because nothing tells them apart. A rival that is never chosen, because another one is always chosen first,
+//! is a warning.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,9 +16,9 @@ use crate::table::schema::{PATTERNS, StringId};
 /// The conflicts between rivals.
 #[derive(Default)]
 struct Conflicts {
-    /// For each pair of patterns that can't be told apart: the methods for which that is so.
+    /// The pairs of patterns that can't be told apart, and the methods for which that is so.
     duplicates: BTreeMap<(u32, u32), Vec<u16>>,
-    /// For each pattern with candidates that are never chosen: how many these are, and a pattern that is chosen first.
+    /// The patterns with candidates that are never chosen, with the number of these and a pattern that is chosen first.
     shadowed: BTreeMap<u32, (usize, u32)>,
     /// The indexes of rivals of which more have conditions than the limit allows.
     crowded: Vec<Range<usize>>,
@@ -59,8 +60,8 @@ impl Compiler {
     /// Compares each of these rivals, which are sorted, with those before it.
     fn compare(&self, rivals: &[PendingCandidate], conflicts: &mut Conflicts) {
         let mut first_with: HashMap<u32, u32> = HashMap::new();
-        // The rivals that have a condition for mere presence, by the names in their conditions. Only such a rival can shadow
-        // another one, and only one with the same names.
+        // The rivals that have a condition for mere presence, by the names in their conditions. Only such a rival can
+        // shadow another one, and only one with the same names.
         let mut with_presence: HashMap<Vec<StringId>, Vec<&PendingCandidate>> = HashMap::new();
         for (rank, rival) in rivals.iter().enumerate().filter(|(_, rival)| !rival.unreadable_conditions) {
             if let Some(first) = first_with.get(&rival.conditions) {
@@ -68,7 +69,7 @@ impl Compiler {
                 continue;
             }
             first_with.insert(rival.conditions, rival.pattern);
-            // Those beyond the limit are reported for exceeding it.
+            // A rival beyond the limit is reported because of the limit, and not also for being shadowed.
             let conditions = self.conditions.get(rival.conditions).filter(|_| rank < CONDITIONAL);
             let Some(conditions) = conditions else { continue };
             let names = conditions.names();
@@ -110,8 +111,9 @@ impl Compiler {
 
     /// Limits how many rivals have conditions, because the search may check the conditions of each of them.
     ///
-    /// The routes beyond the limit are reported, so they are broken. Of their candidates only the first is kept, without its
-    /// conditions. Every request that gets that far is answered 503 there, so no request reaches a route behind them.
+    /// The routes beyond the limit are reported, so they are broken. Of their candidates only the first is kept,
+    /// without its conditions. Every request that gets that far is answered 503 there, so no request reaches a route
+    /// after them.
     fn limit_conditional(&mut self, crowded: &[Range<usize>]) {
         if crowded.is_empty() {
             return;

@@ -19,8 +19,8 @@ use crate::table::schema::{
 };
 
 impl Compiler {
-    /// Compiles a route. If the element of `routes` is not an object, `route` is empty, and the result is a broken route for
-    /// every request.
+    /// Compiles a route. If the element of `routes` is not an object, `route` is empty, and the result is a broken
+    /// route for every request.
     pub(super) fn compile_route(
         &mut self,
         index: usize,
@@ -58,8 +58,8 @@ impl Compiler {
         self.builder.image.push(ROUTES, Route { name, target, extras });
     }
 
-    /// Parses all elements of a route's `match`. The result is not empty: a route without a readable `match` may have been
-    /// meant for any request.
+    /// Parses all elements of a route's `match`. The result is not empty: a route without a readable `match` may have
+    /// been meant for any request.
     fn parse_patterns<'a>(&mut self, route: &'a RouteConfig<'_>, place: RoutePlace) -> Vec<ParsedMatch<'a>> {
         let is_list = !matches!(route.patterns, Key::Set(OneOrMany::One(_)));
         let mut patterns = Vec::new();
@@ -256,21 +256,21 @@ struct ParsedMatch<'a> {
 struct RouteConditions {
     /// The number of the set.
     set: u32,
-    /// How many conditions are in the set.
+    /// The number of conditions in the set.
     count: usize,
-    /// Whether there may be more conditions, which can't be read.
+    /// True if there may be more conditions, which can't be read.
     unreadable: bool,
 }
 
 /// Checks that every pattern of a route captures the names that its templates use. Only valid patterns are checked.
 pub(super) struct CaptureChecker<'p> {
     patterns: &'p [ParsedMatch<'p>],
-    /// How many valid patterns there are, and for each name how many of them capture it. They are counted only if a template
-    /// uses a name.
+    /// The number of valid patterns, and for each name the number of them that capture it. They are counted only if a
+    /// template uses a name.
     counts: OnceCell<(usize, HashMap<&'p str, usize>)>,
-    /// How many more errors will be kept.
+    /// The number of further errors that will be kept.
     room: Cell<usize>,
-    /// How many errors were found, but not returned.
+    /// The number of errors that were found but not returned.
     omitted: Cell<usize>,
 }
 
@@ -283,8 +283,8 @@ impl<'p> CaptureChecker<'p> {
         self.patterns.iter().filter(|parsed| parsed.pattern.is_valid)
     }
 
-    /// Returns an error for each pattern that does not capture a name. If there are any, at least one is returned, and beyond
-    /// that no more than will be kept.
+    /// Returns an error for each pattern that does not capture a name. If there are any, at least one is returned, and
+    /// beyond that no more than will be kept.
     pub(super) fn errors(&self, name: &str) -> Vec<ProblemKind> {
         let (patterns, counts) = self.counts.get_or_init(|| {
             let mut counts = HashMap::new();

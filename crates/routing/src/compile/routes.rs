@@ -11,8 +11,8 @@ use crate::document::config::Route;
 use crate::problem::Step;
 
 impl Compiler {
-    /// Reads all routes and compiles them. Without `defaults`, the routes are only read, so that values that can't be read
-    /// are reported.
+    /// Reads all routes and compiles them. Without `defaults`, the routes are only read, so that values that can't be
+    /// read are reported.
     pub(super) fn compile_routes(&mut self, routes: &[&RawValue], defaults: Option<&Defaults<'_>>) {
         for (index, raw) in routes.iter().enumerate() {
             let route = self.read_route(index, raw);

@@ -12,8 +12,8 @@ use crate::path;
 use crate::problem::{Place, ProblemKind};
 use crate::table::schema::{Cors, HostSet, NoMatch, Settings, StringId};
 
-/// What the compiler needs to know about the table to compile a route. An error in a value affects only the routes that use
-/// the value.
+/// The part of the table's own keys that is needed to compile a route. An error in a value affects only the routes that
+/// use the value.
 pub(super) struct Defaults<'a> {
     pub(super) namespace: Key<Cow<'a, str>>,
     pub(super) domain: Key<String>,
@@ -31,7 +31,8 @@ pub(super) struct Defaults<'a> {
 }
 
 impl Compiler {
-    /// Compiles all keys of the table but `routes`. Returns the settings of the table, and what the routes need from it.
+    /// Compiles all keys of the table but `routes`. Returns the settings of the table, and what the routes need from
+    /// it.
     pub(super) fn settings<'a>(&mut self, config: Config<'a>) -> (Settings, Defaults<'a>) {
         let root = Place::default();
         let mut settings = Settings::default();
@@ -60,8 +61,8 @@ impl Compiler {
             Key::Set(OnNoMatch::PassThrough) => NoMatch::PassThrough,
             Key::Broken(_) => NoMatch::Broken,
         };
-        // If it is not known whether a trailing slash counts, it is ignored. All routes are broken then, and a request that
-        // may have been meant for one of them must find it.
+        // If it is not known whether a trailing slash counts, it is ignored. All routes are broken then, and a request
+        // that may have been meant for one of them must find it.
         settings.ignore_trailing_slash =
             config.trailing_slash.get() == Some(&TrailingSlash::Ignore) || config.trailing_slash.is_broken();
         settings.reject_unsafe = defaults.reject_unsafe;

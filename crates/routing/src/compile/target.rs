@@ -15,8 +15,8 @@ use crate::table::hosts;
 use crate::table::schema::{RESPONSES, Response, Target, Template};
 
 impl Compiler {
-    /// Compiles the target of a route and its `rewritePath`. Returns `None` if an error affects them: one of the route, or
-    /// one of the table.
+    /// Compiles the target of a route and its `rewritePath`. Returns `None` if an error affects them: one of the route,
+    /// or one of the table.
     pub(super) fn target(
         &mut self,
         route: &RouteConfig<'_>,
@@ -256,8 +256,8 @@ fn is_forwarding(target: &str) -> bool {
     matches!(target, "service" | "host")
 }
 
-/// Checks the location of a redirect: a path, or a URL whose scheme and host are literal. Returns the reason for an error,
-/// and what to write instead.
+/// Checks the location of a redirect: a path, or a URL whose scheme and host are literal. Returns the reason for an
+/// error, and what to write instead.
 fn check_location(text: &str) -> Result<(), (&'static str, &'static str)> {
     const EXAMPLE: &str = "a path such as `/v2/{id}`, or a URL such as `https://www.example.com/{id}`";
     if text.bytes().any(|b| !(0x21..0x7f).contains(&b) || b == b'\\') {

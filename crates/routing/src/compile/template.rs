@@ -6,7 +6,7 @@ use crate::path::normal_literal;
 use crate::problem::ProblemKind;
 use crate::table::schema::{Part, ROUTE, StringId, Template};
 
-/// What a template is for. This decides how its text is read.
+/// The use of a template, which decides how its text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TemplateKind {
     /// A path. Bytes of literal text that are outside `pchar` are percent-encoded.
@@ -18,8 +18,8 @@ pub(super) enum TemplateKind {
 }
 
 impl Template {
-    /// Compiles a template. Returns `None` if it has errors, which have then been reported: those of its braces, and those
-    /// that `name_errors` returns for a name.
+    /// Compiles a template. Returns `None` if it has errors, which have then been reported: those of its braces, and
+    /// those that `name_errors` returns for a name.
     pub(super) fn compile(
         text: &str,
         kind: TemplateKind,

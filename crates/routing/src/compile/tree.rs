@@ -91,7 +91,8 @@ impl TreeBuilder {
 
     /// Returns the child of a node for a literal segment. Adds it if the node has none.
     ///
-    /// A node that has a single literal child points to it. The literal children of all other nodes are in the hash table.
+    /// A node that has a single literal child points to it. The literal children of all other nodes are in the hash
+    /// table.
     fn literal_child(&mut self, parent: NodeId, text: &str, builder: &mut TableBuilder) -> NodeId {
         let is_it = |child: NodeId| {
             let child = node(builder, child);
@@ -121,7 +122,8 @@ impl TreeBuilder {
         child
     }
 
-    /// Writes the children with a prefix or suffix in their order of precedence, and the hash table of literal children.
+    /// Writes the children with a prefix or suffix in their order of precedence, and the hash table of literal
+    /// children.
     pub(super) fn finish(self, builder: &mut TableBuilder) {
         let mut affixed: Vec<_> = self.affixed.into_iter().collect();
         affixed.sort_unstable_by(|((a, ap, asuf), _), ((b, bp, bsuf), _)| {
@@ -169,8 +171,8 @@ fn edit(builder: &mut TableBuilder, id: NodeId, change: impl FnOnce(&mut Node)) 
     builder.image.edit(NODES, id, change);
 }
 
-/// The literal children of all nodes that have several: one hash table with open addressing and linear probing. It is written
-/// into the table as it is.
+/// The literal children of all nodes that have several: one hash table with open addressing and linear probing. It is
+/// written into the table as it is.
 #[derive(Debug, Default)]
 struct LiteralTable {
     /// Their number is a power of two, or 0.

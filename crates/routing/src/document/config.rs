@@ -1,8 +1,8 @@
 //! Every key of the document, with its type and its documentation.
 //!
-//! Reading checks only the types of the values; `compile` checks what they mean. The JSON Schema that `ksvc-router schema`
-//! prints is made from the same definitions. The doc comment of a key is its description there, and a `Default:` at its end
-//! is compared with the tables of `docs/configuration.md`.
+//! Reading checks only the types of the values; `compile` checks what they mean. The JSON Schema that `ksvc-router
+//! schema` prints is made from the same definitions. The doc comment of a key is its description there, and a
+//! `Default:` at its end is compared with the tables of `docs/configuration.md`.
 
 use std::borrow::Cow;
 
@@ -19,8 +19,8 @@ object! {
         /// Name of the table in metrics and log lines: letters, digits, `-` and `_`. Default: `default`.
         #[key = "name"]
         pub name: Key<Cow<'a, str>>,
-        /// The public hosts of the table: exact names, `*.suffix` (one or more labels) or `*`. Case, port and trailing dot
-        /// do not count. Requests to other hosts are left unchanged.
+        /// The public hosts of the table: exact names, `*.suffix` (one or more labels) or `*`. Case, port and trailing
+        /// dot do not count. Requests to other hosts are left unchanged.
         #[key = "hosts", required = "the public hosts, such as `hosts: [api.example.com]`"]
         pub hosts: Key<Vec<Option<Cow<'a, str>>>>,
         /// Literal prefix of every path in the table; it ends at a segment boundary. Requests to other paths are left
@@ -33,8 +33,8 @@ object! {
         /// Namespace of every `service` whose route does not name one.
         #[key = "namespace"]
         pub namespace: Key<Cow<'a, str>>,
-        /// How the host of a `service` is formed: Knative's domain template, with `{service}`, `{namespace}` and `{domain}`.
-        /// Default: `{service}.{namespace}.{domain}`.
+        /// Template of the host of a `service`: Knative's domain template, with `{service}`, `{namespace}` and
+        /// `{domain}`. Default: `{service}.{namespace}.{domain}`.
         #[key = "hostTemplate"]
         pub host_template: Key<Cow<'a, str>>,
         /// Forward the path without `basePath`. Default: false.
@@ -43,14 +43,14 @@ object! {
         /// In responses, replace the target's host in a `Location` header by the public host. Default: false.
         #[key = "rewriteLocation"]
         pub rewrite_location: Key<bool>,
-        /// What to do with a request in scope that no route serves. Default: `notFound`.
+        /// Defines what happens to a request in scope that no route serves. Default: `notFound`.
         #[key = "onNoMatch"]
         pub on_no_match: Key<OnNoMatch>,
-        /// Whether `/a` and `/a/` are different paths. With `ignore`, each matches the other if there is no exact match.
-        /// Default: `strict`.
+        /// Defines whether `/a` and `/a/` are different paths. With `ignore`, each matches the other if there is no
+        /// exact match. Default: `strict`.
         #[key = "trailingSlash"]
         pub trailing_slash: Key<TrailingSlash>,
-        /// What to do with a path that can be read in two ways. `reject` answers 400. Default: `reject`.
+        /// Defines what happens to a path that can be read in two ways. `reject` answers 400. Default: `reject`.
         #[key = "unsafePaths"]
         pub unsafe_paths: Key<UnsafePaths>,
         /// Remove Knative's internal headers from routed requests. Default: true.
@@ -59,7 +59,7 @@ object! {
         /// Answer 404 to requests that use the host of a target directly. Default: false.
         #[key = "denyDirect"]
         pub deny_direct: Key<bool>,
-        /// Which pages of other origins may call the routes. A route can replace it.
+        /// Defines which pages of other origins may call the routes. A route can replace it.
         #[key = "cors"]
         pub cors: Key<OrOff<Box<Cors<'a>>>>,
         /// Changes to the headers of every routed request. Those of a route are made after them.
@@ -130,8 +130,8 @@ object! {
         /// Template of the forwarded path, such as `/v2/{rest}`. The query is kept.
         #[key = "rewritePath"]
         pub rewrite_path: Key<Cow<'a, str>>,
-        /// Which pages of other origins may call the route. It replaces the table's `cors` as a whole; `false` or `null`
-        /// turns it off.
+        /// Defines which pages of other origins may call the route. It replaces the table's `cors` as a whole; `false`
+        /// or `null` turns it off.
         #[key = "cors"]
         pub cors: Key<OrOff<Box<Cors<'a>>>>,
         /// Changes to the headers of the routed request, made after those of the table.
@@ -147,8 +147,8 @@ object! {
     /// A policy for cross-origin resource sharing (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
     #[expected = "an object with `allowOrigins`"]
     pub struct Cors<'a> {
-        /// Origins as browsers send them: `https://app.example.com`, `https://*.example.com` for one label of any name, or
-        /// `*` for every origin.
+        /// Origins as browsers send them: `https://app.example.com`, `https://*.example.com` for one label of any name,
+        /// or `*` for every origin.
         #[key = "allowOrigins", required = "the origins, such as `allowOrigins: [https://app.example.com]`"]
         pub allow_origins: Key<Vec<Option<Cow<'a, str>>>>,
         /// Methods that a page may use; `*` for every method. Default: those of the path's routes.
@@ -160,10 +160,10 @@ object! {
         /// Response headers that a page may read; `*` for every header.
         #[key = "exposeHeaders"]
         pub expose_headers: Key<Vec<Option<Cow<'a, str>>>>,
-        /// Whether a page may send cookies and other credentials. Default: false.
+        /// Allow pages to send cookies and other credentials. Default: false.
         #[key = "allowCredentials"]
         pub allow_credentials: Key<bool>,
-        /// How long a browser may keep the response to a preflight request, in seconds.
+        /// Number of seconds for which a browser may keep the response to a preflight request.
         #[key = "maxAge"]
         pub max_age: Key<u32>,
     }
@@ -192,7 +192,7 @@ object! {
         /// Template of the location: a path, or an absolute URL whose scheme and host are literal.
         #[key = "to", required = "where it leads, such as `to: /v2/{id}`"]
         pub to: Key<Cow<'a, str>>,
-        /// Status code: 301, 302, 303, 307 or 308. Default: 308.
+        /// Status code, one of 301, 302, 303, 307 and 308. Default: 308.
         #[key = "status"]
         pub status: Key<u16>,
     }
@@ -202,7 +202,7 @@ object! {
     /// A fixed response that the gateway answers with.
     #[expected = "an object with `status`"]
     pub struct Respond<'a> {
-        /// Status code: 200 to 599.
+        /// Status code, 200 to 599.
         #[key = "status", required = "such as `status: 200`"]
         pub status: Key<u16>,
         /// Headers of the response, by name.
@@ -228,7 +228,7 @@ object! {
 }
 
 choice! {
-    /// What to do with a request in scope that no route serves.
+    /// The ways to handle a request in scope that no route serves.
     pub enum OnNoMatch {
         /// Answer 404, or 405 if the path has routes for other methods.
         NotFound = "notFound",
@@ -238,17 +238,17 @@ choice! {
 }
 
 choice! {
-    /// Whether a path and the same path with a slash at its end are different.
+    /// The ways to handle a slash at the end of a path.
     pub enum TrailingSlash {
-        /// They are different.
+        /// A path and the same path with a slash at its end are different.
         Strict = "strict",
-        /// Each matches the other if there is no exact match.
+        /// Each of these paths matches the other if there is no exact match.
         Ignore = "ignore",
     }
 }
 
 choice! {
-    /// What to do with a path that can be read in two ways, such as `/a/../b`.
+    /// The ways to handle a path that can be read in two ways, such as `/a/../b`.
     pub enum UnsafePaths {
         /// Answer 400.
         Reject = "reject",

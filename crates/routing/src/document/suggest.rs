@@ -2,9 +2,9 @@
 
 use crate::limits;
 
-/// Returns the known key that is most similar to an unknown one. Case and everything that is not a letter or a digit do not
-/// count. Beyond that, a key may differ by one edit, and a long key by two or three. A key that is far longer than all
-/// known ones is not compared.
+/// Returns the known key that is most similar to an unknown one. Case and everything that is not a letter or a digit do
+/// not count. Beyond that, a key may differ by one edit, and a long key by two or three. A key that is far longer than
+/// all known ones is not compared.
 pub(crate) fn similar_key(key: &str, known: &[&'static str]) -> Option<&'static str> {
     if key.chars().nth(limits::LIKE).is_some() {
         return None;

@@ -1,5 +1,5 @@
-//! Compares a good document with the same document with errors in it. The document with errors is served in part, and no
-//! request may be routed to where the good document would not have sent it.
+//! Compares a good document with the same document with errors in it. The document with errors is served in part, and
+//! no request may be routed to where the good document would not have sent it.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use ksvc_routing::{Outcome, RouteTable, compile};
@@ -14,9 +14,9 @@ pub(crate) struct Broken {
     broken: Value,
     good_table: RouteTable,
     broken_table: RouteTable,
-    /// Whether the errors may make the scope unreadable.
+    /// True if the errors may make the scope unreadable.
     may_hide_scope: bool,
-    /// Whether only routes have errors. Then all requests that do not reach a broken route are decided as before.
+    /// True if only routes have errors. Then all requests that do not reach a broken route are decided as before.
     only_routes: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Requests and decisions in a form that tests can write and compare. Some helpers are for all tests, and some also for the
-//! fuzz targets.
+//! Requests and decisions in a form that tests can write and compare. Some helpers are for all tests, and some also for
+//! the fuzz targets.
 #![allow(
     dead_code,
     clippy::indexing_slicing,
@@ -22,7 +22,7 @@ pub(crate) struct Request {
     pub(crate) authority: Option<Vec<u8>>,
     pub(crate) path: Option<Vec<u8>>,
     pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Whether the filter state says that another table has already routed the request.
+    /// True if the filter state says that another table has already routed the request.
     pub(crate) routed: bool,
 }
 
@@ -241,7 +241,8 @@ pub(crate) fn seeded_rng() -> (fastrand::Rng, u64) {
 
 /// A source of choices: a generator of random numbers, or the bytes of a fuzzer.
 pub(crate) trait Choices {
-    /// Returns a number below `end`, which is not 0. A source without bytes left returns 0, so 0 should be the plain choice.
+    /// Returns a number below `end`, which is not 0. A source without bytes left returns 0, so 0 should be the plain
+    /// choice.
     fn below(&mut self, end: usize) -> usize;
 
     fn coin(&mut self) -> bool {

@@ -1,8 +1,8 @@
-//! A slow but obvious implementation of the decision, to compare the real one with. It has no tree and no index: it tries every
-//! element of every `match`, and sorts those that match.
+//! A slow but obvious implementation of the decision, to compare the real one with. It has no tree and no index: it
+//! tries every element of every `match`, and sorts those that match.
 //!
-//! It follows `docs/configuration.md` word by word, in what it says about the choice of a route and about unsafe paths. It
-//! also makes random tables and requests for the tests.
+//! It follows `docs/configuration.md` word by word, in what it says about the choice of a route and about unsafe paths.
+//! It also makes random tables and requests for the tests.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::cmp::Reverse;
@@ -204,11 +204,11 @@ impl Segment {
                 literals.last_mut().unwrap().push(first);
                 left = &left[2..];
             } else if let Some(opened) = left.strip_prefix('{') {
-                let (inside, behind) = opened.split_once('}').unwrap();
+                let (inside, after) = opened.split_once('}').unwrap();
                 rest = inside.starts_with('*');
                 name = inside.trim_start_matches('*').to_owned();
                 literals.push(String::new());
-                left = behind;
+                left = after;
             } else {
                 literals.last_mut().unwrap().push(first);
                 left = &left[first.len_utf8()..];
@@ -232,8 +232,8 @@ impl Segment {
         self
     }
 
-    /// Returns the rank of the segment, lowest first: literal, affixed (longer literal text first, then the longer prefix),
-    /// plain, rest.
+    /// Returns the rank of the segment, lowest first: literal, affixed (longer literal text first, then the longer
+    /// prefix), plain, rest.
     fn rank(&self) -> (u8, Reverse<usize>, Reverse<usize>) {
         let length = |units: &[String]| units.concat().len();
         match self {
@@ -333,7 +333,7 @@ fn captures(pattern: &[Segment], path: &[Vec<Unit>]) -> Option<Vec<(String, Vec<
     let mut captured = Vec::new();
     let mut left = path;
     for segment in pattern {
-        let (first, behind) = left.split_first()?;
+        let (first, after) = left.split_first()?;
         let text = normal(first);
         match segment {
             Segment::Literal(literal) if *literal == text => {}
@@ -351,7 +351,7 @@ fn captures(pattern: &[Segment], path: &[Vec<Unit>]) -> Option<Vec<(String, Vec<
             }
             _ => return None,
         }
-        left = behind;
+        left = after;
     }
     left.is_empty().then_some(captured)
 }
@@ -383,15 +383,15 @@ fn decoded(path: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Returns whether an element of `hosts` matches a host. Case, port and one final dot do not count. A colon inside brackets
-/// belongs to an IPv6 address. Of several other colons, the first one begins the port.
+/// Returns whether an element of `hosts` matches a host. Case, port and one final dot do not count. A colon inside
+/// brackets belongs to an IPv6 address. Of several other colons, the first one begins the port.
 pub(crate) fn host_matches(pattern: &str, authority: &[u8]) -> bool {
     let host = lossy(authority).to_ascii_lowercase();
-    let (address, behind) = match host.find(']').filter(|_| host.starts_with('[')) {
+    let (address, after) = match host.find(']').filter(|_| host.starts_with('[')) {
         Some(at) => host.split_at(at),
         None => ("", &*host),
     };
-    let host = format!("{address}{}", behind.split(':').next().unwrap());
+    let host = format!("{address}{}", after.split(':').next().unwrap());
     let host = host.strip_suffix('.').unwrap_or(&host);
     let pattern = pattern.to_ascii_lowercase();
     match pattern.strip_prefix('*') {
@@ -446,8 +446,8 @@ fn matching<'c>(candidates: &'c [Candidate], path: &[u8]) -> Vec<Vec<&'c Candida
     paths
 }
 
-/// Finds the route for a request, in one form of the path after the other. `preflight` is the method that a preflight request
-/// asks for.
+/// Finds the route for a request, in one form of the path after the other. `preflight` is the method that a preflight
+/// request asks for.
 fn find<'c>(
     table: &Table,
     candidates: &'c [Candidate],
@@ -491,7 +491,7 @@ fn find_in<'c>(
 /// Decides a request. It must have a method, an authority and a path, and all but the path must be ASCII.
 pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
     let authority = request.authority.as_deref().unwrap();
-    let whole = request.path.as_deref().unwrap();
+    let whole_path = request.path.as_deref().unwrap();
     let method = lossy(request.method.as_deref().unwrap());
     let (forms, _) = forms(table, request);
     let path = &*forms[0];
@@ -501,7 +501,7 @@ pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
     };
     if !table.hosts.iter().any(|host| host_matches(host, authority))
         || !in_base(decoded(path))
-        || (method == "OPTIONS" && whole == b"*")
+        || (method == "OPTIONS" && whole_path == b"*")
     {
         return Expected::OutOfScope;
     }
@@ -578,10 +578,10 @@ fn decide_preflight(table: &Table, candidates: &[Candidate], request: &Request) 
 
 /// Returns the forms of a request's path that are tried, and its query.
 fn forms<'r>(table: &Table, request: &'r Request) -> (Vec<Vec<u8>>, &'r [u8]) {
-    let whole = request.path.as_deref().unwrap();
-    let (path, query) = match whole.iter().position(|&b| b == b'?') {
-        Some(at) => (&whole[..at], &whole[at + 1..]),
-        None => (whole, &[][..]),
+    let whole_path = request.path.as_deref().unwrap();
+    let (path, query) = match whole_path.iter().position(|&b| b == b'?') {
+        Some(at) => (&whole_path[..at], &whole_path[at + 1..]),
+        None => (whole_path, &[][..]),
     };
     let mut forms = vec![path.to_vec()];
     if table.ignore_trailing_slash {
@@ -593,8 +593,8 @@ fn forms<'r>(table: &Table, request: &'r Request) -> (Vec<Vec<u8>>, &'r [u8]) {
     (forms, query)
 }
 
-/// Returns whether the order in the file matters for a request: two routes fit it that have the same path, the same rank of
-/// their method, and the same number of conditions.
+/// Returns whether the order in the file matters for a request: two routes fit it that have the same path, the same
+/// rank of their method, and the same number of conditions.
 pub(crate) fn is_settled_by_file_order(table: &Table, request: &Request) -> bool {
     let candidates = all_candidates(table);
     let (forms, query) = forms(table, request);
@@ -614,8 +614,8 @@ pub(crate) fn is_settled_by_file_order(table: &Table, request: &Request) -> bool
     })
 }
 
-/// Returns the elements of `match` whose path matches, in one group for each path, most specific first. An element is a line
-/// with the name of its route, its methods and the whole path.
+/// Returns the elements of `match` whose path matches, in one group for each path, most specific first. An element is a
+/// line with the name of its route, its methods and the whole path.
 pub(crate) fn paths_in_turn(table: &Table, request: &Request) -> Vec<Vec<String>> {
     let candidates = all_candidates(table);
     let (forms, _) = forms(table, request);
