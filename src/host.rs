@@ -4,7 +4,7 @@
 //!   map in place.
 //! - The SDK sends a response without the text of `%RESPONSE_CODE_DETAILS%`, and only with header values that are
 //!   UTF-8. [`send_response`] supports both.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "these calls to Envoy pass pointers")]
 
 use std::ptr::null_mut;
 use std::slice;
