@@ -97,20 +97,6 @@ impl<'a> Head<'a> {
         self.values(name).next().is_some()
     }
 
-    /// Returns whether a header has a value. The values of a repeated header are joined by commas and count as one
-    /// value, as in Envoy's own matchers.
-    pub(crate) fn equals(&self, name: &str, expected: &[u8]) -> bool {
-        let mut values = self.values(name);
-        let Some(first) = values.next() else { return false };
-        let Some(second) = values.next() else { return first == expected };
-        let mut joined = [first, second].join(&b',');
-        for value in values {
-            joined.push(b',');
-            joined.extend_from_slice(value);
-        }
-        joined == expected
-    }
-
     /// Returns whether the request is gRPC, by the rule that Envoy applies: its content type is `application/grpc`,
     /// alone or followed by `+` and a format.
     pub(crate) fn is_grpc(&self) -> bool {

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use crate::request::Head;
 use crate::table::RouteTable;
-use crate::table::conditions::{FailedCondition, Query};
+use crate::table::conditions::{ConditionValues, FailedCondition};
 use crate::table::schema::{ANY, Candidate, Cors, Entry, UNNAMED};
 use crate::table::tree::Ending;
 
@@ -103,7 +103,7 @@ pub(crate) enum Found {
 
 impl RouteTable {
     /// Finds the route for a method and a path. `below` is the path below `basePath` in its normal form. Without a
-    /// head, conditions on headers count as fulfilled.
+    /// head, conditions on headers and cookies count as fulfilled.
     pub(crate) fn find<T: Trail>(
         &self,
         method: &[u8],
@@ -114,9 +114,8 @@ impl RouteTable {
     ) -> Found {
         let order = MethodOrder::new(self, method);
         trail.begin(order);
-        let query = Query::new(query);
-        let mut search =
-            Search { table: self, order, head, query, without_method: Vec::new(), conditions_failed: false };
+        let values = ConditionValues::new(head, query);
+        let mut search = Search { table: self, order, values, without_method: Vec::new(), conditions_failed: false };
         if let Some(pattern) = search.run(below, trail) {
             return Found::Route { pattern };
         }
@@ -179,14 +178,9 @@ impl RouteTable {
 
     /// Returns the first condition of a candidate that the request does not fulfil.
     #[inline(never)]
-    fn first_failed(
-        &self,
-        candidate: Candidate,
-        head: Option<&Head<'_>>,
-        query: &Query<'_>,
-    ) -> Option<FailedCondition> {
+    fn first_failed(&self, candidate: Candidate, values: &ConditionValues<'_>) -> Option<FailedCondition> {
         let conditions = self.condition_sets.get(candidate.conditions).unwrap_or_default();
-        conditions.first_failed(&self.conditions, &self.strings, head, query)
+        conditions.first_failed(&self.conditions, &self.strings, values)
     }
 
     fn has_cors(&self, candidate: Candidate) -> bool {
@@ -210,8 +204,7 @@ fn toggle_trailing_slash(below: &[u8]) -> Option<Vec<u8>> {
 struct Search<'s> {
     table: &'s RouteTable,
     order: MethodOrder,
-    head: Option<&'s Head<'s>>,
-    query: Query<'s>,
+    values: ConditionValues<'s>,
     /// Entries that matched, but have no route for the method.
     without_method: Vec<Entry>,
     /// True if some entry has routes for the method, and the conditions of all of them failed.
@@ -294,7 +287,7 @@ impl Search<'_> {
         if walk.unconditional_only && !T::KEPT {
             return false;
         }
-        match self.table.first_failed(candidate, self.head, &self.query) {
+        match self.table.first_failed(candidate, &self.values) {
             Some(failed) => walk.trail.note(candidate, Step::ConditionFails(failed)),
             None if walk.unconditional_only => walk.trail.note(candidate, Step::OnlyUnconditional),
             None => return true,

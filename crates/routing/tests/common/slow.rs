@@ -31,6 +31,7 @@ pub(crate) struct Route {
     pub(crate) name: String,
     pub(crate) matches: Vec<String>,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) cookies: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
     /// The route's own `cors`, if it has one; `Some(None)` turns CORS off.
     pub(crate) cors: Option<Option<u32>>,
@@ -79,11 +80,10 @@ impl Route {
         }
         let pairs =
             |pairs: &[(String, String)]| Value::Object(pairs.iter().map(|(k, v)| (k.clone(), json!(v))).collect());
-        if !self.headers.is_empty() {
-            route["when"]["headers"] = pairs(&self.headers);
-        }
-        if !self.query.is_empty() {
-            route["when"]["query"] = pairs(&self.query);
+        for (key, conditions) in [("headers", &self.headers), ("cookies", &self.cookies), ("query", &self.query)] {
+            if !conditions.is_empty() {
+                route["when"][key] = pairs(conditions);
+            }
         }
         if let Some(cors) = self.cors {
             route["cors"] = cors_document(cors);
@@ -91,8 +91,9 @@ impl Route {
         route
     }
 
-    fn conditions(&self) -> usize {
-        self.headers.len() + self.query.len()
+    /// Returns the number of conditions on headers and cookies, and of those on the query.
+    fn conditions(&self) -> (usize, usize) {
+        (self.headers.len() + self.cookies.len(), self.query.len())
     }
 }
 
@@ -255,7 +256,7 @@ struct Candidate {
     element: String,
     method: String,
     segments: Vec<Segment>,
-    conditions: usize,
+    conditions: (usize, usize),
 }
 
 /// Returns the texts between the slashes. The empty path has none. A path without a slash at its start has no segments.
@@ -307,6 +308,7 @@ pub(crate) fn without_duplicates(mut table: Table) -> Table {
             let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
             (
                 route.headers.iter().map(lower).collect::<BTreeSet<_>>(),
+                route.cookies.iter().cloned().collect::<BTreeSet<_>>(),
                 route.query.iter().cloned().collect::<BTreeSet<_>>(),
             )
         };
@@ -401,22 +403,35 @@ pub(crate) fn host_matches(pattern: &str, authority: &[u8]) -> bool {
     }
 }
 
-/// Returns whether the conditions of a route hold. For a preflight request, those on headers always do.
+/// Returns whether the conditions of a route hold. For a preflight request, those on headers and cookies always do.
 fn holds(route: &Route, request: &Request, query: &[u8], is_preflight: bool) -> bool {
     let header = |name: &str| {
         let named = request.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
         let values = named.map(|(_, value)| value.clone()).collect::<Vec<_>>();
         (!values.is_empty()).then(|| values.join(&b','))
     };
+    let cookie = |name: &str| {
+        let headers = request.headers.iter().filter(|(key, _)| key == b"cookie").map(|(_, value)| lossy(value));
+        let pairs = headers.flat_map(|value| value.split(';').map(|pair| pair.trim().to_owned()).collect::<Vec<_>>());
+        let mut pairs = pairs.filter_map(|pair| pair.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())));
+        let (_, value) = pairs.find(|(known, _)| known == name)?;
+        let is_quoted = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
+        Some(if is_quoted { value[1..value.len() - 1].as_bytes().to_vec() } else { value.into_bytes() })
+    };
     let parameter = |name: &str| {
+        let text = |text: &[u8]| decoded(lossy(text).replace('+', " ").as_bytes());
         let mut parameters = query.split(|&b| b == b'&').map(|pair| pair.splitn(2, |&b| b == b'=').collect::<Vec<_>>());
-        let pair = parameters.find(|pair| pair[0] == name.as_bytes())?;
-        Some(pair.get(1).copied().unwrap_or_default().to_vec())
+        let pair = parameters.find(|pair| text(pair[0]) == name.as_bytes())?;
+        Some(text(pair.get(1).copied().unwrap_or_default()))
     };
     let fulfils = |expected: &str, found: Option<Vec<u8>>| {
-        found.is_some_and(|found| expected == "*" || found == expected.as_bytes())
+        found.is_some_and(|found| match expected.strip_suffix('*') {
+            Some(prefix) => found.starts_with(prefix.as_bytes()),
+            None => found == expected.as_bytes(),
+        })
     };
     route.headers.iter().all(|(name, expected)| is_preflight || fulfils(expected, header(name)))
+        && route.cookies.iter().all(|(name, expected)| is_preflight || fulfils(expected, cookie(name)))
         && route.query.iter().all(|(name, expected)| fulfils(expected, parameter(name)))
 }
 
@@ -478,7 +493,7 @@ fn find_in<'c>(
         let Some(_) = at_path.first() else { continue };
         let next = at_path.into_iter().find(|candidate| {
             holds(&table.routes[candidate.route], request, query, is_preflight)
-                && !(conditions_failed && candidate.conditions > 0)
+                && !(conditions_failed && candidate.conditions != (0, 0))
         });
         if next.is_some() {
             return next;
@@ -656,7 +671,7 @@ const REST: &[&str] = &["{*rest}", "{*r}"];
 const METHODS: &[&str] =
     &["GET", "GET", "POST", "HEAD", "ANY", "ANY", "GET|POST", "POST|HEAD", "PUT|DELETE|GET", "QUERY"];
 const REQUEST_METHODS: &[&str] = &["GET", "GET", "POST", "HEAD", "PUT", "QUERY", "OPTIONS", "get"];
-const VALUES: &[&str] = &["1", "2", "*"];
+const VALUES: &[&str] = &["1", "2", "*", "1*", "1 2", "1 *"];
 #[rustfmt::skip]
 const REQUEST_SEGMENTS: &[&str] = &[
     "a", "b", "ab", "aab", "a.b", "%61", "%61b", "%C3%A9", "%c3%A9", "c%25", "c%25a", "a;b", "%7Ba%7d", "ab9", "1",
@@ -673,6 +688,16 @@ const HOSTS: &[&str] = &["api.example.com", "*.wild.example.com", "*", "API.exam
 const REQUEST_HOSTS: &[&str] = &[
     "api.example.com", "API.Example.com:8443", "api.example.com.", "api.example.com.:80", "x.wild.example.com",
     "x.y.wild.example.com", "wild.example.com", "xwild.example.com", "other.example.com", "[::1]:80",
+];
+
+#[rustfmt::skip]
+const QUERIES: &[&str] = &[
+    "", "", "", "?", "?v=1", "?v=2&w+x=1", "?w%20x=2", "?x=/a/../b&v", "?v=1&v=2", "?vv=1?v=1", "?v=1+2&%77+x=1%202",
+    "?v=1%2b2", "?w%2Bx=1", "?v=12",
+];
+#[rustfmt::skip]
+const COOKIES: &[&str] = &[
+    "v=1", "v=2; c d=1", " v=1 2 ;c d=2;v=2", "v", "V=1; =1; v=", "v=\"1\"", "v=\"1; c d=\"1 2\"", "\tc d=12\t;;v=%31",
 ];
 
 pub(crate) fn random_table<C: Choices>(rng: &mut C) -> Table {
@@ -693,7 +718,8 @@ pub(crate) fn random_table<C: Choices>(rng: &mut C) -> Table {
             name: format!("r{index}"),
             matches: (0..elements).map(|_| random_element(rng, segments, at_most, allow_unsafe_paths)).collect(),
             headers: conditions(rng, &["x-a", "X-B"]),
-            query: conditions(rng, &["v", "w"]),
+            cookies: conditions(rng, &["v", "c d"]),
+            query: conditions(rng, &["v", "w x"]),
             cors: match rng.below(6) {
                 4 => Some(None),
                 5 => Some(Some(u32::from(rng.coin()))),
@@ -768,7 +794,7 @@ pub(crate) fn random_request(rng: &mut impl Choices, table: &Table) -> Request {
         29..32 => path.push_str("/a"),
         _ => {}
     }
-    path.push_str(pick(rng, &["", "", "", "?", "?v=1", "?v=2&w=1", "?w=2", "?x=/a/../b&v", "?v=1&v=2", "?vv=1?v=1"]));
+    path.push_str(pick(rng, QUERIES));
     let host = if rng.one_in(8) { pick(rng, REQUEST_HOSTS).to_owned() } else { table.hosts[0].replace('*', "x") };
     let method = pick(rng, REQUEST_METHODS);
     let is_preflight = rng.one_in(6);
@@ -778,8 +804,11 @@ pub(crate) fn random_request(rng: &mut impl Choices, table: &Table) -> Request {
     }
     for name in ["x-a", "x-b"] {
         for _ in 0..[0, 0, 0, 1, 1, 2][rng.below(6)] {
-            request = request.header(name, pick(rng, &["1", "2", ""]));
+            request = request.header(name, pick(rng, &["1", "2", "", "1 2"]));
         }
+    }
+    for _ in 0..[0, 0, 0, 1, 1, 2][rng.below(6)] {
+        request = request.header("cookie", pick(rng, COOKIES));
     }
     request
 }
