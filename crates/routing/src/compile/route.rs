@@ -1,11 +1,10 @@
 //! Compiles one route: its patterns, its conditions, its changes to headers, and its target.
 
-use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeSet, HashMap};
 
 use super::conditions::{ConditionCount, ConditionSet};
-use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_response};
+use super::headers::{Written, forbidden_in_condition, forbidden_in_request, forbidden_in_response};
 use super::settings::Defaults;
 use super::{Compiler, MatchPlace, NOT_IN_LIST, PendingCandidate, RoutePlace};
 use crate::compile::pattern::{Pattern, PatternMethods, Segment};
@@ -210,7 +209,7 @@ impl Compiler {
     /// Checks conditions on cookies or on the query. Returns the valid ones, and whether all are valid.
     fn named_values<'w>(
         &mut self,
-        written: &'w Key<Vec<(Cow<'_, str>, Option<Cow<'_, str>>)>>,
+        written: &'w Written<'_>,
         place: &Place,
         key: &'static str,
         problem: fn(&str, &str) -> Option<ProblemKind>,

@@ -40,7 +40,7 @@ object! {
         /// Forward the path without `basePath`. Default: false.
         #[key = "stripBasePath"]
         pub strip_base_path: Key<bool>,
-        /// In responses, replace the target's host in a `Location` header by the public host. Default: false.
+        /// In responses, turn a `Location` header of the service back to the public URL. Default: false.
         #[key = "rewriteLocation"]
         pub rewrite_location: Key<bool>,
         /// Defines what happens to a request in scope that no route serves. Default: `notFound`.

@@ -416,7 +416,7 @@ fn holds(route: &Route, request: &Request, query: &[u8], is_preflight: bool) -> 
         let mut pairs = pairs.filter_map(|pair| pair.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())));
         let (_, value) = pairs.find(|(known, _)| known == name)?;
         let is_quoted = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
-        Some(if is_quoted { value[1..value.len() - 1].as_bytes().to_vec() } else { value.into_bytes() })
+        Some(if is_quoted { value.as_bytes()[1..value.len() - 1].to_vec() } else { value.into_bytes() })
     };
     let parameter = |name: &str| {
         let text = |text: &[u8]| decoded(lossy(text).replace('+', " ").as_bytes());
