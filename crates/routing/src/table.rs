@@ -17,9 +17,9 @@ use std::sync::Arc;
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::table::image::{ImageReader, Rows, Span};
 use crate::table::schema::{
-    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, Candidate, Capture, Condition, Conditions, ENTRIES, MatchRow,
-    OPERATIONS, Operation, PATTERNS, POLICIES, Policy, RESPONSES, ROUTE_EXTRAS, ROUTES, Response, Route, RouteExtras,
-    SETTINGS, Settings, StringId, UNNAMED,
+    CANDIDATES, CAPTURED_HOSTS, CAPTURES, CONDITION_SETS, CONDITIONS, Candidate, Capture, CapturedHost, Condition,
+    Conditions, ENTRIES, MatchRow, OPERATIONS, Operation, PATTERNS, POLICIES, Policy, RESPONSES, ROUTE_EXTRAS, ROUTES,
+    Response, Route, RouteExtras, SETTINGS, Settings, StringId, UNNAMED,
 };
 use crate::table::strings::Strings;
 use crate::table::tree::Tree;
@@ -53,6 +53,8 @@ pub struct RouteTable {
     routes: Rows<Route>,
     extras: Rows<RouteExtras>,
     pub(crate) responses: Rows<Response>,
+    /// The different hosts with captured values.
+    pub(crate) captured_hosts: Rows<CapturedHost>,
     /// The operations of the table and of all routes.
     pub(crate) operations: Rows<Operation>,
     pub(crate) policies: Rows<Policy>,
@@ -87,6 +89,7 @@ impl RouteTable {
             routes: lists.list(ROUTES)?,
             extras: lists.list(ROUTE_EXTRAS)?,
             responses: lists.list(RESPONSES)?,
+            captured_hosts: lists.list(CAPTURED_HOSTS)?,
             operations: lists.list(OPERATIONS)?,
             policies: lists.list(POLICIES)?,
             image,

@@ -318,6 +318,12 @@ impl<'p> CaptureChecker<'p> {
         self.patterns.iter().filter(|parsed| parsed.pattern.is_valid)
     }
 
+    /// Returns whether some pattern captures the rest of the path under a name.
+    pub(super) fn is_rest(&self, name: &str) -> bool {
+        let mut segments = self.valid_patterns().flat_map(|parsed| &parsed.pattern.segments);
+        segments.any(|segment| matches!(segment, Segment::Rest { name: rest, .. } if *rest == name))
+    }
+
     /// Returns an error for each pattern that does not capture a name. If there are any, at least one is returned, and
     /// beyond that no more than will be kept.
     pub(super) fn errors(&self, name: &str) -> Vec<ProblemKind> {

@@ -6,11 +6,12 @@ use super::Compiler;
 use super::headers::{forbidden_in_request, forbidden_in_response};
 use crate::compile::host_name;
 use crate::compile::host_template::HostTemplate;
+use crate::dns;
 use crate::document::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
 use crate::document::read::Key;
 use crate::path;
 use crate::problem::{Place, ProblemKind};
-use crate::table::schema::{Cors, HostSet, NoMatch, Settings, StringId};
+use crate::table::schema::{Cors, HostSet, NamespaceSet, NoMatch, Settings, StringId};
 
 /// The part of the table's own keys that is needed to compile a route. An error in a value affects only the routes that
 /// use the value.
@@ -18,6 +19,7 @@ pub(super) struct Defaults<'a> {
     pub(super) namespace: Key<Cow<'a, str>>,
     pub(super) domain: Key<String>,
     pub(super) host_template: Key<HostTemplate<'a>>,
+    pub(super) namespaces: Key<NamespaceSet>,
     /// An error affects every route.
     pub(super) all_broken: bool,
     /// An error affects every route that forwards requests.
@@ -40,6 +42,7 @@ impl Compiler {
             namespace: config.namespace,
             domain: Key::Absent,
             host_template: Key::Absent,
+            namespaces: self.namespaces(&config.allow_namespaces),
             all_broken: config.trailing_slash.is_broken() || config.unsafe_paths.is_broken(),
             forwards_broken: config.strip_internal_headers.is_broken(),
             plain_forwards_broken: config.strip_base_path.is_broken() || config.rewrite_location.is_broken(),
@@ -98,6 +101,7 @@ impl Compiler {
                 // `denyDirect` was handled above, and `name` affects no route.
                 Some("denyDirect" | "name") => {}
                 Some("cors") => defaults.cors = Cors::Unknown,
+                Some("allowNamespaces") => defaults.namespaces = Key::Broken(None),
                 Some("trailingSlash") => {
                     settings.ignore_trailing_slash = true;
                     defaults.all_broken = true;
@@ -106,13 +110,14 @@ impl Compiler {
             }
         }
         settings.cors = defaults.cors;
+        settings.namespaces = defaults.namespaces.clone().into_first().unwrap_or_default();
         if !scope_is_readable {
             settings.hosts = HostSet::default();
             settings.deny_direct = false;
         }
 
         if let Some(namespace) = defaults.namespace.get()
-            && !host_name::is_dns_label(namespace)
+            && !dns::is_label(namespace.as_bytes())
         {
             let found = namespace.to_string();
             self.report(root.key("namespace"), ProblemKind::DnsLabel { key: "namespace", found });
@@ -177,7 +182,7 @@ impl Compiler {
         match domain {
             Key::Absent => Key::Absent,
             Key::Broken(_) => Key::Broken(None),
-            Key::Set(domain) if host_name::is_dns_name(&domain) => {
+            Key::Set(domain) if dns::is_name(domain.as_bytes()) => {
                 if domain.bytes().any(|b| b.is_ascii_uppercase()) {
                     self.report(place, ProblemKind::UpperCaseHost { host: domain.to_string() });
                 }
@@ -196,7 +201,7 @@ impl Compiler {
             Key::Absent => Key::Set(HostTemplate::default()),
             Key::Broken(_) => Key::Broken(None),
             Key::Set(text) => match HostTemplate::parse(text) {
-                Ok(template) if !host_name::is_dns_name(&template.render("service", "namespace", "example.com")) => {
+                Ok(template) if !dns::is_name(template.render("service", "namespace", "example.com").as_bytes()) => {
                     let found = template.render("{service}", "{namespace}", "{domain}");
                     self.report(place, ProblemKind::DnsName { key: "hostTemplate", found });
                     Key::Broken(None)

@@ -37,6 +37,10 @@ object! {
         /// `{domain}`. Default: `{service}.{namespace}.{domain}`.
         #[key = "hostTemplate"]
         pub host_template: Key<Cow<'a, str>>,
+        /// Namespaces that a captured `namespace` of a route may name: names, `team-*` for all that begin with `team-`,
+        /// or `*` for every namespace.
+        #[key = "allowNamespaces"]
+        pub allow_namespaces: Key<Vec<Option<Cow<'a, str>>>>,
         /// Forward the path without `basePath`. Default: false.
         #[key = "stripBasePath"]
         pub strip_base_path: Key<bool>,
@@ -103,13 +107,15 @@ object! {
         /// `METHODS PATH`, or a list of them: `GET /orders/{id}`, `GET|POST /orders`, `ANY /files/{*rest}`.
         #[key = "match", required = "for example `match: GET /orders/{id}`"]
         pub patterns: Key<OneOrMany<Cow<'a, str>>>,
-        /// Name of the Knative Service.
+        /// Name of the Knative Service. It may contain captured values, such as `{name}`.
         #[key = "service"]
         pub service: Key<Cow<'a, str>>,
-        /// Namespace of `service`. Default: the table's.
+        /// Namespace of `service`. It may contain captured values; the table then needs `allowNamespaces`. Default: the
+        /// table's.
         #[key = "namespace"]
         pub namespace: Key<Cow<'a, str>>,
-        /// Traffic tag of `service`: `canary` makes the host `canary-orders.shop.example.com`.
+        /// Traffic tag of `service`: `canary` makes the host `canary-orders.shop.example.com`. It may contain captured
+        /// values.
         #[key = "tag"]
         pub tag: Key<Cow<'a, str>>,
         /// The authority to forward to, instead of `service`. It is used as written, with a port if it needs one.

@@ -82,6 +82,11 @@ row! {
         pub(crate) ksvc_hosts: Span,
         /// A sorted list of strings: the `host`s of all routes, in lower case and without port.
         pub(crate) other_hosts: Span,
+        /// The template of the hosts of `CAPTURED_HOSTS`, with the domain filled in. Its fields are `service` and
+        /// `namespace`.
+        pub(crate) host_template: Template,
+        /// `allowNamespaces`.
+        pub(crate) namespaces: NamespaceSet,
         /// The number of routes that are not broken.
         pub(crate) routes: u32,
         /// True if the table or some route has `cors`, or may have it because it can't be read.
@@ -111,6 +116,8 @@ impl Default for Settings {
             methods: Span::default(),
             ksvc_hosts: Span::default(),
             other_hosts: Span::default(),
+            host_template: Template::default(),
+            namespaces: NamespaceSet::default(),
             routes: 0,
             uses_cors: false,
             plans_responses: false,
@@ -142,6 +149,19 @@ row! {
         /// A sorted list of strings: suffixes in lower case, without the `*.` before them.
         pub(crate) suffixes: Span,
         /// True if `*` is among the hosts.
+        pub(crate) any: bool,
+    }
+}
+
+row! {
+    /// The namespaces that `allowNamespaces` lists.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub(crate) struct NamespaceSet {
+        /// A sorted list of strings: whole names.
+        pub(crate) exact: Span,
+        /// A list of strings: prefixes, without the `*` after them.
+        pub(crate) prefixes: Span,
+        /// True if `*` is among the namespaces.
         pub(crate) any: bool,
     }
 }
@@ -248,7 +268,27 @@ row! {
         2 Respond(response: u32),
         /// Answers them with 503, because the document has an error that concerns the route.
         3 Broken,
+        /// Forwards them to a host that captured values make: a row of `CAPTURED_HOSTS`.
+        4 Captured(host: u32),
         else Target::Broken
+    }
+}
+
+impl Target {
+    /// Returns whether requests are forwarded.
+    pub(crate) fn forwards(self) -> bool {
+        matches!(self, Target::Forward(_) | Target::Captured(_))
+    }
+}
+
+row! {
+    /// The host of a `service` with captured values. `Settings::host_template` makes it of the two.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct CapturedHost {
+        /// `service`, with `tag` and a hyphen before it if the route has a `tag`.
+        pub(crate) service: Template,
+        /// `namespace` of the route or of the table. It is literal, or `allowNamespaces` lists what it may make.
+        pub(crate) namespace: Template,
     }
 }
 
@@ -530,6 +570,8 @@ lists! {
     /// The operations of the table and of all routes.
     OPERATIONS: Operation,
     RESPONSES: Response,
+    /// The different hosts with captured values.
+    CAPTURED_HOSTS: CapturedHost,
     /// The extras of the routes that have any.
     ROUTE_EXTRAS: RouteExtras,
     /// The extras of the nodes that have any.
