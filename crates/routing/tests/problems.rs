@@ -299,7 +299,7 @@ fn errors_of_a_match() {
         ("GET /a/{a b}", "{a b}"),
         ("GET /a/{id}/{id}", "{id}"),
         ("GET /a/{x}{y}", "{x}{y}"),
-        ("GET /a/{x}-{y}", "{x}-{y}"),
+        ("GET /a/{x}{y}", "{x}{y}"),
         ("GET /a/v{*rest}", "v{*rest}"),
         ("GET /a/{*rest}/b", "{*rest}"),
         ("GET /a/{rest...}", "{*rest}"),

@@ -30,7 +30,7 @@ impl RouteTable {
     /// Applies the route of a pattern to a request.
     pub(crate) fn apply_route<'a>(&'a self, pattern: u32, head: &Head<'a>, path: &RequestPath<'a>) -> Decision<'a> {
         let Some(route) = self.route(pattern) else {
-            return Decision::Answer(error::broken_table(head));
+            return self.answer(error::broken_table(head), head, self.settings.cors);
         };
         match route.target {
             Target::Forward(authority) if !self.has_extras(route, head) => {
@@ -79,9 +79,12 @@ impl RouteTable {
             }
             Target::Redirect(to, status) => self.redirect(to, status, &routed),
             Target::Respond(response) => self.respond_with(self.responses.get(response), &routed),
-            Target::Broken => Ok(error::broken_route(head, chosen)),
+            Target::Broken => return self.answer(error::broken_route(head, chosen), head, routed.extras.cors),
         };
-        Decision::Answer(answer.unwrap_or_else(|hazard| error::unsafe_rewrite(head, chosen, hazard)))
+        match answer {
+            Ok(answer) => Decision::Answer(answer),
+            Err(hazard) => self.answer(error::unsafe_rewrite(head, chosen, hazard), head, routed.extras.cors),
+        }
     }
 
     /// Adds the changes to the request's path and other headers, and the plan for its response.

@@ -597,16 +597,23 @@ problems! {
             ",
         }
 
-        /// A segment of a path has more than one parameter. It can have one, with literal text before and after it,
-        /// such as `v{nr}.json`.
-        Error "several-parameters" SeveralCaptures { segment: String } => {
-            message: "\"{segment}\" has more than one parameter in one segment; keep one, with a literal prefix and suffix",
+        /// A segment of a path can have several parameters, such as `v{major}.{minor}`. There must be text between them,
+        /// because that text is where the first one ends.
+        Error "adjacent-parameters" AdjacentCaptures { segment: String } => {
+            message: "in \"{segment}\" two parameters follow each other without text between them, so nothing says where the first one ends; write text between them, or one parameter",
             example: r#"
                 hosts: [api.example.com]
                 routes:
-                  - match: GET /range/{from}-{to}
+                  - match: GET /range/{from}{to}
                     host: a.example.com
             "#,
+        }
+
+        /// Each parameter of a segment that has several takes time to find. So at most 64 different ones of these segments
+        /// can stand at one place of the paths, and at most 512 in a table.
+        Error "too-many-mixed-segments" TooManyMixed { segment: String, limit: usize, of: &'static str } => {
+            message: "\"{segment}\" has several parameters, and {of} has more than {limit} different segments of this kind; write one parameter, and let the service take it apart",
+            sample: { segment: "{from}-{to}".to_owned(), limit: limits::MIXED_SEGMENTS_AT_ONE_PLACE, of: "this place of the paths" },
         }
 
         /// A `{*name}` matches whole segments, so its segment can't have other text.

@@ -10,6 +10,11 @@ use crate::table::schema::{Condition, Conditions, Expected};
 use crate::table::strings::Strings;
 
 impl Conditions {
+    /// Returns the number of conditions: those on headers, and those on the query.
+    pub(crate) fn counts(self) -> (usize, usize) {
+        (self.headers.len(), self.query.len())
+    }
+
     /// Returns the first condition that the request does not fulfil. Without a head, conditions on headers count as
     /// fulfilled, because a preflight can't have the headers of the request that it announces.
     pub(crate) fn first_failed(
