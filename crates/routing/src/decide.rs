@@ -18,11 +18,11 @@ use std::borrow::Cow;
 use crate::bytes::is_ascii;
 use crate::decide::cors::Preflight;
 use crate::decide::decision::{Answer, Decision, Outcome, Untouched};
-use crate::decide::search::{Found, HeaderConditions, MethodOrder, NoRoute, Request, Trail, insert};
+use crate::decide::search::{Found, MethodOrder, NoRoute, Request, Trail, insert};
 use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
-use crate::table::conditions::Query;
+use crate::table::conditions::{ConditionValues, HeaderConditions};
 use crate::table::hosts::{self, Membership};
 use crate::table::schema::{Cors, NoMatch, Target};
 
@@ -95,7 +95,8 @@ impl RouteTable {
         let (Some(method), true) = (readable(head.method), readable(head.authority).is_some()) else {
             return self.answer(error::unreadable(head), head, self.settings.cors);
         };
-        let request = Request { head, path: &path, query: Query::new(path.query), below: self.below(&path) };
+        let request =
+            Request { head, path: &path, values: ConditionValues::new(*head, path.query), below: self.below(&path) };
         if let Some(preflight) = Preflight::read(head)
             && let Some(decision) = self.decide_preflight(&preflight, &request, trail)
         {
@@ -115,11 +116,12 @@ impl RouteTable {
             NoMatch::PassThrough => return Decision::Untouched(Untouched::PassThrough),
             NoMatch::Broken => return self.answer(error::broken_table(head), head, self.settings.cors),
             NoMatch::NotFound if *method_is_served => error::not_found(head),
-            NoMatch::NotFound if method == b"OPTIONS" && self.cors_applies(entries) => {
-                error::options(self.allow(entries))
-            }
-            NoMatch::NotFound if entries.is_empty() => error::not_found(head),
-            NoMatch::NotFound => error::method_not_allowed(head, self.allow(entries)),
+            NoMatch::NotFound => match self.cors_applies(entries) {
+                Some(true) if method == b"OPTIONS" => error::options(self.allow(entries)),
+                None if method == b"OPTIONS" => error::broken_table(head),
+                _ if entries.is_empty() => error::not_found(head),
+                _ => error::method_not_allowed(head, self.allow(entries)),
+            },
         };
         self.answer(answer, head, self.first_cors(method, entries))
     }

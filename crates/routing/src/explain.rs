@@ -246,9 +246,13 @@ impl RouteTable {
         let describe = |part: &str, Condition { name, expected }: Condition| match expected {
             Expected::Present => format!("{part} {}", self.strings.get(name)),
             Expected::Equal(value) => format!("{part} {} = {:?}", self.strings.get(name), self.strings.get(value)),
+            Expected::Prefix(prefix) => {
+                format!("{part} {} = {:?}", self.strings.get(name), format!("{}*", self.strings.get(prefix)))
+            }
         };
-        let headers = self.conditions.span(conditions.headers).map(|condition| describe("header", condition));
-        headers.chain(self.conditions.span(conditions.query).map(|condition| describe("query", condition))).collect()
+        let parts = [("header", conditions.headers), ("cookie", conditions.cookies), ("query", conditions.query)];
+        let described = |(part, span)| self.conditions.span(span).map(move |condition| describe(part, condition));
+        parts.into_iter().flat_map(described).collect()
     }
 
     /// Describes why a condition is not fulfilled.
@@ -257,6 +261,7 @@ impl RouteTable {
         match failed.condition.expected {
             Expected::Present => format!("{part} `{name}` is not present"),
             Expected::Equal(value) => format!("{part} `{name}` is not \"{}\"", self.strings.get(value)),
+            Expected::Prefix(prefix) => format!("{part} `{name}` does not begin with \"{}\"", self.strings.get(prefix)),
         }
     }
 

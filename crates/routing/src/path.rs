@@ -336,6 +336,17 @@ pub(crate) fn raw_part(raw: &[u8], start: usize, length: usize) -> &[u8] {
     rest.get(..raw_length(PathBytes(rest), length)).unwrap_or_default()
 }
 
+/// Decodes a name or a value of a query: valid percent-escapes, and `+`, which means a space there. This is the form in
+/// which browsers send forms (<https://url.spec.whatwg.org/#urlencoded-parsing>).
+pub(crate) fn form_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|b| matches!(b, b'%' | b'+')) {
+        return text.into();
+    }
+    let decoded =
+        PathBytes(text).map(|PathByte { byte, encoded, .. }| if byte == b'+' && !encoded { b' ' } else { byte });
+    decoded.collect()
+}
+
 /// Removes a literal prefix and suffix from a raw segment. `prefix` and `suffix` are their lengths in normal form; in
 /// the raw segment they may be written differently, and so be shorter or longer.
 pub(crate) fn strip_affixes(raw: &[u8], prefix: usize, suffix: usize) -> &[u8] {

@@ -216,6 +216,14 @@ impl<'a> Chosen<'a> {
         self.captured().map(|(name, value)| (strings.get(name), value))
     }
 
+    /// Returns the name and the value of the parameter that captures the rest of the path, `{*name}`. The path ends with
+    /// the value.
+    pub(crate) fn rest(&self) -> Option<(StringId, &'a [u8])> {
+        let captures = self.table.patterns.get(self.pattern)?.captures;
+        let last = self.table.captures.span(captures).last().filter(|capture| capture.extent == Extent::Rest)?;
+        self.captured().find(|(name, _)| *name == last.name)
+    }
+
     /// Returns the parameters as `params` does, with the ids of their names.
     pub(crate) fn captured(&self) -> impl Iterator<Item = (StringId, &'a [u8])> + use<'a> {
         self.table.captured(self.pattern, self.path)

@@ -60,7 +60,7 @@ fn a_route_with_an_error_is_broken_and_all_others_are_served() {
         json!({ "match": "GET /a", "respond": { "status": 200, "headers": { ":x": "1" } } }),
         json!({ "match": "GET /a", "respond": { "status": 200 }, "rewritePath": "/x" }),
         json!({ "match": "GET /a", "service": "s", "when": [] }),
-        json!({ "match": "GET /a", "service": "s", "when": { "cookies": {} } }),
+        json!({ "match": "GET /a", "service": "s", "when": { "body": {} } }),
         json!({ "match": ["GET /a", "GET /b/{"], "service": "s" }),
     ] {
         let table = bad(&with_routes(std::slice::from_ref(&route)));

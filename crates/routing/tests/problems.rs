@@ -264,6 +264,13 @@ fn errors_of_a_route() {
         (json!({ "when": { "query": { "v": 2 } } }), "routes[0].when.query.v", "quotes"),
         (json!({ "when": { "query": { "": "2" } } }), "routes[0].when.query[\"\"]", "name"),
         (json!({ "when": { "headers": { "a b": "1" } } }), "routes[0].when.headers[\"a b\"]", "a b"),
+        (json!({ "when": { "cookies": { "": "1" } } }), "routes[0].when.cookies[\"\"]", "name"),
+        (json!({ "when": { "cookies": { "a=b": "1" } } }), "routes[0].when.cookies[\"a=b\"]", "`=`"),
+        (json!({ "when": { "cookies": { "a": "1; b=2" } } }), "routes[0].when.cookies.a", "`;`"),
+        (json!({ "when": { "cookies": { "a": "1 " } } }), "routes[0].when.cookies.a", "space"),
+        (json!({ "when": { "cookies": { "a": "\"1\"" } } }), "routes[0].when.cookies.a", "write \"1\""),
+        (json!({ "when": { "cookies": { "a": 1 } } }), "routes[0].when.cookies.a", "quotes"),
+        (json!({ "when": { "cookies": ["a=1"] } }), "routes[0].when.cookies", "object"),
         (json!({ "when": { "headers": { ":path": "1" } } }), "routes[0].when.headers[\":path\"]", ":path"),
         (json!({ "when": { "headers": { "x": "a\nb" } } }), "routes[0].when.headers.x", "control"),
     ];

@@ -3,8 +3,8 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeSet, HashMap};
 
-use super::conditions::ConditionSet;
-use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_response};
+use super::conditions::{ConditionCount, ConditionSet};
+use super::headers::{Written, forbidden_in_condition, forbidden_in_request, forbidden_in_response};
 use super::settings::Defaults;
 use super::{Compiler, MatchPlace, NOT_IN_LIST, PendingCandidate, RoutePlace};
 use crate::compile::pattern::{Mixed, Pattern, PatternMethods, Segment};
@@ -13,7 +13,7 @@ use crate::document::config::{Route as RouteConfig, When};
 use crate::document::read::{Key, OneOrMany};
 use crate::limits::{MIXED_SEGMENTS, MIXED_SEGMENTS_AT_ONE_PLACE};
 use crate::path::{self, Hazard};
-use crate::problem::ProblemKind;
+use crate::problem::{Place, ProblemKind, Severity};
 use crate::table::image::{NO_INDEX, Span};
 use crate::table::schema::{
     ANY, CAPTURES, Capture, Condition, Cors, Expected, Extent, MatchRow, PATTERNS, ROUTE_EXTRAS, ROUTES, Route,
@@ -209,50 +209,85 @@ impl Compiler {
         let (set, unreadable) = self.conditions(&route.when, place);
         // An unknown key may have been meant as `when`, unless it is more similar to another key.
         let unreadable = unreadable || may_contain(route, "when");
-        RouteConditions { count: set.len(), set: self.conditions.add(set), unreadable }
+        RouteConditions { count: set.count(), set: self.conditions.add(set), unreadable }
     }
 
     /// Compiles `when`. Returns its conditions, and whether some of them can't be read.
     fn conditions(&mut self, when: &Key<Box<When<'_>>>, place: RoutePlace) -> (ConditionSet, bool) {
-        let mut conditions = ConditionSet::default();
-        let Some(when) = when.get() else { return (conditions, when.is_broken()) };
-        let headers_place = &|| place.key("when").key("headers");
+        let Some(when) = when.get() else { return (ConditionSet::default(), when.is_broken()) };
+        let place = place.key("when");
+        let headers_place = &|| place.clone().key("headers");
         let (headers, headers_are_valid) = self.headers(&when.headers, headers_place, forbidden_in_condition);
-        for (name, value) in headers {
-            let expected = self.expected(value);
-            conditions.headers.push(Condition { name, expected });
-        }
-        let mut unreadable = !when.unknown.is_empty() || !headers_are_valid || when.query.is_broken();
+        let (cookies, cookies_are_valid) = self.named_values(&when.cookies, &place, "cookies", cookie_problem);
+        let (query, query_is_valid) = self.named_values(&when.query, &place, "query", query_problem);
+        let mut sorted = |pairs: Vec<(StringId, &str)>| {
+            let conditions = pairs.into_iter().map(|(name, value)| Condition { name, expected: self.expected(value) });
+            let mut conditions: Vec<Condition> = conditions.collect();
+            conditions.sort_unstable();
+            conditions
+        };
+        let set = ConditionSet { headers: sorted(headers), cookies: sorted(cookies), query: sorted(query) };
+        let valid = when.unknown.is_empty() && headers_are_valid && cookies_are_valid && query_is_valid;
+        (set, !valid)
+    }
+
+    /// Checks conditions on cookies or on the query. Returns the valid ones, and whether all are valid.
+    fn named_values<'w>(
+        &mut self,
+        written: &'w Written<'_>,
+        place: &Place,
+        key: &'static str,
+        problem: fn(&str, &str) -> Option<ProblemKind>,
+    ) -> (Vec<(StringId, &'w str)>, bool) {
+        let mut valid = Vec::new();
+        let mut are_valid = !written.is_broken();
         let mut names = BTreeSet::new();
-        for (name, value) in when.query.get().into_iter().flatten() {
-            let error = if name.is_empty() {
-                Some(ProblemKind::EmptyQueryName)
-            } else if !names.insert(name) {
-                Some(ProblemKind::RepeatedKey { key: name.to_string() })
-            } else {
-                None
+        for (name, value) in written.get().into_iter().flatten() {
+            let problem = match names.insert(name) {
+                true => problem(name, value.as_deref().unwrap_or_default()),
+                false => Some(ProblemKind::RepeatedKey { key: name.to_string() }),
             };
-            match (error, value) {
-                (None, Some(value)) => {
-                    let name = self.builder.shared(name);
-                    let expected = self.expected(value);
-                    conditions.query.push(Condition { name, expected });
-                }
-                (None, None) => unreadable = true,
-                (Some(kind), _) => {
-                    self.report(place.key("when").key("query").named(name), kind);
-                    unreadable = true;
-                }
+            let is_error = problem.as_ref().is_some_and(|kind| kind.severity() == Severity::Error);
+            if let Some(kind) = problem {
+                self.report(place.clone().key(key).named(name), kind);
+            }
+            match value {
+                Some(value) if !is_error => valid.push((self.builder.shared(name), &**value)),
+                _ => are_valid = false,
             }
         }
-        conditions.headers.sort_unstable();
-        conditions.query.sort_unstable();
-        (conditions, unreadable)
+        (valid, are_valid)
     }
 
     fn expected(&mut self, value: &str) -> Expected {
-        if value == "*" { Expected::Present } else { Expected::Equal(self.builder.shared(value)) }
+        match value.strip_suffix('*') {
+            Some("") => Expected::Present,
+            Some(prefix) => Expected::Prefix(self.builder.shared(prefix)),
+            None => Expected::Equal(self.builder.shared(value)),
+        }
     }
+}
+
+/// Returns the problem of a condition on a cookie, if it has one: no request could fulfil it.
+fn cookie_problem(name: &str, value: &str) -> Option<ProblemKind> {
+    let has_separator = |text: &str| text.contains(|c: char| c == ';' || c.is_control());
+    if name.is_empty() || name.contains('=') || name.trim() != name || has_separator(name) {
+        return Some(ProblemKind::CookieName { found: name.to_owned() });
+    }
+    if has_separator(value) || value.trim() != value {
+        return Some(ProblemKind::CookieValue { name: name.to_owned() });
+    }
+    let unquoted = value.strip_prefix('"')?.strip_suffix('"')?;
+    Some(ProblemKind::QuotedCookie { found: value.to_owned(), write: unquoted.to_owned() })
+}
+
+/// Returns the problem of a condition on a query parameter, if it has one.
+fn query_problem(name: &str, value: &str) -> Option<ProblemKind> {
+    if name.is_empty() {
+        return Some(ProblemKind::EmptyQueryName);
+    }
+    let found = [name, value].into_iter().find(|text| text.contains('+'))?;
+    Some(ProblemKind::PlusInQuery { found: found.to_owned(), write: found.replace('+', " ") })
 }
 
 /// Returns the elements of a route's `match`; `None` for one that is not a string.
@@ -281,8 +316,8 @@ struct ParsedMatch<'a> {
 struct RouteConditions {
     /// The number of the set.
     set: u32,
-    /// The number of conditions in the set.
-    count: usize,
+    /// The numbers of conditions in the set.
+    count: ConditionCount,
     /// True if there may be more conditions, which can't be read.
     unreadable: bool,
 }

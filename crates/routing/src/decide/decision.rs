@@ -166,8 +166,9 @@ pub(crate) struct PublicUrl {
     pub(crate) authority: Box<[u8]>,
     /// The authority of the target.
     pub(crate) target: StringId,
-    /// True if `basePath` was removed from the path.
-    pub(crate) base_stripped: bool,
+    /// The part of the public path that was taken off before the request was forwarded, such as `basePath`, in normal
+    /// form. It is empty if nothing was.
+    pub(crate) prefix: Box<[u8]>,
     /// The `:path` of the request, if its scheme is `http`.
     pub(crate) http_path: Option<Box<[u8]>>,
 }

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
-use crate::table::conditions::{FailedCondition, Query};
+use crate::table::conditions::{ConditionValues, FailedCondition, HeaderConditions};
 use crate::table::schema::{ANY, Candidate, Cors, Entry, UNNAMED};
 
 /// Notes what a search does with each candidate that it looks at.
@@ -102,18 +102,9 @@ pub(crate) struct NoRoute {
 pub(crate) struct Request<'r, 'a> {
     pub(crate) head: &'r Head<'a>,
     pub(crate) path: &'r RequestPath<'a>,
-    pub(crate) query: Query<'a>,
+    pub(crate) values: ConditionValues<'a>,
     /// The path below `basePath` in its normal form; `None` for a path that no pattern can match.
     pub(crate) below: Option<&'r [u8]>,
-}
-
-/// How conditions on headers and cookies are treated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HeaderConditions {
-    /// The request must fulfil them.
-    Checked,
-    /// They count as fulfilled, because a preflight can't have the headers of the request that it announces.
-    Fulfilled,
 }
 
 impl RouteTable {
@@ -210,23 +201,26 @@ impl RouteTable {
     /// Returns the value of the `Allow` header for a path that these entries match: all methods that are served there.
     pub(crate) fn allow(&self, entries: &[Entry]) -> String {
         let mut names = self.method_names(entries);
-        if self.cors_applies(entries) {
+        if self.cors_applies(entries) == Some(true) {
             insert(&mut names, "OPTIONS");
         }
         names.join(", ")
     }
 
     /// Returns whether CORS is on for a path that these entries match: for some of their routes, or for the table if
-    /// there are none.
-    pub(crate) fn cors_applies(&self, entries: &[Entry]) -> bool {
-        let is_on = |cors| matches!(cors, Cors::On(_));
-        match entries {
-            [] => is_on(self.settings.cors),
-            _ if !self.settings.uses_cors => false,
-            _ => {
-                entries.iter().flat_map(|entry| self.candidates(*entry)).any(|candidate| is_on(self.cors_of(candidate)))
+    /// there are none. Returns `None` if an error in the document hides that.
+    pub(crate) fn cors_applies(&self, entries: &[Entry]) -> Option<bool> {
+        let candidates = entries.iter().filter(|_| self.settings.uses_cors).flat_map(|entry| self.candidates(*entry));
+        let of_table = Some(self.settings.cors).filter(|_| entries.is_empty());
+        let mut applies = Some(false);
+        for cors in of_table.into_iter().chain(candidates.map(|candidate| self.cors_of(candidate))) {
+            match cors {
+                Cors::On(_) => return Some(true),
+                Cors::Unknown => applies = None,
+                Cors::Off => {}
             }
         }
+        applies
     }
 
     /// Returns the CORS of the filter's own answer for a path that these entries match: that of their first route, or of
@@ -250,9 +244,7 @@ impl RouteTable {
     #[inline(never)]
     fn first_failed(&self, candidate: Candidate, wanted: Wanted<'_, '_>) -> Option<FailedCondition> {
         let conditions = self.condition_sets.get(candidate.conditions).unwrap_or_default();
-        let Wanted { header_conditions, request, .. } = wanted;
-        let head = Some(request.head).filter(|_| header_conditions == HeaderConditions::Checked);
-        conditions.first_failed(&self.conditions, &self.strings, head, &request.query)
+        conditions.first_failed(&self.conditions, &self.strings, &wanted.request.values, wanted.header_conditions)
     }
 
     /// Returns the candidates of one entry, as the compiler has sorted them.

@@ -93,7 +93,7 @@ problems! {
             ",
         }
 
-        /// An object has the same key twice, or `when.query` has the same parameter twice.
+        /// An object has the same key twice, or `when` has the same cookie or the same query parameter twice.
         Error "repeated-key" RepeatedKey { key: String } => {
             message: "the key `{key}` is written twice; keep one",
             example: "
@@ -705,6 +705,62 @@ problems! {
     }
 
     "conditions" {
+        /// The name of a cookie in `when` is empty, has a character that separates cookies (`=`, `;` or a control
+        /// character), or begins or ends with white space. No cookie of a request has such a name.
+        Error "invalid-cookie-name" CookieName { found: String } => {
+            message: "\"{found}\" is not a cookie's name; write the name alone, without `=`, `;` and spaces around it",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    when:
+                      cookies: { "beta=1": "*" }
+            "#,
+        }
+
+        /// The value of a cookie in `when` has a `;` or a control character, or begins or ends with white space. No
+        /// cookie of a request has such a value.
+        Error "invalid-cookie-value" CookieValue { name: String } => {
+            message: "the value of the cookie `{name}` has a `;`, a control character, or a space at its start or end; take it out",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    when:
+                      cookies: { beta: "1; Path=/" }
+            "#,
+        }
+
+        /// The value of a cookie in `when` is in double quotes. One pair of double quotes around the value of a request's
+        /// cookie is taken off before it is compared.
+        Error "quoted-cookie" QuotedCookie { found: String, write: String } => {
+            message: "{found} is in double quotes, which are taken off a request's cookie before it is compared; write \"{write}\"",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    when:
+                      cookies: { beta: '"1"' }
+            "#,
+        }
+
+        /// A condition on the query has a `+`, which stands for itself there. In the query of a request, a `+` means a
+        /// space, and a plus is written `%2B`.
+        Warning "plus-in-query" PlusInQuery { found: String, write: String } => {
+            message: "in \"{found}\" the `+` is a plus, which a request's query has as `%2B`; for a space write \"{write}\"",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /search
+                    host: a.example.com
+                    when:
+                      query: { q: red+shoes }
+            "#,
+        }
+
         /// A query parameter in `when` has an empty name. The names and values of headers in `when` have the same rules
         /// as those of other headers, and their messages are the ones about headers.
         Error "empty-query-name" EmptyQueryName => {

@@ -273,19 +273,20 @@ row! {
 // ---- conditions and changes to headers
 
 row! {
-    /// Conditions that a request must all fulfil. Both are sorted rows of `CONDITIONS`.
+    /// Conditions that a request must all fulfil. All are sorted rows of `CONDITIONS`.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
     pub(crate) struct Conditions {
         pub(crate) headers: Span,
+        pub(crate) cookies: Span,
         pub(crate) query: Span,
     }
 }
 
 row! {
-    /// A condition on a header or a query parameter.
+    /// A condition on a header, a cookie or a query parameter.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub(crate) struct Condition {
-        /// The name of a header, in lower case, or of a query parameter. It is a shared string.
+        /// The name of a header, in lower case, of a cookie or of a query parameter. It is a shared string.
         pub(crate) name: StringId,
         pub(crate) expected: Expected,
     }
@@ -299,6 +300,8 @@ row! {
         0 Present,
         /// This value, a shared string.
         1 Equal(value: StringId),
+        /// A value that begins with this shared string, which is not empty.
+        2 Prefix(prefix: StringId),
         else Expected::Present
     }
 }

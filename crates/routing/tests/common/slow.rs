@@ -31,6 +31,7 @@ pub(crate) struct Route {
     pub(crate) name: String,
     pub(crate) matches: Vec<String>,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) cookies: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
     /// The route's own `cors`, if it has one; `Some(None)` turns CORS off.
     pub(crate) cors: Option<Option<u32>>,
@@ -79,11 +80,10 @@ impl Route {
         }
         let pairs =
             |pairs: &[(String, String)]| Value::Object(pairs.iter().map(|(k, v)| (k.clone(), json!(v))).collect());
-        if !self.headers.is_empty() {
-            route["when"]["headers"] = pairs(&self.headers);
-        }
-        if !self.query.is_empty() {
-            route["when"]["query"] = pairs(&self.query);
+        for (key, conditions) in [("headers", &self.headers), ("cookies", &self.cookies), ("query", &self.query)] {
+            if !conditions.is_empty() {
+                route["when"][key] = pairs(conditions);
+            }
         }
         if let Some(cors) = self.cors {
             route["cors"] = cors_document(cors);
@@ -91,9 +91,9 @@ impl Route {
         route
     }
 
-    /// Returns the number of conditions on headers, and on the query.
+    /// Returns the number of conditions on headers and cookies, and of those on the query.
     fn conditions(&self) -> (usize, usize) {
-        (self.headers.len(), self.query.len())
+        (self.headers.len() + self.cookies.len(), self.query.len())
     }
 }
 
@@ -341,6 +341,7 @@ pub(crate) fn without_duplicates(mut table: Table) -> Table {
             let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
             (
                 route.headers.iter().map(lower).collect::<BTreeSet<_>>(),
+                route.cookies.iter().cloned().collect::<BTreeSet<_>>(),
                 route.query.iter().cloned().collect::<BTreeSet<_>>(),
             )
         };
@@ -433,22 +434,35 @@ pub(crate) fn host_matches(pattern: &str, authority: &[u8]) -> bool {
     }
 }
 
-/// Returns whether the conditions of a route hold. For a preflight request, those on headers always do.
+/// Returns whether the conditions of a route hold. For a preflight request, those on headers and cookies always do.
 fn holds(route: &Route, request: &Request, query: &[u8], is_preflight: bool) -> bool {
     let header = |name: &str| {
         let named = request.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
         let values = named.map(|(_, value)| value.clone()).collect::<Vec<_>>();
         (!values.is_empty()).then(|| values.join(&b','))
     };
+    let cookie = |name: &str| {
+        let headers = request.headers.iter().filter(|(key, _)| key == b"cookie").map(|(_, value)| lossy(value));
+        let pairs = headers.flat_map(|value| value.split(';').map(|pair| pair.trim().to_owned()).collect::<Vec<_>>());
+        let mut pairs = pairs.filter_map(|pair| pair.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())));
+        let (_, value) = pairs.find(|(known, _)| known == name)?;
+        let is_quoted = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
+        Some(if is_quoted { value.as_bytes()[1..value.len() - 1].to_vec() } else { value.into_bytes() })
+    };
     let parameter = |name: &str| {
+        let text = |text: &[u8]| decoded(lossy(text).replace('+', " ").as_bytes());
         let mut parameters = query.split(|&b| b == b'&').map(|pair| pair.splitn(2, |&b| b == b'=').collect::<Vec<_>>());
-        let pair = parameters.find(|pair| pair[0] == name.as_bytes())?;
-        Some(pair.get(1).copied().unwrap_or_default().to_vec())
+        let pair = parameters.find(|pair| text(pair[0]) == name.as_bytes())?;
+        Some(text(pair.get(1).copied().unwrap_or_default()))
     };
     let fulfils = |expected: &str, found: Option<Vec<u8>>| {
-        found.is_some_and(|found| expected == "*" || found == expected.as_bytes())
+        found.is_some_and(|found| match expected.strip_suffix('*') {
+            Some(prefix) => found.starts_with(prefix.as_bytes()),
+            None => found == expected.as_bytes(),
+        })
     };
     route.headers.iter().all(|(name, expected)| is_preflight || fulfils(expected, header(name)))
+        && route.cookies.iter().all(|(name, expected)| is_preflight || fulfils(expected, cookie(name)))
         && route.query.iter().all(|(name, expected)| fulfils(expected, parameter(name)))
 }
 
@@ -462,9 +476,7 @@ type PathOrder = (Vec<Rank>, bool);
 
 /// Returns the candidates whose path matches, each with the place of its path in the order.
 fn matching<'c>(table: &Table, candidates: &'c [Candidate], request: &Request) -> Vec<(PathOrder, &'c Candidate)> {
-    let forms = forms(table, request).0;
-    let forms = forms.iter().filter_map(|form| split(form));
-    let forms = forms.map(|form| form.into_iter().map(units).collect::<Vec<_>>()).collect::<Vec<_>>();
+    let forms = segments(table, request);
     let mut matching = Vec::new();
     for candidate in candidates {
         let fits = |form: &Vec<Vec<Unit>>| captures(&candidate.segments, form).is_some();
@@ -528,8 +540,7 @@ pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
     }
     let candidates = all_candidates(table);
     let to_route = |candidate: &Candidate| {
-        // Any form of the path may match, but the values are as they are in the request.
-        let params = params(candidate, path, &forms);
+        let params = params(table, candidate, request);
         Expected::Route { index: candidate.route, matched: candidate.element.clone(), params }
     };
     match decide_preflight(table, &candidates, request) {
@@ -695,11 +706,25 @@ pub(crate) fn considered(table: &Table, request: &Request) -> BTreeSet<(String, 
     matching.map(|(_, candidate)| (table.routes[candidate.route].name.clone(), candidate.element.clone())).collect()
 }
 
-fn params(candidate: &Candidate, path: &[u8], forms: &[Vec<u8>]) -> Vec<(String, String)> {
-    let segments = |path: &[u8]| split(path).unwrap().into_iter().map(units).collect::<Vec<_>>();
-    let as_it_came = captures(&candidate.segments, &segments(path));
-    let captured = as_it_came.or_else(|| captures(&candidate.segments, &segments(forms.last().unwrap()))).unwrap();
-    captured.into_iter().map(|(name, value)| (name, lossy(&value))).collect()
+/// Returns the segments of each form of the path.
+fn segments(table: &Table, request: &Request) -> Vec<Vec<Vec<Unit>>> {
+    let base = table.base_path.as_deref().map_or(0, |base| base.split('/').count() - 1);
+    let forms = forms(table, request).0;
+    let segments = forms.iter().filter_map(|form| {
+        let mut segments = split(form)?;
+        // The base path is the same with and without a final slash.
+        if segments.len() == base + 1 && segments[base].is_empty() {
+            segments.pop();
+        }
+        Some(segments.into_iter().map(units).collect::<Vec<_>>())
+    });
+    segments.collect()
+}
+
+/// Returns the values of the parameters as they are in the request, whichever form of the path matches.
+fn params(table: &Table, candidate: &Candidate, request: &Request) -> Vec<(String, String)> {
+    let captured = segments(table, request).iter().find_map(|form| captures(&candidate.segments, form));
+    captured.unwrap().into_iter().map(|(name, value)| (name, lossy(&value))).collect()
 }
 
 /// The alphabets are small, so that patterns often collide with each other and with the requests.
@@ -716,7 +741,7 @@ const REST: &[&str] = &["{*rest}", "{*r}", "{**rest}"];
 const METHODS: &[&str] =
     &["GET", "GET", "POST", "HEAD", "ANY", "ANY", "GET|POST", "POST|HEAD", "PUT|DELETE|GET", "QUERY"];
 const REQUEST_METHODS: &[&str] = &["GET", "GET", "POST", "HEAD", "PUT", "QUERY", "OPTIONS", "get"];
-const VALUES: &[&str] = &["1", "2", "*"];
+const VALUES: &[&str] = &["1", "2", "*", "1*", "1 2", "1 *"];
 #[rustfmt::skip]
 const REQUEST_SEGMENTS: &[&str] = &[
     "a", "b", "ab", "aab", "a.b", "%61", "%61b", "%C3%A9", "%c3%A9", "c%25", "c%25a", "a;b", "%7Ba%7d", "ab9", "1",
@@ -733,6 +758,16 @@ const HOSTS: &[&str] = &["api.example.com", "*.wild.example.com", "*", "API.exam
 const REQUEST_HOSTS: &[&str] = &[
     "api.example.com", "API.Example.com:8443", "api.example.com.", "api.example.com.:80", "x.wild.example.com",
     "x.y.wild.example.com", "wild.example.com", "xwild.example.com", "other.example.com", "[::1]:80",
+];
+
+#[rustfmt::skip]
+const QUERIES: &[&str] = &[
+    "", "", "", "?", "?v=1", "?v=2&w+x=1", "?w%20x=2", "?x=/a/../b&v", "?v=1&v=2", "?vv=1?v=1", "?v=1+2&%77+x=1%202",
+    "?v=1%2b2", "?w%2Bx=1", "?v=12",
+];
+#[rustfmt::skip]
+const COOKIES: &[&str] = &[
+    "v=1", "v=2; c d=1", " v=1 2 ;c d=2;v=2", "v", "V=1; =1; v=", "v=\"1\"", "v=\"1; c d=\"1 2\"", "\tc d=12\t;;v=%31",
 ];
 
 pub(crate) fn random_table<C: Choices>(rng: &mut C) -> Table {
@@ -753,7 +788,8 @@ pub(crate) fn random_table<C: Choices>(rng: &mut C) -> Table {
             name: format!("r{index}"),
             matches: (0..elements).map(|_| random_element(rng, segments, at_most, allow_unsafe_paths)).collect(),
             headers: conditions(rng, &["x-a", "X-B"]),
-            query: conditions(rng, &["v", "w"]),
+            cookies: conditions(rng, &["v", "c d"]),
+            query: conditions(rng, &["v", "w x"]),
             cors: match rng.below(6) {
                 4 => Some(None),
                 5 => Some(Some(u32::from(rng.coin()))),
@@ -828,7 +864,7 @@ pub(crate) fn random_request(rng: &mut impl Choices, table: &Table) -> Request {
         29..32 => path.push_str("/a"),
         _ => {}
     }
-    path.push_str(pick(rng, &["", "", "", "?", "?v=1", "?v=2&w=1", "?w=2", "?x=/a/../b&v", "?v=1&v=2", "?vv=1?v=1"]));
+    path.push_str(pick(rng, QUERIES));
     let host = if rng.one_in(8) { pick(rng, REQUEST_HOSTS).to_owned() } else { table.hosts[0].replace('*', "x") };
     let method = pick(rng, REQUEST_METHODS);
     let is_preflight = rng.one_in(6);
@@ -838,8 +874,11 @@ pub(crate) fn random_request(rng: &mut impl Choices, table: &Table) -> Request {
     }
     for name in ["x-a", "x-b"] {
         for _ in 0..[0, 0, 0, 1, 1, 2][rng.below(6)] {
-            request = request.header(name, pick(rng, &["1", "2", ""]));
+            request = request.header(name, pick(rng, &["1", "2", "", "1 2"]));
         }
+    }
+    for _ in 0..[0, 0, 0, 1, 1, 2][rng.below(6)] {
+        request = request.header("cookie", pick(rng, COOKIES));
     }
     request
 }
