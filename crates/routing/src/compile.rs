@@ -231,8 +231,10 @@ struct Compiler {
     conditions: ConditionSets,
     /// The index of each pattern in its `match`, or [`NOT_IN_LIST`]. An `Option` would take twice the memory.
     match_indexes: Vec<u16>,
-    /// The hosts of all targets.
-    targets: BTreeSet<String>,
+    /// The hosts of all `service`s, if requests that use them directly are denied.
+    ksvc_hosts: BTreeSet<String>,
+    /// The `host`s of all routes, without port.
+    other_hosts: BTreeSet<String>,
     /// The different CORS policies and their numbers.
     policies: HashMap<Policy, u32>,
 }
@@ -251,7 +253,8 @@ impl Compiler {
             candidates: Vec::new(),
             conditions: ConditionSets::new(),
             match_indexes: Vec::new(),
-            targets: BTreeSet::new(),
+            ksvc_hosts: BTreeSet::new(),
+            other_hosts: BTreeSet::new(),
             policies: HashMap::new(),
         }
     }
@@ -376,7 +379,8 @@ impl Compiler {
         }
         settings.plans_responses |= settings.uses_cors;
         settings.methods = builder.list(self.method_names.iter().map(|method| &**method));
-        settings.targets = builder.list(self.targets.iter().map(String::as_str));
+        settings.ksvc_hosts = builder.list(self.ksvc_hosts.iter().map(String::as_str));
+        settings.other_hosts = builder.list(self.other_hosts.iter().map(String::as_str));
         if settings.name == StringId::default() {
             settings.name = builder.shared("default");
         }
