@@ -91,6 +91,14 @@ limits! {
         "Path segments of one element of `match`",
         "The tree of routes is searched as deep as its longest path.";
 
+    MIXED_SEGMENTS_AT_ONE_PLACE = 64,
+        "Different segments with several parameters, such as `{from}-{to}`, at one place of the paths",
+        "Each of them is compared with the whole segment of a request.";
+
+    MIXED_SEGMENTS = 512,
+        "Different segments with several parameters at all places of the paths together",
+        "A request may be compared with all of them. The largest public APIs have 160.";
+
     CONDITIONAL = 256,
         "Routes with conditions at one path and method",
         "For one request, the conditions of each of these routes may have to be checked.";

@@ -400,7 +400,7 @@ fn a_probe_has_exactly_one_header_with_the_value_probe() {
 fn a_redirect_never_has_a_control_byte() {
     let allowing = table(
         json!({ "unsafePaths": "allow" }),
-        json!([{ "match": "GET /r/{*rest}", "redirect": { "to": "/{rest}" } }]),
+        json!([{ "match": "GET /r/{**rest}", "redirect": { "to": "/{rest}" } }]),
     );
     assert_eq!(request("GET", "/r/\t/evil.example").on(&allowing).outcome, Outcome::UnsafePath);
     assert_eq!(request("GET", "/r//evil.example").on(&allowing).outcome, Outcome::UnsafePath);

@@ -7,15 +7,17 @@ use super::conditions::{ConditionCount, ConditionSet};
 use super::headers::{Written, forbidden_in_condition, forbidden_in_request, forbidden_in_response};
 use super::settings::Defaults;
 use super::{Compiler, MatchPlace, NOT_IN_LIST, PendingCandidate, RoutePlace};
-use crate::compile::pattern::{Pattern, PatternMethods, Segment};
+use crate::compile::pattern::{Mixed, Pattern, PatternMethods, Segment};
+use crate::compile::tree::{MixedLimit, several_literals};
 use crate::document::config::{Route as RouteConfig, When};
 use crate::document::read::{Key, OneOrMany};
+use crate::limits::{MIXED_SEGMENTS, MIXED_SEGMENTS_AT_ONE_PLACE};
 use crate::path::{self, Hazard};
 use crate::problem::{Place, ProblemKind, Severity};
 use crate::table::image::{NO_INDEX, Span};
 use crate::table::schema::{
-    ANY, CAPTURES, Capture, Condition, Cors, Expected, MatchRow, PATTERNS, ROUTE_EXTRAS, ROUTES, Route, RouteExtras,
-    StringId, Target,
+    ANY, CAPTURES, Capture, Condition, Cors, Expected, Extent, MatchRow, PATTERNS, ROUTE_EXTRAS, ROUTES, Route,
+    RouteExtras, StringId, Target,
 };
 
 impl Compiler {
@@ -29,10 +31,10 @@ impl Compiler {
         defaults: &Defaults<'_>,
     ) {
         let place = RoutePlace(index);
-        let patterns = self.parse_patterns(route, place);
+        let mut patterns = self.parse_patterns(route, place);
         let conditions = self.route_conditions(route, place);
         let mut first_text = None;
-        for pattern in &patterns {
+        for pattern in &mut patterns {
             let text = self.add_pattern(index, pattern, &conditions, defaults);
             first_text = first_text.or(Some(text));
         }
@@ -85,10 +87,11 @@ impl Compiler {
     fn add_pattern(
         &mut self,
         route: usize,
-        parsed: &ParsedMatch<'_>,
+        parsed: &mut ParsedMatch<'_>,
         conditions: &RouteConditions,
         defaults: &Defaults<'_>,
     ) -> StringId {
+        self.limit_mixed_segments(parsed);
         let ParsedMatch { text, place, pattern } = parsed;
         let number = self.builder.image.len(PATTERNS);
         let entry = self.tree.insert(&pattern.segments, &mut self.builder);
@@ -119,16 +122,37 @@ impl Compiler {
         text
     }
 
+    /// Reports a segment with several parameters that is beyond the limits, and treats it as one that can't be read.
+    fn limit_mixed_segments(&mut self, parsed: &mut ParsedMatch<'_>) {
+        let segments = &mut parsed.pattern.segments;
+        let Some((index, limit)) = self.tree.first_beyond_limits(segments, &self.builder) else { return };
+        let (of, limit) = match limit {
+            MixedLimit::AtOnePlace => ("this place of the paths", MIXED_SEGMENTS_AT_ONE_PLACE),
+            MixedLimit::InAll => ("the table", MIXED_SEGMENTS),
+        };
+        segments.truncate(index);
+        segments.push(Segment::Unknown);
+        parsed.pattern.is_valid = false;
+        let path = parsed.text.split_once('/').map_or("", |(_, path)| path);
+        let segment = path.split('/').nth(index).unwrap_or_default().to_owned();
+        self.report(parsed.place.place(), ProblemKind::TooManyMixed { segment, limit, of });
+    }
+
     fn add_captures(&mut self, segments: &[Segment<'_>]) -> Span {
         let start = self.builder.image.len(CAPTURES);
-        for (index, segment) in (0u32..).zip(segments) {
-            let (name, prefix, suffix, rest) = match segment {
-                Segment::Literal(_) | Segment::Unknown => continue,
-                Segment::Capture { prefix, name, suffix } => (name, prefix.len() as u32, suffix.len() as u32, false),
-                Segment::Rest { name } => (name, 0, 0, true),
-            };
-            let name = self.builder.shared(name);
-            self.builder.image.push(CAPTURES, Capture { name, segment: index, prefix, suffix, rest });
+        for (segment_index, segment) in (0u32..).zip(segments) {
+            for (index, name) in (0u32..).zip(segment.names()) {
+                let extent = match segment {
+                    Segment::Rest { .. } => Extent::Rest,
+                    Segment::Mixed(Mixed { literals, .. }) => match &**literals {
+                        [prefix, suffix] => Extent::Segment(prefix.len() as u32, suffix.len() as u32),
+                        _ => Extent::OneOfSeveral(several_literals(literals, &mut self.builder), index),
+                    },
+                    _ => Extent::Segment(0, 0),
+                };
+                let name = self.builder.shared(name);
+                self.builder.image.push(CAPTURES, Capture { name, segment: segment_index, extent });
+            }
         }
         Span { start, end: self.builder.image.len(CAPTURES) }
     }
@@ -139,12 +163,13 @@ impl Compiler {
         let hazard = segments.iter().enumerate().find_map(|(index, segment)| match segment {
             Segment::Literal(text) if text.is_empty() && index < last => Some(Hazard::EmptySegment),
             Segment::Literal(text) => path::hazard_of_segment(text),
-            // A value between the prefix and the suffix can keep the segment from being a dot segment.
-            Segment::Capture { prefix, suffix, .. } => [prefix, suffix]
-                .into_iter()
+            // The value of a parameter can keep the segment from being a dot segment.
+            Segment::Mixed(mixed) => mixed
+                .literals
+                .iter()
                 .find_map(|text| path::hazard_of_segment(text))
                 .filter(|hazard| *hazard != Hazard::DotSegment),
-            Segment::Rest { .. } | Segment::Unknown => None,
+            Segment::Capture { .. } | Segment::Rest { .. } | Segment::Unknown => None,
         });
         if let Some(hazard) = hazard {
             self.report(place.place(), ProblemKind::Unreachable { reason: hazard.describe() });

@@ -94,6 +94,8 @@ pub enum Outcome {
     Respond,
     /// It is a CORS preflight, and is answered.
     Preflight,
+    /// It is a plain `OPTIONS` request, which no route serves, to a path with CORS, and is answered.
+    Options,
     /// It is answered with 404: no route matches its path, or the path names no service that the route could forward it
     /// to.
     NotFound,
@@ -120,6 +122,7 @@ impl Outcome {
             Outcome::Redirect => "redirect",
             Outcome::Respond => "respond",
             Outcome::Preflight => "preflight",
+            Outcome::Options => "options",
             Outcome::NotFound => "notFound",
             Outcome::MethodNotAllowed => "methodNotAllowed",
             Outcome::UnsafePath => "unsafePath",

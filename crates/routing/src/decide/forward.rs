@@ -30,7 +30,7 @@ impl RouteTable {
     /// Applies the route of a pattern to a request.
     pub(crate) fn apply_route<'a>(&'a self, pattern: u32, head: &Head<'a>, path: &RequestPath<'a>) -> Decision<'a> {
         let Some(route) = self.route(pattern) else {
-            return Decision::Answer(error::broken_table(head));
+            return self.answer(error::broken_table(head), head, self.settings.cors);
         };
         match route.target {
             Target::Forward(authority) if !self.has_extras(route, head) => {
@@ -60,18 +60,19 @@ impl RouteTable {
     ) -> Decision<'a> {
         let chosen = self.chosen(pattern, route, path);
         let routed = Routed { head, path, values: TemplateValues::new(chosen), extras: self.extras(route) };
-        let answer = match route.target {
-            Target::Forward(authority) => return self.forward(TargetAuthority::Literal(authority), &routed),
+        let error = |answer| self.answer(answer, head, routed.extras.cors);
+        let decision = match route.target {
+            Target::Forward(authority) => self.forward(TargetAuthority::Literal(authority), &routed),
             Target::Captured(host) => match self.captured_host(host, &routed.values) {
-                Ok(Some(host)) => return self.forward(TargetAuthority::Rendered(host.into()), &routed),
-                Ok(None) => Ok(error::no_such_service(head, chosen)),
+                Ok(Some(host)) => self.forward(TargetAuthority::Rendered(host.into()), &routed),
+                Ok(None) => Ok(error(error::no_such_service(head, chosen))),
                 Err(hazard) => Err(hazard),
             },
-            Target::Redirect(to, status) => self.redirect(to, status, &routed),
-            Target::Respond(response) => self.respond_with(self.responses.get(response), &routed),
-            Target::Broken => Ok(error::broken_route(head, chosen)),
+            Target::Redirect(to, status) => self.redirect(to, status, &routed).map(Decision::Answer),
+            Target::Respond(response) => self.respond_with(self.responses.get(response), &routed).map(Decision::Answer),
+            Target::Broken => Ok(error(error::broken_route(head, chosen))),
         };
-        Decision::Answer(answer.unwrap_or_else(|hazard| error::unsafe_rewrite(head, chosen, hazard)))
+        decision.unwrap_or_else(|hazard| error(error::unsafe_rewrite(head, chosen, hazard)))
     }
 
     /// Returns whether the path of a request names no service, although a route was chosen that could forward it.
@@ -81,16 +82,14 @@ impl RouteTable {
     }
 
     /// Forwards a request to an authority, with all changes that the table and the route make.
-    fn forward<'a>(&'a self, target: TargetAuthority, routed: &Routed<'_, 'a>) -> Decision<'a> {
+    fn forward<'a>(&'a self, target: TargetAuthority, routed: &Routed<'_, 'a>) -> Result<Decision<'a>, Hazard> {
         let authority = match &target {
             TargetAuthority::Literal(id) => Cow::Borrowed(self.strings.bytes(*id)),
             TargetAuthority::Rendered(authority) => Cow::Owned(authority.to_vec()),
         };
         let mut forward = forward_to(authority, routed.values.chosen, routed.head);
-        match self.apply_extras(target, routed, &mut forward) {
-            Ok(()) => Decision::Forward(forward),
-            Err(hazard) => Decision::Answer(error::unsafe_rewrite(routed.head, routed.values.chosen, hazard)),
-        }
+        self.apply_extras(target, routed, &mut forward)?;
+        Ok(Decision::Forward(forward))
     }
 
     /// Adds the changes to the request's path and other headers, and the plan for its response.

@@ -77,8 +77,9 @@ impl RouteTable {
         apply_changes(changes, headers);
     }
 
-    /// Plans an error response of the filter. It gets CORS headers only. Returns `None` if CORS is off.
-    pub(crate) fn plan_error_response(&self, head: &Head<'_>, cors: Cors) -> Option<ResponsePlan> {
+    /// Plans a response of the filter itself, which is not that of a route. It gets CORS headers only. Returns `None` if
+    /// CORS is off.
+    pub(crate) fn plan_own_response(&self, head: &Head<'_>, cors: Cors) -> Option<ResponsePlan> {
         let cors = self.plan_cors(head, cors)?;
         Some(ResponsePlan { location: None, operations: Vec::new(), cors: Some(cors) })
     }

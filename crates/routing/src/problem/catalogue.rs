@@ -690,16 +690,23 @@ problems! {
             ",
         }
 
-        /// A segment of a path has more than one parameter. It can have one, with literal text before and after it,
-        /// such as `v{nr}.json`.
-        Error "several-parameters" SeveralCaptures { segment: String } => {
-            message: "\"{segment}\" has more than one parameter in one segment; keep one, with a literal prefix and suffix",
+        /// A segment of a path can have several parameters, such as `v{major}.{minor}`. There must be text between them,
+        /// because that text is where the first one ends.
+        Error "adjacent-parameters" AdjacentCaptures { segment: String } => {
+            message: "in \"{segment}\" two parameters follow each other without text between them, so nothing says where the first one ends; write text between them, or one parameter",
             example: r#"
                 hosts: [api.example.com]
                 routes:
-                  - match: GET /range/{from}-{to}
+                  - match: GET /range/{from}{to}
                     host: a.example.com
             "#,
+        }
+
+        /// Each parameter of a segment that has several takes time to find. So at most 64 different ones of these segments
+        /// can stand at one place of the paths, and at most 512 in a table.
+        Error "too-many-mixed-segments" TooManyMixed { segment: String, limit: usize, of: &'static str } => {
+            message: "\"{segment}\" has several parameters, and {of} has more than {limit} different segments of this kind; write one parameter, and let the service take it apart",
+            sample: { segment: "{from}-{to}".to_owned(), limit: limits::MIXED_SEGMENTS_AT_ONE_PLACE, of: "this place of the paths" },
         }
 
         /// A `{*name}` matches whole segments, so its segment can't have other text.
@@ -1090,6 +1097,20 @@ problems! {
                   - match: GET /users
                     host: b.example.com
                     when: { headers: { x-beta: "true" } }
+            "#,
+        }
+
+        /// `{*rest}` takes at least one segment, so the path before it is not matched, with or without a slash. Here another
+        /// route with a rest gets it. `{**rest}` takes zero or more segments.
+        Warning "bare-prefix" BarePrefix { paths: String, other: Place, other_text: String, write: String } => {
+            message: "does not match {paths}, because `{{*name}}` takes at least one segment; {other} (\"{other_text}\") gets that; to match it here, write \"{write}\"",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: ANY /api/{*rest}
+                    host: back.example.com
+                  - match: ANY /{*rest}
+                    host: front.example.com
             "#,
         }
 

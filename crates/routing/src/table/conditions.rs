@@ -11,26 +11,41 @@ use crate::table::schema::{Condition, Conditions, Expected};
 use crate::table::strings::Strings;
 
 impl Conditions {
+    /// Returns the number of conditions: those on headers and cookies, and those on the query.
+    pub(crate) fn counts(self) -> (usize, usize) {
+        (self.headers.len() + self.cookies.len(), self.query.len())
+    }
+
     /// Returns the first condition that the request does not fulfil.
     pub(crate) fn first_failed(
         self,
         all: &Rows<Condition>,
         strings: &Strings,
         request: &ConditionValues<'_>,
+        header_conditions: HeaderConditions,
     ) -> Option<FailedCondition> {
         let failed = |part, conditions: Span, is_met: &dyn Fn(Condition) -> bool| {
             let condition = all.span(conditions).find(|condition| !is_met(*condition))?;
             Some(FailedCondition { part, condition })
         };
-        let of_head = request.head.and_then(|head| {
-            failed("header", self.headers, &|condition| condition.is_met(strings, request.headers(head))).or_else(
-                || failed("cookie", self.cookies, &|condition| condition.is_met(strings, request.cookies(head))),
-            )
-        });
-        of_head.or_else(|| {
-            failed("query parameter", self.query, &|condition| condition.is_met(strings, request.parameters()))
-        })
+        if header_conditions == HeaderConditions::Checked {
+            let of_head = failed("header", self.headers, &|condition| condition.is_met(strings, request.headers()))
+                .or_else(|| failed("cookie", self.cookies, &|condition| condition.is_met(strings, request.cookies())));
+            if of_head.is_some() {
+                return of_head;
+            }
+        }
+        failed("query parameter", self.query, &|condition| condition.is_met(strings, request.parameters()))
     }
+}
+
+/// How conditions on headers and cookies are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeaderConditions {
+    /// The request must fulfil them.
+    Checked,
+    /// They count as fulfilled, because a preflight can't have the headers of the request that it announces.
+    Fulfilled,
 }
 
 impl Condition {
@@ -53,7 +68,7 @@ pub(crate) struct FailedCondition {
 /// The parts of a request that conditions are about. Each of them is taken apart when the first condition asks for it,
 /// once for all routes, so that many conditions do not each search a long head.
 pub(crate) struct ConditionValues<'q> {
-    head: Option<&'q Head<'q>>,
+    head: Head<'q>,
     query: &'q [u8],
     headers: OnceCell<NamedValues<'q>>,
     cookies: OnceCell<NamedValues<'q>>,
@@ -61,9 +76,8 @@ pub(crate) struct ConditionValues<'q> {
 }
 
 impl<'q> ConditionValues<'q> {
-    /// Takes the query as it came, without the `?`. Without a head, conditions on headers and cookies count as
-    /// fulfilled, because a preflight can't have those of the request that it announces.
-    pub(crate) fn new(head: Option<&'q Head<'q>>, query: Option<&'q [u8]>) -> Self {
+    /// Takes the query as it came, without the `?`.
+    pub(crate) fn new(head: Head<'q>, query: Option<&'q [u8]>) -> Self {
         ConditionValues {
             head,
             query: query.unwrap_or_default(),
@@ -75,9 +89,9 @@ impl<'q> ConditionValues<'q> {
 
     /// Returns the headers. The values of a repeated header are joined by commas and count as one value, as in Envoy's
     /// own matchers.
-    fn headers(&self, head: &Head<'q>) -> &NamedValues<'q> {
+    fn headers(&self) -> &NamedValues<'q> {
         self.headers.get_or_init(|| {
-            let headers = head.headers().iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(*value)));
+            let headers = self.head.headers().iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(*value)));
             NamedValues::new(headers.collect(), |first, later| {
                 let joined = first.to_mut();
                 joined.push(b',');
@@ -87,9 +101,9 @@ impl<'q> ConditionValues<'q> {
     }
 
     /// Returns the first cookie of each name.
-    fn cookies(&self, head: &Head<'q>) -> &NamedValues<'q> {
+    fn cookies(&self) -> &NamedValues<'q> {
         self.cookies.get_or_init(|| {
-            let pairs = head.values("cookie").flat_map(|cookies| cookies.split(|&b| b == b';'));
+            let pairs = self.head.values("cookie").flat_map(|cookies| cookies.split(|&b| b == b';'));
             NamedValues::new(pairs.filter_map(parse_cookie).collect(), |_, _| {})
         })
     }

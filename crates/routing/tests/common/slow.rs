@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ksvc_routing::Outcome;
 use serde_json::{Value, json};
@@ -105,6 +105,7 @@ pub(crate) enum Expected {
     PassThrough,
     NotFound,
     MethodNotAllowed { allow: String },
+    Options { allow: String },
     Route { index: usize, matched: String, params: Vec<(String, String)> },
     Preflight { found: Option<(usize, String)>, max_age: u32, methods: String },
 }
@@ -120,6 +121,7 @@ impl Expected {
             Outcome::MethodNotAllowed => {
                 Expected::MethodNotAllowed { allow: seen.answers("allow").unwrap().to_owned() }
             }
+            Outcome::Options => Expected::Options { allow: seen.answers("allow").unwrap().to_owned() },
             Outcome::Route => {
                 let chosen = seen.chosen.clone().unwrap();
                 Expected::Route { index: chosen.index, matched: chosen.matched, params: chosen.params }
@@ -191,14 +193,28 @@ fn raw(units: &[Unit]) -> Vec<u8> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
     Literal(Vec<String>),
-    Affixed { prefix: Vec<String>, name: String, suffix: Vec<String> },
-    Plain { name: String },
-    Rest { name: String },
+    /// The literals before each parameter and after the last one, and the names.
+    Mixed {
+        literals: Vec<Vec<String>>,
+        names: Vec<String>,
+    },
+    Plain {
+        name: String,
+    },
+    /// The second value is true for `{**name}`.
+    Rest {
+        name: String,
+        may_be_none: bool,
+    },
 }
+
+/// The rank of a segment, lowest first: literal, mixed (more literal text, then the longer prefix, then fewer parameters,
+/// then the literals in the order of their bytes), plain, `{*name}`, `{**name}`.
+type Rank = (u8, Reverse<usize>, Reverse<usize>, usize, Vec<String>);
 
 impl Segment {
     fn parse(text: &str) -> Self {
-        let (mut literals, mut name, mut rest) = (vec![String::new()], String::new(), false);
+        let (mut literals, mut names) = (vec![String::new()], Vec::new());
         let mut left = text;
         while let Some(first) = left.chars().next() {
             if left.starts_with("{{") || left.starts_with("}}") {
@@ -206,8 +222,7 @@ impl Segment {
                 left = &left[2..];
             } else if let Some(opened) = left.strip_prefix('{') {
                 let (inside, after) = opened.split_once('}').unwrap();
-                rest = inside.starts_with('*');
-                name = inside.trim_start_matches('*').to_owned();
+                names.push(inside.to_owned());
                 literals.push(String::new());
                 left = after;
             } else {
@@ -215,37 +230,57 @@ impl Segment {
                 left = &left[first.len_utf8()..];
             }
         }
-        let literal = |text: &str| normal(&units(text.as_bytes()));
-        match &*literals {
-            [only] => Segment::Literal(literal(only)),
-            [_, _] if rest => Segment::Rest { name },
-            [prefix, suffix] if prefix.is_empty() && suffix.is_empty() => Segment::Plain { name },
-            [prefix, suffix] => Segment::Affixed { prefix: literal(prefix), name, suffix: literal(suffix) },
-            _ => panic!("the generator made {text}"),
+        let literal = |text: &String| normal(&units(text.as_bytes()));
+        match (&*literals, &*names) {
+            ([only], []) => Segment::Literal(literal(only)),
+            ([before, after], [name]) if before.is_empty() && after.is_empty() => match name.trim_start_matches('*') {
+                plain if plain == name => Segment::Plain { name: plain.to_owned() },
+                rest => Segment::Rest { name: rest.to_owned(), may_be_none: name.starts_with("**") },
+            },
+            _ => Segment::Mixed { literals: literals.iter().map(literal).collect(), names },
         }
     }
 
-    /// Removes the name of the parameter. Patterns that are equal without names match the same paths.
+    /// Removes the names of the parameters. Patterns that are equal without names match the same paths.
     fn nameless(mut self) -> Self {
-        if let Segment::Affixed { name, .. } | Segment::Plain { name } | Segment::Rest { name } = &mut self {
-            name.clear();
+        match &mut self {
+            Segment::Literal(_) => {}
+            Segment::Mixed { names, .. } => names.iter_mut().for_each(String::clear),
+            Segment::Plain { name } | Segment::Rest { name, .. } => name.clear(),
         }
         self
     }
 
-    /// Returns the rank of the segment, lowest first: literal, affixed (longer literal text first, then the longer
-    /// prefix), plain, rest.
-    fn rank(&self) -> (u8, Reverse<usize>, Reverse<usize>) {
-        let length = |units: &[String]| units.concat().len();
+    fn rank(&self) -> Rank {
+        let alone = |kind| (kind, Reverse(0), Reverse(0), 0, Vec::new());
         match self {
-            Segment::Literal(_) => (0, Reverse(0), Reverse(0)),
-            Segment::Affixed { prefix, suffix, .. } => {
-                (1, Reverse(length(prefix) + length(suffix)), Reverse(length(prefix)))
+            Segment::Literal(_) => alone(0),
+            Segment::Mixed { literals, names } => {
+                let texts = literals.iter().map(|literal| literal.concat()).collect::<Vec<_>>();
+                (1, Reverse(texts.concat().len()), Reverse(texts[0].len()), names.len(), texts)
             }
-            Segment::Plain { .. } => (2, Reverse(0), Reverse(0)),
-            Segment::Rest { .. } => (3, Reverse(0), Reverse(0)),
+            Segment::Plain { .. } => alone(2),
+            Segment::Rest { may_be_none: false, .. } => alone(3),
+            Segment::Rest { may_be_none: true, .. } => alone(4),
         }
     }
+}
+
+/// Returns the units that each parameter of a mixed segment takes. It tries all ways to split the text, shortest values
+/// first, and takes the first one that fits.
+fn split_mixed<'u>(literals: &[Vec<String>], text: &'u [Unit]) -> Option<Vec<&'u [Unit]>> {
+    let (first, others) = literals.split_first().unwrap();
+    if text.len() < first.len() || normal(&text[..first.len()]) != *first {
+        return None;
+    }
+    let text = &text[first.len()..];
+    if others.is_empty() {
+        return text.is_empty().then(Vec::new);
+    }
+    (1..=text.len()).find_map(|length| {
+        let values = split_mixed(others, &text[length..])?;
+        Some([vec![&text[..length]], values].concat())
+    })
 }
 
 /// A candidate for a request: one method of one element of a route's `match`.
@@ -256,7 +291,6 @@ struct Candidate {
     element: String,
     method: String,
     segments: Vec<Segment>,
-    conditions: (usize, usize),
 }
 
 /// Returns the texts between the slashes. The empty path has none. A path without a slash at its start has no segments.
@@ -286,7 +320,6 @@ fn candidates(table: &Table, index: usize, element: &str) -> Vec<Candidate> {
                 element: element.to_owned(),
                 method: method.to_owned(),
                 segments: segments.clone(),
-                conditions: table.routes[index].conditions(),
             });
         }
     }
@@ -335,22 +368,20 @@ fn captures(pattern: &[Segment], path: &[Vec<Unit>]) -> Option<Vec<(String, Vec<
     let mut captured = Vec::new();
     let mut left = path;
     for segment in pattern {
+        if let Segment::Rest { name, may_be_none } = segment {
+            let segments = left.iter().map(|segment| raw(segment)).collect::<Vec<_>>();
+            captured.push((name.clone(), segments.join(&b'/')));
+            // The first segment must not be empty, so that a slash alone is no segment.
+            return (*may_be_none || left.first().is_some_and(|first| !first.is_empty())).then_some(captured);
+        }
         let (first, after) = left.split_first()?;
-        let text = normal(first);
         match segment {
-            Segment::Literal(literal) if *literal == text => {}
-            Segment::Affixed { prefix, name, suffix }
-                if text.len() > prefix.len() + suffix.len() && text.starts_with(prefix) && text.ends_with(suffix) =>
-            {
-                captured.push((name.clone(), raw(&first[prefix.len()..first.len() - suffix.len()])));
+            Segment::Literal(literal) if *literal == normal(first) => {}
+            Segment::Mixed { literals, names } => {
+                let values = split_mixed(literals, first)?.into_iter().map(raw);
+                captured.extend(names.iter().cloned().zip(values));
             }
-            Segment::Plain { name } if !text.is_empty() => captured.push((name.clone(), raw(first))),
-            // A rest is one or more segments. A single empty segment (after a final slash) does not count.
-            Segment::Rest { name } if left.len() > 1 || !text.is_empty() => {
-                let segments = left.iter().map(|segment| raw(segment)).collect::<Vec<_>>();
-                captured.push((name.clone(), segments.join(&b'/')));
-                return Some(captured);
-            }
+            Segment::Plain { name } if !first.is_empty() => captured.push((name.clone(), raw(first))),
             _ => return None,
         }
         left = after;
@@ -440,67 +471,51 @@ fn serving(method: &str) -> Vec<&str> {
     if method == "HEAD" { vec!["HEAD", "GET", "ANY"] } else { vec![method, "ANY"] }
 }
 
-/// Returns the candidates whose path matches, in one group for each path, most specific first.
-fn matching<'c>(candidates: &'c [Candidate], path: &[u8]) -> Vec<Vec<&'c Candidate>> {
-    let Some(path) = split(path) else { return Vec::new() };
-    let path = path.into_iter().map(units).collect::<Vec<_>>();
-    let mut found =
-        candidates.iter().filter(|candidate| captures(&candidate.segments, &path).is_some()).collect::<Vec<_>>();
-    let rank = |candidate: &Candidate| {
-        let has_rest = candidate.segments.iter().any(|segment| matches!(segment, Segment::Rest { .. }));
-        (has_rest, candidate.segments.iter().map(Segment::rank).collect::<Vec<_>>())
-    };
-    found.sort_by_key(|candidate| rank(candidate));
-    let mut paths: Vec<Vec<&Candidate>> = Vec::new();
-    for candidate in found {
-        match paths.last_mut() {
-            Some(last) if rank(last[0]) == rank(candidate) => last.push(candidate),
-            _ => paths.push(vec![candidate]),
+/// The place of a path in the order: the ranks of its segments, and whether it fits only with or without a final slash.
+type PathOrder = (Vec<Rank>, bool);
+
+/// Returns the candidates whose path matches, each with the place of its path in the order.
+fn matching<'c>(table: &Table, candidates: &'c [Candidate], request: &Request) -> Vec<(PathOrder, &'c Candidate)> {
+    let forms = segments(table, request);
+    let mut matching = Vec::new();
+    for candidate in candidates {
+        let fits = |form: &Vec<Vec<Unit>>| captures(&candidate.segments, form).is_some();
+        if forms.iter().any(fits) {
+            let segments = &*candidate.segments;
+            let segments = match segments.split_last() {
+                Some((Segment::Literal(last), before)) if table.ignore_trailing_slash && last.is_empty() => before,
+                _ => segments,
+            };
+            matching.push(((segments.iter().map(Segment::rank).collect(), !fits(&forms[0])), candidate));
         }
     }
-    paths
+    matching
 }
 
-/// Finds the route for a request, in one form of the path after the other. `preflight` is the method that a preflight
-/// request asks for.
+/// Returns the candidates whose path matches, in the order of precedence. Of the methods, `serving` come first.
+fn in_order<'c>(table: &Table, candidates: &'c [Candidate], request: &Request, serving: &[&str]) -> Vec<&'c Candidate> {
+    let mut matching = matching(table, candidates, request);
+    matching.sort_by_key(|(path, candidate)| {
+        let method = serving.iter().position(|method| *method == candidate.method).unwrap_or(serving.len());
+        let (headers, query) = table.routes[candidate.route].conditions();
+        (path.clone(), method, Reverse(headers), Reverse(query), candidate.route)
+    });
+    matching.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// Finds the first candidate that fits the whole request. `serving` are the methods that can serve it, best first.
 fn find<'c>(
     table: &Table,
     candidates: &'c [Candidate],
     request: &Request,
-    preflight: Option<&str>,
+    serving: &[&str],
+    is_preflight: bool,
 ) -> Option<&'c Candidate> {
-    let (forms, query) = forms(table, request);
-    let method = preflight.map_or_else(|| lossy(request.method.as_deref().unwrap()), str::to_owned);
-    forms.iter().find_map(|form| find_in(table, candidates, request, form, query, (&method, preflight.is_some())))
-}
-
-fn find_in<'c>(
-    table: &Table,
-    candidates: &'c [Candidate],
-    request: &Request,
-    path: &[u8],
-    query: &[u8],
-    (method, is_preflight): (&str, bool),
-) -> Option<&'c Candidate> {
-    let mut conditions_failed = false;
-    for mut at_path in matching(candidates, path) {
-        let serving = serving(method);
-        at_path.retain(|candidate| serving.contains(&&*candidate.method));
-        at_path.sort_by_key(|candidate| {
-            let method = serving.iter().position(|method| *method == candidate.method);
-            (method, Reverse(candidate.conditions), candidate.route)
-        });
-        let Some(_) = at_path.first() else { continue };
-        let next = at_path.into_iter().find(|candidate| {
-            holds(&table.routes[candidate.route], request, query, is_preflight)
-                && !(conditions_failed && candidate.conditions != (0, 0))
-        });
-        if next.is_some() {
-            return next;
-        }
-        conditions_failed = true;
-    }
-    None
+    let (_, query) = forms(table, request);
+    let mut in_order = in_order(table, candidates, request, serving).into_iter();
+    in_order.find(|candidate| {
+        serving.contains(&&*candidate.method) && holds(&table.routes[candidate.route], request, query, is_preflight)
+    })
 }
 
 /// Decides a request. It must have a method, an authority and a path, and all but the path must be ASCII.
@@ -524,30 +539,49 @@ pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
         return Expected::Unsafe;
     }
     let candidates = all_candidates(table);
-    if let Some(preflight) = decide_preflight(table, &candidates, request) {
-        return preflight;
+    let to_route = |candidate: &Candidate| {
+        let params = params(table, candidate, request);
+        Expected::Route { index: candidate.route, matched: candidate.element.clone(), params }
+    };
+    match decide_preflight(table, &candidates, request) {
+        Some(Preflight::Answered(expected)) => return expected,
+        Some(Preflight::Forwarded(candidate)) => return to_route(candidate),
+        None => {}
     }
-    if let Some(candidate) = find(table, &candidates, request, None) {
-        // Any form of the path may match, but the values are as they are in the request.
-        let params = params(candidate, path, &forms);
-        return Expected::Route { index: candidate.route, matched: candidate.element.clone(), params };
-    }
-    let matching = forms.iter().flat_map(|form| matching(&candidates, form)).flatten().collect::<Vec<_>>();
     let serves = serving(&method);
+    if let Some(candidate) = find(table, &candidates, request, &serves, false) {
+        return to_route(candidate);
+    }
+    let matching = in_order(table, &candidates, request, &serves);
+    let mut allow = matching.iter().map(|candidate| &*candidate.method).collect::<BTreeSet<_>>();
+    if allow.contains("GET") {
+        allow.insert("HEAD");
+    }
+    let cors_applies = match &*matching {
+        [] => table.cors.is_some(),
+        some => some.iter().any(|candidate| cors_of(table, candidate).is_some()),
+    };
+    if cors_applies {
+        allow.insert("OPTIONS");
+    }
+    let allow = allow.into_iter().collect::<Vec<_>>().join(", ");
     if table.pass_through {
         Expected::PassThrough
-    } else if matching.is_empty() || matching.iter().any(|candidate| serves.contains(&&*candidate.method)) {
+    } else if matching.iter().any(|candidate| serves.contains(&&*candidate.method)) {
+        Expected::NotFound
+    } else if cors_applies && method == "OPTIONS" {
+        Expected::Options { allow }
+    } else if matching.is_empty() {
         Expected::NotFound
     } else {
-        let mut allow = matching.iter().map(|candidate| &*candidate.method).collect::<BTreeSet<_>>();
-        if allow.contains("GET") {
-            allow.insert("HEAD");
-        }
-        if table.cors.is_some() || matching.iter().any(|candidate| cors_of(table, candidate).is_some()) {
-            allow.insert("OPTIONS");
-        }
-        Expected::MethodNotAllowed { allow: allow.into_iter().collect::<Vec<_>>().join(", ") }
+        Expected::MethodNotAllowed { allow }
     }
+}
+
+enum Preflight<'c> {
+    Answered(Expected),
+    /// The service of this candidate gets it.
+    Forwarded(&'c Candidate),
 }
 
 fn cors_of(table: &Table, candidate: &Candidate) -> Option<u32> {
@@ -555,22 +589,27 @@ fn cors_of(table: &Table, candidate: &Candidate) -> Option<u32> {
 }
 
 /// Decides a preflight request. Returns `None` if the request is none, or is handled like any `OPTIONS` request.
-fn decide_preflight(table: &Table, candidates: &[Candidate], request: &Request) -> Option<Expected> {
+fn decide_preflight<'c>(table: &Table, candidates: &'c [Candidate], request: &Request) -> Option<Preflight<'c>> {
     let value = |name: &str| {
         let header = request.headers.iter().find(|(key, _)| key == name.as_bytes());
         header.map(|(_, value)| lossy(value)).filter(|_| request.method.as_deref() == Some(b"OPTIONS"))
     };
     let (asked, _) = value("access-control-request-method").zip(value("origin"))?;
-    let found = find(table, candidates, request, Some(&asked));
-    let cors = match found {
-        Some(candidate) => cors_of(table, candidate),
-        None if table.pass_through => None,
-        None => table.cors,
+    let serves = serving(&asked);
+    let found = find(table, candidates, request, &serves, true);
+    let at_path = in_order(table, candidates, request, &serves);
+    let cors = match (found, at_path.first()) {
+        (Some(candidate), _) => cors_of(table, candidate),
+        (None, _) if table.pass_through => None,
+        (None, Some(first)) => cors_of(table, first),
+        (None, None) => table.cors,
     };
-    let (forms, _) = forms(table, request);
-    let at_path = forms.iter().flat_map(|form| matching(candidates, form)).flatten().collect::<Vec<_>>();
-    let is_served = |candidate: &&Candidate| serving(&asked).contains(&&*candidate.method);
-    let methods = if found.is_none() && (at_path.is_empty() || at_path.iter().any(is_served)) {
+    let Some(max_age) = cors else {
+        let serves = [vec!["OPTIONS"], serves].concat();
+        let find = |is_preflight| find(table, candidates, request, &serves, is_preflight);
+        return find(false).or_else(|| find(true)).map(Preflight::Forwarded);
+    };
+    let methods = if at_path.is_empty() {
         asked.clone()
     } else {
         // A browser applies the response to every method that it lists, so it must be right for each of them.
@@ -581,14 +620,14 @@ fn decide_preflight(table: &Table, candidates: &[Candidate], request: &Request) 
             implied || method == asked || at_path.iter().any(|candidate| candidate.method == method)
         };
         let same = |method: &String| {
-            let candidate =
-                find(table, candidates, request, Some(method)).filter(|_| method != "ANY" && named_here(method));
+            let candidate = find(table, candidates, request, &serving(method), true);
+            let candidate = candidate.filter(|_| method != "ANY" && named_here(method));
             candidate.is_some_and(|candidate| cors_of(table, candidate) == cors)
         };
         methods.into_iter().filter(same).collect::<Vec<_>>().join(", ")
     };
     let found = found.map(|candidate| (candidate.route, candidate.element.clone()));
-    Some(Expected::Preflight { found, max_age: cors?, methods })
+    Some(Preflight::Answered(Expected::Preflight { found, max_age, methods }))
 }
 
 /// Returns the forms of a request's path that are tried, and its query.
@@ -599,7 +638,11 @@ fn forms<'r>(table: &Table, request: &'r Request) -> (Vec<Vec<u8>>, &'r [u8]) {
         None => (whole_path, &[][..]),
     };
     let mut forms = vec![path.to_vec()];
-    if table.ignore_trailing_slash {
+    let base = table.base_path.as_deref().map_or(0, |base| base.split('/').count() - 1);
+    // The base path itself, and two slashes alone, have one form.
+    let below = path.split(|&b| b == b'/').skip(1 + base).collect::<Vec<_>>();
+    let is_root = below.len() <= 2 && below.iter().all(|segment| segment.is_empty());
+    if table.ignore_trailing_slash && !is_root {
         match path.strip_suffix(b"/") {
             Some(without) => forms.push(without.to_vec()),
             None => forms.push([path, b"/"].concat()),
@@ -608,66 +651,93 @@ fn forms<'r>(table: &Table, request: &'r Request) -> (Vec<Vec<u8>>, &'r [u8]) {
     (forms, query)
 }
 
+/// Returns the candidates whose path matches, in one group for each path, in the order of precedence.
+fn by_path<'c>(table: &Table, candidates: &'c [Candidate], request: &Request) -> Vec<Vec<&'c Candidate>> {
+    let mut paths = BTreeMap::<PathOrder, Vec<&Candidate>>::new();
+    for (path, candidate) in matching(table, candidates, request) {
+        paths.entry(path).or_default().push(candidate);
+    }
+    paths.into_values().collect()
+}
+
 /// Returns whether the order in the file matters for a request: two routes fit it that have the same path, the same
-/// rank of their method, and the same number of conditions.
+/// rank of their method, and the same number of conditions. With CORS, routes matter that do not serve the method.
 pub(crate) fn is_settled_by_file_order(table: &Table, request: &Request) -> bool {
     let candidates = all_candidates(table);
-    let (forms, query) = forms(table, request);
+    let (_, query) = forms(table, request);
     let method = lossy(request.method.as_deref().unwrap());
     let serving = serving(&method);
     // A preflight request asks for one method, but the response also lists the others.
     let is_preflight = method == "OPTIONS" && request.headers.iter().any(|(name, _)| name == b"origin");
-    forms.iter().flat_map(|form| matching(&candidates, form)).any(|at_path| {
-        let held = at_path.iter().filter(|candidate| {
+    let uses_cors = table.cors.is_some() || table.routes.iter().any(|route| matches!(route.cors, Some(Some(_))));
+    by_path(table, &candidates, request).into_iter().any(|at_path| {
+        let fits = |candidate: &&Candidate| {
             let route = &table.routes[candidate.route];
             (serving.contains(&&*candidate.method) && holds(route, request, query, false))
                 || (is_preflight && holds(route, request, query, true))
-        });
-        let mut ranks = BTreeSet::new();
-        let mut ranks_of = held.map(|candidate| (candidate.method.clone(), candidate.conditions));
-        ranks_of.any(|rank| !ranks.insert(rank))
+        };
+        let conditions = |candidate: &Candidate| table.routes[candidate.route].conditions();
+        let (mut ranks, mut others) = (BTreeSet::new(), BTreeSet::new());
+        at_path.iter().any(|candidate| {
+            (fits(candidate) && !ranks.insert((candidate.method.clone(), conditions(candidate))))
+                || (uses_cors && !others.insert(conditions(candidate)))
+        })
     })
 }
 
-/// Returns the elements of `match` whose path matches, in one group for each path, most specific first. An element is a
-/// line with the name of its route, its methods and the whole path.
+/// Returns the elements of `match` whose path matches as it came, in one group for each path, in the order of precedence.
+/// An element is a line with the name of its route, its methods and the whole path.
 pub(crate) fn paths_in_turn(table: &Table, request: &Request) -> Vec<Vec<String>> {
+    let table = &Table { ignore_trailing_slash: false, ..table.clone() };
     let candidates = all_candidates(table);
-    let (forms, _) = forms(table, request);
     let base = table.base_path.as_deref().unwrap_or_default();
     let line = |candidate: &Candidate| {
         let (methods, path) = candidate.element.split_once(' ').unwrap();
         let path = if path == "/" && !base.is_empty() { "" } else { path };
         format!("{} {methods} {base}{path}", table.routes[candidate.route].name)
     };
-    matching(&candidates, &forms[0]).into_iter().map(|at_path| at_path.into_iter().map(line).collect()).collect()
+    by_path(table, &candidates, request).into_iter().map(|at_path| at_path.into_iter().map(line).collect()).collect()
 }
 
 /// Returns all elements of `match` that match some form of the path: the name of the route, and the element as written.
 pub(crate) fn considered(table: &Table, request: &Request) -> BTreeSet<(String, String)> {
     let candidates = all_candidates(table);
-    let (forms, _) = forms(table, request);
-    let matching = forms.iter().flat_map(|form| matching(&candidates, form)).flatten();
-    matching.map(|candidate| (table.routes[candidate.route].name.clone(), candidate.element.clone())).collect()
+    let matching = matching(table, &candidates, request).into_iter();
+    matching.map(|(_, candidate)| (table.routes[candidate.route].name.clone(), candidate.element.clone())).collect()
 }
 
-fn params(candidate: &Candidate, path: &[u8], forms: &[Vec<u8>]) -> Vec<(String, String)> {
-    let segments = |path: &[u8]| split(path).unwrap().into_iter().map(units).collect::<Vec<_>>();
-    let as_it_came = captures(&candidate.segments, &segments(path));
-    let captured = as_it_came.or_else(|| captures(&candidate.segments, &segments(forms.last().unwrap()))).unwrap();
-    captured.into_iter().map(|(name, value)| (name, lossy(&value))).collect()
+/// Returns the segments of each form of the path.
+fn segments(table: &Table, request: &Request) -> Vec<Vec<Vec<Unit>>> {
+    let base = table.base_path.as_deref().map_or(0, |base| base.split('/').count() - 1);
+    let forms = forms(table, request).0;
+    let segments = forms.iter().filter_map(|form| {
+        let mut segments = split(form)?;
+        // The base path is the same with and without a final slash.
+        if segments.len() == base + 1 && segments[base].is_empty() {
+            segments.pop();
+        }
+        Some(segments.into_iter().map(units).collect::<Vec<_>>())
+    });
+    segments.collect()
+}
+
+/// Returns the values of the parameters as they are in the request, whichever form of the path matches.
+fn params(table: &Table, candidate: &Candidate, request: &Request) -> Vec<(String, String)> {
+    let captured = segments(table, request).iter().find_map(|form| captures(&candidate.segments, form));
+    captured.unwrap().into_iter().map(|(name, value)| (name, lossy(&value))).collect()
 }
 
 /// The alphabets are small, so that patterns often collide with each other and with the requests.
 #[rustfmt::skip]
 const SEGMENTS: &[&str] = &[
     "a", "b", "ab", "a.b", "%61", "é", "%C3%A9", "%c3%a9", "c%25", "c%", "a;b", "{{a}}", "{x}", "{y}", "a{x}", "{x}b",
-    "a{x}b", "{x}.b", "%C3%A9{x}", "{x}%A9", "{x}9", "c%25{x}",
+    "a{x}b", "{x}.b", "%C3%A9{x}", "{x}%A9", "{x}9", "c%25{x}", "{x}a{y}", "{x}.{y}", "{x}b{y}b", "a{x}b{y}", "{x}9{y}",
+    "{x}%A9{y}a",
 ];
 /// These are so few that in most tables several routes match a request, and methods and conditions decide.
-const FEW_SEGMENTS: &[&str] = &["a", "a", "{x}", "{y}", "a{x}", "{x}b"];
+const FEW_SEGMENTS: &[&str] = &["a", "a", "{x}", "{y}", "a{x}", "{x}b", "{x}a{y}"];
 const HAZARDOUS: &[&str] = &["", ".", "..", "%2f", "a%2Fb", "..;a", "{x}%2F", "%5C"];
-const REST: &[&str] = &["{*rest}", "{*r}"];
+const REST: &[&str] = &["{*rest}", "{*r}", "{**rest}"];
 const METHODS: &[&str] =
     &["GET", "GET", "POST", "HEAD", "ANY", "ANY", "GET|POST", "POST|HEAD", "PUT|DELETE|GET", "QUERY"];
 const REQUEST_METHODS: &[&str] = &["GET", "GET", "POST", "HEAD", "PUT", "QUERY", "OPTIONS", "get"];
@@ -675,7 +745,7 @@ const VALUES: &[&str] = &["1", "2", "*", "1*", "1 2", "1 *"];
 #[rustfmt::skip]
 const REQUEST_SEGMENTS: &[&str] = &[
     "a", "b", "ab", "aab", "a.b", "%61", "%61b", "%C3%A9", "%c3%A9", "c%25", "c%25a", "a;b", "%7Ba%7d", "ab9", "1",
-    "%C3%A9a%A9",
+    "%C3%A9a%A9", "1a2", "aabb", "1.2.b", "1b2b", "a%A99%C3%A9a",
 ];
 #[rustfmt::skip]
 const REQUEST_HAZARDS: &[&str] = &[
@@ -815,8 +885,15 @@ pub(crate) fn random_request(rng: &mut impl Choices, table: &Table) -> Request {
 
 /// Returns a segment of a pattern with a text in place of its parameter.
 fn filled(segment: &str, text: &str) -> String {
-    match (segment.starts_with("{{"), segment.find('{'), segment.find('}')) {
-        (false, Some(open), Some(close)) => format!("{}{text}{}", &segment[..open], &segment[close + 1..]),
-        _ => segment.replace("{{", "%7B").replace("}}", "%7D"),
+    if segment.starts_with("{{") {
+        return segment.replace("{{", "%7B").replace("}}", "%7D");
     }
+    let mut filled = String::new();
+    let mut rest = segment;
+    while let Some((literal, parameter)) = rest.split_once('{') {
+        filled.push_str(literal);
+        filled.push_str(text);
+        rest = parameter.split_once('}').unwrap().1;
+    }
+    filled + rest
 }
