@@ -25,6 +25,7 @@ mod service;
 mod settings;
 mod target;
 mod template;
+mod timeout;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -100,8 +100,7 @@ impl RouteTable {
 
     fn decide_in_scope<'a, T: Trail>(&'a self, head: &Head<'a>, whole_path: &'a [u8], trail: &mut T) -> Decision<'a> {
         let path = RequestPath::read(whole_path);
-        let hazard = if self.settings.reject_unsafe { path.hazard } else { None };
-        if let Some(hazard) = hazard {
+        if let Some(hazard) = self.settings.unsafe_paths.refuse(path.hazard, path.raw) {
             return self.answer(error::unsafe_path(head, hazard), head, self.settings.cors);
         }
         let (Some(method), true) = (readable(head.method), readable(head.authority).is_some()) else {

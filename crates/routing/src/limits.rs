@@ -111,6 +111,10 @@ limits! {
         "Elements of `allowNamespaces`",
         "The list is searched for each request to a captured namespace.";
 
+    TIMEOUT = 24 * 60 * 60 * 1000,
+        "Milliseconds of a `timeout`",
+        "This is a day. `0s` is for responses that may take longer.";
+
     HEADERS = 100,
         "Names in one `headers`, `cookies`, `query`, `set`, `add` or `remove`",
         "Envoy accepts at most this many headers in one message (`max_headers_count`).";

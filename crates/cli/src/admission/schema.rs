@@ -27,7 +27,7 @@ pub(super) const PATTERN_BEFORE_SLASH: &str = "patternBeforeSlash";
 /// The place in the schema, the keywords to add there, and the message if a value does not follow them.
 type Refinement = (&'static str, fn() -> Value, &'static str);
 
-const REFINEMENTS: [Refinement; 19] = [
+const REFINEMENTS: [Refinement; 20] = [
     (
         "/properties/name",
         || json!({"pattern": r"^[\w-]+$"}),
@@ -82,6 +82,11 @@ const REFINEMENTS: [Refinement; 19] = [
         "/properties/routes/items/properties/rewritePath",
         || json!({"pattern": r"^/([^{}?#\p{Cc}]|{{|}}|{[\w-]+})*$"}),
         "is not a path; write one such as `/v2/{id}`, without a query",
+    ),
+    (
+        "/properties/routes/items/properties/timeout",
+        || json!({"pattern": r"^\d+(ms|s|m)$"}),
+        "is not a timeout; write a whole number and `ms`, `s` or `m`, such as `30s`",
     ),
     (
         "/properties/routes/items/properties/name",

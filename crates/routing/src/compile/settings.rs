@@ -7,11 +7,11 @@ use super::headers::{forbidden_in_request, forbidden_in_response};
 use crate::compile::host_name;
 use crate::compile::host_template::HostTemplate;
 use crate::dns;
-use crate::document::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
+use crate::document::config::{self, Config, OnNoMatch, TrailingSlash};
 use crate::document::read::Key;
 use crate::path;
 use crate::problem::{Place, ProblemKind};
-use crate::table::schema::{Cors, HostSet, NamespaceSet, NoMatch, Settings, StringId};
+use crate::table::schema::{Cors, HostSet, NamespaceSet, NoMatch, Settings, StringId, UnsafePaths};
 
 /// The part of the table's own keys that is needed to compile a route. An error in a value affects only the routes that
 /// use the value.
@@ -26,7 +26,7 @@ pub(super) struct Defaults<'a> {
     pub(super) forwards_broken: bool,
     /// An error affects every route that forwards requests without `rewritePath`.
     pub(super) plain_forwards_broken: bool,
-    pub(super) reject_unsafe: bool,
+    pub(super) unsafe_paths: UnsafePaths,
     pub(super) cors: Cors,
     /// Requests that use the host of a target directly are denied.
     pub(super) deny_direct: bool,
@@ -47,7 +47,11 @@ impl Compiler {
             forwards_broken: config.strip_internal_headers.is_broken(),
             plain_forwards_broken: config.strip_base_path.is_broken() || config.rewrite_location.is_broken(),
             cors: self.cors(&config.cors, &|| root.key("cors")).unwrap_or(Cors::Off),
-            reject_unsafe: config.unsafe_paths.get() != Some(&UnsafePaths::Allow),
+            unsafe_paths: match config.unsafe_paths {
+                Key::Set(config::UnsafePaths::Allow) => UnsafePaths::Allow,
+                Key::Set(config::UnsafePaths::AllowEncodedSlash) => UnsafePaths::AllowEncodedSlash,
+                Key::Set(config::UnsafePaths::Reject) | Key::Absent | Key::Broken(_) => UnsafePaths::Reject,
+            },
             // Whoever writes this key wants direct requests to be denied. An error in it must not allow them.
             deny_direct: matches!(config.deny_direct, Key::Set(true) | Key::Broken(_))
                 || config.unknown.contains(&Some("denyDirect")),
@@ -68,7 +72,7 @@ impl Compiler {
         // that may have been meant for one of them must find it.
         settings.ignore_trailing_slash =
             config.trailing_slash.get() == Some(&TrailingSlash::Ignore) || config.trailing_slash.is_broken();
-        settings.reject_unsafe = defaults.reject_unsafe;
+        settings.unsafe_paths = defaults.unsafe_paths;
         settings.strip_base = config.strip_base_path.get() == Some(&true);
         settings.strip_internal = config.strip_internal_headers.get() != Some(&false);
         settings.deny_direct = defaults.deny_direct;

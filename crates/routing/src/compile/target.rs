@@ -98,6 +98,7 @@ impl Compiler {
             ("namespace", route.namespace.is_present(), "`service`", target == "service"),
             ("tag", route.tag.is_present(), "`service`", target == "service"),
             ("rewritePath", route.rewrite_path.is_present(), "`service` or `host`", forwards),
+            ("timeout", route.timeout.is_present(), "`service` or `host`", forwards),
             ("requestHeaders", route.request_headers.is_present(), "`service` or `host`", forwards),
         ] {
             if is_present && !belongs {

@@ -145,7 +145,7 @@ impl RouteTable {
         let forwarded = match extras.rewrite {
             Some(template) => {
                 let rewritten = template.render(&self.strings, values)?.unwrap_or_default();
-                if let (true, Some(hazard)) = (self.settings.reject_unsafe, path::hazard(&rewritten)) {
+                if let Some(hazard) = self.settings.unsafe_paths.refuse(path::hazard(&rewritten), &rewritten) {
                     return Err(hazard);
                 }
                 rewritten

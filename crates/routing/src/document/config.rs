@@ -136,6 +136,10 @@ object! {
         /// Template of the forwarded path, such as `/v2/{rest}`. The query is kept.
         #[key = "rewritePath"]
         pub rewrite_path: Key<Cow<'a, str>>,
+        /// How long a request may take, from its end to the end of the response: a whole number and `ms`, `s` or `m`, such
+        /// as `30s`; `0s` for no timeout. It includes a cold start of the service.
+        #[key = "timeout"]
+        pub timeout: Key<Timeout<'a>>,
         /// Defines which pages of other origins may call the route. It replaces the table's `cors` as a whole; `false`
         /// or `null` turns it off.
         #[key = "cors"]
@@ -146,6 +150,28 @@ object! {
         /// Changes to the headers of the response, made after those of the table.
         #[key = "responseHeaders"]
         pub response_headers: Key<Box<HeaderOperations<'a>>>,
+    }
+}
+
+/// A timeout as written. A number without a unit is read too, so that the message about it can say which units there
+/// are.
+#[derive(Debug)]
+pub struct Timeout<'a>(pub(crate) Cow<'a, str>);
+
+impl<'a> FromJson<'a> for Timeout<'a> {
+    const EXPECTED: &'static str = "a time, such as `30s`";
+
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+        match value {
+            JsonValue::Number(number) => Some(Timeout(number.to_string().into())),
+            JsonValue::Text(text) => Cow::from_json(JsonValue::Text(text), reader).map(Timeout),
+            other => reader.wrong_type(&other),
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        Cow::<str>::schema()
     }
 }
 
@@ -262,6 +288,8 @@ choice! {
     pub enum UnsafePaths {
         /// Answer 400.
         Reject = "reject",
+        /// Answer 400, unless encoded slashes (`%2F`) are all that is unsafe. They stay a part of their segment.
+        AllowEncodedSlash = "allowEncodedSlash",
         /// Match it as it is.
         Allow = "allow",
     }

@@ -443,8 +443,8 @@ problems! {
             ",
         }
 
-        /// The key has no effect on a target of this kind. `namespace` and `tag` need a `service`; `rewritePath` and
-        /// `requestHeaders` need a request that is forwarded, so a `service` or a `host`.
+        /// The key has no effect on a target of this kind. `namespace` and `tag` need a `service`; `rewritePath`,
+        /// `timeout` and `requestHeaders` need a request that is forwarded, so a `service` or a `host`.
         Error "misplaced-key" OnlyWith { key: &'static str, with: &'static str } => {
             message: "`{key}` can only be used with {with}; take it out",
             example: "
@@ -469,6 +469,72 @@ problems! {
                   - match: GET /orders
                     host: https://orders.example.com/
             ",
+        }
+
+        /// A `timeout` is not a whole number with a unit after it. The units are `ms`, `s` and `m`. If the text is a
+        /// duration of another program, such as `1.5s` or `1h`, the message says how to write it.
+        Error "invalid-timeout" Timeout { found: String, write: Option<String> } => {
+            message: |f| match write {
+                Some(write) => write!(f, "\"{found}\" is not a whole number and `ms`, `s` or `m`; write `{write}`"),
+                None => write!(
+                    f,
+                    "\"{found}\" is not a whole number and `ms`, `s` or `m`; write for example `30s`, or `0s` for no timeout"
+                ),
+            },
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /fraction
+                    host: a.example.com
+                    timeout: 1.5s
+                  - match: GET /none
+                    host: a.example.com
+                    timeout: none
+            ",
+        }
+
+        /// A `timeout` is a number without a unit.
+        Error "timeout-without-unit" TimeoutWithoutUnit { found: String, seconds: Option<String>, milliseconds: String } => {
+            message: |f| match seconds {
+                Some(seconds) => write!(
+                    f,
+                    "{found} has no unit; write `{seconds}` for seconds, or `{milliseconds}` for milliseconds"
+                ),
+                None => write!(f, "{found} has no unit; write `{milliseconds}`"),
+            },
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    timeout: 30
+            ",
+        }
+
+        /// A `timeout` is longer than a day.
+        Error "timeout-too-long" TimeoutTooLong { found: String } => {
+            message: "\"{found}\" is longer than a day; write at most `1440m`, or `0s` for no timeout",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    timeout: 2000m
+            ",
+        }
+
+        /// The `requestHeaders` of a route change the header that `timeout` of the same route sets.
+        Error "timeout-twice" TimeoutTwice { header: &'static str } => {
+            message: "sets the header `{header}`, which `requestHeaders` of this route changes too; keep one of them",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    timeout: 30s
+                    requestHeaders:
+                      set: { x-envoy-upstream-rq-timeout-ms: "1000" }
+            "#,
         }
 
         /// The `name` of a route is empty, or has a control character such as a line break. It is written to logs.
@@ -761,11 +827,11 @@ problems! {
             ",
         }
 
-        /// Every path that this `match` could match is unsafe, and `unsafePaths: reject` responds to such paths with
-        /// 400 before a route is chosen. Unsafe are, for example, an empty segment, `.` and `..` segments, `%2F` and
-        /// `%5C`.
-        Warning "unreachable-path" Unreachable { reason: &'static str } => {
-            message: "can never be chosen: {reason} is refused before matching; change the path, or write `unsafePaths: allow`",
+        /// Every path that this `match` could match is unsafe, and `unsafePaths` responds to such paths with 400 before a
+        /// route is chosen. Unsafe are, for example, an empty segment, `.` and `..` segments, `%2F` (not with
+        /// `allowEncodedSlash`) and `%5C`.
+        Warning "unreachable-path" Unreachable { reason: &'static str, write: &'static str } => {
+            message: "can never be chosen: {reason} is refused before matching; change the path, or write `unsafePaths: {write}`",
             example: "
                 hosts: [api.example.com]
                 routes:

@@ -7,6 +7,7 @@
 //! strings. A *shared* string is stored once, so that two shared strings are equal exactly if their ids are.
 
 use super::image::{List, NO_INDEX, Span, row};
+use crate::path::{Hazard, hazard_beside_encoded_slashes};
 
 // ---- strings and templates
 
@@ -62,8 +63,8 @@ row! {
         pub(crate) no_match: NoMatch,
         /// True if `trailingSlash` is `ignore`.
         pub(crate) ignore_trailing_slash: bool,
-        /// True if `unsafePaths` is `reject`.
-        pub(crate) reject_unsafe: bool,
+        /// `unsafePaths`.
+        pub(crate) unsafe_paths: UnsafePaths,
         /// `stripInternalHeaders`.
         pub(crate) strip_internal: bool,
         /// `denyDirect`.
@@ -106,7 +107,7 @@ impl Default for Settings {
             strip_base: false,
             no_match: NoMatch::NotFound,
             ignore_trailing_slash: false,
-            reject_unsafe: true,
+            unsafe_paths: UnsafePaths::Reject,
             strip_internal: true,
             deny_direct: false,
             rewrite_location: false,
@@ -137,6 +138,31 @@ row! {
         /// routes there are.
         2 Broken,
         else NoMatch::Broken
+    }
+}
+
+row! {
+    /// The treatment of a path that can be read in two ways.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum UnsafePaths {
+        /// It is answered with 400.
+        0 Reject,
+        /// It is answered with 400, unless encoded slashes are all that is unsafe.
+        1 AllowEncodedSlash,
+        /// It is matched as it is.
+        2 Allow,
+        else UnsafePaths::Reject
+    }
+}
+
+impl UnsafePaths {
+    /// Returns why a path is refused; `None` if it is not. `hazard` is the first hazard of the path.
+    pub(crate) fn refuse(self, hazard: Option<Hazard>, path: &[u8]) -> Option<Hazard> {
+        match (self, hazard?) {
+            (UnsafePaths::Allow, _) => None,
+            (UnsafePaths::AllowEncodedSlash, Hazard::EncodedSlash) => hazard_beside_encoded_slashes(path),
+            (_, hazard) => Some(hazard),
+        }
     }
 }
 
