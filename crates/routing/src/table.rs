@@ -117,6 +117,12 @@ impl RouteTable {
         self.document_hash
     }
 
+    /// Returns the low 48 bits of the hash of the document that the table was compiled from, for the gauge `config_hash`.
+    /// Metrics are floating-point numbers in many systems, which hold no more than 53 bits exactly.
+    pub fn config_hash(&self) -> u64 {
+        self.document_hash & 0xffff_ffff_ffff
+    }
+
     /// Returns the number of routes, without those that an error in the document breaks.
     pub fn route_count(&self) -> usize {
         self.settings.routes as usize
