@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use ksvc_router_cli::levels::{self, Allowed, Denied};
 
 /// Checks, explains and tests the route tables of the ksvc-router filter.
 ///
@@ -14,7 +15,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "ksvc-router", version, after_help = "Example: ksvc-router check wasm-plugin.yaml")]
 pub(crate) struct Args {
-    /// Print text for people, or JSON for programs.
+    /// Print text for people, JSON for programs, workflow commands for GitHub Actions, or a SARIF log.
+    ///
+    /// `github` and `sarif` are for `check` and `test`.
     #[arg(long, value_enum, default_value_t, global = true)]
     pub(crate) format: Format,
     #[command(subcommand)]
@@ -26,6 +29,8 @@ pub(crate) enum Format {
     #[default]
     Text,
     Json,
+    Github,
+    Sarif,
 }
 
 #[derive(Debug, Subcommand)]
@@ -35,12 +40,19 @@ pub(crate) enum Command {
     /// The errors and warnings are those that the filter would report. Files that are checked together are seen
     /// together: a Gateway in one file can answer a question about a WasmPlugin in another file.
     #[command(
-        after_help = "Examples:\n  ksvc-router check wasm-plugin.yaml gateway.yaml\n  ksvc-router check manifests/"
+        after_help = "Examples:\n  ksvc-router check wasm-plugin.yaml gateway.yaml\n  ksvc-router check manifests/ --deny warnings --allow no-digest"
     )]
     Check {
-        /// Files or folders. Of the files in a folder, only those with `pluginName: ksvc-router` are checked.
-        #[arg(required = true, value_name = "FILE")]
+        /// Files or folders, which stand for their YAML and JSON files. Files without a table of this filter are
+        /// skipped and counted.
+        #[arg(required = true, value_name = "PATH")]
         files: Vec<PathBuf>,
+        /// Print no warnings with this code. The option can be repeated.
+        #[arg(long, value_name = "CODE", value_parser = levels::allowed)]
+        allow: Vec<Allowed>,
+        /// Make an error of every warning with this code, or of all `warnings`. The option can be repeated.
+        #[arg(long, value_name = "CODE|warnings", value_parser = levels::denied)]
+        deny: Vec<Denied>,
     },
     /// Explain what the filter does with a request, and why.
     #[command(

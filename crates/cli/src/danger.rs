@@ -12,6 +12,9 @@ mod single;
 
 use std::fmt;
 
+use ksvc_routing::Severity;
+
+use crate::kind::Kind;
 use crate::manifest::PLUGIN_NAME;
 use crate::manifest::gateway::target_port;
 
@@ -23,82 +26,100 @@ const ANNOTATION_LIMIT: usize = 262_144;
 /// The largest request, in bytes, that etcd accepts by default.
 const OBJECT_LIMIT: usize = 1_572_864;
 
-/// Defines an enum, and with it `examples`, which has one value of each kind, and `kind`, which returns the name of a
-/// value's kind. So no kind can be missing in the list: a field without an example does not compile.
+/// Defines an enum of kinds of messages, and with it `KINDS`, the list of the kinds; `code`; and `examples`, which has one
+/// value of each kind. So no kind can be missing in the lists: a field without an example does not compile.
 ///
-/// `pub enum E { A { x: u8 = 1 }, B }` expands to `pub enum E { A { x: u8 }, B }`,
-/// `examples() -> Vec<E>` with `vec![E::A { x: 1 }, E::B]`, and `kind(&self)`, which returns `"A"` or `"B"`.
-macro_rules! with_examples {
+/// `pub enum E { #[doc = "About A."] Warning "a" A { x: u8 = 1 } }` expands to `pub enum E { A { x: u8 } }`,
+/// `KINDS` with `Kind { code: "a", severity: Severity::Warning, explanation: "About A." }`, `kind(&self)`, which returns
+/// that, and `examples() -> Vec<E>` with `vec![E::A { x: 1 }]`.
+macro_rules! dangers {
     (
         $(#[$about:meta])*
         $visibility:vis enum $name:ident {
-            $($(#[$doc:meta])* $kind:ident $({ $($field:ident: $type:ty = $example:expr),+ })?,)+
+            $(
+                $(#[doc = $doc:literal])+
+                $severity:ident $code:literal $kind:ident $({ $($field:ident: $type:ty = $example:expr),+ })?,
+            )+
         }
     ) => {
         $(#[$about])*
         $visibility enum $name {
-            $($(#[$doc])* $kind $({ $($field: $type),+ })?,)+
+            $($(#[doc = $doc])+ $kind $({ $($field: $type),+ })?,)+
         }
 
         impl $name {
+            /// All kinds, in the order of their definition.
+            $visibility const KINDS: &[Kind] = &[$(Kind {
+                code: $code,
+                severity: Severity::$severity,
+                explanation: concat!($($doc),+).trim_ascii_start(),
+            },)+];
+
             /// Returns one example of each kind, in the order of their definition.
             $visibility fn examples() -> Vec<Self> {
                 vec![$(Self::$kind $({ $($field: $example),+ })?,)+]
             }
 
-            /// Returns the name of the kind, such as `NoTag`.
-            $visibility fn kind(&self) -> &'static str {
+            /// Returns the kind of the danger.
+            $visibility fn kind(&self) -> Kind {
                 match self {
-                    $(Self::$kind { .. } => stringify!($kind),)+
+                    $(Self::$kind { .. } => Kind {
+                        code: $code,
+                        severity: Severity::$severity,
+                        explanation: concat!($($doc),+).trim_ascii_start(),
+                    },)+
                 }
             }
         }
     };
 }
 
-with_examples! {
+dangers! {
 /// A danger. `Display` says what it is, why it is dangerous, and what to write instead.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Danger {
-    /// `imagePullPolicy: Always`; `pinned` if the image has a digest.
-    PullAlways { pinned: bool = true },
-    LatestTag { image: String = "oci://registry.example.com/ksvc-router".to_owned() },
-    NoTag { image: String = "oci://registry.example.com/ksvc-router".to_owned() },
-    NoDigest { image: String = "oci://registry.example.com/ksvc-router:0.1.0".to_owned() },
-    /// A module from a web server, without `key`, the key for its checksum.
-    NoChecksum { key: &'static str = "sha256" },
-    /// `key` is missing, or has another value than `FAIL_RELOAD`.
-    FailStrategy { key: &'static str = "failStrategy", found: Option<String> = None },
-    EarlyPhase { phase: String = "AUTHN".to_owned() },
-    /// An EnvoyFilter that inserts the filter before the policies.
-    EarlyFilter,
-    /// No port is named. `write` is what to write instead.
-    EveryPort { write: &'static str = "`match: [{ports: [{number: 8443}]}]`" },
-    PlainPort { port: u64 = 8080 },
-    /// A Gateway redirects on a port on which the filter runs.
-    HttpsRedirect { gateway: String = "public".to_owned(), port: u64 = 8080, https: u64 = 8443 },
-    /// The port of the Service instead of the port of the pod.
-    ServicePort { port: u64 = 443 },
-    ServerMode,
-    NetworkType,
-    /// No selector. `write` is the key to write.
-    EveryProxy { write: &'static str = "`selector.matchLabels`" },
-    /// `key` is missing, or is not the name of this filter.
-    PluginName { key: &'static str = "pluginName", found: Option<String> = None },
-    ClientSideApply { size: usize = 300_000 },
-    TooLarge { size: usize = 1_600_000 },
-    SameTableName { name: String = "default".to_owned() },
+    /// `imagePullPolicy` is `Always`: every edit of the table asks the registry.
+    Warning "pull-always" PullAlways { pinned: bool = true },
+    /// The image has the tag `latest`, which may be another build tomorrow.
+    Warning "latest-tag" LatestTag { image: String = "oci://registry.example.com/ksvc-router".to_owned() },
+    /// The image has no tag, so it is the build that was pushed last.
+    Warning "no-tag" NoTag { image: String = "oci://registry.example.com/ksvc-router".to_owned() },
+    /// The image has a tag but no digest, and a tag can be pushed again.
+    Warning "no-digest" NoDigest { image: String = "oci://registry.example.com/ksvc-router:0.1.0".to_owned() },
+    /// A module from a web server has no checksum.
+    Warning "no-checksum" NoChecksum { key: &'static str = "sha256" },
+    /// A crash of the filter would make every request fail, because the plugin is not started again.
+    Warning "fail-strategy" FailStrategy { key: &'static str = "failStrategy", found: Option<String> = None },
+    /// The filter runs before the policies, which then see the host and path of the service.
+    Warning "early-phase" EarlyPhase { phase: String = "AUTHN".to_owned() },
+    /// An EnvoyFilter inserts the filter before the policies.
+    Warning "early-filter" EarlyFilter,
+    /// No port is named, so the filter runs on the port of plain HTTP too.
+    Warning "every-port" EveryPort { write: &'static str = "`match: [{ports: [{number: 8443}]}]`" },
+    /// The filter runs on the port of plain HTTP, where a Gateway may redirect.
+    Warning "plain-port" PlainPort { port: u64 = 8080 },
+    /// A Gateway redirects to HTTPS on a port on which the filter runs.
+    Warning "https-redirect" HttpsRedirect { gateway: String = "public".to_owned(), port: u64 = 8080, https: u64 = 8443 },
+    /// The port is that of the gateway's Service, instead of that of its pod.
+    Warning "service-port" ServicePort { port: u64 = 443 },
+    /// `mode: SERVER` never applies to a gateway.
+    Warning "server-mode" ServerMode,
+    /// `type: NETWORK` is for plugins that handle TCP connections.
+    Warning "network-type" NetworkType,
+    /// Without a selector, the manifest selects every proxy.
+    Warning "every-proxy" EveryProxy { write: &'static str = "`selector.matchLabels`" },
+    /// The plugin does not have the name of this filter.
+    Warning "plugin-name" PluginName { key: &'static str = "pluginName", found: Option<String> = None },
+    /// The object is too large for the annotation of `kubectl apply`.
+    Warning "client-side-apply" ClientSideApply { size: usize = 300_000 },
+    /// The object is too large for the API server.
+    Error "object-too-large" TooLarge { size: usize = 1_600_000 },
+    /// Two tables have the same name, so they would share their metrics.
+    Warning "same-table-name" SameTableName { name: String = "default".to_owned() },
     /// Two tables serve the same host and path.
-    Overlap { host: String = "api.example.com".to_owned(), path: String = "/faas".to_owned() },
+    Warning "overlapping-tables" Overlap { host: String = "api.example.com".to_owned(), path: String = "/faas".to_owned() },
 }
-}
-
-impl Danger {
-    /// Returns whether the manifest can't work at all; every other danger is a warning.
-    fn is_error(&self) -> bool {
-        matches!(self, Self::TooLarge { .. })
-    }
 }
 
 impl fmt::Display for Danger {

@@ -40,8 +40,8 @@ pub(super) fn run(file: &Path, request: &Request, format: Format) -> Result<Repo
     let explained = compiled.table.explain(&request.head(&headers));
     let explanation = explain_decision(&compiled.table, &explained.decision, request, &[]);
     let out = match format {
-        Format::Json => pretty(&explanation.to_json()),
         Format::Text => as_lines(&explanation, &explained.considered),
+        _ => pretty(&explanation.to_json()),
     };
     Ok(Report { out, err, success: errors.is_empty() })
 }

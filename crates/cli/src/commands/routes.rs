@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ksvc_router_cli::load::load_one;
 use ksvc_router_cli::message::{Message, as_text};
 use ksvc_routing::Line;
 use serde_json::{Value, json};
 
-use super::{CallError, Report, pretty, refuse};
+use super::{CallError, Report, load_one, pretty, refuse};
 use crate::args::Format;
 
 pub(super) fn run(file: &Path, format: Format) -> Result<Report, CallError> {
@@ -21,7 +20,7 @@ pub(super) fn run(file: &Path, format: Format) -> Result<Report, CallError> {
     let lines = compiled.table.routes();
     let out = match format {
         Format::Text => aligned(&lines.iter().map(cells).collect::<Vec<_>>()),
-        Format::Json => pretty(&lines.iter().map(to_json).collect()),
+        _ => pretty(&lines.iter().map(to_json).collect()),
     };
     Ok(Report { out, err: as_text(&errors), success: errors.is_empty() })
 }

@@ -8,14 +8,15 @@ use anstyle::{AnsiColor, Style};
 use ksvc_router_cli::cases::{self, Case, Mismatch};
 use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::explanation::explain_with_response;
-use ksvc_router_cli::load::{self, load_one};
+use ksvc_router_cli::kind::FAILED_CASE;
+use ksvc_router_cli::load;
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::source::position::Span;
 use ksvc_router_cli::yaml::Node;
 use ksvc_routing::RouteTable;
 use serde_json::{Value, json};
 
-use super::{CallError, Report, count, pretty, refuse};
+use super::{CallError, Report, count, load_one, pretty, print, refuse};
 use crate::args::Format;
 
 /// A case that has run. It passed if there are no mismatches.
@@ -62,6 +63,11 @@ pub(super) fn run(file: &Path, cases: &Path, fail_under: Option<f64>, format: Fo
             });
             (pretty(&object), String::new())
         }
+        Format::Github | Format::Sarif => {
+            let failures = outcomes.iter().filter_map(Outcome::to_message);
+            let messages: Vec<Message> = errors.iter().cloned().chain(failures).collect();
+            (print(&messages, format), coverage.to_text())
+        }
     };
     Ok(Report { out, err, success: failed == 0 && covers_enough && errors.is_empty() })
 }
@@ -95,6 +101,14 @@ impl Outcome {
             let _ = writeln!(text, "  {file}:{}:{}: {mismatch}", at.line, at.column);
         }
         text
+    }
+
+    /// Returns the message about a case that has failed.
+    fn to_message(&self) -> Option<Message> {
+        let Case { name, source, at, .. } = &self.case;
+        let mismatches: Vec<String> = self.mismatches.iter().map(Mismatch::to_string).collect();
+        let text = format!("{name}: {}", mismatches.join("; "));
+        (!mismatches.is_empty()).then(|| Message::new(FAILED_CASE, source, *at, text))
     }
 
     fn to_json(&self) -> Value {

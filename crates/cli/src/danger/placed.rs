@@ -63,8 +63,7 @@ impl<'c> Placed<'c> {
 
     /// Returns a danger with its message.
     pub(super) fn report(&self, at: Span, danger: Danger) -> (Danger, Message) {
-        let make = if danger.is_error() { Message::error } else { Message::warning };
-        let message = make(self.source, at, danger.to_string());
+        let message = Message::new(danger.kind(), self.source, at, danger.to_string());
         (danger, message)
     }
 }

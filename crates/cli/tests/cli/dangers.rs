@@ -5,12 +5,15 @@ use ksvc_router_cli::danger::Danger;
 
 use crate::support::{Folder, check};
 
+/// A digest of a release.
+const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
 /// Returns a manifest without a danger, after the given replacements.
 fn plugin(name: &str, changes: &[(&str, &str)]) -> String {
     let mut text = format!(
         "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: {name}, namespace: istio-system}}\n\
          spec:\n  selector: {{matchLabels: {{istio: ingressgateway}}}}\n  pluginName: ksvc-router\n  \
-         match: [{{ports: [{{number: 8443}}]}}]\n  url: oci://r.example.com/x@sha256:00\n  failStrategy: FAIL_RELOAD\n  \
+         match: [{{ports: [{{number: 8443}}]}}]\n  url: oci://r.example.com/x@sha256:{DIGEST}\n  failStrategy: FAIL_RELOAD\n  \
          pluginConfig: {{name: {name}, hosts: [api.example.com], basePath: /{name}, routes: []}}\n"
     );
     for (from, to) in changes {
@@ -18,6 +21,10 @@ fn plugin(name: &str, changes: &[(&str, &str)]) -> String {
         text = text.replace(from, to);
     }
     text
+}
+
+fn with_url(url: &str) -> String {
+    plugin("a", &[(&format!("oci://r.example.com/x@sha256:{DIGEST}"), url)])
 }
 
 /// Asserts that `check` reports messages with these words, in this order, and no others.
@@ -34,9 +41,13 @@ fn expect(text: &str, words: &[&str]) {
 fn every_danger_says_what_to_do_instead() {
     for danger in Danger::examples() {
         let message = danger.to_string();
-        let (_, remedy) = message.rsplit_once("; ").unwrap_or_else(|| panic!("{}: {message}", danger.kind()));
+        let (_, remedy) = message.rsplit_once("; ").unwrap_or_else(|| panic!("{}: {message}", danger.kind().code));
         let verb = remedy.split(' ').next().unwrap();
-        assert!(["write", "remove", "keep", "add", "apply", "divide"].contains(&verb), "{}: {remedy}", danger.kind());
+        assert!(
+            ["write", "remove", "keep", "add", "apply", "divide"].contains(&verb),
+            "{}: {remedy}",
+            danger.kind().code
+        );
     }
 }
 
@@ -48,18 +59,17 @@ fn recommended_settings_are_silent() {
 #[test]
 fn an_image_without_a_digest_or_a_checksum_is_reported() {
     for (url, words) in [
-        ("oci://r.example.com:5000/x:1@sha256:00", &[][..]),
-        ("r.example.com:5000/x@sha256:00", &[]),
+        ("oci://r.example.com:5000/x:1@sha256:DIGEST", &[][..]),
+        ("r.example.com:5000/x@sha256:DIGEST", &[]),
         ("file:///opt/plugin.wasm", &[]),
         ("oci://r.example.com:5000/x", &["f.yaml:8:8: warning: an image without a tag"]),
         ("r.example.com/x:latest", &["`oci://r.example.com/x@sha256:…`"]),
         ("oci://r.example.com/x:1.2", &["`oci://r.example.com/x:1.2@sha256:…`"]),
         ("https://r.example.com/x.wasm", &["without a checksum"]),
     ] {
-        expect(&plugin("a", &[("oci://r.example.com/x@sha256:00", url)]), words);
+        expect(&with_url(&url.replace("DIGEST", DIGEST)), words);
     }
-    let beside = "oci://r.example.com/x:1\n  sha256: abcd";
-    expect(&plugin("a", &[("oci://r.example.com/x@sha256:00", beside)]), &[]);
+    expect(&with_url(&format!("oci://r.example.com/x:1\n  sha256: {DIGEST}")), &[]);
 }
 
 #[test]

@@ -198,26 +198,73 @@ fn a_file_without_a_configuration_is_an_error() {
 }
 
 #[test]
-fn only_the_files_of_a_folder_that_name_the_plugin_are_read() {
+fn files_without_a_table_are_skipped_and_counted_in_folders_and_when_named() {
     let ours = wasm_plugin("ksvc-router", GOOD);
-    let folder = Folder::new(&[
-        ("manifests/a.yaml", &ours),
+    let files = [
+        ("manifests/a.yaml", &*ours),
         ("manifests/deep/b.yml", &ours),
-        ("manifests/other.yaml", &wasm_plugin("other", FAULTY)),
-        ("manifests/bare.yaml", FAULTY),
-        ("manifests/template.yaml", "{{ if .Values.x }}: ["),
+        ("manifests/other.yaml", &wasm_plugin("other", "hosts: [a.example.com]\n")),
+        ("manifests/deployment.yaml", "kind: Deployment\napiVersion: apps/v1\n"),
+        ("manifests/template.yaml", "{{ if .Values.x }}: [\n  hosts: {{ .Values.hosts }}\n"),
+        ("manifests/values.json", "{\"replicas\": 1}"),
         ("manifests/notes.txt", &ours),
-    ]);
+    ];
+    let folder = Folder::new(&files);
+    let summaries = "manifests/a.yaml: 6 routes, 0 errors, 0 warnings\nmanifests/deep/b.yml: 6 routes, 0 errors, 0 warnings\n\
+        4 files without a table skipped\n";
     let run = folder.run(&["check", "manifests"]);
-    assert_eq!(
-        (run.code, &*run.out),
-        (0, "manifests/a.yaml: 6 routes, 0 errors, 0 warnings\nmanifests/deep/b.yml: 6 routes, 0 errors, 0 warnings\n")
-    );
+    assert_eq!((run.code, &*run.out), (0, summaries));
+    let mut args = vec!["check"];
+    args.extend(files.iter().map(|(name, _)| *name).filter(|name| !name.ends_with(".txt")));
+    let run = folder.run(&args);
+    assert_eq!((run.code, &*run.out), (0, summaries));
+}
+
+/// Each of these is meant as a table of this filter, although nothing says so well.
+#[test]
+fn a_broken_table_without_a_name_is_not_skipped() {
+    let nameless = |config: &str| wasm_plugin("x", config).replace("  pluginName: x\n", "");
+    for (text, words) in [
+        (FAULTY.to_owned(), "\"FAULT !\""),
+        ("routes: GET /a\n".to_owned(), "routes: expected a list"),
+        (nameless("rotues: [{match: GET /a, host: a.b}]\n"), "unknown key `rotues`; did you mean `routes`?"),
+        (nameless("- match: GET /a\n  host: a.b\n"), "expected an object with `hosts` and `routes`, found a list"),
+        (nameless("x").replace("pluginConfig:\n    x\n", "pluginConfig: \"hosts: [a.b]\"\n"), "found the string"),
+        (nameless(GOOD).replace("pluginConfig", "pluginconfig"), "did you mean `pluginConfig`?"),
+        ("pluginConfig: [\n".to_owned(), "this is not YAML"),
+        ("  pluginConfig: {a: b: c}\n".to_owned(), "this is not YAML"),
+        ("hosts: [a.b\nroutes: []\n".to_owned(), "this is not YAML"),
+        ("{\n  \"hosts\": [\"a.b\"\n  \"routes\": []\n}\n".to_owned(), "this is not YAML"),
+        ("# for ksvc-router\na: [\n".to_owned(), "this is not YAML"),
+    ] {
+        let run = Folder::new(&[("m/f.yaml", &text), ("m/ok.yaml", GOOD)]).run(&["check", "m"]);
+        assert_eq!(run.code, 1, "{text}{}", run.out);
+        assert!(run.out.starts_with("m/f.yaml:") && run.out.contains(words), "{text}{}", run.out);
+    }
 }
 
 #[test]
-fn a_folder_without_a_table_of_this_filter_is_an_error() {
-    let run = Folder::new(&[("manifests/bare.yaml", FAULTY)]).run(&["check", "manifests"]);
-    assert_eq!(run.code, 1);
-    assert!(run.out.contains("no file here says `pluginName: ksvc-router`"), "{}", run.out);
+fn nothing_to_check_is_an_error() {
+    let folder = Folder::new(&[("m/a.yaml", "a: 1\n"), ("m/b.yaml", "kind: Deployment\napiVersion: apps/v1\n")]);
+    for args in [&["check", "m"][..], &["check", "m/a.yaml", "m/b.yaml"]] {
+        let run = folder.run(args);
+        assert_eq!(run.code, 1);
+        assert!(run.out.contains("no file here has a table of ksvc-router (2 files skipped)"), "{}", run.out);
+    }
+    // A file that can't be read may have been the table.
+    let folder = Folder::new(&[("m/a.yaml", "a: 1\n"), ("m/b.yaml", "a: [\n")]);
+    assert!(folder.run(&["check", "m"]).out.starts_with("m/b.yaml:2:1: error: this is not YAML"));
+}
+
+#[test]
+fn a_misspelt_plugin_config_is_one_error_at_its_own_line_and_its_table_is_read() {
+    for key in ["pluginconfig", "plugin_config", "PluginConfig", "pluginCofnig"] {
+        let text = wasm_plugin("ksvc-router", FAULTY).replace("pluginConfig", key);
+        let (_, messages) = check(&text);
+        let misspelt = format!("f.yaml:6:3: error: unknown key `{key}`; did you mean `pluginConfig`?");
+        assert!(
+            messages.len() == 2 && messages[0].starts_with(&misspelt) && messages[1].contains("hosts[0]"),
+            "{messages:#?}"
+        );
+    }
 }
