@@ -26,6 +26,13 @@ const ANNOTATION_LIMIT: usize = 262_144;
 /// The largest request, in bytes, that etcd accepts by default.
 const OBJECT_LIMIT: usize = 1_572_864;
 
+/// What is wrong with a URL, and what to write instead.
+const SCHEME: &str = "has a scheme that Istio does not know; write `oci://`, `https://`, `http://` or `file://`";
+
+/// What to write in place of a digest.
+const IMAGE_DIGEST: &str = "the digest that `docker push` prints for your image";
+const MODULE_DIGEST: &str = "the output of `sha256sum plugin.wasm`";
+
 /// Defines an enum of kinds of messages, and with it `KINDS`, the list of the kinds; `code`; and `examples`, which has one
 /// value of each kind. So no kind can be missing in the lists: a field without an example does not compile.
 ///
@@ -79,6 +86,12 @@ dangers! {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Danger {
+    /// The `url` of the module can't be understood.
+    Error "invalid-url" Url { found: String = "s3://modules/plugin.wasm".to_owned(), reason: &'static str = SCHEME },
+    /// The digest of the module has only zeros: it is still to be filled in.
+    Error "placeholder-digest" PlaceholderDigest { write: &'static str = IMAGE_DIGEST },
+    /// The digest of the module is not a SHA-256 digest.
+    Error "invalid-digest" Digest { found: String = "4e1f".to_owned(), write: &'static str = IMAGE_DIGEST },
     /// `imagePullPolicy` is `Always`: every edit of the table asks the registry.
     Warning "pull-always" PullAlways { pinned: bool = true },
     /// The image has the tag `latest`, which may be another build tomorrow.
@@ -122,10 +135,28 @@ pub enum Danger {
 }
 }
 
+impl Danger {
+    /// Returns whether the danger is that a key is missing. It may be there under a wrong name.
+    fn is_absence(&self) -> bool {
+        match self {
+            Self::FailStrategy { found, .. } | Self::PluginName { found, .. } => found.is_none(),
+            Self::EveryPort { .. } | Self::EveryProxy { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Danger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Danger::*;
         match self {
+            Url { found, reason } => write!(f, "{found:?} {reason}"),
+            PlaceholderDigest { write } => {
+                write!(f, "the digest has only zeros, so the gateway could not load the module; write {write}")
+            }
+            Digest { found, write } => {
+                write!(f, "{found:?} is not a SHA-256 digest, which has 64 hexadecimal digits in lower case; write {write}")
+            }
             PullAlways { pinned: false } => f.write_str(
                 "with `Always` every edit of the table asks the registry, and an edit while the registry is down makes the \
                  gateway answer 403 to every request; write `IfNotPresent`",

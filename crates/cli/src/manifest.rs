@@ -4,6 +4,7 @@
 mod delivery;
 pub mod gateway;
 pub(crate) mod ports;
+pub(crate) mod shape;
 pub(crate) mod workloads;
 
 use std::sync::Arc;
@@ -58,6 +59,24 @@ pub enum Kind {
     WasmPlugin,
     TrafficExtension,
     EnvoyFilter,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WasmPlugin => "WasmPlugin",
+            Self::TrafficExtension => "TrafficExtension",
+            Self::EnvoyFilter => "EnvoyFilter",
+        }
+    }
+
+    /// Returns the values of `apiVersion` that the kind has.
+    pub(crate) fn api_versions(self) -> &'static [&'static str] {
+        match self {
+            Self::WasmPlugin | Self::TrafficExtension => &["extensions.istio.io/v1alpha1"],
+            Self::EnvoyFilter => &["networking.istio.io/v1alpha3"],
+        }
+    }
 }
 
 impl Found {

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use super::shape::{Misshape, wrong_version};
 use crate::source::Source;
 use crate::source::position::Span;
 use crate::yaml::{Node, Value};
+
+/// The values of `apiVersion` that Istio's Gateway has.
+const VERSIONS: [&str; 3] = ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
 
 /// An Istio Gateway in one of the files.
 #[derive(Debug, Clone)]
@@ -14,6 +18,8 @@ pub struct Gateway {
     /// The labels of the proxies that serve the Gateway.
     pub(super) selector: Vec<(String, String)>,
     pub servers: Vec<Server>,
+    /// The error in its `apiVersion`, if there is one.
+    pub(crate) wrong_version: Option<Arc<Misshape>>,
 }
 
 /// A port of a Gateway.
@@ -47,6 +53,7 @@ pub(crate) fn find(source: &Arc<Source>, document: &Node) -> Vec<Gateway> {
             vec![Gateway {
                 source: Arc::clone(source),
                 name: name.unwrap_or_default().to_owned(),
+                wrong_version: wrong_version(document, "Gateway", &VERSIONS).map(Arc::new),
                 selector: labels(spec.and_then(|spec| spec.get("selector"))),
                 servers: spec.map_or(&[][..], |spec| spec.list("servers")).iter().filter_map(Server::read).collect(),
             }]

@@ -73,6 +73,34 @@ fn an_image_without_a_digest_or_a_checksum_is_reported() {
 }
 
 #[test]
+fn the_url_and_the_digest_must_be_valid() {
+    let zeros = "0".repeat(64);
+    for (url, words) in [
+        ("r.example.com/x@sha256:0000", "the digest has only zeros"),
+        ("oci://r.example.com/x:1@sha256:ZEROS", "the digest has only zeros"),
+        ("https://r.example.com/x.wasm\n  sha256: \"ZEROS\"", "write the output of `sha256sum plugin.wasm`"),
+        ("oci://r.example.com/x@sha256:4e1f", "\"sha256:4e1f\" is not a SHA-256 digest"),
+        ("oci://r.example.com/x@sha256:GDIGEST", "is not a SHA-256 digest"),
+        ("oci://r.example.com/x@md5:DIGEST", "is not a SHA-256 digest"),
+        ("oci://r.example.com/x@DIGEST", "is not a SHA-256 digest"),
+        ("oci://r.example.com/x\n  sha256: abc", "\"abc\" is not a SHA-256 digest"),
+        ("s3://modules/x.wasm", "has a scheme that Istio does not know"),
+        ("oci:/r.example.com/x", "lacks a slash after its scheme"),
+        ("file:/opt/x.wasm", "lacks a slash after its scheme"),
+        ("file://opt/x.wasm", "is not the path of a file"),
+        ("oci://", "says nothing of the module"),
+        ("\"oci://r.example.com/a b\"", "has a space"),
+        ("oci://r.example.com/Router:1", "has capital letters"),
+    ] {
+        let text =
+            with_url(&url.replace("ZEROS", &zeros).replace("GDIGEST", &"g".repeat(64)).replace("DIGEST", DIGEST));
+        let (code, messages) = check(&text);
+        let errors: Vec<&String> = messages.iter().filter(|message| message.contains(": error: ")).collect();
+        assert!(code == 1 && errors.len() == 1 && errors[0].contains(words), "{url}: {messages:#?}");
+    }
+}
+
+#[test]
 fn the_port_must_be_that_of_the_pod() {
     for (port, words) in [
         ("443", &["Istio compares this number with the port that the gateway's pod listens on"][..]),

@@ -162,6 +162,117 @@ fn every_document_and_every_item_of_a_list_is_read() {
 }
 
 #[test]
+fn keys_and_types_of_a_wasm_plugin_are_those_of_istio() {
+    let match_ports = "match: [{ports: [{number: 8443}]}]";
+    let good = wasm_plugin("ksvc-router", "hosts: [a.example.com]\nroutes: []\n");
+    assert_eq!(check(&good), (0, vec![]));
+    for (from, to, beginning) in [
+        (
+            "failStrategy",
+            "failstrategy",
+            "10:3: error: spec.failstrategy: unknown key `failstrategy`; did you mean `failStrategy`?",
+        ),
+        (
+            match_ports,
+            "match: [{port: [{number: 8443}]}]",
+            "12:12: error: spec.match[0].port: unknown key `port`; did you mean `ports`?",
+        ),
+        (match_ports, "match: {ports: [{number: 8443}]}", "12:10: error: spec.match: expected a list, found an object"),
+        (
+            "number: 8443",
+            "number: \"8443\"",
+            "12:29: error: spec.match[0].ports[0].number: expected a whole number from 1 to 65535, found the string \"8443\"; write it without quotes",
+        ),
+        (
+            "number: 8443",
+            "number: 70000",
+            "12:29: error: spec.match[0].ports[0].number: expected a whole number from 1 to 65535",
+        ),
+        (
+            "{number: 8443}",
+            "{}",
+            "12:20: error: spec.match[0].ports[0]: `number` is missing; write the number of the port",
+        ),
+        (
+            "istio: ingressgateway",
+            "istio: true",
+            "11:35: error: spec.selector.matchLabels.istio: expected a string, found the boolean true; write it in quotes",
+        ),
+        (
+            "matchLabels",
+            "labels",
+            "11:14: error: spec.selector.labels: unknown key `labels`; the keys here are `matchLabels`",
+        ),
+        (
+            "{matchLabels: {istio: ingressgateway}}",
+            "ingressgateway",
+            "11:13: error: spec.selector: expected an object, found the string",
+        ),
+        (
+            match_ports,
+            "match: [{ports: [{number: 8443}]}]\n  priority: high",
+            "13:13: error: spec.priority: expected a whole number",
+        ),
+        (
+            match_ports,
+            "match: [{ports: [{number: 8443}]}]\n  phase: AUTH",
+            "13:10: error: spec.phase: \"AUTH\" is not a choice here; did you mean `AUTHN`?",
+        ),
+        (
+            match_ports,
+            "match: [{ports: [{number: 8443}]}]\n  imagePullPolicy: Never",
+            "13:20: error: spec.imagePullPolicy: \"Never\" is not a choice here; the choices are",
+        ),
+        (
+            match_ports,
+            "match: [{ports: [{number: 8443}]}]\n  vmConfig: {env: [{value: x}]}",
+            "13:20: error: spec.vmConfig.env[0]: `name` is missing",
+        ),
+        (
+            match_ports,
+            "match: [{ports: [{number: 8443}]}]\n  matchLabels: {}",
+            "13:3: error: spec.matchLabels: unknown key `matchLabels`; write it below `spec.selector`",
+        ),
+        ("  url: file:///plugin.wasm\n", "", "5:3: error: spec: `url` is missing; write where the module is: `oci://`"),
+        (
+            "extensions.istio.io/v1alpha1",
+            "extensions.istio.io/v1",
+            "1:13: error: apiVersion: the string \"extensions.istio.io/v1\" is no version of a WasmPlugin; write `extensions.istio.io/v1alpha1`",
+        ),
+        (
+            "apiVersion: extensions.istio.io/v1alpha1\n",
+            "",
+            "1:1: error: `apiVersion` is missing; write the version of the kind",
+        ),
+        ("metadata", "meta", "3:1: error: meta: unknown key `meta`; the keys here are"),
+    ] {
+        let (_, found) = check(&good.replacen(from, to, 1));
+        assert!(
+            found.len() == 1 && found[0].starts_with(&format!("f.yaml:{beginning}")),
+            "{to}: expected {beginning}, got {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn without_spec_there_is_one_error() {
+    let text =
+        wasm_plugin("ksvc-router", "hosts: [a.example.com]\nroutes: []\n").replace("spec:\n", "").replace("\n  ", "\n");
+    let (_, messages) = check(&text);
+    assert!(messages.len() == 1 && messages[0].contains("`spec` is missing"), "{messages:#?}");
+}
+
+#[test]
+fn the_form_of_a_manifest_fails_only_check() {
+    let text =
+        wasm_plugin("ksvc-router", GOOD).replace("file:///plugin.wasm", "s3://x").replace("failStrategy", "fail");
+    let folder = Folder::new(&[("f.yaml", &text)]);
+    assert_eq!(folder.run(&["check", "f.yaml"]).code, 1);
+    assert_eq!(folder.run(&["routes", "f.yaml"]).code, 0);
+    assert_eq!(folder.run(&["explain", "f.yaml", "GET", "https://api.example.com/faas/ping"]).code, 0);
+}
+
+#[test]
 fn a_plugin_of_another_name_beside_ours_is_ignored() {
     let other = wasm_plugin("other", "anything: 1\n");
     let text = format!("{other}---\n{}", wasm_plugin("ksvc-router", FAULTY));
@@ -170,7 +281,11 @@ fn a_plugin_of_another_name_beside_ours_is_ignored() {
 
 #[test]
 fn a_missing_configuration_is_an_error() {
-    let plugin = |config| format!("kind: WasmPlugin\nspec:\n  pluginName: ksvc-router\n{config}");
+    let plugin = |config| {
+        format!(
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nspec:\n  pluginName: ksvc-router\n  url: r.example.com/x\n{config}"
+        )
+    };
     let empty = ["", "  pluginConfig:\n", "  pluginConfig: null\n"].map(plugin);
     let empty_text =
         ["", "value:\n", "value: ''\n", "value: |\n"].map(|value| envoy_filter(&format!("{STRING_VALUE}{value}")));
@@ -266,5 +381,17 @@ fn a_misspelt_plugin_config_is_one_error_at_its_own_line_and_its_table_is_read()
             messages.len() == 2 && messages[0].starts_with(&misspelt) && messages[1].contains("hosts[0]"),
             "{messages:#?}"
         );
+    }
+}
+
+/// The shipped files have placeholders for digests, and no other error.
+#[test]
+fn the_shipped_manifests_have_only_placeholders() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
+    for (file, expected) in [("wasm-plugin.yaml", 1), ("envoyfilter/remote.yaml", 1), ("envoyfilter/local.yaml", 0)] {
+        let run = Folder::new(&[]).run(&["check", &format!("{root}{file}"), "--format", "json"]);
+        let codes: Vec<String> =
+            run.json().as_array().unwrap().iter().map(|message| message["code"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(codes, vec!["placeholder-digest"; expected], "{file}");
     }
 }
