@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::danger::dangers;
+use crate::danger::{Surroundings, dangers};
 use crate::load::Loaded;
 use crate::manifest::shape::{self, Misshape};
 use crate::message::Message;
@@ -12,10 +12,14 @@ use crate::source::Source;
 /// Returns the messages about each file, sorted by their position in the file.
 pub fn check(files: &[Loaded]) -> Vec<Vec<Message>> {
     let configurations: Vec<_> = files.iter().flat_map(|file| &file.configurations).collect();
-    let gateways: Vec<_> = files.iter().flat_map(|file| file.gateways.clone()).collect();
+    let surroundings = Surroundings {
+        gateways: files.iter().flat_map(|file| file.gateways.clone()).collect(),
+        domain_mappings: files.iter().flat_map(|file| file.domain_mappings.clone()).collect(),
+    };
     let mut by_file: HashMap<*const Source, Vec<Message>> = HashMap::new();
-    let around =
-        misshapes(files).into_iter().chain(dangers(&configurations, &gateways).into_iter().map(|(_, message)| message));
+    let around = misshapes(files)
+        .into_iter()
+        .chain(dangers(&configurations, &surroundings).into_iter().map(|(_, message)| message));
     for message in around {
         by_file.entry(Arc::as_ptr(&message.source)).or_default().push(message);
     }

@@ -8,7 +8,9 @@
 mod find;
 mod pair;
 mod placed;
+mod served;
 mod single;
+mod table;
 
 use std::fmt;
 
@@ -18,7 +20,7 @@ use crate::kind::Kind;
 use crate::manifest::PLUGIN_NAME;
 use crate::manifest::gateway::target_port;
 
-pub use find::dangers;
+pub use find::{Surroundings, dangers};
 
 /// The largest object, in bytes of JSON, that fits into the annotation in which `kubectl apply` keeps what was applied
 /// (apimachinery's TotalAnnotationSizeLimitB).
@@ -131,7 +133,34 @@ pub enum Danger {
     /// Two tables have the same name, so they would share their metrics.
     Warning "same-table-name" SameTableName { name: String = "default".to_owned() },
     /// Two tables serve the same host and path.
-    Warning "overlapping-tables" Overlap { host: String = "api.example.com".to_owned(), path: String = "/faas".to_owned() },
+    Warning "overlapping-tables" Overlap {
+        host: String = "api.example.com".to_owned(),
+        path: String = "/faas".to_owned(),
+        nested: bool = true
+    },
+    /// No Gateway among the files has the labels that the manifest selects.
+    Warning "other-selector" OtherSelector {
+        gateway: String = "public".to_owned(),
+        labels: String = "`istio: ingressgateway`".to_owned()
+    },
+    /// No Gateway among the files has a server on the port.
+    Warning "no-port" NoPort { port: u64 = 9443, ports: String = "8443".to_owned() },
+    /// No Gateway among the files has a server for the public host.
+    Warning "no-server" NoServer { host: String = "api.example.com".to_owned(), gateway: String = "public".to_owned() },
+    /// The public host and the host of a target are on different HTTPS servers, which have different route tables.
+    Warning "split-servers" SplitServers {
+        host: String = "api.example.com".to_owned(),
+        target: String = "orders.shop.example.com".to_owned(),
+        gateway: String = "public".to_owned()
+    },
+    /// With `denyDirect`, a Knative Service is a target by its host, and not by `service`.
+    Warning "direct-host" DirectHost {
+        host: String = "orders.shop.example.com".to_owned(),
+        service: String = "orders".to_owned(),
+        namespace: Option<String> = Some("shop".to_owned())
+    },
+    /// A DomainMapping has a name that `hosts` has too, and Knative's probes of it would be answered by the filter.
+    Warning "mapped-host" MappedHost { host: String = "api.example.com".to_owned() },
 }
 }
 
@@ -276,11 +305,54 @@ impl fmt::Display for Danger {
                 "another table that may run in the same gateway is called `{name}` too, so both would share their metrics; \
                  write another `name` in one of them"
             ),
-            Overlap { host, path } => write!(
+            Overlap { host, path, nested } => {
+                write!(
+                    f,
+                    "another table that may run in the same gateway serves {host}{path} too: the first table in the filter \
+                     chain (higher `priority`, else older) answers or routes these requests, and the second table never \
+                     sees them as they arrived; write `hosts` or `basePath` that do not overlap, "
+                )?;
+                if *nested {
+                    f.write_str("give the table with the longer `basePath` the higher `priority`, ")?;
+                }
+                f.write_str("or make it one table")
+            }
+            OtherSelector { gateway, labels } => write!(
                 f,
-                "another table that may run in the same gateway serves {host}{path} too: the first table in the filter \
-                 chain (higher `priority`, else older) answers or routes these requests, and the second table never sees \
-                 them as they arrived; write `hosts` or `basePath` that do not overlap, or make it one table"
+                "none of the Gateways here runs on proxies with these labels, so the filter would not run there; write the \
+                 labels that the Gateway `{gateway}` selects, {labels}"
+            ),
+            NoPort { port, ports } => write!(
+                f,
+                "no Gateway here has a server on port {port}, so the filter would not run there; write a port on which \
+                 the gateway's pod listens: {ports}"
+            ),
+            NoServer { host, gateway } => write!(
+                f,
+                "no Gateway here has a server for {host} on a port of the filter, so the gateway does not serve it; add it \
+                 to the `hosts` of a server of the Gateway `{gateway}`"
+            ),
+            SplitServers { host, target, gateway } => write!(
+                f,
+                "HTTPS requests to {host} arrive at a server of the Gateway `{gateway}` that does not lead to {target}, so \
+                 routed requests get 404; write both hosts in the `hosts` of one server, of the Gateway to which Knative \
+                 binds its services (`knative-ingress-gateway` in `knative-serving` by default)"
+            ),
+            DirectHost { host, service, namespace } => {
+                write!(
+                    f,
+                    "{host} is the host of a Knative Service, and with `denyDirect` not all of Knative's probes of it pass; \
+                     write `service: {service}`"
+                )?;
+                if let Some(namespace) = namespace {
+                    write!(f, " and `namespace: {namespace}`")?;
+                }
+                f.write_str(" in place of `host`")
+            }
+            MappedHost { host } => write!(
+                f,
+                "{host} is the name of a DomainMapping too, and the filter would answer Knative's probes of it, so it would \
+                 not become ready; write routes for `/` and `/healthz` that lead to its service, or `onNoMatch: passThrough`"
             ),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::configuration::Configuration;
 use crate::kind::{INVALID_YAML, NO_TABLE, NOT_UTF8};
 use crate::manifest;
+use crate::manifest::domain_mapping::{self, DomainMapping};
 use crate::manifest::gateway::{self, Gateway};
 use crate::message::Message;
 use crate::source::Source;
@@ -20,6 +21,7 @@ pub struct Loaded {
     pub configurations: Vec<Configuration>,
     /// Istio's Gateways, which say on which ports and for which hosts there are servers.
     pub gateways: Vec<Gateway>,
+    pub domain_mappings: Vec<DomainMapping>,
     /// Errors that kept the file, or parts of it, from being read.
     pub messages: Vec<Message>,
     /// Why the file is skipped, if nothing in it concerns this filter: it has no table, or it can't be read.
@@ -98,9 +100,12 @@ fn load_source(source: &Arc<Source>) -> Loaded {
     };
     let some_have_our_name = contents.found.iter().any(manifest::Found::has_our_name);
     contents.found.retain(|found| found.is_ours(some_have_our_name));
-    let configurations = contents.found.into_iter().map(|found| Configuration::new(source, found)).collect();
-    let mut loaded = Loaded { configurations, gateways: contents.gateways, ..Loaded::empty(source) };
-    if loaded.is_context() && loaded.gateways.is_empty() {
+    let configurations =
+        std::mem::take(&mut contents.found).into_iter().map(|found| Configuration::new(source, found)).collect();
+    let Contents { gateways, domain_mappings, .. } = contents;
+    let has_context = !gateways.is_empty() || !domain_mappings.is_empty();
+    let mut loaded = Loaded { configurations, gateways, domain_mappings, ..Loaded::empty(source) };
+    if loaded.is_context() && !has_context {
         loaded.skipped = Some(Box::new(no_configuration(source)));
     }
     loaded
@@ -108,7 +113,14 @@ fn load_source(source: &Arc<Source>) -> Loaded {
 
 impl Loaded {
     fn empty(source: &Arc<Source>) -> Self {
-        Self { source: Arc::clone(source), configurations: vec![], gateways: vec![], messages: vec![], skipped: None }
+        Self {
+            source: Arc::clone(source),
+            configurations: vec![],
+            gateways: vec![],
+            domain_mappings: vec![],
+            messages: vec![],
+            skipped: None,
+        }
     }
 
     /// Returns a file that can't be read. It may belong to another program, or be a template that is not YAML.
@@ -150,6 +162,7 @@ fn seems_ours(text: &str) -> bool {
 struct Contents {
     found: Vec<manifest::Found>,
     gateways: Vec<Gateway>,
+    domain_mappings: Vec<DomainMapping>,
 }
 
 /// Parses the documents of a file.
@@ -162,6 +175,7 @@ fn parse_and_find(source: &Arc<Source>) -> Result<Contents, YamlError> {
     Ok(Contents {
         found: documents.iter().flat_map(manifest::find).collect(),
         gateways: documents.iter().flat_map(|document| gateway::find(source, document)).collect(),
+        domain_mappings: documents.iter().flat_map(|document| domain_mapping::find(source, document)).collect(),
     })
 }
 

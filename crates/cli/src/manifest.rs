@@ -2,7 +2,9 @@
 //! configuration, under a `pluginConfig:` of its own, or as the whole document.
 
 mod delivery;
+pub mod domain_mapping;
 pub mod gateway;
+pub mod order;
 pub(crate) mod ports;
 pub(crate) mod shape;
 pub(crate) mod workloads;

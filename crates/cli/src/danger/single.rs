@@ -1,5 +1,6 @@
 //! Dangers that one manifest shows, together with the Gateways among the files.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::placed::Placed;
@@ -158,9 +159,14 @@ impl Placed<'_> {
                 found.push(self.report(at, Danger::ServicePort { port }));
                 continue;
             }
-            let mut on_port = servers.iter().filter(|(_, server)| target_port(server.port) == port).peekable();
-            if on_port.peek().is_none() && port == plain {
-                found.push(self.report(at, Danger::PlainPort { port }));
+            let is_on_port = |server: &Server| [server.port, target_port(server.port)].contains(&port);
+            let mut on_port = servers.iter().filter(|(_, server)| is_on_port(server)).peekable();
+            if on_port.peek().is_none() {
+                if has_gateway {
+                    found.push(self.report(at, Danger::NoPort { port, ports: listed(&servers) }));
+                } else if port == plain {
+                    found.push(self.report(at, Danger::PlainPort { port }));
+                }
             }
             redirects.extend(on_port.filter(|(_, server)| server.redirect.is_some()).map(|found| (at, *found)));
         }
@@ -176,6 +182,16 @@ impl Placed<'_> {
             found.push((danger, Message { other, ..message }));
         }
     }
+}
+
+/// Lists the ports on which the gateway's pod listens: those of HTTPS, if there are any.
+fn listed(servers: &[(&Gateway, &Server)]) -> String {
+    let ports = |is_wanted: fn(&Server) -> bool| -> BTreeSet<u64> {
+        servers.iter().filter(|(_, server)| is_wanted(server)).map(|(_, server)| target_port(server.port)).collect()
+    };
+    let https = ports(|server| server.is_https);
+    let ports = if https.is_empty() { ports(|_| true) } else { https };
+    ports.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Splits the URL of a module into its scheme in lower case, and the rest. Without a scheme it is an image.
