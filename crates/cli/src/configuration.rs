@@ -204,7 +204,7 @@ fn fragment(what: &ProblemKind) -> Option<String> {
     match what {
         ProblemKind::BraceOpen { segment }
         | ProblemKind::BraceClosed { segment }
-        | ProblemKind::SeveralCaptures { segment }
+        | ProblemKind::AdjacentCaptures { segment }
         | ProblemKind::RestAffixed { segment }
         | ProblemKind::RestNotLast { segment }
         | ProblemKind::ForeignSyntax { segment, .. } => Some(segment.clone()),

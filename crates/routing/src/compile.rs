@@ -45,7 +45,7 @@ use crate::table::schema::{
     ROUTE_EXTRAS, ROUTES, Route, SETTINGS, Settings, StringId, TEXTS, Target,
 };
 
-use conditions::ConditionSets;
+use conditions::{ConditionCount, ConditionSets};
 use methods::MethodNumbers;
 pub(crate) use settings::is_table_name;
 
@@ -201,14 +201,14 @@ struct PendingCandidate {
     /// True if there may be more conditions, which can't be read.
     unreadable_conditions: bool,
     conditions: u32,
-    condition_count: usize,
+    condition_count: ConditionCount,
     pattern: u32,
 }
 
 impl PendingCandidate {
     /// Returns whether it has conditions, or may have some that can't be read.
     fn is_conditional(&self) -> bool {
-        self.unreadable_conditions || self.condition_count > 0
+        self.unreadable_conditions || self.condition_count != (0, 0)
     }
 
     fn row(&self) -> Candidate {

@@ -18,12 +18,13 @@ use std::borrow::Cow;
 use crate::bytes::is_ascii;
 use crate::decide::cors::Preflight;
 use crate::decide::decision::{Answer, Decision, Outcome, Untouched};
-use crate::decide::search::{Found, Trail, insert};
+use crate::decide::search::{Found, MethodOrder, NoRoute, Request, Trail, insert};
 use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
+use crate::table::conditions::{ConditionValues, HeaderConditions};
 use crate::table::hosts::{self, Membership};
-use crate::table::schema::{Cors, NoMatch, Route, Target};
+use crate::table::schema::{Cors, NoMatch, Target};
 
 impl RouteTable {
     /// Decides what the filter does with a request.
@@ -86,122 +87,147 @@ impl RouteTable {
     }
 
     fn decide_in_scope<'a, T: Trail>(&'a self, head: &Head<'a>, whole_path: &'a [u8], trail: &mut T) -> Decision<'a> {
-        if !self.settings.uses_cors {
-            return self.decide_without_cors(head, whole_path, trail);
-        }
-        let mut decision = self.decide_without_cors(head, whole_path, trail);
-        if let Decision::Answer(answer) = &mut decision
-            && !matches!(answer.outcome, Outcome::Preflight | Outcome::Redirect | Outcome::Respond)
-        {
-            let route = answer.chosen.and_then(|chosen| self.route(chosen.pattern));
-            let cors = route.map_or(self.settings.cors, |route| self.extras(route).cors);
-            if let Some(plan) = self.plan_error_response(head, cors) {
-                self.apply_to_own_response(&plan, &mut answer.headers);
-            }
-        }
-        decision
-    }
-
-    /// Decides on a request in scope, without the CORS headers of the filter's own errors.
-    fn decide_without_cors<'a, T: Trail>(
-        &'a self,
-        head: &Head<'a>,
-        whole_path: &'a [u8],
-        trail: &mut T,
-    ) -> Decision<'a> {
         let path = RequestPath::read(whole_path);
         let hazard = if self.settings.reject_unsafe { path.hazard } else { None };
         if let Some(hazard) = hazard {
-            return Decision::Answer(error::unsafe_path(head, hazard));
+            return self.answer(error::unsafe_path(head, hazard), head, self.settings.cors);
         }
         let (Some(method), true) = (readable(head.method), readable(head.authority).is_some()) else {
-            return Decision::Answer(error::unreadable(head));
+            return self.answer(error::unreadable(head), head, self.settings.cors);
         };
-        let below = self.below(&path);
-        if self.settings.uses_cors
-            && let Some(preflight) = Preflight::read(head)
-            && let Some(answer) = self.answer_preflight(&preflight, head, &path, below, trail)
+        let request =
+            Request { head, path: &path, values: ConditionValues::new(*head, path.query), below: self.below(&path) };
+        if let Some(preflight) = Preflight::read(head)
+            && let Some(decision) = self.decide_preflight(&preflight, &request, trail)
         {
-            return Decision::Answer(answer);
+            return decision;
         }
-        let found = match below {
-            Some(below) => self.find(method, Some(head), path.query, below, trail),
-            None => Found::Nothing,
-        };
-        match (found, self.settings.no_match) {
-            (Found::Route { pattern }, _) => self.apply_route(pattern, head, &path),
-            (_, NoMatch::PassThrough) => Decision::Untouched(Untouched::PassThrough),
-            (_, NoMatch::Broken) => Decision::Answer(error::broken_table(head)),
-            (Found::MethodNotAllowed { allow }, NoMatch::NotFound) => {
-                Decision::Answer(error::method_not_allowed(head, allow))
-            }
-            (Found::Nothing, NoMatch::NotFound) => Decision::Answer(error::not_found(head)),
+        match self.find(&request, MethodOrder::new(self, method), HeaderConditions::Checked, trail) {
+            Found::Route(pattern) => self.apply_route(pattern, head, &path),
+            Found::Nothing(no_route) => self.decide_without_route(head, method, &no_route),
         }
     }
 
-    /// Answers a preflight. Returns `None` if CORS is off for it, so that it is treated as a plain `OPTIONS` request. A
-    /// preflight is matched by the method that it announces, and conditions on headers count as fulfilled.
+    /// Decides on a request in scope for which no route was found.
     #[inline(never)]
-    fn answer_preflight<'a, T: Trail>(
+    fn decide_without_route<'a>(&'a self, head: &Head<'a>, method: &[u8], no_route: &NoRoute) -> Decision<'a> {
+        let NoRoute { entries, method_is_served } = no_route;
+        let answer = match self.settings.no_match {
+            NoMatch::PassThrough => return Decision::Untouched(Untouched::PassThrough),
+            NoMatch::Broken => return self.answer(error::broken_table(head), head, self.settings.cors),
+            NoMatch::NotFound if *method_is_served => error::not_found(head),
+            NoMatch::NotFound => match self.cors_applies(entries) {
+                Some(true) if method == b"OPTIONS" => error::options(self.allow(entries)),
+                None if method == b"OPTIONS" => error::broken_table(head),
+                _ if entries.is_empty() => error::not_found(head),
+                _ => error::method_not_allowed(head, self.allow(entries)),
+            },
+        };
+        self.answer(answer, head, self.first_cors(method, entries))
+    }
+
+    /// Decides to answer a request, with the CORS headers that an actual response has.
+    pub(crate) fn answer<'a>(&'a self, mut answer: Answer<'a>, head: &Head<'_>, cors: Cors) -> Decision<'a> {
+        if let Some(plan) = self.plan_own_response(head, cors) {
+            self.apply_to_own_response(&plan, &mut answer.headers);
+        }
+        Decision::Answer(answer)
+    }
+
+    /// Decides on a preflight. Returns `None` if it is treated as a plain `OPTIONS` request.
+    ///
+    /// It is matched by the method that it announces, and conditions on headers and cookies count as fulfilled. If CORS is
+    /// on there, it is answered. Otherwise the service does its own CORS.
+    #[inline(never)]
+    fn decide_preflight<'a, T: Trail>(
         &'a self,
         preflight: &Preflight<'a>,
-        head: &Head<'_>,
-        path: &RequestPath<'a>,
-        below: Option<&[u8]>,
+        request: &Request<'_, 'a>,
         trail: &mut T,
-    ) -> Option<Answer<'a>> {
-        let found = match below {
-            Some(below) => self.find(preflight.method, None, path.query, below, trail),
-            None => Found::Nothing,
-        };
-        let chosen = match found {
-            Found::Route { pattern } => self.route(pattern).map(|route| (self.chosen(pattern, route, path), route)),
-            _ => None,
-        };
-        let cors = match &chosen {
-            Some((_, route)) => self.extras(*route).cors,
-            None if self.settings.no_match == NoMatch::PassThrough => Cors::Off,
-            None => self.settings.cors,
-        };
-        let policy = match (cors, &chosen) {
-            // The part of the route that can't be read may be the one that says whether it is chosen, and with which
-            // CORS.
-            (_, Some((chosen, Route { target: Target::Broken, .. }))) => {
-                return Some(error::broken_route(head, *chosen));
+    ) -> Option<Decision<'a>> {
+        if !self.settings.uses_cors {
+            return self.forward_preflight(preflight, request, trail);
+        }
+        let order = MethodOrder::new(self, preflight.method);
+        let found = self.find(request, order, HeaderConditions::Fulfilled, trail);
+        let Request { head, path, .. } = request;
+        let (chosen, cors) = match &found {
+            Found::Route(pattern) => {
+                let route = self.route(*pattern)?;
+                let chosen = self.chosen(*pattern, route, path);
+                // The part of the route that can't be read may be the one that says whether it is chosen, and with which
+                // CORS.
+                if matches!(route.target, Target::Broken) {
+                    return Some(self.answer(error::broken_route(head, chosen), head, self.extras(route).cors));
+                }
+                (Some(chosen), self.extras(route).cors)
             }
-            (Cors::Off, _) => return None,
-            (Cors::Unknown, _) => return Some(error::broken_table(head)),
-            _ if chosen.is_none() && self.settings.no_match == NoMatch::Broken => {
-                return Some(error::broken_table(head));
-            }
-            (Cors::On(policy), _) => self.policies.get(policy)?,
+            Found::Nothing(_) if self.settings.no_match == NoMatch::PassThrough => (None, Cors::Off),
+            Found::Nothing(no_route) => (None, self.first_cors(preflight.method, &no_route.entries)),
         };
-        let methods = || match (&found, below) {
-            (Found::Nothing, _) | (_, None) => String::from_utf8_lossy(preflight.method).into_owned(),
-            (_, Some(below)) => self.methods_with(cors, preflight.method, path, below),
+        let policy = match cors {
+            Cors::Off => return self.forward_preflight(preflight, request, trail),
+            Cors::On(policy) if chosen.is_some() || self.settings.no_match != NoMatch::Broken => {
+                self.policies.get(policy)?
+            }
+            Cors::On(_) | Cors::Unknown => return Some(self.answer(error::broken_table(head), head, cors)),
+        };
+        let methods = || match &found {
+            Found::Nothing(no_route) if no_route.entries.is_empty() => {
+                String::from_utf8_lossy(preflight.method).into_owned()
+            }
+            _ => self.methods_with(cors, preflight.method, request),
         };
         let headers = policy.preflight_headers(&self.strings, preflight, methods);
-        Some(Answer {
+        Some(Decision::Answer(Answer {
             outcome: Outcome::Preflight,
-            chosen: chosen.map(|(chosen, _)| chosen),
+            chosen,
             status: 204,
             headers: headers.into_iter().map(|(name, value)| (name.into(), value)).collect(),
             body: Cow::Borrowed(b""),
             grpc_status: None,
-        })
+        }))
+    }
+
+    /// Forwards a preflight to the service, which does its own CORS. Routes for `OPTIONS` come before those for the
+    /// announced method. A route whose conditions hold in the preflight itself comes before one whose conditions on headers
+    /// and cookies would have to hold. Returns `None` if no service gets it.
+    fn forward_preflight<'a, T: Trail>(
+        &'a self,
+        preflight: &Preflight<'a>,
+        request: &Request<'_, 'a>,
+        trail: &mut T,
+    ) -> Option<Decision<'a>> {
+        let order = MethodOrder::for_preflight(self, preflight.method);
+        let mut find = |header_conditions| match self.find(request, order, header_conditions, trail) {
+            Found::Route(pattern) => Some(pattern),
+            Found::Nothing(_) => None,
+        };
+        let pattern = find(HeaderConditions::Checked).or_else(|| find(HeaderConditions::Fulfilled))?;
+        if matches!(self.route(pattern)?.target, Target::Redirect(..) | Target::Respond(_)) {
+            return None;
+        }
+        let mut decision = self.apply_route(pattern, request.head, request.path);
+        if let Decision::Forward(forward) = &mut decision
+            && let Some(plan) = &mut forward.response
+        {
+            plan.cors = None;
+        }
+        Some(decision)
     }
 
     /// Returns the methods for which a preflight to a path has the same answer. A browser may remember the answer for
     /// all of them.
-    fn methods_with(&self, cors: Cors, asked: &[u8], path: &RequestPath<'_>, below: &[u8]) -> String {
+    fn methods_with(&self, cors: Cors, asked: &[u8], request: &Request<'_, '_>) -> String {
         let asked = std::str::from_utf8(asked).unwrap_or_default();
-        let mut methods = self.method_names(&self.matching_entries(below));
+        let mut methods = self.method_names(&self.matching_entries(request.below));
         insert(&mut methods, asked);
-        methods.retain(|method| match self.find(method.as_bytes(), None, path.query, below, &mut ()) {
-            Found::Route { pattern } => self
-                .route(pattern)
-                .is_some_and(|route| self.extras(route).cors == cors && !matches!(route.target, Target::Broken)),
-            _ => false,
+        methods.retain(|method| {
+            let order = MethodOrder::new(self, method.as_bytes());
+            let found = self.find(request, order, HeaderConditions::Fulfilled, &mut ());
+            let Found::Route(pattern) = found else { return false };
+            self.route(pattern)
+                .is_some_and(|route| self.extras(route).cors == cors && !matches!(route.target, Target::Broken))
         });
         methods.join(", ")
     }

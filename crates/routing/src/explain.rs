@@ -44,9 +44,6 @@ pub enum Considered {
     /// The request does not fulfil one of its conditions. The text describes it, such as ``header `x-beta` is not
     /// present``.
     ConditionFails(String),
-    /// It has conditions, and conditions have failed at a more specific path, so that only routes without conditions
-    /// are considered.
-    OnlyUnconditional,
     /// A route before it was chosen.
     Behind,
 }
@@ -57,9 +54,6 @@ impl fmt::Display for Considered {
             Considered::Chosen => f.write_str("chosen"),
             Considered::OtherMethod => f.write_str("passed over: it does not serve the method"),
             Considered::ConditionFails(condition) => write!(f, "passed over: {condition}"),
-            Considered::OnlyUnconditional => f.write_str(
-                "passed over: conditions failed at a more specific path, so only unconditional routes are next",
-            ),
             Considered::Behind => f.write_str("not reached: a route before it was chosen"),
         }
     }
@@ -96,18 +90,12 @@ struct Notes {
 }
 
 impl Trail for Notes {
-    const KEPT: bool = true;
-
     fn begin(&mut self, order: MethodOrder) {
         *self = Notes { order: Some(order), steps: Vec::new() };
     }
 
     fn note(&mut self, candidate: Candidate, step: Step) {
         self.steps.push((candidate.pattern, step));
-    }
-
-    fn append(&mut self, part: Self) {
-        self.steps.extend(part.steps);
     }
 }
 
@@ -139,15 +127,12 @@ impl RouteTable {
         let decision = self.decide_on_trail(head, || false, &mut notes);
         let path = head.path.map(RequestPath::read);
         let below = path.as_ref().and_then(|path| self.below(path));
-        let considered = match (notes.order, below) {
-            (Some(order), Some(below)) => self.considered(order, &notes.steps, below),
-            _ => Vec::new(),
-        };
+        let considered = notes.order.map(|order| self.considered(order, &notes.steps, below)).unwrap_or_default();
         Explanation { decision, considered }
     }
 
     /// Lists every element of `match` whose path matches, in the order of precedence, with what the search did with it.
-    fn considered(&self, order: MethodOrder, steps: &[(u32, Step)], below: &[u8]) -> Vec<ConsideredRoute<'_>> {
+    fn considered(&self, order: MethodOrder, steps: &[(u32, Step)], below: Option<&[u8]>) -> Vec<ConsideredRoute<'_>> {
         let mut considered = Vec::new();
         let mut is_chosen = false;
         for entry in self.matching_entries(below) {
@@ -160,8 +145,7 @@ impl RouteTable {
                     continue;
                 }
                 listed.push(candidate.pattern);
-                // Where trailing slashes are ignored, a candidate can be looked at twice. The last result counts.
-                let step = steps.iter().rev().find(|(pattern, _)| *pattern == candidate.pattern);
+                let step = steps.iter().find(|(pattern, _)| *pattern == candidate.pattern);
                 let result = match step {
                     _ if !order.has(candidate.method) => Considered::OtherMethod,
                     _ if is_chosen => Considered::Behind,
@@ -170,7 +154,6 @@ impl RouteTable {
                         Considered::Chosen
                     }
                     Some((_, Step::ConditionFails(failed))) => Considered::ConditionFails(self.describe_failed(failed)),
-                    Some((_, Step::OnlyUnconditional)) => Considered::OnlyUnconditional,
                     None => Considered::Behind,
                 };
                 let (route, matched) = (self.strings.get(route.name), self.strings.get(pattern.text));
@@ -263,9 +246,13 @@ impl RouteTable {
         let describe = |part: &str, Condition { name, expected }: Condition| match expected {
             Expected::Present => format!("{part} {}", self.strings.get(name)),
             Expected::Equal(value) => format!("{part} {} = {:?}", self.strings.get(name), self.strings.get(value)),
+            Expected::Prefix(prefix) => {
+                format!("{part} {} = {:?}", self.strings.get(name), format!("{}*", self.strings.get(prefix)))
+            }
         };
-        let headers = self.conditions.span(conditions.headers).map(|condition| describe("header", condition));
-        headers.chain(self.conditions.span(conditions.query).map(|condition| describe("query", condition))).collect()
+        let parts = [("header", conditions.headers), ("cookie", conditions.cookies), ("query", conditions.query)];
+        let described = |(part, span)| self.conditions.span(span).map(move |condition| describe(part, condition));
+        parts.into_iter().flat_map(described).collect()
     }
 
     /// Describes why a condition is not fulfilled.
@@ -274,6 +261,7 @@ impl RouteTable {
         match failed.condition.expected {
             Expected::Present => format!("{part} `{name}` is not present"),
             Expected::Equal(value) => format!("{part} `{name}` is not \"{}\"", self.strings.get(value)),
+            Expected::Prefix(prefix) => format!("{part} `{name}` does not begin with \"{}\"", self.strings.get(prefix)),
         }
     }
 

@@ -91,6 +91,14 @@ limits! {
         "Path segments of one element of `match`",
         "The tree of routes is searched as deep as its longest path.";
 
+    MIXED_SEGMENTS_AT_ONE_PLACE = 64,
+        "Different segments with several parameters, such as `{from}-{to}`, at one place of the paths",
+        "Each of them is compared with the whole segment of a request.";
+
+    MIXED_SEGMENTS = 512,
+        "Different segments with several parameters at all places of the paths together",
+        "A request may be compared with all of them. The largest public APIs have 160.";
+
     CONDITIONAL = 256,
         "Routes with conditions at one path and method",
         "For one request, the conditions of each of these routes may have to be checked.";
@@ -100,7 +108,7 @@ limits! {
         "Each host is a name that somebody has to own.";
 
     HEADERS = 100,
-        "Names in one `headers`, `query`, `set`, `add` or `remove`",
+        "Names in one `headers`, `cookies`, `query`, `set`, `add` or `remove`",
         "Envoy accepts at most this many headers in one message (`max_headers_count`).";
 
     CORS = 1_000,
@@ -112,7 +120,7 @@ limits! {
         "Envoy accepts 60 KiB of headers in one message.";
 
     NAME = 256,
-        "Bytes of a `name`, and of the name of a header, a query parameter or a method in a list or an object",
+        "Bytes of a `name`, and of the name of a header, a cookie, a query parameter or a method in a list or an object",
         "Log lines and metrics contain these names.";
 
     BODY = 1024 * 1024,
@@ -146,7 +154,7 @@ pub(crate) fn elements(key: &str) -> Option<usize> {
         "routes" => ROUTES,
         "hosts" => HOSTS,
         "match" => MATCHES,
-        "headers" | "query" | "set" | "add" | "remove" => HEADERS,
+        "headers" | "cookies" | "query" | "set" | "add" | "remove" => HEADERS,
         "allowOrigins" | "allowMethods" | "allowHeaders" | "exposeHeaders" => CORS,
         _ => return None,
     })

@@ -281,6 +281,12 @@ impl PathByte {
         }
     }
 
+    /// Returns the character that stands for the byte in [`characters`].
+    fn character(self) -> char {
+        let byte = char::from(self.byte);
+        if self.is_encoded_in_normal_form() { char::from_u32(0x100 + u32::from(byte)).unwrap_or(byte) } else { byte }
+    }
+
     fn normal_length(self) -> usize {
         if self.is_encoded_in_normal_form() { 3 } else { 1 }
     }
@@ -314,6 +320,31 @@ fn hex(digit: u8) -> Option<u8> {
 /// Decodes the valid percent-escapes of a text. Malformed ones stay as they are.
 pub(crate) fn percent_decode(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
     PathBytes(text).map(|byte| byte.byte)
+}
+
+/// Returns the normal form of a segment as text with one character for each byte: a byte that stays percent-encoded is
+/// the character U+0100 plus the byte. A search in such a text never finds a part of an escape.
+pub(crate) fn characters(raw: &[u8]) -> String {
+    PathBytes(raw).map(PathByte::character).collect()
+}
+
+/// Returns the part of a raw segment that a part of its [`characters`] stands for. `start` and `length` count
+/// characters.
+pub(crate) fn raw_part(raw: &[u8], start: usize, length: usize) -> &[u8] {
+    let raw_length = |bytes: PathBytes<'_>, count| bytes.take(count).map(|byte| byte.raw_length).sum::<usize>();
+    let rest = raw.get(raw_length(PathBytes(raw), start)..).unwrap_or_default();
+    rest.get(..raw_length(PathBytes(rest), length)).unwrap_or_default()
+}
+
+/// Decodes a name or a value of a query: valid percent-escapes, and `+`, which means a space there. This is the form in
+/// which browsers send forms (<https://url.spec.whatwg.org/#urlencoded-parsing>).
+pub(crate) fn form_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|b| matches!(b, b'%' | b'+')) {
+        return text.into();
+    }
+    let decoded =
+        PathBytes(text).map(|PathByte { byte, encoded, .. }| if byte == b'+' && !encoded { b' ' } else { byte });
+    decoded.collect()
 }
 
 /// Removes a literal prefix and suffix from a raw segment. `prefix` and `suffix` are their lengths in normal form; in

@@ -44,6 +44,9 @@ pub struct Head<'a> {
     content_type: Option<&'a [u8]>,
     /// True if the request has a header `x-forwarded-host`.
     pub(crate) has_forwarded_host: bool,
+    /// True if the request has a header `x-forwarded-prefix` or `forwarded`, with which a client could claim another
+    /// public URL.
+    pub(crate) has_forwarding_claim: bool,
     /// True if the request may have a header that is internal to Knative, because the name of some header begins with
     /// `k`, or the `user-agent` of a probe.
     pub(crate) may_have_internal_headers: bool,
@@ -66,20 +69,33 @@ impl<'a> Head<'a> {
     /// ```
     pub fn read(headers: &'a impl Headers) -> Self {
         let (mut method, mut authority, mut path, mut content_type) = (None, None, None, None);
-        let (mut has_forwarded_host, mut may_have_internal_headers) = (false, false);
+        let (mut has_forwarded_host, mut has_forwarding_claim, mut may_have_internal_headers) = (false, false, false);
         for (name, value) in headers.each() {
             match name.first() {
                 Some(b':') if equal(name, b":method") => method = Some(value),
                 Some(b':') if equal(name, b":authority") => authority = Some(value),
                 Some(b':') if equal(name, b":path") => path = Some(value),
                 Some(b'c') if equal(name, b"content-type") => _ = content_type.get_or_insert(value),
-                Some(b'x') => has_forwarded_host |= equal(name, b"x-forwarded-host"),
+                Some(b'x') => {
+                    has_forwarded_host |= equal(name, b"x-forwarded-host");
+                    has_forwarding_claim |= equal(name, b"x-forwarded-prefix");
+                }
+                Some(b'f') => has_forwarding_claim |= equal(name, b"forwarded"),
                 Some(b'k') => may_have_internal_headers = true,
                 Some(b'u') => may_have_internal_headers |= knative::is_probe_agent(value),
                 _ => {}
             }
         }
-        Head { method, authority, path, headers, content_type, has_forwarded_host, may_have_internal_headers }
+        Head {
+            method,
+            authority,
+            path,
+            headers,
+            content_type,
+            has_forwarded_host,
+            has_forwarding_claim,
+            may_have_internal_headers,
+        }
     }
 
     /// Returns all headers, pseudo headers included.
@@ -95,20 +111,6 @@ impl<'a> Head<'a> {
     /// Returns whether the request has a header. `name` is in lower case.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.values(name).next().is_some()
-    }
-
-    /// Returns whether a header has a value. The values of a repeated header are joined by commas and count as one
-    /// value, as in Envoy's own matchers.
-    pub(crate) fn equals(&self, name: &str, expected: &[u8]) -> bool {
-        let mut values = self.values(name);
-        let Some(first) = values.next() else { return false };
-        let Some(second) = values.next() else { return first == expected };
-        let mut joined = [first, second].join(&b',');
-        for value in values {
-            joined.push(b',');
-            joined.extend_from_slice(value);
-        }
-        joined == expected
     }
 
     /// Returns whether the request is gRPC, by the rule that Envoy applies: its content type is `application/grpc`,

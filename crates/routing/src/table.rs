@@ -6,6 +6,7 @@
 pub(crate) mod conditions;
 pub(crate) mod hosts;
 pub(crate) mod image;
+mod mixed;
 pub(crate) mod origins;
 pub(crate) mod schema;
 pub(crate) mod strings;
@@ -17,9 +18,9 @@ use std::sync::Arc;
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::table::image::{ImageReader, Rows, Span};
 use crate::table::schema::{
-    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, Candidate, Capture, Condition, Conditions, ENTRIES, MatchRow,
-    OPERATIONS, Operation, PATTERNS, POLICIES, Policy, RESPONSES, ROUTE_EXTRAS, ROUTES, Response, Route, RouteExtras,
-    SETTINGS, Settings, StringId, UNNAMED,
+    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, Candidate, Capture, Condition, Conditions, ENTRIES, Extent,
+    MatchRow, OPERATIONS, Operation, PATTERNS, POLICIES, Policy, RESPONSES, ROUTE_EXTRAS, ROUTES, Response, Route,
+    RouteExtras, SETTINGS, Settings, StringId, UNNAMED,
 };
 use crate::table::strings::Strings;
 use crate::table::tree::Tree;
@@ -154,11 +155,13 @@ impl RouteTable {
                 tail = slash.and_then(|slash| tail.get(slash + 1..)).unwrap_or_default();
                 segment_index += 1;
             }
-            if capture.rest {
-                return (capture.name, tail);
-            }
-            let segment = tail.split(|&b| b == b'/').next().unwrap_or_default();
-            (capture.name, path::strip_affixes(segment, capture.prefix as usize, capture.suffix as usize))
+            let segment = || tail.split(|&b| b == b'/').next().unwrap_or_default();
+            let value = match capture.extent {
+                Extent::Rest => tail,
+                Extent::Segment(prefix, suffix) => path::strip_affixes(segment(), prefix as usize, suffix as usize),
+                Extent::OneOfSeveral(literals, index) => mixed::value(&self.strings, literals, index, segment()),
+            };
+            (capture.name, value)
         })
     }
 
@@ -211,6 +214,14 @@ impl<'a> Chosen<'a> {
     pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         let strings = &self.table.strings;
         self.captured().map(|(name, value)| (strings.get(name), value))
+    }
+
+    /// Returns the name and the value of the parameter that captures the rest of the path, `{*name}`. The path ends with
+    /// the value.
+    pub(crate) fn rest(&self) -> Option<(StringId, &'a [u8])> {
+        let captures = self.table.patterns.get(self.pattern)?.captures;
+        let last = self.table.captures.span(captures).last().filter(|capture| capture.extent == Extent::Rest)?;
+        self.captured().find(|(name, _)| *name == last.name)
     }
 
     /// Returns the parameters as `params` does, with the ids of their names.

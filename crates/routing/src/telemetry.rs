@@ -77,7 +77,7 @@ impl Counter {
     pub fn of(outcome: Outcome) -> Option<Self> {
         Some(match outcome {
             Outcome::Route => Counter::Routed,
-            Outcome::Redirect | Outcome::Respond => Counter::Answered,
+            Outcome::Redirect | Outcome::Respond | Outcome::Options => Counter::Answered,
             Outcome::Preflight => Counter::Preflight,
             Outcome::NotFound => Counter::NotFound,
             Outcome::MethodNotAllowed => Counter::MethodNotAllowed,

@@ -363,7 +363,7 @@ fn a_probe_to_a_public_host_is_handled_like_any_request() {
 fn a_redirect_never_has_a_control_byte() {
     let allowing = table(
         json!({ "unsafePaths": "allow" }),
-        json!([{ "match": "GET /r/{*rest}", "redirect": { "to": "/{rest}" } }]),
+        json!([{ "match": "GET /r/{**rest}", "redirect": { "to": "/{rest}" } }]),
     );
     assert_eq!(request("GET", "/r/\t/evil.example").on(&allowing).outcome, Outcome::UnsafePath);
     assert_eq!(request("GET", "/r//evil.example").on(&allowing).outcome, Outcome::UnsafePath);

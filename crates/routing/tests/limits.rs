@@ -246,6 +246,7 @@ fn unreadable_routes_are_not_reported_for_their_number() {
 fn names_of_an_object_are_limited() {
     for (place, route) in [
         ("when.headers", (|names| json!({ "when": { "headers": names } })) as fn(Map<String, Value>) -> Value),
+        ("when.cookies", |names| json!({ "when": { "cookies": names } })),
         ("when.query", |names| json!({ "when": { "query": names } })),
         ("requestHeaders.set", |names| json!({ "requestHeaders": { "set": names } })),
         ("requestHeaders.add", |names| json!({ "requestHeaders": { "add": names } })),

@@ -60,7 +60,7 @@ fn a_route_with_an_error_is_broken_and_all_others_are_served() {
         json!({ "match": "GET /a", "respond": { "status": 200, "headers": { ":x": "1" } } }),
         json!({ "match": "GET /a", "respond": { "status": 200 }, "rewritePath": "/x" }),
         json!({ "match": "GET /a", "service": "s", "when": [] }),
-        json!({ "match": "GET /a", "service": "s", "when": { "cookies": {} } }),
+        json!({ "match": "GET /a", "service": "s", "when": { "body": {} } }),
         json!({ "match": ["GET /a", "GET /b/{"], "service": "s" }),
     ] {
         let table = bad(&with_routes(std::slice::from_ref(&route)));
@@ -92,9 +92,15 @@ fn a_route_with_unreadable_conditions_catches_its_requests() {
 }
 
 #[test]
-fn an_unreadable_match_catches_everything_below_its_first_literals() {
+fn an_unreadable_match_catches_what_stands_before_it_and_everything_below() {
     let cases: &[(&str, &[&str], &[&str])] = &[
-        ("GET /a/{id", &["GET /a/1", "HEAD /a/1/2"], &["POST /a/1", "GET /b/1"]),
+        ("GET /a/{id", &["GET /a/1", "HEAD /a/1/2", "GET /a", "GET /a/"], &["POST /a/1", "GET /b/1", "GET /ab"]),
+        (
+            "GET /a/{x}/b/{y",
+            &["GET /a/1/b", "GET /a/1/b/", "GET /a/1/b/2/3"],
+            &["GET /a/1", "GET /a/1/c", "PUT /a/1/b"],
+        ),
+        ("GET /v{x}.{y}/{", &["GET /v1.2", "GET /v1.2/3"], &["GET /v1", "GET /1.2/3"]),
         ("GET|PUT /a/b/{x}{y}/c", &["PUT /a/b/1", "GET /a/b/c/d"], &["GET /a/c", "POST /a/b/1"]),
         ("GET /a/{*rest}/b", &["GET /a/1/b"], &["GET /c"]),
         ("G@T /a/{id", &["GET /a/1", "POST /a/1"], &["GET /b/1"]),
@@ -124,6 +130,35 @@ fn an_unreadable_match_comes_before_an_equal_pattern() {
         for routes in [[broken.clone(), equal.clone()], [equal.clone(), broken.clone()]] {
             let seen = request("GET", "/a/1").header("x-a", "1").on(&bad(&with_routes(&routes)));
             assert_eq!(seen.outcome, Outcome::BrokenRoute, "{equal}");
+        }
+    }
+}
+
+#[test]
+fn an_unreadable_segment_comes_after_literals_and_before_everything_else() {
+    let broken = json!({ "match": "GET /a/{x.json", "service": "s" });
+    let table = bad(&with_routes(&[
+        broken,
+        json!({ "match": "GET /a", "service": "exact" }),
+        json!({ "match": "GET /a/b", "service": "literal" }),
+        json!({ "match": "GET /a/v{x}", "service": "mixed" }),
+        json!({ "match": "GET /a/{x}", "service": "plain" }),
+        json!({ "match": "GET /{**x}", "service": "all" }),
+    ]));
+    for (path, authority) in [
+        ("/a", Some("exact.shop.example.com")),
+        ("/a/b", Some("literal.shop.example.com")),
+        ("/a/v1", None),
+        ("/a/1", None),
+        ("/a/1/2", None),
+        ("/a/b/c", None),
+        ("/a/", None),
+        ("/b", Some("all.shop.example.com")),
+    ] {
+        let seen = request("GET", path).on(&table);
+        match authority {
+            Some(authority) => assert_eq!(seen.authority, authority, "{path}"),
+            None => assert_eq!(seen.outcome, Outcome::BrokenRoute, "{path}"),
         }
     }
 }

@@ -141,8 +141,8 @@ fn misshapen() -> Vec<(Value, &'static str)> {
             "routes[1].when.headers.x-a: expected a string; write it in",
         ),
         (
-            route("when", json!({"cookies": {}})),
-            "routes[1].when.cookies: unknown key; the keys here are `headers`, `query`",
+            route("when", json!({"body": {}})),
+            "routes[1].when.body: unknown key; the keys here are `headers`, `cookies`, `query`",
         ),
         (only(json!({"match": "GET /a", "redirect": {}})), "routes[0].redirect: `to` is missing; write it: "),
         (

@@ -14,8 +14,8 @@ use crate::problem::{Place, ProblemKind};
 use crate::table::image::Span;
 use crate::table::schema::{OPERATIONS, Operation, StringId, Template};
 
-/// Headers as written. A value is `None` if it can't be read.
-type Written<'a> = Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>;
+/// Names and values as written. A value is `None` if it can't be read.
+pub(super) type Written<'a> = Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>;
 
 /// Returns the reason why a header, whose name is in lower case, can't be used in a place; `None` if it can.
 type Forbidden = fn(&str) -> Option<&'static str>;

@@ -15,8 +15,8 @@ use crate::problem::ProblemKind;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pattern<'a> {
     pub(super) methods: PatternMethods<'a>,
-    /// The segments of the path. If the path can't be read, these are its first literal segments and
-    /// [`Segment::Unknown`].
+    /// The segments of the path, as far as they can be read. [`Segment::Unknown`] stands for the first one that can't,
+    /// and for all after it.
     pub(super) segments: Vec<Segment<'a>>,
     /// True if the pattern has no errors.
     pub(super) is_valid: bool,
@@ -33,27 +33,36 @@ pub(super) enum PatternMethods<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Segment<'a> {
     Literal(Cow<'a, str>),
-    /// `v{id}.json`: matches one segment that is at least one byte longer than the prefix and the suffix together.
+    Mixed(Mixed<'a>),
+    /// `{name}`: matches one segment that is not empty.
     Capture {
-        prefix: Cow<'a, str>,
         name: &'a str,
-        suffix: Cow<'a, str>,
     },
-    /// `{*name}`: matches all segments that are left, at least one.
+    /// `{*name}`: matches all segments that are left, at least one. Or `{**name}`, if it may be none.
     Rest {
         name: &'a str,
+        may_be_none: bool,
     },
-    /// The rest of a path that can't be read. Like `Rest` it matches all segments that are left. But it may have been
-    /// meant as something more specific, so it comes before `Rest`.
+    /// The rest of a path that can't be read.
     Unknown,
 }
 
+/// A segment of literal text and parameters, such as `v{major}.{minor}`. Each parameter takes at least one byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mixed<'a> {
+    /// The literal text before each parameter, and that after the last one. Only the first and the last can be empty.
+    pub(super) literals: Vec<Cow<'a, str>>,
+    /// The names of the parameters, at least one.
+    pub(super) names: Vec<&'a str>,
+}
+
 impl<'a> Segment<'a> {
-    /// Returns the name of the parameter.
-    fn name(&self) -> Option<&'a str> {
+    /// Returns the names of the parameters.
+    pub(super) fn names(&self) -> &[&'a str] {
         match self {
-            Segment::Literal(_) | Segment::Unknown => None,
-            Segment::Capture { name, .. } | Segment::Rest { name } => Some(name),
+            Segment::Literal(_) | Segment::Unknown => &[],
+            Segment::Mixed(mixed) => &mixed.names,
+            Segment::Capture { name } | Segment::Rest { name, .. } => std::slice::from_ref(name),
         }
     }
 }
@@ -104,7 +113,7 @@ impl<'a> Pattern<'a> {
 }
 
 fn captures<'a>(segments: &[Segment<'a>]) -> impl Iterator<Item = &'a str> {
-    segments.iter().filter_map(Segment::name)
+    segments.iter().flat_map(|segment| segment.names().iter().copied())
 }
 
 /// Parses `GET`, `GET|POST` or `ANY`. Returns the methods, and whether they have no errors. If a method can't be read,
@@ -174,21 +183,25 @@ fn parse_path<'a>(path: &'a str, report: &mut dyn FnMut(ProblemKind)) -> (Vec<Se
         if matches!(segment, Segment::Literal(_)) {
             report_foreign_syntax(text, report);
         }
-        if let Some(name) = segment.name()
-            && captures(&segments).any(|other| other == name)
-        {
-            report(ProblemKind::CaptureRepeated { name: name.to_owned() });
-            names_are_unique = false;
+        for (position, name) in segment.names().iter().enumerate() {
+            let mut before = captures(&segments).chain(segment.names().iter().copied().take(position));
+            if before.any(|other| other == *name) {
+                report(ProblemKind::CaptureRepeated { name: (*name).to_owned() });
+                names_are_unique = false;
+            }
         }
         if matches!(segment, Segment::Rest { .. }) && index + 1 < found {
             report(ProblemKind::RestNotLast { segment: text.to_owned() });
             is_readable = false;
+            segments.push(Segment::Unknown);
+        } else {
+            segments.push(segment);
         }
-        segments.push(segment);
     }
     if !is_readable {
-        let literals = segments.iter().take_while(|segment| matches!(segment, Segment::Literal(_))).count();
-        segments.truncate(literals);
+        let is_readable = |segment: &Segment<'_>| !matches!(segment, Segment::Unknown);
+        let readable = segments.iter().take_while(|segment| is_readable(segment)).count();
+        segments.truncate(readable);
         segments.push(Segment::Unknown);
     }
     (segments, is_readable && names_are_unique)
@@ -205,48 +218,67 @@ fn report_foreign_syntax(text: &str, report: &mut dyn FnMut(ProblemKind)) {
 }
 
 fn parse_segment(text: &str) -> Result<Segment<'_>, ProblemKind> {
-    let SplitSegment { prefix, capture, suffix } = split_segment(text)?;
-    let Some(capture) = capture else {
-        return Ok(Segment::Literal(normal(prefix)));
-    };
-    let rest = capture.strip_prefix('*');
-    let name = rest.unwrap_or(capture);
-    if !is_capture_name(name) {
-        return Err(ProblemKind::CaptureName { found: capture.to_owned(), write: translated_capture(capture) });
-    }
-    match (rest, prefix.is_empty() && suffix.is_empty()) {
-        (Some(_), false) => Err(ProblemKind::RestAffixed { segment: text.to_owned() }),
-        (Some(_), true) => Ok(Segment::Rest { name }),
-        (None, _) => Ok(Segment::Capture { prefix: normal(prefix), name, suffix: normal(suffix) }),
-    }
-}
-
-/// A segment as written, split at its parameter.
-#[derive(Default)]
-struct SplitSegment<'a> {
-    /// The literal text before the parameter, or all text if there is no parameter.
-    prefix: Cow<'a, str>,
-    /// The text between the braces.
-    capture: Option<&'a str>,
-    /// The literal text after the parameter.
-    suffix: Cow<'a, str>,
-}
-
-fn split_segment(text: &str) -> Result<SplitSegment<'_>, ProblemKind> {
-    let mut split = SplitSegment::default();
-    for part in TextParts(text) {
-        match part.map_err(|error| brace_problem(error, text))? {
-            TextPart::Literal(literal) => {
-                let side = if split.capture.is_none() { &mut split.prefix } else { &mut split.suffix };
-                *side += literal;
+    let (mut literals, mut names) = split_segment(text)?;
+    let has_text = literals.iter().any(|literal| !literal.is_empty());
+    match *names {
+        [] => Ok(Segment::Literal(literals.pop().unwrap_or_default())),
+        [name] if !has_text => parse_parameter(name),
+        _ => {
+            for name in &names {
+                if name.starts_with('*') {
+                    return Err(ProblemKind::RestAffixed { segment: text.to_owned() });
+                }
+                check_capture_name(name, name)?;
             }
-            TextPart::Placeholder(_) if split.capture.is_some() => {
-                return Err(ProblemKind::SeveralCaptures { segment: text.to_owned() });
+            let between = literals.iter().take(names.len()).skip(1);
+            if between.clone().any(|literal| literal.is_empty()) {
+                return Err(ProblemKind::AdjacentCaptures { segment: text.to_owned() });
             }
-            TextPart::Placeholder(name) => split.capture = Some(name),
+            Ok(Segment::Mixed(Mixed { literals, names: std::mem::take(&mut names) }))
         }
     }
-    Ok(split)
+}
+
+/// Parses the text between the braces of a segment that is a parameter and nothing else.
+fn parse_parameter(text: &str) -> Result<Segment<'_>, ProblemKind> {
+    let (name, rest) = match (text.strip_prefix("**"), text.strip_prefix('*')) {
+        (Some(name), _) => (name, Some(true)),
+        (None, Some(name)) => (name, Some(false)),
+        (None, None) => (text, None),
+    };
+    check_capture_name(name, text)?;
+    Ok(match rest {
+        Some(may_be_none) => Segment::Rest { name, may_be_none },
+        None => Segment::Capture { name },
+    })
+}
+
+/// Checks the name of a parameter. `text` is everything between its braces.
+fn check_capture_name(name: &str, text: &str) -> Result<(), ProblemKind> {
+    match is_capture_name(name) {
+        true => Ok(()),
+        false => Err(ProblemKind::CaptureName { found: text.to_owned(), write: translated_capture(text) }),
+    }
+}
+
+/// Splits a segment at its parameters. Returns the literal text before each of them and after the last one, in normal
+/// form, and the text between the braces of each.
+fn split_segment(text: &str) -> Result<(Vec<Cow<'_, str>>, Vec<&str>), ProblemKind> {
+    let (mut literals, mut names) = (vec![Cow::default()], Vec::new());
+    for part in TextParts(text) {
+        match part.map_err(|error| brace_problem(error, text))? {
+            TextPart::Literal(more) => {
+                if let Some(literal) = literals.last_mut() {
+                    *literal += more;
+                }
+            }
+            TextPart::Placeholder(name) => {
+                names.push(name);
+                literals.push(Cow::default());
+            }
+        }
+    }
+    Ok((literals.into_iter().map(normal).collect(), names))
 }
 
 fn brace_problem(error: BraceError, segment: &str) -> ProblemKind {
@@ -299,19 +331,26 @@ mod tests {
         Segment::Literal(text.into())
     }
 
+    fn mixed<'a>(literals: &[&'a str], names: &[&'a str]) -> Segment<'a> {
+        let literals = literals.iter().map(|text| Cow::Borrowed(*text)).collect();
+        Segment::Mixed(Mixed { literals, names: names.to_vec() })
+    }
+
     #[test]
     fn a_pattern_has_methods_and_segments() {
-        let (pattern, reported) = parse("GET|POST /v{n}.json/a b/{*rest}");
+        let (pattern, reported) = parse("GET|POST /v{n}.json/a b/{base}...{head}/{*rest}");
         assert_eq!(reported, []);
         assert_eq!(pattern.methods, named(&["GET", "POST"]));
         assert_eq!(
             pattern.segments,
             [
-                Segment::Capture { prefix: "v".into(), name: "n", suffix: ".json".into() },
+                mixed(&["v", ".json"], &["n"]),
                 literal("a%20b"),
-                Segment::Rest { name: "rest" },
+                mixed(&["", "...", ""], &["base", "head"]),
+                Segment::Rest { name: "rest", may_be_none: false },
             ]
         );
+        assert_eq!(parse("ANY /{**a-b}").0.segments, [Segment::Rest { name: "a-b", may_be_none: true }]);
         assert_eq!(parse("ANY /").0.segments, []);
         assert_eq!(parse("ANY /a/").0.segments, [literal("a"), literal("")]);
     }
@@ -319,17 +358,18 @@ mod tests {
     #[test]
     fn double_braces_are_literal_braces() {
         assert_eq!(parse("GET /{{a}}").0.segments, [literal("%7Ba%7D")]);
-        assert_eq!(
-            parse("GET /{{{id}}}").0.segments,
-            [Segment::Capture { prefix: "%7B".into(), name: "id", suffix: "%7D".into() }]
-        );
+        assert_eq!(parse("GET /{{{id}}}").0.segments, [mixed(&["%7B", "%7D"], &["id"])]);
     }
 
     #[test]
-    fn an_unreadable_pattern_keeps_its_first_literals_and_its_methods() {
-        for (text, methods, literals) in [
-            ("GET /orders/{id", named(&["GET"]), vec!["orders"]),
-            ("GET /a/{x}/b/{y", named(&["GET"]), vec!["a"]),
+    fn an_unreadable_pattern_keeps_its_readable_segments_and_its_methods() {
+        let x = || Segment::Capture { name: "x" };
+        for (text, methods, readable) in [
+            ("GET /orders/{id", named(&["GET"]), vec![literal("orders")]),
+            ("GET /a/{x}/b/{y", named(&["GET"]), vec![literal("a"), x(), literal("b")]),
+            ("GET /{x}/{y}{z}/b", named(&["GET"]), vec![x()]),
+            ("GET /a/{*x}/b", named(&["GET"]), vec![literal("a")]),
+            ("GET /a/{**x}/b", named(&["GET"]), vec![literal("a")]),
             ("GET", named(&["GET"]), vec![]),
             ("GET orders", named(&["GET"]), vec![]),
             ("GET /a}/b", named(&["GET"]), vec![]),
@@ -338,7 +378,7 @@ mod tests {
             assert_eq!(reported.len(), 1, "{text}: {reported:?}");
             assert!(!pattern.is_valid);
             assert_eq!(pattern.methods, methods, "{text}");
-            let mut expected: Vec<Segment> = literals.into_iter().map(literal).collect();
+            let mut expected = readable;
             expected.push(Segment::Unknown);
             assert_eq!(pattern.segments, expected, "{text}");
         }
@@ -350,8 +390,7 @@ mod tests {
             let (pattern, reported) = parse(text);
             assert_eq!(reported.len(), 1, "{text}: {reported:?}");
             assert!(!pattern.is_valid);
-            let capture = Segment::Capture { prefix: "".into(), name: "b", suffix: "".into() };
-            assert_eq!(pattern.segments, [literal("a"), capture], "{text}");
+            assert_eq!(pattern.segments, [literal("a"), Segment::Capture { name: "b" }], "{text}");
         }
         let (pattern, _) = parse("GET /{a}/x/{a}");
         assert_eq!((pattern.segments.len(), pattern.is_valid), (3, false));

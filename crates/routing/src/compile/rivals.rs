@@ -60,9 +60,10 @@ impl Compiler {
     /// Compares each of these rivals, which are sorted, with those before it.
     fn compare(&self, rivals: &[PendingCandidate], conflicts: &mut Conflicts) {
         let mut first_with: HashMap<u32, u32> = HashMap::new();
-        // The rivals that have a condition for mere presence, by the names in their conditions. Only such a rival can
-        // shadow another one, and only one with the same names.
-        let mut with_presence: HashMap<Vec<StringId>, Vec<&PendingCandidate>> = HashMap::new();
+        // The rivals that have a condition for mere presence or for a prefix, by the names in their conditions. Only such
+        // a rival can shadow another one, and only one with the same names: it has at least as many conditions on headers
+        // and cookies as the other one, and with as many of those, at least as many on the query.
+        let mut with_wildcard: HashMap<Vec<StringId>, Vec<&PendingCandidate>> = HashMap::new();
         for (rank, rival) in rivals.iter().enumerate().filter(|(_, rival)| !rival.unreadable_conditions) {
             if let Some(first) = first_with.get(&rival.conditions) {
                 conflicts.duplicates.entry((*first, rival.pattern)).or_default().push(rival.method);
@@ -73,14 +74,16 @@ impl Compiler {
             let conditions = self.conditions.get(rival.conditions).filter(|_| rank < CONDITIONAL);
             let Some(conditions) = conditions else { continue };
             let names = conditions.names();
-            let stronger = with_presence.get(&names).into_iter().flatten().find(|other| {
-                self.conditions.get(other.conditions).is_some_and(|others| others.follow_from(conditions))
+            let stronger = with_wildcard.get(&names).into_iter().flatten().find(|other| {
+                self.conditions
+                    .get(other.conditions)
+                    .is_some_and(|others| others.follow_from(conditions, &self.builder))
             });
             if let Some(stronger) = stronger {
                 conflicts.shadowed.entry(rival.pattern).or_insert((0, stronger.pattern)).0 += 1;
             }
-            if conditions.has_presence() {
-                with_presence.entry(names).or_default().push(rival);
+            if conditions.has_wildcard() {
+                with_wildcard.entry(names).or_default().push(rival);
             }
         }
     }

@@ -3,19 +3,21 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeSet, HashMap};
 
-use super::conditions::ConditionSet;
-use super::headers::{forbidden_in_condition, forbidden_in_request, forbidden_in_response};
+use super::conditions::{ConditionCount, ConditionSet};
+use super::headers::{Written, forbidden_in_condition, forbidden_in_request, forbidden_in_response};
 use super::settings::Defaults;
 use super::{Compiler, MatchPlace, NOT_IN_LIST, PendingCandidate, RoutePlace};
-use crate::compile::pattern::{Pattern, PatternMethods, Segment};
+use crate::compile::pattern::{Mixed, Pattern, PatternMethods, Segment};
+use crate::compile::tree::{MixedLimit, several_literals};
 use crate::document::config::{Route as RouteConfig, When};
 use crate::document::read::{Key, OneOrMany};
+use crate::limits::{MIXED_SEGMENTS, MIXED_SEGMENTS_AT_ONE_PLACE};
 use crate::path::{self, Hazard};
-use crate::problem::ProblemKind;
+use crate::problem::{Place, ProblemKind, Severity};
 use crate::table::image::{NO_INDEX, Span};
 use crate::table::schema::{
-    ANY, CAPTURES, Capture, Condition, Cors, Expected, MatchRow, PATTERNS, ROUTE_EXTRAS, ROUTES, Route, RouteExtras,
-    StringId, Target,
+    ANY, CAPTURES, Capture, Condition, Cors, Expected, Extent, MatchRow, PATTERNS, ROUTE_EXTRAS, ROUTES, Route,
+    RouteExtras, StringId, Target,
 };
 
 impl Compiler {
@@ -29,10 +31,10 @@ impl Compiler {
         defaults: &Defaults<'_>,
     ) {
         let place = RoutePlace(index);
-        let patterns = self.parse_patterns(route, place);
+        let mut patterns = self.parse_patterns(route, place);
         let conditions = self.route_conditions(route, place);
         let mut first_text = None;
-        for pattern in &patterns {
+        for pattern in &mut patterns {
             let text = self.add_pattern(index, pattern, &conditions, defaults);
             first_text = first_text.or(Some(text));
         }
@@ -85,10 +87,11 @@ impl Compiler {
     fn add_pattern(
         &mut self,
         route: usize,
-        parsed: &ParsedMatch<'_>,
+        parsed: &mut ParsedMatch<'_>,
         conditions: &RouteConditions,
         defaults: &Defaults<'_>,
     ) -> StringId {
+        self.limit_mixed_segments(parsed);
         let ParsedMatch { text, place, pattern } = parsed;
         let number = self.builder.image.len(PATTERNS);
         let entry = self.tree.insert(&pattern.segments, &mut self.builder);
@@ -119,16 +122,37 @@ impl Compiler {
         text
     }
 
+    /// Reports a segment with several parameters that is beyond the limits, and treats it as one that can't be read.
+    fn limit_mixed_segments(&mut self, parsed: &mut ParsedMatch<'_>) {
+        let segments = &mut parsed.pattern.segments;
+        let Some((index, limit)) = self.tree.first_beyond_limits(segments, &self.builder) else { return };
+        let (of, limit) = match limit {
+            MixedLimit::AtOnePlace => ("this place of the paths", MIXED_SEGMENTS_AT_ONE_PLACE),
+            MixedLimit::InAll => ("the table", MIXED_SEGMENTS),
+        };
+        segments.truncate(index);
+        segments.push(Segment::Unknown);
+        parsed.pattern.is_valid = false;
+        let path = parsed.text.split_once('/').map_or("", |(_, path)| path);
+        let segment = path.split('/').nth(index).unwrap_or_default().to_owned();
+        self.report(parsed.place.place(), ProblemKind::TooManyMixed { segment, limit, of });
+    }
+
     fn add_captures(&mut self, segments: &[Segment<'_>]) -> Span {
         let start = self.builder.image.len(CAPTURES);
-        for (index, segment) in (0u32..).zip(segments) {
-            let (name, prefix, suffix, rest) = match segment {
-                Segment::Literal(_) | Segment::Unknown => continue,
-                Segment::Capture { prefix, name, suffix } => (name, prefix.len() as u32, suffix.len() as u32, false),
-                Segment::Rest { name } => (name, 0, 0, true),
-            };
-            let name = self.builder.shared(name);
-            self.builder.image.push(CAPTURES, Capture { name, segment: index, prefix, suffix, rest });
+        for (segment_index, segment) in (0u32..).zip(segments) {
+            for (index, name) in (0u32..).zip(segment.names()) {
+                let extent = match segment {
+                    Segment::Rest { .. } => Extent::Rest,
+                    Segment::Mixed(Mixed { literals, .. }) => match &**literals {
+                        [prefix, suffix] => Extent::Segment(prefix.len() as u32, suffix.len() as u32),
+                        _ => Extent::OneOfSeveral(several_literals(literals, &mut self.builder), index),
+                    },
+                    _ => Extent::Segment(0, 0),
+                };
+                let name = self.builder.shared(name);
+                self.builder.image.push(CAPTURES, Capture { name, segment: segment_index, extent });
+            }
         }
         Span { start, end: self.builder.image.len(CAPTURES) }
     }
@@ -139,12 +163,13 @@ impl Compiler {
         let hazard = segments.iter().enumerate().find_map(|(index, segment)| match segment {
             Segment::Literal(text) if text.is_empty() && index < last => Some(Hazard::EmptySegment),
             Segment::Literal(text) => path::hazard_of_segment(text),
-            // A value between the prefix and the suffix can keep the segment from being a dot segment.
-            Segment::Capture { prefix, suffix, .. } => [prefix, suffix]
-                .into_iter()
+            // The value of a parameter can keep the segment from being a dot segment.
+            Segment::Mixed(mixed) => mixed
+                .literals
+                .iter()
                 .find_map(|text| path::hazard_of_segment(text))
                 .filter(|hazard| *hazard != Hazard::DotSegment),
-            Segment::Rest { .. } | Segment::Unknown => None,
+            Segment::Capture { .. } | Segment::Rest { .. } | Segment::Unknown => None,
         });
         if let Some(hazard) = hazard {
             self.report(place.place(), ProblemKind::Unreachable { reason: hazard.describe() });
@@ -184,50 +209,85 @@ impl Compiler {
         let (set, unreadable) = self.conditions(&route.when, place);
         // An unknown key may have been meant as `when`, unless it is more similar to another key.
         let unreadable = unreadable || may_contain(route, "when");
-        RouteConditions { count: set.len(), set: self.conditions.add(set), unreadable }
+        RouteConditions { count: set.count(), set: self.conditions.add(set), unreadable }
     }
 
     /// Compiles `when`. Returns its conditions, and whether some of them can't be read.
     fn conditions(&mut self, when: &Key<Box<When<'_>>>, place: RoutePlace) -> (ConditionSet, bool) {
-        let mut conditions = ConditionSet::default();
-        let Some(when) = when.get() else { return (conditions, when.is_broken()) };
-        let headers_place = &|| place.key("when").key("headers");
+        let Some(when) = when.get() else { return (ConditionSet::default(), when.is_broken()) };
+        let place = place.key("when");
+        let headers_place = &|| place.clone().key("headers");
         let (headers, headers_are_valid) = self.headers(&when.headers, headers_place, forbidden_in_condition);
-        for (name, value) in headers {
-            let expected = self.expected(value);
-            conditions.headers.push(Condition { name, expected });
-        }
-        let mut unreadable = !when.unknown.is_empty() || !headers_are_valid || when.query.is_broken();
+        let (cookies, cookies_are_valid) = self.named_values(&when.cookies, &place, "cookies", cookie_problem);
+        let (query, query_is_valid) = self.named_values(&when.query, &place, "query", query_problem);
+        let mut sorted = |pairs: Vec<(StringId, &str)>| {
+            let conditions = pairs.into_iter().map(|(name, value)| Condition { name, expected: self.expected(value) });
+            let mut conditions: Vec<Condition> = conditions.collect();
+            conditions.sort_unstable();
+            conditions
+        };
+        let set = ConditionSet { headers: sorted(headers), cookies: sorted(cookies), query: sorted(query) };
+        let valid = when.unknown.is_empty() && headers_are_valid && cookies_are_valid && query_is_valid;
+        (set, !valid)
+    }
+
+    /// Checks conditions on cookies or on the query. Returns the valid ones, and whether all are valid.
+    fn named_values<'w>(
+        &mut self,
+        written: &'w Written<'_>,
+        place: &Place,
+        key: &'static str,
+        problem: fn(&str, &str) -> Option<ProblemKind>,
+    ) -> (Vec<(StringId, &'w str)>, bool) {
+        let mut valid = Vec::new();
+        let mut are_valid = !written.is_broken();
         let mut names = BTreeSet::new();
-        for (name, value) in when.query.get().into_iter().flatten() {
-            let error = if name.is_empty() {
-                Some(ProblemKind::EmptyQueryName)
-            } else if !names.insert(name) {
-                Some(ProblemKind::RepeatedKey { key: name.to_string() })
-            } else {
-                None
+        for (name, value) in written.get().into_iter().flatten() {
+            let problem = match names.insert(name) {
+                true => problem(name, value.as_deref().unwrap_or_default()),
+                false => Some(ProblemKind::RepeatedKey { key: name.to_string() }),
             };
-            match (error, value) {
-                (None, Some(value)) => {
-                    let name = self.builder.shared(name);
-                    let expected = self.expected(value);
-                    conditions.query.push(Condition { name, expected });
-                }
-                (None, None) => unreadable = true,
-                (Some(kind), _) => {
-                    self.report(place.key("when").key("query").named(name), kind);
-                    unreadable = true;
-                }
+            let is_error = problem.as_ref().is_some_and(|kind| kind.severity() == Severity::Error);
+            if let Some(kind) = problem {
+                self.report(place.clone().key(key).named(name), kind);
+            }
+            match value {
+                Some(value) if !is_error => valid.push((self.builder.shared(name), &**value)),
+                _ => are_valid = false,
             }
         }
-        conditions.headers.sort_unstable();
-        conditions.query.sort_unstable();
-        (conditions, unreadable)
+        (valid, are_valid)
     }
 
     fn expected(&mut self, value: &str) -> Expected {
-        if value == "*" { Expected::Present } else { Expected::Equal(self.builder.shared(value)) }
+        match value.strip_suffix('*') {
+            Some("") => Expected::Present,
+            Some(prefix) => Expected::Prefix(self.builder.shared(prefix)),
+            None => Expected::Equal(self.builder.shared(value)),
+        }
     }
+}
+
+/// Returns the problem of a condition on a cookie, if it has one: no request could fulfil it.
+fn cookie_problem(name: &str, value: &str) -> Option<ProblemKind> {
+    let has_separator = |text: &str| text.contains(|c: char| c == ';' || c.is_control());
+    if name.is_empty() || name.contains('=') || name.trim() != name || has_separator(name) {
+        return Some(ProblemKind::CookieName { found: name.to_owned() });
+    }
+    if has_separator(value) || value.trim() != value {
+        return Some(ProblemKind::CookieValue { name: name.to_owned() });
+    }
+    let unquoted = value.strip_prefix('"')?.strip_suffix('"')?;
+    Some(ProblemKind::QuotedCookie { found: value.to_owned(), write: unquoted.to_owned() })
+}
+
+/// Returns the problem of a condition on a query parameter, if it has one.
+fn query_problem(name: &str, value: &str) -> Option<ProblemKind> {
+    if name.is_empty() {
+        return Some(ProblemKind::EmptyQueryName);
+    }
+    let found = [name, value].into_iter().find(|text| text.contains('+'))?;
+    Some(ProblemKind::PlusInQuery { found: found.to_owned(), write: found.replace('+', " ") })
 }
 
 /// Returns the elements of a route's `match`; `None` for one that is not a string.
@@ -256,8 +316,8 @@ struct ParsedMatch<'a> {
 struct RouteConditions {
     /// The number of the set.
     set: u32,
-    /// The number of conditions in the set.
-    count: usize,
+    /// The numbers of conditions in the set.
+    count: ConditionCount,
     /// True if there may be more conditions, which can't be read.
     unreadable: bool,
 }

@@ -3,24 +3,32 @@
 //! `table/tree.rs` searches the tree and describes its order.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 
 use crate::bytes::equal;
 use crate::compile::builder::TableBuilder;
-use crate::compile::pattern::Segment;
+use crate::compile::pattern::{Mixed, Segment};
+use crate::limits::{MIXED_SEGMENTS, MIXED_SEGMENTS_AT_ONE_PLACE};
+use crate::path;
 use crate::table::image::{List, NO_INDEX, Row, Span};
 use crate::table::schema::{
-    AFFIXED, AffixedChild, EMPTY, Entry, LITERALS, NO_EXTRAS, NODE_EXTRAS, NODES, Node, NodeId, ROOT, SEVERAL, Slot,
-    VACANT,
+    EMPTY, Entry, LITERALS, MIXED, MixedChild, NO_EXTRAS, NODE_EXTRAS, NODES, Node, NodeId, ROOT, SEVERAL, Slot, VACANT,
 };
 use crate::table::tree::{child_hash, probe, segment_hash};
+
+/// The literal text before each parameter of a segment, and that after the last one.
+type MixedLiterals = Box<[Box<str>]>;
 
 /// A tree that is being built. Its nodes are in the table already.
 #[derive(Default)]
 pub(super) struct TreeBuilder {
     literals: LiteralTable,
-    /// The children with a prefix or suffix, by parent, prefix and suffix. They are sorted when the tree is complete.
-    affixed: HashMap<(NodeId, Box<str>, Box<str>), NodeId>,
+    /// The children for segments of literal text and parameters, by parent and literals. They are sorted when the tree is
+    /// complete.
+    mixed: HashMap<(NodeId, MixedLiterals), NodeId>,
+    /// The number of children with several parameters: of each node that has any, and of all.
+    with_several: HashMap<NodeId, usize>,
+    all_with_several: usize,
     entries: u32,
 }
 
@@ -42,23 +50,21 @@ impl TreeBuilder {
         for segment in segments {
             id = match segment {
                 Segment::Literal(text) => self.literal_child(id, text, builder),
-                Segment::Capture { prefix, suffix, .. } if prefix.is_empty() && suffix.is_empty() => {
-                    match node(builder, id).capture {
-                        NO_INDEX => {
-                            let child = add_node(builder, EMPTY);
-                            edit(builder, id, |node| node.capture = child);
-                            child
-                        }
-                        child => child,
+                Segment::Mixed(mixed) => self.mixed_child(id, mixed, builder),
+                Segment::Capture { .. } => match node(builder, id).capture {
+                    NO_INDEX => {
+                        let child = add_node(builder, EMPTY);
+                        edit(builder, id, |node| node.capture = child);
+                        child
                     }
-                }
-                Segment::Capture { prefix, suffix, .. } => {
-                    let key = (id, Box::from(&**prefix), Box::from(&**suffix));
-                    *self.affixed.entry(key).or_insert_with(|| add_node(builder, EMPTY))
-                }
-                Segment::Rest { .. } => {
+                    child => child,
+                },
+                Segment::Rest { may_be_none, .. } => {
                     let extras = extras(builder, id);
-                    return self.entry(builder, NODE_EXTRAS, extras, |extras| &mut extras.rest);
+                    return self.entry(builder, NODE_EXTRAS, extras, |extras| match may_be_none {
+                        true => &mut extras.rest_or_none,
+                        false => &mut extras.rest,
+                    });
                 }
                 Segment::Unknown => {
                     let extras = extras(builder, id);
@@ -67,6 +73,40 @@ impl TreeBuilder {
             };
         }
         self.entry(builder, NODES, id, |node| &mut node.entry)
+    }
+
+    /// Returns the index of the first segment for which the tree has no room, and which limit that would exceed.
+    pub(super) fn first_beyond_limits(
+        &self,
+        segments: &[Segment<'_>],
+        builder: &TableBuilder,
+    ) -> Option<(usize, MixedLimit)> {
+        if !segments.iter().any(|segment| segment.names().len() > 1) {
+            return None;
+        }
+        let mut id = Some(ROOT);
+        for (index, segment) in segments.iter().enumerate() {
+            id = match segment {
+                // Nodes that the tree does not have yet have no children.
+                Segment::Literal(text) => id.and_then(|id| self.find_literal(id, text, builder)),
+                Segment::Capture { .. } => id.map(|id| node(builder, id).capture).filter(|child| *child != NO_INDEX),
+                Segment::Rest { .. } | Segment::Unknown => None,
+                Segment::Mixed(mixed) => {
+                    let known = id.and_then(|id| self.mixed.get(&(id, literals(mixed))).copied());
+                    let here = id.and_then(|id| self.with_several.get(&id).copied()).unwrap_or_default();
+                    if known.is_none() && mixed.names.len() > 1 {
+                        if here >= MIXED_SEGMENTS_AT_ONE_PLACE {
+                            return Some((index, MixedLimit::AtOnePlace));
+                        }
+                        if self.all_with_several >= MIXED_SEGMENTS {
+                            return Some((index, MixedLimit::InAll));
+                        }
+                    }
+                    known
+                }
+            };
+        }
+        None
     }
 
     /// Returns the entry in a field of a row. If the field has none, it gets a new one.
@@ -89,27 +129,46 @@ impl TreeBuilder {
         entry
     }
 
-    /// Returns the child of a node for a literal segment. Adds it if the node has none.
+    /// Returns the child of a node for a segment of literal text and parameters. Adds it if the node has none.
+    fn mixed_child(&mut self, parent: NodeId, mixed: &Mixed<'_>, builder: &mut TableBuilder) -> NodeId {
+        match self.mixed.entry((parent, literals(mixed))) {
+            hash_map::Entry::Occupied(known) => *known.get(),
+            hash_map::Entry::Vacant(vacant) => {
+                if mixed.names.len() > 1 {
+                    *self.with_several.entry(parent).or_default() += 1;
+                    self.all_with_several += 1;
+                }
+                *vacant.insert(add_node(builder, EMPTY))
+            }
+        }
+    }
+
+    /// Returns the child of a node for a literal segment; `None` if the node has none.
     ///
     /// A node that has a single literal child points to it. The literal children of all other nodes are in the hash
     /// table.
-    fn literal_child(&mut self, parent: NodeId, text: &str, builder: &mut TableBuilder) -> NodeId {
-        let is_it = |child: NodeId| {
-            let child = node(builder, child);
+    fn find_literal(&self, parent: NodeId, text: &str, builder: &TableBuilder) -> Option<NodeId> {
+        let is_it = |child: &NodeId| {
+            let child = node(builder, *child);
             child.parent == parent && equal(builder.bytes(child.text), text.as_bytes())
         };
+        match node(builder, parent).literal {
+            NO_INDEX => None,
+            SEVERAL => self.literals.probe(child_hash(parent, segment_hash(text.as_bytes()))).find(is_it),
+            child => Some(child).filter(is_it),
+        }
+    }
+
+    /// Returns the child of a node for a literal segment. Adds it if the node has none.
+    fn literal_child(&mut self, parent: NodeId, text: &str, builder: &mut TableBuilder) -> NodeId {
+        if let Some(child) = self.find_literal(parent, text, builder) {
+            return child;
+        }
         let hash_of = |text: &[u8]| child_hash(parent, segment_hash(text));
         let known = node(builder, parent).literal;
-        match known {
-            NO_INDEX => {}
-            SEVERAL => {
-                if let Some(child) = self.literals.probe(hash_of(text.as_bytes())).find(|child| is_it(*child)) {
-                    return child;
-                }
-            }
-            child if is_it(child) => return child,
+        if !matches!(known, NO_INDEX | SEVERAL) {
             // The node had a single child, and now gets a second one.
-            sibling => self.literals.insert(hash_of(builder.bytes(node(builder, sibling).text)), sibling),
+            self.literals.insert(hash_of(builder.bytes(node(builder, known).text)), known);
         }
         let node = Node { parent, text: builder.add(text), ..EMPTY };
         let child = add_node(builder, node);
@@ -122,29 +181,57 @@ impl TreeBuilder {
         child
     }
 
-    /// Writes the children with a prefix or suffix in their order of precedence, and the hash table of literal
-    /// children.
+    /// Writes the children for segments of literal text and parameters in their order of precedence, and the hash table of
+    /// literal children.
     pub(super) fn finish(self, builder: &mut TableBuilder) {
-        let mut affixed: Vec<_> = self.affixed.into_iter().collect();
-        affixed.sort_unstable_by(|((a, ap, asuf), _), ((b, bp, bsuf), _)| {
-            let rank = |p: &str, s: &str| (Reverse(p.len() + s.len()), Reverse(p.len()));
-            (a, rank(ap, asuf), ap, asuf).cmp(&(b, rank(bp, bsuf), bp, bsuf))
+        let mut mixed: Vec<_> = self.mixed.into_iter().collect();
+        mixed.sort_unstable_by(|((a_parent, a), _), ((b_parent, b), _)| {
+            let rank = |literals: &[Box<str>]| {
+                let length: usize = literals.iter().map(|literal| literal.len()).sum();
+                (Reverse(length), Reverse(literals.first().map_or(0, |first| first.len())), literals.len())
+            };
+            (a_parent, rank(a), a).cmp(&(b_parent, rank(b), b))
         });
-        for siblings in affixed.chunk_by(|((a, ..), _), ((b, ..), _)| a == b) {
-            let start = builder.image.len(AFFIXED);
-            for ((_, prefix, suffix), child) in siblings {
-                let row =
-                    AffixedChild { prefix: builder.shared(prefix), suffix: builder.shared(suffix), child: *child };
-                builder.image.push(AFFIXED, row);
+        for siblings in mixed.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+            let start = builder.image.len(MIXED);
+            for ((_, literals), child) in siblings {
+                let row = MixedChild {
+                    prefix: builder.shared(literals.first().map_or("", |first| first)),
+                    suffix: builder.shared(literals.last().map_or("", |last| last)),
+                    literals: several_literals(literals, builder),
+                    child: *child,
+                };
+                builder.image.push(MIXED, row);
             }
-            let span = Span { start, end: builder.image.len(AFFIXED) };
-            if let Some(((id, ..), _)) = siblings.first() {
+            let span = Span { start, end: builder.image.len(MIXED) };
+            if let Some(((id, _), _)) = siblings.first() {
                 let extras = extras(builder, *id);
-                builder.image.edit(NODE_EXTRAS, extras, |extras| extras.affixed = span);
+                builder.image.edit(NODE_EXTRAS, extras, |extras| extras.mixed = span);
             }
         }
         builder.image.append(LITERALS, self.literals.slots);
     }
+}
+
+/// A limit on segments with several parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MixedLimit {
+    AtOnePlace,
+    InAll,
+}
+
+fn literals(mixed: &Mixed<'_>) -> MixedLiterals {
+    mixed.literals.iter().map(|literal| Box::from(&**literal)).collect()
+}
+
+/// Returns the `literals` of a [`MixedChild`], and of the parameters of its segment.
+pub(super) fn several_literals(literals: &[impl AsRef<str>], builder: &mut TableBuilder) -> Span {
+    // Between two literals there is one parameter.
+    if literals.len() < 3 {
+        return Span::default();
+    }
+    let texts: Vec<String> = literals.iter().map(|literal| path::characters(literal.as_ref().as_bytes())).collect();
+    builder.list(texts.iter().map(String::as_str))
 }
 
 fn add_node(builder: &mut TableBuilder, node: Node) -> NodeId {

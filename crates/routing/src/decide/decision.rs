@@ -94,6 +94,8 @@ pub enum Outcome {
     Respond,
     /// It is a CORS preflight, and is answered.
     Preflight,
+    /// It is a plain `OPTIONS` request, which no route serves, to a path with CORS, and is answered.
+    Options,
     /// It is answered with 404: no route matches its path.
     NotFound,
     /// It is answered with 405: routes match its path, but none serves its method.
@@ -119,6 +121,7 @@ impl Outcome {
             Outcome::Redirect => "redirect",
             Outcome::Respond => "respond",
             Outcome::Preflight => "preflight",
+            Outcome::Options => "options",
             Outcome::NotFound => "notFound",
             Outcome::MethodNotAllowed => "methodNotAllowed",
             Outcome::UnsafePath => "unsafePath",
@@ -163,8 +166,9 @@ pub(crate) struct PublicUrl {
     pub(crate) authority: Box<[u8]>,
     /// The authority of the target.
     pub(crate) target: StringId,
-    /// True if `basePath` was removed from the path.
-    pub(crate) base_stripped: bool,
+    /// The part of the public path that was taken off before the request was forwarded, such as `basePath`, in normal
+    /// form. It is empty if nothing was.
+    pub(crate) prefix: Box<[u8]>,
     /// The `:path` of the request, if its scheme is `http`.
     pub(crate) http_path: Option<Box<[u8]>>,
 }

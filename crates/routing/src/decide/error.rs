@@ -62,6 +62,18 @@ pub(crate) fn method_not_allowed<'a>(head: &Head<'_>, allow: String) -> Answer<'
     answer
 }
 
+/// Answers a plain `OPTIONS` request with the methods of its path.
+pub(crate) fn options<'a>(allow: String) -> Answer<'a> {
+    Answer {
+        outcome: Outcome::Options,
+        chosen: None,
+        status: 204,
+        headers: vec![(Cow::Borrowed("allow"), allow.into_bytes().into())],
+        body: Cow::Borrowed(b""),
+        grpc_status: None,
+    }
+}
+
 pub(crate) fn unsafe_path<'a>(head: &Head<'_>, hazard: Hazard) -> Answer<'a> {
     UNSAFE_PATH.answer(head, &format!("The request has {}.", hazard.describe()), None)
 }

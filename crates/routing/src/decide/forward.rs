@@ -15,7 +15,7 @@ use crate::knative::{INTERNAL_HEADERS, is_probe_agent};
 use crate::path::{self, Hazard, RequestPath};
 use crate::request::Head;
 use crate::table::image::NO_INDEX;
-use crate::table::schema::{Response, Route, RouteExtras, Settings, StringId, Target, Template};
+use crate::table::schema::{Part, Response, Route, RouteExtras, Settings, StringId, Target, Template};
 use crate::table::{Chosen, RouteTable};
 
 /// A request and the route that was found for it.
@@ -30,7 +30,7 @@ impl RouteTable {
     /// Applies the route of a pattern to a request.
     pub(crate) fn apply_route<'a>(&'a self, pattern: u32, head: &Head<'a>, path: &RequestPath<'a>) -> Decision<'a> {
         let Some(route) = self.route(pattern) else {
-            return Decision::Answer(error::broken_table(head));
+            return self.answer(error::broken_table(head), head, self.settings.cors);
         };
         match route.target {
             Target::Forward(authority) if !self.has_extras(route, head) => {
@@ -55,7 +55,8 @@ impl RouteTable {
     fn has_extras(&self, route: Route, head: &Head<'_>) -> bool {
         let Settings { strip_base, strip_internal, plans_responses, request_headers, .. } = &self.settings;
         let by_table = *strip_base || *plans_responses || !request_headers.is_empty();
-        by_table || route.extras != NO_INDEX || (*strip_internal && head.may_have_internal_headers)
+        let by_client = head.has_forwarding_claim || (*strip_internal && head.may_have_internal_headers);
+        by_table || by_client || route.extras != NO_INDEX
     }
 
     /// Applies a route of any kind to a request.
@@ -79,9 +80,12 @@ impl RouteTable {
             }
             Target::Redirect(to, status) => self.redirect(to, status, &routed),
             Target::Respond(response) => self.respond_with(self.responses.get(response), &routed),
-            Target::Broken => Ok(error::broken_route(head, chosen)),
+            Target::Broken => return self.answer(error::broken_route(head, chosen), head, routed.extras.cors),
         };
-        Decision::Answer(answer.unwrap_or_else(|hazard| error::unsafe_rewrite(head, chosen, hazard)))
+        match answer {
+            Ok(answer) => Decision::Answer(answer),
+            Err(hazard) => self.answer(error::unsafe_rewrite(head, chosen, hazard), head, routed.extras.cors),
+        }
     }
 
     /// Adds the changes to the request's path and other headers, and the plan for its response.
@@ -92,20 +96,42 @@ impl RouteTable {
         forward: &mut Forward<'a>,
     ) -> Result<(), Hazard> {
         let Routed { head, values, extras, .. } = routed;
+        let mut prefix = Some(Cow::Borrowed(&b""[..]));
         if extras.rewrite.is_some() || self.settings.strip_base {
+            prefix = self.stripped_prefix(routed);
             self.change_path(routed, &mut forward.changes)?;
+            if let Some(prefix) = prefix.as_ref().filter(|prefix| !prefix.is_empty()) {
+                forward.changes.push(Change::Set("x-forwarded-prefix", prefix.clone()));
+            }
         }
-        if self.settings.strip_internal {
-            strip_internal(head, &mut forward.changes);
-        }
+        self.remove_clients_headers(head, &mut forward.changes);
         self.change_request(routed, &mut forward.changes)?;
         if self.settings.plans_responses {
-            // A path that `rewritePath` has made can't be turned back in a location.
-            let rewrites_location = self.settings.rewrite_location && extras.rewrite.is_none();
-            let location = rewrites_location.then(|| PublicUrl::new(head, authority, self.settings.strip_base));
+            let prefix = prefix.filter(|_| self.settings.rewrite_location);
+            let location = prefix.map(|prefix| PublicUrl::new(head, authority, &prefix));
             forward.response = self.plan_response(head, values, extras, location)?;
         }
         Ok(())
+    }
+
+    /// Returns the part of the path that is taken off before the request is forwarded, in normal form: `basePath`, or
+    /// what stands before `{*rest}` if `rewritePath` is just `/{rest}`. Returns `None` if `rewritePath` makes another
+    /// path, which can't be turned back.
+    fn stripped_prefix<'a>(&'a self, routed: &Routed<'_, 'a>) -> Option<Cow<'a, [u8]>> {
+        let Routed { path, values, extras, .. } = routed;
+        let Some(template) = extras.rewrite else {
+            return Some(self.base.normal.as_bytes().into());
+        };
+        let mut parts = self.strings.parts(template);
+        let (Some(Part::Literal(slash)), Some(Part::Capture(name)), None) = (parts.next(), parts.next(), parts.next())
+        else {
+            return None;
+        };
+        let rest = values.chosen.rest().filter(|(rest, _)| *rest == name && self.strings.bytes(slash) == b"/");
+        let before = path.raw.strip_suffix(rest?.1)?;
+        let prefix = RequestPath::read(before.strip_suffix(b"/").unwrap_or(before)).normal;
+        // A prefix that begins with two slashes would make a location that names another host.
+        (!prefix.starts_with(b"//")).then_some(prefix)
     }
 
     /// Changes the path to that of `rewritePath`, or removes `basePath` from it.
@@ -130,10 +156,33 @@ impl RouteTable {
             changes.push(Change::Set(":path", forwarded.into()));
             changes.push(Change::Set("x-envoy-original-path", whole_path.into()));
         }
-        if extras.rewrite.is_none() {
-            changes.push(Change::Set("x-forwarded-prefix", self.base.normal.as_bytes().into()));
-        }
         Ok(())
+    }
+
+    /// Removes the headers that a client must not choose: those with which it could claim another public URL, those that
+    /// are internal to Knative, and the `user-agent` of a probe. Those that are already set need no removal.
+    #[inline(never)]
+    fn remove_clients_headers<'a>(&self, head: &Head<'a>, changes: &mut Vec<Change<'a>>) {
+        let strip_internal = self.settings.strip_internal && head.may_have_internal_headers;
+        if !head.has_forwarding_claim && !strip_internal {
+            return;
+        }
+        for (name, value) in head.headers() {
+            let removed = match name.first() {
+                Some(b'f') if equal(name, b"forwarded") => Some("forwarded"),
+                Some(b'x') if equal(name, b"x-forwarded-prefix") => Some("x-forwarded-prefix"),
+                Some(b'k') if strip_internal => {
+                    INTERNAL_HEADERS.iter().find(|known| equal(name, known.as_bytes())).copied()
+                }
+                Some(b'u') if strip_internal && equal(name, b"user-agent") && is_probe_agent(value) => {
+                    Some("user-agent")
+                }
+                _ => None,
+            };
+            if let Some(removed) = removed.filter(|removed| !changes.iter().any(|change| change.name() == *removed)) {
+                changes.push(Change::Remove(removed));
+            }
+        }
     }
 
     /// Applies `requestHeaders` of the table and of the route.
@@ -222,25 +271,4 @@ fn with_query_before_fragment(mut location: Vec<u8>, query: Option<&[u8]>) -> Ve
     let mut location = with_query(location, query);
     location.extend(fragment);
     location
-}
-
-/// Removes the headers of a request that are internal to Knative, and the `user-agent` of a probe.
-#[inline(never)]
-fn strip_internal(head: &Head<'_>, changes: &mut Vec<Change<'_>>) {
-    if !head.may_have_internal_headers {
-        return;
-    }
-    for (name, value) in head.headers() {
-        let internal = match name.first() {
-            Some(b'k') => INTERNAL_HEADERS.iter().find(|known| equal(name, known.as_bytes())).copied(),
-            Some(b'u') if equal(name, b"user-agent") && is_probe_agent(value) => Some("user-agent"),
-            _ => None,
-        };
-        if let Some(known) = internal {
-            let change = Change::Remove(known);
-            if !changes.contains(&change) {
-                changes.push(change);
-            }
-        }
-    }
 }

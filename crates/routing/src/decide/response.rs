@@ -3,23 +3,21 @@
 //! What has to be done with a response is planned with the request, as a [`ResponsePlan`]. [`RouteTable::respond`]
 //! turns the plan into changes when the response headers arrive. The filter's own answers get the same changes at once.
 
+use crate::bytes::strip_prefix;
 use crate::decide::decision::{CorsPlan, PublicUrl, ResponsePlan};
 use crate::decide::headers::{AnswerHeaders, Change, Changes, apply_changes};
 use crate::decide::template::TemplateValues;
-use crate::path::Hazard;
+use crate::path::{Hazard, RequestPath};
 use crate::request::Head;
 use crate::table::schema::{Cors, RouteExtras, StringId};
 use crate::table::{RouteTable, hosts};
 
 impl PublicUrl {
-    /// Returns the public URL of a request. `target` is the authority to which it is forwarded. `base_stripped` says
-    /// whether `basePath` is removed from its path.
+    /// Returns the public URL of a request. `target` is the authority to which it is forwarded, and `prefix` the part
+    /// of its path that is taken off.
     #[inline(never)]
-    pub(crate) fn new(head: &Head<'_>, target: StringId, base_stripped: bool) -> Self {
+    pub(crate) fn new(head: &Head<'_>, target: StringId, prefix: &[u8]) -> Self {
         let authority = head.authority.unwrap_or_default();
-        let host = hosts::strip_port(authority);
-        let port = authority.get(host.len()..).and_then(|tail| tail.strip_prefix(b":"));
-        let has_port = port.is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit));
         // `x-forwarded-proto` has the scheme that Envoy, or a proxy before it, has seen. In a list of several, the
         // first one is that of the client.
         let forwarded = head.values("x-forwarded-proto").next().and_then(|list| list.split(|&b| b == b',').next());
@@ -32,11 +30,20 @@ impl PublicUrl {
         let scheme = known.next().unwrap_or("https");
         PublicUrl {
             scheme,
-            authority: if has_port { authority } else { host }.into(),
+            authority: if port(authority).is_some() { authority } else { hosts::strip_port(authority) }.into(),
             target,
-            base_stripped,
+            prefix: prefix.into(),
             http_path: head.path.filter(|_| scheme == "http").map(Box::from),
         }
+    }
+
+    /// Puts the prefix in front of a path, with or without its query, if the prefix was taken off and is not there yet: a
+    /// service that respects `x-forwarded-prefix` has put it there. Returns `None` if the path stays as it is.
+    fn with_prefix(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let alone = path.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
+        let normal = RequestPath::read(alone).normal;
+        let is_there = matches!(strip_prefix(&normal, &self.prefix).map(<[u8]>::first), Some(None | Some(b'/')));
+        (!is_there).then(|| [&self.prefix, path].concat())
     }
 }
 
@@ -70,8 +77,9 @@ impl RouteTable {
         apply_changes(changes, headers);
     }
 
-    /// Plans an error response of the filter. It gets CORS headers only. Returns `None` if CORS is off.
-    pub(crate) fn plan_error_response(&self, head: &Head<'_>, cors: Cors) -> Option<ResponsePlan> {
+    /// Plans a response of the filter itself, which is not that of a route. It gets CORS headers only. Returns `None` if
+    /// CORS is off.
+    pub(crate) fn plan_own_response(&self, head: &Head<'_>, cors: Cors) -> Option<ResponsePlan> {
         let cors = self.plan_cors(head, cors)?;
         Some(ResponsePlan { location: None, operations: Vec::new(), cors: Some(cors) })
     }
@@ -130,38 +138,53 @@ impl RouteTable {
     /// Returns the public form of a location, which the client can follow. Returns `None` if the location can stay as
     /// it is.
     fn public_location(&self, location: &[u8], public: &PublicUrl) -> Option<Vec<u8>> {
-        // A service that respects `x-forwarded-prefix` has put the base path in front already.
-        let prefix = |path: &[u8]| {
-            let path = path.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
-            if public.base_stripped && !self.base.contains(path) { self.base.normal.as_bytes() } else { b"" }
-        };
-        let Some(rest) = after_scheme(location) else {
-            let missing = if location.first() == Some(&b'/') { prefix(location) } else { b"" };
-            return (!missing.is_empty()).then(|| [missing, location].concat());
+        let Some((scheme, rest)) = split_scheme(location) else {
+            return public.with_prefix(location).filter(|_| location.first() == Some(&b'/'));
         };
         let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
-        let target = hosts::strip_port(self.strings.bytes(public.target));
-        // Ports are not compared, because containers listen on other ports than the gateway. An authority with a user
-        // is not a host alone, so it stays.
-        if authority.contains(&b'@') || !hosts::strip_port(authority).eq_ignore_ascii_case(target) {
+        // An authority with a user is not a host alone, so it stays.
+        if authority.contains(&b'@') {
             return None;
         }
-        let path = [prefix(path), path].concat();
+        let host = hosts::strip_port(authority);
+        // Ports are not compared, because containers listen on other ports than the gateway.
+        if !host.eq_ignore_ascii_case(hosts::strip_port(self.strings.bytes(public.target))) {
+            // A service that makes locations from `x-forwarded-host` has used the public host itself.
+            let scheme = if scheme.is_empty() { public.scheme } else { scheme };
+            let is_own = host.eq_ignore_ascii_case(hosts::strip_port(&public.authority))
+                && port_beside(authority, scheme) == port_beside(&public.authority, public.scheme);
+            let start = location.get(..location.len() - path.len()).filter(|_| is_own)?;
+            return public.with_prefix(path).map(|path| [start, &path].concat());
+        }
+        let path = public.with_prefix(path).unwrap_or_else(|| path.to_vec());
         // The redirect leads from http to the same URL on https, as that of a gateway with `httpsRedirect` does. With
         // http in its place, the client would be redirected in a circle.
-        let is_upgrade = location.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
-            && public.http_path.as_deref() == Some(&path);
+        let is_upgrade = scheme == "https" && public.http_path.as_deref() == Some(&path);
         let scheme = if is_upgrade { "https" } else { public.scheme };
         Some([scheme.as_bytes(), b"://", &public.authority, &path].concat())
     }
 }
 
-/// Returns the part of a location after `http://`, `https://` or `//`; `None` if it does not begin with one of these.
-fn after_scheme(location: &[u8]) -> Option<&[u8]> {
-    let rest = [&b"https:"[..], b"http:", b""].into_iter().find_map(|scheme| {
+/// Splits a location after `http://`, `https://` or `//`. Returns the scheme, which is empty for `//`, and the rest.
+/// Returns `None` if it does not begin with one of these.
+fn split_scheme(location: &[u8]) -> Option<(&'static str, &[u8])> {
+    let (scheme, rest) = ["https", "http", ""].into_iter().find_map(|scheme| {
         let (start, rest) = location.split_at_checked(scheme.len())?;
-        start.eq_ignore_ascii_case(scheme).then_some(rest)
+        let rest = if scheme.is_empty() { rest } else { rest.strip_prefix(b":")? };
+        start.eq_ignore_ascii_case(scheme.as_bytes()).then_some((scheme, rest))
     })?;
-    rest.strip_prefix(b"//")
+    Some((scheme, rest.strip_prefix(b"//")?))
+}
+
+/// Returns the port of an authority; `None` if it has none.
+fn port(authority: &[u8]) -> Option<&[u8]> {
+    let tail = authority.get(hosts::strip_port(authority).len()..)?;
+    let port = tail.strip_prefix(b".").unwrap_or(tail).strip_prefix(b":")?;
+    ((1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit)).then_some(port)
+}
+
+/// Returns the port of an authority, unless it is the default port of the scheme.
+fn port_beside<'a>(authority: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
+    port(authority).filter(|port| !matches!((scheme, *port), ("http", b"80") | ("https", b"443")))
 }

@@ -1,68 +1,62 @@
 //! Finds the route that serves a request.
 //!
-//! Of all routes that match, the first one in this order is chosen: the more specific path (`table/tree.rs` has that
-//! order), then the method (`HEAD` before `GET` before `ANY`), then conditions, then the order in the document. A path
-//! without a route for the method is passed over. If a path has routes for the method, but their conditions fail, then
-//! only routes without conditions are considered at less specific paths.
+//! The routes have one order: the more specific path first (`table/tree.rs` has the order of paths), then at one path the
+//! method (`HEAD` before `GET` before `ANY`), then conditions, then the order in the document. The search goes through the
+//! routes whose path matches in this order, and takes the first one whose method and conditions fit.
 //!
 //! `decide` and `explain` share this search. `explain` additionally keeps a [`Trail`].
 
+use std::cmp::Reverse;
 use std::ops::ControlFlow;
 
+use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
-use crate::table::conditions::{FailedCondition, Query};
+use crate::table::conditions::{ConditionValues, FailedCondition, HeaderConditions};
 use crate::table::schema::{ANY, Candidate, Cors, Entry, UNNAMED};
-use crate::table::tree::Ending;
 
 /// Notes what a search does with each candidate that it looks at.
-pub(crate) trait Trail: Default {
-    /// True if the notes are kept. A search does extra work only for notes that are.
-    const KEPT: bool;
-
+pub(crate) trait Trail {
     /// A search begins. It replaces what an earlier search of the same request has noted.
     fn begin(&mut self, order: MethodOrder);
 
     /// A candidate was looked at.
     fn note(&mut self, candidate: Candidate, step: Step);
-
-    /// Adds the notes of a part of the search.
-    fn append(&mut self, part: Self);
 }
 
 /// The result of looking at a candidate.
 pub(crate) enum Step {
     Chosen,
     ConditionFails(FailedCondition),
-    /// Its conditions were not asked, because those of a more specific path have failed.
-    OnlyUnconditional,
 }
 
 /// The trail of `decide`, which keeps nothing.
 impl Trail for () {
-    const KEPT: bool = false;
-
     #[inline(always)]
     fn begin(&mut self, _: MethodOrder) {}
 
     #[inline(always)]
     fn note(&mut self, _: Candidate, _: Step) {}
-
-    #[inline(always)]
-    fn append(&mut self, (): ()) {}
 }
 
-/// The methods whose routes can serve a request, best first: the request's own, `GET` for a `HEAD` request, and `ANY`.
+/// The methods whose routes can serve a request, best first.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct MethodOrder([u16; 3]);
+pub(crate) struct MethodOrder([u16; 4]);
 
 impl MethodOrder {
-    fn new(table: &RouteTable, method: &[u8]) -> Self {
+    /// Returns the methods for a request: its own, `GET` for a `HEAD` request, and `ANY`.
+    pub(crate) fn new(table: &RouteTable, method: &[u8]) -> Self {
         match method {
-            b"GET" => MethodOrder([table.get_method, UNNAMED, ANY]),
-            b"HEAD" => MethodOrder([table.method_number(method), table.get_method, ANY]),
-            _ => MethodOrder([table.method_number(method), UNNAMED, ANY]),
+            b"GET" => MethodOrder([table.get_method, ANY, UNNAMED, UNNAMED]),
+            b"HEAD" => MethodOrder([table.method_number(method), table.get_method, ANY, UNNAMED]),
+            _ => MethodOrder([table.method_number(method), ANY, UNNAMED, UNNAMED]),
         }
+    }
+
+    /// Returns the methods for a preflight that a service answers: `OPTIONS`, and those for the announced request.
+    pub(crate) fn for_preflight(table: &RouteTable, announced: &[u8]) -> Self {
+        let MethodOrder([first, second, third, _]) = MethodOrder::new(table, announced);
+        MethodOrder([table.method_number(b"OPTIONS"), first, second, third])
     }
 
     /// Returns whether routes for this method can serve the request.
@@ -78,7 +72,7 @@ impl MethodOrder {
     }
 
     const UNREADABLE: usize = 0;
-    /// The rank of candidates that name the request's own method.
+    /// The rank of candidates that name the first of the methods.
     const NAMED: usize = 1;
 
     /// Returns the candidates of one path that serve the method, best first.
@@ -91,44 +85,99 @@ impl MethodOrder {
 
 /// The result of a search.
 pub(crate) enum Found {
-    Route {
-        pattern: u32,
-    },
-    /// Some pattern matches the path, but none that does serves the method.
-    MethodNotAllowed {
-        allow: String,
-    },
-    Nothing,
+    /// The pattern of a route.
+    Route(u32),
+    Nothing(NoRoute),
+}
+
+/// The result of a search that has found no route.
+pub(crate) struct NoRoute {
+    /// The entries of all patterns whose path fits, in the order of precedence.
+    pub(crate) entries: Vec<Entry>,
+    /// True if some of them serves the method, so that its conditions are what does not fit.
+    pub(crate) method_is_served: bool,
+}
+
+/// A request to find a route for.
+pub(crate) struct Request<'r, 'a> {
+    pub(crate) head: &'r Head<'a>,
+    pub(crate) path: &'r RequestPath<'a>,
+    pub(crate) values: ConditionValues<'a>,
+    /// The path below `basePath` in its normal form; `None` for a path that no pattern can match.
+    pub(crate) below: Option<&'r [u8]>,
 }
 
 impl RouteTable {
-    /// Finds the route for a method and a path. `below` is the path below `basePath` in its normal form. Without a
-    /// head, conditions on headers count as fulfilled.
+    /// Finds the first route in the order that fits.
     pub(crate) fn find<T: Trail>(
         &self,
-        method: &[u8],
-        head: Option<&Head<'_>>,
-        query: Option<&[u8]>,
-        below: &[u8],
+        request: &Request<'_, '_>,
+        order: MethodOrder,
+        header_conditions: HeaderConditions,
         trail: &mut T,
     ) -> Found {
-        let order = MethodOrder::new(self, method);
         trail.begin(order);
-        let query = Query::new(query);
-        let mut search =
-            Search { table: self, order, head, query, without_method: Vec::new(), conditions_failed: false };
-        if let Some(pattern) = search.run(below, trail) {
-            return Found::Route { pattern };
+        let wanted = Wanted { order, header_conditions, request };
+        let mut no_route = NoRoute { entries: Vec::new(), method_is_served: false };
+        let mut found = None;
+        self.search(request.below, &mut |entry| {
+            found = self.look_at(entry, wanted, &mut no_route, trail);
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        found.map_or(Found::Nothing(no_route), Found::Route)
+    }
+
+    /// Looks at the candidates of one entry. Returns the pattern of the first one that fits.
+    fn look_at<T: Trail>(
+        &self,
+        entry: Entry,
+        wanted: Wanted<'_, '_>,
+        no_route: &mut NoRoute,
+        trail: &mut T,
+    ) -> Option<u32> {
+        let mut best: Option<(usize, Candidate)> = None;
+        for candidate in self.candidates(entry) {
+            let Some(rank) = wanted.order.rank(candidate) else { continue };
+            no_route.method_is_served = true;
+            if best.is_some_and(|(lowest, _)| lowest <= rank) {
+                continue;
+            }
+            let failed = if candidate.conditions == 0 { None } else { self.first_failed(candidate, wanted) };
+            match failed {
+                Some(failed) => trail.note(candidate, Step::ConditionFails(failed)),
+                None => best = Some((rank, candidate)),
+            }
+            // The candidates are sorted, so that those after this one have no lower rank.
+            if best.is_some_and(|(lowest, _)| lowest <= MethodOrder::NAMED) {
+                break;
+            }
         }
-        if self.settings.ignore_trailing_slash
-            && let Some(toggled) = toggle_trailing_slash(below)
-            && let Some(pattern) = search.run(&toggled, trail)
-        {
-            return Found::Route { pattern };
+        match best {
+            Some((_, candidate)) => {
+                trail.note(candidate, Step::Chosen);
+                Some(candidate.pattern)
+            }
+            None => {
+                no_route.entries.push(entry);
+                None
+            }
         }
-        match search.allow() {
-            Some(allow) => Found::MethodNotAllowed { allow },
-            None => Found::Nothing,
+    }
+
+    /// Returns the entries of all patterns whose path fits, in the order of precedence.
+    pub(crate) fn matching_entries(&self, below: Option<&[u8]>) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        self.search(below, &mut |entry| {
+            entries.push(entry);
+            ControlFlow::Continue(())
+        });
+        entries
+    }
+
+    /// Visits the entries of all patterns whose path fits, in the order of precedence, until `visit` breaks.
+    fn search(&self, below: Option<&[u8]>, visit: &mut impl FnMut(Entry) -> ControlFlow<()>) {
+        if let Some(below) = below {
+            self.tree.search(&self.strings, below, self.settings.ignore_trailing_slash, visit);
         }
     }
 
@@ -149,48 +198,53 @@ impl RouteTable {
         names
     }
 
-    /// Returns the entries of all patterns that match a path, in the order of precedence. Where trailing slashes are
-    /// ignored, the other form of the path comes second.
-    pub(crate) fn matching_entries(&self, below: &[u8]) -> Vec<Entry> {
-        let mut entries = self.matching_form(below);
-        if let Some(toggled) = toggle_trailing_slash(below).filter(|_| self.settings.ignore_trailing_slash) {
-            for entry in self.matching_form(&toggled) {
-                if !entries.contains(&entry) {
-                    entries.push(entry);
-                }
-            }
+    /// Returns the value of the `Allow` header for a path that these entries match: all methods that are served there.
+    pub(crate) fn allow(&self, entries: &[Entry]) -> String {
+        let mut names = self.method_names(entries);
+        if self.cors_applies(entries) == Some(true) {
+            insert(&mut names, "OPTIONS");
         }
-        entries
+        names.join(", ")
     }
 
-    fn matching_form(&self, below: &[u8]) -> Vec<Entry> {
-        let (mut exact, mut rests) = (Vec::new(), Vec::new());
-        self.tree.search(&self.strings, below, &mut |ending, entry| {
-            match ending {
-                Ending::Exact => exact.push(entry),
-                Ending::Unknown if rests.is_empty() => exact.push(entry),
-                Ending::Unknown | Ending::Rest => rests.push(entry),
+    /// Returns whether CORS is on for a path that these entries match: for some of their routes, or for the table if
+    /// there are none. Returns `None` if an error in the document hides that.
+    pub(crate) fn cors_applies(&self, entries: &[Entry]) -> Option<bool> {
+        let candidates = entries.iter().filter(|_| self.settings.uses_cors).flat_map(|entry| self.candidates(*entry));
+        let of_table = Some(self.settings.cors).filter(|_| entries.is_empty());
+        let mut applies = Some(false);
+        for cors in of_table.into_iter().chain(candidates.map(|candidate| self.cors_of(candidate))) {
+            match cors {
+                Cors::On(_) => return Some(true),
+                Cors::Unknown => applies = None,
+                Cors::Off => {}
             }
-            ControlFlow::Continue(())
+        }
+        applies
+    }
+
+    /// Returns the CORS of the filter's own answer for a path that these entries match: that of their first route, or of
+    /// the table if there are none.
+    pub(crate) fn first_cors(&self, method: &[u8], entries: &[Entry]) -> Cors {
+        let Some(first) = entries.first().filter(|_| self.settings.uses_cors) else { return self.settings.cors };
+        let order = MethodOrder::new(self, method);
+        let candidate = self.candidates(*first).min_by_key(|candidate| {
+            let conditions = self.condition_sets.get(candidate.conditions).unwrap_or_default();
+            let (headers, query) = conditions.counts();
+            (order.rank(*candidate).unwrap_or(usize::MAX), Reverse(headers), Reverse(query), candidate.pattern)
         });
-        exact.append(&mut rests);
-        exact
+        candidate.map_or(self.settings.cors, |first| self.cors_of(first))
+    }
+
+    fn cors_of(&self, candidate: Candidate) -> Cors {
+        self.route(candidate.pattern).map_or(Cors::Off, |route| self.extras(route).cors)
     }
 
     /// Returns the first condition of a candidate that the request does not fulfil.
     #[inline(never)]
-    fn first_failed(
-        &self,
-        candidate: Candidate,
-        head: Option<&Head<'_>>,
-        query: &Query<'_>,
-    ) -> Option<FailedCondition> {
+    fn first_failed(&self, candidate: Candidate, wanted: Wanted<'_, '_>) -> Option<FailedCondition> {
         let conditions = self.condition_sets.get(candidate.conditions).unwrap_or_default();
-        conditions.first_failed(&self.conditions, &self.strings, head, query)
-    }
-
-    fn has_cors(&self, candidate: Candidate) -> bool {
-        self.route(candidate.pattern).is_some_and(|route| matches!(self.extras(route).cors, Cors::On(_)))
+        conditions.first_failed(&self.conditions, &self.strings, &wanted.request.values, wanted.header_conditions)
     }
 
     /// Returns the candidates of one entry, as the compiler has sorted them.
@@ -199,124 +253,12 @@ impl RouteTable {
     }
 }
 
-/// Returns `/a` for `/a/` and the reverse; `None` for the root, which has one form only.
-fn toggle_trailing_slash(below: &[u8]) -> Option<Vec<u8>> {
-    match below {
-        b"" | b"/" => None,
-        _ => Some(below.strip_suffix(b"/").map_or_else(|| [below, b"/"].concat(), <[u8]>::to_vec)),
-    }
-}
-
-struct Search<'s> {
-    table: &'s RouteTable,
+/// What a search looks for.
+#[derive(Clone, Copy)]
+struct Wanted<'r, 'a> {
     order: MethodOrder,
-    head: Option<&'s Head<'s>>,
-    query: Query<'s>,
-    /// Entries that matched, but have no route for the method.
-    without_method: Vec<Entry>,
-    /// True if some entry has routes for the method, and the conditions of all of them failed.
-    conditions_failed: bool,
-}
-
-/// The state of the search among patterns with one kind of ending.
-#[derive(Default)]
-struct Walk<T> {
-    /// The pattern that was found.
-    found: Option<u32>,
-    /// True if conditions have failed at a more specific path.
-    unconditional_only: bool,
-    trail: T,
-}
-
-impl Search<'_> {
-    fn run<T: Trail>(&mut self, below: &[u8], trail: &mut T) -> Option<u32> {
-        let table = self.table;
-        // Patterns that end with `{*name}` come after all others, but the tree visits them in between. They have two
-        // walks, one for each result that the search among the others can have if it finds nothing.
-        let mut exact = Walk::default();
-        let mut rest = Walk::default();
-        let mut rest_unconditional = Walk { unconditional_only: true, ..Walk::default() };
-        table.tree.search(&table.strings, below, &mut |ending, entry| match ending {
-            Ending::Unknown if rest.found.is_some() => ControlFlow::Continue(()),
-            Ending::Exact | Ending::Unknown => {
-                self.visit(entry, &mut exact);
-                if exact.found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            }
-            Ending::Rest => {
-                for walk in [&mut rest, &mut rest_unconditional] {
-                    if walk.found.is_none() {
-                        self.visit(entry, walk);
-                    }
-                }
-                ControlFlow::Continue(())
-            }
-        });
-        trail.append(exact.trail);
-        if exact.found.is_some() {
-            return exact.found;
-        }
-        let rest = if exact.unconditional_only { rest_unconditional } else { rest };
-        trail.append(rest.trail);
-        rest.found
-    }
-
-    /// Looks at the candidates of one entry.
-    fn visit<T: Trail>(&mut self, entry: Entry, walk: &mut Walk<T>) {
-        let mut has_method = false;
-        let mut best: Option<(usize, Candidate)> = None;
-        for candidate in self.table.candidates(entry) {
-            let Some(rank) = self.order.rank(candidate) else { continue };
-            has_method = true;
-            if best.is_none_or(|(lowest, _)| rank < lowest) && self.holds(candidate, walk) {
-                best = Some((rank, candidate));
-                // The candidates are sorted, so that those after this one have a higher rank.
-                if rank <= MethodOrder::NAMED {
-                    break;
-                }
-            }
-        }
-        if let Some((_, candidate)) = best {
-            walk.trail.note(candidate, Step::Chosen);
-            walk.found = Some(candidate.pattern);
-        } else if has_method {
-            self.conditions_failed = true;
-            walk.unconditional_only = true;
-        } else {
-            self.without_method.push(entry);
-        }
-    }
-
-    /// Returns whether the conditions of a candidate allow it to be chosen.
-    fn holds<T: Trail>(&self, candidate: Candidate, walk: &mut Walk<T>) -> bool {
-        if candidate.conditions == 0 {
-            return true;
-        }
-        if walk.unconditional_only && !T::KEPT {
-            return false;
-        }
-        match self.table.first_failed(candidate, self.head, &self.query) {
-            Some(failed) => walk.trail.note(candidate, Step::ConditionFails(failed)),
-            None if walk.unconditional_only => walk.trail.note(candidate, Step::OnlyUnconditional),
-            None => return true,
-        }
-        false
-    }
-
-    /// Returns the value of the `Allow` header, if the method alone kept the request from being served.
-    fn allow(&self) -> Option<String> {
-        if self.conditions_failed || self.without_method.is_empty() {
-            return None;
-        }
-        let mut names = self.table.method_names(&self.without_method);
-        let table_has_cors = matches!(self.table.settings.cors, Cors::On(_));
-        let candidates = || self.without_method.iter().flat_map(|entry| self.table.candidates(*entry));
-        if table_has_cors
-            || self.table.settings.uses_cors && candidates().any(|candidate| self.table.has_cors(candidate))
-        {
-            insert(&mut names, "OPTIONS");
-        }
-        Some(names.join(", "))
-    }
+    header_conditions: HeaderConditions,
+    request: &'r Request<'r, 'a>,
 }
 
 /// Inserts a value into a sorted list, unless the list has it.

@@ -40,7 +40,7 @@ object! {
         /// Forward the path without `basePath`. Default: false.
         #[key = "stripBasePath"]
         pub strip_base_path: Key<bool>,
-        /// In responses, replace the target's host in a `Location` header by the public host. Default: false.
+        /// In responses, turn a `Location` header of the service back to the public URL. Default: false.
         #[key = "rewriteLocation"]
         pub rewrite_location: Key<bool>,
         /// Defines what happens to a request in scope that no route serves. Default: `notFound`.
@@ -215,13 +215,17 @@ object! {
 }
 
 object! {
-    /// Conditions on the request. The value `*` requires only that the header or parameter is present.
-    #[expected = "an object with `headers` or `query`"]
+    /// Conditions on the request. A value that ends in `*` is a prefix, and `*` alone requires only that the header,
+    /// cookie or parameter is present.
+    #[expected = "an object with `headers`, `cookies` or `query`"]
     pub struct When<'a> {
         /// Values of request headers, by name.
         #[key = "headers"]
         pub headers: Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>,
-        /// Values of query parameters, by name. If a parameter occurs several times, its first value counts.
+        /// Values of cookies, by name. If a cookie occurs several times, its first value counts.
+        #[key = "cookies"]
+        pub cookies: Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>,
+        /// Values of query parameters, by name, decoded. If a parameter occurs several times, its first value counts.
         #[key = "query"]
         pub query: Key<Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>>,
     }

@@ -93,7 +93,7 @@ problems! {
             ",
         }
 
-        /// An object has the same key twice, or `when.query` has the same parameter twice.
+        /// An object has the same key twice, or `when` has the same cookie or the same query parameter twice.
         Error "repeated-key" RepeatedKey { key: String } => {
             message: "the key `{key}` is written twice; keep one",
             example: "
@@ -597,16 +597,23 @@ problems! {
             ",
         }
 
-        /// A segment of a path has more than one parameter. It can have one, with literal text before and after it,
-        /// such as `v{nr}.json`.
-        Error "several-parameters" SeveralCaptures { segment: String } => {
-            message: "\"{segment}\" has more than one parameter in one segment; keep one, with a literal prefix and suffix",
+        /// A segment of a path can have several parameters, such as `v{major}.{minor}`. There must be text between them,
+        /// because that text is where the first one ends.
+        Error "adjacent-parameters" AdjacentCaptures { segment: String } => {
+            message: "in \"{segment}\" two parameters follow each other without text between them, so nothing says where the first one ends; write text between them, or one parameter",
             example: r#"
                 hosts: [api.example.com]
                 routes:
-                  - match: GET /range/{from}-{to}
+                  - match: GET /range/{from}{to}
                     host: a.example.com
             "#,
+        }
+
+        /// Each parameter of a segment that has several takes time to find. So at most 64 different ones of these segments
+        /// can stand at one place of the paths, and at most 512 in a table.
+        Error "too-many-mixed-segments" TooManyMixed { segment: String, limit: usize, of: &'static str } => {
+            message: "\"{segment}\" has several parameters, and {of} has more than {limit} different segments of this kind; write one parameter, and let the service take it apart",
+            sample: { segment: "{from}-{to}".to_owned(), limit: limits::MIXED_SEGMENTS_AT_ONE_PLACE, of: "this place of the paths" },
         }
 
         /// A `{*name}` matches whole segments, so its segment can't have other text.
@@ -698,6 +705,62 @@ problems! {
     }
 
     "conditions" {
+        /// The name of a cookie in `when` is empty, has a character that separates cookies (`=`, `;` or a control
+        /// character), or begins or ends with white space. No cookie of a request has such a name.
+        Error "invalid-cookie-name" CookieName { found: String } => {
+            message: "\"{found}\" is not a cookie's name; write the name alone, without `=`, `;` and spaces around it",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    when:
+                      cookies: { "beta=1": "*" }
+            "#,
+        }
+
+        /// The value of a cookie in `when` has a `;` or a control character, or begins or ends with white space. No
+        /// cookie of a request has such a value.
+        Error "invalid-cookie-value" CookieValue { name: String } => {
+            message: "the value of the cookie `{name}` has a `;`, a control character, or a space at its start or end; take it out",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    when:
+                      cookies: { beta: "1; Path=/" }
+            "#,
+        }
+
+        /// The value of a cookie in `when` is in double quotes. One pair of double quotes around the value of a request's
+        /// cookie is taken off before it is compared.
+        Error "quoted-cookie" QuotedCookie { found: String, write: String } => {
+            message: "{found} is in double quotes, which are taken off a request's cookie before it is compared; write \"{write}\"",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    when:
+                      cookies: { beta: '"1"' }
+            "#,
+        }
+
+        /// A condition on the query has a `+`, which stands for itself there. In the query of a request, a `+` means a
+        /// space, and a plus is written `%2B`.
+        Warning "plus-in-query" PlusInQuery { found: String, write: String } => {
+            message: "in \"{found}\" the `+` is a plus, which a request's query has as `%2B`; for a space write \"{write}\"",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /search
+                    host: a.example.com
+                    when:
+                      query: { q: red+shoes }
+            "#,
+        }
+
         /// A query parameter in `when` has an empty name. The names and values of headers in `when` have the same rules
         /// as those of other headers, and their messages are the ones about headers.
         Error "empty-query-name" EmptyQueryName => {

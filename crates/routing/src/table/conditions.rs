@@ -1,85 +1,172 @@
-//! Checks the conditions that a route has besides method and path: on headers and on query parameters.
+//! Checks the conditions that a route has besides method and path: on headers, on cookies and on query parameters.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::cmp::Ordering;
 
-use crate::path::percent_decode;
+use crate::path::form_decode;
 use crate::request::Head;
-use crate::table::image::Rows;
+use crate::table::image::{Rows, Span};
 use crate::table::schema::{Condition, Conditions, Expected};
 use crate::table::strings::Strings;
 
 impl Conditions {
-    /// Returns the first condition that the request does not fulfil. Without a head, conditions on headers count as
-    /// fulfilled, because a preflight can't have the headers of the request that it announces.
+    /// Returns the number of conditions: those on headers and cookies, and those on the query.
+    pub(crate) fn counts(self) -> (usize, usize) {
+        (self.headers.len() + self.cookies.len(), self.query.len())
+    }
+
+    /// Returns the first condition that the request does not fulfil.
     pub(crate) fn first_failed(
         self,
         all: &Rows<Condition>,
         strings: &Strings,
-        head: Option<&Head<'_>>,
-        query: &Query<'_>,
+        request: &ConditionValues<'_>,
+        header_conditions: HeaderConditions,
     ) -> Option<FailedCondition> {
-        let header = head.and_then(|head| {
-            all.span(self.headers).find(|condition| !match condition.expected {
-                Expected::Present => head.has(strings.get(condition.name)),
-                Expected::Equal(value) => head.equals(strings.get(condition.name), strings.bytes(value)),
-            })
-        });
-        if let Some(condition) = header {
-            return Some(FailedCondition { part: "header", condition });
+        let failed = |part, conditions: Span, is_met: &dyn Fn(Condition) -> bool| {
+            let condition = all.span(conditions).find(|condition| !is_met(*condition))?;
+            Some(FailedCondition { part, condition })
+        };
+        if header_conditions == HeaderConditions::Checked {
+            let of_head = failed("header", self.headers, &|condition| condition.is_met(strings, request.headers()))
+                .or_else(|| failed("cookie", self.cookies, &|condition| condition.is_met(strings, request.cookies())));
+            if of_head.is_some() {
+                return of_head;
+            }
         }
-        let parameter = all.span(self.query).find(|condition| !match (
-            condition.expected,
-            query.value(strings.bytes(condition.name)),
-        ) {
-            (_, None) => false,
-            (Expected::Present, Some(_)) => true,
-            (Expected::Equal(value), Some(found)) => percent_decode(found).eq(strings.bytes(value).iter().copied()),
-        });
-        parameter.map(|condition| FailedCondition { part: "query parameter", condition })
+        failed("query parameter", self.query, &|condition| condition.is_met(strings, request.parameters()))
+    }
+}
+
+/// How conditions on headers and cookies are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeaderConditions {
+    /// The request must fulfil them.
+    Checked,
+    /// They count as fulfilled, because a preflight can't have the headers of the request that it announces.
+    Fulfilled,
+}
+
+impl Condition {
+    fn is_met(self, strings: &Strings, values: &NamedValues<'_>) -> bool {
+        values.get(strings.bytes(self.name)).is_some_and(|value| match self.expected {
+            Expected::Present => true,
+            Expected::Equal(expected) => value == strings.bytes(expected),
+            Expected::Prefix(prefix) => value.starts_with(strings.bytes(prefix)),
+        })
     }
 }
 
 /// A condition that the request does not fulfil.
 pub(crate) struct FailedCondition {
-    /// The part of the request that the condition is about: `header` or `query parameter`.
+    /// The part of the request that the condition is about: `header`, `cookie` or `query parameter`.
     pub(crate) part: &'static str,
     pub(crate) condition: Condition,
 }
 
-/// The query of a request. It is parsed when the first condition asks for a parameter, once for all routes.
-pub(crate) struct Query<'q> {
-    text: &'q [u8],
-    /// The first parameter of each name, sorted by name.
-    parameters: OnceCell<Vec<Parameter<'q>>>,
+/// The parts of a request that conditions are about. Each of them is taken apart when the first condition asks for it,
+/// once for all routes, so that many conditions do not each search a long head.
+pub(crate) struct ConditionValues<'q> {
+    head: Head<'q>,
+    query: &'q [u8],
+    headers: OnceCell<NamedValues<'q>>,
+    cookies: OnceCell<NamedValues<'q>>,
+    parameters: OnceCell<NamedValues<'q>>,
 }
 
-/// The decoded name of a query parameter, and its value, which is still percent-encoded.
-type Parameter<'q> = (Cow<'q, [u8]>, &'q [u8]);
-
-impl<'q> Query<'q> {
+impl<'q> ConditionValues<'q> {
     /// Takes the query as it came, without the `?`.
-    pub(crate) fn new(text: Option<&'q [u8]>) -> Self {
-        Query { text: text.unwrap_or_default(), parameters: OnceCell::new() }
+    pub(crate) fn new(head: Head<'q>, query: Option<&'q [u8]>) -> Self {
+        ConditionValues {
+            head,
+            query: query.unwrap_or_default(),
+            headers: OnceCell::new(),
+            cookies: OnceCell::new(),
+            parameters: OnceCell::new(),
+        }
     }
 
-    /// Returns the value of the first parameter with a name. Envoy's own matcher uses the first one too.
-    fn value(&self, name: &[u8]) -> Option<&'q [u8]> {
-        let parameters = self.parameters.get_or_init(|| {
-            let mut parameters: Vec<_> = self.text.split(|&b| b == b'&').filter_map(parse_parameter).collect();
-            parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
-            parameters.dedup_by(|(later, _), (first, _)| later == first);
-            parameters
-        });
-        let at = parameters.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
-        parameters.get(at).map(|(_, value)| *value)
+    /// Returns the headers. The values of a repeated header are joined by commas and count as one value, as in Envoy's
+    /// own matchers.
+    fn headers(&self) -> &NamedValues<'q> {
+        self.headers.get_or_init(|| {
+            let headers = self.head.headers().iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(*value)));
+            NamedValues::new(headers.collect(), |first, later| {
+                let joined = first.to_mut();
+                joined.push(b',');
+                joined.extend_from_slice(later);
+            })
+        })
+    }
+
+    /// Returns the first cookie of each name.
+    fn cookies(&self) -> &NamedValues<'q> {
+        self.cookies.get_or_init(|| {
+            let pairs = self.head.values("cookie").flat_map(|cookies| cookies.split(|&b| b == b';'));
+            NamedValues::new(pairs.filter_map(parse_cookie).collect(), |_, _| {})
+        })
+    }
+
+    /// Returns the first query parameter of each name, decoded. Envoy's own matcher uses the first one too.
+    fn parameters(&self) -> &NamedValues<'q> {
+        self.parameters.get_or_init(|| {
+            let parameters = self.query.split(|&b| b == b'&').filter_map(parse_parameter);
+            NamedValues::new(parameters.collect(), |_, _| {})
+        })
     }
 }
 
-/// Parses one parameter, such as `name=value`. Returns `None` if its name is empty.
-fn parse_parameter(text: &[u8]) -> Option<Parameter<'_>> {
-    let mut halves = text.splitn(2, |&b| b == b'=');
-    let name = halves.next().filter(|name| !name.is_empty())?;
-    let name = if name.contains(&b'%') { Cow::Owned(percent_decode(name).collect()) } else { Cow::Borrowed(name) };
-    Some((name, halves.next().unwrap_or_default()))
+/// A name and its value.
+type NamedValue<'q> = (Cow<'q, [u8]>, Cow<'q, [u8]>);
+
+/// Values by name.
+struct NamedValues<'q> {
+    /// Each name occurs once. They are sorted by `order`.
+    sorted: Vec<NamedValue<'q>>,
+}
+
+impl<'q> NamedValues<'q> {
+    /// Sorts the values. `merge` gets the first value of a name, to change it, and each later value.
+    fn new(mut values: Vec<NamedValue<'q>>, merge: impl Fn(&mut Cow<'q, [u8]>, &[u8])) -> Self {
+        values.sort_by(|(a, _), (b, _)| order(a, b));
+        values.dedup_by(|(later, value), (name, first)| {
+            let is_repeated = later == name;
+            if is_repeated {
+                merge(first, value);
+            }
+            is_repeated
+        });
+        NamedValues { sorted: values }
+    }
+
+    fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        let at = self.sorted.binary_search_by(|(known, _)| order(known, name)).ok()?;
+        self.sorted.get(at).map(|(_, value)| &**value)
+    }
+}
+
+/// The order of names: by length first, because lengths are quick to compare.
+fn order(a: &[u8], b: &[u8]) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// Parses one cookie, such as `name=value`. One pair of double quotes around the value is taken off. Returns `None` if
+/// there is no `=`.
+fn parse_cookie(pair: &[u8]) -> Option<NamedValue<'_>> {
+    let (name, value) = split_at_equals(pair.trim_ascii())?;
+    let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    Some((name.into(), unquoted.unwrap_or(value).into()))
+}
+
+/// Parses and decodes one query parameter, such as `name=value`. Returns `None` if its name is empty.
+fn parse_parameter(text: &[u8]) -> Option<NamedValue<'_>> {
+    let (name, value) = split_at_equals(text).unwrap_or((text, b""));
+    (!name.is_empty()).then(|| (form_decode(name), form_decode(value)))
+}
+
+/// Splits a text at its first `=`. Returns `None` if it has none.
+fn split_at_equals(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|&b| b == b'=')?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }

@@ -278,7 +278,7 @@ impl<T: Row> Rows<T> {
     }
 
     /// Returns the rows of a span.
-    pub(crate) fn span(&self, span: Span) -> impl Iterator<Item = T> + Clone + '_ {
+    pub(crate) fn span(&self, span: Span) -> impl DoubleEndedIterator<Item = T> + Clone + '_ {
         self.bytes(span.start, span.end).chunks_exact(T::SIZE).map(|row| T::read(&mut ByteReader(row)))
     }
 

@@ -190,12 +190,22 @@ row! {
         pub(crate) name: StringId,
         /// The index of its segment.
         pub(crate) segment: u32,
-        /// The length of the literal text before it in its segment, in bytes of the normal form.
-        pub(crate) prefix: u32,
-        /// The length of the literal text after it in its segment, in bytes of the normal form.
-        pub(crate) suffix: u32,
-        /// True if it takes all segments from this one on.
-        pub(crate) rest: bool,
+        pub(crate) extent: Extent,
+    }
+}
+
+row! {
+    /// The part of a path that a parameter takes.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Extent {
+        /// Its segment, without literal text before and after it. The lengths of these texts are in bytes of the normal
+        /// form.
+        0 Segment(prefix: u32, suffix: u32),
+        /// A part of its segment, which has several parameters: `MixedChild::literals`, and the index of the parameter.
+        1 OneOfSeveral(literals: Span, index: u32),
+        /// All segments from its own on.
+        2 Rest,
+        else Extent::Rest
     }
 }
 
@@ -263,19 +273,20 @@ row! {
 // ---- conditions and changes to headers
 
 row! {
-    /// Conditions that a request must all fulfil. Both are sorted rows of `CONDITIONS`.
+    /// Conditions that a request must all fulfil. All are sorted rows of `CONDITIONS`.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
     pub(crate) struct Conditions {
         pub(crate) headers: Span,
+        pub(crate) cookies: Span,
         pub(crate) query: Span,
     }
 }
 
 row! {
-    /// A condition on a header or a query parameter.
+    /// A condition on a header, a cookie or a query parameter.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub(crate) struct Condition {
-        /// The name of a header, in lower case, or of a query parameter. It is a shared string.
+        /// The name of a header, in lower case, of a cookie or of a query parameter. It is a shared string.
         pub(crate) name: StringId,
         pub(crate) expected: Expected,
     }
@@ -289,6 +300,8 @@ row! {
         0 Present,
         /// This value, a shared string.
         1 Equal(value: StringId),
+        /// A value that begins with this shared string, which is not empty.
+        2 Prefix(prefix: StringId),
         else Expected::Present
     }
 }
@@ -454,24 +467,30 @@ row! {
     pub(crate) struct NodeExtras {
         /// The entry of the patterns that end here with `{*name}`, or `NO_INDEX`.
         pub(crate) rest: Entry,
+        /// The entry of the patterns that end here with `{**name}`, or `NO_INDEX`.
+        pub(crate) rest_or_none: Entry,
         /// The entry of the patterns that can't be read from here on, or `NO_INDEX`.
         pub(crate) unknown: Entry,
-        /// The children for parameters with literal text around them: rows of `AFFIXED`, in the order of precedence.
-        pub(crate) affixed: Span,
+        /// The children for segments of literal text and parameters: rows of `MIXED`, in the order of precedence.
+        pub(crate) mixed: Span,
     }
 }
 
 /// The extras of a node that has none.
 pub(crate) const NO_EXTRAS: NodeExtras =
-    NodeExtras { rest: NO_INDEX, unknown: NO_INDEX, affixed: Span { start: 0, end: 0 } };
+    NodeExtras { rest: NO_INDEX, rest_or_none: NO_INDEX, unknown: NO_INDEX, mixed: Span { start: 0, end: 0 } };
 
 row! {
-    /// A child node for a parameter with a literal prefix or suffix in its segment, such as `v{major}` or `{id}.json`.
-    /// Both are in normal form.
+    /// A child node for a segment of literal text and parameters, such as `{id}.json` or `v{major}.{minor}`.
     #[derive(Debug, Clone, Copy)]
-    pub(crate) struct AffixedChild {
+    pub(crate) struct MixedChild {
+        /// The literal text before the first parameter, in normal form.
         pub(crate) prefix: StringId,
+        /// The literal text after the last parameter, in normal form.
         pub(crate) suffix: StringId,
+        /// If there are several parameters, a list of strings: all literal text, that before the first and after the last
+        /// parameter included, in the form of `mixed::characters`. Otherwise it is empty.
+        pub(crate) literals: Span,
         pub(crate) child: NodeId,
     }
 }
@@ -532,7 +551,7 @@ lists! {
     CONDITION_SETS: Conditions,
     /// The conditions of all sets.
     CONDITIONS: Condition,
-    AFFIXED: AffixedChild,
+    MIXED: MixedChild,
     /// The hash table of the literal children of all nodes that have several.
     LITERALS: Slot,
     /// For each entry of the tree: rows of `CANDIDATES`.

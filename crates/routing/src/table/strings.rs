@@ -33,7 +33,7 @@ impl Strings {
     }
 
     /// Returns the strings of a list.
-    pub(crate) fn list(&self, list: Span) -> impl Iterator<Item = &str> {
+    pub(crate) fn list(&self, list: Span) -> impl DoubleEndedIterator<Item = &str> {
         self.lists.span(list).map(|id| self.get(id))
     }
 

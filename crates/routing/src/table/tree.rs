@@ -1,7 +1,9 @@
 //! All path patterns of a table as one tree of segments, searched in the order of precedence.
 //!
-//! At each node literal text comes first, then parameters with a prefix or suffix (longer literal part first, then the
-//! longer prefix), then plain parameters, then `{*name}`.
+//! At each node come first the patterns that end there, then those that go on: with literal text, then with a segment that
+//! can't be read, then with literal text and parameters (more literal text first, then the longer prefix, then fewer
+//! parameters), then with a plain parameter, then with `{*name}`, and then with `{**name}`. So one walk, depth first,
+//! meets all patterns that match a path in their order.
 //!
 //! A search visits a node at most once: a node has one depth and one parent, so it can be tried with one segment only.
 //! Each segment of the path is found once. It is hashed only for nodes with several literal children, and at most once,
@@ -11,48 +13,37 @@
 //! This is our own because router libraries such as `matchit` return one match, while conditions, `405` and `explain`
 //! need all of them in order, and because their trees can't lie in an image that other threads copy.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ops::ControlFlow;
 
 use crate::bytes::{equal, find_slash, hash_from, mix};
 use crate::limits;
+use crate::path;
 use crate::table::image::{ImageReader, NO_INDEX, Rows};
 use crate::table::schema::{
-    AFFIXED, AffixedChild, Entry, LITERALS, NO_EXTRAS, NODE_EXTRAS, NODES, Node, NodeExtras, NodeId, ROOT, SEVERAL,
+    EMPTY, Entry, LITERALS, MIXED, MixedChild, NO_EXTRAS, NODE_EXTRAS, NODES, Node, NodeExtras, NodeId, ROOT, SEVERAL,
     Slot,
 };
 use crate::table::strings::Strings;
-
-/// How a pattern ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// It ends with a segment.
-    Exact,
-    /// It ends with `{*name}`.
-    Rest,
-    /// Its end can't be read, and could be any ending. It yields only to patterns that are visited before it, whatever
-    /// their ending.
-    Unknown,
-}
-
-impl AffixedChild {
-    /// Returns whether a segment in normal form has this prefix and suffix, with at least one byte between them. The
-    /// suffix must not begin within a percent-escape of the segment.
-    fn matches(self, strings: &Strings, segment: &[u8]) -> bool {
-        let (prefix, suffix) = (strings.bytes(self.prefix), strings.bytes(self.suffix));
-        let inner = segment.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));
-        inner.is_some_and(|inner| !inner.is_empty() && !inner.iter().rev().take(2).any(|&b| b == b'%'))
-    }
-}
 
 /// A segment of a request's path.
 struct PathSegment<'p> {
     text: &'p [u8],
     /// The value of `segment_hash`; 0 until it is needed.
     hash: Cell<u64>,
+    /// The value of `path::characters`, made when it is needed.
+    characters: OnceCell<Box<str>>,
 }
 
-impl PathSegment<'_> {
+impl<'p> PathSegment<'p> {
+    fn new(text: &'p [u8]) -> Self {
+        PathSegment { text, hash: Cell::new(0), characters: OnceCell::new() }
+    }
+
+    fn characters(&self) -> &str {
+        self.characters.get_or_init(|| path::characters(self.text).into())
+    }
+
     fn hash(&self) -> u64 {
         if self.hash.get() == 0 {
             self.hash.set(segment_hash(self.text));
@@ -62,17 +53,42 @@ impl PathSegment<'_> {
 }
 
 /// The segments of a request's path.
-#[derive(Default)]
 struct Segments<'p> {
     /// The first segments are kept inline, so that nothing is allocated for a path of usual depth.
     first: [Option<PathSegment<'p>>; Segments::INLINE],
     more: Vec<PathSegment<'p>>,
+    final_slash: FinalSlash,
+}
+
+/// How a slash at the end of a path is treated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FinalSlash {
+    /// It is an empty segment at the end, as every other segment.
+    Counts,
+    /// The path matches with and without it. It is not among the segments, and the path came with it.
+    Removed,
+    /// The path matches with and without it. The path came without it.
+    Missing,
 }
 
 impl<'p> Segments<'p> {
     const INLINE: usize = 8;
 
-    /// Adds the segments of a path that is empty or begins with a slash.
+    /// Splits a path that is empty or begins with a slash. The root has one form only, whether final slashes are ignored
+    /// or not.
+    fn new(path: &'p [u8], ignore_final_slash: bool) -> Self {
+        let (path, final_slash) = match path.strip_suffix(b"/") {
+            _ if !ignore_final_slash => (path, FinalSlash::Counts),
+            Some(b"" | b"/") => (path, FinalSlash::Counts),
+            None if path.is_empty() => (path, FinalSlash::Counts),
+            Some(path) => (path, FinalSlash::Removed),
+            None => (path, FinalSlash::Missing),
+        };
+        let mut segments = Segments { first: Default::default(), more: Vec::new(), final_slash };
+        segments.add(path);
+        segments
+    }
+
     fn add(&mut self, path: &'p [u8]) {
         let mut rest = path.strip_prefix(b"/").filter(|path| !path.is_empty());
         let mut places = self.first.iter_mut();
@@ -81,7 +97,7 @@ impl<'p> Segments<'p> {
                 Some((text, after)) => (text, after.get(1..)),
                 None => (path, None),
             };
-            let segment = PathSegment { text, hash: Cell::new(0) };
+            let segment = PathSegment::new(text);
             match places.next() {
                 Some(place) => *place = Some(segment),
                 None => self.more.push(segment),
@@ -103,7 +119,7 @@ impl<'p> Segments<'p> {
 pub(crate) struct Tree {
     nodes: Rows<Node>,
     extras: Rows<NodeExtras>,
-    affixed: Rows<AffixedChild>,
+    mixed: Rows<MixedChild>,
     literals: Rows<Slot>,
 }
 
@@ -113,21 +129,23 @@ impl Tree {
         Some(Tree {
             nodes: image.list(NODES)?,
             extras: image.list(NODE_EXTRAS)?,
-            affixed: image.list(AFFIXED)?,
+            mixed: image.list(MIXED)?,
             literals: image.list(LITERALS)?,
         })
     }
 
-    /// Calls `visit` for the entry of each pattern that matches a path, until it breaks. Entries with the same ending
-    /// are visited in their order of precedence. The path is in normal form; it is empty or begins with a slash.
+    /// Calls `visit` for the entry of each pattern that matches a path, in the order of precedence, until it breaks. The
+    /// path is in normal form; it is empty or begins with a slash. If final slashes are ignored, a pattern matches if it
+    /// matches the path with or without one; of two that differ in it alone, the one that matches the path as it is
+    /// comes first.
     pub(crate) fn search(
         &self,
         strings: &Strings,
         path: &[u8],
-        visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>,
+        ignore_final_slash: bool,
+        visit: &mut impl FnMut(Entry) -> ControlFlow<()>,
     ) {
-        let mut segments = Segments::default();
-        segments.add(path);
+        let segments = Segments::new(path, ignore_final_slash);
         let _ = self.descend(strings, ROOT, 0, &segments, visit);
     }
 
@@ -138,7 +156,7 @@ impl Tree {
         mut id: NodeId,
         mut depth: usize,
         segments: &Segments<'_>,
-        visit: &mut impl FnMut(Ending, Entry) -> ControlFlow<()>,
+        visit: &mut impl FnMut(Entry) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let (node, segment) = loop {
             // No pattern has more segments. In a forged image, nodes can be each other's children without end.
@@ -146,10 +164,7 @@ impl Tree {
                 return ControlFlow::Continue(());
             };
             let Some(segment) = segments.get(depth) else {
-                return match node.entry {
-                    NO_INDEX => ControlFlow::Continue(()),
-                    entry => visit(Ending::Exact, entry),
-                };
+                return self.visit_end(strings, id, node, segments.final_slash, visit);
             };
             depth += 1;
             let child = self.literal_child(strings, id, node.literal, segment);
@@ -166,23 +181,70 @@ impl Tree {
             }
         };
         let extras = self.extras.get(node.extras).unwrap_or(NO_EXTRAS);
-        for affixed in self.affixed.span(extras.affixed) {
-            if affixed.matches(strings, segment.text) {
-                self.descend(strings, affixed.child, depth, segments, visit)?;
+        visit_if_any(extras.unknown, visit)?;
+        for mixed in self.mixed.span(extras.mixed) {
+            if mixed.matches(strings, segment.text, || segment.characters()) {
+                self.descend(strings, mixed.child, depth, segments, visit)?;
             }
         }
-        if node.capture != NO_INDEX && !segment.text.is_empty() {
-            self.descend(strings, node.capture, depth, segments, visit)?;
-        }
-        if !segment.text.is_empty() || segments.get(depth).is_some() {
-            if extras.unknown != NO_INDEX {
-                visit(Ending::Unknown, extras.unknown)?;
+        if !segment.text.is_empty() {
+            if node.capture != NO_INDEX {
+                self.descend(strings, node.capture, depth, segments, visit)?;
             }
-            if extras.rest != NO_INDEX {
-                visit(Ending::Rest, extras.rest)?;
-            }
+            visit_if_any(extras.rest, visit)?;
         }
-        ControlFlow::Continue(())
+        visit_if_any(extras.rest_or_none, visit)
+    }
+
+    /// Visits the entries of a node to which all segments of a path lead.
+    #[inline(always)]
+    fn visit_end(
+        &self,
+        strings: &Strings,
+        id: NodeId,
+        node: Node,
+        final_slash: FinalSlash,
+        visit: &mut impl FnMut(Entry) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        if final_slash != FinalSlash::Counts {
+            return self.visit_end_in_both_forms(strings, id, node, final_slash, visit);
+        }
+        visit_if_any(node.entry, visit)?;
+        self.visit_rest_of_none(node, visit)
+    }
+
+    /// Visits the entries of a node to which all segments of a path lead, with and without a final slash.
+    #[inline(never)]
+    fn visit_end_in_both_forms(
+        &self,
+        strings: &Strings,
+        id: NodeId,
+        node: Node,
+        final_slash: FinalSlash,
+        visit: &mut impl FnMut(Entry) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let with_slash = self.literal_child(strings, id, node.literal, &PathSegment::new(b""));
+        let with_slash = with_slash.and_then(|child| self.nodes.get(child)).unwrap_or(EMPTY);
+        let [first, second] = match final_slash {
+            FinalSlash::Removed => [with_slash.entry, node.entry],
+            FinalSlash::Missing | FinalSlash::Counts => [node.entry, with_slash.entry],
+        };
+        visit_if_any(first, visit)?;
+        visit_if_any(second, visit)?;
+        self.visit_rest_of_none(with_slash, visit)?;
+        self.visit_rest_of_none(node, visit)
+    }
+
+    /// Visits the entries of patterns that go on after a node, but need no more segments.
+    #[inline(always)]
+    fn visit_rest_of_none(&self, node: Node, visit: &mut impl FnMut(Entry) -> ControlFlow<()>) -> ControlFlow<()> {
+        match self.extras.get(node.extras) {
+            Some(extras) => {
+                visit_if_any(extras.unknown, visit)?;
+                visit_if_any(extras.rest_or_none, visit)
+            }
+            None => ControlFlow::Continue(()),
+        }
     }
 
     /// Returns the child of a node for literal text that equals a segment. `literal` is the node's field of this name.
@@ -219,40 +281,36 @@ impl Tree {
             .map(|(id, node)| (node.parent, strings.bytes(node.text), id))
             .collect();
         literals.sort_unstable();
-        let (mut exact, mut rests) = (Vec::new(), Vec::new());
-        self.collect(ROOT, &literals, &mut exact, &mut rests);
-        exact.append(&mut rests);
-        exact
+        let mut entries = Vec::new();
+        self.collect(ROOT, &literals, &mut entries);
+        entries
     }
 
     /// Appends the entries below a node. `literals` has the parent, text and index of all nodes for literal text,
     /// sorted.
-    fn collect(
-        &self,
-        id: NodeId,
-        literals: &[(NodeId, &[u8], NodeId)],
-        exact: &mut Vec<Entry>,
-        rests: &mut Vec<Entry>,
-    ) {
+    fn collect(&self, id: NodeId, literals: &[(NodeId, &[u8], NodeId)], entries: &mut Vec<Entry>) {
         let Some(node) = self.nodes.get(id) else { return };
-        if node.entry != NO_INDEX {
-            exact.push(node.entry);
-        }
         let first = literals.partition_point(|(parent, ..)| *parent < id);
         let own = literals.iter().skip(first).take_while(|(parent, ..)| *parent == id);
         let extras = self.extras.get(node.extras).unwrap_or(NO_EXTRAS);
-        let affixed = self.affixed.span(extras.affixed).map(|affixed| affixed.child);
-        let children = own.map(|(.., child)| *child).chain(affixed);
-        for child in children.chain([node.capture]) {
-            self.collect(child, literals, exact, rests);
+        let add = |entry, entries: &mut Vec<Entry>| entries.extend((entry != NO_INDEX).then_some(entry));
+        add(node.entry, entries);
+        for (.., child) in own {
+            self.collect(*child, literals, entries);
         }
-        if extras.unknown != NO_INDEX {
-            exact.push(extras.unknown);
+        add(extras.unknown, entries);
+        for mixed in self.mixed.span(extras.mixed) {
+            self.collect(mixed.child, literals, entries);
         }
-        if extras.rest != NO_INDEX {
-            rests.push(extras.rest);
-        }
+        self.collect(node.capture, literals, entries);
+        add(extras.rest, entries);
+        add(extras.rest_or_none, entries);
     }
+}
+
+#[inline(always)]
+fn visit_if_any(entry: Entry, visit: &mut impl FnMut(Entry) -> ControlFlow<()>) -> ControlFlow<()> {
+    if entry == NO_INDEX { ControlFlow::Continue(()) } else { visit(entry) }
 }
 
 /// Returns the children that a hash table of `slots` slots has for a hash. Few of them are other children with the same

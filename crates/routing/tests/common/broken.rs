@@ -16,7 +16,7 @@ pub(crate) struct Broken {
     broken_table: RouteTable,
     /// True if the errors may make the scope unreadable.
     may_hide_scope: bool,
-    /// True if only routes have errors. Then all requests that do not reach a broken route are decided as before.
+    /// True if only routes have errors, and none in its `match`. Then all requests that do not reach a broken route are decided as before.
     only_routes: bool,
 }
 
@@ -35,7 +35,14 @@ impl Broken {
         }
         let (keys, broken_keys) = (good_document.as_object().unwrap(), broken.as_object().unwrap());
         let is_same = |(key, value): (&String, &Value)| key == "routes" || broken[key] == *value;
-        let only_routes = keys.len() == broken_keys.len() && keys.iter().all(is_same);
+        let matches = |document: &Value| {
+            let routes = document["routes"].as_array().map(Vec::as_slice).unwrap_or_default();
+            routes.iter().map(|route| route["match"].clone()).collect::<Vec<_>>()
+        };
+        // A `match` that can't be read matches more paths than before, which makes other routes serve their methods.
+        let only_routes = keys.len() == broken_keys.len()
+            && keys.iter().all(is_same)
+            && matches(&broken).iter().all(|pattern| matches(&good_document).contains(pattern));
         Some(Broken {
             good_table: good(&good_document),
             broken_table: compiled.table,
@@ -57,8 +64,8 @@ impl Broken {
             Outcome::BrokenRoute => true,
             Outcome::OutOfScope if self.may_hide_scope => true,
             Outcome::NotFound | Outcome::MethodNotAllowed | Outcome::UnsafePath if !self.only_routes => true,
-            // A preflight request is answered in the gateway. The response does not list the methods of broken routes.
-            Outcome::Preflight => expected.outcome == Outcome::Preflight,
+            // The gateway answers, but it may not know with which methods and which CORS.
+            Outcome::Preflight | Outcome::Options => expected.outcome != Outcome::Route,
             _ => destination(seen.clone()) == destination(expected.clone()),
         };
         let Broken { good, broken, .. } = self;
@@ -66,7 +73,7 @@ impl Broken {
     }
 }
 
-/// Puts one error into a good document, but not into a `match`. Returns whether it may make the scope unreadable.
+/// Puts one error into a good document. Returns whether it may make the scope unreadable.
 fn break_something(rng: &mut impl Choices, document: &mut Value) -> bool {
     let routes = document["routes"].as_array().map_or(0, Vec::len);
     if routes > 0 && !rng.one_in(4) {
@@ -95,7 +102,8 @@ fn break_something(rng: &mut impl Choices, document: &mut Value) -> bool {
 fn break_route(rng: &mut impl Choices, document: &mut Value, index: usize) {
     let routes = document["routes"].as_array_mut().unwrap();
     let route = &mut routes[index];
-    match rng.below(7) {
+    match rng.below(9) {
+        7 | 8 => break_match(rng, &mut route["match"]),
         0 => {
             let mut copy = route.clone();
             copy["name"] = json!("double");
@@ -117,6 +125,25 @@ fn break_route(rng: &mut impl Choices, document: &mut Value, index: usize) {
     }
 }
 
+/// Makes a segment with a parameter unreadable.
+fn break_match(rng: &mut impl Choices, patterns: &mut Value) {
+    let pattern = match patterns {
+        Value::Array(patterns) => {
+            let index = rng.below(patterns.len());
+            &mut patterns[index]
+        }
+        pattern => pattern,
+    };
+    let text = pattern.as_str().unwrap();
+    let parameters = text.match_indices(['}']).map(|(at, _)| at).collect::<Vec<_>>();
+    let doubled = |at: &usize| text[at + 1..].starts_with('}') || text[..*at].ends_with('}');
+    let parameters = parameters.into_iter().filter(|at| !doubled(at)).collect::<Vec<_>>();
+    if !parameters.is_empty() {
+        let (before, after) = text.split_at(parameters[rng.below(parameters.len())]);
+        *pattern = json!(format!("{before}{}{}", one_of(rng, [" ", "", "{"]), &after[1..]));
+    }
+}
+
 fn misspell(rng: &mut impl Choices, object: &mut Value, key: &str) {
     let value = object.as_object_mut().unwrap().remove(key).unwrap();
     let misspelt = match rng.below(4) {
@@ -128,7 +155,7 @@ fn misspell(rng: &mut impl Choices, object: &mut Value, key: &str) {
     object[misspelt] = value;
 }
 
-fn one_of<const N: usize>(rng: &mut impl Choices, from: [Value; N]) -> Value {
+fn one_of<T: Clone, const N: usize>(rng: &mut impl Choices, from: [T; N]) -> T {
     from[rng.below(N)].clone()
 }
 
@@ -156,10 +183,11 @@ fn random_document(rng: &mut impl Choices, table: &slow::Table) -> Value {
     document
 }
 
-/// Removes what errors may change although the request goes to the same place: the index of the route, and the methods
-/// that depend on CORS.
+/// Removes what errors may change although the request goes to the same place: the index of the route, and what depends on
+/// CORS.
 fn destination(mut seen: Seen) -> Seen {
     seen.chosen = None;
+    seen.headers.retain(|(name, _)| name != "vary" && !name.starts_with("access-control-"));
     // It is not known whether CORS applies if the `cors` of a route can't be read.
     for (_, value) in seen.headers.iter_mut().filter(|(name, _)| name == "allow") {
         *value = value.split(", ").filter(|method| *method != "OPTIONS").collect::<Vec<_>>().join(", ");

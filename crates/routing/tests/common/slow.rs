@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ksvc_routing::Outcome;
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ pub(crate) struct Route {
     pub(crate) name: String,
     pub(crate) matches: Vec<String>,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) cookies: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
     /// The route's own `cors`, if it has one; `Some(None)` turns CORS off.
     pub(crate) cors: Option<Option<u32>>,
@@ -79,11 +80,10 @@ impl Route {
         }
         let pairs =
             |pairs: &[(String, String)]| Value::Object(pairs.iter().map(|(k, v)| (k.clone(), json!(v))).collect());
-        if !self.headers.is_empty() {
-            route["when"]["headers"] = pairs(&self.headers);
-        }
-        if !self.query.is_empty() {
-            route["when"]["query"] = pairs(&self.query);
+        for (key, conditions) in [("headers", &self.headers), ("cookies", &self.cookies), ("query", &self.query)] {
+            if !conditions.is_empty() {
+                route["when"][key] = pairs(conditions);
+            }
         }
         if let Some(cors) = self.cors {
             route["cors"] = cors_document(cors);
@@ -91,8 +91,9 @@ impl Route {
         route
     }
 
-    fn conditions(&self) -> usize {
-        self.headers.len() + self.query.len()
+    /// Returns the number of conditions on headers and cookies, and of those on the query.
+    fn conditions(&self) -> (usize, usize) {
+        (self.headers.len() + self.cookies.len(), self.query.len())
     }
 }
 
@@ -104,6 +105,7 @@ pub(crate) enum Expected {
     PassThrough,
     NotFound,
     MethodNotAllowed { allow: String },
+    Options { allow: String },
     Route { index: usize, matched: String, params: Vec<(String, String)> },
     Preflight { found: Option<(usize, String)>, max_age: u32, methods: String },
 }
@@ -119,6 +121,7 @@ impl Expected {
             Outcome::MethodNotAllowed => {
                 Expected::MethodNotAllowed { allow: seen.answers("allow").unwrap().to_owned() }
             }
+            Outcome::Options => Expected::Options { allow: seen.answers("allow").unwrap().to_owned() },
             Outcome::Route => {
                 let chosen = seen.chosen.clone().unwrap();
                 Expected::Route { index: chosen.index, matched: chosen.matched, params: chosen.params }
@@ -190,14 +193,28 @@ fn raw(units: &[Unit]) -> Vec<u8> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
     Literal(Vec<String>),
-    Affixed { prefix: Vec<String>, name: String, suffix: Vec<String> },
-    Plain { name: String },
-    Rest { name: String },
+    /// The literals before each parameter and after the last one, and the names.
+    Mixed {
+        literals: Vec<Vec<String>>,
+        names: Vec<String>,
+    },
+    Plain {
+        name: String,
+    },
+    /// The second value is true for `{**name}`.
+    Rest {
+        name: String,
+        may_be_none: bool,
+    },
 }
+
+/// The rank of a segment, lowest first: literal, mixed (more literal text, then the longer prefix, then fewer parameters,
+/// then the literals in the order of their bytes), plain, `{*name}`, `{**name}`.
+type Rank = (u8, Reverse<usize>, Reverse<usize>, usize, Vec<String>);
 
 impl Segment {
     fn parse(text: &str) -> Self {
-        let (mut literals, mut name, mut rest) = (vec![String::new()], String::new(), false);
+        let (mut literals, mut names) = (vec![String::new()], Vec::new());
         let mut left = text;
         while let Some(first) = left.chars().next() {
             if left.starts_with("{{") || left.starts_with("}}") {
@@ -205,8 +222,7 @@ impl Segment {
                 left = &left[2..];
             } else if let Some(opened) = left.strip_prefix('{') {
                 let (inside, after) = opened.split_once('}').unwrap();
-                rest = inside.starts_with('*');
-                name = inside.trim_start_matches('*').to_owned();
+                names.push(inside.to_owned());
                 literals.push(String::new());
                 left = after;
             } else {
@@ -214,37 +230,57 @@ impl Segment {
                 left = &left[first.len_utf8()..];
             }
         }
-        let literal = |text: &str| normal(&units(text.as_bytes()));
-        match &*literals {
-            [only] => Segment::Literal(literal(only)),
-            [_, _] if rest => Segment::Rest { name },
-            [prefix, suffix] if prefix.is_empty() && suffix.is_empty() => Segment::Plain { name },
-            [prefix, suffix] => Segment::Affixed { prefix: literal(prefix), name, suffix: literal(suffix) },
-            _ => panic!("the generator made {text}"),
+        let literal = |text: &String| normal(&units(text.as_bytes()));
+        match (&*literals, &*names) {
+            ([only], []) => Segment::Literal(literal(only)),
+            ([before, after], [name]) if before.is_empty() && after.is_empty() => match name.trim_start_matches('*') {
+                plain if plain == name => Segment::Plain { name: plain.to_owned() },
+                rest => Segment::Rest { name: rest.to_owned(), may_be_none: name.starts_with("**") },
+            },
+            _ => Segment::Mixed { literals: literals.iter().map(literal).collect(), names },
         }
     }
 
-    /// Removes the name of the parameter. Patterns that are equal without names match the same paths.
+    /// Removes the names of the parameters. Patterns that are equal without names match the same paths.
     fn nameless(mut self) -> Self {
-        if let Segment::Affixed { name, .. } | Segment::Plain { name } | Segment::Rest { name } = &mut self {
-            name.clear();
+        match &mut self {
+            Segment::Literal(_) => {}
+            Segment::Mixed { names, .. } => names.iter_mut().for_each(String::clear),
+            Segment::Plain { name } | Segment::Rest { name, .. } => name.clear(),
         }
         self
     }
 
-    /// Returns the rank of the segment, lowest first: literal, affixed (longer literal text first, then the longer
-    /// prefix), plain, rest.
-    fn rank(&self) -> (u8, Reverse<usize>, Reverse<usize>) {
-        let length = |units: &[String]| units.concat().len();
+    fn rank(&self) -> Rank {
+        let alone = |kind| (kind, Reverse(0), Reverse(0), 0, Vec::new());
         match self {
-            Segment::Literal(_) => (0, Reverse(0), Reverse(0)),
-            Segment::Affixed { prefix, suffix, .. } => {
-                (1, Reverse(length(prefix) + length(suffix)), Reverse(length(prefix)))
+            Segment::Literal(_) => alone(0),
+            Segment::Mixed { literals, names } => {
+                let texts = literals.iter().map(|literal| literal.concat()).collect::<Vec<_>>();
+                (1, Reverse(texts.concat().len()), Reverse(texts[0].len()), names.len(), texts)
             }
-            Segment::Plain { .. } => (2, Reverse(0), Reverse(0)),
-            Segment::Rest { .. } => (3, Reverse(0), Reverse(0)),
+            Segment::Plain { .. } => alone(2),
+            Segment::Rest { may_be_none: false, .. } => alone(3),
+            Segment::Rest { may_be_none: true, .. } => alone(4),
         }
     }
+}
+
+/// Returns the units that each parameter of a mixed segment takes. It tries all ways to split the text, shortest values
+/// first, and takes the first one that fits.
+fn split_mixed<'u>(literals: &[Vec<String>], text: &'u [Unit]) -> Option<Vec<&'u [Unit]>> {
+    let (first, others) = literals.split_first().unwrap();
+    if text.len() < first.len() || normal(&text[..first.len()]) != *first {
+        return None;
+    }
+    let text = &text[first.len()..];
+    if others.is_empty() {
+        return text.is_empty().then(Vec::new);
+    }
+    (1..=text.len()).find_map(|length| {
+        let values = split_mixed(others, &text[length..])?;
+        Some([vec![&text[..length]], values].concat())
+    })
 }
 
 /// A candidate for a request: one method of one element of a route's `match`.
@@ -255,7 +291,6 @@ struct Candidate {
     element: String,
     method: String,
     segments: Vec<Segment>,
-    conditions: usize,
 }
 
 /// Returns the texts between the slashes. The empty path has none. A path without a slash at its start has no segments.
@@ -285,7 +320,6 @@ fn candidates(table: &Table, index: usize, element: &str) -> Vec<Candidate> {
                 element: element.to_owned(),
                 method: method.to_owned(),
                 segments: segments.clone(),
-                conditions: table.routes[index].conditions(),
             });
         }
     }
@@ -307,6 +341,7 @@ pub(crate) fn without_duplicates(mut table: Table) -> Table {
             let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
             (
                 route.headers.iter().map(lower).collect::<BTreeSet<_>>(),
+                route.cookies.iter().cloned().collect::<BTreeSet<_>>(),
                 route.query.iter().cloned().collect::<BTreeSet<_>>(),
             )
         };
@@ -333,22 +368,20 @@ fn captures(pattern: &[Segment], path: &[Vec<Unit>]) -> Option<Vec<(String, Vec<
     let mut captured = Vec::new();
     let mut left = path;
     for segment in pattern {
+        if let Segment::Rest { name, may_be_none } = segment {
+            let segments = left.iter().map(|segment| raw(segment)).collect::<Vec<_>>();
+            captured.push((name.clone(), segments.join(&b'/')));
+            // The first segment must not be empty, so that a slash alone is no segment.
+            return (*may_be_none || left.first().is_some_and(|first| !first.is_empty())).then_some(captured);
+        }
         let (first, after) = left.split_first()?;
-        let text = normal(first);
         match segment {
-            Segment::Literal(literal) if *literal == text => {}
-            Segment::Affixed { prefix, name, suffix }
-                if text.len() > prefix.len() + suffix.len() && text.starts_with(prefix) && text.ends_with(suffix) =>
-            {
-                captured.push((name.clone(), raw(&first[prefix.len()..first.len() - suffix.len()])));
+            Segment::Literal(literal) if *literal == normal(first) => {}
+            Segment::Mixed { literals, names } => {
+                let values = split_mixed(literals, first)?.into_iter().map(raw);
+                captured.extend(names.iter().cloned().zip(values));
             }
-            Segment::Plain { name } if !text.is_empty() => captured.push((name.clone(), raw(first))),
-            // A rest is one or more segments. A single empty segment (after a final slash) does not count.
-            Segment::Rest { name } if left.len() > 1 || !text.is_empty() => {
-                let segments = left.iter().map(|segment| raw(segment)).collect::<Vec<_>>();
-                captured.push((name.clone(), segments.join(&b'/')));
-                return Some(captured);
-            }
+            Segment::Plain { name } if !first.is_empty() => captured.push((name.clone(), raw(first))),
             _ => return None,
         }
         left = after;
@@ -401,22 +434,35 @@ pub(crate) fn host_matches(pattern: &str, authority: &[u8]) -> bool {
     }
 }
 
-/// Returns whether the conditions of a route hold. For a preflight request, those on headers always do.
+/// Returns whether the conditions of a route hold. For a preflight request, those on headers and cookies always do.
 fn holds(route: &Route, request: &Request, query: &[u8], is_preflight: bool) -> bool {
     let header = |name: &str| {
         let named = request.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
         let values = named.map(|(_, value)| value.clone()).collect::<Vec<_>>();
         (!values.is_empty()).then(|| values.join(&b','))
     };
+    let cookie = |name: &str| {
+        let headers = request.headers.iter().filter(|(key, _)| key == b"cookie").map(|(_, value)| lossy(value));
+        let pairs = headers.flat_map(|value| value.split(';').map(|pair| pair.trim().to_owned()).collect::<Vec<_>>());
+        let mut pairs = pairs.filter_map(|pair| pair.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())));
+        let (_, value) = pairs.find(|(known, _)| known == name)?;
+        let is_quoted = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
+        Some(if is_quoted { value.as_bytes()[1..value.len() - 1].to_vec() } else { value.into_bytes() })
+    };
     let parameter = |name: &str| {
+        let text = |text: &[u8]| decoded(lossy(text).replace('+', " ").as_bytes());
         let mut parameters = query.split(|&b| b == b'&').map(|pair| pair.splitn(2, |&b| b == b'=').collect::<Vec<_>>());
-        let pair = parameters.find(|pair| pair[0] == name.as_bytes())?;
-        Some(pair.get(1).copied().unwrap_or_default().to_vec())
+        let pair = parameters.find(|pair| text(pair[0]) == name.as_bytes())?;
+        Some(text(pair.get(1).copied().unwrap_or_default()))
     };
     let fulfils = |expected: &str, found: Option<Vec<u8>>| {
-        found.is_some_and(|found| expected == "*" || found == expected.as_bytes())
+        found.is_some_and(|found| match expected.strip_suffix('*') {
+            Some(prefix) => found.starts_with(prefix.as_bytes()),
+            None => found == expected.as_bytes(),
+        })
     };
     route.headers.iter().all(|(name, expected)| is_preflight || fulfils(expected, header(name)))
+        && route.cookies.iter().all(|(name, expected)| is_preflight || fulfils(expected, cookie(name)))
         && route.query.iter().all(|(name, expected)| fulfils(expected, parameter(name)))
 }
 
@@ -425,67 +471,51 @@ fn serving(method: &str) -> Vec<&str> {
     if method == "HEAD" { vec!["HEAD", "GET", "ANY"] } else { vec![method, "ANY"] }
 }
 
-/// Returns the candidates whose path matches, in one group for each path, most specific first.
-fn matching<'c>(candidates: &'c [Candidate], path: &[u8]) -> Vec<Vec<&'c Candidate>> {
-    let Some(path) = split(path) else { return Vec::new() };
-    let path = path.into_iter().map(units).collect::<Vec<_>>();
-    let mut found =
-        candidates.iter().filter(|candidate| captures(&candidate.segments, &path).is_some()).collect::<Vec<_>>();
-    let rank = |candidate: &Candidate| {
-        let has_rest = candidate.segments.iter().any(|segment| matches!(segment, Segment::Rest { .. }));
-        (has_rest, candidate.segments.iter().map(Segment::rank).collect::<Vec<_>>())
-    };
-    found.sort_by_key(|candidate| rank(candidate));
-    let mut paths: Vec<Vec<&Candidate>> = Vec::new();
-    for candidate in found {
-        match paths.last_mut() {
-            Some(last) if rank(last[0]) == rank(candidate) => last.push(candidate),
-            _ => paths.push(vec![candidate]),
+/// The place of a path in the order: the ranks of its segments, and whether it fits only with or without a final slash.
+type PathOrder = (Vec<Rank>, bool);
+
+/// Returns the candidates whose path matches, each with the place of its path in the order.
+fn matching<'c>(table: &Table, candidates: &'c [Candidate], request: &Request) -> Vec<(PathOrder, &'c Candidate)> {
+    let forms = segments(table, request);
+    let mut matching = Vec::new();
+    for candidate in candidates {
+        let fits = |form: &Vec<Vec<Unit>>| captures(&candidate.segments, form).is_some();
+        if forms.iter().any(fits) {
+            let segments = &*candidate.segments;
+            let segments = match segments.split_last() {
+                Some((Segment::Literal(last), before)) if table.ignore_trailing_slash && last.is_empty() => before,
+                _ => segments,
+            };
+            matching.push(((segments.iter().map(Segment::rank).collect(), !fits(&forms[0])), candidate));
         }
     }
-    paths
+    matching
 }
 
-/// Finds the route for a request, in one form of the path after the other. `preflight` is the method that a preflight
-/// request asks for.
+/// Returns the candidates whose path matches, in the order of precedence. Of the methods, `serving` come first.
+fn in_order<'c>(table: &Table, candidates: &'c [Candidate], request: &Request, serving: &[&str]) -> Vec<&'c Candidate> {
+    let mut matching = matching(table, candidates, request);
+    matching.sort_by_key(|(path, candidate)| {
+        let method = serving.iter().position(|method| *method == candidate.method).unwrap_or(serving.len());
+        let (headers, query) = table.routes[candidate.route].conditions();
+        (path.clone(), method, Reverse(headers), Reverse(query), candidate.route)
+    });
+    matching.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// Finds the first candidate that fits the whole request. `serving` are the methods that can serve it, best first.
 fn find<'c>(
     table: &Table,
     candidates: &'c [Candidate],
     request: &Request,
-    preflight: Option<&str>,
+    serving: &[&str],
+    is_preflight: bool,
 ) -> Option<&'c Candidate> {
-    let (forms, query) = forms(table, request);
-    let method = preflight.map_or_else(|| lossy(request.method.as_deref().unwrap()), str::to_owned);
-    forms.iter().find_map(|form| find_in(table, candidates, request, form, query, (&method, preflight.is_some())))
-}
-
-fn find_in<'c>(
-    table: &Table,
-    candidates: &'c [Candidate],
-    request: &Request,
-    path: &[u8],
-    query: &[u8],
-    (method, is_preflight): (&str, bool),
-) -> Option<&'c Candidate> {
-    let mut conditions_failed = false;
-    for mut at_path in matching(candidates, path) {
-        let serving = serving(method);
-        at_path.retain(|candidate| serving.contains(&&*candidate.method));
-        at_path.sort_by_key(|candidate| {
-            let method = serving.iter().position(|method| *method == candidate.method);
-            (method, Reverse(candidate.conditions), candidate.route)
-        });
-        let Some(_) = at_path.first() else { continue };
-        let next = at_path.into_iter().find(|candidate| {
-            holds(&table.routes[candidate.route], request, query, is_preflight)
-                && !(conditions_failed && candidate.conditions > 0)
-        });
-        if next.is_some() {
-            return next;
-        }
-        conditions_failed = true;
-    }
-    None
+    let (_, query) = forms(table, request);
+    let mut in_order = in_order(table, candidates, request, serving).into_iter();
+    in_order.find(|candidate| {
+        serving.contains(&&*candidate.method) && holds(&table.routes[candidate.route], request, query, is_preflight)
+    })
 }
 
 /// Decides a request. It must have a method, an authority and a path, and all but the path must be ASCII.
@@ -509,30 +539,49 @@ pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
         return Expected::Unsafe;
     }
     let candidates = all_candidates(table);
-    if let Some(preflight) = decide_preflight(table, &candidates, request) {
-        return preflight;
+    let to_route = |candidate: &Candidate| {
+        let params = params(table, candidate, request);
+        Expected::Route { index: candidate.route, matched: candidate.element.clone(), params }
+    };
+    match decide_preflight(table, &candidates, request) {
+        Some(Preflight::Answered(expected)) => return expected,
+        Some(Preflight::Forwarded(candidate)) => return to_route(candidate),
+        None => {}
     }
-    if let Some(candidate) = find(table, &candidates, request, None) {
-        // Any form of the path may match, but the values are as they are in the request.
-        let params = params(candidate, path, &forms);
-        return Expected::Route { index: candidate.route, matched: candidate.element.clone(), params };
-    }
-    let matching = forms.iter().flat_map(|form| matching(&candidates, form)).flatten().collect::<Vec<_>>();
     let serves = serving(&method);
+    if let Some(candidate) = find(table, &candidates, request, &serves, false) {
+        return to_route(candidate);
+    }
+    let matching = in_order(table, &candidates, request, &serves);
+    let mut allow = matching.iter().map(|candidate| &*candidate.method).collect::<BTreeSet<_>>();
+    if allow.contains("GET") {
+        allow.insert("HEAD");
+    }
+    let cors_applies = match &*matching {
+        [] => table.cors.is_some(),
+        some => some.iter().any(|candidate| cors_of(table, candidate).is_some()),
+    };
+    if cors_applies {
+        allow.insert("OPTIONS");
+    }
+    let allow = allow.into_iter().collect::<Vec<_>>().join(", ");
     if table.pass_through {
         Expected::PassThrough
-    } else if matching.is_empty() || matching.iter().any(|candidate| serves.contains(&&*candidate.method)) {
+    } else if matching.iter().any(|candidate| serves.contains(&&*candidate.method)) {
+        Expected::NotFound
+    } else if cors_applies && method == "OPTIONS" {
+        Expected::Options { allow }
+    } else if matching.is_empty() {
         Expected::NotFound
     } else {
-        let mut allow = matching.iter().map(|candidate| &*candidate.method).collect::<BTreeSet<_>>();
-        if allow.contains("GET") {
-            allow.insert("HEAD");
-        }
-        if table.cors.is_some() || matching.iter().any(|candidate| cors_of(table, candidate).is_some()) {
-            allow.insert("OPTIONS");
-        }
-        Expected::MethodNotAllowed { allow: allow.into_iter().collect::<Vec<_>>().join(", ") }
+        Expected::MethodNotAllowed { allow }
     }
+}
+
+enum Preflight<'c> {
+    Answered(Expected),
+    /// The service of this candidate gets it.
+    Forwarded(&'c Candidate),
 }
 
 fn cors_of(table: &Table, candidate: &Candidate) -> Option<u32> {
@@ -540,22 +589,27 @@ fn cors_of(table: &Table, candidate: &Candidate) -> Option<u32> {
 }
 
 /// Decides a preflight request. Returns `None` if the request is none, or is handled like any `OPTIONS` request.
-fn decide_preflight(table: &Table, candidates: &[Candidate], request: &Request) -> Option<Expected> {
+fn decide_preflight<'c>(table: &Table, candidates: &'c [Candidate], request: &Request) -> Option<Preflight<'c>> {
     let value = |name: &str| {
         let header = request.headers.iter().find(|(key, _)| key == name.as_bytes());
         header.map(|(_, value)| lossy(value)).filter(|_| request.method.as_deref() == Some(b"OPTIONS"))
     };
     let (asked, _) = value("access-control-request-method").zip(value("origin"))?;
-    let found = find(table, candidates, request, Some(&asked));
-    let cors = match found {
-        Some(candidate) => cors_of(table, candidate),
-        None if table.pass_through => None,
-        None => table.cors,
+    let serves = serving(&asked);
+    let found = find(table, candidates, request, &serves, true);
+    let at_path = in_order(table, candidates, request, &serves);
+    let cors = match (found, at_path.first()) {
+        (Some(candidate), _) => cors_of(table, candidate),
+        (None, _) if table.pass_through => None,
+        (None, Some(first)) => cors_of(table, first),
+        (None, None) => table.cors,
     };
-    let (forms, _) = forms(table, request);
-    let at_path = forms.iter().flat_map(|form| matching(candidates, form)).flatten().collect::<Vec<_>>();
-    let is_served = |candidate: &&Candidate| serving(&asked).contains(&&*candidate.method);
-    let methods = if found.is_none() && (at_path.is_empty() || at_path.iter().any(is_served)) {
+    let Some(max_age) = cors else {
+        let serves = [vec!["OPTIONS"], serves].concat();
+        let find = |is_preflight| find(table, candidates, request, &serves, is_preflight);
+        return find(false).or_else(|| find(true)).map(Preflight::Forwarded);
+    };
+    let methods = if at_path.is_empty() {
         asked.clone()
     } else {
         // A browser applies the response to every method that it lists, so it must be right for each of them.
@@ -566,14 +620,14 @@ fn decide_preflight(table: &Table, candidates: &[Candidate], request: &Request) 
             implied || method == asked || at_path.iter().any(|candidate| candidate.method == method)
         };
         let same = |method: &String| {
-            let candidate =
-                find(table, candidates, request, Some(method)).filter(|_| method != "ANY" && named_here(method));
+            let candidate = find(table, candidates, request, &serving(method), true);
+            let candidate = candidate.filter(|_| method != "ANY" && named_here(method));
             candidate.is_some_and(|candidate| cors_of(table, candidate) == cors)
         };
         methods.into_iter().filter(same).collect::<Vec<_>>().join(", ")
     };
     let found = found.map(|candidate| (candidate.route, candidate.element.clone()));
-    Some(Expected::Preflight { found, max_age: cors?, methods })
+    Some(Preflight::Answered(Expected::Preflight { found, max_age, methods }))
 }
 
 /// Returns the forms of a request's path that are tried, and its query.
@@ -584,7 +638,11 @@ fn forms<'r>(table: &Table, request: &'r Request) -> (Vec<Vec<u8>>, &'r [u8]) {
         None => (whole_path, &[][..]),
     };
     let mut forms = vec![path.to_vec()];
-    if table.ignore_trailing_slash {
+    let base = table.base_path.as_deref().map_or(0, |base| base.split('/').count() - 1);
+    // The base path itself, and two slashes alone, have one form.
+    let below = path.split(|&b| b == b'/').skip(1 + base).collect::<Vec<_>>();
+    let is_root = below.len() <= 2 && below.iter().all(|segment| segment.is_empty());
+    if table.ignore_trailing_slash && !is_root {
         match path.strip_suffix(b"/") {
             Some(without) => forms.push(without.to_vec()),
             None => forms.push([path, b"/"].concat()),
@@ -593,74 +651,101 @@ fn forms<'r>(table: &Table, request: &'r Request) -> (Vec<Vec<u8>>, &'r [u8]) {
     (forms, query)
 }
 
+/// Returns the candidates whose path matches, in one group for each path, in the order of precedence.
+fn by_path<'c>(table: &Table, candidates: &'c [Candidate], request: &Request) -> Vec<Vec<&'c Candidate>> {
+    let mut paths = BTreeMap::<PathOrder, Vec<&Candidate>>::new();
+    for (path, candidate) in matching(table, candidates, request) {
+        paths.entry(path).or_default().push(candidate);
+    }
+    paths.into_values().collect()
+}
+
 /// Returns whether the order in the file matters for a request: two routes fit it that have the same path, the same
-/// rank of their method, and the same number of conditions.
+/// rank of their method, and the same number of conditions. With CORS, routes matter that do not serve the method.
 pub(crate) fn is_settled_by_file_order(table: &Table, request: &Request) -> bool {
     let candidates = all_candidates(table);
-    let (forms, query) = forms(table, request);
+    let (_, query) = forms(table, request);
     let method = lossy(request.method.as_deref().unwrap());
     let serving = serving(&method);
     // A preflight request asks for one method, but the response also lists the others.
     let is_preflight = method == "OPTIONS" && request.headers.iter().any(|(name, _)| name == b"origin");
-    forms.iter().flat_map(|form| matching(&candidates, form)).any(|at_path| {
-        let held = at_path.iter().filter(|candidate| {
+    let uses_cors = table.cors.is_some() || table.routes.iter().any(|route| matches!(route.cors, Some(Some(_))));
+    by_path(table, &candidates, request).into_iter().any(|at_path| {
+        let fits = |candidate: &&Candidate| {
             let route = &table.routes[candidate.route];
             (serving.contains(&&*candidate.method) && holds(route, request, query, false))
                 || (is_preflight && holds(route, request, query, true))
-        });
-        let mut ranks = BTreeSet::new();
-        let mut ranks_of = held.map(|candidate| (candidate.method.clone(), candidate.conditions));
-        ranks_of.any(|rank| !ranks.insert(rank))
+        };
+        let conditions = |candidate: &Candidate| table.routes[candidate.route].conditions();
+        let (mut ranks, mut others) = (BTreeSet::new(), BTreeSet::new());
+        at_path.iter().any(|candidate| {
+            (fits(candidate) && !ranks.insert((candidate.method.clone(), conditions(candidate))))
+                || (uses_cors && !others.insert(conditions(candidate)))
+        })
     })
 }
 
-/// Returns the elements of `match` whose path matches, in one group for each path, most specific first. An element is a
-/// line with the name of its route, its methods and the whole path.
+/// Returns the elements of `match` whose path matches as it came, in one group for each path, in the order of precedence.
+/// An element is a line with the name of its route, its methods and the whole path.
 pub(crate) fn paths_in_turn(table: &Table, request: &Request) -> Vec<Vec<String>> {
+    let table = &Table { ignore_trailing_slash: false, ..table.clone() };
     let candidates = all_candidates(table);
-    let (forms, _) = forms(table, request);
     let base = table.base_path.as_deref().unwrap_or_default();
     let line = |candidate: &Candidate| {
         let (methods, path) = candidate.element.split_once(' ').unwrap();
         let path = if path == "/" && !base.is_empty() { "" } else { path };
         format!("{} {methods} {base}{path}", table.routes[candidate.route].name)
     };
-    matching(&candidates, &forms[0]).into_iter().map(|at_path| at_path.into_iter().map(line).collect()).collect()
+    by_path(table, &candidates, request).into_iter().map(|at_path| at_path.into_iter().map(line).collect()).collect()
 }
 
 /// Returns all elements of `match` that match some form of the path: the name of the route, and the element as written.
 pub(crate) fn considered(table: &Table, request: &Request) -> BTreeSet<(String, String)> {
     let candidates = all_candidates(table);
-    let (forms, _) = forms(table, request);
-    let matching = forms.iter().flat_map(|form| matching(&candidates, form)).flatten();
-    matching.map(|candidate| (table.routes[candidate.route].name.clone(), candidate.element.clone())).collect()
+    let matching = matching(table, &candidates, request).into_iter();
+    matching.map(|(_, candidate)| (table.routes[candidate.route].name.clone(), candidate.element.clone())).collect()
 }
 
-fn params(candidate: &Candidate, path: &[u8], forms: &[Vec<u8>]) -> Vec<(String, String)> {
-    let segments = |path: &[u8]| split(path).unwrap().into_iter().map(units).collect::<Vec<_>>();
-    let as_it_came = captures(&candidate.segments, &segments(path));
-    let captured = as_it_came.or_else(|| captures(&candidate.segments, &segments(forms.last().unwrap()))).unwrap();
-    captured.into_iter().map(|(name, value)| (name, lossy(&value))).collect()
+/// Returns the segments of each form of the path.
+fn segments(table: &Table, request: &Request) -> Vec<Vec<Vec<Unit>>> {
+    let base = table.base_path.as_deref().map_or(0, |base| base.split('/').count() - 1);
+    let forms = forms(table, request).0;
+    let segments = forms.iter().filter_map(|form| {
+        let mut segments = split(form)?;
+        // The base path is the same with and without a final slash.
+        if segments.len() == base + 1 && segments[base].is_empty() {
+            segments.pop();
+        }
+        Some(segments.into_iter().map(units).collect::<Vec<_>>())
+    });
+    segments.collect()
+}
+
+/// Returns the values of the parameters as they are in the request, whichever form of the path matches.
+fn params(table: &Table, candidate: &Candidate, request: &Request) -> Vec<(String, String)> {
+    let captured = segments(table, request).iter().find_map(|form| captures(&candidate.segments, form));
+    captured.unwrap().into_iter().map(|(name, value)| (name, lossy(&value))).collect()
 }
 
 /// The alphabets are small, so that patterns often collide with each other and with the requests.
 #[rustfmt::skip]
 const SEGMENTS: &[&str] = &[
     "a", "b", "ab", "a.b", "%61", "é", "%C3%A9", "%c3%a9", "c%25", "c%", "a;b", "{{a}}", "{x}", "{y}", "a{x}", "{x}b",
-    "a{x}b", "{x}.b", "%C3%A9{x}", "{x}%A9", "{x}9", "c%25{x}",
+    "a{x}b", "{x}.b", "%C3%A9{x}", "{x}%A9", "{x}9", "c%25{x}", "{x}a{y}", "{x}.{y}", "{x}b{y}b", "a{x}b{y}", "{x}9{y}",
+    "{x}%A9{y}a",
 ];
 /// These are so few that in most tables several routes match a request, and methods and conditions decide.
-const FEW_SEGMENTS: &[&str] = &["a", "a", "{x}", "{y}", "a{x}", "{x}b"];
+const FEW_SEGMENTS: &[&str] = &["a", "a", "{x}", "{y}", "a{x}", "{x}b", "{x}a{y}"];
 const HAZARDOUS: &[&str] = &["", ".", "..", "%2f", "a%2Fb", "..;a", "{x}%2F", "%5C"];
-const REST: &[&str] = &["{*rest}", "{*r}"];
+const REST: &[&str] = &["{*rest}", "{*r}", "{**rest}"];
 const METHODS: &[&str] =
     &["GET", "GET", "POST", "HEAD", "ANY", "ANY", "GET|POST", "POST|HEAD", "PUT|DELETE|GET", "QUERY"];
 const REQUEST_METHODS: &[&str] = &["GET", "GET", "POST", "HEAD", "PUT", "QUERY", "OPTIONS", "get"];
-const VALUES: &[&str] = &["1", "2", "*"];
+const VALUES: &[&str] = &["1", "2", "*", "1*", "1 2", "1 *"];
 #[rustfmt::skip]
 const REQUEST_SEGMENTS: &[&str] = &[
     "a", "b", "ab", "aab", "a.b", "%61", "%61b", "%C3%A9", "%c3%A9", "c%25", "c%25a", "a;b", "%7Ba%7d", "ab9", "1",
-    "%C3%A9a%A9",
+    "%C3%A9a%A9", "1a2", "aabb", "1.2.b", "1b2b", "a%A99%C3%A9a",
 ];
 #[rustfmt::skip]
 const REQUEST_HAZARDS: &[&str] = &[
@@ -673,6 +758,16 @@ const HOSTS: &[&str] = &["api.example.com", "*.wild.example.com", "*", "API.exam
 const REQUEST_HOSTS: &[&str] = &[
     "api.example.com", "API.Example.com:8443", "api.example.com.", "api.example.com.:80", "x.wild.example.com",
     "x.y.wild.example.com", "wild.example.com", "xwild.example.com", "other.example.com", "[::1]:80",
+];
+
+#[rustfmt::skip]
+const QUERIES: &[&str] = &[
+    "", "", "", "?", "?v=1", "?v=2&w+x=1", "?w%20x=2", "?x=/a/../b&v", "?v=1&v=2", "?vv=1?v=1", "?v=1+2&%77+x=1%202",
+    "?v=1%2b2", "?w%2Bx=1", "?v=12",
+];
+#[rustfmt::skip]
+const COOKIES: &[&str] = &[
+    "v=1", "v=2; c d=1", " v=1 2 ;c d=2;v=2", "v", "V=1; =1; v=", "v=\"1\"", "v=\"1; c d=\"1 2\"", "\tc d=12\t;;v=%31",
 ];
 
 pub(crate) fn random_table<C: Choices>(rng: &mut C) -> Table {
@@ -693,7 +788,8 @@ pub(crate) fn random_table<C: Choices>(rng: &mut C) -> Table {
             name: format!("r{index}"),
             matches: (0..elements).map(|_| random_element(rng, segments, at_most, allow_unsafe_paths)).collect(),
             headers: conditions(rng, &["x-a", "X-B"]),
-            query: conditions(rng, &["v", "w"]),
+            cookies: conditions(rng, &["v", "c d"]),
+            query: conditions(rng, &["v", "w x"]),
             cors: match rng.below(6) {
                 4 => Some(None),
                 5 => Some(Some(u32::from(rng.coin()))),
@@ -768,7 +864,7 @@ pub(crate) fn random_request(rng: &mut impl Choices, table: &Table) -> Request {
         29..32 => path.push_str("/a"),
         _ => {}
     }
-    path.push_str(pick(rng, &["", "", "", "?", "?v=1", "?v=2&w=1", "?w=2", "?x=/a/../b&v", "?v=1&v=2", "?vv=1?v=1"]));
+    path.push_str(pick(rng, QUERIES));
     let host = if rng.one_in(8) { pick(rng, REQUEST_HOSTS).to_owned() } else { table.hosts[0].replace('*', "x") };
     let method = pick(rng, REQUEST_METHODS);
     let is_preflight = rng.one_in(6);
@@ -778,16 +874,26 @@ pub(crate) fn random_request(rng: &mut impl Choices, table: &Table) -> Request {
     }
     for name in ["x-a", "x-b"] {
         for _ in 0..[0, 0, 0, 1, 1, 2][rng.below(6)] {
-            request = request.header(name, pick(rng, &["1", "2", ""]));
+            request = request.header(name, pick(rng, &["1", "2", "", "1 2"]));
         }
+    }
+    for _ in 0..[0, 0, 0, 1, 1, 2][rng.below(6)] {
+        request = request.header("cookie", pick(rng, COOKIES));
     }
     request
 }
 
 /// Returns a segment of a pattern with a text in place of its parameter.
 fn filled(segment: &str, text: &str) -> String {
-    match (segment.starts_with("{{"), segment.find('{'), segment.find('}')) {
-        (false, Some(open), Some(close)) => format!("{}{text}{}", &segment[..open], &segment[close + 1..]),
-        _ => segment.replace("{{", "%7B").replace("}}", "%7D"),
+    if segment.starts_with("{{") {
+        return segment.replace("{{", "%7B").replace("}}", "%7D");
     }
+    let mut filled = String::new();
+    let mut rest = segment;
+    while let Some((literal, parameter)) = rest.split_once('{') {
+        filled.push_str(literal);
+        filled.push_str(text);
+        rest = parameter.split_once('}').unwrap().1;
+    }
+    filled + rest
 }
