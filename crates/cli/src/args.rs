@@ -97,8 +97,12 @@ A file of cases:
     #[command(after_help = "Example: ksvc-router admission | kubectl apply -f -")]
     Admission,
     /// Print the JSON Schema of the configuration, for editors.
-    #[command(after_help = "Example: ksvc-router schema > ksvc-router.schema.json")]
-    Schema,
+    #[command(after_help = "Example: ksvc-router schema --manifest > wasm-plugin.schema.json")]
+    Schema {
+        /// Print the schema of a whole WasmPlugin, with the configuration under `pluginConfig`.
+        #[arg(long)]
+        manifest: bool,
+    },
 }
 
 fn percent(text: &str) -> Result<f64, String> {

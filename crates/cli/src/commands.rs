@@ -8,7 +8,6 @@ mod test;
 use std::fmt;
 use std::path::Path;
 
-use ksvc_router_cli::admission;
 use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::formats::{as_github, as_sarif};
 use ksvc_router_cli::kind::NO_TABLE;
@@ -17,6 +16,7 @@ use ksvc_router_cli::load::load_tables;
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::request::HeaderError;
 use ksvc_router_cli::source::files::Unreadable;
+use ksvc_router_cli::{admission, schema};
 use serde_json::Value;
 
 use crate::args::{Args, Command, Format};
@@ -75,8 +75,9 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
         }
         Command::Routes { file } => routes::run(&file, format),
         Command::Admission => Ok(Report { out: admission::manifests(), success: true, ..Report::default() }),
-        Command::Schema => {
-            Ok(Report { out: pretty(&ksvc_routing::config::schema()), success: true, ..Report::default() })
+        Command::Schema { manifest } => {
+            let schema = if manifest { schema::manifest() } else { schema::configuration() };
+            Ok(Report { out: pretty(&schema), success: true, ..Report::default() })
         }
     }
 }

@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 use crate::request::Request;
 
 /// All values of `outcome`.
-pub const OUTCOMES: [&str; 11] = [
+pub const OUTCOMES: [&str; 12] = [
     "route",
     "redirect",
     "respond",
+    "options",
     "preflight",
     "notFound",
     "methodNotAllowed",

@@ -13,7 +13,7 @@
 //! `load` takes the first four steps for the arguments of a command. Every message is of a `kind` with a stable code, and
 //! `catalogue` lists the kinds. A `request` has an `explanation`: what the tables decide about it, and `cases` compares
 //! explanations with what is expected. `admission` makes the policy for the API server from the schema of the
-//! configuration.
+//! configuration, and `schema` prints that for editors.
 
 // The modules in the order of that path.
 pub mod source;
@@ -49,3 +49,5 @@ pub mod explanation;
 pub mod cases;
 
 pub mod admission;
+
+pub mod schema;
