@@ -59,7 +59,8 @@ pub(crate) enum Command {
         after_help = "Example: ksvc-router explain wasm-plugin.yaml GET https://api.example.com/orders/42 -H 'x-beta: true'"
     )]
     Explain {
-        /// The file with the route table.
+        /// The file with the route table, or with several. A folder stands for its YAML and JSON files. The gateway's
+        /// order counts: the first table that does not leave the request untouched decides.
         file: PathBuf,
         /// The method of the request, such as GET.
         method: OsString,
@@ -79,19 +80,23 @@ A file of cases:
       request: {method: GET, url: https://api.example.com/orders/42, headers: {x-beta: \"true\"}}
       expect: {outcome: route, authority: orders.shop.example.com}")]
     Test {
-        /// The file with the route table.
+        /// The file with the route table, or with several. A folder stands for its YAML and JSON files.
         file: PathBuf,
-        /// The file with the cases. It may be the same file.
-        cases: PathBuf,
+        /// The files with the cases. The file of the table may be one of them.
+        #[arg(required = true)]
+        cases: Vec<PathBuf>,
         /// Fail if the cases use less than this share of the routes.
         #[arg(long, value_name = "PERCENT", value_parser = percent)]
         fail_under: Option<f64>,
     },
     /// Print the routes, sorted by precedence.
+    ///
+    /// Several tables are printed in the order in which the gateway asks them: by phase, then by priority.
     #[command(after_help = "Example: ksvc-router routes wasm-plugin.yaml")]
     Routes {
-        /// The file with the route table.
-        file: PathBuf,
+        /// Files or folders with route tables.
+        #[arg(required = true, value_name = "PATH")]
+        files: Vec<PathBuf>,
     },
     /// Print the ValidatingAdmissionPolicy that makes the API server refuse malformed route tables.
     #[command(after_help = "Example: ksvc-router admission | kubectl apply -f -")]

@@ -6,13 +6,9 @@ mod routes;
 mod test;
 
 use std::fmt;
-use std::path::Path;
 
-use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::formats::{as_github, as_sarif};
-use ksvc_router_cli::kind::NO_TABLE;
 use ksvc_router_cli::levels::{Contradiction, Levels};
-use ksvc_router_cli::load::load_tables;
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::request::HeaderError;
 use ksvc_router_cli::source::files::Unreadable;
@@ -73,7 +69,7 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
         Command::Explain { file, method, url, headers } => {
             explain::run(&file, &explain::request(method, &url, &headers)?, format)
         }
-        Command::Routes { file } => routes::run(&file, format),
+        Command::Routes { files } => routes::run(&files, format),
         Command::Admission => Ok(Report { out: admission::manifests(), success: true, ..Report::default() }),
         Command::Schema { manifest } => {
             let schema = if manifest { schema::manifest() } else { schema::configuration() };
@@ -85,23 +81,6 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
 /// Formats JSON on several lines.
 fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
-}
-
-/// Loads the only table of a file. The inner error has the messages about the file.
-fn load_one(path: &Path) -> Result<Result<Configuration, Vec<Message>>, CallError> {
-    let mut tables = match load_tables(&[path.to_owned()])? {
-        Ok(tables) => tables,
-        Err(messages) => return Ok(Err(messages)),
-    };
-    if let [first, second, ..] = &tables[..] {
-        let text = format!(
-            "this is a second route table, beside the one of {}:{}, but the command works on one table; write each table in a \
-             file of its own",
-            first.source.name, first.at.start.line
-        );
-        return Ok(Err(vec![Message::new(NO_TABLE, &second.source, second.at, text)]));
-    }
-    Ok(tables.pop().ok_or_else(Vec::new))
 }
 
 /// Returns messages in a format.

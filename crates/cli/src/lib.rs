@@ -11,7 +11,7 @@
 //! 7. `formats`: messages as other programs read them.
 //!
 //! `load` takes the first four steps for the arguments of a command. Every message is of a `kind` with a stable code, and
-//! `catalogue` lists the kinds. A `request` has an `explanation`: what the tables decide about it, and `cases` compares
+//! `catalogue` lists the kinds. A `request` has an `explanation`: what the `tables` decide about it, and `cases` compares
 //! explanations with what is expected. `admission` makes the policy for the API server from the schema of the
 //! configuration, and `schema` prints that for editors.
 
@@ -44,7 +44,11 @@ pub mod formats;
 
 pub mod request;
 
+pub mod tables;
+
 pub mod explanation;
+
+pub mod nearest;
 
 pub mod cases;
 
