@@ -43,12 +43,16 @@ macro_rules! case_tables {
 
 case_tables! {
     allow_paths: "allow-paths",
+    conditions: "conditions",
     cors: "cors",
     headers: "headers",
     kept_headers: "kept-headers",
     methods: "methods",
+    mixed_segments: "mixed-segments",
+    own_cors: "own-cors",
     pass_through: "pass-through",
     precedence: "precedence",
+    public_url: "public-url",
     request_headers: "request-headers",
     response_headers: "response-headers",
     rewrite_location: "rewrite-location",

@@ -368,11 +368,14 @@ fn messages_about_limits_are_documented() {
     let table = |hosts: &str, routes: &str| format!(r#"{{"hosts":[{hosts}],"routes":[{routes}]}}"#);
     let one = r#""a.b""#;
     let when = |n| route("/a", &format!(r#","when":{{"headers":{{"x":"{n}"}}}}"#));
+    let mixed = (0..limits::MIXED_SEGMENTS_AT_ONE_PLACE).map(|n| format!("{{from}}{n}{{to}}"));
+    let mixed = mixed.chain(["{from}-{to}".to_owned()]);
     let documents = [
         " ".repeat(limits::DOCUMENT + 1),
         format!("[{}0]", "0,".repeat(limits::VALUES)),
         table(&vec![one; limits::HOSTS + 1].join(","), ""),
         table(one, &route(&"/".repeat(limits::TEXT + 1 - "GET ".len()), "")),
+        table(one, &mixed.map(|segment| route(&format!("/{segment}"), "")).collect::<Vec<_>>().join(",")),
         table(one, &route(&"/a".repeat(limits::SEGMENTS + 1), "")),
         table(one, &(0..=limits::CONDITIONAL).map(when).collect::<Vec<_>>().join(",")),
     ];

@@ -7,6 +7,7 @@
 //! the scope can't be read (`hosts` or `basePath`), the table leaves all traffic unchanged. So no request is routed to
 //! where the corrected document would not have sent it.
 
+mod bare_prefix;
 pub(crate) mod builder;
 mod conditions;
 mod cors;
@@ -41,10 +42,11 @@ use crate::problem::{Place, Problem, ProblemKind};
 use crate::table::RouteTable;
 use crate::table::image::Span;
 use crate::table::schema::{
-    CANDIDATES, CAPTURES, Candidate, Cors, ENTRIES, NODES, NoMatch, OPERATIONS, Operation, PATTERNS, POLICIES, Policy,
-    ROUTE_EXTRAS, ROUTES, Route, SETTINGS, Settings, StringId, TEXTS, Target,
+    CANDIDATES, CAPTURES, Candidate, Cors, ENTRIES, MatchRow, NODES, NoMatch, OPERATIONS, Operation, PATTERNS,
+    POLICIES, Policy, ROUTE_EXTRAS, ROUTES, Route, SETTINGS, Settings, StringId, TEXTS, Target,
 };
 
+use bare_prefix::{BarePrefix, bare_prefixes};
 use conditions::{ConditionCount, ConditionSets};
 use methods::MethodNumbers;
 pub(crate) use settings::is_table_name;
@@ -184,6 +186,12 @@ struct MatchPlace {
 }
 
 impl MatchPlace {
+    /// `index` is the pattern's element of [`Compiler::match_indexes`].
+    fn new(pattern: MatchRow, index: u16) -> Self {
+        let index = Some(usize::from(index)).filter(|_| index != NOT_IN_LIST);
+        MatchPlace { route: RoutePlace(pattern.route as usize), index }
+    }
+
     fn place(self) -> Place {
         let key = self.route.key("match");
         self.index.map_or(key.clone(), |index| key.index(index))
@@ -231,8 +239,10 @@ struct Compiler {
     conditions: ConditionSets,
     /// The index of each pattern in its `match`, or [`NOT_IN_LIST`]. An `Option` would take twice the memory.
     match_indexes: Vec<u16>,
-    /// The hosts of all targets.
-    targets: BTreeSet<String>,
+    /// The hosts of all `service`s, if requests that use them directly are denied.
+    ksvc_hosts: BTreeSet<String>,
+    /// The `host`s of all routes, without port.
+    other_hosts: BTreeSet<String>,
     /// The different CORS policies and their numbers.
     policies: HashMap<Policy, u32>,
 }
@@ -251,7 +261,8 @@ impl Compiler {
             candidates: Vec::new(),
             conditions: ConditionSets::new(),
             match_indexes: Vec::new(),
-            targets: BTreeSet::new(),
+            ksvc_hosts: BTreeSet::new(),
+            other_hosts: BTreeSet::new(),
             policies: HashMap::new(),
         }
     }
@@ -262,9 +273,8 @@ impl Compiler {
 
     /// Returns the place of a pattern in the document.
     fn match_place(&self, pattern: u32) -> Option<MatchPlace> {
-        let route = RoutePlace(self.builder.image.get(PATTERNS, pattern)?.route as usize);
-        let index = self.match_indexes.get(pattern as usize).copied().filter(|index| *index != NOT_IN_LIST);
-        Some(MatchPlace { route, index: index.map(usize::from) })
+        let row = self.builder.image.get(PATTERNS, pattern)?;
+        Some(MatchPlace::new(row, *self.match_indexes.get(pattern as usize)?))
     }
 
     /// Compiles a document and returns the settings of its table. `limit_errors` says which limits the routes together
@@ -359,7 +369,7 @@ impl Compiler {
             break_routes(&mut self.builder.image, |index, _| self.reader.problems.is_broken(index as usize));
         }
         self.write_candidates();
-        let Compiler { document_hash, name_is_readable, reader, mut builder, .. } = self;
+        let Compiler { document_hash, name_is_readable, mut reader, mut builder, match_indexes, .. } = self;
         let mut policies: Vec<_> = self.policies.into_iter().collect();
         policies.sort_unstable_by_key(|(_, number)| *number);
         builder.image.append(POLICIES, policies.into_iter().map(|(policy, _)| policy));
@@ -376,7 +386,8 @@ impl Compiler {
         }
         settings.plans_responses |= settings.uses_cors;
         settings.methods = builder.list(self.method_names.iter().map(|method| &**method));
-        settings.targets = builder.list(self.targets.iter().map(String::as_str));
+        settings.ksvc_hosts = builder.list(self.ksvc_hosts.iter().map(String::as_str));
+        settings.other_hosts = builder.list(self.other_hosts.iter().map(String::as_str));
         if settings.name == StringId::default() {
             settings.name = builder.shared("default");
         }
@@ -386,6 +397,17 @@ impl Compiler {
         // An image that was just written can be read.
         let table = RouteTable::read(builder.image.finish(document_hash)).unwrap_or_default();
         let has_errors = reader.problems.has_errors();
+        if !has_errors {
+            let text = |pattern: MatchRow| table.strings.get(pattern.text).to_owned();
+            for BarePrefix { pattern, other, paths, write } in bare_prefixes(&table) {
+                let row = |pattern| Some((table.patterns.get(pattern)?, *match_indexes.get(pattern as usize)?));
+                let (Some((row, index)), Some((other, other_index))) = (row(pattern), row(other)) else { continue };
+                let (place, other_place) = (MatchPlace::new(row, index), MatchPlace::new(other, other_index));
+                let kind =
+                    ProblemKind::BarePrefix { paths, other: other_place.place(), other_text: text(other), write };
+                reader.problems.report(place.place(), kind);
+            }
+        }
         let (problems, more_problems) = reader.problems.finish();
         Compiled { table, problems, more_problems, name_is_readable, has_errors }
     }

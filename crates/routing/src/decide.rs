@@ -63,10 +63,12 @@ impl RouteTable {
         let membership = self.settings.hosts.membership(&self.strings, host);
         let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
-            && hosts::contains(&self.strings, self.settings.targets, host);
+            && (hosts::contains(&self.strings, self.settings.ksvc_hosts, host)
+                || hosts::contains(&self.strings, self.settings.other_hosts, host));
         // A host that `hosts` names exactly is public and not the host of a KSVC, so a probe to it is an ordinary
         // request.
-        let is_probe = membership != Some(Membership::Exact) && is_network_probe(head, path);
+        let is_probe =
+            head.is_network_probe && membership != Some(Membership::Exact) && self.lets_probe_pass(host, path);
         if (membership.is_none() && !direct) || is_probe {
             return Decision::Untouched(Untouched::OutOfScope);
         }
@@ -84,6 +86,16 @@ impl RouteTable {
             return Decision::Untouched(Untouched::OutOfScope);
         }
         self.decide_in_scope(head, path, trail)
+    }
+
+    /// Returns whether one of Knative's probes to a host is left alone. Knative's proxies answer it themselves, on
+    /// whatever path. The `host` of a route may be no KSVC, and then every path but that of net-istio's probes could
+    /// reach something else.
+    #[inline(never)]
+    fn lets_probe_pass(&self, host: &[u8], path: &[u8]) -> bool {
+        path == b"/healthz"
+            || !hosts::contains(&self.strings, self.settings.other_hosts, host)
+            || hosts::contains(&self.strings, self.settings.ksvc_hosts, host)
     }
 
     fn decide_in_scope<'a, T: Trail>(&'a self, head: &Head<'a>, whole_path: &'a [u8], trail: &mut T) -> Decision<'a> {
@@ -237,9 +249,4 @@ impl RouteTable {
 #[inline(never)]
 fn readable(value: Option<&[u8]>) -> Option<&[u8]> {
     value.filter(|value| !value.is_empty() && is_ascii(value))
-}
-
-/// Returns whether a request is Knative's own check that the host of a KSVC is served. The filter leaves those alone.
-fn is_network_probe(head: &Head<'_>, path: &[u8]) -> bool {
-    path == b"/healthz" && head.has("k-network-probe")
 }

@@ -47,6 +47,10 @@ pub struct Head<'a> {
     /// True if the request has a header `x-forwarded-prefix` or `forwarded`, with which a client could claim another
     /// public URL.
     pub(crate) has_forwarding_claim: bool,
+    /// True if the request is Knative's own check that a host is served: it has exactly one `k-network-probe` header,
+    /// and its value is `probe`. Knative's proxies answer such a request themselves. Of several headers, they look at the
+    /// first, and the gateway may look at another one.
+    pub(crate) is_network_probe: bool,
     /// True if the request may have a header that is internal to Knative, because the name of some header begins with
     /// `k`, or the `user-agent` of a probe.
     pub(crate) may_have_internal_headers: bool,
@@ -70,6 +74,7 @@ impl<'a> Head<'a> {
     pub fn read(headers: &'a impl Headers) -> Self {
         let (mut method, mut authority, mut path, mut content_type) = (None, None, None, None);
         let (mut has_forwarded_host, mut has_forwarding_claim, mut may_have_internal_headers) = (false, false, false);
+        let mut probe = None;
         for (name, value) in headers.each() {
             match name.first() {
                 Some(b':') if equal(name, b":method") => method = Some(value),
@@ -81,7 +86,12 @@ impl<'a> Head<'a> {
                     has_forwarding_claim |= equal(name, b"x-forwarded-prefix");
                 }
                 Some(b'f') => has_forwarding_claim |= equal(name, b"forwarded"),
-                Some(b'k') => may_have_internal_headers = true,
+                Some(b'k') => {
+                    may_have_internal_headers = true;
+                    if equal(name, b"k-network-probe") {
+                        probe = Some(probe.is_none() && value == b"probe");
+                    }
+                }
                 Some(b'u') => may_have_internal_headers |= knative::is_probe_agent(value),
                 _ => {}
             }
@@ -94,6 +104,7 @@ impl<'a> Head<'a> {
             content_type,
             has_forwarded_host,
             has_forwarding_claim,
+            is_network_probe: probe == Some(true),
             may_have_internal_headers,
         }
     }
@@ -106,11 +117,6 @@ impl<'a> Head<'a> {
     /// Returns all values of a header. `name` is in lower case.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.headers().iter().filter(move |(key, _)| equal(key, name.as_bytes())).map(|(_, value)| *value)
-    }
-
-    /// Returns whether the request has a header. `name` is in lower case.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.values(name).next().is_some()
     }
 
     /// Returns whether the request is gRPC, by the rule that Envoy applies: its content type is `application/grpc`,

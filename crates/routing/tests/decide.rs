@@ -320,7 +320,6 @@ fn direct_requests_to_targets_are_denied() {
         assert_eq!(asked("/.well-known/acme-challenge/token").on(&exact).outcome, OutOfScope);
         assert_eq!(asked("/.well-known/acme-challenges").on(&exact).outcome, DeniedDirect);
         assert_eq!(asked("/healthz").header("k-network-probe", "probe").on(&exact).outcome, OutOfScope);
-        assert_eq!(asked("/health").header("k-network-probe", "probe").on(&exact).outcome, DeniedDirect);
         assert_eq!(asked("/healthz").on(&exact).outcome, DeniedDirect);
         assert_eq!(asked("/").already_routed().on(&exact).outcome, OutOfScope);
         // A client can set this header itself.
@@ -357,6 +356,44 @@ fn a_probe_to_a_public_host_is_handled_like_any_request() {
     let seen = request("GET", "/healthz").header("k-network-probe", "probe").on(&public);
     assert_eq!(seen.outcome, Outcome::Route);
     assert_eq!(seen.removed, ["k-network-probe"]);
+}
+
+/// Knative's proxies answer a probe themselves, on every path. Of two headers, they look at the first.
+#[test]
+fn a_probe_has_exactly_one_header_with_the_value_probe() {
+    use Outcome::{DeniedDirect, OutOfScope};
+    let table = denying(&[HOST]);
+    let paths = ["/healthz", "/", "/anything//..", "/.well-known/knative/revision/shop/s-00001", "/healthz?a"];
+    for path in paths {
+        for (values, outcome) in [
+            (&["probe"][..], OutOfScope),
+            (&[], DeniedDirect),
+            (&[""], DeniedDirect),
+            (&["x"], DeniedDirect),
+            (&["Probe"], DeniedDirect),
+            (&["probe,probe"], DeniedDirect),
+            (&["probe", "probe"], DeniedDirect),
+            (&["x", "probe"], DeniedDirect),
+            (&["probe", "x"], DeniedDirect),
+            (&["x", "x", "probe"], DeniedDirect),
+        ] {
+            let sent = |host: &str| {
+                let sent = request("GET", path).host(host);
+                values.iter().fold(sent, |sent, value| sent.header("k-network-probe", value)).on(&table).outcome
+            };
+            assert_eq!(sent("s.shop.example.com:80"), outcome, "{path} {values:?}");
+            // The `host` of a route may be no KSVC.
+            let other = if path == "/healthz" { outcome } else { DeniedDirect };
+            assert_eq!(sent("other.example.net"), other, "{path} {values:?}");
+        }
+    }
+    // A host that is the target of a `service` and of a `host` is that of a KSVC.
+    let both = json!([{ "match": "GET /a", "service": "s" }, { "match": "GET /b", "host": "s.shop.example.com" }]);
+    let both = common::good(&json!({
+        "hosts": [HOST], "domain": "example.com", "namespace": "shop", "denyDirect": true, "routes": both,
+    }));
+    let probe = request("GET", "/x").host("s.shop.example.com").header("k-network-probe", "probe");
+    assert_eq!(probe.on(&both).outcome, OutOfScope);
 }
 
 #[test]
@@ -398,8 +435,10 @@ fn a_probe_to_the_host_of_a_ksvc_is_never_changed() {
     for hosts in ["*", "*.example.com"] {
         let table =
             one(json!({ "hosts": [hosts], "onNoMatch": "passThrough" }), json!({ "service": "s" }), "ANY /{*all}");
-        let probe = request("GET", "/healthz").host("s.shop.example.com:80").header("k-network-probe", "probe");
-        assert_eq!(probe.on(&table).outcome, Outcome::OutOfScope, "{hosts}");
+        for path in ["/healthz", "/", "/.well-known/knative/revision/shop/s-00001"] {
+            let probe = request("GET", path).host("s.shop.example.com:80").header("k-network-probe", "probe");
+            assert_eq!(probe.on(&table).outcome, Outcome::OutOfScope, "{hosts} {path}");
+        }
     }
 }
 

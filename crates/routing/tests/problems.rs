@@ -544,3 +544,33 @@ fn a_message_in_the_catalogue_is_that_of_a_problem() {
         }
     }
 }
+
+#[test]
+fn a_prefix_whose_own_path_goes_to_another_rest_is_reported() {
+    let table = |base: &str, routes: &[(&str, &str)]| {
+        let routes = routes.iter().map(|(pattern, host)| json!({ "match": pattern, "host": host })).collect::<Vec<_>>();
+        json!({ "hosts": ["api.example.com"], "basePath": base, "routes": routes })
+    };
+    let (back, front) = ("back.example.com", "front.example.com");
+    for (routes, place, part) in [
+        (vec![("ANY /api/{*rest}", back), ("ANY /{*rest}", front)], "routes[0].match", "`/v1/api` and `/v1/api/`"),
+        (vec![("ANY /{**rest}", front), ("GET /api/{*rest}", back)], "routes[1].match", "\"GET /api/{**rest}\""),
+        (vec![("ANY /a/{x}/{*rest}", back), ("ANY /a/{*rest}", front)], "routes[0].match", "\"ANY /a/{x}/{**rest}\""),
+        (vec![("GET /api/{*rest}", back), ("ANY /api/", back), ("ANY /{*r}", front)], "routes[0].match", "`/v1/api`,"),
+    ] {
+        warnings(&table("/v1", &routes), &[(place, part)]);
+        // The remedy is accepted, and nothing is left to say.
+        let mended = routes.iter().map(|(pattern, host)| (pattern.replace("{*rest}", "{**rest}"), *host));
+        let mended = mended.collect::<Vec<_>>();
+        warnings(&table("/v1", &mended.iter().map(|(pattern, host)| (&**pattern, *host)).collect::<Vec<_>>()), &[]);
+    }
+    for deliberate in [
+        vec![("ANY /api/{*rest}", back), ("ANY /api", front), ("ANY /{*rest}", front)],
+        vec![("ANY /api/{*rest}", back), ("ANY /api/{**rest}", front)],
+        vec![("GET /api/{*rest}", back), ("POST /{*rest}", front)],
+        vec![("ANY /api/{*rest}", back), ("ANY /{page}", front)],
+        vec![("ANY /{*rest}", back)],
+    ] {
+        warnings(&table("/v1", &deliberate), &[]);
+    }
+}

@@ -17,7 +17,8 @@ fn routes_are_listed_by_precedence_in_columns() {
     );
     assert!(lines[beta].ends_with("header x-beta = \"true\""), "{}", run.out);
     assert!(lines[beta + 1].contains("→  orders.shop.example.com"), "{}", run.out);
-    assert!(run.out.contains("\nANY        /faas/payments/{*rest}  →"), "{}", run.out);
+    assert!(lines[5].starts_with("ANY        /faas/payments/{*rest}  →"), "{}", run.out);
+    assert!(lines[6].starts_with("GET        /faas/ping"), "{}", run.out);
     let arrows: Vec<_> = lines.iter().map(|line| line.find('→')).collect();
     assert!(arrows.iter().all(|arrow| *arrow == arrows[0]), "{}", run.out);
     assert_eq!(lines.len(), 7, "one line per match");

@@ -35,8 +35,9 @@ impl Compiler {
             Key::Set(text) => self.rewrite_path(text, captures, place).map(Some),
         };
         // Direct requests to the host of a target are denied even if the route has an error.
-        for authority in [&service, &host].into_iter().flatten().filter(|_| defaults.deny_direct) {
-            self.targets.insert(String::from_utf8_lossy(&hosts::normalize_host(authority.as_bytes())).into_owned());
+        self.ksvc_hosts.extend(service.clone().filter(|_| defaults.deny_direct));
+        if let Some(authority) = &host {
+            self.other_hosts.insert(String::from_utf8_lossy(hosts::strip_port(authority.as_bytes())).into_owned());
         }
         let key = self.target_key(route, place)?;
         self.report_misplaced_keys(route, key, place);

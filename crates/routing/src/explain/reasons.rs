@@ -39,16 +39,16 @@ impl RouteTable {
     pub fn out_of_scope(&self, head: &Head<'_>) -> OutOfScope {
         let Some(path) = head.path else { return OutOfScope::NoPath };
         let host = &*hosts::normalize_host(head.authority.unwrap_or_default());
-        let is_target = self.settings.deny_direct && hosts::contains(&self.strings, self.settings.targets, host);
+        let targets = [self.settings.ksvc_hosts, self.settings.other_hosts];
+        let is_target =
+            self.settings.deny_direct && targets.into_iter().any(|hosts| hosts::contains(&self.strings, hosts, host));
         let is_public = self.settings.hosts.membership(&self.strings, host).is_some();
         match (is_public, is_target) {
             (false, false) => OutOfScope::Host,
             (true, _) if path == b"*" && head.method == Some(b"OPTIONS") => OutOfScope::Server,
             (true, false) if !self.base.contains(path) => OutOfScope::BasePath,
             // Direct requests to a target are denied, but for these.
-            _ if !head.has("k-network-probe") && path.starts_with(b"/.well-known/acme-challenge/") => {
-                OutOfScope::Challenge
-            }
+            _ if !head.is_network_probe && path.starts_with(b"/.well-known/acme-challenge/") => OutOfScope::Challenge,
             _ => OutOfScope::Probe,
         }
     }

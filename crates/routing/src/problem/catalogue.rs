@@ -1007,6 +1007,20 @@ problems! {
             "#,
         }
 
+        /// `{*rest}` takes at least one segment, so the path before it is not matched, with or without a slash. Here another
+        /// route with a rest gets it. `{**rest}` takes zero or more segments.
+        Warning "bare-prefix" BarePrefix { paths: String, other: Place, other_text: String, write: String } => {
+            message: "does not match {paths}, because `{{*name}}` takes at least one segment; {other} (\"{other_text}\") gets that; to match it here, write \"{write}\"",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: ANY /api/{*rest}
+                    host: back.example.com
+                  - match: ANY /{*rest}
+                    host: front.example.com
+            "#,
+        }
+
         /// Too many routes with conditions have the same path and the same method. Those that come first in the order
         /// of precedence are served; other requests that match there get 503.
         Error "too-many-conditional-routes" TooManyConditional { found: usize, method: String, limit: usize } => {

@@ -78,8 +78,10 @@ row! {
         pub(crate) response_headers: Span,
         /// A sorted list of strings: all methods that routes name.
         pub(crate) methods: Span,
-        /// A sorted list of strings: the hosts of all targets, in lower case and without port.
-        pub(crate) targets: Span,
+        /// A sorted list of strings: the hosts of all `service`s, in lower case. It is empty without `denyDirect`.
+        pub(crate) ksvc_hosts: Span,
+        /// A sorted list of strings: the `host`s of all routes, in lower case and without port.
+        pub(crate) other_hosts: Span,
         /// The number of routes that are not broken.
         pub(crate) routes: u32,
         /// True if the table or some route has `cors`, or may have it because it can't be read.
@@ -107,7 +109,8 @@ impl Default for Settings {
             request_headers: Span::default(),
             response_headers: Span::default(),
             methods: Span::default(),
-            targets: Span::default(),
+            ksvc_hosts: Span::default(),
+            other_hosts: Span::default(),
             routes: 0,
             uses_cors: false,
             plans_responses: false,
