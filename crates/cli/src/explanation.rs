@@ -64,7 +64,8 @@ pub fn explain_decision(
     };
     explanation.set("outcome", decision.outcome().as_str());
     match decision {
-        Decision::Untouched(_) => {}
+        Decision::Untouched(_) if response.is_empty() => {}
+        Decision::Untouched(_) => explanation.set("responseHeaders", by_name(response)),
         Decision::Forward(forward) => explanation.forward(table, forward, request, response),
         Decision::Answer(answer) => explanation.answer(answer),
     }

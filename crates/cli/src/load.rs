@@ -59,30 +59,41 @@ fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Message {
 /// Loads the tables of some files, for the commands that work on tables. The inner error has the messages about files
 /// that can't be read or have no table.
 pub fn load_tables(paths: &[PathBuf]) -> Result<Result<Vec<Configuration>, Vec<Message>>, Unreadable> {
-    let mut messages = Vec::new();
-    let mut skipped = Vec::new();
-    let mut configurations = Vec::new();
-    for mut loaded in load(paths)? {
-        skipped.extend(loaded.skipped.take());
-        messages.extend(loaded.messages);
-        configurations.extend(loaded.configurations);
+    let loaded = load(paths)?;
+    if let Some(messages) = without_table(paths, &loaded) {
+        return Ok(Err(messages));
     }
-    if configurations.is_empty() && messages.is_empty() {
-        messages.extend(skipped.into_iter().map(|message| *message));
+    let messages: Vec<Message> = loaded.iter().flat_map(|file| file.messages.clone()).collect();
+    if !messages.is_empty() {
+        return Ok(Err(messages));
     }
-    Ok(match messages.is_empty() {
-        true if configurations.is_empty() => Err(vec![no_table(paths)]),
-        true => Ok(configurations),
-        false => Err(messages),
-    })
+    Ok(Ok(loaded.into_iter().flat_map(|file| file.configurations).collect()))
 }
 
-/// Returns the error that there is no table in any of the files.
-pub fn no_table(paths: &[PathBuf]) -> Message {
+/// Returns the errors that none of the files has a table, if that is so: a pipeline that checks nothing should not pass.
+/// If files could not be read, they may have been the tables.
+pub fn without_table(paths: &[PathBuf], loaded: &[Loaded]) -> Option<Vec<Message>> {
+    if !loaded.iter().all(Loaded::is_context) {
+        return None;
+    }
+    let skipped: Vec<&Message> = loaded.iter().filter_map(|file| file.skipped.as_deref()).collect();
+    if let ([_], [only]) = (loaded, &skipped[..]) {
+        return Some(vec![(*only).clone()]);
+    }
+    let unreadable = skipped.iter().filter(|message| message.code != NO_TABLE.code);
+    let mut messages: Vec<Message> = unreadable.map(|message| (*message).clone()).collect();
     let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-    let source = Source::new(names.join(", "), "");
-    let text = "there is no route table here; name the file of the table too";
-    Message::new(NO_TABLE, &source, Span::START, text)
+    let no_table = |text: String| Message::new(NO_TABLE, &Source::new(names.join(", "), ""), Span::START, text);
+    if skipped.len() < loaded.len() {
+        messages.push(no_table("there is no route table here; name the file of the table too".to_owned()));
+    } else if messages.is_empty() {
+        messages.push(no_table(format!(
+            "no file here has a table of ksvc-router (skipped files: {}); a file has one if it says `pluginName: \
+             ksvc-router`, or has `hosts` and `routes`, alone or under `pluginConfig`",
+            skipped.len()
+        )));
+    }
+    Some(messages)
 }
 
 /// Loads a text that must have a table: what `load` skips is an error.

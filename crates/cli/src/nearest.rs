@@ -22,7 +22,15 @@ pub fn nearest_routes<'t>(table: &'t RouteTable, base: &str, path: &str) -> Vec<
     }
     // The sort is stable: otherwise equal routes stay in the order of precedence.
     lines.sort_by_key(|(likeness, difference, _)| (*likeness, *difference));
-    lines.into_iter().take(MOST).map(|(.., line)| line).collect()
+    let mut nearest: Vec<Line<'t>> = Vec::new();
+    for (.., line) in lines {
+        // Routes can differ in their conditions alone.
+        if !nearest.iter().any(|other| (other.methods, &other.path) == (line.methods, &line.path)) {
+            nearest.push(line);
+        }
+    }
+    nearest.truncate(MOST);
+    nearest
 }
 
 fn segments(path: &str) -> Vec<&str> {

@@ -468,8 +468,9 @@ fn every_log_line_about_a_configuration_is_documented() {
 
 const COMMANDS_PAGE: &str = include_str!("../../../docs/command-line.md");
 
-/// Writes the messages and the table of codes in docs/command-line.md anew.
-const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p ksvc-router-cli --test documentation";
+/// Writes the messages, the transcripts and the table of codes in docs/command-line.md anew. The tests that write run one
+/// after the other, because each of them writes the whole page.
+const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p ksvc-router-cli --test documentation -- --test-threads 1";
 
 /// The codes of the messages about a block of manifests, and what `check` says of it.
 fn messages_of(block: &Block) -> (Vec<&'static str>, String) {
@@ -483,7 +484,7 @@ fn messages_of(block: &Block) -> (Vec<&'static str>, String) {
 fn table_of_codes() -> String {
     let word = |kind: &Kind| if kind.severity == Severity::Error { "error" } else { "warning" };
     let row = |kind: &Kind| format!("| `{}` | {} | {} |\n", kind.code, word(kind), kind.explanation);
-    let head = "| code | | meaning |\n|---|---|---|\n".to_owned();
+    let head = "| code | severity | meaning |\n|---|---|---|\n".to_owned();
     head + &OF_FILES.iter().chain(Danger::KINDS).map(row).collect::<String>()
 }
 
@@ -512,18 +513,53 @@ fn every_danger_is_documented_as_check_tells_it() {
             }
         };
     }
-    let table = page.split_once("| code | | meaning |").and_then(|(_, after)| after.split_once("\n\n")).unwrap().0;
-    page = page.replacen(&format!("| code | | meaning |{table}\n"), &table_of_codes(), 1);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/command-line.md"), page).unwrap();
-    } else {
-        let difference = COMMANDS_PAGE.lines().zip(page.lines()).find(|(found, expected)| found != expected);
-        assert_eq!(difference, None, "docs/command-line.md: to update the page, run\n{UPDATE}");
-        assert_eq!(COMMANDS_PAGE.len(), page.len(), "docs/command-line.md: to update the page, run\n{UPDATE}");
-    }
+    let table =
+        page.split_once("| code | severity | meaning |").and_then(|(_, after)| after.split_once("\n\n")).unwrap().0;
+    page = page.replacen(&format!("| code | severity | meaning |{table}\n"), &table_of_codes(), 1);
+    assert_is_page(&page);
     let shown: BTreeSet<&str> = shown.into_iter().collect();
     let kinds: BTreeSet<&str> = Danger::KINDS.iter().map(|kind| kind.code).collect();
     assert_eq!(kinds.difference(&shown).collect::<Vec<_>>(), [&""; 0], "dangers without an example");
+}
+
+/// Every `console` block shows a command, run in the repository's folder, and its output.
+#[test]
+fn every_transcript_is_what_the_command_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut page = COMMANDS_PAGE.to_owned();
+    let blocks = blocks(COMMANDS_PAGE).into_iter().filter(|block| block.language == "console");
+    let mut shown = 0;
+    for Block { line, text, .. } in blocks {
+        let (command, _) = text.split_once('\n').unwrap();
+        let words = command.strip_prefix("$ ksvc-router ").unwrap_or_else(|| panic!("{line}: {command}"));
+        // Words in single quotes have spaces.
+        let quoted = words.split('\'').enumerate();
+        let words = quoted.flat_map(|(index, part)| match index % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+            _ => vec![part.to_owned()],
+        });
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_ksvc-router"))
+            .args(words)
+            .current_dir(&root)
+            .output()
+            .unwrap();
+        let out = String::from_utf8(run.stdout).unwrap();
+        page = page.replacen(&format!("```console\n{text}```"), &format!("```console\n{command}\n{out}```"), 1);
+        shown += 1;
+    }
+    assert!(shown >= 5, "{shown} transcripts");
+    assert_is_page(&page);
+}
+
+/// Asserts that docs/command-line.md is as it should be, or writes it.
+fn assert_is_page(page: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/command-line.md"), page).unwrap();
+        return;
+    }
+    let difference = COMMANDS_PAGE.lines().zip(page.lines()).find(|(found, expected)| found != expected);
+    assert_eq!(difference, None, "docs/command-line.md: to update the page, run\n{UPDATE}");
+    assert_eq!(COMMANDS_PAGE.len(), page.len(), "docs/command-line.md: to update the page, run\n{UPDATE}");
 }
 
 #[test]

@@ -260,7 +260,11 @@ fn a_path_without_a_route_shows_the_nearest_ones() {
     assert_eq!(nearest("api.example.com/faas/order/42")[0], "GET /faas/orders/{id}");
     assert_eq!(nearest("api.example.com/faas/old/1/2")[0], "GET /faas/old/{id}");
     assert_eq!(nearest("api.example.com/faas/pong")[0], "GET /faas/ping");
-    assert!(nearest("api.example.com/faas/orders/1/2").len() == 3);
+    // A path is named once, however many routes have it.
+    assert_eq!(
+        nearest("api.example.com/faas/orders/1/2"),
+        ["GET /faas/orders/{id}", "PUT|PATCH /faas/orders/{id}", "POST /faas/orders"]
+    );
     // Found, or out of scope.
     assert!(nearest("api.example.com/faas/ping").is_empty() && nearest("api.example.com/pong").is_empty());
     let run = Folder::new(&[("f.yaml", GOOD)]).run(&["explain", "f.yaml", "GET", "api.example.com/faas/old/1/2"]);

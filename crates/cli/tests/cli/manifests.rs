@@ -364,8 +364,10 @@ fn nothing_to_check_is_an_error() {
     for args in [&["check", "m"][..], &["check", "m/a.yaml", "m/b.yaml"]] {
         let run = folder.run(args);
         assert_eq!(run.code, 1);
-        assert!(run.out.contains("no file here has a table of ksvc-router (2 files skipped)"), "{}", run.out);
+        assert!(run.out.contains("no file here has a table of ksvc-router (skipped files: 2)"), "{}", run.out);
     }
+    let explained = folder.run(&["explain", "m", "GET", "https://a.b/"]);
+    assert_eq!((explained.code, explained.err.matches("error").count()), (1, 1), "{}", explained.err);
     // A file that can't be read may have been the table.
     let folder = Folder::new(&[("m/a.yaml", "a: 1\n"), ("m/b.yaml", "a: [\n")]);
     assert!(folder.run(&["check", "m"]).out.starts_with("m/b.yaml:2:1: error: this is not YAML"));

@@ -195,3 +195,11 @@ fn a_response_with_a_body_is_plain_text() {
     assert_eq!(test(&case("text/plain"), &[]).code, 0);
     assert_eq!(test(&case("null"), &[]).code, 1);
 }
+
+#[test]
+fn a_response_to_a_request_out_of_scope_is_unchanged() {
+    let case = "- name: other\n  request: {method: GET, url: other.example.com/}\n  response: {headers: {server: nginx}}\n  \
+        expect: {outcome: outOfScope, responseHeaders: {server: nginx, x-none: null}}\n";
+    let run = test(case, &[]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+}
