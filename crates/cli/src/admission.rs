@@ -12,7 +12,7 @@
 //!   of a loop, and is swept when a loop ends. 15,000 routes in one loop take more than half a minute.
 
 mod cel;
-mod schema;
+pub(crate) mod schema;
 
 use std::fmt::Write as _;
 

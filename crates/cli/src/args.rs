@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use ksvc_router_cli::levels::{self, Allowed, Denied};
 
 /// Checks, explains and tests the route tables of the ksvc-router filter.
 ///
@@ -14,7 +15,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "ksvc-router", version, after_help = "Example: ksvc-router check wasm-plugin.yaml")]
 pub(crate) struct Args {
-    /// Print text for people, or JSON for programs.
+    /// Print text for people, JSON for programs, workflow commands for GitHub Actions, or a SARIF log.
+    ///
+    /// `github` and `sarif` are for `check` and `test`.
     #[arg(long, value_enum, default_value_t, global = true)]
     pub(crate) format: Format,
     #[command(subcommand)]
@@ -26,6 +29,8 @@ pub(crate) enum Format {
     #[default]
     Text,
     Json,
+    Github,
+    Sarif,
 }
 
 #[derive(Debug, Subcommand)]
@@ -35,19 +40,27 @@ pub(crate) enum Command {
     /// The errors and warnings are those that the filter would report. Files that are checked together are seen
     /// together: a Gateway in one file can answer a question about a WasmPlugin in another file.
     #[command(
-        after_help = "Examples:\n  ksvc-router check wasm-plugin.yaml gateway.yaml\n  ksvc-router check manifests/"
+        after_help = "Examples:\n  ksvc-router check wasm-plugin.yaml gateway.yaml\n  ksvc-router check manifests/ --deny warnings --allow no-digest"
     )]
     Check {
-        /// Files or folders. Of the files in a folder, only those with `pluginName: ksvc-router` are checked.
-        #[arg(required = true, value_name = "FILE")]
+        /// Files or folders, which stand for their YAML and JSON files. Files without a table of this filter are
+        /// skipped and counted.
+        #[arg(required = true, value_name = "PATH")]
         files: Vec<PathBuf>,
+        /// Print no warnings with this code. The option can be repeated.
+        #[arg(long, value_name = "CODE", value_parser = levels::allowed)]
+        allow: Vec<Allowed>,
+        /// Make an error of every warning with this code, or of all `warnings`. The option can be repeated.
+        #[arg(long, value_name = "CODE|warnings", value_parser = levels::denied)]
+        deny: Vec<Denied>,
     },
     /// Explain what the filter does with a request, and why.
     #[command(
         after_help = "Example: ksvc-router explain wasm-plugin.yaml GET https://api.example.com/orders/42 -H 'x-beta: true'"
     )]
     Explain {
-        /// The file with the route table.
+        /// The file with the route table, or with several. A folder stands for its YAML and JSON files. The gateway's
+        /// order counts: the first table that does not leave the request untouched decides.
         file: PathBuf,
         /// The method of the request, such as GET.
         method: OsString,
@@ -67,26 +80,34 @@ A file of cases:
       request: {method: GET, url: https://api.example.com/orders/42, headers: {x-beta: \"true\"}}
       expect: {outcome: route, authority: orders.shop.example.com}")]
     Test {
-        /// The file with the route table.
+        /// The file with the route table, or with several. A folder stands for its YAML and JSON files.
         file: PathBuf,
-        /// The file with the cases. It may be the same file.
-        cases: PathBuf,
+        /// The files with the cases. The file of the table may be one of them.
+        #[arg(required = true)]
+        cases: Vec<PathBuf>,
         /// Fail if the cases use less than this share of the routes.
         #[arg(long, value_name = "PERCENT", value_parser = percent)]
         fail_under: Option<f64>,
     },
     /// Print the routes, sorted by precedence.
+    ///
+    /// Several tables are printed in the order in which the gateway asks them: by phase, then by priority.
     #[command(after_help = "Example: ksvc-router routes wasm-plugin.yaml")]
     Routes {
-        /// The file with the route table.
-        file: PathBuf,
+        /// Files or folders with route tables.
+        #[arg(required = true, value_name = "PATH")]
+        files: Vec<PathBuf>,
     },
     /// Print the ValidatingAdmissionPolicy that makes the API server refuse malformed route tables.
     #[command(after_help = "Example: ksvc-router admission | kubectl apply -f -")]
     Admission,
     /// Print the JSON Schema of the configuration, for editors.
-    #[command(after_help = "Example: ksvc-router schema > ksvc-router.schema.json")]
-    Schema,
+    #[command(after_help = "Example: ksvc-router schema --manifest > wasm-plugin.schema.json")]
+    Schema {
+        /// Print the schema of a whole WasmPlugin, with the configuration under `pluginConfig`.
+        #[arg(long)]
+        manifest: bool,
+    },
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -7,11 +7,12 @@ mod test;
 
 use std::fmt;
 
-use ksvc_router_cli::admission;
-use ksvc_router_cli::load::load_one;
+use ksvc_router_cli::formats::{as_github, as_sarif};
+use ksvc_router_cli::levels::{Contradiction, Levels};
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::request::HeaderError;
 use ksvc_router_cli::source::files::Unreadable;
+use ksvc_router_cli::{admission, schema};
 use serde_json::Value;
 
 use crate::args::{Args, Command, Format};
@@ -32,6 +33,9 @@ pub(crate) struct Report {
 pub(crate) enum CallError {
     Unreadable(Unreadable),
     Header(HeaderError),
+    Levels(Contradiction),
+    /// The command does not print this format.
+    Format,
 }
 
 impl fmt::Display for CallError {
@@ -39,6 +43,10 @@ impl fmt::Display for CallError {
         match self {
             Self::Unreadable(error) => error.fmt(f),
             Self::Header(error) => write!(f, "--header: {error}"),
+            Self::Levels(error) => error.fmt(f),
+            Self::Format => {
+                f.write_str("--format: `github` and `sarif` are for `check` and `test`; write `text` or `json`")
+            }
         }
     }
 }
@@ -52,15 +60,20 @@ impl From<Unreadable> for CallError {
 pub(crate) fn run(args: Args) -> Result<Report, CallError> {
     let format = args.format;
     match args.command {
-        Command::Check { files } => check::run(&files, format),
+        Command::Check { files, allow, deny } => {
+            let levels = Levels::new(&allow, &deny).map_err(CallError::Levels)?;
+            check::run(&files, &levels, format)
+        }
+        Command::Test { file, cases, fail_under } => test::run(&file, &cases, fail_under, format),
+        _ if matches!(format, Format::Github | Format::Sarif) => Err(CallError::Format),
         Command::Explain { file, method, url, headers } => {
             explain::run(&file, &explain::request(method, &url, &headers)?, format)
         }
-        Command::Test { file, cases, fail_under } => test::run(&file, &cases, fail_under, format),
-        Command::Routes { file } => routes::run(&file, format),
+        Command::Routes { files } => routes::run(&files, format),
         Command::Admission => Ok(Report { out: admission::manifests(), success: true, ..Report::default() }),
-        Command::Schema => {
-            Ok(Report { out: pretty(&ksvc_routing::config::schema()), success: true, ..Report::default() })
+        Command::Schema { manifest } => {
+            let schema = if manifest { schema::manifest() } else { schema::configuration() };
+            Ok(Report { out: pretty(&schema), success: true, ..Report::default() })
         }
     }
 }
@@ -70,11 +83,22 @@ fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
+/// Returns messages in a format.
+fn print(messages: &[Message], format: Format) -> String {
+    match format {
+        Format::Text => as_text(messages),
+        Format::Json => pretty(&as_json(messages)),
+        Format::Github => as_github(messages),
+        Format::Sarif => pretty(&as_sarif(messages)),
+    }
+}
+
 /// Returns the report of a command that could not run because of errors in the input.
 fn refuse(messages: &[Message], format: Format) -> Report {
+    let printed = print(messages, format);
     match format {
-        Format::Text => Report { err: as_text(messages), ..Report::default() },
-        Format::Json => Report { out: pretty(&as_json(messages)), ..Report::default() },
+        Format::Text => Report { err: printed, ..Report::default() },
+        _ => Report { out: printed, ..Report::default() },
     }
 }
 

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ksvc_routing::{Compiled, Place, Problem, ProblemKind, Step, compile};
+use ksvc_routing::{Compiled, Place, Problem, ProblemKind, Severity, Step, compile};
 
+use crate::kind::BOOLEAN_KEY;
 use crate::manifest::{self, DeliveryError, Manifest};
 use crate::message::{Message, Other};
 use crate::source::Source;
@@ -42,8 +43,9 @@ impl Configuration {
     pub fn compile(&self) -> (Compiled, Vec<Message>) {
         let compiled = compile(&self.json());
         let errors = self.delivery_errors.iter();
-        let mut messages: Vec<Message> =
-            errors.map(|error| Message::error(&self.source, error.at, error.what.to_string())).collect();
+        let mut messages: Vec<Message> = errors
+            .map(|error| Message::new(error.what.kind(), &self.source, error.at, error.what.to_string()))
+            .collect();
         // How many problems about keys there are so far at each place.
         let mut reported: HashMap<String, usize> = HashMap::new();
         // If the configuration could not be read, one of the messages above says so already.
@@ -59,7 +61,10 @@ impl Configuration {
         if !problems.is_empty() && compiled.more_problems > 0 {
             // At the position of the last message, so that it stays behind all others.
             let span = messages.last().map_or(self.at, |last| last.span);
-            messages.push(self.more_problems(&compiled, span));
+            // They are warnings only if a warning is shown, because errors are shown first.
+            let has_errors = compiled.problems.iter().all(Problem::is_error);
+            let severity = if has_errors { Severity::Error } else { Severity::Warning };
+            messages.push(Message::more(compiled.more_problems, severity, &self.source, span));
         }
         (compiled, messages)
     }
@@ -67,16 +72,6 @@ impl Configuration {
     /// Returns the routes as they are written.
     pub fn routes(&self) -> &[Arc<Node>] {
         self.node.as_ref().map_or(&[], |node| node.list("routes"))
-    }
-
-    /// Returns the message with the number of problems that are not shown. They are warnings only if a warning is
-    /// shown, because errors are shown first.
-    fn more_problems(&self, compiled: &Compiled, span: Span) -> Message {
-        let count = compiled.more_problems;
-        let text = format!("and {count} more errors and warnings; correct those above first");
-        let has_errors = compiled.problems.iter().all(Problem::is_error);
-        let make = if has_errors { Message::error } else { Message::warning };
-        Message { count, ..make(&self.source, span, text) }
     }
 
     fn message(&self, problem: &Problem, occurrence: usize) -> Message {
@@ -94,6 +89,7 @@ impl Configuration {
             span,
             place: problem.place.to_string(),
             severity: problem.severity(),
+            code: problem.kind.code(),
             text: problem.kind.to_string(),
             other: other.map(|(place, aim)| Other {
                 source: Arc::clone(&self.source),
@@ -150,7 +146,7 @@ impl Configuration {
     fn warn_of_boolean_keys(&self, node: &Node, messages: &mut Vec<Message>) {
         for entry in node.entries() {
             if let Some(text) = entry.key.boolean_problem() {
-                messages.push(Message::warning(&self.source, entry.key.span, text));
+                messages.push(Message::new(BOOLEAN_KEY, &self.source, entry.key.span, text));
             }
             self.warn_of_boolean_keys(&entry.value, messages);
         }

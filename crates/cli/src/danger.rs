@@ -8,14 +8,19 @@
 mod find;
 mod pair;
 mod placed;
+mod served;
 mod single;
+mod table;
 
 use std::fmt;
 
+use ksvc_routing::Severity;
+
+use crate::kind::Kind;
 use crate::manifest::PLUGIN_NAME;
 use crate::manifest::gateway::target_port;
 
-pub use find::dangers;
+pub use find::{Surroundings, dangers};
 
 /// The largest object, in bytes of JSON, that fits into the annotation in which `kubectl apply` keeps what was applied
 /// (apimachinery's TotalAnnotationSizeLimitB).
@@ -23,81 +28,150 @@ const ANNOTATION_LIMIT: usize = 262_144;
 /// The largest request, in bytes, that etcd accepts by default.
 const OBJECT_LIMIT: usize = 1_572_864;
 
-/// Defines an enum, and with it `examples`, which has one value of each kind, and `kind`, which returns the name of a
-/// value's kind. So no kind can be missing in the list: a field without an example does not compile.
+/// What is wrong with a URL, and what to write instead.
+const SCHEME: &str = "has a scheme that Istio does not know; write `oci://`, `https://`, `http://` or `file://`";
+
+/// What to write in place of a digest.
+const IMAGE_DIGEST: &str = "the digest that `docker push` prints for your image";
+const MODULE_DIGEST: &str = "the output of `sha256sum plugin.wasm`";
+
+/// Defines an enum of kinds of messages, and with it `KINDS`, the list of the kinds; `code`; and `examples`, which has one
+/// value of each kind. So no kind can be missing in the lists: a field without an example does not compile.
 ///
-/// `pub enum E { A { x: u8 = 1 }, B }` expands to `pub enum E { A { x: u8 }, B }`,
-/// `examples() -> Vec<E>` with `vec![E::A { x: 1 }, E::B]`, and `kind(&self)`, which returns `"A"` or `"B"`.
-macro_rules! with_examples {
+/// `pub enum E { #[doc = "About A."] Warning "a" A { x: u8 = 1 } }` expands to `pub enum E { A { x: u8 } }`,
+/// `KINDS` with `Kind { code: "a", severity: Severity::Warning, explanation: "About A." }`, `kind(&self)`, which returns
+/// that, and `examples() -> Vec<E>` with `vec![E::A { x: 1 }]`.
+macro_rules! dangers {
     (
         $(#[$about:meta])*
         $visibility:vis enum $name:ident {
-            $($(#[$doc:meta])* $kind:ident $({ $($field:ident: $type:ty = $example:expr),+ })?,)+
+            $(
+                $(#[doc = $doc:literal])+
+                $severity:ident $code:literal $kind:ident $({ $($field:ident: $type:ty = $example:expr),+ })?,
+            )+
         }
     ) => {
         $(#[$about])*
         $visibility enum $name {
-            $($(#[$doc])* $kind $({ $($field: $type),+ })?,)+
+            $($(#[doc = $doc])+ $kind $({ $($field: $type),+ })?,)+
         }
 
         impl $name {
+            /// All kinds, in the order of their definition.
+            $visibility const KINDS: &[Kind] = &[$(Kind {
+                code: $code,
+                severity: Severity::$severity,
+                explanation: concat!($($doc),+).trim_ascii_start(),
+            },)+];
+
             /// Returns one example of each kind, in the order of their definition.
             $visibility fn examples() -> Vec<Self> {
                 vec![$(Self::$kind $({ $($field: $example),+ })?,)+]
             }
 
-            /// Returns the name of the kind, such as `NoTag`.
-            $visibility fn kind(&self) -> &'static str {
+            /// Returns the kind of the danger.
+            $visibility fn kind(&self) -> Kind {
                 match self {
-                    $(Self::$kind { .. } => stringify!($kind),)+
+                    $(Self::$kind { .. } => Kind {
+                        code: $code,
+                        severity: Severity::$severity,
+                        explanation: concat!($($doc),+).trim_ascii_start(),
+                    },)+
                 }
             }
         }
     };
 }
 
-with_examples! {
+dangers! {
 /// A danger. `Display` says what it is, why it is dangerous, and what to write instead.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Danger {
-    /// `imagePullPolicy: Always`; `pinned` if the image has a digest.
-    PullAlways { pinned: bool = true },
-    LatestTag { image: String = "oci://registry.example.com/ksvc-router".to_owned() },
-    NoTag { image: String = "oci://registry.example.com/ksvc-router".to_owned() },
-    NoDigest { image: String = "oci://registry.example.com/ksvc-router:0.1.0".to_owned() },
-    /// A module from a web server, without `key`, the key for its checksum.
-    NoChecksum { key: &'static str = "sha256" },
-    /// `key` is missing, or has another value than `FAIL_RELOAD`.
-    FailStrategy { key: &'static str = "failStrategy", found: Option<String> = None },
-    EarlyPhase { phase: String = "AUTHN".to_owned() },
-    /// An EnvoyFilter that inserts the filter before the policies.
-    EarlyFilter,
-    /// No port is named. `write` is what to write instead.
-    EveryPort { write: &'static str = "`match: [{ports: [{number: 8443}]}]`" },
-    PlainPort { port: u64 = 8080 },
-    /// A Gateway redirects on a port on which the filter runs.
-    HttpsRedirect { gateway: String = "public".to_owned(), port: u64 = 8080, https: u64 = 8443 },
-    /// The port of the Service instead of the port of the pod.
-    ServicePort { port: u64 = 443 },
-    ServerMode,
-    NetworkType,
-    /// No selector. `write` is the key to write.
-    EveryProxy { write: &'static str = "`selector.matchLabels`" },
-    /// `key` is missing, or is not the name of this filter.
-    PluginName { key: &'static str = "pluginName", found: Option<String> = None },
-    ClientSideApply { size: usize = 300_000 },
-    TooLarge { size: usize = 1_600_000 },
-    SameTableName { name: String = "default".to_owned() },
+    /// The `url` of the module can't be understood.
+    Error "invalid-url" Url { found: String = "s3://modules/plugin.wasm".to_owned(), reason: &'static str = SCHEME },
+    /// The digest of the module has only zeros: it is still to be filled in.
+    Error "placeholder-digest" PlaceholderDigest { write: &'static str = IMAGE_DIGEST },
+    /// The digest of the module is not a SHA-256 digest.
+    Error "invalid-digest" Digest { found: String = "4e1f".to_owned(), write: &'static str = IMAGE_DIGEST },
+    /// `imagePullPolicy` is `Always`: every edit of the table asks the registry.
+    Warning "pull-always" PullAlways { pinned: bool = true },
+    /// The image has the tag `latest`, which may be another build tomorrow.
+    Warning "latest-tag" LatestTag { image: String = "oci://registry.example.com/ksvc-router".to_owned() },
+    /// The image has no tag, so it is the build that was pushed last.
+    Warning "no-tag" NoTag { image: String = "oci://registry.example.com/ksvc-router".to_owned() },
+    /// The image has a tag but no digest, and a tag can be pushed again.
+    Warning "no-digest" NoDigest { image: String = "oci://registry.example.com/ksvc-router:0.1.0".to_owned() },
+    /// A module from a web server has no checksum.
+    Warning "no-checksum" NoChecksum { key: &'static str = "sha256" },
+    /// A crash of the filter would make every request fail, because the plugin is not started again.
+    Warning "fail-strategy" FailStrategy { key: &'static str = "failStrategy", found: Option<String> = None },
+    /// The filter runs before the policies, which then see the host and path of the service.
+    Warning "early-phase" EarlyPhase { phase: String = "AUTHN".to_owned() },
+    /// An EnvoyFilter inserts the filter before the policies.
+    Warning "early-filter" EarlyFilter,
+    /// No port is named, so the filter runs on the port of plain HTTP too.
+    Warning "every-port" EveryPort { write: &'static str = "`match: [{ports: [{number: 8443}]}]`" },
+    /// The filter runs on the port of plain HTTP, where a Gateway may redirect.
+    Warning "plain-port" PlainPort { port: u64 = 8080 },
+    /// A Gateway redirects to HTTPS on a port on which the filter runs.
+    Warning "https-redirect" HttpsRedirect { gateway: String = "public".to_owned(), port: u64 = 8080, https: u64 = 8443 },
+    /// The port is that of the gateway's Service, instead of that of its pod.
+    Warning "service-port" ServicePort { port: u64 = 443 },
+    /// `mode: SERVER` never applies to a gateway.
+    Warning "server-mode" ServerMode,
+    /// `type: NETWORK` is for plugins that handle TCP connections.
+    Warning "network-type" NetworkType,
+    /// Without a selector, the manifest selects every proxy.
+    Warning "every-proxy" EveryProxy { write: &'static str = "`selector.matchLabels`" },
+    /// The plugin does not have the name of this filter.
+    Warning "plugin-name" PluginName { key: &'static str = "pluginName", found: Option<String> = None },
+    /// The object is too large for the annotation of `kubectl apply`.
+    Warning "client-side-apply" ClientSideApply { size: usize = 300_000 },
+    /// The object is too large for the API server.
+    Error "object-too-large" TooLarge { size: usize = 1_600_000 },
+    /// Two tables have the same name, so they would share their metrics.
+    Warning "same-table-name" SameTableName { name: String = "default".to_owned() },
     /// Two tables serve the same host and path.
-    Overlap { host: String = "api.example.com".to_owned(), path: String = "/faas".to_owned() },
+    Warning "overlapping-tables" Overlap {
+        host: String = "api.example.com".to_owned(),
+        path: String = "/faas".to_owned(),
+        nested: bool = true
+    },
+    /// No Gateway among the files has the labels that the manifest selects.
+    Warning "other-selector" OtherSelector {
+        gateway: String = "public".to_owned(),
+        labels: String = "`istio: ingressgateway`".to_owned()
+    },
+    /// No Gateway among the files has a server on the port.
+    Warning "no-port" NoPort { port: u64 = 9443, ports: String = "8443".to_owned() },
+    /// No Gateway among the files has a server for the public host.
+    Warning "no-server" NoServer { host: String = "api.example.com".to_owned(), gateway: String = "public".to_owned() },
+    /// The public host and the host of a target are on different HTTPS servers, which have different route tables.
+    Warning "split-servers" SplitServers {
+        host: String = "api.example.com".to_owned(),
+        target: String = "orders.shop.example.com".to_owned(),
+        gateway: String = "public".to_owned()
+    },
+    /// With `denyDirect`, a Knative Service is a target by its host, and not by `service`.
+    Warning "direct-host" DirectHost {
+        host: String = "orders.shop.example.com".to_owned(),
+        service: String = "orders".to_owned(),
+        namespace: Option<String> = Some("shop".to_owned())
+    },
+    /// A DomainMapping has a name that `hosts` has too, and Knative's probes of it would be answered by the filter.
+    Warning "mapped-host" MappedHost { host: String = "api.example.com".to_owned() },
 }
 }
 
 impl Danger {
-    /// Returns whether the manifest can't work at all; every other danger is a warning.
-    fn is_error(&self) -> bool {
-        matches!(self, Self::TooLarge { .. })
+    /// Returns whether the danger is that a key is missing. It may be there under a wrong name.
+    fn is_absence(&self) -> bool {
+        match self {
+            Self::FailStrategy { found, .. } | Self::PluginName { found, .. } => found.is_none(),
+            Self::EveryPort { .. } | Self::EveryProxy { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -105,6 +179,13 @@ impl fmt::Display for Danger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Danger::*;
         match self {
+            Url { found, reason } => write!(f, "{found:?} {reason}"),
+            PlaceholderDigest { write } => {
+                write!(f, "the digest has only zeros, so the gateway could not load the module; write {write}")
+            }
+            Digest { found, write } => {
+                write!(f, "{found:?} is not a SHA-256 digest, which has 64 hexadecimal digits in lower case; write {write}")
+            }
             PullAlways { pinned: false } => f.write_str(
                 "with `Always` every edit of the table asks the registry, and an edit while the registry is down makes the \
                  gateway answer 403 to every request; write `IfNotPresent`",
@@ -224,11 +305,54 @@ impl fmt::Display for Danger {
                 "another table that may run in the same gateway is called `{name}` too, so both would share their metrics; \
                  write another `name` in one of them"
             ),
-            Overlap { host, path } => write!(
+            Overlap { host, path, nested } => {
+                write!(
+                    f,
+                    "another table that may run in the same gateway serves {host}{path} too: the first table in the filter \
+                     chain (higher `priority`, else older) answers or routes these requests, and the second table never \
+                     sees them as they arrived; write `hosts` or `basePath` that do not overlap, "
+                )?;
+                if *nested {
+                    f.write_str("give the table with the longer `basePath` the higher `priority`, ")?;
+                }
+                f.write_str("or make it one table")
+            }
+            OtherSelector { gateway, labels } => write!(
                 f,
-                "another table that may run in the same gateway serves {host}{path} too: the first table in the filter \
-                 chain (higher `priority`, else older) answers or routes these requests, and the second table never sees \
-                 them as they arrived; write `hosts` or `basePath` that do not overlap, or make it one table"
+                "none of the Gateways here runs on proxies with these labels, so the filter would not run there; write the \
+                 labels that the Gateway `{gateway}` selects, {labels}"
+            ),
+            NoPort { port, ports } => write!(
+                f,
+                "no Gateway here has a server on port {port}, so the filter would not run there; write a port on which \
+                 the gateway's pod listens: {ports}"
+            ),
+            NoServer { host, gateway } => write!(
+                f,
+                "no Gateway here has a server for {host} on a port of the filter, so the gateway does not serve it; add it \
+                 to the `hosts` of a server of the Gateway `{gateway}`"
+            ),
+            SplitServers { host, target, gateway } => write!(
+                f,
+                "HTTPS requests to {host} arrive at a server of the Gateway `{gateway}` that does not lead to {target}, so \
+                 routed requests get 404; write both hosts in the `hosts` of one server, of the Gateway to which Knative \
+                 binds its services (`knative-ingress-gateway` in `knative-serving` by default)"
+            ),
+            DirectHost { host, service, namespace } => {
+                write!(
+                    f,
+                    "{host} is the host of a Knative Service, and with `denyDirect` not all of Knative's probes of it pass; \
+                     write `service: {service}`"
+                )?;
+                if let Some(namespace) = namespace {
+                    write!(f, " and `namespace: {namespace}`")?;
+                }
+                f.write_str(" in place of `host`")
+            }
+            MappedHost { host } => write!(
+                f,
+                "{host} is the name of a DomainMapping too, and the filter would answer Knative's probes of it, so it would \
+                 not become ready; write routes for `/` and `/healthz` that lead to its service, or `onNoMatch: passThrough`"
             ),
         }
     }

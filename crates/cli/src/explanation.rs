@@ -64,7 +64,8 @@ pub fn explain_decision(
     };
     explanation.set("outcome", decision.outcome().as_str());
     match decision {
-        Decision::Untouched(_) => {}
+        Decision::Untouched(_) if response.is_empty() => {}
+        Decision::Untouched(_) => explanation.set("responseHeaders", by_name(response)),
         Decision::Forward(forward) => explanation.forward(table, forward, request, response),
         Decision::Answer(answer) => explanation.answer(answer),
     }
@@ -111,7 +112,8 @@ impl Explanation {
     /// Returns the JSON object.
     pub fn to_json(&self) -> Value {
         let mut fields = self.fields.clone();
-        if !self.changes_responses {
+        let is_response = fields["outcome"] == "respond" && fields["responseHeaders"] != json!({});
+        if !self.changes_responses && !is_response {
             fields.remove("responseHeaders");
         }
         Value::Object(fields)
@@ -171,8 +173,12 @@ impl Explanation {
             }
         }
         self.set("status", answer.status);
-        let headers: Headers =
+        let mut headers: Headers =
             answer.headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
+        // Envoy adds it to every response of its own that has a body.
+        if !answer.body.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"content-type")) {
+            headers.push((b"content-type".to_vec(), b"text/plain".to_vec()));
+        }
         self.set("responseHeaders", by_name(&headers));
         for field in ["allow", "location"] {
             if let Some((_, value)) = answer.headers.iter().find(|(name, _)| name == field) {

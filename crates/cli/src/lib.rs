@@ -6,16 +6,23 @@
 //! 2. `yaml`: a tree in which every value has a position;
 //! 3. `manifest`: where in the tree the configuration is, and what its manifest says around it;
 //! 4. `configuration`: compiled by the routing core, with its problems as `message`s at a line and a column;
-//! 5. `check`: the messages of all files, with a `danger` for each risky setting of a manifest.
+//! 5. `check`: the messages of all files, with a `danger` for each risky setting of a manifest;
+//! 6. `levels`: which warnings are silent, and which are errors;
+//! 7. `formats`: messages as other programs read them.
 //!
-//! `load` takes the first four steps for the arguments of a command. A `request` has an `explanation`: what the table
-//! decides about it, and `cases` compares explanations with what is expected. `admission` makes the policy for the API
-//! server from the schema of the configuration.
+//! `load` takes the first four steps for the arguments of a command. Every message is of a `kind` with a stable code, and
+//! `catalogue` lists the kinds. A `request` has an `explanation`: what the `tables` decide about it, and `cases` compares
+//! explanations with what is expected. `admission` makes the policy for the API server from the schema of the
+//! configuration, and `schema` prints that for editors.
 
 // The modules in the order of that path.
 pub mod source;
 
 pub mod yaml;
+
+mod words;
+
+pub mod kind;
 
 pub mod manifest;
 
@@ -29,10 +36,22 @@ pub mod danger;
 
 pub mod check;
 
+pub mod catalogue;
+
+pub mod levels;
+
+pub mod formats;
+
 pub mod request;
 
+pub mod tables;
+
 pub mod explanation;
+
+pub mod nearest;
 
 pub mod cases;
 
 pub mod admission;
+
+pub mod schema;

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::configuration::Configuration;
+use crate::kind::{INVALID_YAML, NO_TABLE, NOT_UTF8};
 use crate::manifest;
+use crate::manifest::domain_mapping::{self, DomainMapping};
 use crate::manifest::gateway::{self, Gateway};
 use crate::message::Message;
 use crate::source::Source;
@@ -17,33 +19,25 @@ use crate::yaml::{self, Node, Origin, YamlError};
 pub struct Loaded {
     pub source: Arc<Source>,
     pub configurations: Vec<Configuration>,
-    /// Istio's Gateways, which say whether plain HTTP is redirected.
+    /// Istio's Gateways, which say on which ports and for which hosts there are servers.
     pub gateways: Vec<Gateway>,
+    pub domain_mappings: Vec<DomainMapping>,
     /// Errors that kept the file, or parts of it, from being read.
     pub messages: Vec<Message>,
+    /// Why the file is skipped, if nothing in it concerns this filter: it has no table, or it can't be read.
+    pub skipped: Option<Box<Message>>,
 }
 
-/// Loads files, `-` and folders. A file that the user names is always loaded; of the files in a folder, only those that
-/// say `pluginName: ksvc-router`.
+/// Loads files, `-` and the YAML and JSON files of folders. A file that is not of this filter is `skipped`.
 pub fn load(paths: &[PathBuf]) -> Result<Vec<Loaded>, Unreadable> {
-    let mut all = Vec::new();
-    for found in files::find(paths)? {
-        let source = match read(&found.path)? {
-            Ok(source) => source,
-            Err(message) if found.named => {
-                let empty = Loaded::empty(&message.source);
-                all.push(Loaded { messages: vec![message], ..empty });
-                continue;
-            }
-            Err(_) => continue,
-        };
-        if found.named {
-            all.push(from_named(&source));
-        } else {
-            all.extend(from_folder(&source));
-        }
-    }
-    Ok(all)
+    files::find(paths)?.iter().map(|path| load_file(path)).collect()
+}
+
+fn load_file(path: &Path) -> Result<Loaded, Unreadable> {
+    Ok(match read(path)? {
+        Ok(source) => load_source(&source),
+        Err(message) => Loaded::unreadable(message),
+    })
 }
 
 /// Reads a file, or standard input for `-`. For a file that is not UTF-8, returns a message about the file.
@@ -59,87 +53,127 @@ fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Message {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     let source = Source::new(name, String::from_utf8_lossy(bytes));
-    Message::error(&source, Span::point(Position { line, column }), "this is not UTF-8; save the file as UTF-8")
+    Message::new(NOT_UTF8, &source, Span::point(Position { line, column }), "this is not UTF-8; save the file as UTF-8")
 }
 
-/// Loads the only configuration of a file, for the commands that work on one table. The inner error has the messages
-/// about the file.
-pub fn load_one(path: &Path) -> Result<Result<Configuration, Vec<Message>>, Unreadable> {
-    let mut all = load(&[path.to_owned()])?;
-    let mut messages: Vec<Message> = all.iter_mut().flat_map(|loaded| std::mem::take(&mut loaded.messages)).collect();
-    let mut configurations: Vec<Configuration> = all.into_iter().flat_map(|loaded| loaded.configurations).collect();
-    if configurations.is_empty() && messages.is_empty() {
-        let name = path.display().to_string();
-        messages.push(no_configuration(&Source::new(name, "")));
+/// Loads the tables of some files, for the commands that work on tables. The inner error has the messages about files
+/// that can't be read or have no table.
+pub fn load_tables(paths: &[PathBuf]) -> Result<Result<Vec<Configuration>, Vec<Message>>, Unreadable> {
+    let loaded = load(paths)?;
+    if let Some(messages) = without_table(paths, &loaded) {
+        return Ok(Err(messages));
     }
-    if let [first, second, ..] = &configurations[..] {
-        let text = format!(
-            "this is a second route table, beside the one of {}:{}, but the command works on one table; write each table in a \
-             file of its own",
-            first.source.name, first.at.start.line
-        );
-        messages.push(Message::error(&second.source, second.at, text));
+    let messages: Vec<Message> = loaded.iter().flat_map(|file| file.messages.clone()).collect();
+    if !messages.is_empty() {
+        return Ok(Err(messages));
     }
-    match configurations.pop() {
-        Some(configuration) if messages.is_empty() => Ok(Ok(configuration)),
-        _ => Ok(Err(messages)),
-    }
+    Ok(Ok(loaded.into_iter().flat_map(|file| file.configurations).collect()))
 }
 
-/// Loads a file that the user named: every configuration in it, with any plugin name or none. But if a plugin in the
-/// file has this filter's name, plugins with other names are left out.
+/// Returns the errors that none of the files has a table, if that is so: a pipeline that checks nothing should not pass.
+/// If files could not be read, they may have been the tables.
+pub fn without_table(paths: &[PathBuf], loaded: &[Loaded]) -> Option<Vec<Message>> {
+    if !loaded.iter().all(Loaded::is_context) {
+        return None;
+    }
+    let skipped: Vec<&Message> = loaded.iter().filter_map(|file| file.skipped.as_deref()).collect();
+    if let ([_], [only]) = (loaded, &skipped[..]) {
+        return Some(vec![(*only).clone()]);
+    }
+    let unreadable = skipped.iter().filter(|message| message.code != NO_TABLE.code);
+    let mut messages: Vec<Message> = unreadable.map(|message| (*message).clone()).collect();
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let no_table = |text: String| Message::new(NO_TABLE, &Source::new(names.join(", "), ""), Span::START, text);
+    if skipped.len() < loaded.len() {
+        messages.push(no_table("there is no route table here; name the file of the table too".to_owned()));
+    } else if messages.is_empty() {
+        messages.push(no_table(format!(
+            "no file here has a table of ksvc-router (skipped files: {}); a file has one if it says `pluginName: \
+             ksvc-router`, or has `hosts` and `routes`, alone or under `pluginConfig`",
+            skipped.len()
+        )));
+    }
+    Some(messages)
+}
+
+/// Loads a text that must have a table: what `load` skips is an error.
 pub fn from_named(source: &Arc<Source>) -> Loaded {
-    let mut loaded = match parse_and_find(source) {
-        Ok(loaded) => loaded,
-        Err(error) => return Loaded { messages: vec![yaml_message(source, &error)], ..Loaded::empty(source) },
+    let mut loaded = load_source(source);
+    loaded.messages.extend(loaded.skipped.take().map(|message| *message));
+    loaded
+}
+
+/// Loads every table of this filter in a text. Plugins with other names are left out.
+fn load_source(source: &Arc<Source>) -> Loaded {
+    let mut contents = match parse_and_find(source) {
+        Ok(contents) => contents,
+        Err(error) => return Loaded::unreadable(yaml_message(source, &error)),
     };
-    let some_are_ours = loaded.found.iter().any(manifest::Found::is_ours_by_name);
-    loaded.found.retain(|found| !some_are_ours || found.plugin_name.is_none() || found.is_ours_by_name());
-    let mut loaded = loaded.finish(source);
-    if loaded.configurations.is_empty() && loaded.gateways.is_empty() {
-        loaded.messages.push(no_configuration(source));
+    let some_have_our_name = contents.found.iter().any(manifest::Found::has_our_name);
+    contents.found.retain(|found| found.is_ours(some_have_our_name));
+    let configurations =
+        std::mem::take(&mut contents.found).into_iter().map(|found| Configuration::new(source, found)).collect();
+    let Contents { gateways, domain_mappings, .. } = contents;
+    let has_context = !gateways.is_empty() || !domain_mappings.is_empty();
+    let mut loaded = Loaded { configurations, gateways, domain_mappings, ..Loaded::empty(source) };
+    if loaded.is_context() && !has_context {
+        loaded.skipped = Some(Box::new(no_configuration(source)));
     }
     loaded
 }
 
-/// Loads a file of a folder, which may belong to another program, or be a text template that is not YAML.
-fn from_folder(source: &Arc<Source>) -> Option<Loaded> {
-    let loaded = match parse_and_find(source) {
-        Ok(mut loaded) => {
-            loaded.found.retain(manifest::Found::is_ours_by_name);
-            loaded.finish(source)
-        }
-        Err(error) if source.text.contains("ksvc-router") => {
-            Loaded { messages: vec![yaml_message(source, &error)], ..Loaded::empty(source) }
-        }
-        Err(_) => return None,
-    };
-    let is_ours = !loaded.configurations.is_empty() || !loaded.messages.is_empty() || !loaded.gateways.is_empty();
-    is_ours.then_some(loaded)
-}
-
 impl Loaded {
     fn empty(source: &Arc<Source>) -> Self {
-        Self { source: Arc::clone(source), configurations: vec![], gateways: vec![], messages: vec![] }
+        Self {
+            source: Arc::clone(source),
+            configurations: vec![],
+            gateways: vec![],
+            domain_mappings: vec![],
+            messages: vec![],
+            skipped: None,
+        }
     }
 
-    /// Returns whether the file only has Gateways, as context for the tables of other files.
+    /// Returns a file that can't be read. It may belong to another program, or be a template that is not YAML.
+    fn unreadable(message: Message) -> Self {
+        let empty = Self::empty(&message.source);
+        match seems_ours(&message.source.text) {
+            true => Self { messages: vec![message], ..empty },
+            false => Self { skipped: Some(Box::new(message)), ..empty },
+        }
+    }
+
+    /// Returns whether the file has no table, but may be context for the tables of other files, as a Gateway is.
     pub fn is_context(&self) -> bool {
         self.configurations.is_empty() && self.messages.is_empty()
     }
+}
+
+/// Returns whether a text that can't be read seems to have a table of this filter: it names the filter, or a line begins
+/// with `pluginConfig`, and no other plugin is named, or with an outermost `hosts` or `routes`.
+fn seems_ours(text: &str) -> bool {
+    let keys = || {
+        text.lines().filter_map(|line| {
+            let (key, _) = line.split_once(':')?;
+            let word = key.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+            // JSON is often indented.
+            let is_outermost = !line.starts_with([' ', '\t']) || line.trim_start().starts_with('"');
+            Some((word, is_outermost))
+        })
+    };
+    let names_another = keys().any(|(key, _)| key == "pluginName");
+    text.contains(manifest::PLUGIN_NAME)
+        || keys().any(|(key, is_outermost)| {
+            (key.eq_ignore_ascii_case("pluginConfig") && !names_another)
+                || (is_outermost && matches!(key, "hosts" | "routes"))
+        })
 }
 
 /// All that was found in a file, before the configurations of other plugins are left out.
 struct Contents {
     found: Vec<manifest::Found>,
     gateways: Vec<Gateway>,
-}
-
-impl Contents {
-    fn finish(self, source: &Arc<Source>) -> Loaded {
-        let configurations = self.found.into_iter().map(|found| Configuration::new(source, found)).collect();
-        Loaded { configurations, gateways: self.gateways, ..Loaded::empty(source) }
-    }
+    domain_mappings: Vec<DomainMapping>,
 }
 
 /// Parses the documents of a file.
@@ -152,16 +186,17 @@ fn parse_and_find(source: &Arc<Source>) -> Result<Contents, YamlError> {
     Ok(Contents {
         found: documents.iter().flat_map(manifest::find).collect(),
         gateways: documents.iter().flat_map(|document| gateway::find(source, document)).collect(),
+        domain_mappings: documents.iter().flat_map(|document| domain_mapping::find(source, document)).collect(),
     })
 }
 
 fn yaml_message(source: &Arc<Source>, error: &YamlError) -> Message {
-    Message::error(source, error.at, error.what.to_string())
+    Message::new(INVALID_YAML, source, error.at, error.what.to_string())
 }
 
 fn no_configuration(source: &Arc<Source>) -> Message {
     let text = "this file has no configuration of ksvc-router; \
         write a WasmPlugin, a TrafficExtension, an EnvoyFilter, a document with `pluginConfig:`, \
         or the configuration itself, with `hosts` and `routes`";
-    Message::error(source, Span::START, text)
+    Message::new(NO_TABLE, source, Span::START, text)
 }

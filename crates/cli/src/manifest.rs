@@ -2,8 +2,11 @@
 //! configuration, under a `pluginConfig:` of its own, or as the whole document.
 
 mod delivery;
+pub mod domain_mapping;
 pub mod gateway;
+pub mod order;
 pub(crate) mod ports;
+pub(crate) mod shape;
 pub(crate) mod workloads;
 
 use std::sync::Arc;
@@ -11,15 +14,18 @@ use std::sync::Arc;
 use ksvc_routing::config::Config;
 
 use crate::source::position::Span;
-use crate::yaml::Node;
+use crate::words::nearest;
+use crate::yaml::{Entry, Node, Value};
 
 pub use delivery::{DeliveryError, Undelivered};
 
 /// The `pluginName` of a WasmPlugin, and the `root_id` in Envoy.
 pub(crate) const PLUGIN_NAME: &str = "ksvc-router";
 
+const PLUGIN_CONFIG: &str = "pluginConfig";
+
 /// Keys of the configuration that other documents have too. They are no sign that a document is a configuration.
-const COMMON_KEYS: [&str; 3] = ["name", "namespace", "domain"];
+const COMMON_KEYS: [&str; 7] = ["name", "namespace", "domain", "basePath", "cors", "requestHeaders", "responseHeaders"];
 
 /// A plugin's configuration in a document.
 #[derive(Debug, Clone)]
@@ -34,6 +40,8 @@ pub struct Found {
     pub errors: Vec<DeliveryError>,
     /// The manifest that holds the configuration; `None` for a configuration alone.
     pub manifest: Option<Manifest>,
+    /// Whether something around the configuration says that the plugin is this filter, whatever the configuration is.
+    is_ours: bool,
 }
 
 /// The manifest around a configuration.
@@ -55,10 +63,40 @@ pub enum Kind {
     EnvoyFilter,
 }
 
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WasmPlugin => "WasmPlugin",
+            Self::TrafficExtension => "TrafficExtension",
+            Self::EnvoyFilter => "EnvoyFilter",
+        }
+    }
+
+    /// Returns the values of `apiVersion` that the kind has.
+    pub(crate) fn api_versions(self) -> &'static [&'static str] {
+        match self {
+            Self::WasmPlugin | Self::TrafficExtension => &["extensions.istio.io/v1alpha1"],
+            Self::EnvoyFilter => &["networking.istio.io/v1alpha3"],
+        }
+    }
+}
+
 impl Found {
     /// Returns whether the plugin's name says that it is this filter.
-    pub fn is_ours_by_name(&self) -> bool {
+    pub(crate) fn has_our_name(&self) -> bool {
         self.plugin_name.as_deref() == Some(PLUGIN_NAME)
+    }
+
+    /// Returns whether the plugin is this filter, as far as its name and its configuration tell. `others_have_our_name`
+    /// says whether another plugin of the same file has this filter's name.
+    pub(crate) fn is_ours(&self, others_have_our_name: bool) -> bool {
+        match (&self.plugin_name, &self.node) {
+            (Some(_), _) if self.has_our_name() || others_have_our_name => self.has_our_name(),
+            // Another filter can have `hosts` or `routes` too.
+            (Some(_), Some(node)) => node.get("hosts").is_some() && node.get("routes").is_some(),
+            (Some(_), None) => false,
+            (None, node) => self.is_ours || node.as_ref().is_some_and(|node| resembles_table(node)),
+        }
     }
 
     fn new(holder: &Node, plugin_name: Option<&Arc<Node>>, node: Option<&Arc<Node>>) -> Self {
@@ -69,13 +107,54 @@ impl Found {
             node: node.filter(|node| !node.is_null()).cloned(),
             errors: Vec::new(),
             manifest: None,
+            is_ours: false,
         }
     }
 
-    /// Returns the configuration under `pluginConfig`.
+    /// Returns the configuration under `pluginConfig`, or under a key that resembles it.
     fn in_plugin(holder: &Node) -> Self {
-        Self::new(holder, holder.get("pluginName"), holder.get("pluginConfig"))
+        let name = holder.get("pluginName");
+        let found = match plugin_config(holder) {
+            Some(entry) if entry.key.text == PLUGIN_CONFIG => Self::new(holder, name, Some(&entry.value)),
+            Some(Entry { key, value, .. }) => {
+                let what = Undelivered::Misspelt { key: key.text.clone() };
+                Self { errors: vec![DeliveryError { at: key.span, what }], ..Self::new(holder, name, Some(value)) }
+            }
+            None => Self::new(holder, name, None),
+        };
+        let is_ours = holder.text_at("url").is_some_and(|url| url.contains(PLUGIN_NAME));
+        Self { is_ours, ..found }
     }
+}
+
+/// Returns the entry of `pluginConfig`, or else of a key that resembles it.
+fn plugin_config(holder: &Node) -> Option<&Entry> {
+    let of = |holds: fn(&str) -> bool| holder.entries().iter().find(move |entry| holds(&entry.key.text));
+    of(|key| key == PLUGIN_CONFIG).or_else(|| of(is_misspelt))
+}
+
+/// Returns whether a key is probably meant to be `pluginConfig`.
+fn is_misspelt(key: &str) -> bool {
+    let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+    key != PLUGIN_CONFIG && nearest(&plain, [PLUGIN_CONFIG]).is_some()
+}
+
+/// Returns whether a value is probably a table of this filter, good or bad.
+fn resembles_table(node: &Node) -> bool {
+    match &node.value {
+        Value::Map(entries) => {
+            is_configuration(node)
+                || entries.iter().any(|entry| matches!(entry.value.value, Value::List(_)) && resembles_list(entry))
+        }
+        // The text that a StringValue should hold, or a list of routes.
+        Value::Text { text, .. } => text.contains("hosts") || text.contains("routes"),
+        Value::List(items) => items.iter().any(|item| item.get("match").is_some() || resembles_table(item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn resembles_list(entry: &Entry) -> bool {
+    nearest(&entry.key.text, ["hosts", "routes"]).is_some()
 }
 
 /// Returns the configuration of every plugin in a document, of this filter and of any other.
@@ -86,31 +165,41 @@ pub fn find(document: &Arc<Node>) -> Vec<Found> {
 }
 
 fn find_in_document(document: &Arc<Node>, found: &mut Vec<Found>) {
-    let spec = document.get("spec");
-    let manifest = |kind, plugin: &Arc<Node>, patch: Option<&Arc<Node>>| {
-        let (document, plugin, patch) = (Arc::clone(document), Arc::clone(plugin), patch.cloned());
-        spec.map(|spec| Manifest { kind, document, spec: Arc::clone(spec), plugin, patch })
+    let name = document.at(&["metadata", "name"]).and_then(|name| name.text());
+    let mut add = |kind, spec: &Arc<Node>, plugin: &Arc<Node>, patch: Option<&Arc<Node>>, configuration: Found| {
+        let manifest = Manifest {
+            kind,
+            document: Arc::clone(document),
+            spec: Arc::clone(spec),
+            plugin: Arc::clone(plugin),
+            patch: patch.cloned(),
+        };
+        let is_ours = configuration.is_ours || name == Some(PLUGIN_NAME);
+        found.push(Found { manifest: Some(manifest), is_ours, ..configuration });
     };
+    // Without `spec`, its keys may be in its place.
+    let spec = document.get("spec").unwrap_or(document);
     match document.text_at("kind") {
         // `kubectl get -o yaml` prints several objects as a list.
         Some("List") => document.list("items").iter().for_each(|item| find_in_document(item, found)),
-        Some("WasmPlugin") => found.extend(
-            spec.map(|spec| Found { manifest: manifest(Kind::WasmPlugin, spec, None), ..Found::in_plugin(spec) }),
-        ),
-        Some("TrafficExtension") => found.extend(
-            spec.and_then(|spec| spec.get("wasm"))
-                .map(|wasm| Found { manifest: manifest(Kind::TrafficExtension, wasm, None), ..Found::in_plugin(wasm) }),
-        ),
+        Some("WasmPlugin") => add(Kind::WasmPlugin, spec, spec, None, Found::in_plugin(spec)),
+        Some("TrafficExtension") => {
+            let plugin = spec.get("wasm").or_else(|| plugin_config(spec).map(|_| spec));
+            if let Some(plugin) = plugin {
+                add(Kind::TrafficExtension, spec, plugin, None, Found::in_plugin(plugin));
+            }
+        }
         Some("EnvoyFilter") => {
-            for patch in spec.map_or(&[][..], |spec| spec.list("configPatches")) {
+            for patch in spec.list("configPatches") {
                 find_in_envoy(patch, &mut |plugin, configuration| {
-                    let manifest = manifest(Kind::EnvoyFilter, plugin, Some(patch));
-                    found.push(Found { manifest, ..configuration });
+                    add(Kind::EnvoyFilter, spec, plugin, Some(patch), configuration);
                 });
             }
         }
         Some(_) if document.get("apiVersion").is_some() => {}
-        _ if document.get("pluginConfig").is_some() => found.push(Found::in_plugin(document)),
+        _ if plugin_config(document).is_some() => {
+            found.push(Found { is_ours: true, ..Found::in_plugin(document) });
+        }
         _ if is_configuration(document) => found.push(Found::new(document, None, Some(document))),
         _ => find_in_envoy(document, &mut |_, configuration| found.push(configuration)),
     }

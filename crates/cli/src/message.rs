@@ -1,6 +1,6 @@
-//! Errors and warnings about a file: `FILE:LINE:COLUMN: error: place: what; remedy`, the line, and a caret below it.
+//! Errors and warnings about a file: `FILE:LINE:COLUMN: error: place: what; remedy [code]`, the line, and a caret below it.
 //!
-//! The same messages are printed as text for people and, with `--format json`, for programs.
+//! The same messages are printed as text for people and, in other formats, for programs (`formats`).
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use ksvc_routing::Severity;
 use serde_json::{Value, json};
 
+use crate::kind::{Kind, MORE_PROBLEMS};
 use crate::source::Source;
 use crate::source::position::{Position, Span};
 
@@ -24,6 +25,8 @@ pub struct Message {
     /// outside it.
     pub place: String,
     pub severity: Severity,
+    /// The code of the message's kind, such as `duplicate-route`.
+    pub code: &'static str,
     pub text: String,
     pub other: Option<Other>,
     /// The number of problems that the message stands for: 1, except for the message about problems that are not shown.
@@ -39,20 +42,23 @@ pub struct Other {
 }
 
 impl Message {
-    pub fn error(source: &Arc<Source>, span: Span, text: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, source: &Arc<Source>, span: Span, text: impl Into<String>) -> Self {
         Self {
             source: Arc::clone(source),
             span,
             place: String::new(),
-            severity: Severity::Error,
+            severity: kind.severity,
+            code: kind.code,
             text: text.into(),
             other: None,
             count: 1,
         }
     }
 
-    pub fn warning(source: &Arc<Source>, span: Span, text: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(source, span, text) }
+    /// Returns the message about problems that are not shown.
+    pub(crate) fn more(count: usize, severity: Severity, source: &Arc<Source>, span: Span) -> Self {
+        let text = format!("and {count} more errors and warnings; correct those above first");
+        Self { count, severity, ..Self::new(MORE_PROBLEMS, source, span, text) }
     }
 
     pub fn is_error(&self) -> bool {
@@ -66,6 +72,7 @@ impl Message {
             "column": self.span.start.column,
             "place": self.place,
             "severity": self.severity_word(),
+            "code": self.code,
             "message": self.text,
         });
         if let Some(Other { source, at, place }) = &self.other {
@@ -74,7 +81,12 @@ impl Message {
         object
     }
 
-    fn severity_word(&self) -> &'static str {
+    /// Returns the place and the text, without the code.
+    pub fn words(&self) -> String {
+        if self.place.is_empty() { self.text.clone() } else { format!("{}: {}", self.place, self.text) }
+    }
+
+    pub fn severity_word(&self) -> &'static str {
         if self.is_error() { "error" } else { "warning" }
     }
 
@@ -109,11 +121,8 @@ impl fmt::Display for Message {
         let style = bold.fg_color(Some(colour.into()));
         let Position { line, column } = self.span.start;
         let file = &self.source.name;
-        write!(f, "{bold}{file}:{line}:{column}:{bold:#} {style}{}:{style:#} ", self.severity_word())?;
-        if !self.place.is_empty() {
-            write!(f, "{}: ", self.place)?;
-        }
-        writeln!(f, "{}", self.text)?;
+        let (severity, words, code) = (self.severity_word(), self.words(), self.code);
+        writeln!(f, "{bold}{file}:{line}:{column}:{bold:#} {style}{severity}:{style:#} {words} [{code}]")?;
         self.snippet(f, style)?;
         if let Some(Other { source, at, place }) = &self.other {
             writeln!(f, "{bold}{}:{}:{}:{bold:#} note: {place} is here", source.name, at.line, at.column)?;

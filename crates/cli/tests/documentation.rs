@@ -14,18 +14,19 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::Path;
 
 use common::in_a_line;
 use ksvc_router_cli::cases::{self, Case};
 use ksvc_router_cli::check::check as check_files;
-use ksvc_router_cli::configuration::Configuration;
-use ksvc_router_cli::danger::{Danger, dangers};
+use ksvc_router_cli::danger::Danger;
 use ksvc_router_cli::explanation::explain_with_response;
+use ksvc_router_cli::kind::{Kind, OF_FILES};
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
 use ksvc_router_cli::source::Source;
 use ksvc_routing::limits::{self, Limit};
-use ksvc_routing::{CATALOGUE, CatalogueEntry, Counter, Decision, Gauge, RouteTable, ServedFrom, compile};
+use ksvc_routing::{CATALOGUE, CatalogueEntry, Counter, Decision, Gauge, RouteTable, ServedFrom, Severity, compile};
 use serde_json::Value;
 
 /// The reference. Its tables are compared with the code.
@@ -467,35 +468,98 @@ fn every_log_line_about_a_configuration_is_documented() {
 
 const COMMANDS_PAGE: &str = include_str!("../../../docs/command-line.md");
 
-/// The dangers of a block of manifests, and what `check` says of it.
-fn dangers_of(block: &Block) -> (Vec<Danger>, String) {
+/// Writes the messages, the transcripts and the table of codes in docs/command-line.md anew. The tests that write run one
+/// after the other, because each of them writes the whole page.
+const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p ksvc-router-cli --test documentation -- --test-threads 1";
+
+/// The codes of the messages about a block of manifests, and what `check` says of it.
+fn messages_of(block: &Block) -> (Vec<&'static str>, String) {
     let file = from_named(&Source::new("docs/command-line.md", "\n".repeat(block.line - 1) + &block.text));
-    let configurations: Vec<&Configuration> = file.configurations.iter().collect();
-    let found = dangers(&configurations, &file.gateways).into_iter().map(|(danger, _)| danger).collect();
-    let messages = check_files(&[file]);
-    (found, messages.iter().flatten().map(in_a_line).collect())
+    let messages: Vec<Message> = check_files(&[file]).into_iter().flatten().collect();
+    let with_code = |message: &Message| format!("{} [{}]\n", in_a_line(message).trim_end(), message.code);
+    (messages.iter().map(|message| message.code).collect(), messages.iter().map(with_code).collect())
+}
+
+/// Returns the table of the codes that are not in docs/messages.md.
+fn table_of_codes() -> String {
+    let word = |kind: &Kind| if kind.severity == Severity::Error { "error" } else { "warning" };
+    let row = |kind: &Kind| format!("| `{}` | {} | {} |\n", kind.code, word(kind), kind.explanation);
+    let head = "| code | severity | meaning |\n|---|---|---|\n".to_owned();
+    head + &OF_FILES.iter().chain(Danger::KINDS).map(row).collect::<String>()
 }
 
 #[test]
 fn every_danger_is_documented_as_check_tells_it() {
-    let blocks = blocks(COMMANDS_PAGE);
-    let mut shown = vec![
+    let mut page = COMMANDS_PAGE.to_owned();
+    let mut shown = vec![];
+    for danger in [
         Danger::PullAlways { pinned: true },
         Danger::ClientSideApply { size: 300_000 },
         Danger::TooLarge { size: 1_600_000 },
-    ];
-    for danger in &shown {
+    ] {
         assert!(COMMANDS_PAGE.contains(&danger.to_string()), "{danger}");
+        shown.push(danger.kind().code);
     }
+    let blocks = blocks(COMMANDS_PAGE);
     for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.language == "yaml") {
         let expected = blocks.get(index + 1).filter(|next| next.language == "text" && next.follows);
-        let (found, messages) = dangers_of(block);
-        assert_eq!(messages, expected.map_or("", |next| &next.text), "docs/command-line.md:{}", block.line);
-        shown.extend(found);
+        let (codes, messages) = messages_of(block);
+        shown.extend(codes);
+        page = match expected {
+            Some(next) => page.replacen(&format!("```text\n{}```", next.text), &format!("```text\n{messages}```"), 1),
+            None => {
+                assert_eq!(messages, "", "docs/command-line.md:{}: no block has these messages", block.line);
+                page
+            }
+        };
     }
-    let shown: BTreeSet<&str> = shown.iter().map(Danger::kind).collect();
-    let kinds: BTreeSet<&str> = Danger::examples().iter().map(Danger::kind).collect();
+    let table =
+        page.split_once("| code | severity | meaning |").and_then(|(_, after)| after.split_once("\n\n")).unwrap().0;
+    page = page.replacen(&format!("| code | severity | meaning |{table}\n"), &table_of_codes(), 1);
+    assert_is_page(&page);
+    let shown: BTreeSet<&str> = shown.into_iter().collect();
+    let kinds: BTreeSet<&str> = Danger::KINDS.iter().map(|kind| kind.code).collect();
     assert_eq!(kinds.difference(&shown).collect::<Vec<_>>(), [&""; 0], "dangers without an example");
+}
+
+/// Every `console` block shows a command, run in the repository's folder, and its output.
+#[test]
+fn every_transcript_is_what_the_command_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut page = COMMANDS_PAGE.to_owned();
+    let blocks = blocks(COMMANDS_PAGE).into_iter().filter(|block| block.language == "console");
+    let mut shown = 0;
+    for Block { line, text, .. } in blocks {
+        let (command, _) = text.split_once('\n').unwrap();
+        let words = command.strip_prefix("$ ksvc-router ").unwrap_or_else(|| panic!("{line}: {command}"));
+        // Words in single quotes have spaces.
+        let quoted = words.split('\'').enumerate();
+        let words = quoted.flat_map(|(index, part)| match index % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+            _ => vec![part.to_owned()],
+        });
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_ksvc-router"))
+            .args(words)
+            .current_dir(&root)
+            .output()
+            .unwrap();
+        let out = String::from_utf8(run.stdout).unwrap();
+        page = page.replacen(&format!("```console\n{text}```"), &format!("```console\n{command}\n{out}```"), 1);
+        shown += 1;
+    }
+    assert!(shown >= 5, "{shown} transcripts");
+    assert_is_page(&page);
+}
+
+/// Asserts that docs/command-line.md is as it should be, or writes it.
+fn assert_is_page(page: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/command-line.md"), page).unwrap();
+        return;
+    }
+    let difference = COMMANDS_PAGE.lines().zip(page.lines()).find(|(found, expected)| found != expected);
+    assert_eq!(difference, None, "docs/command-line.md: to update the page, run\n{UPDATE}");
+    assert_eq!(COMMANDS_PAGE.len(), page.len(), "docs/command-line.md: to update the page, run\n{UPDATE}");
 }
 
 #[test]

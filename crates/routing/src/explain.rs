@@ -1,6 +1,10 @@
 //! Explanations for the command line: why a request goes where it goes, and the routes of a table as a list.
 
+mod reasons;
+
 use std::fmt;
+
+pub use reasons::{OutOfScope, UnsafePart};
 
 use crate::decide::decision::Decision;
 use crate::decide::search::{MethodOrder, Step, Trail};

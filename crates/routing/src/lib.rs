@@ -72,7 +72,7 @@ pub use compile::{Compiled, compile};
 pub use decide::decision::{Answer, Decision, Forward, Outcome, ResponsePlan, Untouched};
 pub use decide::headers::Change;
 pub use document::config;
-pub use explain::{Considered, ConsideredRoute, Explanation, Line};
+pub use explain::{Considered, ConsideredRoute, Explanation, Line, OutOfScope, UnsafePart};
 pub use problem::{CATALOGUE, CatalogueEntry, Example, Place, Problem, ProblemKind, Severity, ShortText, Step};
 pub use request::{Head, Headers};
 pub use rollout::{DocumentId, Hash, Judgement, Rollout, ServedFrom, SharedData, roll_out};

@@ -1,28 +1,30 @@
 //! The JSON Schema of a table with more rules than keys and types, each with the text of its message.
 //!
+//! The patterns are read by Go in the policy, and by JavaScript in editors: braces are escaped.
+//!
 //! A rule is here only if the filter requires it of every document, and if one expression can check it on one value.
 
 use serde_json::{Value, json};
 
 /// The methods of a `match`, and the space after them. The characters of a method are those of RFC 9110, section 5.6.2.
 const METHODS: &str = r"^([!#-'*+.^-`~\w-]+\|)*[!#-'*+.^-`~\w-]+ $";
-/// The path of a `match`, after anything without a slash. A segment is literal text with at most one `{name}`; the last
-/// one may be `{*name}`.
-const PATH: &str = r"^[^/]*(/(([^/{}\p{Cc}]|{{|}})*({[\w-]+}([^/{}\p{Cc}]|{{|}})*)?|{\*[\w-]+}$))+$";
+/// The path of a `match`, after anything without a slash. A segment is literal text with parameters; the last one may be
+/// `{*name}` or `{**name}`.
+const PATH: &str = r"^[^/]*(/(([^/{}\p{Cc}]|\{\{|\}\}|\{[\w-]+\})*|\{\*\*?[\w-]+\}$))+$";
 const DNS_LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// A part of the host of a service, with captured values in it.
-const CAPTURED_LABEL: &str = r"^([a-z0-9]|{[\w-]+})(([a-z0-9-]|{[\w-]+})*([a-z0-9]|{[\w-]+}))?$";
+const CAPTURED_LABEL: &str = r"^([a-z0-9]|\{[\w-]+\})(([a-z0-9-]|\{[\w-]+\})*([a-z0-9]|\{[\w-]+\}))?$";
 /// An element of `allowNamespaces`.
 const NAMESPACES: &str = r"^(\*|[a-z0-9]([a-z0-9-]*[a-z0-9])?|[a-z0-9][a-z0-9-]*\*)$";
 const DNS_NAME: &str = r"^[\w]([\w-]*[\w])?(\.[\w]([\w-]*[\w])?)*$";
 const HEADER_NAME: &str = r"^[!#-'*+.^-`|~\w-]+$";
 
 /// The keyword with the text of a message.
-pub(super) const REMEDY: &str = "remedy";
+pub(crate) const REMEDY: &str = "remedy";
 
 /// The keyword with the pattern for the text before the first slash. A pattern costs its length times that of the text,
 /// so two short patterns, one of them for a short text, cost less than one long pattern.
-pub(super) const PATTERN_BEFORE_SLASH: &str = "patternBeforeSlash";
+pub(crate) const PATTERN_BEFORE_SLASH: &str = "patternBeforeSlash";
 
 /// The place in the schema, the keywords to add there, and the message if a value does not follow them.
 type Refinement = (&'static str, fn() -> Value, &'static str);
@@ -51,7 +53,7 @@ const REFINEMENTS: [Refinement; 20] = [
     ("/properties/domain", || json!({"pattern": DNS_NAME}), "is not a DNS name; write one such as `example.com`"),
     (
         "/properties/hostTemplate",
-        || json!({"pattern": "^([^{}]|{(service|namespace|domain)})*{service}([^{}]|{(service|namespace|domain)})*$"}),
+        || json!({"pattern": r"^([^{}]|\{(service|namespace|domain)\})*\{service\}([^{}]|\{(service|namespace|domain)\})*$"}),
         "is not a host template; write for example `{service}.{namespace}.{domain}`",
     ),
     ("/properties/namespace", || json!({"pattern": DNS_LABEL}), LABEL),
@@ -80,7 +82,7 @@ const REFINEMENTS: [Refinement; 20] = [
     ),
     (
         "/properties/routes/items/properties/rewritePath",
-        || json!({"pattern": r"^/([^{}?#\p{Cc}]|{{|}}|{[\w-]+})*$"}),
+        || json!({"pattern": r"^/([^{}?#\p{Cc}]|\{\{|\}\}|\{[\w-]+\})*$"}),
         "is not a path; write one such as `/v2/{id}`, without a query",
     ),
     (
@@ -113,7 +115,7 @@ const LABEL: &str =
     "is not a name for this; write at most 63 lower-case letters, digits and `-`, with a letter or digit at both ends";
 
 /// Returns the JSON Schema of a table with these rules.
-pub(super) fn schema() -> Value {
+pub(crate) fn schema() -> Value {
     let mut schema = ksvc_routing::config::schema();
     for (pointer, keywords, remedy) in REFINEMENTS {
         if let Some(refined) = schema.pointer_mut(pointer) {

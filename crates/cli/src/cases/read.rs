@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use super::{Case, Expected};
 use crate::explanation::OUTCOMES;
+use crate::kind::INVALID_CASE;
 use crate::load;
 use crate::message::Message;
 use crate::request::Request;
 use crate::source::Source;
 use crate::source::position::Span;
+use crate::words::{describe, quote_all};
 use crate::yaml::{Key, Node, Value as Yaml};
 
 /// Reads the cases of a file, from every document that has `cases:`, or returns all errors in them.
@@ -66,7 +68,7 @@ const EXPECT: [(&str, Kind); 11] = [
 
 impl<'a> Reader<'a> {
     fn error(&mut self, at: Span, text: impl Into<String>) {
-        self.messages.push(Message::error(self.source, at, text));
+        self.messages.push(Message::new(INVALID_CASE, self.source, at, text));
     }
 
     /// Reports a value of the wrong type.
@@ -253,20 +255,4 @@ impl<'a> Reader<'a> {
         }
         Some(expect)
     }
-}
-
-fn describe(node: &Node) -> String {
-    match &node.value {
-        Yaml::Null => "nothing".to_owned(),
-        Yaml::Bool(value) => format!("the boolean {value}"),
-        Yaml::Number(number) => format!("the number {number}"),
-        Yaml::Text { text, .. } => format!("the string {text:?}"),
-        Yaml::List(_) => "a list".to_owned(),
-        Yaml::Map(_) => "an object".to_owned(),
-    }
-}
-
-fn quote_all(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    quoted.join(", ")
 }

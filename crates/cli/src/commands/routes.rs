@@ -1,29 +1,39 @@
-//! `routes FILE`: prints the table sorted by precedence, with one line for each `match`.
+//! `routes PATH…`: prints the tables in the order in which the gateway asks them, each sorted by precedence, with one line
+//! for each `match`.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 
-use ksvc_router_cli::load::load_one;
-use ksvc_router_cli::message::{Message, as_text};
+use ksvc_router_cli::load::load_tables;
+use ksvc_router_cli::message::as_text;
+use ksvc_router_cli::tables::{Table, Tables};
 use ksvc_routing::Line;
 use serde_json::{Value, json};
 
 use super::{CallError, Report, pretty, refuse};
 use crate::args::Format;
 
-pub(super) fn run(file: &Path, format: Format) -> Result<Report, CallError> {
-    let configuration = match load_one(file)? {
-        Ok(configuration) => configuration,
+pub(super) fn run(files: &[PathBuf], format: Format) -> Result<Report, CallError> {
+    let tables = match load_tables(files)? {
+        Ok(configurations) => Tables::new(configurations),
         Err(messages) => return Ok(refuse(&messages, format)),
     };
-    let (compiled, messages) = configuration.compile();
-    let errors: Vec<Message> = messages.into_iter().filter(Message::is_error).collect();
-    let lines = compiled.table.routes();
+    let errors = tables.errors();
+    let tables = tables.as_slice();
     let out = match format {
-        Format::Text => aligned(&lines.iter().map(cells).collect::<Vec<_>>()),
-        Format::Json => pretty(&lines.iter().map(to_json).collect()),
+        Format::Text if tables.len() == 1 => tables.iter().map(as_lines).collect(),
+        Format::Text => tables
+            .iter()
+            .map(|table| format!("# {} ({})\n{}", table.name(), table.place(), as_lines(table)))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        _ => pretty(&tables.iter().flat_map(to_json).collect()),
     };
     Ok(Report { out, err: as_text(&errors), success: errors.is_empty() })
+}
+
+fn as_lines(table: &Table) -> String {
+    aligned(&table.compiled.table.routes().iter().map(cells).collect::<Vec<_>>())
 }
 
 fn cells(line: &Line<'_>) -> [String; 7] {
@@ -38,19 +48,24 @@ fn cells(line: &Line<'_>) -> [String; 7] {
     ]
 }
 
-fn to_json(line: &Line<'_>) -> Value {
-    let mut object = json!({
-        "methods": line.methods.split('|').collect::<Value>(),
-        "path": line.path,
-        "target": line.target,
-        "route": line.route,
-        "conditions": line.conditions,
-        "index": line.index,
-    });
-    if !line.extras.is_empty() {
-        object["extras"] = json!(line.extras);
-    }
-    object
+fn to_json(table: &Table) -> Vec<Value> {
+    let object = |line: &Line<'_>| {
+        let mut object = json!({
+            "methods": line.methods.split('|').collect::<Value>(),
+            "path": line.path,
+            "target": line.target,
+            "route": line.route,
+            "conditions": line.conditions,
+            "index": line.index,
+            "table": table.name(),
+            "file": table.configuration.source.name,
+        });
+        if !line.extras.is_empty() {
+            object["extras"] = json!(line.extras);
+        }
+        object
+    };
+    table.compiled.table.routes().iter().map(object).collect()
 }
 
 /// Formats rows of cells. Each column is as wide as its widest cell.

@@ -1,21 +1,21 @@
-//! `test FILE CASES`: runs test cases, and prints those that fail and the routes that no case has chosen.
+//! `test FILE CASES…`: runs test cases, and prints those that fail and the routes that no case has chosen.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use ksvc_router_cli::cases::{self, Case, Mismatch};
-use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::explanation::explain_with_response;
-use ksvc_router_cli::load::{self, load_one};
+use ksvc_router_cli::kind::FAILED_CASE;
+use ksvc_router_cli::load::{self, load_tables};
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::source::position::Span;
+use ksvc_router_cli::tables::{Table, Tables};
 use ksvc_router_cli::yaml::Node;
-use ksvc_routing::RouteTable;
 use serde_json::{Value, json};
 
-use super::{CallError, Report, count, pretty, refuse};
+use super::{CallError, Report, count, pretty, print, refuse};
 use crate::args::Format;
 
 /// A case that has run. It passed if there are no mismatches.
@@ -24,22 +24,35 @@ struct Outcome {
     mismatches: Vec<Mismatch>,
 }
 
-pub(super) fn run(file: &Path, cases: &Path, fail_under: Option<f64>, format: Format) -> Result<Report, CallError> {
-    let configuration = match load_one(file)? {
-        Ok(configuration) => configuration,
+pub(super) fn run(
+    file: &Path,
+    files: &[PathBuf],
+    fail_under: Option<f64>,
+    format: Format,
+) -> Result<Report, CallError> {
+    let tables = match load_tables(&[file.to_owned()])? {
+        Ok(configurations) => Tables::new(configurations),
         Err(messages) => return Ok(refuse(&messages, format)),
     };
-    // If one file has both, it is read once, because standard input can be read only once.
-    let source = if cases == file { Ok(configuration.source.clone()) } else { load::read(cases)? };
-    let cases = match source.map_err(|message| vec![message]).and_then(|source| cases::read(&source)) {
-        Ok(cases) => cases,
-        Err(messages) => return Ok(refuse(&messages, format)),
-    };
-    let (compiled, messages) = configuration.compile();
-    let errors: Vec<Message> = messages.into_iter().filter(Message::is_error).collect();
+    let (mut cases, mut messages) = (Vec::new(), Vec::new());
+    for path in files {
+        // If one file has both, it is read once, because standard input can be read only once.
+        let source = match tables.as_slice().first().filter(|_| path == file) {
+            Some(table) => Ok(table.configuration.source.clone()),
+            None => load::read(path)?,
+        };
+        match source.map_err(|message| vec![message]).and_then(|source| cases::read(&source)) {
+            Ok(more) => cases.extend(more),
+            Err(errors) => messages.extend(errors),
+        }
+    }
+    if !messages.is_empty() {
+        return Ok(refuse(&messages, format));
+    }
+    let errors = tables.errors();
 
-    let (outcomes, chosen) = run_cases(&compiled.table, cases);
-    let coverage = Coverage::new(&configuration, &chosen);
+    let (outcomes, chosen) = run_cases(&tables, cases);
+    let coverage = Coverage::new(&tables, &chosen);
     let failed = outcomes.iter().filter(|outcome| !outcome.mismatches.is_empty()).count();
     let covers_enough = fail_under.is_none_or(|least| coverage.percent() >= least);
     let (out, err) = match format {
@@ -62,17 +75,24 @@ pub(super) fn run(file: &Path, cases: &Path, fail_under: Option<f64>, format: Fo
             });
             (pretty(&object), String::new())
         }
+        Format::Github | Format::Sarif => {
+            let failures = outcomes.iter().filter_map(Outcome::to_message);
+            let messages: Vec<Message> = errors.iter().cloned().chain(failures).collect();
+            (print(&messages, format), coverage.to_text())
+        }
     };
     Ok(Report { out, err, success: failed == 0 && covers_enough && errors.is_empty() })
 }
 
-/// Runs all cases. The set has the indices of the routes that were chosen.
-fn run_cases(table: &RouteTable, cases: Vec<Case>) -> (Vec<Outcome>, HashSet<usize>) {
+/// Runs all cases. The set has the routes that were chosen: the index of the table and of the route.
+fn run_cases(tables: &Tables, cases: Vec<Case>) -> (Vec<Outcome>, HashSet<(usize, usize)>) {
     let mut chosen = HashSet::new();
-    let outcomes = cases.into_iter().map(|case| {
+    let outcomes = cases.into_iter().filter_map(|case| {
+        let index = tables.deciding(&case.request);
+        let table = &tables.as_slice().get(index)?.compiled.table;
         let explanation = explain_with_response(table, &case.request, &case.response);
-        chosen.extend(explanation.route_index);
-        Outcome { mismatches: case.compare(&explanation.fields), case }
+        chosen.extend(explanation.route_index.map(|route| (index, route)));
+        Some(Outcome { mismatches: case.compare(&explanation.fields), case })
     });
     (outcomes.collect(), chosen)
 }
@@ -97,6 +117,14 @@ impl Outcome {
         text
     }
 
+    /// Returns the message about a case that has failed.
+    fn to_message(&self) -> Option<Message> {
+        let Case { name, source, at, .. } = &self.case;
+        let mismatches: Vec<String> = self.mismatches.iter().map(Mismatch::to_string).collect();
+        let text = format!("{name}: {}", mismatches.join("; "));
+        (!mismatches.is_empty()).then(|| Message::new(FAILED_CASE, source, *at, text))
+    }
+
     fn to_json(&self) -> Value {
         let Case { name, source, at, .. } = &self.case;
         let mismatch = |m: &Mismatch| {
@@ -119,23 +147,24 @@ impl Outcome {
     }
 }
 
-/// How many routes of a table the cases have chosen.
+/// How many routes of the tables the cases have chosen.
 struct Coverage<'a> {
-    file: &'a str,
     routes: usize,
-    /// The name and the position of each route that no case has chosen.
-    uncovered: Vec<(String, Span)>,
+    /// The name, the file and the position of each route that no case has chosen.
+    uncovered: Vec<(String, &'a str, Span)>,
 }
 
 impl<'a> Coverage<'a> {
-    fn new(configuration: &'a Configuration, chosen: &HashSet<usize>) -> Self {
-        let routes = configuration.routes();
-        let uncovered = routes
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !chosen.contains(index))
-            .map(|(_, route)| (route_name(route), route.span));
-        Self { file: &configuration.source.name, routes: routes.len(), uncovered: uncovered.collect() }
+    fn new(tables: &'a Tables, chosen: &HashSet<(usize, usize)>) -> Self {
+        let mut coverage = Self { routes: 0, uncovered: Vec::new() };
+        for (table, Table { configuration, .. }) in tables.as_slice().iter().enumerate() {
+            let routes = configuration.routes();
+            coverage.routes += routes.len();
+            let uncovered = routes.iter().enumerate().filter(|(route, _)| !chosen.contains(&(table, *route)));
+            let file = &*configuration.source.name;
+            coverage.uncovered.extend(uncovered.map(|(_, route)| (route_name(route), file, route.span)));
+        }
+        coverage
     }
 
     fn covered(&self) -> usize {
@@ -150,8 +179,8 @@ impl<'a> Coverage<'a> {
     fn to_text(&self) -> String {
         let mut text =
             format!("{} of {} covered ({:.1} %)\n", self.covered(), count(self.routes, "route"), self.percent());
-        for (name, span) in &self.uncovered {
-            let _ = writeln!(text, "  not covered: {}:{}: {name}", self.file, span.start.line);
+        for (name, file, span) in &self.uncovered {
+            let _ = writeln!(text, "  not covered: {file}:{}: {name}", span.start.line);
         }
         text
     }
@@ -160,7 +189,7 @@ impl<'a> Coverage<'a> {
         let uncovered = self
             .uncovered
             .iter()
-            .map(|(name, span)| json!({"route": name, "file": self.file, "line": span.start.line}));
+            .map(|(name, file, span)| json!({"route": name, "file": file, "line": span.start.line}));
         json!({
             "routes": self.routes,
             "covered": self.covered(),

@@ -1,17 +1,29 @@
 //! Looks for dangers in every table, alone and beside every other table.
 
-use super::Danger;
 use super::placed::Placed;
+use super::{Danger, table};
 use crate::configuration::Configuration;
+use crate::manifest::domain_mapping::DomainMapping;
 use crate::manifest::gateway::Gateway;
 use crate::message::Message;
 
+/// What other objects of the files say about the gateway.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    pub gateways: Vec<Gateway>,
+    pub domain_mappings: Vec<DomainMapping>,
+}
+
 /// Returns all dangers around the given tables, in the order of the tables.
-pub fn dangers(configurations: &[&Configuration], gateways: &[Gateway]) -> Vec<(Danger, Message)> {
+pub fn dangers(configurations: &[&Configuration], around: &Surroundings) -> Vec<(Danger, Message)> {
     let mut found = Vec::new();
+    for configuration in configurations {
+        table::check(configuration, &around.domain_mappings, &mut found);
+    }
     let placed: Vec<Placed> = configurations.iter().filter_map(|configuration| Placed::new(configuration)).collect();
     for (index, table) in placed.iter().enumerate() {
-        table.check_alone(gateways, &mut found);
+        table.check_alone(&around.gateways, &mut found);
+        table.check_gateways(&around.gateways, &mut found);
         // Two files may hold the same object, as overlays do; in the cluster it exists once.
         let others = placed[..index].iter().filter(|other| other.identity != table.identity);
         for other in others.filter(|other| other.workloads.may_meet(&table.workloads)) {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::Danger;
 use super::placed::Placed;
+use crate::manifest::gateway::covers;
+use crate::manifest::order::Order;
 use crate::message::{Message, Other};
 use crate::source::position::Position;
 
@@ -20,9 +22,24 @@ impl Placed<'_> {
         if name == other.name() {
             report("name", Danger::SameTableName { name: name.to_owned() });
         }
-        if let Some((host, path)) = self.ports.may_meet(&other.ports).then(|| self.overlap(other)).flatten() {
-            report("hosts", Danger::Overlap { host, path });
+        if let Some((host, path)) = self.ports.may_meet(&other.ports).then(|| self.overlap(other)).flatten()
+            && !self.is_ordered(other)
+        {
+            let nested = self.base() != other.base();
+            report("hosts", Danger::Overlap { host, path, nested });
         }
+    }
+
+    fn base(&self) -> &str {
+        self.text("basePath").unwrap_or_default()
+    }
+
+    /// Returns whether the order of two tables is defined, and the first leaves requests to the second.
+    fn is_ordered(&self, other: &Self) -> bool {
+        let (order, other_order) = (Order::new(Some(self.manifest)), Order::new(Some(other.manifest)));
+        let (first, second) = if order < other_order { (self, other) } else { (other, self) };
+        let passes = first.text("onNoMatch") == Some("passThrough") || first.base().len() > second.base().len();
+        order != other_order && passes
     }
 
     /// Returns a host and a path that both tables serve.
@@ -31,7 +48,7 @@ impl Placed<'_> {
             let hosts = table.node.map_or(&[][..], |node| node.list("hosts"));
             hosts.iter().filter_map(|host| host.text()).map(str::to_ascii_lowercase).collect()
         };
-        let path = longer_path(self.text("basePath").unwrap_or(""), other.text("basePath").unwrap_or(""))?;
+        let path = longer_path(self.base(), other.base())?;
         let others = hosts(other);
         let host = hosts(self).iter().find_map(|host| others.iter().find_map(|other| narrower_host(host, other)))?;
         Some((host, path))
@@ -40,9 +57,6 @@ impl Placed<'_> {
 
 /// Returns the narrower one of two entries of `hosts` if some host matches both.
 fn narrower_host(one: &str, other: &str) -> Option<String> {
-    let covers = |wide: &str, narrow: &str| {
-        wide == narrow || wide == "*" || wide.strip_prefix('*').is_some_and(|suffix| narrow.ends_with(suffix))
-    };
     match (covers(one, other), covers(other, one)) {
         (true, _) => Some(other.to_owned()),
         (_, true) => Some(one.to_owned()),

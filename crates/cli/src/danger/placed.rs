@@ -14,6 +14,7 @@ use crate::yaml::Node;
 
 /// A table and the manifest around it.
 pub(super) struct Placed<'c> {
+    configuration: &'c Configuration,
     pub(super) source: &'c Arc<Source>,
     /// The table, or the place where it is missing.
     pub(super) at: Span,
@@ -37,6 +38,7 @@ impl<'c> Placed<'c> {
         };
         let within = if manifest.kind == Kind::EnvoyFilter { manifest.plugin.span } else { Span::START };
         Some(Self {
+            configuration,
             source: &configuration.source,
             at: configuration.at,
             node: configuration.node.as_ref(),
@@ -45,6 +47,17 @@ impl<'c> Placed<'c> {
             ports: Ports::new(manifest),
             identity: (manifest.kind, name, within),
         })
+    }
+
+    /// Returns the hosts to which the table's routes forward, as far as the table says: without those that have captures.
+    pub(super) fn targets(&self) -> Vec<String> {
+        let table = self.configuration.compile().0.table;
+        let lines = table.routes();
+        let forwards = lines.iter().filter_map(|line| line.target.split(' ').next()).filter(|host| host.contains('.'));
+        let hosts = forwards.filter(|host| !host.contains(['{', '[']));
+        let mut hosts: Vec<String> = hosts.map(|host| host.split(':').next().unwrap_or(host).to_owned()).collect();
+        hosts.dedup();
+        hosts
     }
 
     /// Returns the string at a key of the table.
@@ -63,8 +76,7 @@ impl<'c> Placed<'c> {
 
     /// Returns a danger with its message.
     pub(super) fn report(&self, at: Span, danger: Danger) -> (Danger, Message) {
-        let make = if danger.is_error() { Message::error } else { Message::warning };
-        let message = make(self.source, at, danger.to_string());
+        let message = Message::new(danger.kind(), self.source, at, danger.to_string());
         (danger, message)
     }
 }

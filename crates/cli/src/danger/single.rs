@@ -1,10 +1,12 @@
 //! Dangers that one manifest shows, together with the Gateways among the files.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::placed::Placed;
-use super::{ANNOTATION_LIMIT, Danger, OBJECT_LIMIT};
+use super::{ANNOTATION_LIMIT, Danger, IMAGE_DIGEST, MODULE_DIGEST, OBJECT_LIMIT, SCHEME};
 use crate::manifest::gateway::{Gateway, Server, target_port};
+use crate::manifest::shape::misshapes;
 use crate::manifest::{Kind, Manifest, PLUGIN_NAME};
 use crate::message::{Message, Other};
 use crate::source::position::Span;
@@ -18,8 +20,13 @@ impl Placed<'_> {
         self.check_chain(&mut alone);
         self.check_proxies(&mut alone);
         self.check_size(&mut alone);
-        found.extend(alone.into_iter().map(|(at, danger)| self.report(at, danger)));
-        self.check_ports(gateways, found);
+        let mut reported: Vec<(Danger, Message)> =
+            alone.into_iter().map(|(at, danger)| self.report(at, danger)).collect();
+        self.check_ports(gateways, &mut reported);
+        if !misshapes(self.manifest).is_empty() {
+            reported.retain(|(danger, _)| !danger.is_absence());
+        }
+        found.extend(reported);
     }
 
     /// Checks where the module comes from.
@@ -27,21 +34,31 @@ impl Placed<'_> {
         let plugin = &self.manifest.plugin;
         if self.manifest.kind == Kind::EnvoyFilter {
             let vm = plugin.either(["vm_config", "vmConfig"]).unwrap_or(plugin);
-            if let Some(remote) = vm.at(&["code", "remote"])
-                && is_empty(remote.get("sha256"))
-            {
-                found.push((remote.span, Danger::NoChecksum { key: "sha256" }));
+            if let Some(remote) = vm.at(&["code", "remote"]) {
+                match remote.get("sha256").filter(|sum| !is_empty(Some(sum))) {
+                    None => found.push((remote.span, Danger::NoChecksum { key: "sha256" })),
+                    Some(sum) => found.extend(checksum_danger(sum)),
+                }
             }
             return;
         }
+        found.extend(plugin.get("sha256").and_then(checksum_danger));
         let Some((url, at)) = plugin.get("url").and_then(|url| Some((url.text()?, url.span))) else { return };
-        let (scheme, rest) = url.split_once("://").unwrap_or(("oci", url));
-        let pinned = rest.contains("@sha256:") || !is_empty(plugin.get("sha256"));
+        if let Some(reason) = url_problem(url) {
+            found.push((at, Danger::Url { found: url.to_owned(), reason }));
+            return;
+        }
+        let (scheme, rest) = split_url(url);
+        if let ("oci", Some((_, digest))) = (&*scheme, rest.split_once('@')) {
+            found
+                .extend(digest_danger(digest.strip_prefix("sha256:"), digest, IMAGE_DIGEST).map(|danger| (at, danger)));
+        }
+        let pinned = rest.contains('@') || !is_empty(plugin.get("sha256"));
         let policy = plugin.get("imagePullPolicy");
         if let Some(policy) = policy.filter(|policy| policy.text() == Some("Always") && scheme != "file") {
             found.push((policy.span, Danger::PullAlways { pinned }));
         }
-        match scheme {
+        match &*scheme {
             _ if pinned => {}
             "oci" => {
                 let begin = rest.rfind('/').map_or(0, |slash| slash + 1);
@@ -142,9 +159,14 @@ impl Placed<'_> {
                 found.push(self.report(at, Danger::ServicePort { port }));
                 continue;
             }
-            let mut on_port = servers.iter().filter(|(_, server)| target_port(server.port) == port).peekable();
-            if on_port.peek().is_none() && port == plain {
-                found.push(self.report(at, Danger::PlainPort { port }));
+            let is_on_port = |server: &Server| [server.port, target_port(server.port)].contains(&port);
+            let mut on_port = servers.iter().filter(|(_, server)| is_on_port(server)).peekable();
+            if on_port.peek().is_none() {
+                if has_gateway {
+                    found.push(self.report(at, Danger::NoPort { port, ports: listed(&servers) }));
+                } else if port == plain {
+                    found.push(self.report(at, Danger::PlainPort { port }));
+                }
             }
             redirects.extend(on_port.filter(|(_, server)| server.redirect.is_some()).map(|found| (at, *found)));
         }
@@ -159,6 +181,66 @@ impl Placed<'_> {
             let (danger, message) = self.report(at, danger);
             found.push((danger, Message { other, ..message }));
         }
+    }
+}
+
+/// Lists the ports on which the gateway's pod listens: those of HTTPS, if there are any.
+fn listed(servers: &[(&Gateway, &Server)]) -> String {
+    let ports = |is_wanted: fn(&Server) -> bool| -> BTreeSet<u64> {
+        servers.iter().filter(|(_, server)| is_wanted(server)).map(|(_, server)| target_port(server.port)).collect()
+    };
+    let https = ports(|server| server.is_https);
+    let ports = if https.is_empty() { ports(|_| true) } else { https };
+    ports.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Splits the URL of a module into its scheme in lower case, and the rest. Without a scheme it is an image.
+fn split_url(url: &str) -> (String, &str) {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("oci", url));
+    (scheme.to_lowercase(), rest)
+}
+
+/// Returns what is wrong with the URL of a module, and what to write instead.
+fn url_problem(url: &str) -> Option<&'static str> {
+    let (scheme, rest) = split_url(url);
+    let begins_with = |scheme: &str| url.to_lowercase().strip_prefix(scheme).is_some_and(|rest| rest.starts_with(":/"));
+    if url.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Some("has a space or a control character; remove it");
+    }
+    if !url.contains("://") && ["oci", "https", "http", "file"].into_iter().any(begins_with) {
+        return Some("lacks a slash after its scheme; write two before the host, and three before the path of a file");
+    }
+    match &*scheme {
+        _ if rest.is_empty() => {
+            Some("says nothing of the module; write for example `oci://registry.example.com/ksvc-router`")
+        }
+        "file" if !rest.starts_with('/') => Some("is not the path of a file; write it with three slashes, `file:///…`"),
+        "oci" => {
+            let (image, _) = rest.split_once('@').unwrap_or((rest, ""));
+            let repository = image.split_once('/').map_or("", |(_, repository)| repository);
+            let name = repository.split(':').next().unwrap_or_default();
+            name.contains(|c: char| c.is_uppercase())
+                .then_some("has capital letters, which the name of an image never has; write it in lower case")
+        }
+        "https" | "http" | "file" => None,
+        _ => Some(SCHEME),
+    }
+}
+
+/// Returns the danger of a checksum.
+fn checksum_danger(sum: &Arc<Node>) -> Option<(Span, Danger)> {
+    let text = sum.text().filter(|text| !text.is_empty())?;
+    digest_danger(Some(text), text, MODULE_DIGEST).map(|danger| (sum.span, danger))
+}
+
+/// Returns the danger of a digest, if it is a placeholder or no digest.
+fn digest_danger(digits: Option<&str>, found: &str, write: &'static str) -> Option<Danger> {
+    match digits {
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b == b'0') => {
+            Some(Danger::PlaceholderDigest { write })
+        }
+        Some(digits) if digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => None,
+        _ => Some(Danger::Digest { found: found.to_owned(), write }),
     }
 }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::kind::{Kind, UNDELIVERED_TABLE, UNKNOWN_MANIFEST_KEY};
 use crate::source::position::{Position, Span};
 use crate::yaml::{self, Node, Origin, Value, YamlProblem};
 
@@ -24,6 +25,8 @@ pub struct DeliveryError {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Undelivered {
+    /// The configuration is under a key that resembles `pluginConfig`.
+    Misspelt { key: String },
     /// The message is not a StringValue but a message of this type, or of no type.
     Type { found: Option<String> },
     /// A StringValue whose value is not text.
@@ -40,6 +43,7 @@ impl fmt::Display for Undelivered {
             "write `type.googleapis.com/{STRING_VALUE}`, and below `value: |` the configuration as JSON text"
         );
         match self {
+            Self::Misspelt { key } => write!(f, "unknown key `{key}`; did you mean `pluginConfig`?"),
             Self::Type { found: Some(found) } if found == BYTES_VALUE => {
                 write!(f, "a BytesValue holds base64, which can't be checked here; {remedy}")
             }
@@ -59,6 +63,15 @@ impl fmt::Display for Undelivered {
                  in double quotes and no comma after the last element"
             ),
             Self::Unread(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl Undelivered {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Misspelt { .. } => UNKNOWN_MANIFEST_KEY,
+            _ => UNDELIVERED_TABLE,
         }
     }
 }

@@ -30,27 +30,20 @@ pub fn read(path: &Path) -> Result<(String, Vec<u8>), Unreadable> {
     Ok((path.display().to_string(), std::fs::read(path).map_err(unreadable)?))
 }
 
-/// A file to read.
-pub struct FoundFile {
-    pub path: PathBuf,
-    /// Whether the user named the file itself; otherwise it lies in a folder that the user named.
-    pub named: bool,
-}
-
 /// Returns the files that the arguments stand for. The files of a folder are sorted by name.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<FoundFile>, Unreadable> {
+pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Unreadable> {
     let mut found = Vec::new();
     for path in paths {
         if path.is_dir() {
             walk(path, &mut found)?;
         } else {
-            found.push(FoundFile { path: path.clone(), named: true });
+            found.push(path.clone());
         }
     }
     Ok(found)
 }
 
-fn walk(folder: &Path, found: &mut Vec<FoundFile>) -> Result<(), Unreadable> {
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
     let unreadable = |error| Unreadable { path: folder.to_owned(), error };
     let mut paths = folder
         .read_dir()
@@ -62,7 +55,7 @@ fn walk(folder: &Path, found: &mut Vec<FoundFile>) -> Result<(), Unreadable> {
         if path.is_dir() && !path.is_symlink() {
             walk(&path, found)?;
         } else if path.is_file() && path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") {
-            found.push(FoundFile { path, named: false });
+            found.push(path);
         }
     }
     Ok(())

@@ -28,7 +28,7 @@ fn a_message_shows_the_line_and_points_at_the_value() {
         .run(&["check", "f.yaml"]);
     assert_eq!(
         run.out,
-        "f.yaml:3:12: error: onNoMatch: \"maybe\" is not a choice here; write `notFound` or `passThrough`\n\
+        "f.yaml:3:12: error: onNoMatch: \"maybe\" is not a choice here; write `notFound` or `passThrough` [invalid-choice]\n\
          \x20   3 | onNoMatch: maybe\n\
          \x20     |            ^^^^^\n\
          f.yaml: 0 routes, 1 error, 0 warnings\n"
@@ -192,7 +192,7 @@ fn standard_input_is_checked_like_a_file() {
 
 #[test]
 fn all_problems_of_all_files_are_reported() {
-    let folder = Folder::new(&[("a.yaml", "hosts: []\nroutes: []\n"), ("b.yaml", GOOD), ("c.yaml", "a: [\n")]);
+    let folder = Folder::new(&[("a.yaml", "hosts: []\nroutes: []\n"), ("b.yaml", GOOD), ("c.yaml", "hosts: [\n")]);
     let run = folder.run(&["check", "a.yaml", "b.yaml", "c.yaml"]);
     assert_eq!(run.code, 1);
     for part in ["a.yaml:1:8: error: ", "c.yaml:2:1: error: ", "\nb.yaml: 6 routes, 0 errors, 0 warnings\n"] {

@@ -12,11 +12,19 @@ fn explain(table: &str, args: &[&str]) -> Value {
     run.json()
 }
 
+/// Returns the explanation without the routes that were considered.
+#[track_caller]
+fn decision(table: &str, args: &[&str]) -> Value {
+    let mut explained = explain(table, args);
+    explained.as_object_mut().unwrap().remove("considered");
+    explained
+}
+
 #[test]
 fn a_route_shows_what_is_forwarded() {
     let url = "https://API.example.com:443/faas/payments/a%2Db/c?x=/y";
     assert_eq!(
-        explain(GOOD, &["DELETE", url, "-H", "X-A: 1", "-H", "x-a: 2", "-H", "K-Original-Host: evil"]),
+        decision(GOOD, &["DELETE", url, "-H", "X-A: 1", "-H", "x-a: 2", "-H", "K-Original-Host: evil"]),
         json!({
             "outcome": "route",
             "route": "ANY /payments/{*rest}",
@@ -44,7 +52,7 @@ fn a_path_without_a_rewrite_is_forwarded_unchanged() {
 #[test]
 fn a_redirect_shows_its_location() {
     assert_eq!(
-        explain(GOOD, &["GET", "api.example.com/faas/old/7?x=1"]),
+        decision(GOOD, &["GET", "api.example.com/faas/old/7?x=1"]),
         json!({
             "outcome": "redirect",
             "route": "GET /old/{id}",
@@ -59,35 +67,65 @@ fn a_redirect_shows_its_location() {
 #[test]
 fn a_response_of_the_gateway_shows_its_status() {
     assert_eq!(
-        explain(GOOD, &["HEAD", "api.example.com/faas/ping"]),
-        json!({"outcome": "respond", "route": "GET /ping", "match": "GET /ping", "params": {}, "status": 200})
+        decision(GOOD, &["HEAD", "api.example.com/faas/ping"]),
+        json!({
+            "outcome": "respond",
+            "route": "GET /ping",
+            "match": "GET /ping",
+            "params": {},
+            "status": 200,
+            "responseHeaders": {"content-type": "text/plain"},
+        })
     );
 }
 
 #[test]
 fn answers_without_a_route_show_their_status() {
-    assert_eq!(explain(GOOD, &["GET", "api.example.com/faas/nope"]), json!({"outcome": "notFound", "status": 404}));
+    assert_eq!(decision(GOOD, &["GET", "api.example.com/faas/nope"]), json!({"outcome": "notFound", "status": 404}));
     assert_eq!(
-        explain(GOOD, &["DELETE", "api.example.com/faas/orders/1"]),
+        decision(GOOD, &["DELETE", "api.example.com/faas/orders/1"]),
         json!({"outcome": "methodNotAllowed", "status": 405, "allow": "GET, HEAD, PATCH, PUT"})
     );
     assert_eq!(
-        explain(GOOD, &["GET", "api.example.com/faas//orders"]),
-        json!({"outcome": "unsafePath", "status": 400})
+        decision(GOOD, &["GET", "api.example.com/faas//orders"]),
+        json!({
+            "outcome": "unsafePath",
+            "status": 400,
+            "reason": "The request has an empty path segment.",
+            "unsafe": {"index": 6, "text": "", "bytes": [], "what": "an empty path segment"},
+        })
     );
     let deny = format!("denyDirect: true\n{GOOD}");
     assert_eq!(
-        explain(&deny, &["GET", "orders.shop.example.com/faas/orders/1"]),
+        decision(&deny, &["GET", "orders.shop.example.com/faas/orders/1"]),
         json!({"outcome": "deniedDirect", "status": 404})
     );
 }
 
 #[test]
 fn untouched_requests_show_the_reason() {
-    assert_eq!(explain(GOOD, &["GET", "https://other.example.com/faas/orders/1"]), json!({"outcome": "outOfScope"}));
-    assert_eq!(explain(GOOD, &["GET", "https://api.example.com/faaster"]), json!({"outcome": "outOfScope"}));
     let pass = format!("onNoMatch: passThrough\n{GOOD}");
-    assert_eq!(explain(&pass, &["GET", "https://api.example.com/faas/nope"]), json!({"outcome": "passThrough"}));
+    for (table, url, outcome, reason) in [
+        (
+            GOOD,
+            "https://other.example.com/faas/orders/1",
+            "outOfScope",
+            "the host \"other.example.com\" is not in `hosts`, which has api.example.com",
+        ),
+        (GOOD, "https://api.example.com/faaster", "outOfScope", "the path is not below `basePath`, which is /faas"),
+        (
+            &pass,
+            "https://api.example.com/faas/nope",
+            "passThrough",
+            "no route matches, and `onNoMatch` is `passThrough`",
+        ),
+    ] {
+        assert_eq!(explain(table, &["GET", url]), json!({"outcome": outcome, "reason": reason}));
+    }
+    let deny = format!("denyDirect: true\n{GOOD}");
+    let url = "https://orders.shop.example.com/healthz";
+    let probe = explain(&deny, &["GET", url, "-H", "k-network-probe: probe"]);
+    assert_eq!(probe, json!({"outcome": "outOfScope", "reason": "it is Knative's own probe of this host"}));
 }
 
 #[test]
@@ -140,10 +178,121 @@ fn a_malformed_header_exits_with_2() {
     }
 }
 
+/// Returns a manifest with a table of one route, which matches every path.
+fn plugin(name: &str, base: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: {name}}}\nspec:\n  \
+         pluginName: ksvc-router\n  url: file:///plugin.wasm\n{spec}  pluginConfig:\n    {{name: {name}, hosts: [api.example.com], \
+         {base}routes: [{{match: 'ANY /{{*rest}}', host: {name}.example.com}}]}}\n"
+    )
+}
+
 #[test]
-fn several_tables_in_one_file_are_an_error() {
-    let text = format!("{GOOD}---\n{GOOD}");
-    let run = Folder::new(&[("f.yaml", &text)]).run(&["explain", "f.yaml", "GET", "api.example.com/faas/ping"]);
-    assert_eq!(run.code, 1);
-    assert!(run.err.contains("this is a second route table, beside the one of f.yaml:2"), "{}", run.err);
+fn of_several_tables_the_first_in_the_gateways_order_decides() {
+    let url = "https://api.example.com/a/b";
+    let decides = |text: &str| {
+        let run = Folder::new(&[("f.yaml", text)]).run(&["explain", "f.yaml", "GET", url, "--format", "json"]);
+        (run.json()["table"]["name"].clone(), run.json()["authority"].clone(), run.json()["passed"].clone())
+    };
+    for (first, second, expected) in [
+        ("", "", "one"),
+        ("", "  priority: -1\n", "two"),
+        ("  priority: 1\n", "  priority: 2\n", "two"),
+        ("  priority: 1\n", "  phase: STATS\n", "two"),
+        ("  phase: AUTHZ\n", "  phase: AUTHN\n", "two"),
+        ("  phase: STATS\n", "  phase: UNSPECIFIED_PHASE\n", "one"),
+    ] {
+        let (table, authority, passed) = decides(&(plugin("one", "", first) + &plugin("two", "", second)));
+        assert_eq!((table, authority), (json!(expected), json!(format!("{expected}.example.com"))), "{first}{second}");
+        assert_eq!(passed, json!([]));
+    }
+    let (table, _, passed) = decides(&(plugin("one", "basePath: /x, ", "") + &plugin("two", "", "")));
+    assert_eq!(table, "two");
+    assert_eq!(
+        passed,
+        json!([{
+            "name": "one", "file": "f.yaml", "line": 9, "outcome": "outOfScope",
+            "reason": "the path is not below `basePath`, which is /x",
+        }])
+    );
+    let text = plugin("one", "basePath: /x, ", "") + &plugin("two", "", "");
+    let run = Folder::new(&[("f.yaml", &text)]).run(&["explain", "f.yaml", "GET", url]);
+    assert!(
+        run.out.starts_with(
+            "passed     one (f.yaml:9): outOfScope: the path is not below `basePath`, which is /x\n\
+             table      two (f.yaml:18)\noutcome    route\n"
+        ),
+        "{}",
+        run.out
+    );
+    // If no table is concerned, the first one says why.
+    let run = Folder::new(&[("f.yaml", &text)]).run(&["explain", "f.yaml", "GET", "https://b.example.com/"]);
+    assert!(run.out.contains("table      one"), "{}", run.out);
+}
+
+#[test]
+fn a_folder_may_hold_the_tables() {
+    let folder =
+        Folder::new(&[("m/a.yaml", &plugin("one", "basePath: /x, ", "")), ("m/b.yaml", &plugin("two", "", ""))]);
+    let run = folder.run(&["explain", "m", "GET", "https://api.example.com/a"]);
+    assert!(run.code == 0 && run.out.contains("authority  two.example.com"), "{}{}", run.out, run.err);
+}
+
+#[test]
+fn an_unsafe_path_shows_the_byte() {
+    let explained = explain(GOOD, &["GET", "api.example.com/faas/orders/a%2Fb"]);
+    assert_eq!(explained["reason"], "The request has an encoded slash.");
+    assert_eq!(
+        explained["unsafe"],
+        json!({"index": 14, "text": "%2F", "bytes": [37, 50, 70], "what": "an encoded slash"})
+    );
+    let run = Folder::new(&[("f.yaml", GOOD)]).run(&["explain", "f.yaml", "GET", "api.example.com/faas/a b"]);
+    assert!(run.out.contains("byte       7 (0x20): a control or non-ASCII byte\n"), "{}", run.out);
+}
+
+#[test]
+fn a_path_without_a_route_shows_the_nearest_ones() {
+    let nearest = |url: &str| {
+        let explained = explain(GOOD, &["GET", url]);
+        let paths = explained["nearest"].as_array().cloned().unwrap_or_default();
+        paths.iter().map(|near| near["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(nearest("api.example.com/faas/order/42")[0], "GET /faas/orders/{id}");
+    assert_eq!(nearest("api.example.com/faas/old/1/2")[0], "GET /faas/old/{id}");
+    assert_eq!(nearest("api.example.com/faas/pong")[0], "GET /faas/ping");
+    // A path is named once, however many routes have it.
+    assert_eq!(
+        nearest("api.example.com/faas/orders/1/2"),
+        ["GET /faas/orders/{id}", "PUT|PATCH /faas/orders/{id}", "POST /faas/orders"]
+    );
+    // Found, or out of scope.
+    assert!(nearest("api.example.com/faas/ping").is_empty() && nearest("api.example.com/pong").is_empty());
+    let run = Folder::new(&[("f.yaml", GOOD)]).run(&["explain", "f.yaml", "GET", "api.example.com/faas/old/1/2"]);
+    assert!(run.out.contains("nearest\n  GET /faas/old/{id}"), "{}", run.out);
+}
+
+#[test]
+fn json_has_the_considered_routes() {
+    assert_eq!(
+        explain(GOOD, &["GET", "api.example.com/faas/orders/42"])["considered"],
+        json!([
+            {"route": "beta", "match": "GET /orders/{id}", "result": "passed over: header `x-beta` is not \"true\""},
+            {"route": "GET /orders/{id}", "match": "GET /orders/{id}", "result": "chosen"},
+            {"route": "POST /orders", "match": "PUT|PATCH /orders/{id}", "result": "passed over: it does not serve the method"},
+        ])
+    );
+}
+
+#[test]
+fn a_response_with_a_body_has_the_content_type_that_envoy_adds() {
+    let headers = |respond: &str| {
+        let table = format!("hosts: [a.b]\nroutes: [{{match: GET /, respond: {{status: 200{respond}}}}}]\n");
+        explain(&table, &["GET", "a.b/"])["responseHeaders"].clone()
+    };
+    assert_eq!(headers(", body: pong"), json!({"content-type": "text/plain"}));
+    assert_eq!(
+        headers(", body: '{}', headers: {content-type: application/json}"),
+        json!({"content-type": "application/json"})
+    );
+    assert_eq!(headers(""), json!(null));
 }

@@ -4,6 +4,7 @@ mod admission;
 mod check;
 mod dangers;
 mod explain;
+mod formats;
 mod manifests;
 mod routes;
 mod schema;

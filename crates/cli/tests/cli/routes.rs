@@ -38,6 +38,8 @@ fn the_json_format_lists_the_same_routes() {
             "route": "POST /orders",
             "conditions": [],
             "index": 2,
+            "table": "default",
+            "file": "f.yaml",
         })
     );
 }
@@ -49,4 +51,31 @@ fn broken_routes_are_listed_as_broken() {
     assert_eq!(run.code, 1);
     assert!(run.out.contains("→  broken"), "{}", run.out);
     assert!(run.err.contains("error: routes[3].service: "), "{}", run.err);
+}
+
+#[test]
+fn several_tables_are_listed_in_the_order_in_which_the_gateway_asks_them() {
+    let plugin = |name: &str, spec: &str| {
+        format!(
+            "kind: WasmPlugin\nspec:\n  pluginName: ksvc-router\n{spec}  pluginConfig: {{name: {name}, hosts: [a.b], routes: \
+             [{{match: GET /{name}, host: c.d}}]}}\n"
+        )
+    };
+    let folder = Folder::new(&[
+        ("a.yaml", &(plugin("last", "") + "---\n" + &plugin("second", "  priority: 1\n"))),
+        ("b.yaml", &plugin("first", "  phase: AUTHN\n")),
+        ("c.yaml", &plugin("third", "  priority: -5\n")),
+    ]);
+    let run = folder.run(&["routes", "a.yaml", "b.yaml", "c.yaml"]);
+    assert_eq!(
+        (run.code, &*run.out),
+        (
+            0,
+            "# first (b.yaml:5)\nGET  /first  →  c.d  GET /first\n\n# second (a.yaml:10)\nGET  /second  →  c.d  GET /second\n\n\
+             # third (c.yaml:5)\nGET  /third  →  c.d  GET /third\n\n# last (a.yaml:4)\nGET  /last  →  c.d  GET /last\n"
+        )
+    );
+    let json = folder.run(&["routes", ".", "--format", "json"]).json();
+    let names: Vec<&str> = json.as_array().unwrap().iter().map(|line| line["table"].as_str().unwrap()).collect();
+    assert_eq!(names, ["first", "second", "third", "last"]);
 }

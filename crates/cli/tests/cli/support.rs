@@ -52,6 +52,11 @@ impl Folder {
         Self(folder)
     }
 
+    /// Returns the absolute path of a file in the folder.
+    pub(crate) fn path(&self, file: &str) -> String {
+        self.0.path().canonicalize().unwrap().join(file).display().to_string()
+    }
+
     /// Runs `ksvc-router` in the folder.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.run_with_input(args, "")

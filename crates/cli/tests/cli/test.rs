@@ -164,3 +164,42 @@ fn json_format_has_cases_and_coverage() {
     assert_eq!(object["coverage"]["covered"], 1);
     assert_eq!(object["coverage"]["uncovered"][0], json!({"route": "GET /orders/{id}", "file": "f.yaml", "line": 7}));
 }
+
+#[test]
+fn several_tables_and_several_files_of_cases_are_run_together() {
+    let table =
+        |base: &str| format!("hosts: [a.b]\nbasePath: /{base}\nroutes: [{{match: GET /x, host: {base}.c.d}}]\n");
+    let case = |base: &str| {
+        format!(
+            "cases: [{{name: {base}, request: {{method: GET, url: a.b/{base}/x}}, expect: {{authority: {base}.c.d}}}}]\n"
+        )
+    };
+    let folder = Folder::new(&[
+        ("f.yaml", &(table("one") + "---\n" + &table("two"))),
+        ("one.yaml", &case("one")),
+        ("two.yaml", &case("two")),
+    ]);
+    let run = folder.run(&["test", "f.yaml", "one.yaml", "two.yaml", "--fail-under", "100"]);
+    assert_eq!((run.code, &*run.out), (0, "2 passed, 0 failed\n2 of 2 routes covered (100.0 %)\n"));
+    let run = folder.run(&["test", "f.yaml", "two.yaml"]);
+    assert!(run.out.contains("1 of 2 routes covered (50.0 %)\n  not covered: f.yaml:3: GET /x\n"), "{}", run.out);
+}
+
+#[test]
+fn a_response_with_a_body_is_plain_text() {
+    let case = |expected: &str| {
+        format!(
+            "- name: ping\n  request: {{method: GET, url: api.example.com/faas/ping}}\n  expect: {{responseHeaders: {{content-type: {expected}}}}}\n"
+        )
+    };
+    assert_eq!(test(&case("text/plain"), &[]).code, 0);
+    assert_eq!(test(&case("null"), &[]).code, 1);
+}
+
+#[test]
+fn a_response_to_a_request_out_of_scope_is_unchanged() {
+    let case = "- name: other\n  request: {method: GET, url: other.example.com/}\n  response: {headers: {server: nginx}}\n  \
+        expect: {outcome: outOfScope, responseHeaders: {server: nginx, x-none: null}}\n";
+    let run = test(case, &[]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+}

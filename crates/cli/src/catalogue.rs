@@ -1,0 +1,29 @@
+//! All kinds of messages in one list: those of files, of manifests, and of tables.
+
+use ksvc_routing::CATALOGUE;
+
+use crate::danger::Danger;
+use crate::kind::{Kind, OF_FILES};
+use crate::words::nearest;
+
+/// Returns all kinds of messages.
+pub fn kinds() -> Vec<Kind> {
+    let of_tables = CATALOGUE.iter().map(|entry| Kind {
+        code: entry.code,
+        severity: entry.severity,
+        explanation: entry.explanation,
+    });
+    OF_FILES.iter().chain(Danger::KINDS).copied().chain(of_tables).collect()
+}
+
+/// Returns the kind with a code, or else what to say about the code. The user may also have meant one of the `words`.
+pub fn find<const N: usize>(code: &str, words: [&str; N]) -> Result<Kind, String> {
+    let kinds = kinds();
+    if let Some(kind) = kinds.iter().find(|kind| kind.code == code) {
+        return Ok(*kind);
+    }
+    Err(match nearest(code, kinds.iter().map(|kind| kind.code).chain(words)) {
+        Some(near) => format!("there is no such code; did you mean `{near}`?"),
+        None => "there is no such code; a code is the word in brackets at the end of a message".to_owned(),
+    })
+}

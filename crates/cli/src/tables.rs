@@ -1,0 +1,70 @@
+//! The tables of one gateway, in the order in which it asks them: the first table that does not leave a request untouched
+//! decides about it.
+
+use ksvc_routing::{Compiled, Decision, Untouched};
+
+use crate::configuration::Configuration;
+use crate::manifest::order::Order;
+use crate::message::Message;
+use crate::request::Request;
+
+/// A table and its place in a file.
+#[derive(Debug)]
+pub struct Table {
+    pub configuration: Configuration,
+    pub compiled: Compiled,
+    pub errors: Vec<Message>,
+}
+
+impl Table {
+    fn new(configuration: Configuration) -> Self {
+        let (compiled, messages) = configuration.compile();
+        Self { configuration, compiled, errors: messages.into_iter().filter(Message::is_error).collect() }
+    }
+
+    /// Returns the name of the table: `default` if it has none.
+    pub fn name(&self) -> &str {
+        self.configuration.node.as_ref().and_then(|node| node.text_at("name")).unwrap_or("default")
+    }
+
+    /// Returns the file and the line of the table.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.configuration.source.name, self.configuration.at.start.line)
+    }
+}
+
+/// The tables in the order in which the gateway asks them.
+#[derive(Debug)]
+pub struct Tables(Vec<Table>);
+
+impl Tables {
+    /// Tables of the same order stay as they are given.
+    pub fn new(mut configurations: Vec<Configuration>) -> Self {
+        configurations.sort_by_key(|configuration| Order::new(configuration.manifest.as_ref()));
+        Self(configurations.into_iter().map(Table::new).collect())
+    }
+
+    pub fn as_slice(&self) -> &[Table] {
+        &self.0
+    }
+
+    /// Returns all errors of the tables.
+    pub fn errors(&self) -> Vec<Message> {
+        self.0.iter().flat_map(|table| table.errors.clone()).collect()
+    }
+
+    /// Returns the index of the table that decides about a request. If every table leaves it untouched, it is that of the
+    /// first table in whose scope the request is, or else of the first table.
+    pub fn deciding(&self, request: &Request) -> usize {
+        let headers = request.header_refs();
+        let mut in_scope = None;
+        for (index, table) in self.0.iter().enumerate() {
+            match table.compiled.table.decide(&request.head(&headers), || false) {
+                Decision::Untouched(Untouched::OutOfScope) => {}
+                Decision::Untouched(Untouched::PassThrough) => in_scope = in_scope.or(Some(index)),
+                Decision::Forward(_) | Decision::Answer(_) => return index,
+            }
+        }
+        in_scope.unwrap_or(0)
+    }
+}

@@ -1,0 +1,30 @@
+//! Parts of messages: how a value is described, and which known word the user may have meant.
+
+use crate::yaml::{Node, Value};
+
+/// Describes a value: `the number 7`.
+pub(crate) fn describe(node: &Node) -> String {
+    match &node.value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(value) => format!("the boolean {value}"),
+        Value::Number(number) => format!("the number {number}"),
+        Value::Text { text, .. } => format!("the string {text:?}"),
+        Value::List(_) => "a list".to_owned(),
+        Value::Map(_) => "an object".to_owned(),
+    }
+}
+
+/// Lists words: `` `a`, `b` ``.
+pub(crate) fn quote_all(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
+}
+
+/// Returns the word that resembles `found` most, if one does.
+pub(crate) fn nearest<'w>(found: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    let found = found.to_lowercase();
+    let distance = |word: &'w str| (strsim::damerau_levenshtein(&found, &word.to_lowercase()), word);
+    let nearest = words.into_iter().map(distance).min_by_key(|(distance, _)| *distance);
+    // One mistake in every four letters.
+    nearest.filter(|(distance, word)| *distance <= word.len().div_ceil(4)).map(|(_, word)| word)
+}
