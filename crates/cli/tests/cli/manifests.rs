@@ -262,6 +262,44 @@ fn without_spec_there_is_one_error() {
     assert!(messages.len() == 1 && messages[0].contains("`spec` is missing"), "{messages:#?}");
 }
 
+/// Asserts that a manifest has this one error.
+#[track_caller]
+fn expect_one(text: &str, beginning: &str) {
+    let (code, messages) = check(text);
+    assert!(
+        code == 1 && messages.len() == 1 && messages[0].starts_with(&format!("f.yaml:{beginning}")),
+        "{text}expected {beginning}, got {messages:#?}"
+    );
+}
+
+#[test]
+fn one_mistake_in_the_form_is_one_error() {
+    let good = wasm_plugin("ksvc-router", "hosts: [a.example.com]\nroutes: []\n");
+    // The table under a wrong key, or beside `spec`.
+    expect_one(
+        &good.replace("pluginConfig", "config"),
+        "6:3: error: unknown key `config`; did you mean `pluginConfig`?",
+    );
+    let table = "  pluginConfig:\n    hosts: [a.example.com]\n    routes: []\n";
+    let beside = good.replace(table, "") + &table.replace("\n  ", "\n")[2..];
+    expect_one(&beside, "10:1: error: unknown key `pluginConfig`; write it below `spec`");
+    expect_one(
+        &good.replace("kind: WasmPlugin", "kind: WasmPlugins"),
+        "2:7: error: kind: the string \"WasmPlugins\" is no kind",
+    );
+    expect_one(&good.replace("kind: WasmPlugin\n", ""), "1:1: error: `kind` is missing");
+    expect_one(
+        &good.replace(" file:///plugin.wasm", ""),
+        "9:3: error: spec: `url` has no value; write where the module is",
+    );
+    let extension = "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {name: x}\nspec:\n  \
+        pluginName: ksvc-router\n  url: file:///x\n  pluginConfig: {hosts: [a.b], routes: []}\n";
+    expect_one(
+        extension,
+        "5:3: error: spec.pluginName: unknown keys `pluginName`, `url`, `pluginConfig`; write them below `spec.wasm`",
+    );
+}
+
 #[test]
 fn the_form_of_a_manifest_fails_only_check() {
     let text =
