@@ -60,12 +60,13 @@ impl From<Unreadable> for CallError {
 pub(crate) fn run(args: Args) -> Result<Report, CallError> {
     let format = args.format;
     match args.command {
-        Command::Check { files, allow, deny } => {
+        Command::Check { files, allow, deny } if format != Format::Junit => {
             let levels = Levels::new(&allow, &deny).map_err(CallError::Levels)?;
             check::run(&files, &levels, format)
         }
         Command::Test { file, cases, fail_under } => test::run(&file, &cases, fail_under, format),
-        _ if matches!(format, Format::Github | Format::Sarif) => Err(CallError::Format),
+        _ if !matches!(format, Format::Text | Format::Json) => Err(CallError::Format),
+        Command::Check { .. } => Err(CallError::Format),
         Command::Explain { file, method, url, headers } => {
             explain::run(&file, &explain::request(method, &url, &headers)?, format)
         }
@@ -87,7 +88,8 @@ fn pretty(value: &Value) -> String {
 fn print(messages: &[Message], format: Format) -> String {
     match format {
         Format::Text => as_text(messages),
-        Format::Json => pretty(&as_json(messages)),
+        // There were no cases to run.
+        Format::Json | Format::Junit => pretty(&as_json(messages)),
         Format::Github => as_github(messages),
         Format::Sarif => pretty(&as_sarif(messages)),
     }
