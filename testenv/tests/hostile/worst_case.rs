@@ -63,6 +63,17 @@ fn combinations(segments: usize) -> Vec<String> {
     (0..1 << segments).map(path).collect()
 }
 
+/// Returns routes with different segments of two parameters below a path.
+fn several_parameters(path: &str, numbers: std::ops::Range<usize>) -> impl Iterator<Item = Value> {
+    let path = path.to_owned();
+    numbers.map(move |number| post(format!("{path}/{{x}}-1-x{number}{{y}}")))
+}
+
+/// Returns routes that make a table larger, and that no request of a shape reaches.
+fn fillers(count: usize) -> impl Iterator<Item = Value> {
+    (0..count).map(|number| post(format!("/filler/{number}")))
+}
+
 const SHAPES: &[Shape] = &[
     Shape {
         why: "a path of thousands of segments follows a pattern to its end",
@@ -133,6 +144,49 @@ const SHAPES: &[Shape] = &[
         request: |_, r| request("GET", format!("/{}", "a".repeat(r))),
         tables: [1500, 3000],
         requests: [30_000, 60_000],
+        status: 404,
+    },
+    Shape {
+        why: "the maximum of segments with several parameters at one place, none of which matches",
+        table: |n| table(several_parameters("", 0..64).chain(fillers(n)).collect()),
+        request: |_, r| request("GET", format!("/{}", "1-".repeat(r))),
+        tables: [300, 650],
+        requests: [15_000, 30_000],
+        status: 404,
+    },
+    Shape {
+        why: "the maximum of segments with several parameters in a table, at eight places that one request reaches",
+        table: |n| {
+            let places = (0..8).flat_map(|place| several_parameters(&format!("/{}{{p}}", "a".repeat(place)), 0..64));
+            table(places.chain(fillers(n)).collect())
+        },
+        request: |_, r| request("GET", format!("/aaaaaaaaa/{}", "1-".repeat(r))),
+        tables: [1500, 3500],
+        requests: [15_000, 30_000],
+        status: 404,
+    },
+    Shape {
+        why: "a condition on a header, a cookie and the query at every combination of literal and parameter",
+        table: |n| {
+            let route = |(number, path): (usize, String)| {
+                let (header, cookie) = (format!("x-{number}"), format!("c{number}"));
+                json!([
+                    {"match": format!("GET {path}"), "service": "s", "when": {"headers": {header: "1"}}},
+                    {"match": format!("GET {path}"), "service": "s", "when": {"cookies": {cookie: "1*"}}},
+                    {"match": format!("GET {path}"), "service": "s", "when": {"query": {"q": number.to_string()}}},
+                ])
+            };
+            let routes = combinations(n).into_iter().enumerate().map(route);
+            table(routes.flat_map(|routes| routes.as_array().cloned().unwrap_or_default()).collect())
+        },
+        request: |n, r| {
+            let headers = (0..80).map(|number| (format!("y-{number}"), "v".repeat(r)));
+            let cookies = (0..10).map(|_| ("cookie".to_owned(), "a=b; ".repeat(r / 5)));
+            let path = format!("{}?{}", "/a".repeat(n), "x=1&".repeat(r / 2));
+            Request { headers: headers.chain(cookies).collect(), ..request("GET", path) }
+        },
+        tables: [8, 9],
+        requests: [300, 600],
         status: 404,
     },
     Shape {
