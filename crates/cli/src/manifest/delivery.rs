@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::kind::{Kind, UNDELIVERED_TABLE, UNKNOWN_MANIFEST_KEY};
+use crate::kind::{MessageKind, UNDELIVERED_TABLE, UNKNOWN_MANIFEST_KEY};
 use crate::source::position::{Position, Span};
 use crate::yaml::{self, Node, Origin, Value, YamlProblem};
 
@@ -71,7 +71,7 @@ impl fmt::Display for Undelivered {
 }
 
 impl Undelivered {
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> MessageKind {
         match self {
             Self::Misspelt { .. } | Self::Misplaced => UNKNOWN_MANIFEST_KEY,
             _ => UNDELIVERED_TABLE,

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use super::{Kind, Manifest, PLUGIN_CONFIG, plugin_config};
-use crate::kind::{self, INVALID_MANIFEST_VALUE, MISSING_MANIFEST_KEY, UNKNOWN_API_VERSION, UNKNOWN_MANIFEST_KEY};
+use crate::kind::{
+    INVALID_MANIFEST_VALUE, MISSING_MANIFEST_KEY, MessageKind, UNKNOWN_API_VERSION, UNKNOWN_MANIFEST_KEY,
+};
 use crate::source::position::Span;
 use crate::words::{describe, nearest, quote_all};
 use crate::yaml::{Key, Node, Value};
@@ -183,7 +185,7 @@ fn env() -> Vec<Field> {
 /// An error in the form of a manifest.
 #[derive(Debug)]
 pub(crate) struct Misshape {
-    pub(crate) kind: kind::Kind,
+    pub(crate) kind: MessageKind,
     /// The place in the manifest, such as `spec.match[0].ports`.
     pub(crate) place: String,
     pub(crate) at: Span,
@@ -218,7 +220,7 @@ struct Checker {
 }
 
 impl Checker {
-    fn report(&mut self, kind: kind::Kind, place: &str, at: Span, text: String) {
+    fn report(&mut self, kind: MessageKind, place: &str, at: Span, text: String) {
         self.found.push(Misshape { kind, place: place.to_owned(), at, text });
     }
 
