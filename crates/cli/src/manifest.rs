@@ -160,8 +160,9 @@ fn resembles_table(node: &Node) -> bool {
     }
 }
 
+/// Returns whether the key of a list is `hosts` or `routes` with one mistake. With two, `rules` would be `routes`.
 fn resembles_list(entry: &Entry) -> bool {
-    nearest(&entry.key.text, ["hosts", "routes"]).is_some()
+    ["hosts", "routes"].into_iter().any(|key| strsim::damerau_levenshtein(&entry.key.text, key) <= 1)
 }
 
 /// Returns the configuration of every plugin in a document, of this filter and of any other.

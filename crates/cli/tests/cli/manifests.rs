@@ -396,6 +396,32 @@ fn a_broken_table_without_a_name_is_not_skipped() {
     }
 }
 
+/// Other filters and programs have lists and objects too.
+#[test]
+fn the_configuration_of_another_filter_is_skipped() {
+    let nameless = |config: &str| wasm_plugin("x", config).replace("  pluginName: x\n", "");
+    for text in [
+        nameless("basic_auth_rules: [{prefix: /x, request_methods: [GET], credentials: ['a:b']}]\n"),
+        nameless("rules: [{match: x}]\nports: [80]\nroles: [admin]\n"),
+        nameless("directives_map: {default: [Include @demo-conf]}\n"),
+        nameless("name: x\nnamespace: y\ndomain: z\nbasePath: /x\ncors: {}\n"),
+        nameless("host: a.b\n"),
+        wasm_plugin("oidc", "hosts: [a.b]\nclient: x\n"),
+        "swagger: '2.0'\nhost: a.b\nbasePath: /v1\npaths: {}\n".to_owned(),
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nspec: {hosts: [a.b], http: []}\n".to_owned(),
+        "- hosts: all\n  tasks: []\n".to_owned(),
+        "ingress:\n  hosts: {{ .Values.hosts }}\n".to_owned(),
+        "    pluginConfig: {{ toYaml .Values.config }}\n  pluginName: other\n".to_owned(),
+    ] {
+        let run = Folder::new(&[("m/f.yaml", &text), ("m/ok.yaml", GOOD)]).run(&["check", "m"]);
+        assert_eq!(
+            (run.code, &*run.out),
+            (0, "m/ok.yaml: 6 routes, 0 errors, 0 warnings\n1 file without a table skipped\n"),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn nothing_to_check_is_an_error() {
     let folder = Folder::new(&[("m/a.yaml", "a: 1\n"), ("m/b.yaml", "kind: Deployment\napiVersion: apps/v1\n")]);
