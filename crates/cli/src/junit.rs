@@ -1,8 +1,6 @@
 //! The results of test cases as JUnit XML, which most CI systems show.
-//!
-//! Own code because it is one small document, and the crates for it bring clocks, random identifiers and an XML parser.
 
-use std::fmt::Write as _;
+use quick_junit::{NonSuccessKind, Report, TestCaseStatus, TestSuite};
 
 /// The result of a case.
 #[derive(Debug)]
@@ -16,50 +14,26 @@ pub struct TestCase<'a> {
 
 /// Returns one suite for the cases of each file.
 pub fn as_junit(cases: &[TestCase<'_>]) -> String {
-    let counts = |cases: &[&TestCase<'_>]| {
-        let failed = cases.iter().filter(|case| !case.failures.is_empty()).count();
-        format!("tests=\"{}\" failures=\"{failed}\"", cases.len())
-    };
-    let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
-    // Writing to a string can't fail.
-    let _ = writeln!(xml, "<testsuites name=\"ksvc-router\" {}>", counts(&cases.iter().collect::<Vec<_>>()));
-    for suite in cases.chunk_by(|one, other| one.file == other.file) {
-        let file = suite.first().map_or_else(String::new, |case| escaped(case.file));
-        let _ = writeln!(xml, "  <testsuite name=\"{file}\" {}>", counts(&suite.iter().collect::<Vec<_>>()));
-        for TestCase { name, line, failures, .. } in suite {
-            let head = format!(
-                "    <testcase name=\"{}\" classname=\"{file}\" file=\"{file}\" line=\"{line}\"",
-                escaped(name)
-            );
-            let _ = match failures.first() {
-                None => writeln!(xml, "{head}/>"),
-                Some(first) => writeln!(
-                    xml,
-                    "{head}>\n      <failure message=\"{}\">{}</failure>\n    </testcase>",
-                    escaped(first),
-                    escaped(&failures.join("\n"))
-                ),
+    let mut report = Report::new("ksvc-router");
+    for suite_cases in cases.chunk_by(|one, other| one.file == other.file) {
+        let mut suite = TestSuite::new(suite_cases.first().map_or("", |case| case.file));
+        for TestCase { name, file, line, failures } in suite_cases {
+            let mut status = match failures.is_empty() {
+                true => TestCaseStatus::success(),
+                false => TestCaseStatus::non_success(NonSuccessKind::Failure),
             };
+            if let Some(first) = failures.first() {
+                status.set_message(first).set_description(failures.join("\n"));
+            }
+            let mut case = quick_junit::TestCase::new(*name, status);
+            case.set_classname(*file).extra.insert("file".into(), (*file).into());
+            case.extra.insert("line".into(), line.to_string().into());
+            suite.add_test_case(case);
         }
-        xml += "  </testsuite>\n";
+        report.add_test_suite(suite);
     }
-    xml + "</testsuites>\n"
-}
-
-/// Returns text for an attribute or an element. XML has no control characters but these.
-fn escaped(text: &str) -> String {
-    let allowed = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t'));
-    allowed.fold(String::new(), |mut xml, c| {
-        match c {
-            '&' => xml += "&amp;",
-            '<' => xml += "&lt;",
-            '>' => xml += "&gt;",
-            '"' => xml += "&quot;",
-            '\n' => xml += "&#10;",
-            c => xml.push(c),
-        }
-        xml
-    })
+    // Writing to memory can't fail.
+    report.to_string().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -82,16 +56,17 @@ mod tests {
         assert_eq!(
             as_junit(&cases),
             r#"<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="ksvc-router" tests="3" failures="1">
-  <testsuite name="a.yaml" tests="2" failures="1">
-    <testcase name="a &quot;b&quot; &amp; &lt;c&gt;" classname="a.yaml" file="a.yaml" line="2"/>
-    <testcase name="d" classname="a.yaml" file="a.yaml" line="2">
-      <failure message="status: expected 1, got &lt;2&gt;">status: expected 1, got &lt;2&gt;&#10;x</failure>
-    </testcase>
-  </testsuite>
-  <testsuite name="b.yaml" tests="1" failures="0">
-    <testcase name="e" classname="b.yaml" file="b.yaml" line="2"/>
-  </testsuite>
+<testsuites name="ksvc-router" tests="3" skipped="0" failures="1" errors="0">
+    <testsuite name="a.yaml" tests="2" skipped="0" errors="0" failures="1">
+        <testcase name="a &quot;b&quot; &amp; &lt;c&gt;" classname="a.yaml" file="a.yaml" line="2"/>
+        <testcase name="d" classname="a.yaml" file="a.yaml" line="2">
+            <failure message="status: expected 1, got &lt;2&gt;">status: expected 1, got &lt;2&gt;
+x</failure>
+        </testcase>
+    </testsuite>
+    <testsuite name="b.yaml" tests="1" skipped="0" errors="0" failures="0">
+        <testcase name="e" classname="b.yaml" file="b.yaml" line="2"/>
+    </testsuite>
 </testsuites>
 "#
         );

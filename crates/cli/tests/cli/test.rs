@@ -209,7 +209,11 @@ fn ci_systems_read_junit() {
     let failing = "- name: wrong\n  request: {method: GET, url: api.example.com/faas/ping}\n  expect: {status: 404}\n";
     let run = test(&(PASSING.to_owned() + failing), &["--format", "junit"]);
     assert_eq!(run.code, 1);
-    assert!(run.out.contains("<testsuite name=\"c.yaml\" tests=\"6\" failures=\"1\">"), "{}", run.out);
+    assert!(
+        run.out.contains("<testsuite name=\"c.yaml\" tests=\"6\" skipped=\"0\" errors=\"0\" failures=\"1\">"),
+        "{}",
+        run.out
+    );
     assert!(run.out.contains("<failure message=\"status: expected 404, got 200\">"), "{}", run.out);
     assert!(run.err.starts_with("4 of 6 routes covered"), "{}", run.err);
     let check = Folder::new(&[("f.yaml", GOOD)]).run(&["check", "f.yaml", "--format", "junit"]);
