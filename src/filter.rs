@@ -109,7 +109,7 @@ fn set_route(chosen: &Chosen<'_>) {
 /// Changes the request's headers. Because `:authority` changes, Envoy chooses the route again.
 fn forward(forward: &Forward<'_>) -> Result<(), Status> {
     let map = MapType::HttpRequestHeaders;
-    hostcalls::set_map_value_bytes(map, ":authority", Some(forward.authority))?;
+    hostcalls::set_map_value_bytes(map, ":authority", Some(&forward.authority))?;
     hostcalls::set_map_value_bytes(map, "x-forwarded-host", Some(forward.forwarded_host))?;
     forward.changes.iter().try_for_each(|change| apply(map, change))?;
     set_route(&forward.chosen);

@@ -2,7 +2,7 @@
 //! be passed on when the VM ends, and a module that exports the callback for that is also called at the end of every
 //! stream, counted or not. That costs about as much as the count itself.
 
-use ksvc_routing::{Counter, Gauge, Outcome};
+use ksvc_routing::{Counter, Gauge, Outcome, RouteTable};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
@@ -46,9 +46,10 @@ impl Metrics {
         }
     }
 
-    /// Sets the gauge of the number of routes.
-    pub fn set_routes(&self, routes: usize) {
-        self.set(Gauge::Routes, routes as u64);
+    /// Sets the gauges of the table that is served.
+    pub fn set_served(&self, table: &RouteTable) {
+        self.set(Gauge::Routes, table.route_count() as u64);
+        self.set(Gauge::ConfigHash, table.config_hash());
     }
 
     /// Sets the gauge of whether the last document had errors.

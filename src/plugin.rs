@@ -58,7 +58,7 @@ impl RootContext for Plugin {
             log_problems(&judgement);
             log_result(&judgement, hash, served, &table);
             self.count(&judgement, served);
-            metrics.set_routes(table.route_count());
+            metrics.set_served(&table);
         }
         self.active = Some(Rc::new(Active { table, metrics }));
         true
@@ -89,7 +89,7 @@ impl Plugin {
         metrics.set_config_degraded(served != ServedFrom::New);
         for name in &judgement.cleared {
             let metrics = self.metrics(name);
-            metrics.set_routes(0);
+            metrics.set_served(&RouteTable::default());
             metrics.set_config_degraded(false);
         }
     }

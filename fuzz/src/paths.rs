@@ -24,6 +24,7 @@ pub fn paths(data: &[u8]) {
         strip_base_path: !base.is_empty() && settings & 1 > 0,
         ignore_trailing_slash: settings & 2 > 0,
         allow_unsafe_paths: settings & 4 > 0,
+        allow_encoded_slashes: settings & 8 > 0,
         routes: vec![route("pattern", pattern), route("rest", "/rest/{*rest}")],
         ..Table::default()
     };

@@ -143,7 +143,7 @@ impl Explanation {
         response: &[(Vec<u8>, Vec<u8>)],
     ) {
         self.chosen(&forward.chosen);
-        self.set("authority", text(forward.authority));
+        self.set("authority", text(&forward.authority));
         let path = forward.path().or(request.path.as_deref()).unwrap_or_default();
         self.set("path", text(path));
         self.params(&forward.chosen);

@@ -21,12 +21,14 @@ mod placeholder;
 mod rivals;
 mod route;
 mod routes;
+mod service;
 mod settings;
 mod target;
 mod template;
+mod timeout;
 mod tree;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::value::RawValue;
 use xxhash_rust::xxh64::xxh64;
@@ -43,7 +45,7 @@ use crate::table::RouteTable;
 use crate::table::image::Span;
 use crate::table::schema::{
     CANDIDATES, CAPTURES, Candidate, Cors, ENTRIES, MatchRow, NODES, NoMatch, OPERATIONS, Operation, PATTERNS,
-    POLICIES, Policy, ROUTE_EXTRAS, ROUTES, Route, SETTINGS, Settings, StringId, TEXTS, Target,
+    POLICIES, Policy, ROUTE_EXTRAS, ROUTES, Route, SETTINGS, Settings, StringId, TEXTS, Target, Template,
 };
 
 use bare_prefix::{BarePrefix, bare_prefixes};
@@ -243,6 +245,10 @@ struct Compiler {
     ksvc_hosts: BTreeSet<String>,
     /// The `host`s of all routes, without port.
     other_hosts: BTreeSet<String>,
+    /// The texts of `service`, with its tag, and `namespace` of the hosts with captured values, and their indexes.
+    captured_hosts: BTreeMap<(String, String), u32>,
+    /// The host template with the domain filled in. It is empty if no host has captured values.
+    host_template: Template,
     /// The different CORS policies and their numbers.
     policies: HashMap<Policy, u32>,
 }
@@ -263,6 +269,8 @@ impl Compiler {
             match_indexes: Vec::new(),
             ksvc_hosts: BTreeSet::new(),
             other_hosts: BTreeSet::new(),
+            captured_hosts: BTreeMap::new(),
+            host_template: Template::default(),
             policies: HashMap::new(),
         }
     }
@@ -306,6 +314,7 @@ impl Compiler {
             self.method_names = std::mem::take(&mut self.methods).into_sorted(numbers);
             self.check_rivals();
             self.check_table_templates(&settings);
+            self.check_any_namespace(&settings);
         }
         settings
     }
@@ -343,10 +352,18 @@ impl Compiler {
                 is_valid &= self.check_table_template(key, operation, &captured);
             }
             if !is_valid {
-                break_routes(&mut self.builder.image, |_, route| {
-                    key == "responseHeaders" || matches!(route.target, Target::Forward(..))
-                });
+                break_routes(&mut self.builder.image, |_, route| key == "responseHeaders" || route.target.forwards());
             }
+        }
+    }
+
+    /// Warns if any namespace is allowed, and if `denyDirect` therefore can't cover the hosts of captured targets.
+    fn check_any_namespace(&mut self, settings: &Settings) {
+        if settings.namespaces.any {
+            let is_captured = self.captured_hosts.keys().any(|(_, namespace)| namespace.contains('{'));
+            let hosts_are_unknown = settings.deny_direct && is_captured;
+            let kind = if hosts_are_unknown { ProblemKind::DirectHostsUnknown } else { ProblemKind::AnyNamespace };
+            self.report(Place::default().key("allowNamespaces"), kind);
         }
     }
 
@@ -386,6 +403,7 @@ impl Compiler {
         }
         settings.plans_responses |= settings.uses_cors;
         settings.methods = builder.list(self.method_names.iter().map(|method| &**method));
+        settings.host_template = self.host_template;
         settings.ksvc_hosts = builder.list(self.ksvc_hosts.iter().map(String::as_str));
         settings.other_hosts = builder.list(self.other_hosts.iter().map(String::as_str));
         if settings.name == StringId::default() {

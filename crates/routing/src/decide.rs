@@ -4,6 +4,7 @@
 //! answers preflights, and searches for the route (`search`). What a route does to the request is in `forward`, what
 //! happens to the response later is in `response`.
 
+mod captured_host;
 pub(crate) mod cors;
 pub(crate) mod decision;
 pub(crate) mod error;
@@ -45,7 +46,7 @@ impl RouteTable {
     ///     vec![(b":method", b"GET"), (b":authority", b"api.example.com"), (b":path", b"/orders/42")];
     /// let head = Head::read(&headers);
     /// let Decision::Forward(forward) = table.decide(&head, || false) else { panic!("not forwarded") };
-    /// assert_eq!(forward.authority, b"orders.shop.example.com");
+    /// assert_eq!(*forward.authority, *b"orders.shop.example.com");
     /// ```
     pub fn decide<'a>(&'a self, head: &Head<'a>, already_routed: impl FnOnce() -> bool) -> Decision<'a> {
         self.decide_on_trail(head, already_routed, &mut ())
@@ -63,8 +64,7 @@ impl RouteTable {
         let membership = self.settings.hosts.membership(&self.strings, host);
         let direct = self.settings.deny_direct
             && matches!(membership, None | Some(Membership::Any))
-            && (hosts::contains(&self.strings, self.settings.ksvc_hosts, host)
-                || hosts::contains(&self.strings, self.settings.other_hosts, host));
+            && (hosts::contains(&self.strings, self.settings.other_hosts, host) || self.is_ksvc_host(host));
         // A host that `hosts` names exactly is public and not the host of a KSVC, so a probe to it is an ordinary
         // request.
         let is_probe =
@@ -95,13 +95,12 @@ impl RouteTable {
     fn lets_probe_pass(&self, host: &[u8], path: &[u8]) -> bool {
         path == b"/healthz"
             || !hosts::contains(&self.strings, self.settings.other_hosts, host)
-            || hosts::contains(&self.strings, self.settings.ksvc_hosts, host)
+            || self.is_ksvc_host(host)
     }
 
     fn decide_in_scope<'a, T: Trail>(&'a self, head: &Head<'a>, whole_path: &'a [u8], trail: &mut T) -> Decision<'a> {
         let path = RequestPath::read(whole_path);
-        let hazard = if self.settings.reject_unsafe { path.hazard } else { None };
-        if let Some(hazard) = hazard {
+        if let Some(hazard) = self.settings.unsafe_paths.refuse(path.hazard, path.raw) {
             return self.answer(error::unsafe_path(head, hazard), head, self.settings.cors);
         }
         let (Some(method), true) = (readable(head.method), readable(head.authority).is_some()) else {
@@ -171,6 +170,9 @@ impl RouteTable {
                 // CORS.
                 if matches!(route.target, Target::Broken) {
                     return Some(self.answer(error::broken_route(head, chosen), head, self.extras(route).cors));
+                }
+                if self.is_missing(route, chosen) {
+                    return Some(self.answer(error::no_such_service(head, chosen), head, self.extras(route).cors));
                 }
                 (Some(chosen), self.extras(route).cors)
             }

@@ -13,7 +13,8 @@ use crate::request::Head;
 use crate::table::RouteTable;
 use crate::table::conditions::FailedCondition;
 use crate::table::schema::{
-    Candidate, Condition, Conditions, Cors, Expected, Operation, Origins, Part, ROUTE, Route, Target, Template,
+    Candidate, CapturedHost, Condition, Conditions, Cors, Expected, Operation, Origins, Part, ROUTE, Route, Target,
+    Template,
 };
 
 /// A decision, and the routes that were considered for it.
@@ -209,10 +210,13 @@ impl RouteTable {
     /// Describes the target of a route, such as `redirect 308 /orders`.
     fn describe_target(&self, route: Route) -> String {
         match route.target {
-            Target::Forward(authority) => match self.extras(route).rewrite {
-                None => self.strings.get(authority).to_owned(),
-                Some(path) => format!("{} path {}", self.strings.get(authority), self.describe_template(path)),
-            },
+            Target::Forward(_) | Target::Captured(_) => {
+                let authority = self.describe_authority(route.target);
+                match self.extras(route).rewrite {
+                    None => authority,
+                    Some(path) => format!("{authority} path {}", self.describe_template(path)),
+                }
+            }
             Target::Redirect(to, status) => format!("redirect {status} {}", self.describe_template(to)),
             Target::Respond(response) => match self.responses.get(response) {
                 Some(response) => format!("respond {}", response.status),
@@ -220,6 +224,21 @@ impl RouteTable {
             },
             Target::Broken => "broken".to_owned(),
         }
+    }
+
+    /// Describes the authority to which a target forwards, such as `{name}.shop.example.com`.
+    fn describe_authority(&self, target: Target) -> String {
+        let captured = match target {
+            Target::Forward(authority) => return self.strings.get(authority).to_owned(),
+            Target::Captured(host) => self.captured_hosts.get(host),
+            _ => None,
+        };
+        let Some(CapturedHost { service, namespace }) = captured else { return "broken".to_owned() };
+        let host = self.describe_template(self.settings.host_template);
+        let (service, namespace) = (self.describe_template(service), self.describe_template(namespace));
+        // A captured value may be named like a field of the host template, so both are replaced at once.
+        let parts = host.split("{service}").map(|part| part.replace("{namespace}", &namespace));
+        parts.collect::<Vec<_>>().join(&service)
     }
 
     /// Describes what the table and a route do besides forwarding or answering.
@@ -231,7 +250,7 @@ impl RouteTable {
         {
             extras.push(format!("cors {}", self.describe_origins(policy.origins)));
         }
-        let is_forwarded = matches!(route.target, Target::Forward(..));
+        let is_forwarded = route.target.forwards();
         let table_operations = self.operations.span(self.settings.request_headers).filter(|_| is_forwarded);
         for operation in table_operations.chain(self.operations.span(own.request_headers)) {
             extras.push(format!("request {}", self.describe_operation(operation)));

@@ -44,7 +44,7 @@
 //! let head = Head::read(&headers);
 //! match compiled.table.decide(&head, || false) {
 //!     Decision::Forward(forward) => {
-//!         assert_eq!(forward.authority, b"orders.shop.example.com");
+//!         assert_eq!(*forward.authority, *b"orders.shop.example.com");
 //!         assert_eq!(forward.chosen.matched(), "GET /orders/{id}");
 //!         assert_eq!(forward.chosen.params().next(), Some(("id", &b"42"[..])));
 //!     }
@@ -56,6 +56,7 @@
 mod bytes;
 mod compile;
 mod decide;
+mod dns;
 mod document;
 mod explain;
 mod knative;

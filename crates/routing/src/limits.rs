@@ -107,6 +107,14 @@ limits! {
         "Elements of `hosts`",
         "Each host is a name that somebody has to own.";
 
+    NAMESPACES = 1_000,
+        "Elements of `allowNamespaces`",
+        "The list is searched for each request to a captured namespace.";
+
+    TIMEOUT = 24 * 60 * 60 * 1000,
+        "Milliseconds of a `timeout`",
+        "This is a day. `0s` is for responses that may take longer.";
+
     HEADERS = 100,
         "Names in one `headers`, `cookies`, `query`, `set`, `add` or `remove`",
         "Envoy accepts at most this many headers in one message (`max_headers_count`).";
@@ -153,6 +161,7 @@ pub(crate) fn elements(key: &str) -> Option<usize> {
     Some(match key {
         "routes" => ROUTES,
         "hosts" => HOSTS,
+        "allowNamespaces" => NAMESPACES,
         "match" => MATCHES,
         "headers" | "cookies" | "query" | "set" | "add" | "remove" => HEADERS,
         "allowOrigins" | "allowMethods" | "allowHeaders" | "exposeHeaders" => CORS,

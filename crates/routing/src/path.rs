@@ -149,12 +149,18 @@ pub(crate) fn hazard(path: &[u8]) -> Option<Hazard> {
     if plain_length(path) == Some(path.len()) { None } else { normalize(path).1 }
 }
 
-/// Returns the first hazard in the literal text of one segment. The text is in normal form.
-pub(crate) fn hazard_of_segment(text: &str) -> Option<Hazard> {
-    if is_dot_segment(text.as_bytes()) {
-        return Some(Hazard::DotSegment);
+/// Returns the first hazard of a path whose first hazard is an encoded slash, if encoded slashes are allowed. They count as
+/// slashes then: `..%2Fa` has a dot segment, and `a%2F%2Fb` has an empty one.
+#[inline(never)]
+pub(crate) fn hazard_beside_encoded_slashes(path: &[u8]) -> Option<Hazard> {
+    let mut with_slashes = Vec::with_capacity(path.len());
+    let mut rest = path;
+    for PathByte { byte, encoded, raw_length } in PathBytes(path) {
+        let Some((raw, after)) = rest.split_at_checked(raw_length) else { break };
+        with_slashes.extend_from_slice(if encoded && byte == b'/' { b"/" } else { raw });
+        rest = after;
     }
-    if text.contains('%') { PathBytes(text.as_bytes()).find_map(PathByte::hazard) } else { None }
+    hazard(&with_slashes)
 }
 
 /// Returns the normal form of literal text in a document. Bytes outside `pchar` mean their percent-encoding there.

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use crate::path::{self, BasePath, Hazard, RequestPath};
 use crate::table::image::{ImageReader, Rows, Span};
 use crate::table::schema::{
-    CANDIDATES, CAPTURES, CONDITION_SETS, CONDITIONS, Candidate, Capture, Condition, Conditions, ENTRIES, Extent,
-    MatchRow, OPERATIONS, Operation, PATTERNS, POLICIES, Policy, RESPONSES, ROUTE_EXTRAS, ROUTES, Response, Route,
-    RouteExtras, SETTINGS, Settings, StringId, UNNAMED,
+    CANDIDATES, CAPTURED_HOSTS, CAPTURES, CONDITION_SETS, CONDITIONS, Candidate, Capture, CapturedHost, Condition,
+    Conditions, ENTRIES, Extent, MatchRow, OPERATIONS, Operation, PATTERNS, POLICIES, Policy, RESPONSES, ROUTE_EXTRAS,
+    ROUTES, Response, Route, RouteExtras, SETTINGS, Settings, StringId, UNNAMED,
 };
 use crate::table::strings::Strings;
 use crate::table::tree::Tree;
@@ -54,6 +54,8 @@ pub struct RouteTable {
     routes: Rows<Route>,
     extras: Rows<RouteExtras>,
     pub(crate) responses: Rows<Response>,
+    /// The different hosts with captured values.
+    pub(crate) captured_hosts: Rows<CapturedHost>,
     /// The operations of the table and of all routes.
     pub(crate) operations: Rows<Operation>,
     pub(crate) policies: Rows<Policy>,
@@ -88,6 +90,7 @@ impl RouteTable {
             routes: lists.list(ROUTES)?,
             extras: lists.list(ROUTE_EXTRAS)?,
             responses: lists.list(RESPONSES)?,
+            captured_hosts: lists.list(CAPTURED_HOSTS)?,
             operations: lists.list(OPERATIONS)?,
             policies: lists.list(POLICIES)?,
             image,
@@ -112,6 +115,12 @@ impl RouteTable {
     /// Returns the hash of the document that the table was compiled from.
     pub(crate) fn document_hash(&self) -> u64 {
         self.document_hash
+    }
+
+    /// Returns the low 48 bits of the hash of the document that the table was compiled from, for the gauge `config_hash`.
+    /// Metrics are floating-point numbers in many systems, which hold no more than 53 bits exactly.
+    pub fn config_hash(&self) -> u64 {
+        self.document_hash & 0xffff_ffff_ffff
     }
 
     /// Returns the number of routes, without those that an error in the document breaks.

@@ -69,6 +69,8 @@ metrics! {
         Routes = "routes",
         /// 1 if the newest configuration has errors, else 0.
         ConfigDegraded = "config_degraded",
+        /// A part of the hash of the configuration that is served, by which gateway pods are compared.
+        ConfigHash = "config_hash",
     }
 }
 

@@ -51,6 +51,7 @@ fn a_route_with_an_error_is_broken_and_all_others_are_served() {
         json!({ "match": "GET /a", "service": "s", "namespace": "Not_A_Name" }),
         json!({ "match": "GET /a", "service": "s", "tag": 1 }),
         json!({ "match": "GET /a", "service": "s", "rewritePath": "/{x}" }),
+        json!({ "match": "GET /a", "service": "s", "timeout": "soon" }),
         json!({ "match": "GET /a", "service": "s", "host": "x.example.com" }),
         json!({ "match": "GET /a" }),
         json!({ "match": "GET /a", "host": "a b" }),

@@ -402,6 +402,24 @@ fn a_route_that_can_never_be_chosen_is_a_warning() {
             with(json!({ "unsafePaths": "allow", "routes": [{ "match": format!("GET {path}"), "service": "s" }] }));
         warnings(&allowed, &[]);
     }
+    // With `allowEncodedSlash`, an encoded slash counts as a slash for the other rules.
+    for (path, remedy) in [
+        ("/a%2Fb", "`unsafePaths: allowEncodedSlash`"),
+        ("/{x}%2f", "`unsafePaths: allowEncodedSlash`"),
+        ("/..%2Fa", "`unsafePaths: allow`"),
+        ("/a%2F%2Fb", "`unsafePaths: allow`"),
+        ("/a%2F/b", "`unsafePaths: allow`"),
+        ("/{x}%2F..%2F{y}", "`unsafePaths: allow`"),
+        ("/a%2Fb%5C", "`unsafePaths: allow`"),
+        ("/..;{x}", "`unsafePaths: allow`"),
+    ] {
+        let route = json!([{ "match": format!("GET {path}"), "service": "s" }]);
+        warnings(&with_routes(route.clone()), &[("routes[0].match", remedy)]);
+        let expected = [("routes[0].match", remedy)];
+        let is_allowed = remedy.contains("Slash");
+        let document = with(json!({ "unsafePaths": "allowEncodedSlash", "routes": route }));
+        warnings(&document, if is_allowed { &[] } else { &expected });
+    }
     // Every request that the last route matches is matched by the first one, which comes before it.
     let shadowed = with_routes(json!([
         { "match": "GET /a", "service": "first", "when": { "headers": { "x": "*" } } },

@@ -66,6 +66,7 @@ fn what_a_rewrite_takes_off_in_front_of_the_rest_is_a_prefix() {
     let routes = json!([
         { "match": "ANY /api/{*rest}", "service": "s", "rewritePath": "/{rest}" },
         { "match": "ANY /t/{tenant}/{*rest}", "service": "s", "rewritePath": "/{rest}" },
+        { "match": "ANY /all/{**rest}", "service": "s", "rewritePath": "/{rest}" },
         { "match": "ANY /more/{*rest}", "service": "s", "rewritePath": "/v2/{rest}" },
         { "match": "ANY /after/{*rest}", "service": "s", "rewritePath": "/{rest}/x" },
         { "match": "ANY /other/{tenant}/{*rest}", "service": "s", "rewritePath": "/{tenant}" },
@@ -83,6 +84,9 @@ fn what_a_rewrite_takes_off_in_front_of_the_rest_is_a_prefix() {
             ("/%61pi/a", Some("/api")),
             ("/api/a?x=/y", Some("/api")),
             ("/t/acme%2d1/a", Some("/t/acme-1")),
+            ("/all/a/b", Some("/all")),
+            ("/all/", Some("/all")),
+            ("/all", Some("/all")),
             ("/more/a", None),
             ("/after/a", None),
             ("/other/x/a", None),

@@ -319,7 +319,9 @@ fn an_external_service_decides_about_the_public_request_and_all_manifests_hold_t
         {"match": "GET /orders/{id}", "service": "orders"},
         {"match": "PUT /orders/{id}", "service": "orders-write"},
     ]);
-    let gateway = start(env, "external", &table(routes))?;
+    let mut document = table(routes);
+    document["cors"] = json!({"allowOrigins": ["https://app.example.com"]});
+    let gateway = start(env, "external", &document)?;
     let (_, host, port) = EXT_AUTHZ;
     let allowed = |request: Request| request.header("x-ext-authz", "allow");
     let get = |path: &str| Request::get(API, path);
@@ -353,12 +355,16 @@ fn an_external_service_decides_about_the_public_request_and_all_manifests_hold_t
     for host in ["API.example.com", "api.example.com:443", "api.example.com.", "api.example.com.:443"] {
         answers(&gateway, &Request::get(host, "/faas/orders/42"), 429)?;
     }
-    // It is not asked for other hosts, nor for preflights, which have no credentials.
+    // It is not asked for other hosts, nor for preflights that the filter answers, which have no credentials.
     authorizer.requests();
     arrives(&gateway, &Request::get(ORDERS, "/"), ORDERS)?;
-    answers(&gateway, &preflight(API, "/faas/orders/42"), 405)?;
+    answers(&gateway, &preflight(API, "/faas/orders/42"), 204)?;
     ensure!(authorizer.requests().is_empty());
-    answers(&gateway, &Request::new("OPTIONS", API, "/faas/orders/42"), 429)?;
+    let options = || Request::new("OPTIONS", API, "/faas/orders/42");
+    let (method, origin) = ("access-control-request-method", "https://app.example.com");
+    answers(&gateway, &options(), 429)?;
+    answers(&gateway, &options().header("origin", "").header(method, "GET"), 429)?;
+    answers(&gateway, &options().header("origin", origin).header(method, "P T"), 429)?;
 
     let issuer = Issuer::new()?;
     let mut manifests = Vec::new();
@@ -372,7 +378,7 @@ fn an_external_service_decides_about_the_public_request_and_all_manifests_hold_t
         answers(&gateway, &bearing(&token, get("/faas/orders/42")), 429)?;
         answers(&gateway, &bearing("nonsense", allowed(get("/faas/orders/42"))), 401)?;
         answers(&gateway, &Request::get(CANARY, "/"), 403)?;
-        answers(&gateway, &preflight(API, "/faas/orders/42"), 405)?;
+        answers(&gateway, &preflight(API, "/faas/orders/42"), 204)?;
         arrives(&gateway, &probe(CANARY), "canary-orders.shop.example.com:80")?;
         arrives(&gateway, &bearing(&token, allowed(get("/faas/orders/42"))), ORDERS).map(drop)
     })?;
@@ -487,22 +493,30 @@ fn preflights_need_a_rule_of_their_own(env: &Env) -> Result<()> {
         {"match": "ANY /orders/{id}", "service": "orders"},
         {"match": "GET /items/{id}", "service": "orders"},
     ]);
-    let gateway = start(env, "preflights", &table(routes))?;
+    let mut document = table(routes);
+    document["cors"] = json!({"allowOrigins": ["https://app.example.com"]});
+    let gateway = start(env, "preflights", &document)?;
     apply(env, &gateway, &["tokens.yaml", "knative.yaml"], &issuer)?;
     let real = preflight(API, "/faas/orders/42");
     eventually(&gateway, || answers(&gateway, &real, 403))?;
 
     apply(env, &gateway, &["preflights.yaml"], &issuer)?;
-    eventually(&gateway, || arrives(&gateway, &real, ORDERS).map(drop))?;
-    // If no route of the path serves OPTIONS, the filter itself answers.
-    let response = preflight(API, "/faas/items/42").send(gateway.address())?;
-    ensure!(response.header("content-type") == Some("application/problem+json"), "{response:?}");
+    // The filter answers it, although a route of this path serves OPTIONS too.
+    eventually(&gateway, || answers(&gateway, &real, 204))?;
+    for path in ["/faas/items/42", "/faas/nothing"] {
+        answers(&gateway, &preflight(API, path), 204)?;
+    }
 
+    // The filter would pass each of these to the service, so none may pass without a token.
     let options = || Request::new("OPTIONS", API, "/faas/orders/42");
-    let method = "access-control-request-method";
+    let (method, origin) = ("access-control-request-method", "https://app.example.com");
     answers(&gateway, &options(), 403)?;
-    answers(&gateway, &options().header("origin", "https://app.example.com"), 403)?;
+    answers(&gateway, &options().header("origin", origin), 403)?;
     answers(&gateway, &options().header(method, "GET"), 403)?;
+    answers(&gateway, &options().header("origin", "").header(method, "GET"), 403)?;
+    answers(&gateway, &options().header("origin", origin).header(method, ""), 403)?;
+    answers(&gateway, &options().header("origin", origin).header(method, "P T"), 403)?;
+    answers(&gateway, &options().header("origin", origin).header(method, "P T").header(method, "GET"), 403)?;
     let get = Request::get(API, "/faas/orders/42").header("origin", "https://app.example.com").header(method, "GET");
     answers(&gateway, &get, 403)?;
     answers(&gateway, &preflight(ORDERS, "/faas/orders/42"), 403)?;

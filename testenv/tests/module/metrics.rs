@@ -17,7 +17,7 @@ const COUNTERS: [&str; 10] = [
     "config_accepted",
     "config_rejected",
 ];
-const GAUGES: [&str; 2] = ["routes", "config_degraded"];
+const GAUGES: [&str; 3] = ["routes", "config_degraded", "config_hash"];
 
 /// Sends one request for each counter of requests, except those of broken routes and preflights.
 fn one_of_each(root: &Root) {
@@ -61,6 +61,22 @@ fn metrics_have_names_that_istio_turns_into_labels() {
     for name in GAUGES {
         assert!(process.gauge(&metric("shop", name)).is_some(), "{name} is a gauge");
     }
+}
+
+/// The last twelve digits of the hash in the log line are the gauge in hexadecimal.
+#[test]
+fn the_hash_is_that_of_the_document_that_is_served() {
+    let (process, root) = configured(&shop());
+    let served = gauge(&process, "shop", "config_hash");
+    assert!(served > 0 && served < 1 << 48);
+    let logged = lines(&process, Level::Info);
+    assert!(logged[0].contains(&format!("{served:012x}, ")), "{served:x} {logged:?}");
+    // A bad document leaves the last good one in place, and its hash too.
+    assert!(root.configure(shop_with(&json!({"routes": [{"match": "GET /a"}]})).to_string()));
+    assert_eq!(gauge(&process, "shop", "config_hash"), served);
+    assert!(root.configure(shop_with(&json!({"name": "other"})).to_string()));
+    assert_eq!(gauge(&process, "shop", "config_hash"), 0);
+    assert!(gauge(&process, "other", "config_hash") > 0);
 }
 
 #[test]

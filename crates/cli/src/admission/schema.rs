@@ -12,6 +12,10 @@ const METHODS: &str = r"^([!#-'*+.^-`~\w-]+\|)*[!#-'*+.^-`~\w-]+ $";
 /// `{*name}` or `{**name}`.
 const PATH: &str = r"^[^/]*(/(([^/{}\p{Cc}]|\{\{|\}\}|\{[\w-]+\})*|\{\*\*?[\w-]+\}$))+$";
 const DNS_LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+/// A part of the host of a service, with captured values in it.
+const CAPTURED_LABEL: &str = r"^([a-z0-9]|\{[\w-]+\})(([a-z0-9-]|\{[\w-]+\})*([a-z0-9]|\{[\w-]+\}))?$";
+/// An element of `allowNamespaces`.
+const NAMESPACES: &str = r"^(\*|[a-z0-9]([a-z0-9-]*[a-z0-9])?|[a-z0-9][a-z0-9-]*\*)$";
 const DNS_NAME: &str = r"^[\w]([\w-]*[\w])?(\.[\w]([\w-]*[\w])?)*$";
 const HEADER_NAME: &str = r"^[!#-'*+.^-`|~\w-]+$";
 
@@ -25,7 +29,7 @@ pub(crate) const PATTERN_BEFORE_SLASH: &str = "patternBeforeSlash";
 /// The place in the schema, the keywords to add there, and the message if a value does not follow them.
 type Refinement = (&'static str, fn() -> Value, &'static str);
 
-const REFINEMENTS: [Refinement; 17] = [
+const REFINEMENTS: [Refinement; 20] = [
     (
         "/properties/name",
         || json!({"pattern": r"^[\w-]+$"}),
@@ -58,9 +62,19 @@ const REFINEMENTS: [Refinement; 17] = [
         || json!({PATTERN_BEFORE_SLASH: METHODS, "pattern": PATH}),
         "is not METHODS PATH; write for example `GET /orders/{id}`, `GET|POST /orders` or `ANY /files/{*rest}`, with `{{` and `}}` for literal braces",
     ),
-    ("/properties/routes/items/properties/service", || json!({"pattern": DNS_LABEL}), LABEL),
-    ("/properties/routes/items/properties/namespace", || json!({"pattern": DNS_LABEL}), LABEL),
-    ("/properties/routes/items/properties/tag", || json!({"pattern": DNS_LABEL}), LABEL),
+    (
+        "/properties/allowNamespaces",
+        || json!({"minItems": 1}),
+        "the list is empty, so no captured namespace would be allowed; write the namespaces, such as `[shop, team-*]`",
+    ),
+    (
+        "/properties/allowNamespaces/items",
+        || json!({"pattern": NAMESPACES}),
+        "is not a namespace; write a name such as `shop`, the beginning of names such as `team-*`, or `*`",
+    ),
+    ("/properties/routes/items/properties/service", || json!({"pattern": CAPTURED_LABEL}), LABEL),
+    ("/properties/routes/items/properties/namespace", || json!({"pattern": CAPTURED_LABEL}), LABEL),
+    ("/properties/routes/items/properties/tag", || json!({"pattern": CAPTURED_LABEL}), LABEL),
     (
         "/properties/routes/items/properties/host",
         || json!({"pattern": r"^([\w]([\w.-]*[\w])?|\[[\da-fA-F:.]+\])(:\d{1,5})?$"}),
@@ -70,6 +84,11 @@ const REFINEMENTS: [Refinement; 17] = [
         "/properties/routes/items/properties/rewritePath",
         || json!({"pattern": r"^/([^{}?#\p{Cc}]|\{\{|\}\}|\{[\w-]+\})*$"}),
         "is not a path; write one such as `/v2/{id}`, without a query",
+    ),
+    (
+        "/properties/routes/items/properties/timeout",
+        || json!({"pattern": r"^\d+(ms|s|m)$"}),
+        "is not a timeout; write a whole number and `ms`, `s` or `m`, such as `30s`",
     ),
     (
         "/properties/routes/items/properties/name",

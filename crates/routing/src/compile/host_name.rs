@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::compile::builder::TableBuilder;
+use crate::dns;
 use crate::table::schema::HostSet;
 
 /// The reason why a text is not a host, and what to write instead.
@@ -71,7 +72,7 @@ pub(crate) fn check_authority(text: &str) -> Result<Option<u16>, HostError> {
         if let Some(without) = host.strip_suffix('.') {
             return Err(("ends in a dot", in_quotes(without)));
         }
-        if !is_dns_name(host) {
+        if !dns::is_name(host.as_bytes()) {
             return Err((
                 "is not a host name",
                 "labels of letters, digits and `-` joined by dots, such as `api.example.com`".into(),
@@ -83,29 +84,6 @@ pub(crate) fn check_authority(text: &str) -> Result<Option<u16>, HostError> {
 
 fn in_quotes(text: &str) -> String {
     format!("\"{text}\"")
-}
-
-/// The number of bytes that a label of a host name can have.
-const LABEL: usize = 63;
-
-/// Returns whether a text is a host name: labels of letters, digits, `-` and `_`, with at most 63 bytes each and 253 in
-/// all. RFC 1123 has no underscore, but real hosts use it, and it does no harm.
-pub(crate) fn is_dns_name(text: &str) -> bool {
-    text.len() <= 253
-        && text.split('.').all(|label| {
-            (1..=LABEL).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
-}
-
-/// Returns whether a text can be the name of a Kubernetes object that is part of a host: one DNS label in lower case.
-pub(crate) fn is_dns_label(text: &str) -> bool {
-    (1..=LABEL).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 /// Returns whether a host is known only inside the cluster.

@@ -49,6 +49,19 @@ impl<'a> HostTemplate<'a> {
         Ok(HostTemplate { needs_namespace: has("namespace"), needs_domain: has("domain"), text })
     }
 
+    /// Returns the template as written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns whether the service and the namespace are in the host, each in labels of its own. Otherwise a captured
+    /// service could choose the namespace: `{service}-{namespace}` makes `a-b-c` of both `a` and `b-c`, and `a-b` and
+    /// `c`.
+    pub(super) fn separates_names(&self) -> bool {
+        let fields = |label: &str| label.matches("{service}").count() + label.matches("{namespace}").count();
+        self.needs_namespace && self.text.split('.').all(|label| fields(label) <= 1)
+    }
+
     pub(super) fn render(&self, service: &str, namespace: &str, domain: &str) -> String {
         let mut host = String::with_capacity(self.text.len() + service.len() + namespace.len() + domain.len());
         for part in TextParts(&self.text).flatten() {

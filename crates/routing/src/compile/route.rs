@@ -12,12 +12,12 @@ use crate::compile::tree::{MixedLimit, several_literals};
 use crate::document::config::{Route as RouteConfig, When};
 use crate::document::read::{Key, OneOrMany};
 use crate::limits::{MIXED_SEGMENTS, MIXED_SEGMENTS_AT_ONE_PLACE};
-use crate::path::{self, Hazard};
+use crate::path;
 use crate::problem::{Place, ProblemKind, Severity};
 use crate::table::image::{NO_INDEX, Span};
 use crate::table::schema::{
-    ANY, CAPTURES, Capture, Condition, Cors, Expected, Extent, MatchRow, PATTERNS, ROUTE_EXTRAS, ROUTES, Route,
-    RouteExtras, StringId, Target,
+    ANY, CAPTURES, Capture, Condition, Cors, Expected, Extent, MatchRow, OPERATIONS, PATTERNS, ROUTE_EXTRAS, ROUTES,
+    Route, RouteExtras, StringId, Target, UnsafePaths,
 };
 
 impl Compiler {
@@ -112,8 +112,8 @@ impl Compiler {
                 self.candidates.extend(numbers.map(candidate));
             }
         }
-        if pattern.is_valid && defaults.reject_unsafe {
-            self.report_unreachable(&pattern.segments, *place);
+        if pattern.is_valid {
+            self.report_unreachable(&pattern.segments, *place, defaults.unsafe_paths);
         }
         let text = self.builder.add(text);
         let captures = self.add_captures(&pattern.segments);
@@ -157,22 +157,24 @@ impl Compiler {
         Span { start, end: self.builder.image.len(CAPTURES) }
     }
 
-    /// Warns of a pattern that matches only paths that `unsafePaths: reject` refuses.
-    fn report_unreachable(&mut self, segments: &[Segment<'_>], place: MatchPlace) {
-        let last = segments.len().saturating_sub(1);
-        let hazard = segments.iter().enumerate().find_map(|(index, segment)| match segment {
-            Segment::Literal(text) if text.is_empty() && index < last => Some(Hazard::EmptySegment),
-            Segment::Literal(text) => path::hazard_of_segment(text),
-            // The value of a parameter can keep the segment from being a dot segment.
-            Segment::Mixed(mixed) => mixed
-                .literals
-                .iter()
-                .find_map(|text| path::hazard_of_segment(text))
-                .filter(|hazard| *hazard != Hazard::DotSegment),
-            Segment::Capture { .. } | Segment::Rest { .. } | Segment::Unknown => None,
-        });
-        if let Some(hazard) = hazard {
-            self.report(place.place(), ProblemKind::Unreachable { reason: hazard.describe() });
+    /// Warns of a pattern that matches only paths that `unsafePaths` refuses.
+    fn report_unreachable(&mut self, segments: &[Segment<'_>], place: MatchPlace, unsafe_paths: UnsafePaths) {
+        // No value of a parameter is less of a hazard than this one.
+        const VALUE: &str = "x";
+        let mut path = String::new();
+        for segment in segments {
+            path.push('/');
+            match segment {
+                Segment::Literal(text) => path.push_str(text),
+                Segment::Mixed(mixed) => path.push_str(&mixed.literals.join(VALUE)),
+                Segment::Capture { .. } | Segment::Rest { .. } | Segment::Unknown => path.push_str(VALUE),
+            }
+        }
+        let first = path::hazard(path.as_bytes()).filter(|_| !path.is_empty());
+        if let Some(hazard) = unsafe_paths.refuse(first, path.as_bytes()) {
+            let with_slashes = UnsafePaths::AllowEncodedSlash.refuse(first, path.as_bytes());
+            let write = if with_slashes.is_none() { "allowEncodedSlash" } else { "allow" };
+            self.report(place.place(), ProblemKind::Unreachable { reason: hazard.describe(), write });
         }
     }
 
@@ -199,7 +201,11 @@ impl Compiler {
     ) -> (Span, Span) {
         let name_errors = &|name: &str| captures.errors(name);
         let key = &|| place.key("requestHeaders");
+        let timeout = self.timeout(route, place);
+        let timeout = self.builder.image.append(OPERATIONS, timeout);
         let (request, _) = self.operations(&route.request_headers, key, forbidden_in_request, name_errors);
+        let request =
+            if request.is_empty() { timeout } else { Span { start: request.start - timeout.len() as u32, ..request } };
         let key = &|| place.key("responseHeaders");
         let (response, _) = self.operations(&route.response_headers, key, forbidden_in_response, name_errors);
         (request, response)
@@ -341,6 +347,12 @@ impl<'p> CaptureChecker<'p> {
 
     fn valid_patterns(&self) -> impl Iterator<Item = &'p ParsedMatch<'p>> {
         self.patterns.iter().filter(|parsed| parsed.pattern.is_valid)
+    }
+
+    /// Returns whether some pattern captures the rest of the path under a name.
+    pub(super) fn is_rest(&self, name: &str) -> bool {
+        let mut segments = self.valid_patterns().flat_map(|parsed| &parsed.pattern.segments);
+        segments.any(|segment| matches!(segment, Segment::Rest { name: rest, .. } if *rest == name))
     }
 
     /// Returns an error for each pattern that does not capture a name. If there are any, at least one is returned, and

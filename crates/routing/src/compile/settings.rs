@@ -6,11 +6,12 @@ use super::Compiler;
 use super::headers::{forbidden_in_request, forbidden_in_response};
 use crate::compile::host_name;
 use crate::compile::host_template::HostTemplate;
-use crate::document::config::{Config, OnNoMatch, TrailingSlash, UnsafePaths};
+use crate::dns;
+use crate::document::config::{self, Config, OnNoMatch, TrailingSlash};
 use crate::document::read::Key;
 use crate::path;
 use crate::problem::{Place, ProblemKind};
-use crate::table::schema::{Cors, HostSet, NoMatch, Settings, StringId};
+use crate::table::schema::{Cors, HostSet, NamespaceSet, NoMatch, Settings, StringId, UnsafePaths};
 
 /// The part of the table's own keys that is needed to compile a route. An error in a value affects only the routes that
 /// use the value.
@@ -18,13 +19,14 @@ pub(super) struct Defaults<'a> {
     pub(super) namespace: Key<Cow<'a, str>>,
     pub(super) domain: Key<String>,
     pub(super) host_template: Key<HostTemplate<'a>>,
+    pub(super) namespaces: Key<NamespaceSet>,
     /// An error affects every route.
     pub(super) all_broken: bool,
     /// An error affects every route that forwards requests.
     pub(super) forwards_broken: bool,
     /// An error affects every route that forwards requests without `rewritePath`.
     pub(super) plain_forwards_broken: bool,
-    pub(super) reject_unsafe: bool,
+    pub(super) unsafe_paths: UnsafePaths,
     pub(super) cors: Cors,
     /// Requests that use the host of a target directly are denied.
     pub(super) deny_direct: bool,
@@ -40,11 +42,16 @@ impl Compiler {
             namespace: config.namespace,
             domain: Key::Absent,
             host_template: Key::Absent,
+            namespaces: self.namespaces(&config.allow_namespaces),
             all_broken: config.trailing_slash.is_broken() || config.unsafe_paths.is_broken(),
             forwards_broken: config.strip_internal_headers.is_broken(),
             plain_forwards_broken: config.strip_base_path.is_broken() || config.rewrite_location.is_broken(),
             cors: self.cors(&config.cors, &|| root.key("cors")).unwrap_or(Cors::Off),
-            reject_unsafe: config.unsafe_paths.get() != Some(&UnsafePaths::Allow),
+            unsafe_paths: match config.unsafe_paths {
+                Key::Set(config::UnsafePaths::Allow) => UnsafePaths::Allow,
+                Key::Set(config::UnsafePaths::AllowEncodedSlash) => UnsafePaths::AllowEncodedSlash,
+                Key::Set(config::UnsafePaths::Reject) | Key::Absent | Key::Broken(_) => UnsafePaths::Reject,
+            },
             // Whoever writes this key wants direct requests to be denied. An error in it must not allow them.
             deny_direct: matches!(config.deny_direct, Key::Set(true) | Key::Broken(_))
                 || config.unknown.contains(&Some("denyDirect")),
@@ -65,7 +72,7 @@ impl Compiler {
         // that may have been meant for one of them must find it.
         settings.ignore_trailing_slash =
             config.trailing_slash.get() == Some(&TrailingSlash::Ignore) || config.trailing_slash.is_broken();
-        settings.reject_unsafe = defaults.reject_unsafe;
+        settings.unsafe_paths = defaults.unsafe_paths;
         settings.strip_base = config.strip_base_path.get() == Some(&true);
         settings.strip_internal = config.strip_internal_headers.get() != Some(&false);
         settings.deny_direct = defaults.deny_direct;
@@ -98,6 +105,7 @@ impl Compiler {
                 // `denyDirect` was handled above, and `name` affects no route.
                 Some("denyDirect" | "name") => {}
                 Some("cors") => defaults.cors = Cors::Unknown,
+                Some("allowNamespaces") => defaults.namespaces = Key::Broken(None),
                 Some("trailingSlash") => {
                     settings.ignore_trailing_slash = true;
                     defaults.all_broken = true;
@@ -106,13 +114,14 @@ impl Compiler {
             }
         }
         settings.cors = defaults.cors;
+        settings.namespaces = defaults.namespaces.clone().into_first().unwrap_or_default();
         if !scope_is_readable {
             settings.hosts = HostSet::default();
             settings.deny_direct = false;
         }
 
         if let Some(namespace) = defaults.namespace.get()
-            && !host_name::is_dns_label(namespace)
+            && !dns::is_label(namespace.as_bytes())
         {
             let found = namespace.to_string();
             self.report(root.key("namespace"), ProblemKind::DnsLabel { key: "namespace", found });
@@ -177,7 +186,7 @@ impl Compiler {
         match domain {
             Key::Absent => Key::Absent,
             Key::Broken(_) => Key::Broken(None),
-            Key::Set(domain) if host_name::is_dns_name(&domain) => {
+            Key::Set(domain) if dns::is_name(domain.as_bytes()) => {
                 if domain.bytes().any(|b| b.is_ascii_uppercase()) {
                     self.report(place, ProblemKind::UpperCaseHost { host: domain.to_string() });
                 }
@@ -196,7 +205,7 @@ impl Compiler {
             Key::Absent => Key::Set(HostTemplate::default()),
             Key::Broken(_) => Key::Broken(None),
             Key::Set(text) => match HostTemplate::parse(text) {
-                Ok(template) if !host_name::is_dns_name(&template.render("service", "namespace", "example.com")) => {
+                Ok(template) if !dns::is_name(template.render("service", "namespace", "example.com").as_bytes()) => {
                     let found = template.render("{service}", "{namespace}", "{domain}");
                     self.report(place, ProblemKind::DnsName { key: "hostTemplate", found });
                     Key::Broken(None)

@@ -1,9 +1,8 @@
 //! Compiles the target of a route: a service, a host, a redirect or a fixed response.
 
-use std::borrow::Cow;
-
 use super::headers::forbidden_in_answer;
 use super::route::CaptureChecker;
+use super::service::ServiceHost;
 use super::settings::Defaults;
 use super::{Compiler, RoutePlace};
 use crate::compile::host_name;
@@ -25,7 +24,7 @@ impl Compiler {
         defaults: &Defaults<'_>,
     ) -> Option<(Target, Option<Template>)> {
         // All keys are checked, even if the route has no single target, so that all errors are reported at once.
-        let service = self.service(route, place, defaults);
+        let service = self.service(route, captures, place, defaults);
         let host = self.host(route, place);
         let redirect = self.redirect(route, captures, place);
         let respond = self.respond(route, place);
@@ -35,7 +34,9 @@ impl Compiler {
             Key::Set(text) => self.rewrite_path(text, captures, place).map(Some),
         };
         // Direct requests to the host of a target are denied even if the route has an error.
-        self.ksvc_hosts.extend(service.clone().filter(|_| defaults.deny_direct));
+        if let (Some(ServiceHost::Literal(authority)), true) = (&service, defaults.deny_direct) {
+            self.ksvc_hosts.insert(authority.clone());
+        }
         if let Some(authority) = &host {
             self.other_hosts.insert(String::from_utf8_lossy(hosts::strip_port(authority.as_bytes())).into_owned());
         }
@@ -52,8 +53,14 @@ impl Compiler {
             "redirect" => Some((redirect?, None)),
             "respond" => Some((respond?, None)),
             _ => {
-                let authority = service.or(host)?;
-                Some((Target::Forward(self.builder.shared(&authority)), rewrite?))
+                let target = match (service, host) {
+                    (Some(ServiceHost::Captured(host)), _) => Target::Captured(host),
+                    (Some(ServiceHost::Literal(authority)), _) | (None, Some(authority)) => {
+                        Target::Forward(self.builder.shared(&authority))
+                    }
+                    (None, None) => return None,
+                };
+                Some((target, rewrite?))
             }
         }
     }
@@ -91,67 +98,13 @@ impl Compiler {
             ("namespace", route.namespace.is_present(), "`service`", target == "service"),
             ("tag", route.tag.is_present(), "`service`", target == "service"),
             ("rewritePath", route.rewrite_path.is_present(), "`service` or `host`", forwards),
+            ("timeout", route.timeout.is_present(), "`service` or `host`", forwards),
             ("requestHeaders", route.request_headers.is_present(), "`service` or `host`", forwards),
         ] {
             if is_present && !belongs {
                 self.report(place.key(key), ProblemKind::OnlyWith { key, with });
             }
         }
-    }
-
-    /// Compiles `service`, `namespace` and `tag`. Returns the host of the service.
-    fn service(&mut self, route: &RouteConfig<'_>, place: RoutePlace, defaults: &Defaults<'_>) -> Option<String> {
-        let mut is_valid = true;
-        for (key, value) in [("service", &route.service), ("namespace", &route.namespace), ("tag", &route.tag)] {
-            match value {
-                Key::Absent => {}
-                Key::Broken(_) => is_valid = false,
-                Key::Set(text) if host_name::is_dns_label(text) => {}
-                Key::Set(text) => {
-                    self.report(place.key(key), ProblemKind::DnsLabel { key, found: text.to_string() });
-                    is_valid = false;
-                }
-            }
-        }
-        if !route.service.is_present() {
-            return None;
-        }
-        let namespace = match &route.namespace {
-            Key::Absent => &defaults.namespace,
-            own => own,
-        };
-        let template = defaults.host_template.get();
-        let needs_namespace = template.is_some_and(|template| template.needs_namespace);
-        let needs_domain = template.is_some_and(|template| template.needs_domain);
-        if needs_namespace && matches!(namespace, Key::Absent) {
-            self.report(place.key("service"), ProblemKind::NoNamespace);
-            is_valid = false;
-        }
-        if needs_domain && matches!(defaults.domain, Key::Absent) {
-            self.report(place.key("service"), ProblemKind::NoDomain);
-            is_valid = false;
-        }
-        let broken = (needs_namespace && namespace.is_broken()) || (needs_domain && defaults.domain.is_broken());
-        if !is_valid || broken {
-            return None;
-        }
-        let service = route.service.get()?;
-        let name = match route.tag.get() {
-            Some(tag) => Cow::Owned(format!("{tag}-{service}")),
-            None => Cow::Borrowed(&**service),
-        };
-        let namespace = namespace.get().map_or("", |namespace| namespace);
-        let domain = defaults.domain.get().map_or("", |domain| domain);
-        let authority = template?.render(&name, namespace, domain);
-        // The parts of the host are valid, so only the host or one of its labels can be too long.
-        if !host_name::is_dns_name(&authority) {
-            self.report(place.key("service"), ProblemKind::AuthorityTooLong { authority });
-            return None;
-        }
-        if host_name::is_cluster_local(&authority) {
-            self.report(place.key("service"), ProblemKind::ClusterLocalHost { host: authority.clone() });
-        }
-        Some(authority)
     }
 
     fn host(&mut self, route: &RouteConfig<'_>, place: RoutePlace) -> Option<String> {

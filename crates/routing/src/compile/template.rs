@@ -13,6 +13,8 @@ pub(super) enum TemplateKind {
     Path,
     /// The location of a redirect. Literal text is used as written.
     Location,
+    /// A part of a host. Literal text is used as written.
+    Name,
     /// The value of a header. Literal text is used as written, and `{:route}` stands for the name of the route.
     HeaderValue,
 }
@@ -33,7 +35,7 @@ impl Template {
             match part {
                 Ok(TextPart::Literal(literal)) => parts.push(Part::Literal(match kind {
                     TemplateKind::Path => builder.add(&normal_literal(literal)),
-                    TemplateKind::Location | TemplateKind::HeaderValue => builder.add(literal),
+                    TemplateKind::Location | TemplateKind::Name | TemplateKind::HeaderValue => builder.add(literal),
                 })),
                 Ok(TextPart::Placeholder(ROUTE)) if kind == TemplateKind::HeaderValue => parts.push(Part::Route),
                 Ok(TextPart::Placeholder(name)) => {

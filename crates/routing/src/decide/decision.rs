@@ -36,7 +36,7 @@ pub struct Forward<'a> {
     /// The chosen route.
     pub chosen: Chosen<'a>,
     /// The new value of `:authority`.
-    pub authority: &'a [u8],
+    pub authority: Cow<'a, [u8]>,
     /// The new value of `x-forwarded-host`: the authority as it came.
     pub forwarded_host: &'a [u8],
     /// The other changes to the request's headers, `:path` included. Most requests have none.
@@ -60,7 +60,7 @@ impl Forward<'_> {
     /// Returns all changes to the request's headers, in the order in which the filter makes them: first `:authority`
     /// and `x-forwarded-host`, then `changes`.
     pub fn all_changes(&self) -> impl Iterator<Item = Change<'_>> {
-        let first = [(":authority", self.authority), ("x-forwarded-host", self.forwarded_host)];
+        let first = [(":authority", &*self.authority), ("x-forwarded-host", self.forwarded_host)];
         let first = first.into_iter().map(|(name, value)| Change::Set(name, value.into()));
         first.chain(self.changes.iter().map(Change::reborrow))
     }
@@ -96,7 +96,8 @@ pub enum Outcome {
     Preflight,
     /// It is a plain `OPTIONS` request, which no route serves, to a path with CORS, and is answered.
     Options,
-    /// It is answered with 404: no route matches its path.
+    /// It is answered with 404: no route matches its path, or the path names no service that the route could forward it
+    /// to.
     NotFound,
     /// It is answered with 405: routes match its path, but none serves its method.
     MethodNotAllowed,
@@ -165,12 +166,21 @@ pub(crate) struct PublicUrl {
     pub(crate) scheme: &'static str,
     pub(crate) authority: Box<[u8]>,
     /// The authority of the target.
-    pub(crate) target: StringId,
+    pub(crate) target: TargetAuthority,
     /// The part of the public path that was taken off before the request was forwarded, such as `basePath`, in normal
     /// form. It is empty if nothing was.
     pub(crate) prefix: Box<[u8]>,
     /// The `:path` of the request, if its scheme is `http`.
     pub(crate) http_path: Option<Box<[u8]>>,
+}
+
+/// The authority to which a request is forwarded.
+#[derive(Debug)]
+pub(crate) enum TargetAuthority {
+    /// A string of the table.
+    Literal(StringId),
+    /// Made of captured values, for one request.
+    Rendered(Box<[u8]>),
 }
 
 /// The CORS policy for the response to one request.

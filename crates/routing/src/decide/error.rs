@@ -55,6 +55,11 @@ pub(crate) fn not_found<'a>(head: &Head<'_>) -> Answer<'a> {
     NOT_FOUND.answer(head, "No route matches the path of this request.", None)
 }
 
+/// Answers a request whose captured values make no host that may be a target.
+pub(crate) fn no_such_service<'a>(head: &Head<'_>, chosen: Chosen<'a>) -> Answer<'a> {
+    NOT_FOUND.answer(head, "The path of this request names no service.", Some(chosen))
+}
+
 pub(crate) fn method_not_allowed<'a>(head: &Head<'_>, allow: String) -> Answer<'a> {
     let mut answer =
         METHOD_NOT_ALLOWED.answer(head, "No route of this path serves the method; see the Allow header.", None);

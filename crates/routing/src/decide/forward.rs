@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::bytes::equal;
-use crate::decide::decision::{Answer, Decision, Forward, Outcome, PublicUrl};
+use crate::decide::decision::{Answer, Decision, Forward, Outcome, PublicUrl, TargetAuthority};
 use crate::decide::error;
 use crate::decide::headers::{AnswerHeaders, Change, Changes};
 use crate::decide::template::TemplateValues;
@@ -15,7 +15,7 @@ use crate::knative::{INTERNAL_HEADERS, is_probe_agent};
 use crate::path::{self, Hazard, RequestPath};
 use crate::request::Head;
 use crate::table::image::NO_INDEX;
-use crate::table::schema::{Part, Response, Route, RouteExtras, Settings, StringId, Target, Template};
+use crate::table::schema::{Part, Response, Route, RouteExtras, Settings, Target, Template};
 use crate::table::{Chosen, RouteTable};
 
 /// A request and the route that was found for it.
@@ -34,20 +34,10 @@ impl RouteTable {
         };
         match route.target {
             Target::Forward(authority) if !self.has_extras(route, head) => {
-                Decision::Forward(self.forward_to(authority, self.chosen(pattern, route, path), head))
+                let authority = Cow::Borrowed(self.strings.bytes(authority));
+                Decision::Forward(forward_to(authority, self.chosen(pattern, route, path), head))
             }
             _ => self.apply_route_in_full(pattern, route, head, path),
-        }
-    }
-
-    /// Returns the decision to forward a request to an authority, without other changes.
-    fn forward_to<'a>(&'a self, authority: StringId, chosen: Chosen<'a>, head: &Head<'a>) -> Forward<'a> {
-        Forward {
-            chosen,
-            authority: self.strings.bytes(authority),
-            forwarded_host: head.authority.unwrap_or_default(),
-            changes: Vec::new(),
-            response: None,
         }
     }
 
@@ -70,28 +60,42 @@ impl RouteTable {
     ) -> Decision<'a> {
         let chosen = self.chosen(pattern, route, path);
         let routed = Routed { head, path, values: TemplateValues::new(chosen), extras: self.extras(route) };
-        let answer = match route.target {
-            Target::Forward(authority) => {
-                let mut forward = self.forward_to(authority, chosen, head);
-                match self.apply_extras(authority, &routed, &mut forward) {
-                    Ok(()) => return Decision::Forward(forward),
-                    Err(hazard) => Err(hazard),
-                }
-            }
-            Target::Redirect(to, status) => self.redirect(to, status, &routed),
-            Target::Respond(response) => self.respond_with(self.responses.get(response), &routed),
-            Target::Broken => return self.answer(error::broken_route(head, chosen), head, routed.extras.cors),
+        let error = |answer| self.answer(answer, head, routed.extras.cors);
+        let decision = match route.target {
+            Target::Forward(authority) => self.forward(TargetAuthority::Literal(authority), &routed),
+            Target::Captured(host) => match self.captured_host(host, &routed.values) {
+                Ok(Some(host)) => self.forward(TargetAuthority::Rendered(host.into()), &routed),
+                Ok(None) => Ok(error(error::no_such_service(head, chosen))),
+                Err(hazard) => Err(hazard),
+            },
+            Target::Redirect(to, status) => self.redirect(to, status, &routed).map(Decision::Answer),
+            Target::Respond(response) => self.respond_with(self.responses.get(response), &routed).map(Decision::Answer),
+            Target::Broken => Ok(error(error::broken_route(head, chosen))),
         };
-        match answer {
-            Ok(answer) => Decision::Answer(answer),
-            Err(hazard) => self.answer(error::unsafe_rewrite(head, chosen, hazard), head, routed.extras.cors),
-        }
+        decision.unwrap_or_else(|hazard| error(error::unsafe_rewrite(head, chosen, hazard)))
+    }
+
+    /// Returns whether the path of a request names no service, although a route was chosen that could forward it.
+    pub(crate) fn is_missing(&self, route: Route, chosen: Chosen<'_>) -> bool {
+        let Target::Captured(host) = route.target else { return false };
+        !matches!(self.captured_host(host, &TemplateValues::new(chosen)), Ok(Some(_)))
+    }
+
+    /// Forwards a request to an authority, with all changes that the table and the route make.
+    fn forward<'a>(&'a self, target: TargetAuthority, routed: &Routed<'_, 'a>) -> Result<Decision<'a>, Hazard> {
+        let authority = match &target {
+            TargetAuthority::Literal(id) => Cow::Borrowed(self.strings.bytes(*id)),
+            TargetAuthority::Rendered(authority) => Cow::Owned(authority.to_vec()),
+        };
+        let mut forward = forward_to(authority, routed.values.chosen, routed.head);
+        self.apply_extras(target, routed, &mut forward)?;
+        Ok(Decision::Forward(forward))
     }
 
     /// Adds the changes to the request's path and other headers, and the plan for its response.
     fn apply_extras<'a>(
         &'a self,
-        authority: StringId,
+        target: TargetAuthority,
         routed: &Routed<'_, 'a>,
         forward: &mut Forward<'a>,
     ) -> Result<(), Hazard> {
@@ -108,7 +112,7 @@ impl RouteTable {
         self.change_request(routed, &mut forward.changes)?;
         if self.settings.plans_responses {
             let prefix = prefix.filter(|_| self.settings.rewrite_location);
-            let location = prefix.map(|prefix| PublicUrl::new(head, authority, &prefix));
+            let location = prefix.map(|prefix| PublicUrl::new(head, target, &prefix));
             forward.response = self.plan_response(head, values, extras, location)?;
         }
         Ok(())
@@ -141,7 +145,7 @@ impl RouteTable {
         let forwarded = match extras.rewrite {
             Some(template) => {
                 let rewritten = template.render(&self.strings, values)?.unwrap_or_default();
-                if let (true, Some(hazard)) = (self.settings.reject_unsafe, path::hazard(&rewritten)) {
+                if let Some(hazard) = self.settings.unsafe_paths.refuse(path::hazard(&rewritten), &rewritten) {
                     return Err(hazard);
                 }
                 rewritten
@@ -253,6 +257,12 @@ impl RouteTable {
         let chosen = Some(routed.values.chosen);
         Ok(Answer { outcome, chosen, status, headers, body: body.into(), grpc_status: None })
     }
+}
+
+/// Returns the decision to forward a request to an authority, without other changes.
+fn forward_to<'a>(authority: Cow<'a, [u8]>, chosen: Chosen<'a>, head: &Head<'a>) -> Forward<'a> {
+    let forwarded_host = head.authority.unwrap_or_default();
+    Forward { chosen, authority, forwarded_host, changes: Vec::new(), response: None }
 }
 
 /// Appends a query to a path.

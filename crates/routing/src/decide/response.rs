@@ -4,19 +4,19 @@
 //! turns the plan into changes when the response headers arrive. The filter's own answers get the same changes at once.
 
 use crate::bytes::strip_prefix;
-use crate::decide::decision::{CorsPlan, PublicUrl, ResponsePlan};
+use crate::decide::decision::{CorsPlan, PublicUrl, ResponsePlan, TargetAuthority};
 use crate::decide::headers::{AnswerHeaders, Change, Changes, apply_changes};
 use crate::decide::template::TemplateValues;
 use crate::path::{Hazard, RequestPath};
 use crate::request::Head;
-use crate::table::schema::{Cors, RouteExtras, StringId};
+use crate::table::schema::{Cors, RouteExtras};
 use crate::table::{RouteTable, hosts};
 
 impl PublicUrl {
     /// Returns the public URL of a request. `target` is the authority to which it is forwarded, and `prefix` the part
     /// of its path that is taken off.
     #[inline(never)]
-    pub(crate) fn new(head: &Head<'_>, target: StringId, prefix: &[u8]) -> Self {
+    pub(crate) fn new(head: &Head<'_>, target: TargetAuthority, prefix: &[u8]) -> Self {
         let authority = head.authority.unwrap_or_default();
         // `x-forwarded-proto` has the scheme that Envoy, or a proxy before it, has seen. In a list of several, the
         // first one is that of the client.
@@ -149,7 +149,11 @@ impl RouteTable {
         }
         let host = hosts::strip_port(authority);
         // Ports are not compared, because containers listen on other ports than the gateway.
-        if !host.eq_ignore_ascii_case(hosts::strip_port(self.strings.bytes(public.target))) {
+        let target = match &public.target {
+            TargetAuthority::Literal(id) => self.strings.bytes(*id),
+            TargetAuthority::Rendered(authority) => authority,
+        };
+        if !host.eq_ignore_ascii_case(hosts::strip_port(target)) {
             // A service that makes locations from `x-forwarded-host` has used the public host itself.
             let scheme = if scheme.is_empty() { public.scheme } else { scheme };
             let is_own = host.eq_ignore_ascii_case(hosts::strip_port(&public.authority))

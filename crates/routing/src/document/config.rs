@@ -37,6 +37,10 @@ object! {
         /// `{domain}`. Default: `{service}.{namespace}.{domain}`.
         #[key = "hostTemplate"]
         pub host_template: Key<Cow<'a, str>>,
+        /// Namespaces that a captured `namespace` of a route may name: names, `team-*` for all that begin with `team-`,
+        /// or `*` for every namespace.
+        #[key = "allowNamespaces"]
+        pub allow_namespaces: Key<Vec<Option<Cow<'a, str>>>>,
         /// Forward the path without `basePath`. Default: false.
         #[key = "stripBasePath"]
         pub strip_base_path: Key<bool>,
@@ -103,13 +107,15 @@ object! {
         /// `METHODS PATH`, or a list of them: `GET /orders/{id}`, `GET|POST /orders`, `ANY /files/{*rest}`.
         #[key = "match", required = "for example `match: GET /orders/{id}`"]
         pub patterns: Key<OneOrMany<Cow<'a, str>>>,
-        /// Name of the Knative Service.
+        /// Name of the Knative Service. It may contain captured values, such as `{name}`.
         #[key = "service"]
         pub service: Key<Cow<'a, str>>,
-        /// Namespace of `service`. Default: the table's.
+        /// Namespace of `service`. It may contain captured values; the table then needs `allowNamespaces`. Default: the
+        /// table's.
         #[key = "namespace"]
         pub namespace: Key<Cow<'a, str>>,
-        /// Traffic tag of `service`: `canary` makes the host `canary-orders.shop.example.com`.
+        /// Traffic tag of `service`: `canary` makes the host `canary-orders.shop.example.com`. It may contain captured
+        /// values.
         #[key = "tag"]
         pub tag: Key<Cow<'a, str>>,
         /// The authority to forward to, instead of `service`. It is used as written, with a port if it needs one.
@@ -130,6 +136,10 @@ object! {
         /// Template of the forwarded path, such as `/v2/{rest}`. The query is kept.
         #[key = "rewritePath"]
         pub rewrite_path: Key<Cow<'a, str>>,
+        /// How long a request may take, from its end to the end of the response: a whole number and `ms`, `s` or `m`, such
+        /// as `30s`; `0s` for no timeout. It includes a cold start of the service.
+        #[key = "timeout"]
+        pub timeout: Key<Timeout<'a>>,
         /// Defines which pages of other origins may call the route. It replaces the table's `cors` as a whole; `false`
         /// or `null` turns it off.
         #[key = "cors"]
@@ -140,6 +150,28 @@ object! {
         /// Changes to the headers of the response, made after those of the table.
         #[key = "responseHeaders"]
         pub response_headers: Key<Box<HeaderOperations<'a>>>,
+    }
+}
+
+/// A timeout as written. A number without a unit is read too, so that the message about it can say which units there
+/// are.
+#[derive(Debug)]
+pub struct Timeout<'a>(pub(crate) Cow<'a, str>);
+
+impl<'a> FromJson<'a> for Timeout<'a> {
+    const EXPECTED: &'static str = "a time, such as `30s`";
+
+    fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
+        match value {
+            JsonValue::Number(number) => Some(Timeout(number.to_string().into())),
+            JsonValue::Text(text) => Cow::from_json(JsonValue::Text(text), reader).map(Timeout),
+            other => reader.wrong_type(&other),
+        }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        Cow::<str>::schema()
     }
 }
 
@@ -256,6 +288,8 @@ choice! {
     pub enum UnsafePaths {
         /// Answer 400.
         Reject = "reject",
+        /// Answer 400, unless encoded slashes (`%2F`) are all that is unsafe. They stay a part of their segment.
+        AllowEncodedSlash = "allowEncodedSlash",
         /// Match it as it is.
         Allow = "allow",
     }

@@ -285,6 +285,99 @@ problems! {
             ",
         }
 
+        /// The `service`, `namespace` or `tag` of a route contains the parameter of a `{*name}` or `{**name}`, which can have
+        /// several segments. Each of these keys is a part of one label of a host.
+        Error "rest-in-host" RestInHost { key: &'static str, name: String } => {
+            message: "`{{{name}}}` can be several segments of the path, and `{key}` is a part of one label of a host; capture a single segment for it, such as `/{{name}}/`",
+            example: r#"
+                hosts: [api.example.com]
+                domain: example.com
+                namespace: shop
+                routes:
+                  - match: ANY /{*rest}
+                    service: "{rest}"
+            "#,
+        }
+
+        /// The `namespace` of a route contains a parameter, so the client chooses the namespace, and the table does not
+        /// say which namespaces it may choose.
+        Error "namespaces-not-listed" NamespacesNotListed => {
+            message: "the client chooses this namespace, and nothing says which ones it may choose; write them into the table, such as `allowNamespaces: [shop, team-*]`",
+            example: r#"
+                hosts: [api.example.com]
+                domain: example.com
+                routes:
+                  - match: "ANY /{namespace}/{name}/{*rest}"
+                    service: "{name}"
+                    namespace: "{namespace}"
+            "#,
+        }
+
+        /// `allowNamespaces` has no element, so a captured namespace could never be used.
+        Error "no-namespaces" NoAllowedNamespaces => {
+            message: "the list is empty, so no captured namespace would be allowed; write the namespaces, such as `[shop, team-*]`",
+            example: "
+                hosts: [api.example.com]
+                allowNamespaces: []
+                routes: []
+            ",
+        }
+
+        /// An element of `allowNamespaces` is not the name of a namespace, nor the beginning of one with a `*` after it,
+        /// nor `*` alone.
+        Error "invalid-allowed-namespace" AllowedNamespace { found: String } => {
+            message: "\"{found}\" is not a namespace; write a name such as `shop`, the beginning of names such as `team-*`, or `\"*\"` for every namespace",
+            example: r#"
+                hosts: [api.example.com]
+                allowNamespaces: ["*-team", Shop]
+                routes: []
+            "#,
+        }
+
+        /// `allowNamespaces` has a `*`. A client can then call every service of the cluster that the gateway serves,
+        /// those of system namespaces and those that are meant for other tables included.
+        Warning "every-namespace" AnyNamespace => {
+            message: "`*` lets a client choose any namespace, and so every service that the gateway serves; name the namespaces, such as `[shop, team-*]`",
+            example: r#"
+                hosts: [api.example.com]
+                allowNamespaces: ["*"]
+                routes: []
+            "#,
+        }
+
+        /// `denyDirect` is on, a `namespace` is captured, and every namespace is allowed. Then it is not known which hosts
+        /// the targets have, so requests that use such a host directly are not denied.
+        Warning "direct-hosts-unknown" DirectHostsUnknown => {
+            message: "`*` lets a client choose any namespace, so `denyDirect` can't know the hosts, and direct requests to them pass; name the namespaces, such as `[shop, team-*]`, or block direct requests by a policy (docs/security.md, \"Blocking direct access to services\")",
+            example: r#"
+                hosts: [api.example.com]
+                domain: example.com
+                allowNamespaces: ["*"]
+                denyDirect: true
+                routes:
+                  - match: "ANY /{namespace}/{name}/{*rest}"
+                    service: "{name}"
+                    namespace: "{namespace}"
+            "#,
+        }
+
+        /// A `service`, `namespace` or `tag` contains a parameter, and `hostTemplate` does not have the service and the
+        /// namespace in different labels. A client could then choose a service in a namespace that the table does not
+        /// name: with `{service}-{namespace}`, the service `a-b` of the namespace `c` has the same host as the service `a`
+        /// of the namespace `b-c`.
+        Error "host-template-for-captures" HostTemplateForCapture { key: &'static str, template: String } => {
+            message: "a captured `{key}` needs a `hostTemplate` with `{{service}}` and `{{namespace}}` in different labels, and \"{template}\" has not; write the name without parameters, or use another domain template in Knative and here, such as `{{service}}.{{namespace}}.{{domain}}`",
+            example: r#"
+                hosts: [api.example.com]
+                domain: example.com
+                namespace: shop
+                hostTemplate: "{service}-{namespace}.{domain}"
+                routes:
+                  - match: "ANY /{name}/{*rest}"
+                    service: "{name}"
+            "#,
+        }
+
         /// `hostTemplate` is copied from Knative's `domain-template`, which is in the template language of Go. Here
         /// each field is its name in braces.
         Error "go-host-template" HostTemplateOfGo { found: String } => {
@@ -350,8 +443,8 @@ problems! {
             ",
         }
 
-        /// The key has no effect on a target of this kind. `namespace` and `tag` need a `service`; `rewritePath` and
-        /// `requestHeaders` need a request that is forwarded, so a `service` or a `host`.
+        /// The key has no effect on a target of this kind. `namespace` and `tag` need a `service`; `rewritePath`,
+        /// `timeout` and `requestHeaders` need a request that is forwarded, so a `service` or a `host`.
         Error "misplaced-key" OnlyWith { key: &'static str, with: &'static str } => {
             message: "`{key}` can only be used with {with}; take it out",
             example: "
@@ -376,6 +469,72 @@ problems! {
                   - match: GET /orders
                     host: https://orders.example.com/
             ",
+        }
+
+        /// A `timeout` is not a whole number with a unit after it. The units are `ms`, `s` and `m`. If the text is a
+        /// duration of another program, such as `1.5s` or `1h`, the message says how to write it.
+        Error "invalid-timeout" Timeout { found: String, write: Option<String> } => {
+            message: |f| match write {
+                Some(write) => write!(f, "\"{found}\" is not a whole number and `ms`, `s` or `m`; write `{write}`"),
+                None => write!(
+                    f,
+                    "\"{found}\" is not a whole number and `ms`, `s` or `m`; write for example `30s`, or `0s` for no timeout"
+                ),
+            },
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /fraction
+                    host: a.example.com
+                    timeout: 1.5s
+                  - match: GET /none
+                    host: a.example.com
+                    timeout: none
+            ",
+        }
+
+        /// A `timeout` is a number without a unit.
+        Error "timeout-without-unit" TimeoutWithoutUnit { found: String, seconds: Option<String>, milliseconds: String } => {
+            message: |f| match seconds {
+                Some(seconds) => write!(
+                    f,
+                    "{found} has no unit; write `{seconds}` for seconds, or `{milliseconds}` for milliseconds"
+                ),
+                None => write!(f, "{found} has no unit; write `{milliseconds}`"),
+            },
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    timeout: 30
+            ",
+        }
+
+        /// A `timeout` is longer than a day.
+        Error "timeout-too-long" TimeoutTooLong { found: String } => {
+            message: "\"{found}\" is longer than a day; write at most `1440m`, or `0s` for no timeout",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    timeout: 2000m
+            ",
+        }
+
+        /// The `requestHeaders` of a route change the header that `timeout` of the same route sets.
+        Error "timeout-twice" TimeoutTwice { header: &'static str } => {
+            message: "sets the header `{header}`, which `requestHeaders` of this route changes too; keep one of them",
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    timeout: 30s
+                    requestHeaders:
+                      set: { x-envoy-upstream-rq-timeout-ms: "1000" }
+            "#,
         }
 
         /// The `name` of a route is empty, or has a control character such as a line break. It is written to logs.
@@ -668,11 +827,11 @@ problems! {
             ",
         }
 
-        /// Every path that this `match` could match is unsafe, and `unsafePaths: reject` responds to such paths with
-        /// 400 before a route is chosen. Unsafe are, for example, an empty segment, `.` and `..` segments, `%2F` and
-        /// `%5C`.
-        Warning "unreachable-path" Unreachable { reason: &'static str } => {
-            message: "can never be chosen: {reason} is refused before matching; change the path, or write `unsafePaths: allow`",
+        /// Every path that this `match` could match is unsafe, and `unsafePaths` responds to such paths with 400 before a
+        /// route is chosen. Unsafe are, for example, an empty segment, `.` and `..` segments, `%2F` (not with
+        /// `allowEncodedSlash`) and `%5C`.
+        Warning "unreachable-path" Unreachable { reason: &'static str, write: &'static str } => {
+            message: "can never be chosen: {reason} is refused before matching; change the path, or write `unsafePaths: {write}`",
             example: "
                 hosts: [api.example.com]
                 routes:

@@ -7,6 +7,7 @@
 //! strings. A *shared* string is stored once, so that two shared strings are equal exactly if their ids are.
 
 use super::image::{List, NO_INDEX, Span, row};
+use crate::path::{Hazard, hazard_beside_encoded_slashes};
 
 // ---- strings and templates
 
@@ -62,8 +63,8 @@ row! {
         pub(crate) no_match: NoMatch,
         /// True if `trailingSlash` is `ignore`.
         pub(crate) ignore_trailing_slash: bool,
-        /// True if `unsafePaths` is `reject`.
-        pub(crate) reject_unsafe: bool,
+        /// `unsafePaths`.
+        pub(crate) unsafe_paths: UnsafePaths,
         /// `stripInternalHeaders`.
         pub(crate) strip_internal: bool,
         /// `denyDirect`.
@@ -82,6 +83,11 @@ row! {
         pub(crate) ksvc_hosts: Span,
         /// A sorted list of strings: the `host`s of all routes, in lower case and without port.
         pub(crate) other_hosts: Span,
+        /// The template of the hosts of `CAPTURED_HOSTS`, with the domain filled in. Its fields are `service` and
+        /// `namespace`.
+        pub(crate) host_template: Template,
+        /// `allowNamespaces`.
+        pub(crate) namespaces: NamespaceSet,
         /// The number of routes that are not broken.
         pub(crate) routes: u32,
         /// True if the table or some route has `cors`, or may have it because it can't be read.
@@ -101,7 +107,7 @@ impl Default for Settings {
             strip_base: false,
             no_match: NoMatch::NotFound,
             ignore_trailing_slash: false,
-            reject_unsafe: true,
+            unsafe_paths: UnsafePaths::Reject,
             strip_internal: true,
             deny_direct: false,
             rewrite_location: false,
@@ -111,6 +117,8 @@ impl Default for Settings {
             methods: Span::default(),
             ksvc_hosts: Span::default(),
             other_hosts: Span::default(),
+            host_template: Template::default(),
+            namespaces: NamespaceSet::default(),
             routes: 0,
             uses_cors: false,
             plans_responses: false,
@@ -134,6 +142,31 @@ row! {
 }
 
 row! {
+    /// The treatment of a path that can be read in two ways.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum UnsafePaths {
+        /// It is answered with 400.
+        0 Reject,
+        /// It is answered with 400, unless encoded slashes are all that is unsafe.
+        1 AllowEncodedSlash,
+        /// It is matched as it is.
+        2 Allow,
+        else UnsafePaths::Reject
+    }
+}
+
+impl UnsafePaths {
+    /// Returns why a path is refused; `None` if it is not. `hazard` is the first hazard of the path.
+    pub(crate) fn refuse(self, hazard: Option<Hazard>, path: &[u8]) -> Option<Hazard> {
+        match (self, hazard?) {
+            (UnsafePaths::Allow, _) => None,
+            (UnsafePaths::AllowEncodedSlash, Hazard::EncodedSlash) => hazard_beside_encoded_slashes(path),
+            (_, hazard) => Some(hazard),
+        }
+    }
+}
+
+row! {
     /// The hosts of a table.
     #[derive(Debug, Clone, Copy, Default)]
     pub(crate) struct HostSet {
@@ -142,6 +175,19 @@ row! {
         /// A sorted list of strings: suffixes in lower case, without the `*.` before them.
         pub(crate) suffixes: Span,
         /// True if `*` is among the hosts.
+        pub(crate) any: bool,
+    }
+}
+
+row! {
+    /// The namespaces that `allowNamespaces` lists.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub(crate) struct NamespaceSet {
+        /// A sorted list of strings: whole names.
+        pub(crate) exact: Span,
+        /// A list of strings: prefixes, without the `*` after them.
+        pub(crate) prefixes: Span,
+        /// True if `*` is among the namespaces.
         pub(crate) any: bool,
     }
 }
@@ -258,7 +304,27 @@ row! {
         2 Respond(response: u32),
         /// Answers them with 503, because the document has an error that concerns the route.
         3 Broken,
+        /// Forwards them to a host that captured values make: a row of `CAPTURED_HOSTS`.
+        4 Captured(host: u32),
         else Target::Broken
+    }
+}
+
+impl Target {
+    /// Returns whether requests are forwarded.
+    pub(crate) fn forwards(self) -> bool {
+        matches!(self, Target::Forward(_) | Target::Captured(_))
+    }
+}
+
+row! {
+    /// The host of a `service` with captured values. `Settings::host_template` makes it of the two.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct CapturedHost {
+        /// `service`, with `tag` and a hyphen before it if the route has a `tag`.
+        pub(crate) service: Template,
+        /// `namespace` of the route or of the table. It is literal, or `allowNamespaces` lists what it may make.
+        pub(crate) namespace: Template,
     }
 }
 
@@ -546,6 +612,8 @@ lists! {
     /// The operations of the table and of all routes.
     OPERATIONS: Operation,
     RESPONSES: Response,
+    /// The different hosts with captured values.
+    CAPTURED_HOSTS: CapturedHost,
     /// The extras of the routes that have any.
     ROUTE_EXTRAS: RouteExtras,
     /// The extras of the nodes that have any.

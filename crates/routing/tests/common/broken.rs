@@ -102,7 +102,8 @@ fn break_something(rng: &mut impl Choices, document: &mut Value) -> bool {
 fn break_route(rng: &mut impl Choices, document: &mut Value, index: usize) {
     let routes = document["routes"].as_array_mut().unwrap();
     let route = &mut routes[index];
-    match rng.below(9) {
+    match rng.below(10) {
+        9 => route["timeout"] = one_of(rng, [json!(30), json!("1h"), json!("soon")]),
         7 | 8 => break_match(rng, &mut route["match"]),
         0 => {
             let mut copy = route.clone();
@@ -163,8 +164,9 @@ fn one_of<T: Clone, const N: usize>(rng: &mut impl Choices, from: [T; N]) -> T {
 fn random_document(rng: &mut impl Choices, table: &slow::Table) -> Value {
     let mut document = table.document();
     for route in document["routes"].as_array_mut().unwrap() {
-        match rng.below(6) {
+        match rng.below(7) {
             0 => route["namespace"] = json!("billing"),
+            6 => route["timeout"] = json!("30s"),
             1 => route["rewritePath"] = json!("/v2"),
             2 => {
                 let (key, target) = match rng.coin() {

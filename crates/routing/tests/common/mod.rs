@@ -156,7 +156,7 @@ impl Seen {
             Decision::Untouched(_) => {}
             Decision::Forward(forward) => {
                 seen.chosen = Some(Choice::of(&forward.chosen));
-                seen.authority = lossy(forward.authority);
+                seen.authority = lossy(&forward.authority);
                 seen.path = forward.path().map(lossy);
                 for change in forward.all_changes() {
                     match change {

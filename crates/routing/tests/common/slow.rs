@@ -21,6 +21,7 @@ pub(crate) struct Table {
     pub(crate) strip_base_path: bool,
     pub(crate) ignore_trailing_slash: bool,
     pub(crate) allow_unsafe_paths: bool,
+    pub(crate) allow_encoded_slashes: bool,
     pub(crate) pass_through: bool,
     pub(crate) cors: Option<u32>,
     pub(crate) routes: Vec<Route>,
@@ -58,6 +59,9 @@ impl Table {
         }
         if self.ignore_trailing_slash {
             document["trailingSlash"] = json!("ignore");
+        }
+        if self.allow_encoded_slashes {
+            document["unsafePaths"] = json!("allowEncodedSlash");
         }
         if self.allow_unsafe_paths {
             document["unsafePaths"] = json!("allow");
@@ -535,7 +539,11 @@ pub(crate) fn decide(table: &Table, request: &Request) -> Expected {
     {
         return Expected::OutOfScope;
     }
-    if !table.allow_unsafe_paths && is_unsafe(path) {
+    // Where encoded slashes are allowed, they count as slashes for the other rules.
+    let plain =
+        if table.allow_encoded_slashes { lossy(path).replace("%2F", "/").replace("%2f", "/") } else { lossy(path) };
+    let is_plain_unsafe = !path.starts_with(b"/") || is_unsafe(if path.is_ascii() { plain.as_bytes() } else { path });
+    if !table.allow_unsafe_paths && is_plain_unsafe {
         return Expected::Unsafe;
     }
     let candidates = all_candidates(table);
@@ -750,7 +758,7 @@ const REQUEST_SEGMENTS: &[&str] = &[
 #[rustfmt::skip]
 const REQUEST_HAZARDS: &[&str] = &[
     "", "", ".", "..", "%2e", ".%2E", "..;a", ".;", "%2f", "a%2Fb", "1%2F", "%5c", "a\\b", "%00", "c%", "c%zz", "é",
-    "a#", "\x07", "...", "a^b",
+    "a#", "\x07", "...", "a^b", "a%2Fb", "%2f%2F", "..%2Fa", "%2E%2e%2fa", "a%2F", "%2Fa", "a%2f.",
 ];
 const BASES: &[&str] = &["/a", "/a/b", "/é", "/c%25"];
 const HOSTS: &[&str] = &["api.example.com", "*.wild.example.com", "*", "API.example.com"];
@@ -806,6 +814,7 @@ pub(crate) fn random_table<C: Choices>(rng: &mut C) -> Table {
         base_path,
         ignore_trailing_slash: rng.one_in(3),
         allow_unsafe_paths,
+        allow_encoded_slashes: !allow_unsafe_paths && rng.one_in(3),
         pass_through: rng.one_in(5),
         cors,
         routes: (0..routes).map(|index| route(rng, index)).collect(),
