@@ -15,9 +15,9 @@ use ksvc_router_cli::levels::{self, Allowed, Denied};
 #[derive(Debug, Parser)]
 #[command(name = "ksvc-router", version, after_help = "Example: ksvc-router check wasm-plugin.yaml")]
 pub(crate) struct Args {
-    /// Print text for people, JSON for programs, workflow commands for GitHub Actions, or a SARIF log.
+    /// Print text for people, JSON for programs, workflow commands for GitHub Actions, a SARIF log, or JUnit XML.
     ///
-    /// `github` and `sarif` are for `check` and `test`.
+    /// `github` and `sarif` are for `check` and `test`, `junit` is for `test`.
     #[arg(long, value_enum, default_value_t, global = true)]
     pub(crate) format: Format,
     #[command(subcommand)]
@@ -31,6 +31,7 @@ pub(crate) enum Format {
     Json,
     Github,
     Sarif,
+    Junit,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,12 +3,12 @@
 use ksvc_routing::CATALOGUE;
 
 use crate::danger::Danger;
-use crate::kind::{Kind, OF_FILES};
+use crate::kind::{MessageKind, OF_FILES};
 use crate::words::nearest;
 
 /// Returns all kinds of messages.
-pub fn kinds() -> Vec<Kind> {
-    let of_tables = CATALOGUE.iter().map(|entry| Kind {
+pub fn kinds() -> Vec<MessageKind> {
+    let of_tables = CATALOGUE.iter().map(|entry| MessageKind {
         code: entry.code,
         severity: entry.severity,
         explanation: entry.explanation,
@@ -17,7 +17,7 @@ pub fn kinds() -> Vec<Kind> {
 }
 
 /// Returns the kind with a code, or else what to say about the code. The user may also have meant one of the `words`.
-pub fn find<const N: usize>(code: &str, words: [&str; N]) -> Result<Kind, String> {
+pub fn find<const N: usize>(code: &str, words: [&str; N]) -> Result<MessageKind, String> {
     let kinds = kinds();
     if let Some(kind) = kinds.iter().find(|kind| kind.code == code) {
         return Ok(*kind);

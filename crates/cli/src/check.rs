@@ -17,9 +17,7 @@ pub fn check(files: &[Loaded]) -> Vec<Vec<Message>> {
         domain_mappings: files.iter().flat_map(|file| file.domain_mappings.clone()).collect(),
     };
     let mut by_file: HashMap<*const Source, Vec<Message>> = HashMap::new();
-    let around = misshapes(files)
-        .into_iter()
-        .chain(dangers(&configurations, &surroundings).into_iter().map(|(_, message)| message));
+    let around = misshapes(files).into_iter().chain(dangers(&configurations, &surroundings));
     for message in around {
         by_file.entry(Arc::as_ptr(&message.source)).or_default().push(message);
     }

@@ -45,7 +45,7 @@ impl fmt::Display for CallError {
             Self::Header(error) => write!(f, "--header: {error}"),
             Self::Levels(error) => error.fmt(f),
             Self::Format => {
-                f.write_str("--format: `github` and `sarif` are for `check` and `test`; write `text` or `json`")
+                f.write_str("--format: `github` and `sarif` are for `check` and `test`, `junit` is for `test`; write `text` or `json`")
             }
         }
     }
@@ -59,13 +59,20 @@ impl From<Unreadable> for CallError {
 
 pub(crate) fn run(args: Args) -> Result<Report, CallError> {
     let format = args.format;
+    let is_printed = match args.command {
+        Command::Test { .. } => true,
+        Command::Check { .. } => format != Format::Junit,
+        _ => matches!(format, Format::Text | Format::Json),
+    };
+    if !is_printed {
+        return Err(CallError::Format);
+    }
     match args.command {
         Command::Check { files, allow, deny } => {
             let levels = Levels::new(&allow, &deny).map_err(CallError::Levels)?;
             check::run(&files, &levels, format)
         }
         Command::Test { file, cases, fail_under } => test::run(&file, &cases, fail_under, format),
-        _ if matches!(format, Format::Github | Format::Sarif) => Err(CallError::Format),
         Command::Explain { file, method, url, headers } => {
             explain::run(&file, &explain::request(method, &url, &headers)?, format)
         }
@@ -87,7 +94,8 @@ fn pretty(value: &Value) -> String {
 fn print(messages: &[Message], format: Format) -> String {
     match format {
         Format::Text => as_text(messages),
-        Format::Json => pretty(&as_json(messages)),
+        // There were no cases to run.
+        Format::Json | Format::Junit => pretty(&as_json(messages)),
         Format::Github => as_github(messages),
         Format::Sarif => pretty(&as_sarif(messages)),
     }

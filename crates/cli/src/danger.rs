@@ -16,7 +16,7 @@ use std::fmt;
 
 use ksvc_routing::Severity;
 
-use crate::kind::Kind;
+use crate::kind::MessageKind;
 use crate::manifest::PLUGIN_NAME;
 use crate::manifest::gateway::target_port;
 
@@ -39,7 +39,7 @@ const MODULE_DIGEST: &str = "the output of `sha256sum plugin.wasm`";
 /// value of each kind. So no kind can be missing in the lists: a field without an example does not compile.
 ///
 /// `pub enum E { #[doc = "About A."] Warning "a" A { x: u8 = 1 } }` expands to `pub enum E { A { x: u8 } }`,
-/// `KINDS` with `Kind { code: "a", severity: Severity::Warning, explanation: "About A." }`, `kind(&self)`, which returns
+/// `KINDS` with `MessageKind { code: "a", severity: Severity::Warning, explanation: "About A." }`, `kind(&self)`, which returns
 /// that, and `examples() -> Vec<E>` with `vec![E::A { x: 1 }]`.
 macro_rules! dangers {
     (
@@ -58,7 +58,7 @@ macro_rules! dangers {
 
         impl $name {
             /// All kinds, in the order of their definition.
-            $visibility const KINDS: &[Kind] = &[$(Kind {
+            $visibility const KINDS: &[MessageKind] = &[$(MessageKind {
                 code: $code,
                 severity: Severity::$severity,
                 explanation: concat!($($doc),+).trim_ascii_start(),
@@ -70,9 +70,9 @@ macro_rules! dangers {
             }
 
             /// Returns the kind of the danger.
-            $visibility fn kind(&self) -> Kind {
+            $visibility fn kind(&self) -> MessageKind {
                 match self {
-                    $(Self::$kind { .. } => Kind {
+                    $(Self::$kind { .. } => MessageKind {
                         code: $code,
                         severity: Severity::$severity,
                         explanation: concat!($($doc),+).trim_ascii_start(),

@@ -7,7 +7,7 @@ use ksvc_routing::Severity;
 
 /// A kind of message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind {
+pub struct MessageKind {
     /// The stable code, such as `duplicate-route`.
     pub code: &'static str,
     pub severity: Severity,
@@ -20,7 +20,7 @@ macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $severity:ident $code:literal $name:ident;)*) => {
         $(
             $(#[doc = $doc])+
-            pub const $name: Kind = Kind {
+            pub const $name: MessageKind = MessageKind {
                 code: $code,
                 severity: Severity::$severity,
                 explanation: concat!($($doc),+).trim_ascii_start(),
@@ -28,7 +28,7 @@ macro_rules! kinds {
         )*
 
         /// The kinds that concern files, the form of manifests, and cases.
-        pub const OF_FILES: &[Kind] = &[$($name),*];
+        pub const OF_FILES: &[MessageKind] = &[$($name),*];
     };
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use ksvc_routing::Severity;
 
 use crate::catalogue;
-use crate::kind::Kind;
+use crate::kind::MessageKind;
 use crate::message::Message;
 
 /// The word that `--deny` takes beside codes.
@@ -13,13 +13,13 @@ const WARNINGS: &str = "warnings";
 
 /// A code of which the messages are silent.
 #[derive(Debug, Clone, Copy)]
-pub struct Allowed(Kind);
+pub struct Allowed(MessageKind);
 
 /// What is an error even where it is a warning by itself.
 #[derive(Debug, Clone, Copy)]
 pub enum Denied {
     Warnings,
-    Code(Kind),
+    Code(MessageKind),
 }
 
 /// Reads the value of `--allow`.

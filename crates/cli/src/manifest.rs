@@ -111,13 +111,18 @@ impl Found {
         }
     }
 
-    /// Returns the configuration under `pluginConfig`, or under a key that resembles it.
-    fn in_plugin(holder: &Node) -> Self {
+    /// Returns the configuration under `pluginConfig`, or under a key that is meant as it. It may also be beside `spec` in
+    /// the document, and not in it.
+    fn in_plugin(holder: &Node, document: &Node) -> Self {
         let name = holder.get("pluginName");
-        let found = match plugin_config(holder) {
-            Some(entry) if entry.key.text == PLUGIN_CONFIG => Self::new(holder, name, Some(&entry.value)),
+        let misplaced = || document.entries().iter().find(|entry| entry.key.text == PLUGIN_CONFIG);
+        let found = match plugin_config(holder).or_else(misplaced) {
+            Some(entry) if holder.get(PLUGIN_CONFIG).is_some() => Self::new(holder, name, Some(&entry.value)),
             Some(Entry { key, value, .. }) => {
-                let what = Undelivered::Misspelt { key: key.text.clone() };
+                let what = match &*key.text {
+                    PLUGIN_CONFIG => Undelivered::Misplaced,
+                    key => Undelivered::Misspelt { key: key.to_owned() },
+                };
                 Self { errors: vec![DeliveryError { at: key.span, what }], ..Self::new(holder, name, Some(value)) }
             }
             None => Self::new(holder, name, None),
@@ -127,10 +132,12 @@ impl Found {
     }
 }
 
-/// Returns the entry of `pluginConfig`, or else of a key that resembles it.
+/// Returns the entry of `pluginConfig`, or else of a key that is meant as it: it resembles the word, or has a table.
 fn plugin_config(holder: &Node) -> Option<&Entry> {
-    let of = |holds: fn(&str) -> bool| holder.entries().iter().find(move |entry| holds(&entry.key.text));
-    of(|key| key == PLUGIN_CONFIG).or_else(|| of(is_misspelt))
+    let find = |is_it: fn(&Entry) -> bool| holder.entries().iter().find(move |entry| is_it(entry));
+    find(|entry| entry.key.text == PLUGIN_CONFIG)
+        .or_else(|| find(|entry| is_misspelt(&entry.key.text)))
+        .or_else(|| find(|Entry { value, .. }| value.get("hosts").is_some() && value.get("routes").is_some()))
 }
 
 /// Returns whether a key is probably meant to be `pluginConfig`.
@@ -153,8 +160,9 @@ fn resembles_table(node: &Node) -> bool {
     }
 }
 
+/// Returns whether the key of a list is `hosts` or `routes` with one mistake. With two, `rules` would be `routes`.
 fn resembles_list(entry: &Entry) -> bool {
-    nearest(&entry.key.text, ["hosts", "routes"]).is_some()
+    ["hosts", "routes"].into_iter().any(|key| strsim::damerau_levenshtein(&entry.key.text, key) <= 1)
 }
 
 /// Returns the configuration of every plugin in a document, of this filter and of any other.
@@ -182,11 +190,11 @@ fn find_in_document(document: &Arc<Node>, found: &mut Vec<Found>) {
     match document.text_at("kind") {
         // `kubectl get -o yaml` prints several objects as a list.
         Some("List") => document.list("items").iter().for_each(|item| find_in_document(item, found)),
-        Some("WasmPlugin") => add(Kind::WasmPlugin, spec, spec, None, Found::in_plugin(spec)),
+        Some("WasmPlugin") => add(Kind::WasmPlugin, spec, spec, None, Found::in_plugin(spec, document)),
         Some("TrafficExtension") => {
             let plugin = spec.get("wasm").or_else(|| plugin_config(spec).map(|_| spec));
             if let Some(plugin) = plugin {
-                add(Kind::TrafficExtension, spec, plugin, None, Found::in_plugin(plugin));
+                add(Kind::TrafficExtension, spec, plugin, None, Found::in_plugin(plugin, document));
             }
         }
         Some("EnvoyFilter") => {
@@ -196,9 +204,15 @@ fn find_in_document(document: &Arc<Node>, found: &mut Vec<Found>) {
                 });
             }
         }
+        // The kind is wrong or missing.
+        _ if spec.text_at("pluginName") == Some(PLUGIN_NAME) && document.get("spec").is_some() => {
+            add(Kind::WasmPlugin, spec, spec, None, Found::in_plugin(spec, document));
+        }
         Some(_) if document.get("apiVersion").is_some() => {}
-        _ if plugin_config(document).is_some() => {
-            found.push(Found { is_ours: true, ..Found::in_plugin(document) });
+        _ if document.get(PLUGIN_CONFIG).is_some()
+            || document.entries().iter().any(|entry| is_misspelt(&entry.key.text)) =>
+        {
+            found.push(Found { is_ours: true, ..Found::in_plugin(document, document) });
         }
         _ if is_configuration(document) => found.push(Found::new(document, None, Some(document))),
         _ => find_in_envoy(document, &mut |_, configuration| found.push(configuration)),

@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use ksvc_routing::Severity;
 use serde_json::{Value, json};
 
-use crate::kind::{Kind, MORE_PROBLEMS};
+use crate::kind::{MORE_PROBLEMS, MessageKind};
 use crate::source::Source;
 use crate::source::position::{Position, Span};
 
@@ -42,7 +42,7 @@ pub struct Other {
 }
 
 impl Message {
-    pub fn new(kind: Kind, source: &Arc<Source>, span: Span, text: impl Into<String>) -> Self {
+    pub fn new(kind: MessageKind, source: &Arc<Source>, span: Span, text: impl Into<String>) -> Self {
         Self {
             source: Arc::clone(source),
             span,

@@ -27,6 +27,10 @@ impl Table {
         self.configuration.node.as_ref().and_then(|node| node.text_at("name")).unwrap_or("default")
     }
 
+    pub fn order(&self) -> Order {
+        Order::new(self.configuration.manifest.as_ref())
+    }
+
     /// Returns the file and the line of the table.
     pub fn place(&self) -> String {
         format!("{}:{}", self.configuration.source.name, self.configuration.at.start.line)

@@ -21,7 +21,7 @@ use ksvc_router_cli::cases::{self, Case};
 use ksvc_router_cli::check::check as check_files;
 use ksvc_router_cli::danger::Danger;
 use ksvc_router_cli::explanation::explain_with_response;
-use ksvc_router_cli::kind::{Kind, OF_FILES};
+use ksvc_router_cli::kind::{MessageKind, OF_FILES};
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
 use ksvc_router_cli::source::Source;
@@ -482,8 +482,8 @@ fn messages_of(block: &Block) -> (Vec<&'static str>, String) {
 
 /// Returns the table of the codes that are not in docs/messages.md.
 fn table_of_codes() -> String {
-    let word = |kind: &Kind| if kind.severity == Severity::Error { "error" } else { "warning" };
-    let row = |kind: &Kind| format!("| `{}` | {} | {} |\n", kind.code, word(kind), kind.explanation);
+    let word = |kind: &MessageKind| if kind.severity == Severity::Error { "error" } else { "warning" };
+    let row = |kind: &MessageKind| format!("| `{}` | {} | {} |\n", kind.code, word(kind), kind.explanation);
     let head = "| code | severity | meaning |\n|---|---|---|\n".to_owned();
     head + &OF_FILES.iter().chain(Danger::KINDS).map(row).collect::<String>()
 }

@@ -1,6 +1,6 @@
 //! Why a request is out of scope, and which part of a path is unsafe.
 
-use ksvc_routing::{Decision, Head, OutOfScope, RouteTable, UnsafePart, Untouched, compile};
+use ksvc_routing::{Decision, Head, OutOfScope, Outcome, RouteTable, UnsafePart, Untouched, compile};
 
 fn table(rest: &str) -> RouteTable {
     let document = format!(
@@ -71,4 +71,26 @@ fn the_unsafe_part_of_a_path_is_located() {
     assert_eq!(table("").unsafe_part(&Head::read(&umlaut)), Some(part));
     let safe = headers("GET", "api.example.com", "/a/%41?x=%2F");
     assert_eq!(table("").unsafe_part(&Head::read(&safe)), None);
+}
+
+/// Whatever two bytes are in a path, `unsafe_part` finds a part if and only if the path is refused.
+#[test]
+fn every_unsafe_path_has_an_unsafe_part() {
+    let table = table("");
+    for first in 0..=255u8 {
+        for second in 0..=255u8 {
+            for end in ["/b", "f", ""] {
+                let path = [b"/a/", &[first, second][..], end.as_bytes()].concat();
+                let headers: Vec<(&[u8], &[u8])> =
+                    vec![(b":method", b"GET"), (b":authority", b"api.example.com"), (b":path", &path)];
+                let head = Head::read(&headers);
+                let is_refused = table.decide(&head, || false).outcome() == Outcome::UnsafePath;
+                let part = table.unsafe_part(&head);
+                assert_eq!(part.is_some(), is_refused, "{path:?}");
+                let starts =
+                    part.is_none_or(|part| path.get(part.index..).is_some_and(|rest| rest.starts_with(part.bytes)));
+                assert!(starts, "{path:?}");
+            }
+        }
+    }
 }

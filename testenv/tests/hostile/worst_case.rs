@@ -64,8 +64,7 @@ fn combinations(segments: usize) -> Vec<String> {
 }
 
 /// Returns routes with different segments of two parameters below a path.
-fn several_parameters(path: &str, numbers: std::ops::Range<usize>) -> impl Iterator<Item = Value> {
-    let path = path.to_owned();
+fn several_parameters(path: String, numbers: std::ops::Range<usize>) -> impl Iterator<Item = Value> {
     numbers.map(move |number| post(format!("{path}/{{x}}-1-x{number}{{y}}")))
 }
 
@@ -148,7 +147,7 @@ const SHAPES: &[Shape] = &[
     },
     Shape {
         why: "the maximum of segments with several parameters at one place, none of which matches",
-        table: |n| table(several_parameters("", 0..64).chain(fillers(n)).collect()),
+        table: |n| table(several_parameters(String::new(), 0..64).chain(fillers(n)).collect()),
         request: |_, r| request("GET", format!("/{}", "1-".repeat(r))),
         tables: [300, 650],
         requests: [15_000, 30_000],
@@ -157,7 +156,7 @@ const SHAPES: &[Shape] = &[
     Shape {
         why: "the maximum of segments with several parameters in a table, at eight places that one request reaches",
         table: |n| {
-            let places = (0..8).flat_map(|place| several_parameters(&format!("/{}{{p}}", "a".repeat(place)), 0..64));
+            let places = (0..8).flat_map(|place| several_parameters(format!("/{}{{p}}", "a".repeat(place)), 0..64));
             table(places.chain(fillers(n)).collect())
         },
         request: |_, r| request("GET", format!("/aaaaaaaaa/{}", "1-".repeat(r))),

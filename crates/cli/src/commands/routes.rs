@@ -24,7 +24,7 @@ pub(super) fn run(files: &[PathBuf], format: Format) -> Result<Report, CallError
         Format::Text if tables.len() == 1 => tables.iter().map(as_lines).collect(),
         Format::Text => tables
             .iter()
-            .map(|table| format!("# {} ({})\n{}", table.name(), table.place(), as_lines(table)))
+            .map(|table| format!("# {} ({}){}\n{}", table.name(), table.place(), table.order(), as_lines(table)))
             .collect::<Vec<_>>()
             .join("\n"),
         _ => pretty(&tables.iter().flat_map(to_json).collect()),

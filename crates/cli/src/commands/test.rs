@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 use ksvc_router_cli::cases::{self, Case, Mismatch};
 use ksvc_router_cli::explanation::explain_with_response;
+use ksvc_router_cli::junit::{TestCase, as_junit};
 use ksvc_router_cli::kind::FAILED_CASE;
 use ksvc_router_cli::load::{self, load_tables};
 use ksvc_router_cli::message::{Message, as_json, as_text};
@@ -75,6 +76,10 @@ pub(super) fn run(
             });
             (pretty(&object), String::new())
         }
+        Format::Junit => {
+            let cases: Vec<TestCase> = outcomes.iter().map(Outcome::to_junit).collect();
+            (as_junit(&cases), as_text(&errors) + &coverage.to_text())
+        }
         Format::Github | Format::Sarif => {
             let failures = outcomes.iter().filter_map(Outcome::to_message);
             let messages: Vec<Message> = errors.iter().cloned().chain(failures).collect();
@@ -115,6 +120,12 @@ impl Outcome {
             let _ = writeln!(text, "  {file}:{}:{}: {mismatch}", at.line, at.column);
         }
         text
+    }
+
+    fn to_junit(&self) -> TestCase<'_> {
+        let Case { name, source, at, .. } = &self.case;
+        let failures = self.mismatches.iter().map(Mismatch::to_string).collect();
+        TestCase { name, file: &source.name, line: at.start.line, failures }
     }
 
     /// Returns the message about a case that has failed.

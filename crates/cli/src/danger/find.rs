@@ -14,9 +14,9 @@ pub struct Surroundings {
     pub domain_mappings: Vec<DomainMapping>,
 }
 
-/// Returns all dangers around the given tables, in the order of the tables.
-pub fn dangers(configurations: &[&Configuration], around: &Surroundings) -> Vec<(Danger, Message)> {
-    let mut found = Vec::new();
+/// Returns the messages about all dangers around the given tables, in the order of the tables.
+pub fn dangers(configurations: &[&Configuration], around: &Surroundings) -> Vec<Message> {
+    let mut found: Vec<(Danger, Message)> = Vec::new();
     for configuration in configurations {
         table::check(configuration, &around.domain_mappings, &mut found);
     }
@@ -30,5 +30,5 @@ pub fn dangers(configurations: &[&Configuration], around: &Surroundings) -> Vec<
             table.check_beside(other, &mut found);
         }
     }
-    found
+    found.into_iter().map(|(_, message)| message).collect()
 }

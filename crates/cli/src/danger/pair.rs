@@ -19,7 +19,8 @@ impl Placed<'_> {
             found.push((danger, Message { other: Some(note), ..message }));
         };
         let name = self.name();
-        if name == other.name() {
+        // A table that is missing has a message of its own.
+        if name == other.name() && self.node.is_some() && other.node.is_some() {
             report("name", Danger::SameTableName { name: name.to_owned() });
         }
         if let Some((host, path)) = self.ports.may_meet(&other.ports).then(|| self.overlap(other)).flatten()

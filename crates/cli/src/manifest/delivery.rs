@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::kind::{Kind, UNDELIVERED_TABLE, UNKNOWN_MANIFEST_KEY};
+use crate::kind::{MessageKind, UNDELIVERED_TABLE, UNKNOWN_MANIFEST_KEY};
 use crate::source::position::{Position, Span};
 use crate::yaml::{self, Node, Origin, Value, YamlProblem};
 
@@ -25,8 +25,10 @@ pub struct DeliveryError {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Undelivered {
-    /// The configuration is under a key that resembles `pluginConfig`.
+    /// The configuration is under a key that is meant as `pluginConfig`.
     Misspelt { key: String },
+    /// The configuration is beside `spec`.
+    Misplaced,
     /// The message is not a StringValue but a message of this type, or of no type.
     Type { found: Option<String> },
     /// A StringValue whose value is not text.
@@ -44,6 +46,7 @@ impl fmt::Display for Undelivered {
         );
         match self {
             Self::Misspelt { key } => write!(f, "unknown key `{key}`; did you mean `pluginConfig`?"),
+            Self::Misplaced => f.write_str("unknown key `pluginConfig`; write it below `spec`"),
             Self::Type { found: Some(found) } if found == BYTES_VALUE => {
                 write!(f, "a BytesValue holds base64, which can't be checked here; {remedy}")
             }
@@ -68,9 +71,9 @@ impl fmt::Display for Undelivered {
 }
 
 impl Undelivered {
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> MessageKind {
         match self {
-            Self::Misspelt { .. } => UNKNOWN_MANIFEST_KEY,
+            Self::Misspelt { .. } | Self::Misplaced => UNKNOWN_MANIFEST_KEY,
             _ => UNDELIVERED_TABLE,
         }
     }

@@ -1,6 +1,7 @@
 //! In which order a gateway asks the tables of several manifests.
 
 use std::cmp::Reverse;
+use std::fmt;
 
 use super::{Kind, Manifest};
 use crate::yaml::Value;
@@ -47,5 +48,23 @@ impl Order {
             _ => None,
         });
         Self { phase, priority: Reverse(priority) }
+    }
+}
+
+impl fmt::Display for Order {
+    /// Writes what differs from a filter without `phase` and `priority`: `, phase AUTHN, priority 1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.phase {
+            Phase::First => ", before all phases",
+            Phase::Authn => ", phase AUTHN",
+            Phase::Authz => ", phase AUTHZ",
+            Phase::Stats => ", phase STATS",
+            Phase::Unspecified => "",
+            Phase::Last => ", after all phases",
+        })?;
+        match self.priority {
+            Reverse(Some(priority)) => write!(f, ", priority {priority}"),
+            Reverse(None) => Ok(()),
+        }
     }
 }

@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
-use super::{Kind, Manifest, PLUGIN_CONFIG};
-use crate::kind::{self, INVALID_MANIFEST_VALUE, MISSING_MANIFEST_KEY, UNKNOWN_API_VERSION, UNKNOWN_MANIFEST_KEY};
+use super::{Kind, Manifest, PLUGIN_CONFIG, plugin_config};
+use crate::kind::{
+    INVALID_MANIFEST_VALUE, MISSING_MANIFEST_KEY, MessageKind, UNKNOWN_API_VERSION, UNKNOWN_MANIFEST_KEY,
+};
 use crate::source::position::Span;
 use crate::words::{describe, nearest, quote_all};
-use crate::yaml::{Node, Value};
+use crate::yaml::{Key, Node, Value};
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy)]
@@ -183,7 +185,7 @@ fn env() -> Vec<Field> {
 /// An error in the form of a manifest.
 #[derive(Debug)]
 pub(crate) struct Misshape {
-    pub(crate) kind: kind::Kind,
+    pub(crate) kind: MessageKind,
     /// The place in the manifest, such as `spec.match[0].ports`.
     pub(crate) place: String,
     pub(crate) at: Span,
@@ -193,9 +195,14 @@ pub(crate) struct Misshape {
 /// Returns every error in the form of a manifest. The keys of an EnvoyFilter are Envoy's, and are not checked here.
 pub(crate) fn misshapes(manifest: &Manifest) -> Vec<Misshape> {
     let mut checker = Checker::default();
-    checker.version(&manifest.document, manifest.kind.name(), manifest.kind.api_versions());
+    let (document, name) = (&manifest.document, manifest.kind.name());
+    checker.version(document, name, manifest.kind.api_versions());
+    if let Some(kind) = document.get("kind").filter(|kind| kind.text() != Some(name)) {
+        let text = format!("{} is no kind of object that runs a filter; write `{name}`", describe(kind));
+        checker.report(INVALID_MANIFEST_VALUE, "kind", kind.span, text);
+    }
     if manifest.kind != Kind::EnvoyFilter {
-        checker.object(&manifest.document, "", &object(manifest.kind));
+        checker.object(document, "", &object(manifest.kind));
     }
     checker.found
 }
@@ -213,7 +220,7 @@ struct Checker {
 }
 
 impl Checker {
-    fn report(&mut self, kind: kind::Kind, place: &str, at: Span, text: String) {
+    fn report(&mut self, kind: MessageKind, place: &str, at: Span, text: String) {
         self.found.push(Misshape { kind, place: place.to_owned(), at, text });
     }
 
@@ -282,31 +289,54 @@ impl Checker {
     fn object(&mut self, node: &Node, place: &str, fields: &[Field]) {
         let below = |key: &str| if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") };
         let known: Vec<&str> = fields.iter().map(|field| field.key).collect();
+        // What is meant as `pluginConfig` is reported as what keeps the table from the filter.
+        let table = fields.iter().find(|field| matches!(field.shape, Shape::Table)).and_then(|_| plugin_config(node));
         let mut meant = Vec::new();
+        let mut misplaced: Vec<(&Field, Vec<&Key>)> = Vec::new();
         for entry in node.entries() {
             let key = &*entry.key.text;
             if let Some(field) = fields.iter().find(|field| field.key == key) {
                 self.value(&entry.value, &below(key), field.shape);
                 continue;
             }
+            if table.is_some_and(|table| std::ptr::eq(table, entry)) {
+                continue;
+            }
             let near = nearest(key, known.iter().copied());
             meant.extend(near);
             let text = match (near, fields.iter().find(|field| field.shape.has(key))) {
-                // It is reported as what keeps the table from the filter.
-                (Some(PLUGIN_CONFIG), _) if node.get(PLUGIN_CONFIG).is_none() => continue,
                 (Some(near), _) => format!("unknown key `{key}`; did you mean `{near}`?"),
-                // That `spec` is missing says this of all keys at once.
-                (None, Some(Field { key: "spec", .. })) if node.get("spec").is_none() => continue,
-                (None, Some(field)) => format!("unknown key `{key}`; write it below `{}`", below(field.key)),
+                // That `spec` is missing says this of all keys at once, and the table has its own message.
+                (None, Some(Field { key: "spec", .. })) if node.get("spec").is_none() || key == PLUGIN_CONFIG => {
+                    continue;
+                }
+                (None, Some(field)) => {
+                    match misplaced.iter_mut().find(|(home, _)| home.key == field.key) {
+                        Some((_, keys)) => keys.push(&entry.key),
+                        None => misplaced.push((field, vec![&entry.key])),
+                    }
+                    continue;
+                }
                 (None, None) => format!("unknown key `{key}`; the keys here are {}", quote_all(&known)),
             };
             self.report(UNKNOWN_MANIFEST_KEY, &below(key), entry.key.span, text);
         }
+        for (home, keys) in misplaced {
+            let Some(first) = keys.first() else { continue };
+            let (keys, home) = (keys.iter().map(|key| &*key.text).collect::<Vec<_>>(), below(home.key));
+            let text = match &keys[..] {
+                [key] => format!("unknown key `{key}`; write it below `{home}`"),
+                keys => format!("unknown keys {}; write them below `{home}`", quote_all(keys)),
+            };
+            self.report(UNKNOWN_MANIFEST_KEY, &below(&first.text), first.span, text);
+        }
         for Field { key, about, .. } in fields.iter().filter(|field| field.required) {
-            if node.get(key).is_none_or(|value| value.is_null()) && !meant.contains(key) {
+            let entry = node.entries().iter().find(|entry| entry.key.text == *key);
+            if entry.is_none_or(|entry| entry.value.is_null()) && !meant.contains(key) {
                 let mut about = about.trim_end_matches('.').to_owned();
                 about[..1].make_ascii_lowercase();
-                self.report(MISSING_MANIFEST_KEY, place, node.span, format!("`{key}` is missing; write {about}"));
+                let (at, what) = entry.map_or((node.span, "is missing"), |entry| (entry.key.span, "has no value"));
+                self.report(MISSING_MANIFEST_KEY, place, at, format!("`{key}` {what}; write {about}"));
             }
         }
     }

@@ -262,6 +262,44 @@ fn without_spec_there_is_one_error() {
     assert!(messages.len() == 1 && messages[0].contains("`spec` is missing"), "{messages:#?}");
 }
 
+/// Asserts that a manifest has this one error.
+#[track_caller]
+fn expect_one(text: &str, beginning: &str) {
+    let (code, messages) = check(text);
+    assert!(
+        code == 1 && messages.len() == 1 && messages[0].starts_with(&format!("f.yaml:{beginning}")),
+        "{text}expected {beginning}, got {messages:#?}"
+    );
+}
+
+#[test]
+fn one_mistake_in_the_form_is_one_error() {
+    let good = wasm_plugin("ksvc-router", "hosts: [a.example.com]\nroutes: []\n");
+    // The table under a wrong key, or beside `spec`.
+    expect_one(
+        &good.replace("pluginConfig", "config"),
+        "6:3: error: unknown key `config`; did you mean `pluginConfig`?",
+    );
+    let table = "  pluginConfig:\n    hosts: [a.example.com]\n    routes: []\n";
+    let beside = good.replace(table, "") + &table.replace("\n  ", "\n")[2..];
+    expect_one(&beside, "10:1: error: unknown key `pluginConfig`; write it below `spec`");
+    expect_one(
+        &good.replace("kind: WasmPlugin", "kind: WasmPlugins"),
+        "2:7: error: kind: the string \"WasmPlugins\" is no kind",
+    );
+    expect_one(&good.replace("kind: WasmPlugin\n", ""), "1:1: error: `kind` is missing");
+    expect_one(
+        &good.replace(" file:///plugin.wasm", ""),
+        "9:3: error: spec: `url` has no value; write where the module is",
+    );
+    let extension = "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {name: x}\nspec:\n  \
+        pluginName: ksvc-router\n  url: file:///x\n  pluginConfig: {hosts: [a.b], routes: []}\n";
+    expect_one(
+        extension,
+        "5:3: error: spec.pluginName: unknown keys `pluginName`, `url`, `pluginConfig`; write them below `spec.wasm`",
+    );
+}
+
 #[test]
 fn the_form_of_a_manifest_fails_only_check() {
     let text =
@@ -355,6 +393,32 @@ fn a_broken_table_without_a_name_is_not_skipped() {
         let run = Folder::new(&[("m/f.yaml", &text), ("m/ok.yaml", GOOD)]).run(&["check", "m"]);
         assert_eq!(run.code, 1, "{text}{}", run.out);
         assert!(run.out.starts_with("m/f.yaml:") && run.out.contains(words), "{text}{}", run.out);
+    }
+}
+
+/// Other filters and programs have lists and objects too.
+#[test]
+fn the_configuration_of_another_filter_is_skipped() {
+    let nameless = |config: &str| wasm_plugin("x", config).replace("  pluginName: x\n", "");
+    for text in [
+        nameless("basic_auth_rules: [{prefix: /x, request_methods: [GET], credentials: ['a:b']}]\n"),
+        nameless("rules: [{match: x}]\nports: [80]\nroles: [admin]\n"),
+        nameless("directives_map: {default: [Include @demo-conf]}\n"),
+        nameless("name: x\nnamespace: y\ndomain: z\nbasePath: /x\ncors: {}\n"),
+        nameless("host: a.b\n"),
+        wasm_plugin("oidc", "hosts: [a.b]\nclient: x\n"),
+        "swagger: '2.0'\nhost: a.b\nbasePath: /v1\npaths: {}\n".to_owned(),
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nspec: {hosts: [a.b], http: []}\n".to_owned(),
+        "- hosts: all\n  tasks: []\n".to_owned(),
+        "ingress:\n  hosts: {{ .Values.hosts }}\n".to_owned(),
+        "    pluginConfig: {{ toYaml .Values.config }}\n  pluginName: other\n".to_owned(),
+    ] {
+        let run = Folder::new(&[("m/f.yaml", &text), ("m/ok.yaml", GOOD)]).run(&["check", "m"]);
+        assert_eq!(
+            (run.code, &*run.out),
+            (0, "m/ok.yaml: 6 routes, 0 errors, 0 warnings\n1 file without a table skipped\n"),
+            "{text}"
+        );
     }
 }
 

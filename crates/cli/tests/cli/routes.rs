@@ -71,8 +71,8 @@ fn several_tables_are_listed_in_the_order_in_which_the_gateway_asks_them() {
         (run.code, &*run.out),
         (
             0,
-            "# first (b.yaml:5)\nGET  /first  →  c.d  GET /first\n\n# second (a.yaml:10)\nGET  /second  →  c.d  GET /second\n\n\
-             # third (c.yaml:5)\nGET  /third  →  c.d  GET /third\n\n# last (a.yaml:4)\nGET  /last  →  c.d  GET /last\n"
+            "# first (b.yaml:5), phase AUTHN\nGET  /first  →  c.d  GET /first\n\n# second (a.yaml:10), priority 1\nGET  /second  →  c.d  GET /second\n\n\
+             # third (c.yaml:5), priority -5\nGET  /third  →  c.d  GET /third\n\n# last (a.yaml:4)\nGET  /last  →  c.d  GET /last\n"
         )
     );
     let json = folder.run(&["routes", ".", "--format", "json"]).json();

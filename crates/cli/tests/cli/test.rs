@@ -203,3 +203,19 @@ fn a_response_to_a_request_out_of_scope_is_unchanged() {
     let run = test(case, &[]);
     assert_eq!(run.code, 0, "{}{}", run.out, run.err);
 }
+
+#[test]
+fn ci_systems_read_junit() {
+    let failing = "- name: wrong\n  request: {method: GET, url: api.example.com/faas/ping}\n  expect: {status: 404}\n";
+    let run = test(&(PASSING.to_owned() + failing), &["--format", "junit"]);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.out.contains("<testsuite name=\"c.yaml\" tests=\"6\" skipped=\"0\" errors=\"0\" failures=\"1\">"),
+        "{}",
+        run.out
+    );
+    assert!(run.out.contains("<failure message=\"status: expected 404, got 200\">"), "{}", run.out);
+    assert!(run.err.starts_with("4 of 6 routes covered"), "{}", run.err);
+    let check = Folder::new(&[("f.yaml", GOOD)]).run(&["check", "f.yaml", "--format", "junit"]);
+    assert_eq!(check.code, 2);
+}
