@@ -267,38 +267,6 @@ fn deny_direct_covers_the_hosts_that_captured_values_could_make() {
     assert!(denied(&bad(&document(json!({ "denyDirect": true }), broken)), "t-x-api.shop.example.com"));
 }
 
-#[test]
-fn a_host_that_may_be_a_ksvc_is_a_warning_with_deny_direct() {
-    let route = |host: &str| json!({ "match": "ANY /a", "host": host });
-    for (keys, host, written) in [
-        (
-            json!({ "denyDirect": true }),
-            "orders.team.example.com",
-            Some(json!({ "service": "orders", "namespace": "team" })),
-        ),
-        (json!({}), "orders.team.example.com", None),
-        (json!({ "denyDirect": true }), "orders.team.example.com:8080", None),
-        (json!({ "denyDirect": true }), "orders.example.com", None),
-        (json!({ "denyDirect": true }), "a.orders.team.example.com", None),
-        (json!({ "denyDirect": true }), "orders_x.team.example.com", None),
-        (
-            json!({ "denyDirect": true, "hostTemplate": "{service}.x-{domain}" }),
-            "orders.x-example.com",
-            Some(json!({ "service": "orders" })),
-        ),
-    ] {
-        let before = document(keys.clone(), route(host));
-        assert_eq!(codes(&before), if written.is_some() { vec!["ksvc-as-host"] } else { vec![] }, "{before}");
-        if let Some(mut route) = written {
-            // What the message says to write leads to the same host.
-            route["match"] = json!("ANY /a");
-            let after = document(keys, route);
-            assert!(codes(&after).is_empty());
-            assert_eq!(authority(&good(&after), "/a"), host);
-        }
-    }
-}
-
 /// A host that a request reaches through the table can't be reached directly, and a host that is denied directly can be
 /// reached through the table.
 #[test]

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use crate::compile::placeholder::{TextPart, TextParts};
-use crate::dns;
 use crate::problem::ProblemKind;
 
 /// A valid host template.
@@ -61,32 +60,6 @@ impl<'a> HostTemplate<'a> {
     pub(super) fn separates_names(&self) -> bool {
         let fields = |label: &str| label.matches("{service}").count() + label.matches("{namespace}").count();
         self.needs_namespace && self.text.split('.').all(|label| fields(label) <= 1)
-    }
-
-    /// Returns the service and the namespace of which the template makes a host; the namespace is `None` if it is not in
-    /// the template. Returns `None` if the template makes no such host.
-    pub(super) fn names_of(&self, host: &str, domain: &str) -> Option<(String, Option<String>)> {
-        let pattern = self.render("{service}", "{namespace}", domain);
-        let (mut service, mut namespace) = (None, None);
-        let (mut labels, mut patterns) = (host.split('.'), pattern.split('.'));
-        loop {
-            let (label, pattern) = match (labels.next(), patterns.next()) {
-                (Some(label), Some(pattern)) => (label, pattern),
-                (None, None) => return Some((service?, namespace)),
-                _ => return None,
-            };
-            let fields = [("{service}", &mut service), ("{namespace}", &mut namespace)];
-            let field = fields.into_iter().find_map(|(field, name)| Some((pattern.split_once(field)?, name)));
-            match field {
-                None if label != pattern => return None,
-                None => {}
-                Some(((prefix, suffix), name)) => {
-                    let found = label.strip_prefix(prefix)?.strip_suffix(suffix)?;
-                    *name = Some(found.to_owned()).filter(|found| dns::is_label(found.as_bytes()));
-                    name.as_ref()?;
-                }
-            }
-        }
     }
 
     pub(super) fn render(&self, service: &str, namespace: &str, domain: &str) -> String {

@@ -25,7 +25,7 @@ impl Compiler {
     ) -> Option<(Target, Option<Template>)> {
         // All keys are checked, even if the route has no single target, so that all errors are reported at once.
         let service = self.service(route, captures, place, defaults);
-        let host = self.host(route, place, defaults);
+        let host = self.host(route, place);
         let redirect = self.redirect(route, captures, place);
         let respond = self.respond(route, place);
         let rewrite = match &route.rewrite_path {
@@ -107,7 +107,7 @@ impl Compiler {
         }
     }
 
-    fn host(&mut self, route: &RouteConfig<'_>, place: RoutePlace, defaults: &Defaults<'_>) -> Option<String> {
+    fn host(&mut self, route: &RouteConfig<'_>, place: RoutePlace) -> Option<String> {
         let text = route.host.get()?;
         if let Err((reason, write)) = host_name::check_authority(text) {
             self.report(place.key("host"), ProblemKind::TargetHost { found: text.to_string(), reason, write });
@@ -116,11 +116,6 @@ impl Compiler {
         let authority = text.to_ascii_lowercase();
         if authority != **text {
             self.report(place.key("host"), ProblemKind::UpperCaseHost { host: text.to_string() });
-        }
-        let domain = defaults.domain.get().map_or("", |domain| domain);
-        let template = defaults.host_template.get().filter(|_| defaults.deny_direct);
-        if let Some((service, namespace)) = template.and_then(|template| template.names_of(&authority, domain)) {
-            self.report(place.key("host"), ProblemKind::KsvcAsHost { service, namespace });
         }
         if host_name::is_cluster_local(&authority) {
             self.report(place.key("host"), ProblemKind::ClusterLocalHost { host: authority.clone() });

@@ -537,27 +537,6 @@ problems! {
             "#,
         }
 
-        /// `denyDirect` is on, and the `host` of a route is one that `hostTemplate` makes. It may be a Knative Service. For a
-        /// `host`, probes to `/healthz` alone pass, and net-gateway-api sends others too, so the service would never become
-        /// ready.
-        Warning "ksvc-as-host" KsvcAsHost { service: String, namespace: Option<String> } => {
-            message: |f| {
-                write!(f, "with `denyDirect`, not every probe of Knative to a `host` passes; if this is a Knative Service, ")?;
-                match namespace {
-                    Some(namespace) => write!(f, "write `service: {service}` and `namespace: {namespace}`"),
-                    None => write!(f, "write `service: {service}`"),
-                }
-            },
-            example: "
-                hosts: [api.example.com]
-                domain: example.com
-                denyDirect: true
-                routes:
-                  - match: GET /orders
-                    host: orders.shop.example.com
-            ",
-        }
-
         /// The `name` of a route is empty, or has a control character such as a line break. It is written to logs.
         Error "invalid-route-name" RouteName => {
             message: "is empty or has a control character; write one line of text, or take the key out",
