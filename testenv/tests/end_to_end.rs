@@ -43,8 +43,10 @@ macro_rules! case_tables {
 
 case_tables! {
     allow_paths: "allow-paths",
+    captured_targets: "captured-targets",
     conditions: "conditions",
     cors: "cors",
+    encoded_slashes: "encoded-slashes",
     headers: "headers",
     kept_headers: "kept-headers",
     methods: "methods",
@@ -60,6 +62,7 @@ case_tables! {
     sample: "sample",
     scope: "scope",
     strict_slash: "strict-slash",
+    timeouts: "timeouts",
     trailing_slash: "trailing-slash",
     unsafe_paths: "unsafe-paths",
     when: "when",
