@@ -305,7 +305,7 @@ fn random_requests_never_trap() {
     const REQUESTS: usize = 30_000;
     let mut random = Random::new("MODULE_SEED");
     let roots = roots();
-    let names: [&[u8]; 17] = [
+    let names: [&[u8]; 20] = [
         b":authority",
         b":path",
         b":method",
@@ -317,6 +317,9 @@ fn random_requests_never_trap() {
         b"content-type",
         b"x-forwarded-host",
         b"x-forwarded-proto",
+        b"x-forwarded-prefix",
+        b"forwarded",
+        b"cookie",
         b"k-network-probe",
         b"access-control-request-method",
         b"access-control-request-headers",
