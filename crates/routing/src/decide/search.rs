@@ -13,7 +13,7 @@ use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
 use crate::table::conditions::{ConditionValues, FailedCondition, HeaderConditions};
-use crate::table::schema::{ANY, Candidate, Cors, Entry, UNNAMED};
+use crate::table::schema::{ANY, Candidate, Cors, Entry, Target, UNNAMED};
 
 /// Notes what a search does with each candidate that it looks at.
 pub(crate) trait Trail {
@@ -224,7 +224,7 @@ impl RouteTable {
     }
 
     /// Returns the CORS of the filter's own answer for a path that these entries match: that of their first route, or of
-    /// the table if there are none.
+    /// the table if there are none. A broken route may have conditions that can't be read, so it may be the first or not.
     pub(crate) fn first_cors(&self, method: &[u8], entries: &[Entry]) -> Cors {
         let Some(first) = entries.first().filter(|_| self.settings.uses_cors) else { return self.settings.cors };
         let order = MethodOrder::new(self, method);
@@ -233,7 +233,15 @@ impl RouteTable {
             let (headers, query) = conditions.counts();
             (order.rank(*candidate).unwrap_or(usize::MAX), Reverse(headers), Reverse(query), candidate.pattern)
         });
-        candidate.map_or(self.settings.cors, |first| self.cors_of(first))
+        let cors = candidate.map_or(self.settings.cors, |first| self.cors_of(first));
+        let others = || self.candidates(*first).map(|candidate| self.cors_of(candidate));
+        let is_broken = |candidate: Candidate| {
+            self.route(candidate.pattern).is_some_and(|route| matches!(route.target, Target::Broken))
+        };
+        match self.candidates(*first).any(is_broken) && others().any(|other| other != cors) {
+            true => Cors::Unknown,
+            false => cors,
+        }
     }
 
     fn cors_of(&self, candidate: Candidate) -> Cors {
