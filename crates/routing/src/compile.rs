@@ -260,7 +260,7 @@ impl Compiler {
             document_hash,
             name_is_readable: false,
             reader: DocumentReader::default(),
-            tree: TreeBuilder::new(&mut builder),
+            tree: TreeBuilder::new(document_hash, &mut builder),
             builder,
             methods: MethodNumbers::default(),
             method_names: Vec::new(),

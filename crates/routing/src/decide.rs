@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use crate::bytes::is_ascii;
 use crate::decide::cors::Preflight;
 use crate::decide::decision::{Answer, Decision, Outcome, Untouched};
-use crate::decide::search::{Found, MethodOrder, NoRoute, Request, Trail, insert};
+use crate::decide::search::{Found, MethodOrder, NoRoute, Request, Trail};
 use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
@@ -171,10 +171,11 @@ impl RouteTable {
                 if matches!(route.target, Target::Broken) {
                     return Some(self.answer(error::broken_route(head, chosen), head, self.extras(route).cors));
                 }
-                if self.is_missing(route, chosen) {
-                    return Some(self.answer(error::no_such_service(head, chosen), head, self.extras(route).cors));
+                let cors = self.extras(route).cors;
+                if cors != Cors::Off && self.is_missing(route, chosen) {
+                    return Some(self.answer(error::no_such_service(head, chosen), head, cors));
                 }
-                (Some(chosen), self.extras(route).cors)
+                (Some(chosen), cors)
             }
             Found::Nothing(_) if self.settings.no_match == NoMatch::PassThrough => (None, Cors::Off),
             Found::Nothing(no_route) => (None, self.first_cors(preflight.method, &no_route.entries)),
@@ -234,15 +235,13 @@ impl RouteTable {
     /// all of them.
     fn methods_with(&self, cors: Cors, asked: &[u8], request: &Request<'_, '_>) -> String {
         let asked = std::str::from_utf8(asked).unwrap_or_default();
-        let mut methods = self.method_names(&self.matching_entries(request.below));
-        insert(&mut methods, asked);
-        methods.retain(|method| {
-            let order = MethodOrder::new(self, method.as_bytes());
-            let found = self.find(request, order, HeaderConditions::Fulfilled, &mut ());
-            let Found::Route(pattern) = found else { return false };
-            self.route(pattern)
-                .is_some_and(|route| self.extras(route).cors == cors && !matches!(route.target, Target::Broken))
+        let routes = self.routes_by_method(request, asked);
+        let methods = routes.into_iter().filter_map(|(method, pattern)| {
+            let route = self.route(pattern?)?;
+            let has_it = self.extras(route).cors == cors && !matches!(route.target, Target::Broken);
+            has_it.then_some(method)
         });
+        let methods: Vec<&str> = methods.collect();
         methods.join(", ")
     }
 }

@@ -95,7 +95,7 @@ limits! {
         "Different segments with several parameters, such as `{from}-{to}`, at one place of the paths",
         "Each of them is compared with the whole segment of a request.";
 
-    MIXED_SEGMENTS = 512,
+    MIXED_SEGMENTS = 256,
         "Different segments with several parameters at all places of the paths together",
         "A request may be compared with all of them. The largest public APIs have 160.";
 

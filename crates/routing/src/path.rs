@@ -334,12 +334,10 @@ pub(crate) fn characters(raw: &[u8]) -> String {
     PathBytes(raw).map(PathByte::character).collect()
 }
 
-/// Returns the part of a raw segment that a part of its [`characters`] stands for. `start` and `length` count
-/// characters.
-pub(crate) fn raw_part(raw: &[u8], start: usize, length: usize) -> &[u8] {
-    let raw_length = |bytes: PathBytes<'_>, count| bytes.take(count).map(|byte| byte.raw_length).sum::<usize>();
-    let rest = raw.get(raw_length(PathBytes(raw), start)..).unwrap_or_default();
-    rest.get(..raw_length(PathBytes(rest), length)).unwrap_or_default()
+/// Splits a raw segment after the bytes that the first `count` of its [`characters`] stand for.
+pub(crate) fn split_after(raw: &[u8], count: usize) -> (&[u8], &[u8]) {
+    let length = PathBytes(raw).take(count).map(|byte| byte.raw_length).sum();
+    raw.split_at_checked(length).unwrap_or((raw, b""))
 }
 
 /// Decodes a name or a value of a query: valid percent-escapes, and `+`, which means a space there. This is the form in

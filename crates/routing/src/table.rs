@@ -80,7 +80,7 @@ impl RouteTable {
             base: BasePath::new(strings.get(settings.base)),
             settings,
             strings,
-            tree: Tree::read(&lists)?,
+            tree: Tree::read(&lists, document_hash)?,
             entries: lists.list(ENTRIES)?,
             candidates: lists.list(CANDIDATES)?,
             condition_sets: lists.list(CONDITION_SETS)?,
@@ -158,6 +158,8 @@ impl RouteTable {
         let below = self.base.strip(path);
         let mut tail = below.strip_prefix(b"/").unwrap_or(below);
         let mut segment_index = 0;
+        // The values of the segment that was last taken apart.
+        let mut values = Vec::new();
         self.captures.span(captures).map(move |capture| {
             while segment_index < capture.segment && !tail.is_empty() {
                 let slash = tail.iter().position(|&b| b == b'/');
@@ -168,7 +170,12 @@ impl RouteTable {
             let value = match capture.extent {
                 Extent::Rest => tail,
                 Extent::Segment(prefix, suffix) => path::strip_affixes(segment(), prefix as usize, suffix as usize),
-                Extent::OneOfSeveral(literals, index) => mixed::value(&self.strings, literals, index, segment()),
+                Extent::OneOfSeveral(literals, index) => {
+                    if index == 0 {
+                        values = mixed::values(&self.strings, literals, segment());
+                    }
+                    values.get(index as usize).copied().unwrap_or_default()
+                }
             };
             (capture.name, value)
         })

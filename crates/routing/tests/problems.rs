@@ -575,6 +575,8 @@ fn a_prefix_whose_own_path_goes_to_another_rest_is_reported() {
         (vec![("ANY /{**rest}", front), ("GET /api/{*rest}", back)], "routes[1].match", "\"GET /api/{**rest}\""),
         (vec![("ANY /a/{x}/{*rest}", back), ("ANY /a/{*rest}", front)], "routes[0].match", "\"ANY /a/{x}/{**rest}\""),
         (vec![("GET /api/{*rest}", back), ("ANY /api/", back), ("ANY /{*r}", front)], "routes[0].match", "`/v1/api`,"),
+        (vec![("GET|PUT /api/{*rest}", back), ("PUT /{*r}", front)], "routes[0].match", "\"GET|PUT /api/{**rest}\""),
+        (vec![("ANY /api/{*rest}", back), ("PUT /{*r}", front)], "routes[0].match", "\"ANY /api/{**rest}\""),
     ] {
         warnings(&table("/v1", &routes), &[(place, part)]);
         // The remedy is accepted, and nothing is left to say.
@@ -591,4 +593,8 @@ fn a_prefix_whose_own_path_goes_to_another_rest_is_reported() {
     ] {
         warnings(&table("/v1", &deliberate), &[]);
     }
+    // With an empty rest, the rewritten path would have an empty segment, and every request would get 400.
+    let mut rewritten = table("/v1", &[("ANY /api/{*rest}", back), ("ANY /{*rest}", front)]);
+    rewritten["routes"][0]["rewritePath"] = json!("/x/{rest}/y");
+    warnings(&rewritten, &[("routes[0].match", "write a `match` of its own")]);
 }

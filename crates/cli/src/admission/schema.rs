@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 const METHODS: &str = r"^([!#-'*+.^-`~\w-]+\|)*[!#-'*+.^-`~\w-]+ $";
 /// The path of a `match`, after anything without a slash. A segment is literal text with parameters; the last one may be
 /// `{*name}` or `{**name}`.
-const PATH: &str = r"^[^/]*(/(([^/{}\p{Cc}]|\{\{|\}\}|\{[\w-]+\})*|\{\*\*?[\w-]+\}$))+$";
+const PATH: &str = concat!(
+    r"^[^/]*(/(([^/{}\p{Cc}]|\{\{|\}\})*(\{[\w-]+\}([^/{}\p{Cc}]|\{\{|\}\})+)*(\{[\w-]+\})?",
+    r"|\{\*\*?[\w-]+\}$))+$"
+);
 const DNS_LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// A part of the host of a service, with captured values in it.
 const CAPTURED_LABEL: &str = r"^([a-z0-9]|\{[\w-]+\})(([a-z0-9-]|\{[\w-]+\})*([a-z0-9]|\{[\w-]+\}))?$";

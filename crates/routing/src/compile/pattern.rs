@@ -204,7 +204,7 @@ fn parse_path<'a>(path: &'a str, report: &mut dyn FnMut(ProblemKind)) -> (Vec<Se
         return (vec![Segment::Unknown], false);
     }
     let mut segments = Vec::with_capacity(found);
-    let (mut is_readable, mut names_are_unique) = (true, true);
+    let mut is_readable = true;
     let mut findings = foreign::paths::problems(path, &|text| parse_segment(text).is_ok());
     findings.whole.drain(..).for_each(&mut *report);
     for (index, text) in below.split('/').enumerate() {
@@ -221,13 +221,6 @@ fn parse_path<'a>(path: &'a str, report: &mut dyn FnMut(ProblemKind)) -> (Vec<Se
             }
         };
         is_readable &= segment != Segment::Unknown;
-        for (position, name) in segment.names().iter().enumerate() {
-            let mut before = captures(&segments).chain(segment.names().iter().copied().take(position));
-            if before.any(|other| other == *name) {
-                report(ProblemKind::CaptureRepeated { name: (*name).to_owned() });
-                names_are_unique = false;
-            }
-        }
         if matches!(segment, Segment::Rest { .. }) && index + 1 < found {
             report(ProblemKind::RestNotLast { segment: text.to_owned() });
             is_readable = false;
@@ -236,13 +229,25 @@ fn parse_path<'a>(path: &'a str, report: &mut dyn FnMut(ProblemKind)) -> (Vec<Se
             segments.push(segment);
         }
     }
+    let repeated = repeated_names(&segments);
+    for name in &repeated {
+        report(ProblemKind::CaptureRepeated { name: (*name).to_owned() });
+    }
     if !is_readable {
         let is_readable = |segment: &Segment<'_>| !matches!(segment, Segment::Unknown);
         let readable = segments.iter().take_while(|segment| is_readable(segment)).count();
         segments.truncate(readable);
         segments.push(Segment::Unknown);
     }
-    (segments, is_readable && names_are_unique)
+    (segments, is_readable && repeated.is_empty())
+}
+
+/// Returns the names that several parameters have.
+fn repeated_names<'a>(segments: &[Segment<'a>]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = captures(segments).collect();
+    names.sort_unstable();
+    let repeated = names.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
+    repeated.filter_map(|same| same.first().copied()).collect()
 }
 
 fn parse_segment(text: &str) -> Result<Segment<'_>, ProblemKind> {

@@ -146,14 +146,18 @@ impl Compiler {
     fn add_captures(&mut self, segments: &[Segment<'_>]) -> Span {
         let start = self.builder.image.len(CAPTURES);
         for (segment_index, segment) in (0u32..).zip(segments) {
+            let first = match segment {
+                Segment::Rest { .. } => Extent::Rest,
+                Segment::Mixed(Mixed { literals, .. }) => match &**literals {
+                    [prefix, suffix] => Extent::Segment(prefix.len() as u32, suffix.len() as u32),
+                    _ => Extent::OneOfSeveral(several_literals(literals, &mut self.builder), 0),
+                },
+                _ => Extent::Segment(0, 0),
+            };
             for (index, name) in (0u32..).zip(segment.names()) {
-                let extent = match segment {
-                    Segment::Rest { .. } => Extent::Rest,
-                    Segment::Mixed(Mixed { literals, .. }) => match &**literals {
-                        [prefix, suffix] => Extent::Segment(prefix.len() as u32, suffix.len() as u32),
-                        _ => Extent::OneOfSeveral(several_literals(literals, &mut self.builder), index),
-                    },
-                    _ => Extent::Segment(0, 0),
+                let extent = match first {
+                    Extent::OneOfSeveral(literals, _) => Extent::OneOfSeveral(literals, index),
+                    other => other,
                 };
                 let name = self.builder.shared(name);
                 self.builder.image.push(CAPTURES, Capture { name, segment: segment_index, extent });

@@ -22,6 +22,8 @@ type MixedLiterals = Box<[Box<str>]>;
 /// A tree that is being built. Its nodes are in the table already.
 #[derive(Default)]
 pub(super) struct TreeBuilder {
+    /// The seed of the tree.
+    seed: u64,
     literals: LiteralTable,
     /// The children for segments of literal text and parameters, by parent and literals. They are sorted when the tree is
     /// complete.
@@ -34,9 +36,9 @@ pub(super) struct TreeBuilder {
 
 impl TreeBuilder {
     /// Adds the root of the tree to a table that has no nodes yet.
-    pub(super) fn new(builder: &mut TableBuilder) -> Self {
+    pub(super) fn new(seed: u64, builder: &mut TableBuilder) -> Self {
         add_node(builder, EMPTY);
-        TreeBuilder::default()
+        TreeBuilder { seed, ..TreeBuilder::default() }
     }
 
     /// Returns the number of entries.
@@ -154,7 +156,7 @@ impl TreeBuilder {
         };
         match node(builder, parent).literal {
             NO_INDEX => None,
-            SEVERAL => self.literals.probe(child_hash(parent, segment_hash(text.as_bytes()))).find(is_it),
+            SEVERAL => self.literals.probe(child_hash(parent, segment_hash(self.seed, text.as_bytes()))).find(is_it),
             child => Some(child).filter(is_it),
         }
     }
@@ -164,7 +166,8 @@ impl TreeBuilder {
         if let Some(child) = self.find_literal(parent, text, builder) {
             return child;
         }
-        let hash_of = |text: &[u8]| child_hash(parent, segment_hash(text));
+        let seed = self.seed;
+        let hash_of = |text: &[u8]| child_hash(parent, segment_hash(seed, text));
         let known = node(builder, parent).literal;
         if !matches!(known, NO_INDEX | SEVERAL) {
             // The node had a single child, and now gets a second one.

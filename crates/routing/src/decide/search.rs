@@ -7,6 +7,7 @@
 //! `decide` and `explain` share this search. `explain` additionally keeps a [`Trail`].
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::path::RequestPath;
@@ -196,6 +197,54 @@ impl RouteTable {
             insert(&mut names, "HEAD");
         }
         names
+    }
+
+    /// Finds the routes of a preflight's path: the pattern for each method that its routes name, and for `asked`, in one
+    /// walk. Conditions on headers and cookies count as fulfilled. The names are sorted.
+    pub(crate) fn routes_by_method<'s>(
+        &'s self,
+        request: &Request<'_, '_>,
+        asked: &'s str,
+    ) -> BTreeMap<&'s str, Option<u32>> {
+        let entries = self.matching_entries(request.below);
+        let names = self.method_names(&entries).into_iter().chain([asked]);
+        let mut routes: BTreeMap<&str, Option<u32>> = names.map(|name| (name, None)).collect();
+        fn set(routes: &mut BTreeMap<&str, Option<u32>>, name: &str, pattern: u32) {
+            if let Some(route) = routes.get_mut(name) {
+                route.get_or_insert(pattern);
+            }
+        }
+        let order = MethodOrder::new(self, b"HEAD");
+        let fits = |candidate: &Candidate| {
+            let wanted = Wanted { order, header_conditions: HeaderConditions::Fulfilled, request };
+            candidate.conditions == 0 || self.first_failed(*candidate, wanted).is_none()
+        };
+        for entry in entries {
+            for unreadable in [true, false] {
+                let (mut get, mut any) = (None, None);
+                for candidate in self.candidates(entry).filter(|it| it.unreadable == unreadable && fits(it)) {
+                    match candidate.method {
+                        ANY => _ = any.get_or_insert(candidate.pattern),
+                        method => {
+                            let name = self.strings.at(self.settings.methods, method.into()).unwrap_or_default();
+                            set(&mut routes, name, candidate.pattern);
+                            if method == self.get_method {
+                                get.get_or_insert(candidate.pattern);
+                            }
+                        }
+                    }
+                }
+                if let Some(get) = get {
+                    set(&mut routes, "HEAD", get);
+                }
+                if let Some(any) = any {
+                    // It serves all methods that are left.
+                    routes.values_mut().for_each(|route| _ = route.get_or_insert(any));
+                    return routes;
+                }
+            }
+        }
+        routes
     }
 
     /// Returns the value of the `Allow` header for a path that these entries match: all methods that are served there.

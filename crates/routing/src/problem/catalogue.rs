@@ -947,7 +947,7 @@ problems! {
         }
 
         /// Each parameter of a segment that has several takes time to find. So at most 64 different ones of these segments
-        /// can stand at one place of the paths, and at most 512 in a table.
+        /// can stand at one place of the paths, and at most 256 in a table.
         Error "too-many-mixed-segments" TooManyMixed { segment: String, limit: usize, of: &'static str } => {
             message: "\"{segment}\" has several parameters, and {of} has more than {limit} different segments of this kind; write one parameter, and let the service take it apart",
             sample: { segment: "{from}-{to}".to_owned(), limit: limits::MIXED_SEGMENTS_AT_ONE_PLACE, of: "this place of the paths" },
@@ -1483,8 +1483,22 @@ problems! {
 
         /// `{*rest}` takes at least one segment, so the path before it is not matched, with or without a slash. Here another
         /// route with a rest gets it. `{**rest}` takes zero or more segments.
-        Warning "bare-prefix" BarePrefix { paths: String, other: Place, other_text: String, write: String } => {
-            message: "does not match {paths}, because `{{*name}}` takes at least one segment; {other} (\"{other_text}\") gets that; to match it here, write \"{write}\"",
+        Warning "bare-prefix" BarePrefix {
+            paths: String,
+            other: Place,
+            other_text: String,
+            write: Option<String>
+        } => {
+            message: |f| {
+                write!(
+                    f,
+                    "does not match {paths}, because `{{*name}}` takes at least one segment; {other} (\"{other_text}\") gets that"
+                )?;
+                match write {
+                    Some(write) => write!(f, "; to match it here, write \"{write}\""),
+                    None => f.write_str("; to match it here, write a `match` of its own for it"),
+                }
+            },
             example: r#"
                 hosts: [api.example.com]
                 routes:

@@ -44,9 +44,9 @@ impl<'p> PathSegment<'p> {
         self.characters.get_or_init(|| path::characters(self.text).into())
     }
 
-    fn hash(&self) -> u64 {
+    fn hash(&self, seed: u64) -> u64 {
         if self.hash.get() == 0 {
-            self.hash.set(segment_hash(self.text));
+            self.hash.set(segment_hash(seed, self.text));
         }
         self.hash.get()
     }
@@ -117,6 +117,8 @@ impl<'p> Segments<'p> {
 /// The tree of an image. `compile::tree` builds it.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
+    /// Seeds the hash of segments. It is the hash of the document, so nobody can write a document whose segments collide.
+    seed: u64,
     nodes: Rows<Node>,
     extras: Rows<NodeExtras>,
     mixed: Rows<MixedChild>,
@@ -125,8 +127,9 @@ pub(crate) struct Tree {
 
 impl Tree {
     /// Returns the tree of an image; `None` if the image is cut short.
-    pub(crate) fn read(image: &ImageReader) -> Option<Self> {
+    pub(crate) fn read(image: &ImageReader, seed: u64) -> Option<Self> {
         Some(Tree {
+            seed,
             nodes: image.list(NODES)?,
             extras: image.list(NODE_EXTRAS)?,
             mixed: image.list(MIXED)?,
@@ -259,7 +262,7 @@ impl Tree {
         match literal {
             NO_INDEX => None,
             SEVERAL => {
-                let hash = child_hash(id, segment.hash());
+                let hash = child_hash(id, segment.hash(self.seed));
                 let mut children = probe(hash, self.literals.len(), |index| self.literals.get(index));
                 children.find(|child| self.is_child(strings, *child, id, segment))
             }
@@ -330,6 +333,6 @@ pub(crate) fn child_hash(parent: NodeId, segment: u64) -> u32 {
 }
 
 /// Returns the hash of a segment's text. It is never 0, which stands for a hash that has not been computed.
-pub(crate) fn segment_hash(text: &[u8]) -> u64 {
-    hash_from(0, text).max(1)
+pub(crate) fn segment_hash(seed: u64, text: &[u8]) -> u64 {
+    hash_from(seed, text).max(1)
 }
