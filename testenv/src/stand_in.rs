@@ -8,7 +8,8 @@
 //! - `x-stand-in: stream`: the body is sent back as it arrives, chunk by chunk;
 //! - `x-stand-in: count`: the body is counted and dropped, so that it may have any size; the report has its length;
 //! - `x-stand-in: bytes=N`: a body of N bytes;
-//! - `x-stand-in: status=N`: the report with this status.
+//! - `x-stand-in: status=N`: the report with this status;
+//! - `x-stand-in: delay=N`: the report after N milliseconds.
 //!
 //! It is written by hand, on hyper, because no echo server reports exactly the headers that arrived and also covers
 //! WebSocket, gRPC, streaming and bodies of any size in one process.
@@ -19,6 +20,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -164,6 +166,9 @@ async fn serve(listener: TcpListener, requests: Arc<AtomicU64>) {
 async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let report = Report::of(&request);
     let is = |name: &str, prefix: &str| report.header(name).is_some_and(|value| value.starts_with(prefix));
+    if let Some(milliseconds) = number_after(&report, "delay=") {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
     Ok(if is("upgrade", "websocket") {
         web_socket(request, report)
     } else if is("content-type", "application/grpc") {

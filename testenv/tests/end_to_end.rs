@@ -127,6 +127,32 @@ fn hostile_requests_get_a_response_and_never_crash_the_plugin() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_response_that_takes_longer_than_the_timeout_of_its_route_is_504() -> Result<()> {
+    let document = table(json!([
+        {"match": "GET /bounded", "service": "orders", "timeout": "200ms"},
+        {"match": "GET /unbounded", "service": "orders"},
+        {"match": "GET /retried", "service": "orders", "timeout": "10s", "requestHeaders": {
+            "set": {"x-envoy-retry-on": "5xx", "x-envoy-max-retries": "2"}
+        }},
+    ]));
+    let (stand_in, gateway) = start(document)?;
+    let get = |path: &str, stand_in: &str, headers: &[(&str, &str)]| {
+        let request = Request::get("api.example.com", format!("/faas{path}")).header("x-stand-in", stand_in);
+        headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send(gateway.address())
+    };
+    assert_eq!(get("/bounded", "delay=1", &[])?.status, 200);
+    assert_eq!(get("/bounded", "delay=3000", &[])?.status, 504);
+    assert_eq!(get("/unbounded", "delay=1000", &[])?.status, 200);
+    let grpc = get("/bounded", "delay=3000", &[("content-type", "application/grpc")])?;
+    assert_eq!((grpc.status, grpc.header("grpc-status")), (200, Some("14")));
+
+    let before = stand_in.requests();
+    assert_eq!(get("/retried", "status=503", &[])?.status, 503);
+    assert_eq!(stand_in.requests() - before, 3, "one request and two retries");
+    Ok(())
+}
+
 /// Envoy's HTTP/1.1 codec refuses such bytes itself, but its HTTP/2 codec does not.
 #[tokio::test]
 async fn the_plugin_refuses_bytes_outside_ascii() -> Result<()> {

@@ -188,6 +188,9 @@ fn is_about_key(what: &ProblemKind) -> bool {
     matches!(
         what,
         ProblemKind::UnknownKey { .. }
+            | ProblemKind::ForeignKey { .. }
+            | ProblemKind::UselessKey { .. }
+            | ProblemKind::InvisibleInKey { .. }
             | ProblemKind::RepeatedKey { .. }
             | ProblemKind::OnlyWith { .. }
             | ProblemKind::StripWithoutBase
@@ -207,16 +210,29 @@ fn fragment(what: &ProblemKind) -> Option<String> {
         | ProblemKind::AdjacentCaptures { segment }
         | ProblemKind::RestAffixed { segment }
         | ProblemKind::RestNotLast { segment }
+        | ProblemKind::CaptureName { segment, .. }
+        | ProblemKind::LimitedCapture { segment, .. }
+        | ProblemKind::SpanningCapture { segment, .. }
+        | ProblemKind::PercentInPath { segment, .. }
+        | ProblemKind::LiteralStar { segment, .. }
+        | ProblemKind::LiteralRegex { segment, .. }
         | ProblemKind::ForeignSyntax { segment, .. } => Some(segment.clone()),
-        ProblemKind::Method { found } | ProblemKind::MethodCase { found } | ProblemKind::PathStart { found } => {
-            Some(found.clone())
-        }
+        ProblemKind::Method { found }
+        | ProblemKind::MethodCase { found }
+        | ProblemKind::RefusedMethod { found, .. }
+        | ProblemKind::RegexPath { found, .. }
+        | ProblemKind::UrlAsPath { found, .. }
+        | ProblemKind::ForeignReference { found, .. }
+        | ProblemKind::PathStart { found, .. } => Some(found.clone()),
         ProblemKind::MethodRepeated { method } => Some(method.clone()),
         ProblemKind::HostTemplateField { found } => Some(format!("{{{found}}}")),
-        ProblemKind::CaptureName { found, .. } => Some(format!("{{{found}}}")),
         ProblemKind::CaptureRepeated { name } | ProblemKind::UnknownCapture { name, .. } => Some(format!("{{{name}}}")),
         ProblemKind::RestInTemplate { name } => Some(format!("{{*{name}}}")),
-        ProblemKind::QueryInPath => Some("?".to_owned()),
+        ProblemKind::QueryInPath { .. } => Some("?".to_owned()),
+        ProblemKind::FragmentInPath { .. } => Some("#".to_owned()),
+        ProblemKind::Invisible { character, .. }
+        | ProblemKind::InvisibleInKey { character, .. }
+        | ProblemKind::InvisibleLiteral { character, .. } => Some(character.to_string()),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! twice (the routing core reports them; `kubectl` drops them) and reads scalars and merge keys as `kubectl` does.
 
 mod error;
+mod mistake;
 mod node;
 mod parse;
 mod scalar;

@@ -292,7 +292,7 @@ impl Compiler {
         let Some(mut config) = config else { return Settings::default() };
         self.name_is_readable = match &config.name {
             Key::Absent => true,
-            Key::Broken(_) => false,
+            Key::Broken(_) | Key::Misspelt => false,
             Key::Set(name) => is_table_name(name),
         };
         let routes_are_known = config.routes.get().is_some() && limit_errors.is_empty();

@@ -5,5 +5,4 @@
 
 pub mod config;
 pub(crate) mod read;
-pub(crate) mod suggest;
 pub(crate) mod value;

@@ -59,6 +59,7 @@ mod decide;
 mod dns;
 mod document;
 mod explain;
+mod foreign;
 mod knative;
 pub mod limits;
 mod path;
@@ -73,7 +74,10 @@ pub use decide::decision::{Answer, Decision, Forward, Outcome, ResponsePlan, Unt
 pub use decide::headers::Change;
 pub use document::config;
 pub use explain::{Considered, ConsideredRoute, Explanation, Line, OutOfScope, UnsafePart};
-pub use problem::{CATALOGUE, CatalogueEntry, Example, Place, Problem, ProblemKind, Severity, ShortText, Step};
+pub use problem::{
+    CATALOGUE, CatalogueEntry, Example, Instead, PathEdit, Place, Problem, ProblemKind, Remedy, Severity, ShortText,
+    Step,
+};
 pub use request::{Head, Headers};
 pub use rollout::{DocumentId, Hash, Judgement, Rollout, ServedFrom, SharedData, roll_out};
 pub use table::{Chosen, RouteTable};

@@ -6,12 +6,14 @@
 //! - `catalogue` has all kinds of problems, each with its message, code, explanation and example;
 //! - `define` has the macro that the catalogue is written in;
 //! - `place` says where in the document a problem is;
+//! - `remedy` is the edit that a message proposes, for programs and tests;
 //! - `quote` cuts what messages quote of the document.
 
 mod catalogue;
 mod define;
 mod place;
 mod quote;
+mod remedy;
 
 use std::fmt;
 
@@ -20,6 +22,7 @@ pub use define::{CatalogueEntry, Example, Severity};
 pub use place::{Place, Step};
 pub use quote::ShortText;
 pub(crate) use quote::quoted;
+pub use remedy::{Instead, PathEdit, Remedy};
 
 use crate::limits;
 
@@ -30,6 +33,9 @@ pub struct Problem {
     pub place: Place,
     /// What is wrong, with everything that the message needs.
     pub kind: ProblemKind,
+    /// The edit that the message proposes. It is `None` if the message proposes none, or if its text is too long to be
+    /// quoted.
+    pub remedy: Option<Remedy>,
 }
 
 impl Problem {
@@ -76,7 +82,8 @@ impl Problems {
     #[cold]
     #[inline(never)]
     pub(crate) fn report(&mut self, place: Place, kind: ProblemKind) {
-        let problem = Problem { place, kind };
+        let remedy = kind.remedy().filter(Remedy::is_short);
+        let mut problem = Problem { place, kind, remedy };
         let reported = if problem.is_error() {
             for route in std::iter::once(&problem.place).chain(problem.other()).filter_map(Place::route) {
                 self.break_route(route);
@@ -87,9 +94,8 @@ impl Problems {
         };
         *reported += 1;
         if *reported <= limits::PROBLEMS {
-            let Problem { place, mut kind } = problem;
-            kind.abridge();
-            self.kept.push(Problem { place, kind });
+            problem.kind.abridge();
+            self.kept.push(problem);
         }
     }
 

@@ -114,13 +114,13 @@ fn good_documents_have_no_problems() {
         with(
             json!({ "hostTemplate": "{service}-{namespace}.{domain}", "trailingSlash": "ignore", "unsafePaths": "reject" }),
         ),
-        with(json!({ "basePath": "/a", "stripBasePath": true, "stripInternalHeaders": false, "denyDirect": true })),
+        with(json!({ "basePath": "/faas", "stripBasePath": true, "stripInternalHeaders": false, "denyDirect": true })),
         with(
             json!({ "domain": null, "namespace": null, "routes": [{ "match": "GET /", "host": "x.example.net:8080" }] }),
         ),
         with(json!({ "unsafePaths": "allow", "routes": [{ "match": "GET //a/../%2F", "service": "s" }] })),
         with_route(
-            json!({ "match": ["GET|POST /a", "ANY /b/{x}.json", "M-SEARCH /c/{*rest}", "PUT /é/{{x}}/%20/100%25"] }),
+            json!({ "match": ["GET|POST /a", "ANY /b/{x}.json", "REPORT /c/{*rest}", "PUT /é/{{x}}/%20/100%25"] }),
         ),
         with_route(json!({ "tag": "canary", "namespace": "billing", "name": "Orders, all of them" })),
         with_route(json!({ "when": { "headers": { "X-Beta": "true", "y": "*" }, "query": { "v": "2" } } })),
@@ -309,7 +309,7 @@ fn errors_of_a_match() {
         ("GET /a/{x}{y}", "{x}{y}"),
         ("GET /a/v{*rest}", "v{*rest}"),
         ("GET /a/{*rest}/b", "{*rest}"),
-        ("GET /a/{rest...}", "{*rest}"),
+        ("GET /a/{rest...}", "{**rest}"),
         ("GET /a/{id:[0-9]+}", "{id}"),
     ];
     let alone = |(text, part)| (with_route(json!({ "match": text })), "routes[0].match", part);

@@ -46,6 +46,32 @@ pub enum YamlProblem {
     },
     /// `<<` with a value that is not an object.
     Merge,
+    /// Marks of a version control system.
+    Conflict,
+    /// An expression of Helm.
+    Unfilled,
+    /// A tab in the indentation.
+    Tab,
+    /// A dash or a colon without the space after it.
+    NoSpace {
+        after: char,
+        write: String,
+    },
+    /// A value that has to be in quotes. `write` is the entry or the element with quotes.
+    Unquoted {
+        write: String,
+    },
+    /// A line that is indented with another number of spaces than the lines beside it.
+    Indentation {
+        found: usize,
+        expected: usize,
+    },
+    /// A quote that is not closed.
+    OpenQuote,
+    /// A key that begins with a character that looks like a space.
+    InvisibleIndentation {
+        character: char,
+    },
 }
 
 impl fmt::Display for YamlProblem {
@@ -57,6 +83,8 @@ impl fmt::Display for YamlProblem {
                     _ if message == "invalid indentation" => {
                         f.write_str("; indent lines inside [ ] and { } more than the key before them")
                     }
+                    _ if message.contains("while parsing a flow sequence") => f.write_str("; close the list with `]`"),
+                    _ if message.contains("while parsing a flow mapping") => f.write_str("; close the object with `}`"),
                     Some('{' | '}') => f.write_str("; inside [ ] and { }, write text that has braces in quotes"),
                     Some('*') => f.write_str("; `*` begins an alias, so write text that begins with it in quotes"),
                     Some('\t') => f.write_str("; indent with spaces"),
@@ -79,6 +107,27 @@ impl fmt::Display for YamlProblem {
                 write!(f, "`{word}` is a number that JSON does not have; write it in quotes")
             }
             Self::Tag { tag, word } => write!(f, "\"{word}\" can't be read as `{tag}`; remove the tag"),
+            Self::Conflict => f.write_str(
+                "this is a mark of a merge conflict; keep one of the two versions, and delete the lines that begin with \
+                 `<<<<<<<`, `=======` and `>>>>>>>`",
+            ),
+            Self::Unfilled => f.write_str(
+                "this is a template that is not filled in; check what Helm makes of it: `helm template … | ksvc-router check -`",
+            ),
+            Self::Tab => f.write_str("this line is indented with a tab, which YAML does not allow; indent with spaces"),
+            Self::NoSpace { after, write } => write!(f, "there is no plain space after the `{after}`; write `{write}`"),
+            Self::Unquoted { write } => write!(f, "YAML reads this value differently without quotes; write `{write}`"),
+            Self::Indentation { found, expected } => write!(
+                f,
+                "this line begins with {found} {}, and those beside it with {expected}; write {expected}",
+                if *found == 1 { "space" } else { "spaces" }
+            ),
+            Self::OpenQuote => f.write_str("this quote is not closed; write another `\"` at the end of the value"),
+            Self::InvisibleIndentation { character } => write!(
+                f,
+                "this line begins with U+{:04X}, which looks like a space and is none; indent with plain spaces",
+                u32::from(*character)
+            ),
             Self::Merge => f.write_str("`<<` merges objects; write an alias of an object, or a list of such aliases"),
         }
     }

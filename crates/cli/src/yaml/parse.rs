@@ -5,9 +5,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ksvc_routing::config::Route;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
 use super::error::{MAX_ALIASED, MAX_DEPTH};
+use super::mistake;
 use super::scalar::{Resolved, resolve};
 use super::{Entry, Key, Node, Style, Value, YamlError, YamlProblem};
 use crate::source::position::{Position, Span};
@@ -70,19 +72,30 @@ impl From<saphyr_parser::Span> for Span {
 pub fn parse(text: &str, origin: Origin) -> Result<Vec<Arc<Node>>, YamlError> {
     let joined = join_surrogates(text);
     let text = joined.as_deref().unwrap_or(text);
-    let in_file = |error: YamlError| YamlError { at: origin.span(error.at), what: error.what };
+    documents(text, origin).map_err(|error| {
+        let YamlError { at, what } = mistake::behind(text, error);
+        YamlError { at: origin.span(at), what }
+    })
+}
 
+/// Returns whether a text can be read.
+pub(super) fn is_readable(text: &str) -> bool {
+    documents(text, Origin::File).is_ok()
+}
+
+/// Reads the documents of a text. An error has its position in the text, not in the file.
+fn documents(text: &str, origin: Origin) -> Result<Vec<Arc<Node>>, YamlError> {
     let mut documents = Vec::new();
     let mut builder = Builder::new(origin);
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| in_file(syntax_error(text, &error)))?;
+        let (event, span) = event.map_err(|error| syntax_error(text, &error))?;
         let span = Span::from(span);
         match event {
             // Anchors end with their document.
             Event::DocumentStart(_) => builder = Builder::new(origin),
             Event::DocumentEnd => documents.extend(builder.root.take()),
-            event => builder.add_event(event, span).map_err(in_file)?,
+            event => builder.add_event(event, span)?,
         }
     }
     Ok(documents)
@@ -206,6 +219,9 @@ impl Builder {
                 if anchor > 0 {
                     self.anchors.insert(anchor, Arc::clone(&node));
                 }
+                if plain && let Some(what) = mistaken_key(&text) {
+                    return error(what);
+                }
                 self.set_key(&node, span, plain.then_some(&text))
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd => Ok(()),
@@ -263,6 +279,17 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// Returns the problem of a key that begins with a dash or with a character that looks like a space.
+fn mistaken_key(text: &str) -> Option<YamlProblem> {
+    let key = text.strip_prefix('-').filter(|key| Route::KEYS.contains(key));
+    if let Some(key) = key {
+        return Some(YamlProblem::NoSpace { after: '-', write: format!("- {key}: …") });
+    }
+    let character = text.chars().next()?;
+    let looks_like_space = character.is_whitespace() || matches!(character, '\u{200b}' | '\u{feff}');
+    looks_like_space.then_some(YamlProblem::InvisibleIndentation { character })
 }
 
 /// Adds an entry. If the new entry or an older one of the same name came from a merge key, the new entry replaces the

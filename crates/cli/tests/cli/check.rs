@@ -132,11 +132,11 @@ fn the_position_of_an_aliased_value_is_where_the_value_is_written() {
 #[test]
 fn yaml_errors_have_their_position_and_a_remedy() {
     for (text, beginning, remedy) in [
-        ("hosts: [*.example.com]\n", "f.yaml:1:9: error: `*` begins an alias", "in quotes"),
-        ("a: [GET /b/{c}]\n", "f.yaml:1:12: error: this is not YAML", "write text that has braces in quotes"),
-        ("hosts:\n\t- a\n", "f.yaml:2:2: error: this is not YAML", ""),
-        ("a: b: c\n", "f.yaml:1:5: error: this is not YAML", "colon and a space in quotes"),
-        ("hosts: [a\n", "f.yaml:2:1: error: this is not YAML", ""),
+        ("hosts: [*.example.com]\n", "f.yaml:1:8: error: YAML reads this value", "write `hosts: [\"*.example.com\"]`"),
+        ("a: [GET /b/{c}]\n", "f.yaml:1:4: error: YAML reads this value", "write `a: [\"GET /b/{c}\"]`"),
+        ("hosts:\n\t- a\n", "f.yaml:2:1: error: this line is indented with a tab", "indent with spaces"),
+        ("a: b: c\n", "f.yaml:1:4: error: YAML reads this value", "write `a: \"b: c\"`"),
+        ("hosts: [a\n", "f.yaml:2:1: error: this is not YAML", "close the list"),
         ("~: 1\n", "f.yaml:1:1: error: a key has no name", ""),
         ("[a]: 1\n", "f.yaml:1:1: error: a list or an object can't be a key", ""),
         ("a: .inf\n", "f.yaml:1:4: error: `.inf` is a number that JSON does not have", "in quotes"),

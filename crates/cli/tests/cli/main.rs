@@ -6,6 +6,7 @@ mod dangers;
 mod explain;
 mod formats;
 mod manifests;
+mod mistakes;
 mod routes;
 mod schema;
 mod support;

@@ -385,7 +385,7 @@ fn a_broken_table_without_a_name_is_not_skipped() {
         (nameless("x").replace("pluginConfig:\n    x\n", "pluginConfig: \"hosts: [a.b]\"\n"), "found the string"),
         (nameless(GOOD).replace("pluginConfig", "pluginconfig"), "did you mean `pluginConfig`?"),
         ("pluginConfig: [\n".to_owned(), "this is not YAML"),
-        ("  pluginConfig: {a: b: c}\n".to_owned(), "this is not YAML"),
+        ("  pluginConfig: {a: b: c}\n".to_owned(), "YAML reads this value differently without quotes"),
         ("hosts: [a.b\nroutes: []\n".to_owned(), "this is not YAML"),
         ("{\n  \"hosts\": [\"a.b\"\n  \"routes\": []\n}\n".to_owned(), "this is not YAML"),
         ("# for ksvc-router\na: [\n".to_owned(), "this is not YAML"),

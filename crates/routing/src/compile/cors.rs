@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::Compiler;
 use crate::bytes::is_token;
 use crate::compile::host_name;
-use crate::compile::methods::is_standard_method;
 use crate::document::config::Cors as Config;
 use crate::document::read::{Key, OrOff};
-use crate::problem::{Place, ProblemKind};
+use crate::foreign::methods;
+use crate::problem::{Instead, Place, ProblemKind};
 use crate::table::origins::normalize_origin;
 use crate::table::schema::{AllowedHeaders, AllowedMethods, Cors, Origins, Policy, StringId};
 
@@ -29,7 +29,7 @@ impl Compiler {
     pub(super) fn cors(&mut self, written: &Key<OrOff<Box<Config<'_>>>>, place: &dyn Fn() -> Place) -> Option<Cors> {
         match written {
             Key::Absent => None,
-            Key::Broken(_) => Some(Cors::Unknown),
+            Key::Broken(_) | Key::Misspelt => Some(Cors::Unknown),
             Key::Set(OrOff::Off) => Some(Cors::Off),
             Key::Set(OrOff::On(config)) => {
                 let policy = self.policy(config, place);
@@ -47,10 +47,12 @@ impl Compiler {
     /// Compiles a policy. Returns `None` if it has errors.
     fn policy(&mut self, config: &Config<'_>, place: &dyn Fn() -> Place) -> Option<Policy> {
         let origins = self.origins(&config.allow_origins, &|| place().key("allowOrigins"));
-        let is_method = |name: &str| is_token(name) && name != "ANY";
-        let method = |found: &str| ProblemKind::CorsMethod { found: found.to_owned() };
+        let method = |found: &str| ProblemKind::CorsMethod {
+            found: found.to_owned(),
+            is_every: found == "ANY" || methods::means_any(found),
+        };
         let methods = self.names(&config.allow_methods, &|| place().key("allowMethods"), &is_method, &method);
-        self.report_method_case(&config.allow_methods, place);
+        self.warn_of_methods(&config.allow_methods, place);
         let header = |found: &str| ProblemKind::HeaderName { found: found.to_owned() };
         let headers = self.names(&config.allow_headers, &|| place().key("allowHeaders"), &is_token, &header);
         let expose = self.names(&config.expose_headers, &|| place().key("exposeHeaders"), &is_token, &header);
@@ -92,15 +94,12 @@ impl Compiler {
         Some(policy)
     }
 
-    /// Warns of methods that are not in upper case.
-    fn report_method_case(&mut self, methods: &Written<'_>, place: &dyn Fn() -> Place) {
-        for (index, name) in methods.get().into_iter().flatten().enumerate() {
-            if let Some(name) = name.as_deref()
-                && is_standard_method(&name.to_ascii_uppercase())
-                && !is_standard_method(name)
-            {
-                let found = name.to_owned();
-                self.report(place().key("allowMethods").index(index), ProblemKind::MethodCase { found });
+    /// Warns of methods that were probably not meant, or that Envoy refuses.
+    fn warn_of_methods(&mut self, written: &Written<'_>, place: &dyn Fn() -> Place) {
+        for (index, name) in written.get().into_iter().flatten().enumerate() {
+            let name = name.as_deref().filter(|name| is_method(name));
+            if let Some(warning) = name.and_then(|name| methods::method(name, &[])) {
+                self.report(place().key("allowMethods").index(index), warning);
             }
         }
     }
@@ -168,35 +167,58 @@ impl Compiler {
     }
 }
 
+/// Returns whether a text is a method and not a word for every method, which is `*` here.
+fn is_method(name: &str) -> bool {
+    is_token(name) && name != "ANY" && !methods::means_any(name)
+}
+
 /// Checks an origin: scheme, host and port (RFC 6454, section 6.2), with `*` allowed as the first label of the host.
 /// Returns the reason for an error, and what to write instead.
-fn check_origin(text: &str) -> Result<(), (&'static str, String)> {
-    const EXAMPLE: &str = "an origin such as `https://app.example.com`";
+fn check_origin(text: &str) -> Result<(), (&'static str, Instead)> {
+    let words = |words: &str| Instead::Words(words.to_owned());
+    let example = || words("an origin such as `https://app.example.com`");
     if text == "*" {
         return Ok(());
     }
     if text == "null" {
-        return Err(("is the origin of every sandboxed page and local file", EXAMPLE.into()));
+        return Err(("is the origin of every sandboxed page and local file", example()));
+    }
+    let separators = [',', ' ', ';'];
+    if text.trim().contains(separators) {
+        let origins: Vec<&str> = text.split(separators).filter(|origin| !origin.is_empty()).collect();
+        let all_are_valid = origins.iter().all(|origin| check_origin(origin).is_ok());
+        let write = if all_are_valid {
+            format!("each in an element of its own: `[{}]`", quoted_list(&origins))
+        } else {
+            "each origin in an element of its own".to_owned()
+        };
+        return Err(("is more than one origin", words(&write)));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        let write =
-            if host_name::check_authority(text).is_ok() { format!("\"https://{text}\"") } else { EXAMPLE.into() };
+        let rest = text.trim_start_matches('/');
+        let authority =
+            host_name::check_origin_authority(rest).map_or_else(|(_, write)| write, |()| Some(rest.to_owned()));
+        let write = authority.map_or_else(example, |authority| Instead::Text(format!("https://{authority}")));
         return Err(("has no scheme", write));
     };
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
     if !is_scheme {
-        return Err(("has an invalid scheme", EXAMPLE.into()));
+        return Err(("has an invalid scheme", example()));
     }
-    if let Some((authority, _)) = rest.split_once('/') {
-        return Err(("has a path, which no origin has", format!("\"{scheme}://{authority}\"")));
+    if matches!(rest.split([':', '/']).next(), Some("*")) {
+        return Err(("has no host but `*`", words("`*` for every origin, or for example `https://*.example.com`")));
     }
-    let host = rest.strip_prefix("*.").unwrap_or(rest);
-    if host.contains('*') {
-        return Err((
-            "has a `*` that is not its first label",
-            "`https://*.example.com`, or `*` for every origin".into(),
-        ));
-    }
-    host_name::check_authority(host).map(drop)
+    host_name::check_origin_authority(rest).map_err(|(reason, write)| {
+        let reason = if reason == "has a path" { "has a path, which no origin has" } else { reason };
+        let instead =
+            || if rest.contains('*') { words("`https://*.example.com`, or `*` for every origin") } else { example() };
+        let write = write.map_or_else(instead, |authority| Instead::Text(format!("{scheme}://{authority}")));
+        (reason, write)
+    })
+}
+
+/// Writes origins as the elements of a list in YAML.
+fn quoted_list(origins: &[&str]) -> String {
+    origins.iter().map(|origin| format!("\"{origin}\"")).collect::<Vec<_>>().join(", ")
 }

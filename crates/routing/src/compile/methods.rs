@@ -89,8 +89,3 @@ impl MethodNumbers {
 pub(super) fn method_count(methods: &str) -> usize {
     1 + methods.bytes().filter(|&b| b == b'|').count()
 }
-
-/// Returns whether RFC 9110, section 9.3, or RFC 5789 defines a method.
-pub(super) fn is_standard_method(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE" | "CONNECT")
-}

@@ -6,11 +6,12 @@
 use std::borrow::Cow;
 
 use crate::bytes::is_token;
-use crate::compile::methods::{is_standard_method, method_count};
+use crate::compile::methods::method_count;
 use crate::compile::placeholder::{BraceError, TextPart, TextParts};
+use crate::foreign;
 use crate::limits::{METHODS_OF_A_MATCH, SEGMENTS};
 use crate::path::normal_literal;
-use crate::problem::ProblemKind;
+use crate::problem::{ProblemKind, Severity};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pattern<'a> {
@@ -75,14 +76,41 @@ impl<'a> Pattern<'a> {
 
     /// Parses `METHODS PATH` and reports every problem in it.
     pub(super) fn parse(text: &'a str, report: &mut dyn FnMut(ProblemKind)) -> Self {
-        let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if !is_plain && text.chars().any(char::is_control) {
-            report(ProblemKind::ControlCharacter);
-            return Pattern::unreadable();
+        let Some((problem, path)) = foreign::methods::element(text, &Pattern::is_good) else {
+            return Self::parse_form(text, report);
+        };
+        // A complete proposal corrects the path too.
+        let is_complete = problem.remedy().is_some();
+        report(problem);
+        let mut report_rest = |problem| {
+            if !is_complete {
+                report(problem)
+            }
+        };
+        let path = path.map(|path| parse_path(path, &mut report_rest).0);
+        Pattern { segments: path.unwrap_or(vec![Segment::Unknown]), ..Pattern::unreadable() }
+    }
+
+    /// Returns whether an element has no problems.
+    fn is_good(text: &str) -> bool {
+        let mut problems = 0;
+        Pattern::parse(text, &mut |_| problems += 1);
+        problems == 0
+    }
+
+    /// Parses an element that has the form of methods and a path.
+    fn parse_form(text: &'a str, report: &mut dyn FnMut(ProblemKind)) -> Self {
+        if let Some((position, character)) = foreign::invisible::find(text) {
+            let write = Some(foreign::invisible::visible(text)).filter(|write| Pattern::is_good(write));
+            report(ProblemKind::InvisibleLiteral { character, position, write });
         }
-        if text.ends_with(' ') {
-            report(ProblemKind::FinalSpace);
+        let trimmed = text.trim_end_matches(' ');
+        let has_path = trimmed.contains(' ');
+        if has_path && trimmed != text {
+            let write = Some(trimmed.to_owned()).filter(|write| Pattern::is_good(write));
+            report(ProblemKind::FinalSpace { write });
         }
+        let text = if has_path { text } else { trimmed };
         let (methods, path) = match text.split_once(' ') {
             Some((methods, path)) => (methods, Some(path)),
             None if text.starts_with('/') => ("", Some(text)),
@@ -96,7 +124,9 @@ impl<'a> Pattern<'a> {
         let (methods, methods_are_valid) = parse_methods(methods, text, report);
         let trimmed = path.map(|path| if path.starts_with('/') { path } else { path.trim_start() });
         if trimmed != path {
-            report(ProblemKind::SeveralSpaces { found: text.to_owned() });
+            let write = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let write = Some(write).filter(|write| foreign::methods::has_form(write));
+            report(ProblemKind::SeveralSpaces { found: text.to_owned(), write });
             is_valid = false;
         }
         let (segments, path_is_valid) = match trimmed {
@@ -133,6 +163,7 @@ fn parse_methods<'a>(text: &'a str, pattern: &str, report: &mut dyn FnMut(Proble
         return (PatternMethods::Any, false);
     }
     let mut names = Vec::with_capacity(found);
+    let others: Vec<&str> = text.split('|').collect();
     let (mut are_readable, mut are_unique) = (true, true);
     for method in text.split('|') {
         if method == "ANY" {
@@ -145,9 +176,7 @@ fn parse_methods<'a>(text: &'a str, pattern: &str, report: &mut dyn FnMut(Proble
             report(ProblemKind::MethodRepeated { method: method.to_owned() });
             are_unique = false;
         } else {
-            if !is_standard_method(method) && is_standard_method(&method.to_ascii_uppercase()) {
-                report(ProblemKind::MethodCase { found: method.to_owned() });
-            }
+            foreign::methods::method(method, &others).into_iter().for_each(&mut *report);
             names.push(method);
         }
     }
@@ -158,14 +187,16 @@ fn parse_methods<'a>(text: &'a str, pattern: &str, report: &mut dyn FnMut(Proble
 /// Parses a path. Returns its segments (none for `/`), and whether it has no errors.
 fn parse_path<'a>(path: &'a str, report: &mut dyn FnMut(ProblemKind)) -> (Vec<Segment<'a>>, bool) {
     let Some(below) = path.strip_prefix('/') else {
-        report(ProblemKind::PathStart { found: path.to_owned() });
+        let is_good = |write: &str| {
+            let mut problems = 0;
+            parse_path(write, &mut |_| problems += 1);
+            problems == 0 && foreign::invisible::find(write).is_none()
+        };
+        report(foreign::paths::start(path, &is_good));
         return (vec![Segment::Unknown], false);
     };
     if below.is_empty() {
         return (Vec::new(), true);
-    }
-    if path.contains('?') {
-        report(ProblemKind::QueryInPath);
     }
     let found = 1 + below.bytes().filter(|&b| b == b'/').count();
     if found > SEGMENTS {
@@ -174,15 +205,22 @@ fn parse_path<'a>(path: &'a str, report: &mut dyn FnMut(ProblemKind)) -> (Vec<Se
     }
     let mut segments = Vec::with_capacity(found);
     let (mut is_readable, mut names_are_unique) = (true, true);
+    let mut findings = foreign::paths::problems(path, &|text| parse_segment(text).is_ok());
+    findings.whole.drain(..).for_each(&mut *report);
     for (index, text) in below.split('/').enumerate() {
-        let segment = parse_segment(text).unwrap_or_else(|error| {
-            report(error);
-            is_readable = false;
-            Segment::Unknown
-        });
-        if matches!(segment, Segment::Literal(_)) {
-            report_foreign_syntax(text, report);
-        }
+        let problem = findings.take(index);
+        let has_error = problem.as_ref().is_some_and(|problem| problem.severity() == Severity::Error);
+        let is_reported = problem.is_some() || findings.spanned.contains(&index);
+        problem.into_iter().for_each(&mut *report);
+        let segment = match parse_segment(text) {
+            Ok(segment) if !has_error => segment,
+            Ok(_) => Segment::Unknown,
+            Err(error) => {
+                Some(error).filter(|_| !is_reported).into_iter().for_each(&mut *report);
+                Segment::Unknown
+            }
+        };
+        is_readable &= segment != Segment::Unknown;
         for (position, name) in segment.names().iter().enumerate() {
             let mut before = captures(&segments).chain(segment.names().iter().copied().take(position));
             if before.any(|other| other == *name) {
@@ -207,28 +245,18 @@ fn parse_path<'a>(path: &'a str, report: &mut dyn FnMut(ProblemKind)) -> (Vec<Se
     (segments, is_readable && names_are_unique)
 }
 
-/// Warns of literal text that is a parameter in other routers.
-fn report_foreign_syntax(text: &str, report: &mut dyn FnMut(ProblemKind)) {
-    let write = match text.strip_prefix(':') {
-        Some(name) if is_capture_name(name) => format!("{{{name}}}"),
-        _ if matches!(text, "*" | "**") => "{*rest}".into(),
-        _ => return,
-    };
-    report(ProblemKind::ForeignSyntax { segment: text.to_owned(), write });
-}
-
 fn parse_segment(text: &str) -> Result<Segment<'_>, ProblemKind> {
     let (mut literals, mut names) = split_segment(text)?;
     let has_text = literals.iter().any(|literal| !literal.is_empty());
     match *names {
         [] => Ok(Segment::Literal(literals.pop().unwrap_or_default())),
-        [name] if !has_text => parse_parameter(name),
+        [name] if !has_text => parse_parameter(name, text),
         _ => {
             for name in &names {
                 if name.starts_with('*') {
                     return Err(ProblemKind::RestAffixed { segment: text.to_owned() });
                 }
-                check_capture_name(name, name)?;
+                check_capture_name(name, text)?;
             }
             let between = literals.iter().take(names.len()).skip(1);
             if between.clone().any(|literal| literal.is_empty()) {
@@ -240,25 +268,24 @@ fn parse_segment(text: &str) -> Result<Segment<'_>, ProblemKind> {
 }
 
 /// Parses the text between the braces of a segment that is a parameter and nothing else.
-fn parse_parameter(text: &str) -> Result<Segment<'_>, ProblemKind> {
-    let (name, rest) = match (text.strip_prefix("**"), text.strip_prefix('*')) {
+fn parse_parameter<'a>(inside: &'a str, segment: &str) -> Result<Segment<'a>, ProblemKind> {
+    let (name, rest) = match (inside.strip_prefix("**"), inside.strip_prefix('*')) {
         (Some(name), _) => (name, Some(true)),
         (None, Some(name)) => (name, Some(false)),
-        (None, None) => (text, None),
+        (None, None) => (inside, None),
     };
-    check_capture_name(name, text)?;
+    check_capture_name(name, segment)?;
     Ok(match rest {
         Some(may_be_none) => Segment::Rest { name, may_be_none },
         None => Segment::Capture { name },
     })
 }
 
-/// Checks the name of a parameter. `text` is everything between its braces.
-fn check_capture_name(name: &str, text: &str) -> Result<(), ProblemKind> {
-    match is_capture_name(name) {
-        true => Ok(()),
-        false => Err(ProblemKind::CaptureName { found: text.to_owned(), write: translated_capture(text) }),
-    }
+fn check_capture_name(name: &str, segment: &str) -> Result<(), ProblemKind> {
+    let why = "has no name; write letters, digits, `_` and `-` between the braces, such as `{id}`";
+    let segment = || segment.to_owned();
+    let error = || ProblemKind::CaptureName { segment: segment(), why, write: None, edit: None };
+    if foreign::is_name(name) { Ok(()) } else { Err(error()) }
 }
 
 /// Splits a segment at its parameters. Returns the literal text before each of them and after the last one, in normal
@@ -289,27 +316,12 @@ fn brace_problem(error: BraceError, segment: &str) -> ProblemKind {
     }
 }
 
-/// Translates the parameters of other routers: `{name+}` of AWS API Gateway, `{name...}` of Go, and `{name:…}` with a
-/// regular expression.
-fn translated_capture(capture: &str) -> Option<String> {
-    let rest = capture.strip_suffix('+').or(capture.strip_suffix("...")).filter(|name| is_capture_name(name));
-    if let Some(name) = rest {
-        return Some(format!("{{*{name}}}"));
-    }
-    let (name, _) = capture.split_once(':')?;
-    is_capture_name(name).then(|| format!("{{{name}}}"))
-}
-
 /// Returns the normal form of literal text.
 fn normal(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {
         Cow::Borrowed(text) => normal_literal(text),
         Cow::Owned(text) => Cow::Owned(normal_literal(&text).into_owned()),
     }
-}
-
-fn is_capture_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 #[cfg(test)]
@@ -400,24 +412,5 @@ mod tests {
     fn all_errors_of_a_pattern_are_reported_at_once() {
         let (_, reported) = parse("GET|GET|P@ST /{*a}/{b/{c}{d}/{e}/{e}");
         assert_eq!(reported.len(), 6, "{reported:?}");
-    }
-
-    #[test]
-    fn the_syntax_of_other_routers_is_reported_with_the_right_one() {
-        assert_eq!(
-            parse("GET /{rest...}").1,
-            [ProblemKind::CaptureName { found: "rest...".into(), write: Some("{*rest}".into()) }]
-        );
-        assert_eq!(
-            parse("GET /{proxy+}").1,
-            [ProblemKind::CaptureName { found: "proxy+".into(), write: Some("{*proxy}".into()) }]
-        );
-        assert_eq!(
-            parse("GET /{id:[0-9]+}").1,
-            [ProblemKind::CaptureName { found: "id:[0-9]+".into(), write: Some("{id}".into()) }]
-        );
-        let (pattern, reported) = parse("GET /:id");
-        assert!(pattern.is_valid);
-        assert_eq!(reported, [ProblemKind::ForeignSyntax { segment: ":id".into(), write: "{id}".into() }]);
     }
 }

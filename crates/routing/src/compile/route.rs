@@ -11,6 +11,7 @@ use crate::compile::pattern::{Mixed, Pattern, PatternMethods, Segment};
 use crate::compile::tree::{MixedLimit, several_literals};
 use crate::document::config::{Route as RouteConfig, When};
 use crate::document::read::{Key, OneOrMany};
+use crate::foreign;
 use crate::limits::{MIXED_SEGMENTS, MIXED_SEGMENTS_AT_ONE_PLACE};
 use crate::path;
 use crate::problem::{Place, ProblemKind, Severity};
@@ -112,8 +113,12 @@ impl Compiler {
                 self.candidates.extend(numbers.map(candidate));
             }
         }
-        if pattern.is_valid {
+        if pattern.is_valid && !defaults.unsafe_paths_are_unknown && !foreign::paths::has_regex(text) {
             self.report_unreachable(&pattern.segments, *place, defaults.unsafe_paths);
+        }
+        let path = text.split_once(' ').map_or("", |(_, path)| path);
+        if let Some(warning) = foreign::paths::repeated_base(path, &defaults.base_path) {
+            self.report(place.place(), warning);
         }
         let text = self.builder.add(text);
         let captures = self.add_captures(&pattern.segments);
@@ -347,6 +352,15 @@ impl<'p> CaptureChecker<'p> {
 
     fn valid_patterns(&self) -> impl Iterator<Item = &'p ParsedMatch<'p>> {
         self.patterns.iter().filter(|parsed| parsed.pattern.is_valid)
+    }
+
+    /// Returns the names that every valid pattern captures, in the order of the first pattern.
+    pub(super) fn common(&self) -> Vec<&'p str> {
+        let mut patterns = self.valid_patterns();
+        let first = patterns.next().into_iter().flat_map(|parsed| parsed.pattern.captures());
+        let mut names: Vec<&str> = first.collect();
+        patterns.for_each(|parsed| names.retain(|name| parsed.pattern.captures().any(|other| other == *name)));
+        names
     }
 
     /// Returns whether some pattern captures the rest of the path under a name.

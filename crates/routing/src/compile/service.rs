@@ -55,7 +55,7 @@ impl Compiler {
         }
         let namespace = match (own_namespace, &defaults.namespace) {
             (Key::Absent, Key::Absent) => Key::Absent,
-            (Key::Absent, Key::Broken(_)) => Key::Broken(None),
+            (Key::Absent, Key::Broken(_) | Key::Misspelt) => Key::Broken(None),
             (Key::Absent, Key::Set(text)) => Key::Set(Name { text, is_captured: false }),
             (own, _) => own,
         };
@@ -111,7 +111,7 @@ impl Compiler {
     ) -> Key<Name<'r>> {
         let text = match value {
             Key::Absent => return Key::Absent,
-            Key::Broken(_) => return Key::Broken(None),
+            Key::Broken(_) | Key::Misspelt => return Key::Broken(None),
             Key::Set(text) => &**text,
         };
         let mut problems = Vec::new();
@@ -198,7 +198,7 @@ impl Compiler {
         let place = Place::default().key("allowNamespaces");
         let elements = match written {
             Key::Absent => return Key::Absent,
-            Key::Broken(_) => return Key::Broken(None),
+            Key::Broken(_) | Key::Misspelt => return Key::Broken(None),
             Key::Set(elements) => elements,
         };
         if elements.is_empty() {

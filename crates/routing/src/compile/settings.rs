@@ -26,6 +26,10 @@ pub(super) struct Defaults<'a> {
     pub(super) forwards_broken: bool,
     /// An error affects every route that forwards requests without `rewritePath`.
     pub(super) plain_forwards_broken: bool,
+    /// `unsafePaths` has an error, or is misspelt.
+    pub(super) unsafe_paths_are_unknown: bool,
+    /// Empty if it is absent, or has an error.
+    pub(super) base_path: String,
     pub(super) unsafe_paths: UnsafePaths,
     pub(super) cors: Cors,
     /// Requests that use the host of a target directly are denied.
@@ -47,14 +51,17 @@ impl Compiler {
             forwards_broken: config.strip_internal_headers.is_broken(),
             plain_forwards_broken: config.strip_base_path.is_broken() || config.rewrite_location.is_broken(),
             cors: self.cors(&config.cors, &|| root.key("cors")).unwrap_or(Cors::Off),
+            unsafe_paths_are_unknown: config.unsafe_paths.is_broken(),
+            base_path: String::new(),
             unsafe_paths: match config.unsafe_paths {
                 Key::Set(config::UnsafePaths::Allow) => UnsafePaths::Allow,
                 Key::Set(config::UnsafePaths::AllowEncodedSlash) => UnsafePaths::AllowEncodedSlash,
-                Key::Set(config::UnsafePaths::Reject) | Key::Absent | Key::Broken(_) => UnsafePaths::Reject,
+                Key::Set(config::UnsafePaths::Reject) | Key::Absent | Key::Misspelt | Key::Broken(_) => {
+                    UnsafePaths::Reject
+                }
             },
             // Whoever writes this key wants direct requests to be denied. An error in it must not allow them.
-            deny_direct: matches!(config.deny_direct, Key::Set(true) | Key::Broken(_))
-                || config.unknown.contains(&Some("denyDirect")),
+            deny_direct: config.deny_direct.is_broken() || config.deny_direct == Key::Set(true),
         };
         if let Some(name) = config.name.get() {
             if is_table_name(name) {
@@ -66,7 +73,7 @@ impl Compiler {
         settings.no_match = match config.on_no_match {
             Key::Absent | Key::Set(OnNoMatch::NotFound) => NoMatch::NotFound,
             Key::Set(OnNoMatch::PassThrough) => NoMatch::PassThrough,
-            Key::Broken(_) => NoMatch::Broken,
+            Key::Broken(_) | Key::Misspelt => NoMatch::Broken,
         };
         // If it is not known whether a trailing slash counts, it is ignored. All routes are broken then, and a request
         // that may have been meant for one of them must find it.
@@ -90,11 +97,12 @@ impl Compiler {
         settings.response_headers = operations;
         defaults.all_broken |= !are_valid;
 
-        if settings.strip_base && !config.base_path.is_present() {
+        if settings.strip_base && config.base_path.is_absent() {
             self.report(root.key("stripBasePath"), ProblemKind::StripWithoutBase);
         }
         self.hosts(&config.hosts, &mut settings);
         let base = self.base_path(config.base_path);
+        defaults.base_path = base.map(|base| self.builder.get(base).to_owned()).unwrap_or_default();
         settings.base = base.unwrap_or_default();
         let mut scope_is_readable = base.is_some();
         for like in &config.unknown {
@@ -166,7 +174,7 @@ impl Compiler {
     fn base_path(&mut self, base_path: Key<Cow<'_, str>>) -> Option<StringId> {
         match base_path {
             Key::Absent => Some(StringId::default()),
-            Key::Broken(_) => None,
+            Key::Broken(_) | Key::Misspelt => None,
             Key::Set(text) => match check_base_path(&text) {
                 Ok(()) => Some(self.builder.shared(&text)),
                 Err((reason, write)) => {
@@ -185,7 +193,7 @@ impl Compiler {
         let place = Place::default().key("domain");
         match domain {
             Key::Absent => Key::Absent,
-            Key::Broken(_) => Key::Broken(None),
+            Key::Broken(_) | Key::Misspelt => Key::Broken(None),
             Key::Set(domain) if dns::is_name(domain.as_bytes()) => {
                 if domain.bytes().any(|b| b.is_ascii_uppercase()) {
                     self.report(place, ProblemKind::UpperCaseHost { host: domain.to_string() });
@@ -203,7 +211,7 @@ impl Compiler {
         let place = Place::default().key("hostTemplate");
         match text {
             Key::Absent => Key::Set(HostTemplate::default()),
-            Key::Broken(_) => Key::Broken(None),
+            Key::Broken(_) | Key::Misspelt => Key::Broken(None),
             Key::Set(text) => match HostTemplate::parse(text) {
                 Ok(template) if !dns::is_name(template.render("service", "namespace", "example.com").as_bytes()) => {
                     let found = template.render("{service}", "{namespace}", "{domain}");

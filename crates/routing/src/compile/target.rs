@@ -9,6 +9,7 @@ use crate::compile::host_name;
 use crate::compile::template::TemplateKind;
 use crate::document::config::Route as RouteConfig;
 use crate::document::read::Key;
+use crate::foreign;
 use crate::problem::{Place, ProblemKind};
 use crate::table::hosts;
 use crate::table::schema::{RESPONSES, Response, Target, Template};
@@ -30,7 +31,7 @@ impl Compiler {
         let respond = self.respond(route, place);
         let rewrite = match &route.rewrite_path {
             Key::Absent => Some(None),
-            Key::Broken(_) => None,
+            Key::Broken(_) | Key::Misspelt => None,
             Key::Set(text) => self.rewrite_path(text, captures, place).map(Some),
         };
         // Direct requests to the host of a target are denied even if the route has an error.
@@ -133,6 +134,10 @@ impl Compiler {
             self.report(place.key("rewritePath"), ProblemKind::RewriteQuery { character });
             is_valid = false;
         }
+        if let Some(problem) = foreign::templates::reference(text, &captures.common()) {
+            self.report(place.key("rewritePath"), problem);
+            return None;
+        }
         self.template(text, TemplateKind::Path, captures, &|| place.key("rewritePath")).filter(|_| is_valid)
     }
 
@@ -146,7 +151,7 @@ impl Compiler {
         let key_place = |key| place.key("redirect").key(key);
         let status = match &redirect.status {
             Key::Absent => Some(308),
-            Key::Broken(_) => None,
+            Key::Broken(_) | Key::Misspelt => None,
             Key::Set(status) if matches!(status, 301 | 302 | 303 | 307 | 308) => Some(*status),
             Key::Set(status) => {
                 let found = status.to_string();
@@ -155,6 +160,10 @@ impl Compiler {
             }
         };
         let text = redirect.to.get()?;
+        if let Some(problem) = foreign::templates::reference(text, &captures.common()) {
+            self.report(key_place("to"), problem);
+            return None;
+        }
         let checked = check_location(text);
         if let Err((reason, write)) = checked {
             self.report(key_place("to"), ProblemKind::RedirectTo { found: text.to_string(), reason, write });

@@ -10,10 +10,11 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::document::suggest::similar_key;
-use crate::document::value::JsonValue;
+use crate::document::value::{JsonValue, Members};
+use crate::foreign::suggest::similar_key;
+use crate::foreign::{self, invisible, keys};
 use crate::limits;
-use crate::problem::{Place, ProblemKind, Problems, ShortText, Step, quoted};
+use crate::problem::{Place, ProblemKind, Problems, Severity, ShortText, Step, quoted};
 
 /// The value of one key of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +22,9 @@ pub enum Key<T> {
     /// The document does not have the key.
     #[default]
     Absent,
+    /// The document does not have the key, but an unknown key that was probably meant to be this one. The unknown key
+    /// has been reported.
+    Misspelt,
     /// The document has the key, but with an error, which has been reported. If the error is that the key is written more
     /// than once, this holds its first value. Otherwise it holds `None`.
     Broken(Option<T>),
@@ -33,7 +37,7 @@ impl<T> Key<T> {
     pub(crate) fn get(&self) -> Option<&T> {
         match self {
             Key::Set(value) => Some(value),
-            Key::Absent | Key::Broken(_) => None,
+            Key::Absent | Key::Misspelt | Key::Broken(_) => None,
         }
     }
 
@@ -42,18 +46,23 @@ impl<T> Key<T> {
         match self {
             Key::Set(value) => Some(value),
             Key::Broken(value) => value,
-            Key::Absent => None,
+            Key::Absent | Key::Misspelt => None,
         }
     }
 
-    /// Returns whether the key is in the document, but with an error.
+    /// Returns whether the key is in the document, but with an error. It may be misspelt.
     pub(crate) fn is_broken(&self) -> bool {
-        matches!(self, Key::Broken(_))
+        matches!(self, Key::Broken(_) | Key::Misspelt)
     }
 
-    /// Returns whether the key is in the document, with or without an error.
+    /// Returns whether the key is in the document, with or without an error in its value.
     pub(crate) fn is_present(&self) -> bool {
-        !matches!(self, Key::Absent)
+        matches!(self, Key::Set(_) | Key::Broken(_))
+    }
+
+    /// Returns whether the document has neither the key nor a misspelling of it.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Key::Absent)
     }
 }
 
@@ -115,8 +124,8 @@ impl DocumentReader {
     pub(crate) fn value<'a, T: FromJson<'a>>(&mut self, raw: &'a RawValue) -> Option<T> {
         let member_limit = self.member_limit.take();
         let limit = if T::HAS_KEYS { Some(limits::KEYS) } else { member_limit };
-        // Without a limit, neither a list nor an object is valid here, so none of its members is needed.
-        let Some(value) = JsonValue::parse(raw, limit.unwrap_or(0)) else {
+        // Without a limit, neither a list nor an object is valid here, and one member is enough for a message.
+        let Some(value) = JsonValue::parse(raw, limit.unwrap_or(1)) else {
             self.is_malformed = true;
             return None;
         };
@@ -129,6 +138,18 @@ impl DocumentReader {
             Some(limit) => {
                 self.report(ProblemKind::TooMany { found, of, limit, write: "take some out" });
                 None
+            }
+            None if T::EXPECTED.starts_with("a string")
+                && matches!(value, JsonValue::Object(_))
+                && self.key == "match" =>
+            {
+                match keys::element(raw) {
+                    Some(write) => {
+                        self.report(ProblemKind::MatchObject { write });
+                        None
+                    }
+                    None => T::from_json(value, self),
+                }
             }
             None => T::from_json(value, self),
         }
@@ -154,10 +175,18 @@ impl DocumentReader {
             JsonValue::Null => ProblemKind::NoValue { expected },
             found => {
                 let write = match found {
-                    JsonValue::Bool(_) | JsonValue::Number(_) if expected.starts_with("a string") => "it in quotes",
-                    JsonValue::Text(text) if is_bool_or_whole_number(text) => "it without quotes",
-                    _ => expected,
+                    JsonValue::Bool(_) | JsonValue::Number(_) if expected.starts_with("a string") => {
+                        "it in quotes".into()
+                    }
+                    JsonValue::Text(text) if is_bool_or_whole_number(text) => "it without quotes".into(),
+                    JsonValue::Object(entries) if expected.starts_with("a string") => match unquoted_parameter(entries)
+                    {
+                        Some(parameter) => format!("it in quotes: \"{parameter}\""),
+                        None => expected.into(),
+                    },
+                    _ => expected.into(),
                 };
+                let write = ShortText(write);
                 ProblemKind::WrongType { expected, found: ShortText(found.described()), write }
             }
         });
@@ -177,21 +206,54 @@ impl DocumentReader {
         });
     }
 
-    /// Reports an unknown key. Returns the known key that is similar to it.
-    pub(crate) fn unknown_key(&mut self, key: &str, known: &'static [&'static str]) -> Option<&'static str> {
+    /// Reports all keys of an object that are not known. Returns for each of them the known key that it was probably
+    /// meant to be, and the known keys whose values are parts of what was reported.
+    #[cold]
+    pub(crate) fn unknown_keys(
+        &mut self,
+        entries: &[(Cow<'_, str>, &RawValue)],
+        known: &'static [&'static str],
+    ) -> (Vec<Option<&'static str>>, Vec<&'static str>) {
         // The number of comparisons is limited, except for keys of the table itself: such a key may affect all routes, so
         // it matters which key it was meant to be.
-        let is_compared = self.place.is_empty() || self.compared_keys < limits::LIKENESSES;
-        self.compared_keys += usize::from(!self.place.is_empty());
-        let like = if is_compared { similar_key(key, known) } else { None };
-        let kind = ProblemKind::UnknownKey { key: quoted(key).into_owned(), like, known };
-        self.within(Step::named(key), |reader| reader.report(kind));
-        like
+        let is_compared = |reader: &Self| reader.place.is_empty() || reader.compared_keys < limits::LIKENESSES;
+        let foreign = if is_compared(self) { keys::find(entries, known) } else { Vec::new() };
+        let mut likes = Vec::new();
+        for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&&**key)) {
+            let found = foreign.iter().find(|found| found.keys.contains(&&**key));
+            let like = match found {
+                Some(found) => found.like,
+                None if is_compared(self) => similar_key(key, known),
+                None => None,
+            };
+            self.compared_keys += usize::from(!self.place.is_empty());
+            likes.push(like);
+            let kind = match found {
+                // Keys that together make one entry are reported once, at the first of them.
+                Some(found) if found.keys.first() != Some(&&**key) => continue,
+                Some(found) => found.kind.clone(),
+                None => match invisible::in_key(key, known) {
+                    Some(kind) => kind,
+                    None => ProblemKind::UnknownKey { key: quoted(key).into_owned(), like, known },
+                },
+            };
+            self.within(Step::named(key), |reader| reader.report(kind));
+        }
+        (likes, foreign.iter().filter_map(|found| found.replaced).collect())
     }
 
     /// Reports that a required key is missing.
     pub(crate) fn missing(&mut self, key: &'static str, write: &'static str) {
         self.report(ProblemKind::MissingKey { key, write });
+    }
+
+    /// Returns whether a string has no invisible character that its key does not allow, and is no template that was not
+    /// filled in. Reports it otherwise.
+    fn check_characters(&mut self, text: &str) -> bool {
+        let problem = foreign::text(self.key, text);
+        let is_readable = problem.as_ref().is_none_or(|kind| kind.severity() == Severity::Warning);
+        problem.into_iter().for_each(|kind| self.report(kind));
+        is_readable
     }
 
     /// Returns whether a string has at most `limit` bytes. Reports it otherwise.
@@ -204,6 +266,16 @@ impl DocumentReader {
     }
 }
 
+/// Returns a parameter that YAML reads as an object, because it is not in quotes: `{id}` is an object with the key `id`.
+fn unquoted_parameter(entries: &Members<(Cow<'_, str>, &RawValue)>) -> Option<String> {
+    match &entries.first[..] {
+        [(name, value)] if entries.count == 1 && value.get() == "null" && !name.is_empty() => {
+            Some(format!("{{{}}}", quoted(name)))
+        }
+        _ => None,
+    }
+}
+
 fn is_bool_or_whole_number(text: &str) -> bool {
     matches!(text, "true" | "false") || (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
 }
@@ -213,7 +285,10 @@ impl<'a> FromJson<'a> for Cow<'a, str> {
 
     fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
         match value {
-            JsonValue::Text(text) => reader.check_length("text", &text, limits::text(reader.key)).then_some(text),
+            JsonValue::Text(text) => {
+                let is_short = reader.check_length("text", &text, limits::text(reader.key));
+                (is_short && reader.check_characters(&text)).then_some(text)
+            }
             other => reader.wrong_type(&other),
         }
     }
@@ -410,14 +485,23 @@ impl<'a, T: FromJson<'a>> FromJson<'a> for Vec<(Cow<'a, str>, Option<T>)> {
 ///     fn from_json(value: JsonValue<'a>, reader: &mut DocumentReader) -> Option<Self> {
 ///         let JsonValue::Object(entries) = value else { return reader.wrong_type::<Self>(&value) };
 ///         let mut this = Self::default();
-///         for (key, value) in entries.first {
-///             match &*key {
+///         let mut has_unknown = false;
+///         for (key, value) in &entries.first {
+///             match &**key {
 ///                 "to" => reader.field("to", value, &mut this.to),
 ///                 "status" => reader.field("status", value, &mut this.status),
-///                 _ => this.unknown.push(reader.unknown_key(&key, Self::KEYS)),
+///                 _ => has_unknown = true,
 ///             }
 ///         }
-///         if !this.to.is_present() {
+///         if has_unknown {
+///             let (likes, replaced) = reader.unknown_keys(&entries.first, Self::KEYS);
+///             this.unknown = likes;
+///             if this.to.is_absent() && this.unknown.contains(&Some("to")) || replaced.contains(&"to") {
+///                 this.to = Key::Misspelt;
+///             }
+///             /* The same for `status`. */
+///         }
+///         if this.to.is_absent() {
 ///             reader.missing("to", "where it leads, such as `to: /v2/{id}`");
 ///         }
 ///         Some(this)
@@ -464,14 +548,22 @@ macro_rules! object {
                     return reader.wrong_type::<Self>(&value);
                 };
                 let mut this = Self::default();
-                for (key, value) in entries.first {
-                    match &*key {
+                let mut has_unknown = false;
+                for (key, value) in &entries.first {
+                    match &**key {
                         $( $key => reader.field($key, value, &mut this.$field), )*
-                        _ => this.unknown.push(reader.unknown_key(&key, Self::KEYS)),
+                        _ => has_unknown = true,
                     }
                 }
+                if has_unknown {
+                    let (likes, replaced) = reader.unknown_keys(&entries.first, Self::KEYS);
+                    this.unknown = likes;
+                    $( if this.$field.is_absent() && this.unknown.contains(&Some($key)) || replaced.contains(&$key) {
+                        this.$field = $crate::document::read::Key::Misspelt;
+                    } )*
+                }
                 $( $(
-                    if !this.$field.is_present() {
+                    if this.$field.is_absent() {
                         reader.missing($key, $write);
                     }
                 )? )*

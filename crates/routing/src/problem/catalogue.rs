@@ -6,7 +6,8 @@
 
 use super::define::problems;
 use super::place::Place;
-use super::quote::{Listed, ShortText};
+use super::quote::{Invisible, Listed, ShortText};
+use super::remedy::{Instead, PathEdit, Remedy};
 use crate::limits;
 
 problems! {
@@ -54,8 +55,9 @@ problems! {
 
         /// The value has another type than its key needs. Quotes make the difference between the string `"7"` and the
         /// number `7`, and between the string `"true"` and the boolean `true`.
-        Error "wrong-type" WrongType { expected: &'static str, found: ShortText, write: &'static str } => {
+        Error "wrong-type" WrongType { expected: &'static str, found: ShortText, write: ShortText } => {
             message: "expected {expected}, found {found}; write {write}",
+            remedy: write.0.strip_prefix("it in quotes: \"").and_then(|text| text.strip_suffix('"')).and_then(Remedy::value),
             example: r#"
                 hosts: [api.example.com]
                 namespace: 7
@@ -85,12 +87,100 @@ problems! {
                 Some(like) => write!(f, "unknown key `{key}`; did you mean `{like}`?"),
                 None => write!(f, "unknown key `{key}`; the keys here are `{}`", known.join("`, `")),
             },
+            remedy: like.map(|like| Remedy::Key(like.to_owned())),
             example: "
                 hosts: [api.example.com]
                 colour: green
                 trailingSlashes: ignore
                 routes: []
             ",
+        }
+
+        /// Another router has these keys. Here, one entry says the same: methods and path are one text in `match`, for
+        /// example.
+        Error "foreign-key" ForeignKey { keys: Vec<String>, write: Instead } => {
+            message: |f| {
+                let names: Vec<&str> = keys.iter().map(String::as_str).filter(|key| *key != "match").collect();
+                let plural = if names.len() == 1 { "" } else { "s" };
+                write!(f, "unknown key{plural} `{}`; ", names.join("` and `"))?;
+                match write {
+                    Instead::Text(entry) => write!(f, "write `{entry}`"),
+                    Instead::Words(words) => write!(f, "write {words}"),
+                }
+            },
+            remedy: match write {
+                Instead::Text(entry) => Some(Remedy::Entry { take_out: keys.clone(), write: entry.clone() }),
+                Instead::Words(_) => None,
+            },
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - path: /orders/:id
+                    methods: [GET, PUT]
+                    host: a.example.com
+            ",
+        }
+
+        /// Another router has this key. Here something else serves instead, or nothing is needed.
+        Error "key-not-needed" UselessKey { key: String, why: &'static str } => {
+            message: "unknown key `{key}`; {why}, so take it out",
+            remedy: Some(Remedy::TakeOut),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders
+                    host: a.example.com
+                    weight: 90
+            ",
+        }
+
+        /// A text has an expression or a variable of Helm, `envsubst` or another tool that fills in templates. The tool
+        /// has not been run, or the expression is in a file that the tool does not read.
+        Error "unfilled-template" Unfilled { found: String } => {
+            message: "\"{found}\" is a template that is not filled in; run `check` on what Helm, or another tool, makes of this file",
+            example: r#"
+                hosts: ["{{ .Values.host }}"]
+                routes: []
+            "#,
+        }
+
+        /// A text has a character that nobody can see, such as a no-break space, where none can be. Many programs write
+        /// such characters when a text is copied from them.
+        Error "invisible-character" Invisible { character: char, position: usize, write: Option<String> } => {
+            message: |f| {
+                write!(f, "character {position} is {}, which nobody can see; ", Invisible(*character))?;
+                match write {
+                    Some(write) => write!(f, "write \"{write}\""),
+                    None => f.write_str("take it out, or write a plain space"),
+                }
+            },
+            remedy: write.as_ref().and_then(|write| Remedy::value(write)),
+            document: r#"{"hosts": ["api.example.com\u00a0"], "routes": []}"#,
+        }
+
+        /// A key has a character that nobody can see, such as a no-break space. It is a known key otherwise.
+        Error "invisible-character-in-key" InvisibleInKey { character: char, position: usize, write: &'static str } => {
+            message: |f| write!(
+                f,
+                "character {position} of this key is {}, which nobody can see; write `{write}`",
+                Invisible(*character)
+            ),
+            remedy: Some(Remedy::Key((*write).to_owned())),
+            document: r#"{"hosts": ["api.example.com"], "routes": [], "\u200bdomain": "example.com"}"#,
+        }
+
+        /// A text has a character that nobody can see, such as a no-break space, and it may be meant. In a path, the
+        /// percent-encoded form shows it: `%C2%A0` is a no-break space.
+        Warning "invisible-literal" InvisibleLiteral { character: char, position: usize, write: Option<String> } => {
+            message: |f| {
+                write!(f, "character {position} is {}, which nobody can see, ", Invisible(*character))?;
+                match write {
+                    Some(write) => write!(f, "and is a part of the text; write \"{write}\""),
+                    None => f.write_str("and is a part of the text; take it out"),
+                }
+            },
+            remedy: write.as_ref().and_then(|write| Remedy::value(write)),
+            document: r#"{"hosts": ["api.example.com"], "routes": [{"match": "GET /or\u00adders", "host": "a.example.com"}]}"#,
         }
 
         /// An object has the same key twice, or `when` has the same cookie or the same query parameter twice.
@@ -152,8 +242,9 @@ problems! {
         /// An element of `hosts` is not a host. A host is a name such as `api.example.com`, a name after `*.` such as
         /// `*.example.com`, an IP address such as `10.0.0.1` or `[::1]`, or `*` for every host. It has no scheme, path
         /// or port, does not end in a dot, and can't have a `*` in another place.
-        Error "invalid-host" Host { found: String, reason: &'static str, write: String } => {
+        Error "invalid-host" Host { found: String, reason: &'static str, write: Instead } => {
             message: "\"{found}\" {reason}; write {write}",
+            remedy: write.remedy(),
             example: "
                 hosts: [https://api.example.com/, api.example.com:443]
                 routes: []
@@ -168,6 +259,7 @@ problems! {
                 "hosts are compared and written in lower case; write \"{}\"",
                 host.to_ascii_lowercase()
             ),
+            remedy: Remedy::value(&host.to_ascii_lowercase()),
             example: "
                 hosts: [API.example.com]
                 routes: []
@@ -199,6 +291,7 @@ problems! {
         /// `stripBasePath` removes `basePath` from the path that is forwarded, and the table has no `basePath`.
         Warning "strip-without-base-path" StripWithoutBase => {
             message: "has no effect without `basePath`; add `basePath`, or take this key out",
+            remedy: Some(Remedy::TakeOut),
             example: "
                 hosts: [api.example.com]
                 stripBasePath: true
@@ -447,6 +540,7 @@ problems! {
         /// `timeout` and `requestHeaders` need a request that is forwarded, so a `service` or a `host`.
         Error "misplaced-key" OnlyWith { key: &'static str, with: &'static str } => {
             message: "`{key}` can only be used with {with}; take it out",
+            remedy: Some(Remedy::TakeOut),
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -461,8 +555,9 @@ problems! {
 
         /// The `host` of a route is not a host. It is a name or an IP address, and can end with a port:
         /// `legacy.example.com`, `legacy.example.com:8080`, `[::1]`.
-        Error "invalid-target-host" TargetHost { found: String, reason: &'static str, write: String } => {
+        Error "invalid-target-host" TargetHost { found: String, reason: &'static str, write: Instead } => {
             message: "\"{found}\" {reason}; write {write}",
+            remedy: write.remedy(),
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -583,6 +678,7 @@ problems! {
         /// A response with status 204, 205 or 304 can't have a body.
         Error "body-not-allowed" BodyForbidden { status: u16 } => {
             message: "a response with status {status} has no body; take `body` out, or write another status",
+            remedy: Some(Remedy::TakeOut),
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -611,6 +707,7 @@ problems! {
                 "\"{found}\" names no method; write for example `GET {0}`, `GET|POST {0}`, or `ANY {0}` for every method",
                 found.trim_start()
             ),
+            remedy: Remedy::value(&format!("ANY {}", found.trim_start())).filter(|_| found.trim_start().starts_with('/')),
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -631,12 +728,12 @@ problems! {
         }
 
         /// A `match` has more than one space between methods and path.
-        Error "several-spaces" SeveralSpaces { found: String } => {
-            message: |f| write!(
-                f,
-                "\"{found}\" has more than one space before its path; write \"{}\"",
-                found.split_whitespace().collect::<Vec<_>>().join(" ")
-            ),
+        Error "several-spaces" SeveralSpaces { found: String, write: Option<String> } => {
+            message: |f| match write {
+                Some(write) => write!(f, "\"{found}\" has more than one space before its path; write \"{write}\""),
+                None => write!(f, "\"{found}\" has more than one space before its path; write one"),
+            },
+            remedy: write.as_ref().and_then(|write| Remedy::value(write)),
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -651,7 +748,55 @@ problems! {
             example: "
                 hosts: [api.example.com]
                 routes:
-                  - match: GET,POST /orders
+                  - match: SEND@MAIL /orders
+                    host: a.example.com
+            ",
+        }
+
+        /// A `match` is written as another router has it. An element is one or more methods joined by `|`, one space, and a
+        /// path.
+        Error "match-form" MatchForm { found: String, write: Option<String> } => {
+            message: |f| match write {
+                Some(write) => write!(f, "\"{found}\" is not methods joined by `|`, one space and a path; write \"{write}\""),
+                None => write!(f, "\"{found}\" is not methods joined by `|`, one space and a path; write it like `GET|POST /orders`"),
+            },
+            remedy: write.as_ref().and_then(|write| Remedy::value(write)),
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: ["GET, POST /orders", "* /users"]
+                    host: a.example.com
+            "#,
+        }
+
+        /// An element of `match` is an object, as in other routers. Here it is a text.
+        Error "match-object" MatchObject { write: String } => {
+            message: "expected a string, found an object; write \"{write}\"",
+            remedy: Remedy::value(write),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: { method: GET, path: /orders }
+                    host: a.example.com
+            ",
+        }
+
+        /// Envoy accepts the methods of a list over HTTP/1.1, and answers 400 to all others. Methods have upper and lower
+        /// case. Over HTTP/2 and HTTP/3 it accepts every method.
+        Warning "refused-method" RefusedMethod { found: String, like: Option<&'static str> } => {
+            message: |f| {
+                write!(f, "Envoy answers 400 to the method \"{found}\" over HTTP/1.1")?;
+                match like {
+                    Some(like) => write!(f, "; did you mean `{like}`?"),
+                    None if found == "QUERY" => f.write_str(" before Envoy 1.40; write `POST` for clients that need it"),
+                    None => f.write_str("; write a method that HTTP/1.1 has, unless all clients use HTTP/2"),
+                }
+            },
+            remedy: like.and_then(|like| Remedy::part(found, like)),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: [GTE /orders, BREW /coffee]
                     host: a.example.com
             ",
         }
@@ -686,6 +831,7 @@ problems! {
                 "methods are case-sensitive, and \"{found}\" is not \"{}\"; write it in upper case",
                 found.to_ascii_uppercase()
             ),
+            remedy: Remedy::part(found, &found.to_ascii_uppercase()),
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -695,8 +841,12 @@ problems! {
         }
 
         /// The path of a `match` does not begin with `/`.
-        Error "path-without-slash" PathStart { found: String } => {
-            message: "the path \"{found}\" does not begin with `/`; write \"/{found}\"",
+        Error "path-without-slash" PathStart { found: String, write: Option<String> } => {
+            message: |f| match write {
+                Some(write) => write!(f, "the path \"{found}\" does not begin with `/`; write \"{write}\""),
+                None => write!(f, "the path \"{found}\" does not begin with `/`; write one that does, such as `/orders`"),
+            },
+            remedy: write.as_ref().and_then(|write| Remedy::end(found, write)),
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -727,20 +877,48 @@ problems! {
             ",
         }
 
-        /// The text between two braces is not the name of a parameter. Other routers' forms, such as `{id:[0-9]+}` and
-        /// `{path+}`, are among these: a parameter has no pattern, and `{*path}` matches the rest of a path.
-        Error "invalid-parameter" CaptureName { found: String, write: Option<String> } => {
-            message: |f| {
-                write!(f, "\"{{{found}}}\" does not name a parameter; ")?;
-                match write {
-                    Some(write) => write!(f, "write `{write}`"),
-                    None => f.write_str("use letters, digits, `_` and `-`, such as `{id}`"),
-                }
+        /// The text between two braces is not the name of a parameter, or has more than the name. Among these are
+        /// `{id:int}` and `{path+}` of other routers: here a parameter has no type, and `{*path}` matches the rest of a path.
+        Error "invalid-parameter" CaptureName {
+            segment: String,
+            why: &'static str,
+            write: Option<String>,
+            edit: Option<PathEdit>
+        } => {
+            message: |f| match write {
+                Some(write) => write!(f, "in \"{segment}\" the parameter {why}; write \"{write}\""),
+                None => write!(f, "in \"{segment}\" the parameter {why}"),
             },
+            remedy: edit.as_ref().and_then(PathEdit::remedy),
             example: r#"
                 hosts: [api.example.com]
                 routes:
-                  - match: ["GET /a/{order id}", "GET /b/{id:[0-9]+}"]
+                  - match: ["GET /a/{order id}", "GET /b/{path+}"]
+                    host: a.example.com
+            "#,
+        }
+
+        /// A parameter has a regular expression, as in other routers. Here `{name}` matches any text, and the service decides
+        /// what to do with it.
+        Error "limited-parameter" LimitedCapture { segment: String, write: String, edit: PathEdit } => {
+            message: "\"{segment}\" has a regular expression, and there are none here; write \"{write}\", which matches any text",
+            remedy: edit.remedy(),
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: "GET /orders/{id:[0-9]+}"
+                    host: a.example.com
+            "#,
+        }
+
+        /// A parameter spans several segments, as in Google's API definitions. Here each segment is written on its own.
+        Error "spanning-parameter" SpanningCapture { segment: String, write: String, edit: PathEdit } => {
+            message: "\"{segment}\" spans several segments, and a parameter is one segment or a part of it; write \"{write}\"",
+            remedy: edit.remedy(),
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: "GET /v1/{name=projects/*/locations/*}"
                     host: a.example.com
             "#,
         }
@@ -805,8 +983,9 @@ problems! {
 
         /// The path of a `match` has a `?`. The filter matches the path of a request without its query, so this `?` is
         /// the literal character, which a path has as `%3F`.
-        Warning "query-in-path" QueryInPath => {
+        Warning "query-in-path" QueryInPath { edit: Option<PathEdit> } => {
             message: "the query is not matched, so `?` is read as a literal `%3F`; for a query parameter use `when: {{query: …}}`",
+            remedy: edit.as_ref().and_then(PathEdit::remedy),
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -815,14 +994,113 @@ problems! {
             ",
         }
 
-        /// A segment of a path is written like a parameter of another router: `:id`, `*` or `**`. Here it is literal
-        /// text.
-        Warning "foreign-syntax" ForeignSyntax { segment: String, write: String } => {
-            message: "\"{segment}\" is matched literally; if it is meant as a parameter, write \"{write}\"",
+        /// The path of a `match` has a `#`. Clients send no fragment, so this `#` is the literal character, which a path has
+        /// as `%23`.
+        Warning "fragment-in-path" FragmentInPath { edit: Option<PathEdit> } => {
+            message: "no request has a fragment, so `#` is read as a literal `%23`; take it out, or write `%23`",
+            remedy: edit.as_ref().and_then(PathEdit::remedy),
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: "GET /docs#top"
+                    host: a.example.com
+            "#,
+        }
+
+        /// A `%` that is followed by no two hex digits is no percent-encoding. It is the literal character, which a path has
+        /// as `%25`.
+        Warning "percent-in-path" PercentInPath { segment: String, write: String, edit: PathEdit } => {
+            message: "in \"{segment}\" a `%` begins no percent-encoding, so it is read as a literal `%25`; write \"{write}\"",
+            remedy: edit.remedy(),
             example: "
                 hosts: [api.example.com]
                 routes:
-                  - match: [GET /users/:id, GET /files/*]
+                  - match: GET /100%
+                    host: a.example.com
+            ",
+        }
+
+        /// A segment of a path is written like a parameter of another router: `:id`, `<id>` or `[id]`. Here it is literal
+        /// text.
+        Warning "foreign-syntax" ForeignSyntax { segment: String, write: String, edit: PathEdit } => {
+            message: "\"{segment}\" is matched literally; if it is meant as a parameter, write \"{write}\"",
+            remedy: edit.remedy(),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: [GET /users/:id, GET /files/<name>]
+                    host: a.example.com
+            ",
+        }
+
+        /// A segment of a path has a `*`, as a wildcard of another router. Here it is literal text.
+        Warning "literal-star" LiteralStar { segment: String, write: String, also: Option<String>, edit: PathEdit } => {
+            message: |f| {
+                write!(f, "in \"{segment}\" the `*` is matched literally; write \"{write}\"")?;
+                also.as_ref().map_or(Ok(()), |also| write!(f, " or \"{also}\""))
+            },
+            remedy: edit.remedy(),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: [GET /users/*/posts, GET /files/*]
+                    host: a.example.com
+            ",
+        }
+
+        /// A segment of a path is written like a regular expression. There are none here: it is literal text, and no request
+        /// that was meant has it.
+        Warning "literal-regular-expression" LiteralRegex { segment: String, write: String, edit: PathEdit } => {
+            message: "there are no regular expressions, so \"{segment}\" is matched literally; write for example \"{write}\"",
+            remedy: edit.remedy(),
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: "GET /orders/[0-9]+"
+                    host: a.example.com
+            "#,
+        }
+
+        /// A path is written as a regular expression. There are none here.
+        Error "regular-expression" RegexPath { found: String, write: Option<String> } => {
+            message: |f| match write {
+                Some(write) => write!(f, "\"{found}\" is a regular expression, and there are none here; write for example \"{write}\""),
+                None => write!(f, "\"{found}\" is a regular expression, and there are none here; write a path such as `/orders/{{id}}`"),
+            },
+            remedy: write.as_ref().and_then(|write| Remedy::end(found, write)),
+            example: r#"
+                hosts: [api.example.com]
+                routes:
+                  - match: GET ^/orders/([0-9]+)$
+                    host: a.example.com
+            "#,
+        }
+
+        /// The path of a `match` is a URL, or begins with a host. The public hosts are in `hosts` of the table.
+        Error "url-as-path" UrlAsPath { found: String, host: String, write: Option<String> } => {
+            message: |f| match write {
+                Some(write) => write!(f, "\"{found}\" has a host, and a path has none; write \"{write}\", and \"{host}\" in `hosts`"),
+                None => write!(f, "\"{found}\" has a host, and a path has none; write the path alone, and \"{host}\" in `hosts`"),
+            },
+            remedy: write.as_ref().and_then(|write| Remedy::end(found, write)),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET https://api.example.com/orders
+                    host: a.example.com
+            ",
+        }
+
+        /// The path of a `match` begins with `basePath`, which is put in front of every path of the table. So the route
+        /// matches only paths that have it twice.
+        Warning "repeated-base-path" RepeatedBase { base: String, edit: PathEdit } => {
+            message: "`basePath` is put in front, so this matches only paths that begin with \"{base}{base}\"; write \"{edit}\"",
+            remedy: edit.remedy(),
+            example: "
+                hosts: [api.example.com]
+                basePath: /faas
+                routes:
+                  - match: GET /faas/orders
                     host: a.example.com
             ",
         }
@@ -841,8 +1119,15 @@ problems! {
         }
 
         /// A `match` ends with a space. The space is part of the path.
-        Warning "final-space" FinalSpace => {
-            message: "ends with a space, which is read as a literal `%20`; take it out, or write `%20`",
+        Warning "final-space" FinalSpace { write: Option<String> } => {
+            message: |f| {
+                f.write_str("ends with a space, which is read as a literal `%20`; ")?;
+                match write {
+                    Some(write) => write!(f, "write \"{write}\", or `%20` at its end"),
+                    None => f.write_str("take it out, or write `%20`"),
+                }
+            },
+            remedy: write.as_ref().and_then(|write| Remedy::value(write)),
             example: r#"
                 hosts: [api.example.com]
                 routes:
@@ -852,8 +1137,12 @@ problems! {
         }
 
         /// A `match` has a control character, such as a line break or a tab.
-        Error "control-character" ControlCharacter => {
-            message: "has a control character, such as a line break; write one line of text",
+        Error "control-character" ControlCharacter { write: Option<String> } => {
+            message: |f| match write {
+                Some(write) => write!(f, "has a control character, such as a line break; write \"{write}\""),
+                None => f.write_str("has a control character, such as a line break; write one line of text"),
+            },
+            remedy: write.as_ref().and_then(|write| Remedy::value(write)),
             example: r#"
                 hosts: [api.example.com]
                 routes:
@@ -977,6 +1266,7 @@ problems! {
         /// `{*name}` matched.
         Error "rest-in-template" RestInTemplate { name: String } => {
             message: "in a template, a name has no `*`; write `{{{name}}}`",
+            remedy: Remedy::part(&format!("{{*{name}}}"), &format!("{{{name}}}")),
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -998,9 +1288,32 @@ problems! {
             ",
         }
 
+        /// A template refers to a part of the path as other tools do: `$1`, `\\1`, `${id}`, `:id` or `*`. Here it is the name of
+        /// a parameter in braces.
+        Error "foreign-reference" ForeignReference { found: String, write: Option<String>, known: Vec<String> } => {
+            message: |f| match (write, &known[..]) {
+                (Some(write), _) => write!(f, "`{found}` is not how a captured value is written here; write \"{write}\""),
+                (None, []) => write!(f, "`{found}` is not how a captured value is written here; name a parameter in `match`, such as `{{id}}`, and write `{{id}}`"),
+                (None, known) => write!(
+                    f,
+                    "`{found}` is not how a captured value is written here; write {}",
+                    Listed(&known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>())
+                ),
+            },
+            remedy: write.as_ref().and_then(|write| Remedy::value(write)),
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders/{id}
+                    host: a.example.com
+                    rewritePath: /v2/$1
+            ",
+        }
+
         /// `rewritePath` does not begin with `/`.
         Error "rewrite-without-slash" RewriteStart { found: String } => {
             message: "\"{found}\" does not begin with `/`; write \"/{found}\"",
+            remedy: Remedy::value(&format!("/{found}")),
             example: "
                 hosts: [api.example.com]
                 routes:
@@ -1042,8 +1355,9 @@ problems! {
         /// An element of `allowOrigins` is not an origin. An origin is a scheme, `://`, a host whose first label can be
         /// `*`, and a port if it is not the default port of the scheme; it has no path, not even `/`. The origin `null`
         /// is not accepted, because every sandboxed page and every local file has it.
-        Error "invalid-origin" CorsOrigin { found: String, reason: &'static str, write: String } => {
+        Error "invalid-origin" CorsOrigin { found: String, reason: &'static str, write: Instead } => {
             message: "\"{found}\" {reason}; write {write}",
+            remedy: write.remedy(),
             example: "
                 hosts: [api.example.com]
                 cors: { allowOrigins: [app.example.com, https://app.example.com/] }
@@ -1053,8 +1367,9 @@ problems! {
 
         /// An element of `allowMethods` is not a method. The word for every method is `*` here, not `ANY` as in
         /// `match`.
-        Error "invalid-cors-method" CorsMethod { found: String } => {
+        Error "invalid-cors-method" CorsMethod { found: String, is_every: bool } => {
             message: "\"{found}\" is not a method; write one method in each element, such as `PUT`, or `\"*\"` for every method",
+            remedy: is_every.then(|| Remedy::Value("*".to_owned())),
             example: "
                 hosts: [api.example.com]
                 cors: { allowOrigins: [https://app.example.com], allowMethods: [ANY] }

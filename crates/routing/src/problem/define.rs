@@ -91,7 +91,8 @@ pub enum Example {
 /// }];
 /// ```
 ///
-/// A message that needs code is `message: |f| write!(f, …)`, with references to the fields in scope. In place of
+/// A message that needs code is `message: |f| write!(f, …)`, with references to the fields in scope. If the message
+/// proposes an edit of the document, `remedy: Remedy::value(write),` after it returns that edit. In place of
 /// `example`, there can be `document`, the bytes of a document, or `sample`, the values of the fields for a message:
 /// `sample: { found: "a b".into(), reason: "has a space" }`.
 macro_rules! problems {
@@ -101,6 +102,7 @@ macro_rules! problems {
                 $(#[doc = $doc:literal])+
                 $severity:ident $code:literal $kind:ident $({ $($field:ident: $type:ty),* })? => {
                     message: $($text:literal)? $(|$formatter:ident| $write:expr)?,
+                    $(remedy: $remedy:expr,)?
                     $(example: $example:literal,)?
                     $(document: $document:literal,)?
                     $(sample: { $($sample:tt)* },)?
@@ -138,6 +140,14 @@ macro_rules! problems {
                 }
             }
 
+            /// Returns the edit that corrects the document, where the message proposes one.
+            #[allow(unused_variables, reason = "few remedies need every field")]
+            pub(crate) fn remedy(&self) -> Option<$crate::problem::Remedy> {
+                match self {
+                    $($( Self::$kind { $($($field),*)? } => None$(.or($remedy))?, )*)*
+                }
+            }
+
             /// Cuts what the message quotes of the document.
             pub(crate) fn abridge(&mut self) {
                 match self {
@@ -149,6 +159,7 @@ macro_rules! problems {
         }
 
         impl std::fmt::Display for ProblemKind {
+            #[allow(unused_variables, reason = "a message does not show what only the remedy needs")]
             fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 match self {
                     $($( Self::$kind { $($($field),*)? } => {

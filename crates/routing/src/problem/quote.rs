@@ -43,6 +43,7 @@ impl Abridge for Vec<String> {
     }
 }
 
+impl Abridge for bool {}
 impl Abridge for usize {}
 impl Abridge for u16 {}
 impl Abridge for char {}
@@ -77,5 +78,32 @@ impl<T: AsRef<str>> fmt::Display for Listed<'_, T> {
             write!(f, "{before}`{}`", word.as_ref())?;
         }
         Ok(())
+    }
+}
+
+/// A character that nobody can see, as a message names it: `U+00A0 (no-break space)`.
+pub(super) struct Invisible(pub(super) char);
+
+impl fmt::Display for Invisible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Invisible(character) = *self;
+        let name = match character {
+            '\u{a0}' => "no-break space",
+            '\u{ad}' => "soft hyphen",
+            '\u{200b}' => "zero width space",
+            '\u{200c}' => "zero width non-joiner",
+            '\u{200d}' => "zero width joiner",
+            '\u{200e}' => "left-to-right mark",
+            '\u{200f}' => "right-to-left mark",
+            '\u{2028}' => "line separator",
+            '\u{2029}' => "paragraph separator",
+            '\u{202f}' => "narrow no-break space",
+            '\u{2060}' => "word joiner",
+            '\u{3000}' => "ideographic space",
+            '\u{feff}' => "byte order mark",
+            _ if character.is_whitespace() => "a kind of space",
+            _ => "an invisible character",
+        };
+        write!(f, "U+{:04X} ({name})", u32::from(character))
     }
 }

@@ -21,6 +21,14 @@ pub(crate) fn similar_key(key: &str, known: &[&'static str]) -> Option<&'static 
     (distance <= most && distance < key.len()).then_some(similar)
 }
 
+/// Returns the word that differs from another one by one edit, or by the swap of two neighbours.
+pub(crate) fn similar_word(word: &str, known: &[&'static str]) -> Option<&'static str> {
+    let word: Vec<char> = word.chars().take(limits::LIKE).collect();
+    let distance = |candidate: &&'static str| edit_distance(&word, &candidate.chars().collect::<Vec<_>>());
+    let is_near = |candidate: &&'static str| candidate.len().abs_diff(word.len()) < 2 && distance(candidate) == 1;
+    known.iter().copied().find(|candidate| word.len() > 2 && is_near(candidate))
+}
+
 /// Returns the optimal string alignment distance: the number of insertions, deletions, replacements and swaps of two
 /// neighbours that turn one text into the other. Texts whose lengths differ by more than 3 are never similar.
 fn edit_distance(a: &[char], b: &[char]) -> usize {
