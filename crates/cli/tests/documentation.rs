@@ -204,6 +204,27 @@ fn tables_of_the_readme_pass_check() {
     }
 }
 
+/// Only `check` may fail, because the digest in `wasm-plugin.yaml` is still to be filled in.
+#[test]
+fn commands_of_the_readme_can_be_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let commands: Vec<&str> =
+        README.lines().filter_map(|line| line.trim_start().strip_prefix("dist/ksvc-router ")).collect();
+    for command in &commands {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_ksvc-router"))
+            .args(command.split_whitespace())
+            .current_dir(&root)
+            .output()
+            .unwrap();
+        let out = String::from_utf8([run.stdout, run.stderr].concat()).unwrap();
+        let expected = if command.starts_with("check ") { 1 } else { 0 };
+        assert_eq!(run.status.code(), Some(expected), "{command}\n{out}");
+        assert_eq!(out.contains("placeholder-digest"), expected == 1, "{command}\n{out}");
+        assert!(!out.contains("warning:"), "{command}\n{out}");
+    }
+    assert!(commands.len() >= 5, "{commands:?}");
+}
+
 #[test]
 fn an_unknown_kind_of_block_is_reported_with_its_line() {
     for (page, line) in [
