@@ -218,7 +218,7 @@ fn fragment(what: &ProblemKind) -> Option<String> {
         | ProblemKind::LiteralRegex { segment, .. }
         | ProblemKind::ForeignSyntax { segment, .. } => Some(segment.clone()),
         ProblemKind::Method { found }
-        | ProblemKind::MethodCase { found }
+        | ProblemKind::MethodCase { found, .. }
         | ProblemKind::RefusedMethod { found, .. }
         | ProblemKind::RegexPath { found, .. }
         | ProblemKind::UrlAsPath { found, .. }

@@ -286,7 +286,7 @@ impl fmt::Display for Danger {
                 }
                 write!(
                     f,
-                    ", but the admission policy and the check of a folder recognize this filter only by \
+                    ", but the admission policy recognizes this filter only by \
                      `{key}: {PLUGIN_NAME}`; write `{key}: {PLUGIN_NAME}`"
                 )
             }

@@ -503,11 +503,15 @@ fn keys_of_other_routers_become_one_entry() {
         (json!({ "weight": 90 }), orders(json!({}))),
         (
             json!({ "retries": 3 }),
-            orders(json!({ "requestHeaders": { "set": { "x-envoy-retry-on": "5xx", "x-envoy-max-retries": "3" } } })),
+            orders(
+                json!({ "requestHeaders": { "set": { "x-envoy-retry-on": "connect-failure,refused-stream", "x-envoy-max-retries": "3" } } }),
+            ),
         ),
         (
             json!({ "retries": { "attempts": 5, "perTryTimeout": "2s" } }),
-            orders(json!({ "requestHeaders": { "set": { "x-envoy-retry-on": "5xx", "x-envoy-max-retries": "5" } } })),
+            orders(
+                json!({ "requestHeaders": { "set": { "x-envoy-retry-on": "connect-failure,refused-stream", "x-envoy-max-retries": "5" } } }),
+            ),
         ),
         (json!({ "stripPrefix": "/a" }), orders(json!({ "rewritePath": "/{id}" }))),
         (

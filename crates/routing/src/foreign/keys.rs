@@ -349,7 +349,7 @@ impl<'k> Object<'k, '_, '_> {
                 let times = number(&value).or_else(|| value.as_object()?.iter().find_map(|(_, value)| number(value)));
                 let times = times.unwrap_or(3);
                 let write = format!(
-                    "requestHeaders: {{ set: {{ x-envoy-retry-on: \"5xx\", x-envoy-max-retries: \"{times}\" }} }}"
+                    "requestHeaders: {{ set: {{ x-envoy-retry-on: \"connect-failure,refused-stream\", x-envoy-max-retries: \"{times}\" }} }}"
                 );
                 one("requestHeaders", write)
             }

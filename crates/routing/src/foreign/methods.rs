@@ -67,10 +67,10 @@ pub(crate) fn method(found: &str, others: &[&str]) -> Option<ProblemKind> {
     let found = found.to_owned();
     let upper = found.to_ascii_uppercase();
     if is_standard(&upper) {
-        return Some(ProblemKind::MethodCase { found });
+        return Some(ProblemKind::MethodCase { found, is_beside: others.contains(&&*upper) });
     }
     if KNOWN_TO_ENVOY.contains(&&*upper) {
-        let like = KNOWN_TO_ENVOY.into_iter().find(|known| *known == upper);
+        let like = KNOWN_TO_ENVOY.into_iter().find(|known| *known == upper).filter(|like| !others.contains(like));
         return Some(ProblemKind::RefusedMethod { found, like });
     }
     // `QUERY` is a method in its own right (Envoy takes it from 1.40 on).

@@ -825,13 +825,13 @@ problems! {
 
         /// A method in lower case would be one of the well-known methods in upper case. Methods are case-sensitive, so
         /// the route, or the `allowMethods` of `cors`, does not include the well-known one.
-        Warning "method-case" MethodCase { found: String } => {
-            message: |f| write!(
-                f,
-                "methods are case-sensitive, and \"{found}\" is not \"{}\"; write it in upper case",
-                found.to_ascii_uppercase()
-            ),
-            remedy: Remedy::part(found, &found.to_ascii_uppercase()),
+        Warning "method-case" MethodCase { found: String, is_beside: bool } => {
+            message: |f| {
+                let upper = found.to_ascii_uppercase();
+                let write = if *is_beside { "take it out, because the other one is there too" } else { "write it in upper case" };
+                write!(f, "methods are case-sensitive, and \"{found}\" is not \"{upper}\"; {write}")
+            },
+            remedy: if *is_beside { None } else { Remedy::part(found, &found.to_ascii_uppercase()) },
             example: "
                 hosts: [api.example.com]
                 routes:
