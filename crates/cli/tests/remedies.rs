@@ -45,7 +45,14 @@ fn edited(document: &Value, problem: &Problem) -> Value {
             let value = inside(holder, last);
             let text = value.as_str().unwrap();
             assert!(text.contains(found.as_str()), "{found:?} is not in {text:?}");
-            *value = json!(text.replacen(found.as_str(), write, 1));
+            // A word is replaced where it stands alone, as `OST` in `PPOST|OST`.
+            let ends = |text: &str, at: usize| text[..at].ends_with(char::is_alphanumeric);
+            let alone = text.match_indices(found.as_str()).map(|(at, _)| at).find(|at| {
+                let after = &text[at + found.len()..];
+                !ends(text, *at) && !after.starts_with(char::is_alphanumeric)
+            });
+            let at = alone.or(text.find(found.as_str())).unwrap();
+            *value = json!(format!("{}{write}{}", &text[..at], &text[at + found.len()..]));
         }
         Remedy::End { found, write } => {
             let value = inside(holder, last);
@@ -873,10 +880,11 @@ fn remedies_of_the_catalogues_examples_hold() {
     );
 }
 
-/// Texts of `match` that are changed at random have remedies that hold.
+/// Texts of `match` that are changed at random have remedies that hold. Each run makes the same ones, so that a change fails
+/// here by itself alone; `REMEDIES_SEED=… cargo test -p ksvc-router-cli --test remedies` makes others.
 #[test]
 fn remedies_for_random_mistakes_hold() {
-    let seed = std::env::var("REMEDIES_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    let seed = std::env::var("REMEDIES_SEED").map_or(20_261_126, |seed| seed.parse().unwrap());
     let mut random = fastrand::Rng::with_seed(seed);
     let parts = [
         "GET",

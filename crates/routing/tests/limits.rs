@@ -438,3 +438,15 @@ fn a_known_key_is_proposed_only_while_the_search_is_quick() {
     assert_eq!(outcome(&many, "GET", "/a1400"), Outcome::BrokenRoute);
     serves_the_rest(&many, Outcome::NotFound);
 }
+
+#[test]
+fn a_long_segment_matches_no_segment_with_several_parameters() {
+    let table = good(&json!({ "hosts": [HOST], "routes": [
+        { "match": "GET /{a}-{b}", "host": "several.example.com" },
+        { "match": "GET /{a}", "host": "one.example.com" },
+    ] }));
+    for (length, authority) in [(8_192, "several.example.com"), (8_193, "one.example.com")] {
+        let path = format!("/{}-x", "a".repeat(length - 2));
+        assert_eq!(request("GET", &path).on(&table).authority, authority, "{length} bytes");
+    }
+}

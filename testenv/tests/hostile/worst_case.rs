@@ -139,8 +139,8 @@ const SHAPES: &[Shape] = &[
             ])
         },
         request: |n, r| request("GET", format!("/{}x", format!("{}-", "a".repeat(r / n)).repeat(n))),
-        tables: [300, 600],
-        requests: [25_000, 50_000],
+        tables: [200, 400],
+        requests: [3_500, 7_000],
         status: 0,
     },
     Shape {
@@ -180,7 +180,7 @@ const SHAPES: &[Shape] = &[
         table: |n| table(several_parameters(String::new(), 0..64).chain(fillers(n)).collect()),
         request: |_, r| request("GET", format!("/{}", "1-".repeat(r))),
         tables: [300, 650],
-        requests: [15_000, 30_000],
+        requests: [2_000, 4_000],
         status: 404,
     },
     Shape {
@@ -191,7 +191,7 @@ const SHAPES: &[Shape] = &[
         },
         request: |_, r| request("GET", format!("/aaaaaaaaa/{}", "1-".repeat(r))),
         tables: [1200, 2700],
-        requests: [15_000, 30_000],
+        requests: [2_000, 4_000],
         status: 404,
     },
     Shape {

@@ -113,10 +113,10 @@ impl Compiler {
                 self.candidates.extend(numbers.map(candidate));
             }
         }
-        if pattern.is_valid && !defaults.unsafe_paths_are_unknown && !foreign::paths::has_regex(text) {
+        let path = text.split_once(' ').map_or("", |(_, path)| path);
+        if pattern.is_valid && !defaults.unsafe_paths_are_unknown && !foreign::paths::has_regex(path) {
             self.report_unreachable(&pattern.segments, *place, defaults.unsafe_paths);
         }
-        let path = text.split_once(' ').map_or("", |(_, path)| path);
         if let Some(warning) = foreign::paths::repeated_base(path, &defaults.base_path) {
             self.report(place.place(), warning);
         }

@@ -83,6 +83,12 @@ pub(crate) fn method(found: &str, others: &[&str]) -> Option<ProblemKind> {
 /// Returns the problem, whose message proposes only elements that are good, and the part of the text that is the path.
 pub(crate) fn element<'t>(text: &'t str, is_good: &dyn Fn(&str) -> bool) -> Option<(ProblemKind, Option<&'t str>)> {
     // Nearly all elements are like this, and reading them must be fast.
+    if text.split_once(' ').is_some_and(|(methods, path)| {
+        let are_standard = methods == "ANY" || methods.split('|').all(is_standard);
+        are_standard && path.starts_with('/') && paths::is_usual(path)
+    }) {
+        return None;
+    }
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !text.contains("{{");
     if is_plain
         && !text.contains(" HTTP/")

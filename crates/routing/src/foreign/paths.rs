@@ -128,7 +128,7 @@ pub(crate) fn problems(path: &str, is_segment: &dyn Fn(&str) -> bool) -> Finding
 
 /// Returns whether a path has only plain text and parameters as they are written here. Nearly all paths are like this, and
 /// reading them must be fast.
-fn is_usual(path: &str) -> bool {
+pub(super) fn is_usual(path: &str) -> bool {
     let (mut is_inside, mut before) = (false, b'/');
     for byte in path.bytes() {
         let is_usual = match byte {
@@ -244,13 +244,13 @@ pub(crate) fn translated(path: &str) -> Option<String> {
 fn end(path: &str) -> usize {
     let (mut before, mut first) = (' ', ' ');
     for (at, c) in outside_braces(path) {
+        if before == '/' {
+            first = c;
+        }
         let is_optional =
             || first == ':' && path.get(at + 1..).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if c == '#' || c == '?' && !matches!(before, '(' | ')' | ']' | '*' | '+') && !is_optional() {
             return at;
-        }
-        if before == '/' {
-            first = c;
         }
         before = c;
     }
@@ -259,7 +259,7 @@ fn end(path: &str) -> usize {
 
 /// Returns whether a path has a regular expression, as in `/orders/\d+`.
 pub(crate) fn has_regex(path: &str) -> bool {
-    is_regex(&outside_braces(path).map(|(_, c)| c).collect::<String>())
+    !is_usual(path) && is_regex(&outside_braces(path).map(|(_, c)| c).collect::<String>())
 }
 
 /// Returns a regular expression with plain groups: `(a)` for `(?P<name>a)` and `(?:a)`.

@@ -13,7 +13,7 @@ use crate::limits;
 pub enum Remedy {
     /// The value is written as this text.
     Value(String),
-    /// In the text of the value, a part is replaced where it stands first.
+    /// In the text of the value, a part is replaced: where it first stands alone as a word, or else where it stands first.
     Part {
         /// The part that is replaced.
         found: String,

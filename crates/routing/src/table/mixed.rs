@@ -10,6 +10,10 @@ use crate::table::image::Span;
 use crate::table::schema::MixedChild;
 use crate::table::strings::Strings;
 
+/// The most bytes of a segment that is compared with several parameters, in normal form. To search a longer one for the
+/// literals of hundreds of patterns would stop a worker for too long.
+const LONGEST: usize = 8 * 1024;
+
 impl MixedChild {
     /// Returns whether a segment in normal form matches. `characters` returns the [`path::characters`] of the segment.
     pub(super) fn matches<'s>(self, strings: &Strings, segment: &[u8], characters: impl FnOnce() -> &'s str) -> bool {
@@ -21,7 +25,7 @@ impl MixedChild {
         match self.literals.is_empty() {
             // The suffix must not begin within a percent-escape.
             true => !inner.iter().rev().take(2).any(|&b| b == b'%'),
-            false => split(strings, self.literals, characters()).is_some(),
+            false => segment.len() <= LONGEST && split(strings, self.literals, characters()).is_some(),
         }
     }
 }
@@ -57,7 +61,7 @@ fn split<'t>(strings: &Strings, literals: Span, text: &'t str) -> Option<Vec<(us
     let mut values = Vec::new();
     for literal in literals {
         let least = rest.chars().next()?.len_utf8();
-        let length = least + find(rest.get(least..)?, literal)?;
+        let length = least + rest.get(least..)?.find(literal)?;
         values.push((start, rest.get(..length)?));
         start += length + literal.len();
         rest = rest.get(length + literal.len()..)?;
@@ -66,50 +70,4 @@ fn split<'t>(strings: &Strings, literals: Span, text: &'t str) -> Option<Vec<(us
         values.push((start, rest));
         values
     })
-}
-
-/// Returns the first place of a literal in a text, by the method of Morris and Pratt.
-///
-/// This is our own because a search of the standard library takes 80 wasm instructions for a byte of an unlucky text, and
-/// a request can be compared with hundreds of literals.
-fn find(text: &str, literal: &str) -> Option<usize> {
-    let literal = literal.as_bytes();
-    // For each number of bytes that match, how many still match if the last of them does not count.
-    let mut shorter = vec![0; literal.len() + 1];
-    let mut matching = 0;
-    for (at, byte) in literal.iter().enumerate().skip(1) {
-        while matching > 0 && literal.get(matching) != Some(byte) {
-            matching = shorter.get(matching).copied().unwrap_or(0);
-        }
-        matching += usize::from(literal.get(matching) == Some(byte));
-        if let Some(place) = shorter.get_mut(at + 1) {
-            *place = matching;
-        }
-    }
-    let mut matching = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        while matching > 0 && literal.get(matching) != Some(&byte) {
-            matching = shorter.get(matching).copied().unwrap_or(0);
-        }
-        matching += usize::from(literal.get(matching) == Some(&byte));
-        if matching == literal.len() {
-            return Some(at + 1 - matching);
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::find;
-
-    #[test]
-    fn a_literal_is_found_at_its_first_place() {
-        for literal in ["a", "ab", "aab", "aabaa", "abab", "Āa", "ĀĀb"] {
-            for number in 0..3_u32.pow(8) {
-                let text: String = (0..8).map(|at| ['a', 'b', 'Ā'][(number / 3_u32.pow(at) % 3) as usize]).collect();
-                assert_eq!(find(&text, literal), text.find(literal), "{text} {literal}");
-            }
-        }
-    }
 }
