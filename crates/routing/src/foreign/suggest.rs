@@ -25,7 +25,11 @@ pub(crate) fn similar_key(key: &str, known: &[&'static str]) -> Option<&'static 
 pub(crate) fn similar_word(word: &str, known: &[&'static str]) -> Option<&'static str> {
     let word: Vec<char> = word.chars().take(limits::LIKE).collect();
     let distance = |candidate: &&'static str| edit_distance(&word, &candidate.chars().collect::<Vec<_>>());
-    let is_near = |candidate: &&'static str| candidate.len().abs_diff(word.len()) < 2 && distance(candidate) == 1;
+    // One edit leaves all characters but one in place. A table may have very many words that are similar to none.
+    let shares_most = |candidate: &&'static str| word.iter().filter(|c| !candidate.contains(**c)).count() < 2;
+    let is_near = |candidate: &&'static str| {
+        candidate.len().abs_diff(word.len()) < 2 && shares_most(candidate) && distance(candidate) == 1
+    };
     known.iter().copied().find(|candidate| word.len() > 2 && is_near(candidate))
 }
 
