@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// The size of `dist/plugin.wasm` in bytes.
-const MODULE_SIZE: usize = 611_000;
+const MODULE_SIZE: usize = 960_000;
 
 /// How far instructions may exceed the budget, because another compiler may need more.
 const SLACK_PERCENT: u64 = 3;
@@ -39,24 +39,24 @@ const fn budget(
 
 /// Requests to a table of 1,000 routes, from the beginning of the stream to its end.
 const BUDGETS: [Budget; 9] = [
-    budget("hit, literal", "GET", "/faas/api7/things", (5, 6_010, 348)),
-    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", (5, 7_020, 380)),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (7, 9_070, 415)),
-    budget("miss, other path", "GET", "/elsewhere", (1, 2_930, 243)),
-    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", (1, 2_740, 250)) },
-    budget("404", "GET", "/faas/api7/nothing/42", (3, 7_470, 400)),
-    budget("405", "DELETE", "/faas/api7/things/42/parts/9", (3, 12_560, 476)),
-    budget("400", "GET", "/faas/api7//things", (3, 7_960, 397)),
-    budget("redirect", "GET", "/faas/api7/old", (4, 8_520, 324)),
+    budget("hit, literal", "GET", "/faas/api7/things", (5, 6_510, 348)),
+    budget("hit, parameters", "GET", "/faas/api7/things/42/parts/9", (5, 7_590, 380)),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (7, 10_460, 415)),
+    budget("miss, other path", "GET", "/elsewhere", (1, 2_980, 243)),
+    Budget { authority: "www.example.com", ..budget("miss, other host", "GET", "/faas/api7/things", (1, 2_770, 250)) },
+    budget("404", "GET", "/faas/api7/nothing/42", (3, 8_080, 400)),
+    budget("405", "DELETE", "/faas/api7/things/42/parts/9", (3, 13_260, 476)),
+    budget("400", "GET", "/faas/api7//things", (3, 8_060, 397)),
+    budget("redirect", "GET", "/faas/api7/old", (4, 9_010, 324)),
 ];
 
 /// A browser's requests to the same routes, in a table that uses every feature for headers and responses.
 const WITH_ALL: [Budget; 5] = [
-    budget("hit", "GET", "/faas/api7/things", (14, 21_200, 712)),
-    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (13, 21_860, 708)),
-    budget("preflight", "OPTIONS", "/faas/api7/things", (4, 24_240, 596)),
-    budget("404", "GET", "/faas/api7/nothing/42", (3, 16_550, 591)),
-    budget("redirect", "GET", "/faas/api7/old", (4, 22_510, 544)),
+    budget("hit", "GET", "/faas/api7/things", (14, 22_170, 712)),
+    budget("hit, rewritten", "GET", "/faas/api7/files/a/b/c", (13, 23_090, 708)),
+    budget("preflight", "OPTIONS", "/faas/api7/things", (4, 23_100, 596)),
+    budget("404", "GET", "/faas/api7/nothing/42", (3, 17_090, 591)),
+    budget("redirect", "GET", "/faas/api7/old", (4, 22_810, 544)),
 ];
 
 fn with_all() -> serde_json::Value {
@@ -216,19 +216,19 @@ fn spent_on(document: &str) -> Spent {
 fn document_keeps_its_budget() {
     /// The routes are visited twice. The first time, they are counted and their ends are found. The second time, each
     /// is read, its pattern is added to the tree, and the rows of all lists are written.
-    const TO_JUDGE: u64 = 27_025_000;
-    const TO_JUDGE_A_ROUTE: u64 = 27_050;
+    const TO_JUDGE: u64 = 37_380_000;
+    const TO_JUDGE_A_ROUTE: u64 = 36_270;
     /// The document is hashed.
-    const TO_FOLLOW: u64 = 165_900;
+    const TO_FOLLOW: u64 = 167_200;
     const TO_FOLLOW_A_ROUTE: u64 = 133;
-    /// Its strings; two or three nodes of the tree with 28 bytes each; a pattern with 20, a route with 23, 21 for each
+    /// Its strings; two or three nodes of the tree with 28 bytes each; a pattern with 20, a route with 23, 25 for each
     /// name that it captures, 11 for each method. Few routes also have a rewritten path (30) or a `{*name}` (16).
-    const IMAGE_OF_A_ROUTE: u64 = 191;
+    const IMAGE_OF_A_ROUTE: u64 = 194;
     /// The document, the image, in which the lists grow, and small structures for sorting and look-ups.
     const MEMORY_OF_JUDGE: u64 = 1_507_328;
-    const MEMORY_OF_JUDGE_A_ROUTE: u64 = 353;
+    const MEMORY_OF_JUDGE_A_ROUTE: u64 = 360;
     /// The image.
-    const MEMORY_OF_FOLLOWER: u64 = 1_310_720;
+    const MEMORY_OF_FOLLOWER: u64 = 1_376_256;
     const MEMORY_OF_FOLLOWER_A_ROUTE: u64 = 196;
 
     let few = spent_on(&thousand_routes().to_string());
