@@ -241,7 +241,7 @@ struct Compiler {
     conditions: ConditionSets,
     /// The index of each pattern in its `match`, or [`NOT_IN_LIST`]. An `Option` would take twice the memory.
     match_indexes: Vec<u16>,
-    /// The hosts of all `service`s, if requests that use them directly are denied.
+    /// The hosts of all `service`s without captured values.
     ksvc_hosts: BTreeSet<String>,
     /// The `host`s of all routes, without port.
     other_hosts: BTreeSet<String>,
@@ -404,6 +404,10 @@ impl Compiler {
         settings.plans_responses |= settings.uses_cors;
         settings.methods = builder.list(self.method_names.iter().map(|method| &**method));
         settings.host_template = self.host_template;
+        if !settings.deny_direct {
+            // Only for a `host`, it makes a difference to Knative's probes whether it is a KSVC.
+            self.ksvc_hosts.retain(|host| self.other_hosts.contains(host));
+        }
         settings.ksvc_hosts = builder.list(self.ksvc_hosts.iter().map(String::as_str));
         settings.other_hosts = builder.list(self.other_hosts.iter().map(String::as_str));
         if settings.name == StringId::default() {

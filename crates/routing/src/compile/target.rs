@@ -34,8 +34,9 @@ impl Compiler {
             Key::Broken(_) | Key::Misspelt => None,
             Key::Set(text) => self.rewrite_path(text, captures, place).map(Some),
         };
-        // Direct requests to the host of a target are denied even if the route has an error.
-        if let (Some(ServiceHost::Literal(authority)), true) = (&service, defaults.deny_direct) {
+        // Knative's probes of the host of a target pass, and direct requests to it are denied, even if the route has an
+        // error.
+        if let Some(ServiceHost::Literal(authority)) = &service {
             self.ksvc_hosts.insert(authority.clone());
         }
         if let Some(authority) = &host {
