@@ -121,7 +121,7 @@ impl<'a> Head<'a> {
 
     /// Returns whether the request is gRPC, by the rule that Envoy applies: its content type is `application/grpc`,
     /// alone or followed by `+` and a format.
-    pub(crate) fn is_grpc(&self) -> bool {
+    pub fn is_grpc(&self) -> bool {
         let Some(content_type) = self.content_type else { return false };
         match content_type.strip_prefix(b"application/grpc") {
             Some(rest) => matches!(rest.first(), None | Some(b'+')),
