@@ -10,6 +10,8 @@
 
 mod common;
 
+use std::time::Instant;
+
 use common::{HOST, good, request};
 use ksvc_routing::{Compiled, Outcome, compile, limits};
 use serde_json::{Map, Value, json};
@@ -327,6 +329,24 @@ fn texts_are_limited() {
             "a".repeat(200)
         );
         serves_the_rest(&holds(limits::NAME, make, &message), Outcome::BrokenRoute);
+    }
+}
+
+/// Each placeholder is not compared with each segment of each `match`.
+#[test]
+fn many_placeholders_take_little_more_time_than_one() {
+    let deep = (0..limits::SEGMENTS - 2).map(|segment| format!("{{p{segment}}}/")).collect::<String>();
+    let matches = (0..limits::MATCHES).map(|n| format!("GET /m{n}/{deep}{{a}}")).collect::<Vec<_>>();
+    let seconds = |key: &str, name: &str, count: usize| {
+        let text = format!("/{}", format!("{{{name}}}").repeat(count));
+        let document = routes([json!({ "match": matches, key: text })]);
+        let start = Instant::now();
+        drop(compiled(&document));
+        start.elapsed().as_secs_f64()
+    };
+    for (key, name) in [("service", "a"), ("rewritePath", "a"), ("rewritePath", "b")] {
+        let (one, many) = (seconds(key, name, 1), seconds(key, name, 2_500));
+        assert!(many < 1.6 * one, "{key} {name}: {one} s, {many} s");
     }
 }
 

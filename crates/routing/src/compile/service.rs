@@ -134,7 +134,7 @@ impl Compiler {
                         problems.extend(captures.errors(name));
                     }
                 }
-                Err(_) => problems.push(ProblemKind::TemplateBraces { found: text.to_owned() }),
+                Err(_) => problems.push(ProblemKind::HostBraces { key, found: text.to_owned() }),
             }
         }
         if problems.is_empty() && !dns::is_label(shortest(text).as_bytes()) {
