@@ -67,7 +67,7 @@ pub fn explain_decision(
         Decision::Untouched(_) if response.is_empty() => {}
         Decision::Untouched(_) => explanation.set("responseHeaders", by_name(response)),
         Decision::Forward(forward) => explanation.forward(table, forward, request, response),
-        Decision::Answer(answer) => explanation.answer(answer),
+        Decision::Answer(answer) => explanation.answer(answer, request),
     }
     explanation
 }
@@ -164,7 +164,7 @@ impl Explanation {
         self.set("responseHeaders", by_name(&headers));
     }
 
-    fn answer(&mut self, answer: &Answer<'_>) {
+    fn answer(&mut self, answer: &Answer<'_>, request: &Request) {
         if let Some(chosen) = &answer.chosen {
             self.chosen(chosen);
             // The parameters of a broken route are not shown, because they mean nothing.
@@ -175,16 +175,27 @@ impl Explanation {
         self.set("status", answer.status);
         let mut headers: Headers =
             answer.headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
-        // Envoy adds it to every response of its own that has a body.
-        if !answer.body.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"content-type")) {
-            headers.push((b"content-type".to_vec(), b"text/plain".to_vec()));
-        }
+        set_content_type(&mut headers, answer, request);
         self.set("responseHeaders", by_name(&headers));
         for field in ["allow", "location"] {
             if let Some((_, value)) = answer.headers.iter().find(|(name, _)| name == field) {
                 self.set(field, text(value));
             }
         }
+    }
+}
+
+/// Sets `content-type` as Envoy does in every response that a filter makes.
+fn set_content_type(headers: &mut Headers, answer: &Answer<'_>, request: &Request) {
+    let is_content_type = |name: &[u8]| name.eq_ignore_ascii_case(b"content-type");
+    let is_grpc = request.head(&request.header_refs()).is_grpc();
+    if is_grpc || answer.body.is_empty() {
+        headers.retain(|(name, _)| !is_content_type(name));
+    }
+    if is_grpc {
+        headers.push((b"content-type".to_vec(), b"application/grpc".to_vec()));
+    } else if !answer.body.is_empty() && !headers.iter().any(|(name, _)| is_content_type(name)) {
+        headers.push((b"content-type".to_vec(), b"text/plain".to_vec()));
     }
 }
 

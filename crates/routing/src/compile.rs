@@ -44,8 +44,8 @@ use crate::problem::{Place, Problem, ProblemKind};
 use crate::table::RouteTable;
 use crate::table::image::Span;
 use crate::table::schema::{
-    CANDIDATES, CAPTURES, Candidate, Cors, ENTRIES, MatchRow, NODES, NoMatch, OPERATIONS, Operation, PATTERNS,
-    POLICIES, Policy, ROUTE_EXTRAS, ROUTES, Route, SETTINGS, Settings, StringId, TEXTS, Target, Template,
+    CANDIDATES, CAPTURES, Candidate, Cors, ENTRIES, MatchRow, NODES, NamespaceSet, NoMatch, OPERATIONS, Operation,
+    PATTERNS, POLICIES, Policy, ROUTE_EXTRAS, ROUTES, Route, SETTINGS, Settings, StringId, TEXTS, Target, Template,
 };
 
 use bare_prefix::{BarePrefix, bare_prefixes};
@@ -241,7 +241,7 @@ struct Compiler {
     conditions: ConditionSets,
     /// The index of each pattern in its `match`, or [`NOT_IN_LIST`]. An `Option` would take twice the memory.
     match_indexes: Vec<u16>,
-    /// The hosts of all `service`s, if requests that use them directly are denied.
+    /// The hosts of all `service`s without captured values.
     ksvc_hosts: BTreeSet<String>,
     /// The `host`s of all routes, without port.
     other_hosts: BTreeSet<String>,
@@ -314,7 +314,7 @@ impl Compiler {
             self.method_names = std::mem::take(&mut self.methods).into_sorted(numbers);
             self.check_rivals();
             self.check_table_templates(&settings);
-            self.check_any_namespace(&settings);
+            self.check_allowed_namespaces(&settings);
         }
         settings
     }
@@ -357,13 +357,19 @@ impl Compiler {
         }
     }
 
-    /// Warns if any namespace is allowed, and if `denyDirect` therefore can't cover the hosts of captured targets.
-    fn check_any_namespace(&mut self, settings: &Settings) {
-        if settings.namespaces.any {
-            let is_captured = self.captured_hosts.keys().any(|(_, namespace)| namespace.contains('{'));
-            let hosts_are_unknown = settings.deny_direct && is_captured;
-            let kind = if hosts_are_unknown { ProblemKind::DirectHostsUnknown } else { ProblemKind::AnyNamespace };
-            self.report(Place::default().key("allowNamespaces"), kind);
+    /// Warns if `allowNamespaces` has no effect, if it allows any namespace, and if `denyDirect` therefore can't cover the
+    /// hosts of captured targets.
+    fn check_allowed_namespaces(&mut self, settings: &Settings) {
+        let place = Place::default().key("allowNamespaces");
+        if self.captured_hosts.keys().any(|(_, namespace)| namespace.contains('{')) {
+            if settings.namespaces.any {
+                let hosts_are_unknown = settings.deny_direct;
+                let kind = if hosts_are_unknown { ProblemKind::DirectHostsUnknown } else { ProblemKind::AnyNamespace };
+                self.report(place, kind);
+            }
+        } else if settings.namespaces != NamespaceSet::default() && !self.reader.problems.has_errors() {
+            // With an error, some route may have been meant to capture its namespace.
+            self.report(place, ProblemKind::NamespacesNotCaptured);
         }
     }
 
@@ -404,6 +410,10 @@ impl Compiler {
         settings.plans_responses |= settings.uses_cors;
         settings.methods = builder.list(self.method_names.iter().map(|method| &**method));
         settings.host_template = self.host_template;
+        if !settings.deny_direct {
+            // Only for a `host`, it makes a difference to Knative's probes whether it is a KSVC.
+            self.ksvc_hosts.retain(|host| self.other_hosts.contains(host));
+        }
         settings.ksvc_hosts = builder.list(self.ksvc_hosts.iter().map(String::as_str));
         settings.other_hosts = builder.list(self.other_hosts.iter().map(String::as_str));
         if settings.name == StringId::default() {

@@ -1,7 +1,7 @@
 //! From the head of a request to a [`Decision`].
 //!
-//! [`RouteTable::decide`] first finds out whether the request is in the table's scope. Then it rejects unsafe paths,
-//! answers preflights, and searches for the route (`search`). What a route does to the request is in `forward`, what
+//! [`RouteTable::decide`] first finds out whether the request is in the table's scope (`scope`). Then it rejects unsafe
+//! paths, answers preflights, and searches for the route (`search`). What a route does to the request is in `forward`, what
 //! happens to the response later is in `response`.
 
 mod captured_host;
@@ -11,6 +11,7 @@ pub(crate) mod error;
 pub(crate) mod forward;
 pub(crate) mod headers;
 pub(crate) mod response;
+pub(crate) mod scope;
 pub(crate) mod search;
 pub(crate) mod template;
 
@@ -19,12 +20,12 @@ use std::borrow::Cow;
 use crate::bytes::is_ascii;
 use crate::decide::cors::Preflight;
 use crate::decide::decision::{Answer, Decision, Outcome, Untouched};
+use crate::decide::scope::Scope;
 use crate::decide::search::{Found, MethodOrder, NoRoute, Request, Trail};
 use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
 use crate::table::conditions::{ConditionValues, HeaderConditions};
-use crate::table::hosts::{self, Membership};
 use crate::table::schema::{Cors, NoMatch, Target};
 
 impl RouteTable {
@@ -59,43 +60,11 @@ impl RouteTable {
         already_routed: impl FnOnce() -> bool,
         trail: &mut T,
     ) -> Decision<'a> {
-        let Some(path) = head.path else { return Decision::Untouched(Untouched::OutOfScope) };
-        let host = &*hosts::normalize_host(head.authority.unwrap_or_default());
-        let membership = self.settings.hosts.membership(&self.strings, host);
-        let direct = self.settings.deny_direct
-            && matches!(membership, None | Some(Membership::Any))
-            && (hosts::contains(&self.strings, self.settings.other_hosts, host) || self.is_ksvc_host(host));
-        // A host that `hosts` names exactly is public and not the host of a KSVC, so a probe to it is an ordinary
-        // request.
-        let is_probe =
-            head.is_network_probe && membership != Some(Membership::Exact) && self.lets_probe_pass(host, path);
-        if (membership.is_none() && !direct) || is_probe {
-            return Decision::Untouched(Untouched::OutOfScope);
+        match self.scope(head, already_routed) {
+            Scope::In(path) => self.decide_in_scope(head, path, trail),
+            Scope::Out(_) => Decision::Untouched(Untouched::OutOfScope),
+            Scope::Direct => Decision::Answer(error::denied_direct(head)),
         }
-        let routed = head.has_forwarded_host && already_routed();
-        if direct && !routed {
-            return match path.starts_with(b"/.well-known/acme-challenge/") {
-                true => Decision::Untouched(Untouched::OutOfScope),
-                false => Decision::Answer(error::denied_direct(head)),
-            };
-        }
-        if membership.is_none() || routed || (path == b"*" && head.method == Some(b"OPTIONS")) {
-            return Decision::Untouched(Untouched::OutOfScope);
-        }
-        if !self.base.contains(path) {
-            return Decision::Untouched(Untouched::OutOfScope);
-        }
-        self.decide_in_scope(head, path, trail)
-    }
-
-    /// Returns whether one of Knative's probes to a host is left alone. Knative's proxies answer it themselves, on
-    /// whatever path. The `host` of a route may be no KSVC, and then every path but that of net-istio's probes could
-    /// reach something else.
-    #[inline(never)]
-    fn lets_probe_pass(&self, host: &[u8], path: &[u8]) -> bool {
-        path == b"/healthz"
-            || !hosts::contains(&self.strings, self.settings.other_hosts, host)
-            || self.is_ksvc_host(host)
     }
 
     fn decide_in_scope<'a, T: Trail>(&'a self, head: &Head<'a>, whole_path: &'a [u8], trail: &mut T) -> Decision<'a> {

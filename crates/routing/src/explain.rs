@@ -4,7 +4,7 @@ mod reasons;
 
 use std::fmt;
 
-pub use reasons::{OutOfScope, UnsafePart};
+pub use reasons::UnsafePart;
 
 use crate::decide::decision::Decision;
 use crate::decide::search::{MethodOrder, Step, Trail};

@@ -72,8 +72,9 @@ mod telemetry;
 pub use compile::{Compiled, compile};
 pub use decide::decision::{Answer, Decision, Forward, Outcome, ResponsePlan, Untouched};
 pub use decide::headers::Change;
+pub use decide::scope::OutOfScope;
 pub use document::config;
-pub use explain::{Considered, ConsideredRoute, Explanation, Line, OutOfScope, UnsafePart};
+pub use explain::{Considered, ConsideredRoute, Explanation, Line, UnsafePart};
 pub use problem::{
     CATALOGUE, CatalogueEntry, Example, Instead, PathEdit, Place, Problem, ProblemKind, Remedy, Severity, ShortText,
     Step,

@@ -48,8 +48,8 @@ pub struct Head<'a> {
     /// public URL.
     pub(crate) has_forwarding_claim: bool,
     /// True if the request is Knative's own check that a host is served: it has exactly one `k-network-probe` header,
-    /// and its value is `probe`. Knative's proxies answer such a request themselves. Of several headers, they look at the
-    /// first, and the gateway may look at another one.
+    /// and its value is `probe`. Knative's proxies answer such a request themselves. If there are several, Knative's
+    /// proxies look at the first one, and the gateway may look at another one.
     pub(crate) is_network_probe: bool,
     /// True if the request may have a header that is internal to Knative, because the name of some header begins with
     /// `k`, or the `user-agent` of a probe.
@@ -121,7 +121,7 @@ impl<'a> Head<'a> {
 
     /// Returns whether the request is gRPC, by the rule that Envoy applies: its content type is `application/grpc`,
     /// alone or followed by `+` and a format.
-    pub(crate) fn is_grpc(&self) -> bool {
+    pub fn is_grpc(&self) -> bool {
         let Some(content_type) = self.content_type else { return false };
         match content_type.strip_prefix(b"application/grpc") {
             Some(rest) => matches!(rest.first(), None | Some(b'+')),

@@ -140,7 +140,15 @@ fn a_captured_target_needs_what_keeps_it_within_limits() {
         (json!({ "allowNamespace": ["shop"] }), both(), &["unknown-key"]),
         (json!({ "allowNamespaces": ["*"] }), both(), &["every-namespace"]),
         (json!({ "allowNamespaces": ["*"], "denyDirect": true }), both(), &["direct-hosts-unknown"]),
-        (json!({ "allowNamespaces": ["*"], "denyDirect": true }), service(), &["every-namespace"]),
+        (json!({ "allowNamespaces": ["*"], "denyDirect": true }), service(), &["namespaces-not-captured"]),
+        (json!({ "allowNamespaces": ["*"] }), service(), &["namespaces-not-captured"]),
+        (list(), service(), &["namespaces-not-captured"]),
+        (json!({ "allowNamespaces": ["team-*"] }), service(), &["namespaces-not-captured"]),
+        (
+            list(),
+            json!({ "match": "ANY /{n}", "service": "s", "namespace": "{n}", "tag": "T" }),
+            &["invalid-dns-label"],
+        ),
         (json!({ "hostTemplate": "{service}-{namespace}.{domain}" }), service(), &["host-template-for-captures"]),
         (json!({ "hostTemplate": "{service}.{domain}" }), service(), &["host-template-for-captures"]),
         (
@@ -157,7 +165,10 @@ fn a_captured_target_needs_what_keeps_it_within_limits() {
         (json!({}), json!({ "match": "ANY /{a}", "service": "{*a}" }), &["rest-in-template"]),
         (json!({}), json!({ "match": "ANY /{a}", "service": "{b}" }), &["unknown-parameter"]),
         (json!({}), json!({ "match": ["ANY /{a}", "ANY /x"], "service": "{a}" }), &["unknown-parameter"]),
-        (json!({}), json!({ "match": "ANY /{a}", "service": "{a" }), &["template-braces"]),
+        (json!({}), json!({ "match": "ANY /{a}", "service": "{a" }), &["host-braces"]),
+        (json!({}), json!({ "match": "ANY /{a}", "service": "a}" }), &["host-braces"]),
+        (json!({}), json!({ "match": "ANY /{a}", "service": "s", "tag": "{a" }), &["host-braces"]),
+        (json!({}), json!({ "match": "ANY /{a}", "service": "s", "namespace": "{a" }), &["host-braces"]),
         (json!({}), json!({ "match": "ANY /{a}", "service": "-{a}" }), &["invalid-dns-label"]),
         (json!({}), json!({ "match": "ANY /{a}", "service": "{a}-" }), &["invalid-dns-label"]),
         (json!({}), json!({ "match": "ANY /{a}", "service": "A{a}" }), &["invalid-dns-label"]),
@@ -258,13 +269,35 @@ fn deny_direct_covers_the_hosts_that_captured_values_could_make() {
     let any = cluster(json!({ "denyDirect": true }), json!(["*"]));
     assert!(!denied(&any, "a.other.example.com") && denied(&any, "fallback.shop.example.com"));
     let route = json!({ "match": "ANY /{a}", "service": "{a}-api", "tag": "t" });
-    let table = good(&document(json!({ "denyDirect": true }), route.clone()));
+    let table = good(&document(json!({ "denyDirect": true }), route));
     assert!(denied(&table, "t-x-api.shop.example.com") && !denied(&table, "x-api.shop.example.com"));
     assert!(!denied(&table, "t-x-api.other.example.com") && !denied(&table, "t-api.shop.example.com"));
-    // Direct requests are denied even if the route has an error.
-    let mut broken = route;
-    broken["rewritePath"] = json!("/{unknown}");
-    assert!(denied(&bad(&document(json!({ "denyDirect": true }), broken)), "t-x-api.shop.example.com"));
+}
+
+#[test]
+fn deny_direct_covers_the_hosts_that_are_known_in_spite_of_an_error() {
+    let route = |key: &str, value: Value| {
+        let mut route = json!({ "match": "ANY /{ns}/{svc}", "service": "{svc}", "namespace": "{ns}" });
+        route[key] = value;
+        route
+    };
+    let good = || route("tag", json!("t"));
+    for (allowed, route) in [
+        (json!(["shop", "BAD NS"]), good()),
+        (json!(["shop", 7]), good()),
+        (json!(["-*", "sh*"]), good()),
+        (json!(["shop"]), route("rewritePath", json!("/{unknown}"))),
+        (json!(["shop"]), route("host", json!("x.example.com"))),
+        (json!(["shop"]), route("unheard-of", json!(1))),
+        (json!(["shop"]), route("match", json!(["ANY /{ns}/{svc}", "ANY /x/{"]))),
+    ] {
+        let host = if route["tag"].is_string() { "t-orders.shop.example.com" } else { "orders.shop.example.com" };
+        let document = document(json!({ "denyDirect": true, "allowNamespaces": allowed }), route);
+        let table = bad(&document);
+        assert!(denied(&table, host), "{document}");
+        assert!(!denied(&table, "t-orders.other.example.com"), "{document}");
+        assert_eq!(request("GET", "/shop/orders").on(&table).outcome, Outcome::BrokenRoute, "{document}");
+    }
 }
 
 /// A host that a request reaches through the table can't be reached directly, and a host that is denied directly can be

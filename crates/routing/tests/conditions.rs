@@ -4,7 +4,7 @@
 mod common;
 
 use common::{HOST, Request, good, request};
-use ksvc_routing::{Considered, Problem, RouteTable, compile};
+use ksvc_routing::{Considered, Problem, Remedy, RouteTable, compile};
 use serde_json::{Value, json};
 
 /// Makes a table with a route for each `when` at one path. The routes are `r0`, `r1` and so on, in the order of the
@@ -55,6 +55,45 @@ fn a_value_that_ends_in_a_star_is_a_prefix() {
     }
 }
 
+/// A cookie can fulfil each condition that has no error: one with the value in quotes. And following a remedy works.
+#[test]
+fn a_condition_on_a_cookie_without_an_error_can_be_fulfilled() {
+    let bytes = ["\"", "x", " ", "\t", ";", "=", "ä", "\n", "*"];
+    let mut texts = vec![String::new()];
+    for _ in 0..3 {
+        texts = texts.iter().flat_map(|text| bytes.map(|byte| format!("{text}{byte}"))).chain(texts.clone()).collect();
+        texts.sort();
+        texts.dedup();
+    }
+    let (mut fulfilled, mut remedies) = (0, 0);
+    for text in &texts {
+        for (name, value) in [("a", &**text), (text, "x")] {
+            let document = document(&[json!({ "cookies": { name: value } })]);
+            let compiled = compile(document.to_string().as_bytes());
+            let problems = compiled.problems.iter().map(Problem::to_string).collect::<Vec<_>>();
+            if compiled.is_good() {
+                let sent = request("GET", "/a").header("cookie", &format!("b=2; {name}=\"{value}\""));
+                assert_eq!(sent.on(&compiled.table).authority, "r0.shop.example.com", "{name:?} {value:?}");
+                fulfilled += 1;
+            } else {
+                let cannot_be = |text: &str| text.contains([';', '\n']);
+                let has_no_name = name.is_empty() || name.contains('=') || name.starts_with([' ', '\t']);
+                assert!(cannot_be(value) || cannot_be(name) || has_no_name, "{problems:?}");
+            }
+            for problem in compiled.problems.iter().filter(|problem| problem.kind.code() == "quoted-cookie") {
+                let Some(Remedy::Value(write)) = &problem.remedy else { continue };
+                let mended = self::document(&[json!({ "cookies": { name: write } })]);
+                let mended = compile(mended.to_string().as_bytes());
+                assert!(mended.problems.is_empty(), "{value} {write} {:?}", mended.problems);
+                let sent = request("GET", "/a").header("cookie", &format!("{name}={value}"));
+                assert_eq!(sent.on(&mended.table).authority, "r0.shop.example.com", "{value:?} {write:?}");
+                remedies += 1;
+            }
+        }
+    }
+    assert!(fulfilled > 100 && remedies > 5, "{fulfilled} {remedies}");
+}
+
 #[test]
 fn the_first_cookie_of_a_name_counts() {
     for (cookies, value) in [
@@ -77,6 +116,11 @@ fn the_first_cookie_of_a_name_counts() {
         (&["A=1"], None),
         (&["aa=1; xa=1"], None),
         (&["=a"], None),
+        // Of white space, only spaces and tabs do not count.
+        (&["b=2;\x0ca=1"], None),
+        (&["a=1\x0c"], Some("1\x0c")),
+        (&["a=1\r\n; b=2"], Some("1\r\n")),
+        (&["\n a=1"], None),
         (&[""], None),
         (&[], None),
     ] {

@@ -350,6 +350,17 @@ fn a_certificate_challenge_to_the_host_of_a_target_always_passes() {
     }
 }
 
+/// What is behind the gateway may resolve a dot segment, decode a slash, or treat a backslash like one.
+#[test]
+fn a_path_that_only_begins_like_a_certificate_challenge_is_denied() {
+    for rest in
+        ["..%2f..%2fadmin", "../../admin", "..;/..;/admin", "%2e%2e/%2e%2e/admin", "..\\admin", "/x", "a%00", "%"]
+    {
+        let asked = request("GET", &format!("/.well-known/acme-challenge/{rest}")).host("s.shop.example.com");
+        assert_eq!(asked.on(&denying(&[HOST])).outcome, Outcome::DeniedDirect, "{rest}");
+    }
+}
+
 #[test]
 fn a_probe_to_a_public_host_is_handled_like_any_request() {
     let public = table(json!({}), json!([{ "match": "GET /healthz", "service": "s" }]));
@@ -387,13 +398,32 @@ fn a_probe_has_exactly_one_header_with_the_value_probe() {
             assert_eq!(sent("other.example.net"), other, "{path} {values:?}");
         }
     }
-    // A host that is the target of a `service` and of a `host` is that of a KSVC.
-    let both = json!([{ "match": "GET /a", "service": "s" }, { "match": "GET /b", "host": "s.shop.example.com" }]);
-    let both = common::good(&json!({
-        "hosts": [HOST], "domain": "example.com", "namespace": "shop", "denyDirect": true, "routes": both,
-    }));
-    let probe = request("GET", "/x").host("s.shop.example.com").header("k-network-probe", "probe");
-    assert_eq!(probe.on(&both).outcome, OutOfScope);
+}
+
+/// A host that is the target of a `service` and of a `host` is that of a KSVC.
+#[test]
+fn a_probe_to_the_host_of_a_ksvc_is_never_touched() {
+    let routes = |service: &str| {
+        json!([
+            { "match": "GET /a/{a}", "service": service },
+            { "match": "GET /b", "host": "s.shop.example.com" },
+            { "match": "GET /c", "host": "other.example.net" },
+        ])
+    };
+    for keys in [
+        json!({ "denyDirect": true }),
+        json!({ "hosts": ["*"], "onNoMatch": "passThrough" }),
+        json!({ "hosts": ["*"] }),
+        json!({ "hosts": ["*.example.com", "*.net"] }),
+        json!({ "hosts": ["*"], "denyDirect": true }),
+    ] {
+        for service in ["s", "{a}"] {
+            let table = table(keys.clone(), routes(service));
+            let probe = |host: &str| request("GET", "/x").host(host).header("k-network-probe", "probe").on(&table);
+            assert_eq!(probe("s.shop.example.com").outcome, Outcome::OutOfScope, "{keys} {service}");
+            assert_ne!(probe("other.example.net").outcome, Outcome::OutOfScope, "{keys} {service}");
+        }
+    }
 }
 
 #[test]

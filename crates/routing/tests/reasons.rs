@@ -5,7 +5,10 @@ use ksvc_routing::{Decision, Head, OutOfScope, Outcome, RouteTable, UnsafePart, 
 fn table(rest: &str) -> RouteTable {
     let document = format!(
         r#"{{"hosts": ["api.example.com"], "domain": "example.com", "namespace": "shop",
-            "routes": [{{"match": "ANY /a", "service": "orders"}}]{rest}}}"#
+            "routes": [
+                {{"match": "ANY /a", "service": "orders"}},
+                {{"match": "ANY /b/{{b}}", "service": "{{b}}", "namespace": "billing"}}
+            ]{rest}}}"#
     );
     compile(document.as_bytes()).table
 }
@@ -18,13 +21,21 @@ fn headers<'a>(method: &'a str, host: &'a str, path: &'a str) -> Vec<(&'a [u8], 
 fn a_request_out_of_scope_has_a_reason() {
     let faas = r#", "basePath": "/faas""#;
     let deny = r#", "denyDirect": true"#;
+    let both = r#", "denyDirect": true, "basePath": "/faas""#;
     for (rest, method, host, path, probe, reason) in [
         ("", "GET", "other.example.com", "/a", false, OutOfScope::Host),
         ("", "GET", "orders.shop.example.com", "/a", false, OutOfScope::Host),
         (faas, "GET", "api.example.com:443", "/faast/a", false, OutOfScope::BasePath),
         ("", "OPTIONS", "api.example.com", "*", false, OutOfScope::Server),
         (deny, "GET", "orders.shop.example.com", "/healthz", true, OutOfScope::Probe),
+        (deny, "GET", "orders.shop.example.com", "/a", true, OutOfScope::Probe),
         (deny, "GET", "orders.shop.example.com", "/.well-known/acme-challenge/x", false, OutOfScope::Challenge),
+        (deny, "GET", "x.billing.example.com", "/a", true, OutOfScope::Probe),
+        (deny, "GET", "x.billing.example.com", "/.well-known/acme-challenge/x", false, OutOfScope::Challenge),
+        (deny, "GET", "www.example.com", "/a", true, OutOfScope::Host),
+        (both, "GET", "api.example.com", "/other", false, OutOfScope::BasePath),
+        (both, "GET", "api.example.com", "/other", true, OutOfScope::BasePath),
+        (both, "GET", "api.example.com", "/.well-known/acme-challenge/x", false, OutOfScope::BasePath),
     ] {
         let table = table(rest);
         let mut headers = headers(method, host, path);
@@ -34,9 +45,12 @@ fn a_request_out_of_scope_has_a_reason() {
         let head = Head::read(&headers);
         let decision = table.decide(&head, || false);
         assert!(matches!(decision, Decision::Untouched(Untouched::OutOfScope)), "{host}{path}");
-        assert_eq!(table.out_of_scope(&head), reason, "{host}{path}");
+        assert_eq!(table.out_of_scope(&head), Some(reason), "{host}{path}");
     }
-    assert_eq!(table("").out_of_scope(&Head::read(&Vec::new())), OutOfScope::NoPath);
+    assert_eq!(table("").out_of_scope(&Head::read(&Vec::new())), Some(OutOfScope::NoPath));
+    for (rest, host) in [("", "api.example.com"), (deny, "orders.shop.example.com")] {
+        assert_eq!(table(rest).out_of_scope(&Head::read(&headers("GET", host, "/a"))), None, "{host}");
+    }
 }
 
 /// The part is where the path says it is, and the path before it is safe.

@@ -194,3 +194,23 @@ fn path_that_a_template_would_make_a_hundred_times_longer_is_not_built() {
     drop(exchange);
     assert!(root.vm().memory() < before + (1 << 20), "{before}, {}", root.vm().memory());
 }
+
+/// Each placeholder of a template is not compared with each segment of each `match`.
+#[test]
+fn many_placeholders_cost_little_more_than_one() {
+    let deep: String = (0..254).map(|segment| format!("{{p{segment}}}/")).collect();
+    let matches: Vec<_> = (0..1_000).map(|n| format!("GET /m{n}/{deep}{{a}}")).collect();
+    let instructions = |key: &str, name: &str, count: usize| {
+        let template = format!("/{}", format!("{{{name}}}").repeat(count));
+        let route = json!({ "match": matches, "service": "orders", key: template });
+        let root = Process::new().vm(&[]).root(PLUGIN);
+        let (accepted, counts) = root.configure_counted(shop_with(&json!({ "routes": [route] })).to_string());
+        assert!(accepted);
+        counts.instructions
+    };
+    for (key, name) in [("service", "a"), ("rewritePath", "a"), ("rewritePath", "b")] {
+        let (one, many) = (instructions(key, name, 1), instructions(key, name, 2_500));
+        println!("{key} {name}: {one} instructions for one placeholder, {many} for 2,500");
+        assert!(many * 10 < one * 16, "{key} {name}: {one}, {many}");
+    }
+}

@@ -97,7 +97,7 @@ fn reason(table: &Table, decision: &Decision<'_>, head: &Head<'_>) -> Option<Str
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let key = |key: &str| table.configuration.node.as_ref().and_then(|node| node.get(key));
     match decision {
-        Decision::Untouched(Untouched::OutOfScope) => Some(match table.compiled.table.out_of_scope(head) {
+        Decision::Untouched(Untouched::OutOfScope) => Some(match table.compiled.table.out_of_scope(head)? {
             OutOfScope::NoPath => "the request has no path".to_owned(),
             OutOfScope::Host => {
                 let hosts = key("hosts").map(|hosts| hosts.items()).unwrap_or_default();

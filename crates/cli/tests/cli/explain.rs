@@ -295,4 +295,13 @@ fn a_response_with_a_body_has_the_content_type_that_envoy_adds() {
         json!({"content-type": "application/json"})
     );
     assert_eq!(headers(""), json!(null));
+    assert_eq!(headers(", headers: {content-type: text/css}"), json!(null));
+    // A gRPC client gets a gRPC status, whoever has set which `content-type`.
+    let table = "hosts: [a.b]\nresponseHeaders: {set: {x-a: b}}\nroutes: [{match: GET /, respond: {status: 200, body: a, headers: {content-type: text/css}}}]\n";
+    for (method, url) in [("GET", "a.b/"), ("POST", "a.b/"), ("GET", "a.b/none"), ("GET", "a.b//")] {
+        let found = explain(table, &[method, url, "-H", "content-type: application/grpc+proto"]);
+        assert_eq!(found["responseHeaders"]["content-type"], "application/grpc", "{method} {url}");
+        let found = explain(table, &[method, url, "-H", "content-type: application/grpc-web"]);
+        assert_ne!(found["responseHeaders"]["content-type"], "application/grpc", "{method} {url}");
+    }
 }

@@ -114,8 +114,8 @@ impl Compiler {
 
     /// Limits how many rivals have conditions, because the search may check the conditions of each of them.
     ///
-    /// The routes beyond the limit are reported, so they are broken. Of their candidates only the first is kept,
-    /// without its conditions. Every request that gets that far is answered 503 there, so no request reaches a route
+    /// The routes beyond the limit are reported, so they are broken. Only the first of their candidates is kept, without
+    /// its conditions. Every request that gets that far is answered 503 there, so no request reaches a route
     /// after them.
     fn limit_conditional(&mut self, crowded: &[Range<usize>]) {
         if crowded.is_empty() {

@@ -1,7 +1,7 @@
 //! Compiles one route: its patterns, its conditions, its changes to headers, and its target.
 
 use std::cell::{Cell, OnceCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::conditions::{ConditionCount, ConditionSet};
 use super::headers::{Written, forbidden_in_condition, forbidden_in_request, forbidden_in_response};
@@ -168,7 +168,7 @@ impl Compiler {
 
     /// Warns of a pattern that matches only paths that `unsafePaths` refuses.
     fn report_unreachable(&mut self, segments: &[Segment<'_>], place: MatchPlace, unsafe_paths: UnsafePaths) {
-        // No value of a parameter is less of a hazard than this one.
+        // This value adds no hazard of its own, so a hazard of the sample path comes from the literal text.
         const VALUE: &str = "x";
         let mut path = String::new();
         for segment in segments {
@@ -283,17 +283,20 @@ impl Compiler {
     }
 }
 
-/// Returns the problem of a condition on a cookie, if it has one: no request could fulfil it.
+/// Returns the problem of a condition on a cookie, if it has one. No request could fulfil a condition with an error.
 fn cookie_problem(name: &str, value: &str) -> Option<ProblemKind> {
-    let has_separator = |text: &str| text.contains(|c: char| c == ';' || c.is_control());
-    if name.is_empty() || name.contains('=') || name.trim() != name || has_separator(name) {
+    let has_separator = |text: &str| text.contains(|c: char| c == ';' || (c.is_ascii_control() && c != '\t'));
+    if name.is_empty() || name.contains('=') || name.starts_with([' ', '\t']) || has_separator(name) {
         return Some(ProblemKind::CookieName { found: name.to_owned() });
     }
-    if has_separator(value) || value.trim() != value {
+    if has_separator(value) {
         return Some(ProblemKind::CookieValue { name: name.to_owned() });
     }
     let unquoted = value.strip_prefix('"')?.strip_suffix('"')?;
-    Some(ProblemKind::QuotedCookie { found: value.to_owned(), write: unquoted.to_owned() })
+    // Without its quotes, a value may mean something else.
+    let is_plain = !unquoted.starts_with('"') && !unquoted.ends_with(['"', '*']);
+    let write = is_plain.then(|| unquoted.to_owned());
+    Some(ProblemKind::QuotedCookie { name: name.to_owned(), found: value.to_owned(), write })
 }
 
 /// Returns the problem of a condition on a query parameter, if it has one.
@@ -340,49 +343,83 @@ struct RouteConditions {
 /// Checks that every pattern of a route captures the names that its templates use. Only valid patterns are checked.
 pub(super) struct CaptureChecker<'p> {
     patterns: &'p [ParsedMatch<'p>],
-    /// The number of valid patterns, and for each name the number of them that capture it. They are counted only if a
-    /// template uses a name.
-    counts: OnceCell<(usize, HashMap<&'p str, usize>)>,
+    /// Found out only if a template uses a name.
+    captured: OnceCell<Captured<'p>>,
+    /// The names that each valid pattern captures. Found out only if there is an error.
+    names: OnceCell<Vec<HashSet<&'p str>>>,
     /// The number of further errors that will be kept.
     room: Cell<usize>,
     /// The number of errors that were found but not returned.
     omitted: Cell<usize>,
 }
 
+/// What the valid patterns of a route capture.
+struct Captured<'p> {
+    patterns: usize,
+    /// For each name the number of patterns that capture it.
+    counts: HashMap<&'p str, usize>,
+    /// The names under which some pattern captures the rest of the path. If the rest may be empty, the first such pattern
+    /// is with it.
+    rests: BTreeMap<&'p str, Option<&'p ParsedMatch<'p>>>,
+}
+
 impl<'p> CaptureChecker<'p> {
     fn new(patterns: &'p [ParsedMatch<'p>], room: usize) -> Self {
-        CaptureChecker { patterns, counts: OnceCell::new(), room: Cell::new(room), omitted: Cell::new(0) }
+        CaptureChecker {
+            patterns,
+            captured: OnceCell::new(),
+            names: OnceCell::new(),
+            room: Cell::new(room),
+            omitted: Cell::new(0),
+        }
     }
 
     fn valid_patterns(&self) -> impl Iterator<Item = &'p ParsedMatch<'p>> {
         self.patterns.iter().filter(|parsed| parsed.pattern.is_valid)
     }
 
+    fn captured(&self) -> &Captured<'p> {
+        self.captured.get_or_init(|| {
+            let mut captured = Captured { patterns: 0, counts: HashMap::new(), rests: BTreeMap::new() };
+            for parsed in self.valid_patterns() {
+                captured.patterns += 1;
+                for name in parsed.pattern.captures() {
+                    *captured.counts.entry(name).or_default() += 1;
+                }
+                if let Some(Segment::Rest { name, may_be_none }) = parsed.pattern.segments.last() {
+                    let first = captured.rests.entry(name).or_default();
+                    *first = first.or(may_be_none.then_some(parsed));
+                }
+            }
+            captured
+        })
+    }
+
     /// Returns the names that every valid pattern captures, in the order of the first pattern.
     pub(super) fn common(&self) -> Vec<&'p str> {
-        let mut patterns = self.valid_patterns();
-        let first = patterns.next().into_iter().flat_map(|parsed| parsed.pattern.captures());
-        let mut names: Vec<&str> = first.collect();
-        patterns.for_each(|parsed| names.retain(|name| parsed.pattern.captures().any(|other| other == *name)));
-        names
+        let Captured { patterns, counts, .. } = self.captured();
+        let first = self.valid_patterns().next().into_iter().flat_map(|parsed| parsed.pattern.captures());
+        first.filter(|name| counts.get(name) == Some(patterns)).collect()
     }
 
     /// Returns whether some pattern captures the rest of the path under a name.
     pub(super) fn is_rest(&self, name: &str) -> bool {
-        let mut segments = self.valid_patterns().flat_map(|parsed| &parsed.pattern.segments);
-        segments.any(|segment| matches!(segment, Segment::Rest { name: rest, .. } if *rest == name))
+        self.captured().rests.contains_key(name)
+    }
+
+    /// Returns the names under which some pattern captures a rest that may be empty, each with the path that stands before
+    /// the first such rest.
+    pub(super) fn empty_rests(&self) -> impl Iterator<Item = (&'p str, &'p str)> {
+        self.captured().rests.iter().filter_map(|(name, parsed)| {
+            let (_, path) = (*parsed)?.text.split_once(' ')?;
+            Some((*name, path.rsplit_once('/')?.0))
+        })
     }
 
     /// Returns an error for each pattern that does not capture a name. If there are any, at least one is returned, and
     /// beyond that no more than will be kept.
     pub(super) fn errors(&self, name: &str) -> Vec<ProblemKind> {
-        let (patterns, counts) = self.counts.get_or_init(|| {
-            let mut counts = HashMap::new();
-            for name in self.valid_patterns().flat_map(|parsed| parsed.pattern.captures()) {
-                *counts.entry(name).or_default() += 1;
-            }
-            (self.valid_patterns().count(), counts)
-        });
+        let Captured { patterns, counts, .. } = self.captured();
         let found = patterns - counts.get(name).copied().unwrap_or_default();
         if found == 0 {
             return Vec::new();
@@ -390,10 +427,13 @@ impl<'p> CaptureChecker<'p> {
         let returned = found.min(self.room.get().max(1));
         self.room.set(self.room.get().saturating_sub(returned));
         self.omitted.set(self.omitted.get() + found - returned);
-        self.valid_patterns()
-            .filter(|parsed| parsed.pattern.captures().all(|known| known != name))
+        let names = self
+            .names
+            .get_or_init(|| self.valid_patterns().map(|parsed| parsed.pattern.captures().collect()).collect());
+        let patterns = self.valid_patterns().zip(names).filter(|(_, names)| !names.contains(name));
+        patterns
             .take(returned)
-            .map(|parsed| ProblemKind::UnknownCapture {
+            .map(|(parsed, _)| ProblemKind::UnknownCapture {
                 name: name.to_owned(),
                 pattern: parsed.text.to_owned(),
                 known: parsed.pattern.captures().map(str::to_owned).collect(),

@@ -46,12 +46,14 @@ impl Compiler {
             return None;
         }
         let mut is_valid = !own_namespace.is_broken() && !tag.is_broken();
+        let mut is_allowed = true;
         let names = [("service", &service), ("namespace", &own_namespace), ("tag", &tag)];
         let captured_key = names.iter().find(|(_, name)| name.get().is_some_and(|name| name.is_captured));
         let captured_key = captured_key.map(|(key, _)| *key);
         if let Some(key) = captured_key {
             let captures_namespace = own_namespace.get().is_some_and(|namespace| namespace.is_captured);
-            is_valid &= self.check_captured(key, captures_namespace, place, defaults);
+            is_valid &= self.check_host_template(key, place, defaults);
+            is_allowed = !captures_namespace || self.check_namespaces(place, defaults);
         }
         let namespace = match (own_namespace, &defaults.namespace) {
             (Key::Absent, Key::Absent) => Key::Absent,
@@ -95,10 +97,12 @@ impl Compiler {
         if host_name::is_cluster_local(&authority) {
             self.report(place.key("service"), ProblemKind::ClusterLocalHost { host: authority.clone() });
         }
-        Some(match is_captured {
+        let host = match is_captured {
+            // Even if the route has an error, direct requests to the hosts that are known are denied.
             true => ServiceHost::Captured(self.add_captured_host(&label, namespace.text, template?, domain)),
             false => ServiceHost::Literal(authority),
-        })
+        };
+        is_allowed.then_some(host)
     }
 
     /// Checks a `service`, `namespace` or `tag`.
@@ -130,7 +134,7 @@ impl Compiler {
                         problems.extend(captures.errors(name));
                     }
                 }
-                Err(_) => problems.push(ProblemKind::TemplateBraces { found: text.to_owned() }),
+                Err(_) => problems.push(ProblemKind::HostBraces { key, found: text.to_owned() }),
             }
         }
         if problems.is_empty() && !dns::is_label(shortest(text).as_bytes()) {
@@ -145,25 +149,24 @@ impl Compiler {
         Key::Broken(None)
     }
 
-    /// Checks whether the table allows captured values in the host of a service. `key` is the first key that has one.
-    /// Returns whether the table does.
-    fn check_captured(
-        &mut self,
-        key: &'static str,
-        captures_namespace: bool,
-        place: RoutePlace,
-        defaults: &Defaults<'_>,
-    ) -> bool {
+    /// Checks whether the host template allows captured values in the host of a service. `key` is the first key that has
+    /// one. Returns whether the template does.
+    fn check_host_template(&mut self, key: &'static str, place: RoutePlace, defaults: &Defaults<'_>) -> bool {
         let template = defaults.host_template.get();
         let is_ambiguous = template.is_some_and(|template| !template.separates_names());
         if let Some(template) = template.filter(|_| is_ambiguous) {
             let template = template.text().to_owned();
             self.report(place.key(key), ProblemKind::HostTemplateForCapture { key, template });
         }
-        if captures_namespace && matches!(defaults.namespaces, Key::Absent) {
+        !is_ambiguous
+    }
+
+    /// Checks whether the table says which namespaces may be captured. Returns whether it says so without errors.
+    fn check_namespaces(&mut self, place: RoutePlace, defaults: &Defaults<'_>) -> bool {
+        if matches!(defaults.namespaces, Key::Absent) {
             self.report(place.key("namespace"), ProblemKind::NamespacesNotListed);
         }
-        !is_ambiguous && (!captures_namespace || defaults.namespaces.get().is_some())
+        matches!(defaults.namespaces, Key::Set(_))
     }
 
     /// Adds a host with captured values. Hosts with the same texts are added once.

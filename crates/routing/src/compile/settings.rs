@@ -32,8 +32,6 @@ pub(super) struct Defaults<'a> {
     pub(super) base_path: String,
     pub(super) unsafe_paths: UnsafePaths,
     pub(super) cors: Cors,
-    /// Requests that use the host of a target directly are denied.
-    pub(super) deny_direct: bool,
 }
 
 impl Compiler {
@@ -60,8 +58,6 @@ impl Compiler {
                     UnsafePaths::Reject
                 }
             },
-            // Whoever writes this key wants direct requests to be denied. An error in it must not allow them.
-            deny_direct: config.deny_direct.is_broken() || config.deny_direct == Key::Set(true),
         };
         if let Some(name) = config.name.get() {
             if is_table_name(name) {
@@ -82,7 +78,8 @@ impl Compiler {
         settings.unsafe_paths = defaults.unsafe_paths;
         settings.strip_base = config.strip_base_path.get() == Some(&true);
         settings.strip_internal = config.strip_internal_headers.get() != Some(&false);
-        settings.deny_direct = defaults.deny_direct;
+        // Whoever writes this key wants direct requests to be denied. An error in it must not allow them.
+        settings.deny_direct = config.deny_direct.is_broken() || config.deny_direct == Key::Set(true);
         settings.rewrite_location = config.rewrite_location.get() == Some(&true);
 
         // The names in these templates are checked after all routes are compiled.

@@ -6,13 +6,15 @@ use super::service::ServiceHost;
 use super::settings::Defaults;
 use super::{Compiler, RoutePlace};
 use crate::compile::host_name;
+use crate::compile::placeholder::{TextPart, TextParts};
 use crate::compile::template::TemplateKind;
 use crate::document::config::Route as RouteConfig;
 use crate::document::read::Key;
 use crate::foreign;
+use crate::path::{self, Hazard};
 use crate::problem::{Place, ProblemKind};
 use crate::table::hosts;
-use crate::table::schema::{RESPONSES, Response, Target, Template};
+use crate::table::schema::{RESPONSES, Response, Target, Template, UnsafePaths};
 
 impl Compiler {
     /// Compiles the target of a route and its `rewritePath`. Returns `None` if an error affects them: one of the route,
@@ -32,10 +34,11 @@ impl Compiler {
         let rewrite = match &route.rewrite_path {
             Key::Absent => Some(None),
             Key::Broken(_) | Key::Misspelt => None,
-            Key::Set(text) => self.rewrite_path(text, captures, place).map(Some),
+            Key::Set(text) => self.rewrite_path(text, captures, place, defaults).map(Some),
         };
-        // Direct requests to the host of a target are denied even if the route has an error.
-        if let (Some(ServiceHost::Literal(authority)), true) = (&service, defaults.deny_direct) {
+        // Knative's probes of the host of a target pass, and direct requests to it are denied, even if the route has an
+        // error.
+        if let Some(ServiceHost::Literal(authority)) = &service {
             self.ksvc_hosts.insert(authority.clone());
         }
         if let Some(authority) = &host {
@@ -124,7 +127,13 @@ impl Compiler {
         Some(authority)
     }
 
-    fn rewrite_path(&mut self, text: &str, captures: &CaptureChecker<'_>, place: RoutePlace) -> Option<Template> {
+    fn rewrite_path(
+        &mut self,
+        text: &str,
+        captures: &CaptureChecker<'_>,
+        place: RoutePlace,
+        defaults: &Defaults<'_>,
+    ) -> Option<Template> {
         let mut is_valid = true;
         if !text.starts_with('/') {
             self.report(place.key("rewritePath"), ProblemKind::RewriteStart { found: text.to_owned() });
@@ -138,7 +147,39 @@ impl Compiler {
             self.report(place.key("rewritePath"), problem);
             return None;
         }
-        self.template(text, TemplateKind::Path, captures, &|| place.key("rewritePath")).filter(|_| is_valid)
+        let place = &|| place.key("rewritePath");
+        let template = self.template(text, TemplateKind::Path, captures, place).filter(|_| is_valid)?;
+        if !defaults.unsafe_paths_are_unknown {
+            let refuse =
+                |made: &str, allowing: UnsafePaths| allowing.refuse(path::hazard(made.as_bytes()), made.as_bytes());
+            let made = filled(text, |_| SAMPLE);
+            if let Some(hazard) = refuse(&made, defaults.unsafe_paths) {
+                let with_slashes = refuse(&made, UnsafePaths::AllowEncodedSlash);
+                let write = if with_slashes.is_none() { "allowEncodedSlash" } else { "allow" };
+                self.report(place(), ProblemKind::RefusedRewrite { reason: hazard.describe(), write });
+            } else {
+                self.check_empty_rest(text, captures, place, |made| refuse(made, defaults.unsafe_paths));
+            }
+        }
+        Some(template)
+    }
+
+    /// Warns if a template makes something that is refused of an empty rest.
+    fn check_empty_rest(
+        &mut self,
+        text: &str,
+        captures: &CaptureChecker<'_>,
+        place: &dyn Fn() -> Place,
+        refuse: impl Fn(&str) -> Option<Hazard>,
+    ) {
+        let refused = captures.empty_rests().find_map(|(rest, path)| {
+            let hazard = refuse(&filled(text, |name| if name == rest { "" } else { SAMPLE }))?;
+            let made = text.replace(&format!("{{{rest}}}"), "");
+            Some(ProblemKind::EmptyRest { name: rest.into(), path: path.into(), made, reason: hazard.describe() })
+        });
+        if let Some(kind) = refused {
+            self.report(place(), kind);
+        }
     }
 
     fn redirect(
@@ -169,6 +210,8 @@ impl Compiler {
             self.report(key_place("to"), ProblemKind::RedirectTo { found: text.to_string(), reason, write });
         }
         let to = self.template(text, TemplateKind::Location, captures, &|| key_place("to"))?;
+        let refuse = |made: &str| made.starts_with("//").then_some(Hazard::EmptySegment);
+        self.check_empty_rest(text, captures, &|| key_place("to"), refuse);
         (checked.is_ok() && redirect.unknown.is_empty()).then_some(Target::Redirect(to, status?))
     }
 
@@ -217,6 +260,18 @@ impl Compiler {
 /// Returns whether the host of a target of this kind gets the request. The other kinds are answered in the gateway.
 fn is_forwarding(target: &str) -> bool {
     matches!(target, "service" | "host")
+}
+
+/// A value that adds no hazard of its own to a path.
+const SAMPLE: &str = "x";
+
+/// Returns what a template makes of values, with its literal text in normal form.
+fn filled<'v>(text: &'v str, value: impl Fn(&str) -> &'v str) -> String {
+    let parts = TextParts(text).filter_map(Result::ok).map(|part| match part {
+        TextPart::Literal(literal) => path::normal_literal(literal),
+        TextPart::Placeholder(name) => value(name).into(),
+    });
+    parts.collect()
 }
 
 /// Checks the location of a redirect: a path, or a URL whose scheme and host are literal. Returns the reason for an

@@ -1,27 +1,9 @@
 //! Why a request is out of a table's scope, and which byte makes its path unsafe.
 
+use crate::decide::scope::{OutOfScope, Scope};
 use crate::path::{self, Hazard, RequestPath};
 use crate::request::Head;
 use crate::table::RouteTable;
-use crate::table::hosts;
-
-/// Why a request is out of scope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OutOfScope {
-    /// It has no path.
-    NoPath,
-    /// `hosts` does not have its host.
-    Host,
-    /// It is Knative's own probe of a host.
-    Probe,
-    /// It is a challenge for a certificate, which Knative answers.
-    Challenge,
-    /// It is `OPTIONS *`, which asks about the server.
-    Server,
-    /// Its path is not below `basePath`.
-    BasePath,
-}
 
 /// A part of a path that makes it unsafe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,21 +17,11 @@ pub struct UnsafePart<'a> {
 }
 
 impl RouteTable {
-    /// Returns why a request is out of scope. `decide` must have found that it is.
-    pub fn out_of_scope(&self, head: &Head<'_>) -> OutOfScope {
-        let Some(path) = head.path else { return OutOfScope::NoPath };
-        let host = &*hosts::normalize_host(head.authority.unwrap_or_default());
-        let targets = [self.settings.ksvc_hosts, self.settings.other_hosts];
-        let is_target =
-            self.settings.deny_direct && targets.into_iter().any(|hosts| hosts::contains(&self.strings, hosts, host));
-        let is_public = self.settings.hosts.membership(&self.strings, host).is_some();
-        match (is_public, is_target) {
-            (false, false) => OutOfScope::Host,
-            (true, _) if path == b"*" && head.method == Some(b"OPTIONS") => OutOfScope::Server,
-            (true, false) if !self.base.contains(path) => OutOfScope::BasePath,
-            // Direct requests to a target are denied, but for these.
-            _ if !head.is_network_probe && path.starts_with(b"/.well-known/acme-challenge/") => OutOfScope::Challenge,
-            _ => OutOfScope::Probe,
+    /// Returns why a request that no other table has routed is out of scope; `None` if it is not.
+    pub fn out_of_scope(&self, head: &Head<'_>) -> Option<OutOfScope> {
+        match self.scope(head, || false) {
+            Scope::Out(reason) => Some(reason),
+            Scope::In(_) | Scope::Direct => None,
         }
     }
 

@@ -433,9 +433,28 @@ problems! {
             message: "`*` lets a client choose any namespace, and so every service that the gateway serves; name the namespaces, such as `[shop, team-*]`",
             example: r#"
                 hosts: [api.example.com]
+                domain: example.com
                 allowNamespaces: ["*"]
-                routes: []
+                routes:
+                  - match: "ANY /{namespace}/{name}/{*rest}"
+                    service: "{name}"
+                    namespace: "{namespace}"
             "#,
+        }
+
+        /// The table has `allowNamespaces`, and no route has a parameter in its `namespace`.
+        Warning "namespaces-not-captured" NamespacesNotCaptured => {
+            message: "has no effect, because no route captures its `namespace` from the path; take it out, or write a parameter in the `namespace` of a route",
+            remedy: Some(Remedy::TakeOut),
+            example: "
+                hosts: [api.example.com]
+                domain: example.com
+                namespace: shop
+                allowNamespaces: [shop, billing]
+                routes:
+                  - match: ANY /{name}/{**rest}
+                    service: \"{name}\"
+            ",
         }
 
         /// `denyDirect` is on, a `namespace` is captured, and every namespace is allowed. Then it is not known which hosts
@@ -1154,7 +1173,7 @@ problems! {
 
     "conditions" {
         /// The name of a cookie in `when` is empty, has a character that separates cookies (`=`, `;` or a control
-        /// character), or begins or ends with white space. No cookie of a request has such a name.
+        /// character), or begins with white space. No cookie of a request has such a name.
         Error "invalid-cookie-name" CookieName { found: String } => {
             message: "\"{found}\" is not a cookie's name; write the name alone, without `=`, `;` and spaces around it",
             example: r#"
@@ -1167,10 +1186,9 @@ problems! {
             "#,
         }
 
-        /// The value of a cookie in `when` has a `;` or a control character, or begins or ends with white space. No
-        /// cookie of a request has such a value.
+        /// The value of a cookie in `when` has a `;` or a control character. No cookie of a request has such a value.
         Error "invalid-cookie-value" CookieValue { name: String } => {
-            message: "the value of the cookie `{name}` has a `;`, a control character, or a space at its start or end; take it out",
+            message: "the value of the cookie `{name}` has a `;` or a control character; take it out",
             example: r#"
                 hosts: [api.example.com]
                 routes:
@@ -1182,9 +1200,16 @@ problems! {
         }
 
         /// The value of a cookie in `when` is in double quotes. One pair of double quotes around the value of a request's
-        /// cookie is taken off before it is compared.
-        Error "quoted-cookie" QuotedCookie { found: String, write: String } => {
-            message: "{found} is in double quotes, which are taken off a request's cookie before it is compared; write \"{write}\"",
+        /// cookie is taken off before it is compared, so the condition holds only for a cookie with one more pair.
+        Warning "quoted-cookie" QuotedCookie { name: String, found: String, write: Option<String> } => {
+            message: |f| {
+                write!(f, "one pair of double quotes is taken off a request's cookie before it is compared, so only `{name}=\"{found}\"` has this value; ")?;
+                match write {
+                    Some(write) => write!(f, "for `{name}={found}` write \"{write}\""),
+                    None => f.write_str("take the quotes out if the cookie has none"),
+                }
+            },
+            remedy: write.as_deref().and_then(Remedy::value),
             example: r#"
                 hosts: [api.example.com]
                 routes:
@@ -1285,6 +1310,52 @@ problems! {
                   - match: GET /orders/{id}
                     host: a.example.com
                     rewritePath: /v2/{id
+            ",
+        }
+
+        /// `service`, `namespace` or `tag` has a `{` without a `}`, or a `}` without a `{`. These are parts of a host, which
+        /// has no braces of its own.
+        Error "host-braces" HostBraces { key: &'static str, found: String } => {
+            message: "\"{found}\" has an unmatched brace, and a `{key}` has braces only around the name of a captured value, such as `{{name}}`; close it, or take it out",
+            example: r#"
+                hosts: [api.example.com]
+                domain: example.com
+                namespace: shop
+                routes:
+                  - match: GET /orders/{id}
+                    service: "orders-{id"
+            "#,
+        }
+
+        /// Whatever a request has captured, `rewritePath` makes a path that is unsafe, and `unsafePaths` responds to it with
+        /// 400.
+        Warning "refused-rewrite" RefusedRewrite { reason: &'static str, write: &'static str } => {
+            message: "makes {reason}, so every request of this route is answered with 400; change it, or write `unsafePaths: {write}`",
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /orders/{id}
+                    host: a.example.com
+                    rewritePath: /v2//{id}
+            ",
+        }
+
+        /// `{**rest}` may be empty. What `rewritePath` or the location of a redirect makes of the empty text is always refused:
+        /// a path with an empty segment, for example, or a location that begins with `//` and so names another host.
+        Warning "empty-rest" EmptyRest { name: String, path: String, made: String, reason: &'static str } => {
+            message: |f| {
+                match &**path {
+                    "" => f.write_str("a request for `/`")?,
+                    path => write!(f, "a request for `{path}` or `{path}/`")?,
+                }
+                write!(f, " is always answered with 400, because `{{{name}}}` is empty then, and \"{made}\" has {reason}; write `{{*{name}}}` in `match`, and a route of its own for `{}`", if path.is_empty() { "/" } else { path })
+            },
+            example: "
+                hosts: [api.example.com]
+                routes:
+                  - match: GET /files/{**rest}
+                    host: a.example.com
+                    rewritePath: /{rest}/index
             ",
         }
 

@@ -151,12 +151,15 @@ fn order(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-/// Parses one cookie, such as `name=value`. One pair of double quotes around the value is taken off. Returns `None` if
-/// there is no `=`.
-fn parse_cookie(pair: &[u8]) -> Option<NamedValue<'_>> {
-    let (name, value) = split_at_equals(pair.trim_ascii())?;
+/// Parses one cookie, such as `name=value`. Spaces and tabs around it do not count, and one pair of double quotes around
+/// the value is taken off. Returns `None` if there is no `=`, or no name.
+fn parse_cookie(mut pair: &[u8]) -> Option<NamedValue<'_>> {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = pair {
+        pair = rest;
+    }
+    let (name, value) = split_at_equals(pair)?;
     let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
-    Some((name.into(), unquoted.unwrap_or(value).into()))
+    (!name.is_empty()).then(|| (name.into(), unquoted.unwrap_or(value).into()))
 }
 
 /// Parses and decodes one query parameter, such as `name=value`. Returns `None` if its name is empty.

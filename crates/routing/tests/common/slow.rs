@@ -447,7 +447,9 @@ fn holds(route: &Route, request: &Request, query: &[u8], is_preflight: bool) -> 
     };
     let cookie = |name: &str| {
         let headers = request.headers.iter().filter(|(key, _)| key == b"cookie").map(|(_, value)| lossy(value));
-        let pairs = headers.flat_map(|value| value.split(';').map(|pair| pair.trim().to_owned()).collect::<Vec<_>>());
+        let pairs = headers.flat_map(|value| {
+            value.split(';').map(|pair| pair.trim_matches([' ', '\t']).to_owned()).collect::<Vec<_>>()
+        });
         let mut pairs = pairs.filter_map(|pair| pair.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())));
         let (_, value) = pairs.find(|(known, _)| known == name)?;
         let is_quoted = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
@@ -776,6 +778,7 @@ const QUERIES: &[&str] = &[
 #[rustfmt::skip]
 const COOKIES: &[&str] = &[
     "v=1", "v=2; c d=1", " v=1 2 ;c d=2;v=2", "v", "V=1; =1; v=", "v=\"1\"", "v=\"1; c d=\"1 2\"", "\tc d=12\t;;v=%31",
+    "\x0cv=1; c d=1\x0c",
 ];
 
 pub(crate) fn random_table<C: Choices>(rng: &mut C) -> Table {
