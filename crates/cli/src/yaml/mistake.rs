@@ -5,12 +5,12 @@
 
 use ksvc_routing::config::{Config, Route};
 
-use super::parse::is_readable;
 use super::{YamlError, YamlProblem};
 use crate::source::position::{Position, Span};
 
 /// Returns the mistake behind an error, with its own position; the error itself if the mistake can't be found.
-pub(super) fn behind(text: &str, error: YamlError) -> YamlError {
+/// `is_readable` returns whether a text is YAML without errors: only such text is proposed.
+pub(super) fn behind(text: &str, error: YamlError, is_readable: &dyn Fn(&str) -> bool) -> YamlError {
     let is_about_form = matches!(
         error.what,
         YamlProblem::Syntax { .. }
@@ -32,7 +32,7 @@ pub(super) fn behind(text: &str, error: YamlError) -> YamlError {
             nearest().take(2).chain(next).find_map(|(number, line)| tab(number, line))
         })
         .or_else(|| nearest().take(3).find_map(|(number, line)| no_space(number, line)))
-        .or_else(|| nearest().take(2).find_map(|(number, line)| unquoted(number, line)))
+        .or_else(|| nearest().take(2).find_map(|(number, line)| unquoted(number, line, is_readable)))
         .or_else(|| indentation(&lines[..last]).filter(|found| found.at.start.line + 2 > last))
         .or_else(|| open_quote(&error, nearest()));
     found.unwrap_or(error)
@@ -92,7 +92,7 @@ fn is_key(word: &str) -> bool {
 }
 
 /// Finds a value that has to be in quotes, and writes it so.
-fn unquoted(number: usize, line: &str) -> Option<YamlError> {
+fn unquoted(number: usize, line: &str, is_readable: &dyn Fn(&str) -> bool) -> Option<YamlError> {
     let content = line.trim_start();
     let dashes = content.len() - content.trim_start_matches(['-', ' ']).len();
     let item = &content[dashes..];
@@ -109,7 +109,6 @@ fn unquoted(number: usize, line: &str) -> Option<YamlError> {
     let is_list =
         matches!(&*key, "hosts: " | "allowOrigins: " | "allowMethods: " | "allowHeaders: " | "exposeHeaders: ");
     let write = if is_list && !quoted.starts_with('[') { format!("{key}[{quoted}]") } else { format!("{key}{quoted}") };
-    // Only what can be read is proposed.
     is_readable(&write).then_some(())?;
     let before = &line[..line.trim_end().len() - value.len()];
     let what = YamlProblem::Unquoted { write };

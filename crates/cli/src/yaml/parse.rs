@@ -73,14 +73,9 @@ pub fn parse(text: &str, origin: Origin) -> Result<Vec<Arc<Node>>, YamlError> {
     let joined = join_surrogates(text);
     let text = joined.as_deref().unwrap_or(text);
     documents(text, origin).map_err(|error| {
-        let YamlError { at, what } = mistake::behind(text, error);
+        let YamlError { at, what } = mistake::behind(text, error, &|text| documents(text, Origin::File).is_ok());
         YamlError { at: origin.span(at), what }
     })
-}
-
-/// Returns whether a text can be read.
-pub(super) fn is_readable(text: &str) -> bool {
-    documents(text, Origin::File).is_ok()
 }
 
 /// Reads the documents of a text. An error has its position in the text, not in the file.
