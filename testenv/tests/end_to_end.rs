@@ -127,6 +127,30 @@ fn hostile_requests_get_a_response_and_never_crash_the_plugin() -> Result<()> {
     Ok(())
 }
 
+/// `check` warns of the methods that Envoy refuses over HTTP/1.1, before any filter runs. `CONNECT` has a meaning of its own.
+#[test]
+fn check_warns_of_exactly_the_methods_that_envoy_refuses() -> Result<()> {
+    #[rustfmt::skip]
+    const METHODS: &[&str] = &[
+        "ACL", "BIND", "CHECKOUT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR",
+        "MKCOL", "MOVE", "MSEARCH", "NOTIFY", "OPTIONS", "PATCH", "POST", "PROPFIND", "PROPPATCH", "PURGE", "PUT", "REBIND",
+        "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "TRACE", "UNBIND", "UNLINK", "UNLOCK", "UNSUBSCRIBE", "BREW", "FOO",
+        "LIST", "VIEW", "M-SEARCH", "VERSION-CONTROL", "BASELINE-CONTROL", "LABEL", "ORDERPATCH", "PRI", "UPDATE", "get",
+        "Get", "purge", "A", "X-GET",
+    ];
+    let (_stand_in, gateway) = start(table(json!([{"match": "ANY /a", "service": "orders"}])))?;
+    for method in METHODS {
+        let response = Request::new(method, "api.example.com", "/faas/a").header("content-length", "0");
+        let is_refused = response.send(gateway.address())?.status == 400;
+        let document = table(json!([{"match": format!("{method} /a"), "service": "orders"}]));
+        let compiled = ksvc_routing::compile(document.to_string().as_bytes());
+        let is_warned_of =
+            compiled.problems.iter().any(|problem| ["refused-method", "method-case"].contains(&problem.kind.code()));
+        ensure!(is_refused == is_warned_of, "{method}: Envoy refuses it: {is_refused}; a warning: {is_warned_of}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_response_that_takes_longer_than_the_timeout_of_its_route_is_504() -> Result<()> {
     let document = table(json!([
