@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// The size of `dist/plugin.wasm` in bytes.
-const MODULE_SIZE: usize = 960_000;
+const MODULE_SIZE: usize = 982_000;
 
 /// How far instructions may exceed the budget, because another compiler may need more.
 const SLACK_PERCENT: u64 = 3;
@@ -216,8 +216,8 @@ fn spent_on(document: &str) -> Spent {
 fn document_keeps_its_budget() {
     /// The routes are visited twice. The first time, they are counted and their ends are found. The second time, each
     /// is read, its pattern is added to the tree, and the rows of all lists are written.
-    const TO_JUDGE: u64 = 37_380_000;
-    const TO_JUDGE_A_ROUTE: u64 = 36_270;
+    const TO_JUDGE: u64 = 40_580_000;
+    const TO_JUDGE_A_ROUTE: u64 = 40_670;
     /// The document is hashed.
     const TO_FOLLOW: u64 = 167_200;
     const TO_FOLLOW_A_ROUTE: u64 = 133;
@@ -225,8 +225,8 @@ fn document_keeps_its_budget() {
     /// name that it captures, 11 for each method. Few routes also have a rewritten path (30) or a `{*name}` (16).
     const IMAGE_OF_A_ROUTE: u64 = 194;
     /// The document, the image, in which the lists grow, and small structures for sorting and look-ups.
-    const MEMORY_OF_JUDGE: u64 = 1_507_328;
-    const MEMORY_OF_JUDGE_A_ROUTE: u64 = 360;
+    const MEMORY_OF_JUDGE: u64 = 1_572_864;
+    const MEMORY_OF_JUDGE_A_ROUTE: u64 = 380;
     /// The image.
     const MEMORY_OF_FOLLOWER: u64 = 1_376_256;
     const MEMORY_OF_FOLLOWER_A_ROUTE: u64 = 196;
