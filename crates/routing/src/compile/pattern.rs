@@ -210,16 +210,15 @@ fn parse_path<'a>(path: &'a str, report: &mut dyn FnMut(ProblemKind)) -> (Vec<Se
     for (index, text) in below.split('/').enumerate() {
         let problem = findings.take(index);
         let has_error = problem.as_ref().is_some_and(|problem| problem.severity() == Severity::Error);
-        let is_reported = problem.is_some() || findings.spanned.contains(&index);
-        problem.into_iter().for_each(&mut *report);
-        let segment = match parse_segment(text) {
-            Ok(segment) if !has_error => segment,
-            Ok(_) => Segment::Unknown,
-            Err(error) => {
-                Some(error).filter(|_| !is_reported).into_iter().for_each(&mut *report);
-                Segment::Unknown
-            }
+        // One mistake gives one message: the error about the spelling, or else the one about the segment.
+        let is_reported = has_error || findings.spanned.contains(&index);
+        let (segment, problem) = match parse_segment(text) {
+            Ok(segment) if !has_error => (segment, problem),
+            Ok(_) => (Segment::Unknown, problem),
+            Err(error) if !is_reported => (Segment::Unknown, Some(error)),
+            Err(_) => (Segment::Unknown, problem),
         };
+        problem.into_iter().for_each(&mut *report);
         is_readable &= segment != Segment::Unknown;
         if matches!(segment, Segment::Rest { .. }) && index + 1 < found {
             report(ProblemKind::RestNotLast { segment: text.to_owned() });
@@ -411,6 +410,23 @@ mod tests {
         }
         let (pattern, _) = parse("GET /{a}/x/{a}");
         assert_eq!((pattern.segments.len(), pattern.is_valid), (3, false));
+    }
+
+    #[test]
+    fn a_pattern_is_valid_exactly_if_no_error_is_reported() {
+        #[rustfmt::skip]
+        const PARTS: [&str; 30] = [
+            "GET", "POST", "ANY", "|", " ", "/", "/", "/orders", "{id}", "{", "}", "{", "}", "{*rest}", "{**rest}", "{{", "}}", ":id",
+            "*", "(", ")", "[", "]", "^", "$", "?", "#", "%", "a", "-",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..30_000 {
+            let text: String = (0..random.usize(1..9)).map(|_| PARTS[random.usize(..PARTS.len())]).collect();
+            let text = if random.bool() { format!("GET /{text}") } else { text };
+            let (pattern, reported) = parse(&text);
+            let has_error = reported.iter().any(|problem| problem.severity() == Severity::Error);
+            assert_eq!(pattern.is_valid, !has_error, "{text}: {reported:?}");
+        }
     }
 
     #[test]

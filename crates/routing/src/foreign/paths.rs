@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::is_name;
-use crate::problem::{PathEdit, ProblemKind};
+use crate::problem::{PathEdit, ProblemKind, Severity};
 
 /// The longest path that is looked at, in bytes, and how many segments of it have a message. A real path is far shorter.
 const LENGTH: usize = 500;
@@ -114,14 +114,14 @@ pub(crate) fn problems(path: &str, is_segment: &dyn Fn(&str) -> bool) -> Finding
                 all.get_mut(position).into_iter().for_each(|text| *text = write);
                 PathEdit::new(path, &format!("/{}{after}", all.join("/")))
             };
-            findings.segments.push((index, problem(text, meaning, edit)));
+            let problem = problem(text, meaning, edit);
+            let is_error = problem.severity() == Severity::Error;
+            findings.segments.push((index, problem));
+            if is_error && text.contains('/') {
+                findings.spanned.extend(index..=index + text.matches('/').count());
+            }
         }
-        let slashes = text.matches('/').count();
-        findings.spanned.extend(index..=index + slashes);
-        if slashes == 0 {
-            findings.spanned.pop();
-        }
-        index += slashes + 1;
+        index += text.matches('/').count() + 1;
     }
     findings
 }
