@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{PLUGIN, VERSION, api, configured, head, shop_with};
 
 /// The size of `dist/plugin.wasm` in bytes.
-const MODULE_SIZE: usize = 982_000;
+const MODULE_SIZE: usize = 990_000;
 
 /// How far instructions may exceed the budget, because another compiler may need more.
 const SLACK_PERCENT: u64 = 3;
