@@ -1,26 +1,28 @@
 //! Runs `ksvc-router check` on a manifest, as a user would.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use testenv::repository;
 
-/// Runs `ksvc-router check`, which prints its messages. Returns whether the table has no errors. The manifest around it
-/// may have some: its digest may be still to be filled in.
+/// Runs `ksvc-router check` and prints its messages. Returns whether the table has no errors. The manifest around it may
+/// have some, which do not matter here: its digest may be still to be filled in. Then no messages are printed.
 pub(crate) fn run(manifest: &Path) -> Result<bool> {
     let program: PathBuf = repository().canonicalize()?.join("dist/ksvc-router");
     // The file is given by its name alone, because the messages begin with it.
     let file = manifest.file_name().context("the manifest is a file")?;
     let folder = manifest.parent().context("the manifest is in a folder")?;
-    let command = |name: &str| {
+    let run = |name: &str| {
         let mut command = Command::new(&program);
-        command.arg(name).arg(file).current_dir(folder);
-        command
+        let output = command.arg(name).arg(file).current_dir(folder).output();
+        output.with_context(|| format!("cannot start {}", program.display()))
     };
-    let cannot_start = || format!("cannot start {}", program.display());
-    command("check").status().with_context(cannot_start)?;
-    // `routes` fails if the table has errors.
-    let routes = command("routes").stdout(Stdio::null()).stderr(Stdio::null()).status().with_context(cannot_start)?;
-    Ok(routes.success())
+    let check = run("check")?;
+    // `routes` fails only if the table has errors.
+    let table_is_good = run("routes")?.status.success();
+    if check.status.success() || !table_is_good {
+        print!("{}{}", String::from_utf8_lossy(&check.stdout), String::from_utf8_lossy(&check.stderr));
+    }
+    Ok(table_is_good)
 }
