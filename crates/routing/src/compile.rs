@@ -401,7 +401,7 @@ impl Compiler {
         settings.uses_cors = settings.cors != Cors::Off;
         settings.plans_responses = settings.rewrite_location || !settings.response_headers.is_empty();
         for route in builder.image.iter(ROUTES) {
-            settings.routes += u32::from(!matches!(route.target, Target::Broken));
+            settings.routes += u32::from(!route.is_broken());
         }
         for extras in builder.image.iter(ROUTE_EXTRAS) {
             settings.uses_cors |= extras.cors != Cors::Off;

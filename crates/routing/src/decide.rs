@@ -137,7 +137,7 @@ impl RouteTable {
                 let chosen = self.chosen(*pattern, route, path);
                 // The part of the route that can't be read may be the one that says whether it is chosen, and with which
                 // CORS.
-                if matches!(route.target, Target::Broken) {
+                if route.is_broken() {
                     return Some(self.answer(error::broken_route(head, chosen), head, self.extras(route).cors));
                 }
                 let cors = self.extras(route).cors;
@@ -207,7 +207,7 @@ impl RouteTable {
         let routes = self.routes_by_method(request, asked);
         let methods = routes.into_iter().filter_map(|(method, pattern)| {
             let route = self.route(pattern?)?;
-            let has_it = self.extras(route).cors == cors && !matches!(route.target, Target::Broken);
+            let has_it = self.extras(route).cors == cors && !route.is_broken();
             has_it.then_some(method)
         });
         let methods: Vec<&str> = methods.collect();

@@ -255,7 +255,7 @@ impl RouteTable {
         for operation in table_operations.chain(self.operations.span(own.request_headers)) {
             extras.push(format!("request {}", self.describe_operation(operation)));
         }
-        if !matches!(route.target, Target::Broken) {
+        if !route.is_broken() {
             let table_operations = self.operations.span(self.settings.response_headers);
             for operation in table_operations.chain(self.operations.span(own.response_headers)) {
                 extras.push(format!("response {}", self.describe_operation(operation)));

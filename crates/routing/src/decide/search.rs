@@ -14,7 +14,7 @@ use crate::path::RequestPath;
 use crate::request::Head;
 use crate::table::RouteTable;
 use crate::table::conditions::{ConditionValues, FailedCondition, HeaderConditions};
-use crate::table::schema::{ANY, Candidate, Cors, Entry, Target, UNNAMED};
+use crate::table::schema::{ANY, Candidate, Cors, Entry, Route, UNNAMED};
 
 /// Notes what a search does with each candidate that it looks at.
 pub(crate) trait Trail {
@@ -283,11 +283,9 @@ impl RouteTable {
             (order.rank(*candidate).unwrap_or(usize::MAX), Reverse(headers), Reverse(query), candidate.pattern)
         });
         let cors = candidate.map_or(self.settings.cors, |first| self.cors_of(first));
-        let others = || self.candidates(*first).map(|candidate| self.cors_of(candidate));
-        let is_broken = |candidate: Candidate| {
-            self.route(candidate.pattern).is_some_and(|route| matches!(route.target, Target::Broken))
-        };
-        match self.candidates(*first).any(is_broken) && others().any(|other| other != cors) {
+        let mut others = self.candidates(*first).map(|candidate| self.cors_of(candidate));
+        let is_broken = |candidate: Candidate| self.route(candidate.pattern).is_some_and(Route::is_broken);
+        match self.candidates(*first).any(is_broken) && others.any(|other| other != cors) {
             true => Cors::Unknown,
             false => cors,
         }

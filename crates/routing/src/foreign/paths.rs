@@ -54,18 +54,23 @@ enum Meaning {
 }
 
 impl Meaning {
-    /// Returns the meaning if what it proposes is good. Without the proposal, an error stays an error.
-    fn checked(self, is_good: impl Fn(&str) -> bool) -> Option<Self> {
-        let is_good = match &self {
+    /// Returns the text that it proposes, if it proposes one.
+    fn written(&self) -> Option<&str> {
+        match self {
             Meaning::Parameter(write)
             | Meaning::Wildcard(write, _)
             | Meaning::Braces(write, _)
             | Meaning::Limited(write)
             | Meaning::Regex(write)
             | Meaning::Percent(write)
-            | Meaning::Spanning(write) => is_good(write),
-            Meaning::NoParameter(_) | Meaning::RestNotLast => true,
-        };
+            | Meaning::Spanning(write) => Some(write),
+            Meaning::NoParameter(_) | Meaning::RestNotLast => None,
+        }
+    }
+
+    /// Returns the meaning if what it proposes is good. Without the proposal, an error stays an error.
+    fn checked(self, is_good: impl Fn(&str) -> bool) -> Option<Self> {
+        let is_good = self.written().is_none_or(is_good);
         match self {
             _ if is_good => Some(self),
             Meaning::Braces(..) | Meaning::Limited(_) | Meaning::Spanning(_) => Some(Meaning::NoParameter(
@@ -224,16 +229,7 @@ pub(crate) fn translated(path: &str) -> Option<String> {
         segments.push(match meaning(text, position + 1 == texts.len(), previous, &mut names) {
             None if text.matches('{').count() != text.matches('}').count() => return None,
             None => (*text).to_owned(),
-            Some(
-                Meaning::Parameter(write)
-                | Meaning::Wildcard(write, _)
-                | Meaning::Braces(write, _)
-                | Meaning::Limited(write)
-                | Meaning::Regex(write)
-                | Meaning::Percent(write)
-                | Meaning::Spanning(write),
-            ) => write,
-            Some(Meaning::NoParameter(_) | Meaning::RestNotLast) => return None,
+            Some(meaning) => meaning.written()?.to_owned(),
         });
     }
     Some(format!("/{}", segments.join("/")))

@@ -269,6 +269,13 @@ row! {
     }
 }
 
+impl Route {
+    /// Returns whether the route answers with 503, because an error in the document concerns it.
+    pub(crate) fn is_broken(self) -> bool {
+        matches!(self.target, Target::Broken)
+    }
+}
+
 row! {
     /// The part of a route that few routes have.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
