@@ -7,6 +7,7 @@
 //! - [`stand_in`] answers for every Knative Service with a report of the request that reached it.
 //! - [`cases`] reads the case tables of `testenv/cases/` and sends their requests through a gateway.
 //! - [`istio`] starts Istio's real control plane, with ingress gateways that it configures.
+//! - [`go`] builds the programs of Istio's control plane.
 //! - [`http1`] is the HTTP client of the tests, [`process`] runs programs beside them, [`yaml`] reads YAML files, and
 //!   [`chromium`] finds a browser.
 
@@ -15,6 +16,7 @@ pub mod cases;
 pub mod chromium;
 pub mod envoy;
 pub mod gateway;
+pub mod go;
 pub mod http1;
 pub mod istio;
 pub mod process;
