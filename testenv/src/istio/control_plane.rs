@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -22,6 +22,9 @@ use crate::process::{Running, free_ports};
 
 /// The namespace of istiod, which is also the mesh's root namespace: policies and plugins in it apply to every gateway.
 pub const ROOT_NAMESPACE: &str = "istio-system";
+
+/// The range of the Services' addresses.
+pub const SERVICES: &str = "10.96.0.0/16";
 
 /// The extension provider for policies with `action: CUSTOM`: its name, and the host and port of its service. A
 /// ServiceEntry gives the address of that service.
@@ -65,27 +68,33 @@ pub struct ControlPlane {
 impl ApiServer {
     /// Starts etcd and kube-apiserver, with their data, keys and logs in this folder.
     pub fn start(tools: &Tools, authority: &Authority, folder: &Path) -> Result<Self> {
+        Self::start_at(Ipv4Addr::LOCALHOST, tools, authority, folder)
+    }
+
+    /// Starts the same, with kube-apiserver at this address of the machine.
+    fn start_at(address: Ipv4Addr, tools: &Tools, authority: &Authority, folder: &Path) -> Result<Self> {
+        let address = address.to_string();
         let [etcd_port, peer_port, port] = free_ports()?;
         let (etcd_url, peer_url) = (format!("http://127.0.0.1:{etcd_port}"), format!("http://127.0.0.1:{peer_port}"));
-        let mut etcd = Command::new(tools.etcd());
+        let mut etcd = Command::new(tools.program("etcd"));
         etcd.arg("--data-dir").arg(folder.join("etcd")).arg("--unsafe-no-fsync");
         etcd.args(["--listen-client-urls", &etcd_url, "--advertise-client-urls", &etcd_url]);
         etcd.args(["--listen-peer-urls", &peer_url, "--initial-advertise-peer-urls", &peer_url]);
         etcd.args(["--initial-cluster", &format!("default={peer_url}")]);
         let etcd = Running::start("etcd", &mut etcd, &folder.join("etcd.log"), None)?;
 
-        let server = authority.sign("kube-apiserver", Purpose::Server(&["127.0.0.1"]))?;
+        let server = authority.sign("kube-apiserver", Purpose::Server(&[&address]))?;
         let admin = authority.sign("admin", Purpose::Client { group: "system:masters" })?;
         let (private, public) = key_pair(folder, "service-account")?;
         let mut api_server = Command::new(tools.program("kube-apiserver"));
-        api_server.args(["--etcd-servers", &etcd_url, "--bind-address", "127.0.0.1"]);
+        api_server.args(["--etcd-servers", &etcd_url, "--bind-address", &address]);
         api_server.args(["--secure-port", &port.to_string(), "--cert-dir"]).arg(folder);
         api_server.arg("--tls-cert-file").arg(server.certificate).arg("--tls-private-key-file").arg(server.key);
         api_server.arg("--client-ca-file").arg(authority.file());
         api_server.arg("--service-account-key-file").arg(public);
         api_server.arg("--service-account-signing-key-file").arg(private);
         api_server.args(["--service-account-issuer", "https://kubernetes.default.svc"]);
-        api_server.args(["--service-cluster-ip-range", "10.96.0.0/16", "--authorization-mode", "RBAC"]);
+        api_server.args(["--service-cluster-ip-range", SERVICES, "--authorization-mode", "RBAC"]);
         // No controllers run here that would create the service accounts or the endpoints.
         api_server.args(["--disable-admission-plugins", "ServiceAccount", "--endpoint-reconciler-type", "none"]);
         let api_server = Running::start("kube-apiserver", &mut api_server, &folder.join("kube-apiserver.log"), None)?;
@@ -96,7 +105,7 @@ impl ApiServer {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": entry("cluster", json!({
-                "server": format!("https://127.0.0.1:{port}"), "certificate-authority": authority.file(),
+                "server": format!("https://{address}:{port}"), "certificate-authority": authority.file(),
             })),
             "users": entry("user", json!({"client-certificate": admin.certificate, "client-key": admin.key})),
             "contexts": entry("context", json!({"cluster": "testenv", "user": "testenv", "namespace": ROOT_NAMESPACE})),
@@ -176,6 +185,8 @@ impl Istiod {
         istiod.args(["--ctrlz_port", &introspection.to_string(), "--shutdownDuration", "0s"]);
         istiod.env("POD_NAMESPACE", ROOT_NAMESPACE).env("POD_NAME", name);
         istiod.env("PILOT_CERT_PROVIDER", "none").env("ENABLE_CA_SERVER", "false");
+        // Gateways prove who they are by the token of their service account, as in a cluster, but without TLS.
+        istiod.env("XDS_AUTH_PLAINTEXT", "true");
         // These two filters exist only in Istio's own build of Envoy.
         istiod.env("PILOT_ENABLE_ALPN_FILTER", "false").env("PILOT_ENABLE_METADATA_EXCHANGE", "false");
         // Several gateways run at the same time here, each in its own namespace.
@@ -210,9 +221,14 @@ impl Istiod {
 
 impl ControlPlane {
     pub fn start(tools: &Tools) -> Result<Self> {
+        Self::start_at(Ipv4Addr::LOCALHOST, tools)
+    }
+
+    /// Starts the control plane with its API server at this address of the machine.
+    pub fn start_at(address: Ipv4Addr, tools: &Tools) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("ksvc-router-istio-").tempdir()?;
         let authority = Authority::new(&folder.path().join("certificates"))?;
-        let api_server = ApiServer::start(tools, &authority, folder.path())?;
+        let api_server = ApiServer::start_at(address, tools, &authority, folder.path())?;
 
         let istiod = Istiod::start(tools, api_server.cluster(), folder.path(), "istiod", &mesh_config())?;
         Ok(Self { istiod, api_server, authority, tools: tools.clone(), folder })

@@ -2,7 +2,7 @@
 //! can run at the same time, each in its own namespace. No crate does this; a pod's environment is imitated by hand.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::control_plane::{ControlPlane, Istiod};
+use super::control_plane::{Cluster, ControlPlane, Istiod};
 use super::objects;
 use crate::gateway::RESOURCE_VERSION;
 use crate::http1::Request;
@@ -44,6 +44,7 @@ pub enum Data {
 #[derive(Debug, Clone)]
 pub struct Setup {
     namespace: String,
+    address: Ipv4Addr,
     data: Data,
     ports: [u16; 4],
     admin_port: u16,
@@ -55,11 +56,19 @@ impl Setup {
     pub fn new(namespace: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
+            address: Ipv4Addr::LOCALHOST,
             data: Data::Machine,
             ports: [0; 4],
             admin_port: 0,
             environment: Vec::new(),
         }
+    }
+
+    /// Sets the address of the gateway's pod.
+    #[must_use]
+    pub fn address(mut self, address: Ipv4Addr) -> Self {
+        self.address = address;
+        self
     }
 
     #[must_use]
@@ -83,12 +92,12 @@ impl Setup {
     }
 
     /// Starts the gateway and waits until Envoy has its first configuration from istiod.
-    pub fn start(self, plane: &ControlPlane) -> Result<IngressGateway<'_>> {
+    pub fn start(self, plane: &ControlPlane) -> Result<IngressGateway> {
         self.start_under(plane, plane.istiod())
     }
 
     /// Starts the gateway with its configuration from this istiod.
-    pub fn start_under<'a>(self, plane: &'a ControlPlane, istiod: &Istiod) -> Result<IngressGateway<'a>> {
+    pub fn start_under(self, plane: &ControlPlane, istiod: &Istiod) -> Result<IngressGateway> {
         plane.cluster().namespace(&self.namespace)?;
         let folder = plane.folder().join("gateways").join(&self.namespace);
         // An earlier pod of the same gateway may have left it.
@@ -118,12 +127,15 @@ impl Setup {
             "terminationDrainDuration": "1s",
         });
 
+        self.write_token(plane.cluster(), &folder)?;
+
         let mut agent = self.with_data_folder(&plane.tools().program("pilot-agent"));
         agent.args(["proxy", "router", "--domain", &format!("{}.svc.cluster.local", self.namespace)]);
         agent.args(["--proxyLogLevel=warning", "--proxyComponentLogLevel=wasm:info", "--meshConfig"]);
         agent.arg(istiod.mesh_config()).current_dir(&folder);
-        agent.env("POD_NAME", format!("{}-gateway", self.namespace)).env("POD_NAMESPACE", &self.namespace);
-        agent.env("INSTANCE_IP", "127.0.0.1").env("ISTIO_META_CLUSTER_ID", "Kubernetes");
+        agent.env("POD_NAME", objects::gateway_pod(&self.namespace)).env("POD_NAMESPACE", &self.namespace);
+        agent.env("INSTANCE_IP", self.address.to_string()).env("ISTIO_META_CLUSTER_ID", "Kubernetes");
+        agent.env("SERVICE_ACCOUNT", objects::SERVICE_ACCOUNT);
         agent.env("ISTIO_METAJSON_LABELS", objects::gateway_labels().to_string());
         agent.env("CA_PROVIDER", "None").env("FILE_MOUNTED_CERTS", "true").env("PILOT_CERT_PROVIDER", "none");
         agent.env("ENVOY_STATUS_PORT", readiness.to_string()).env("ENVOY_PROMETHEUS_PORT", metrics.to_string());
@@ -132,9 +144,22 @@ impl Setup {
         let process = Running::start("the gateway", &mut agent, &folder.join("gateway.log"), None)?;
 
         let admin = SocketAddr::from(([127, 0, 0, 1], admin));
-        let gateway = IngressGateway { process, plane, namespace: self.namespace, ports, admin, metrics };
+        let cluster = plane.cluster().clone();
+        let gateway = IngressGateway { process, cluster, namespace: self.namespace, ports, admin, metrics };
         gateway.process.await_ready(PATIENCE, || Ok(gateway.admin_get("/ready").is_ok()))?;
         Ok(gateway)
+    }
+
+    /// Writes the token of the gateway's service account where the agent looks for it. istiod gives Secrets only to a
+    /// gateway whose identity it knows, and knows it by this token.
+    fn write_token(&self, cluster: &Cluster, folder: &Path) -> Result<()> {
+        cluster.apply(&[objects::service_account(&self.namespace)])?;
+        let (name, namespace) = (objects::SERVICE_ACCOUNT, &self.namespace);
+        let create = ["create", "token", name, "-n", namespace, "--audience", "istio-ca", "--duration", "24h"];
+        let token = cluster.kubectl(create)?;
+        let tokens = folder.join("var/run/secrets/tokens");
+        fs::create_dir_all(&tokens)?;
+        Ok(fs::write(tokens.join("istio-token"), token.trim())?)
     }
 
     /// Returns the command that runs the agent with its data folder.
@@ -154,16 +179,16 @@ impl Setup {
 }
 
 /// A running gateway, which ends when this is dropped.
-pub struct IngressGateway<'a> {
+pub struct IngressGateway {
     process: Running,
-    plane: &'a ControlPlane,
+    cluster: Cluster,
     namespace: String,
     ports: [u16; 4],
     admin: SocketAddr,
     metrics: u16,
 }
 
-impl IngressGateway<'_> {
+impl IngressGateway {
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -195,7 +220,7 @@ impl IngressGateway<'_> {
         for host in hosts {
             objects.extend(objects::ksvc(&self.namespace, host, stand_in));
         }
-        self.plane.cluster().apply(&objects)?;
+        self.cluster.apply(&objects)?;
         let ports = servers.iter().filter_map(|server| server.pointer("/port/number").and_then(Value::as_u64));
         for port in ports {
             let address = self.at(u16::try_from(port)?);
@@ -214,7 +239,7 @@ impl IngressGateway<'_> {
     /// get the resource version.
     pub fn apply_plugin(&self, plugin: &Value) -> Result<Duration> {
         let name = plugin["metadata"]["name"].as_str().context("the plugin has no name")?;
-        self.plane.cluster().apply(std::slice::from_ref(plugin))?;
+        self.cluster.apply(std::slice::from_ref(plugin))?;
         let applied = Instant::now();
         let version = self.plugin_version(name).context("the plugin was not created")?;
         self.await_plugin(name, &version)?;
@@ -229,11 +254,11 @@ impl IngressGateway<'_> {
     /// Returns the resource version of a plugin in this namespace, or `None` if it does not exist.
     pub fn plugin_version(&self, name: &str) -> Option<String> {
         let path = "jsonpath={.metadata.resourceVersion}";
-        self.plane.cluster().kubectl(["get", "wasmplugin", name, "-n", &self.namespace, "-o", path]).ok()
+        self.cluster.kubectl(["get", "wasmplugin", name, "-n", &self.namespace, "-o", path]).ok()
     }
 
     pub fn delete(&self, kind: &str, name: &str) -> Result<()> {
-        self.plane.cluster().kubectl(["delete", kind, name, "-n", &self.namespace, "--wait=true"]).map(drop)
+        self.cluster.kubectl(["delete", kind, name, "-n", &self.namespace, "--wait=true"]).map(drop)
     }
 
     /// Returns whether an active listener has the plugin in this version and no listener is still warming.

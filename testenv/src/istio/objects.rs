@@ -1,6 +1,7 @@
 //! Makes the Kubernetes objects that users, net-istio and the tests apply. They are JSON values and not the types of a
 //! crate, because the tests read manifests as JSON and change single fields of them.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -10,9 +11,22 @@ use serde_json::{Value, json};
 use super::certificates::Certificate;
 use crate::gateway::{ROUTE_HEADER, VIRTUAL_HOST_HEADER};
 
+/// The name of the service account of a gateway's pods.
+pub const SERVICE_ACCOUNT: &str = "istio-ingressgateway";
+
+/// Returns the service account of the gateway's pods in this namespace.
+pub fn service_account(namespace: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": namespace, "name": SERVICE_ACCOUNT}})
+}
+
 /// Returns the labels that an ingress gateway's pods have in a default installation.
 pub fn gateway_labels() -> Value {
     json!({"istio": "ingressgateway", "app": "istio-ingressgateway"})
+}
+
+/// Returns the name of the gateway's pod in this namespace.
+pub fn gateway_pod(namespace: &str) -> String {
+    format!("{namespace}-gateway")
 }
 
 fn object(api_version: &str, kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
@@ -66,6 +80,18 @@ pub fn https_server(port: u16, hosts: &[&str], certificate: &Certificate) -> Val
             "privateKey": certificate.key,
         },
     })
+}
+
+/// Returns a Secret with a certificate and its key.
+pub fn tls_secret(namespace: &str, name: &str, certificate: &Certificate) -> Result<Value> {
+    let (certificate, key) = (fs::read_to_string(&certificate.certificate)?, fs::read_to_string(&certificate.key)?);
+    Ok(json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": namespace, "name": name},
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": certificate, "tls.key": key},
+    }))
 }
 
 /// Returns what net-istio makes for a KSVC with this host: a VirtualService that matches the host by prefix and sends

@@ -18,13 +18,13 @@ fn samples() -> Result<CaseFile> {
     CaseFile::read(&repository().join("testenv/cases/sample.yaml"))
 }
 
-fn gateway<'a>(env: &'a Env, namespace: &str, samples: &CaseFile) -> Result<IngressGateway<'a>> {
+fn gateway(env: &Env, namespace: &str, samples: &CaseFile) -> Result<IngressGateway> {
     let hosts: Vec<&str> = samples.cases.iter().filter_map(|case| case.expected_text("authority")).collect();
     env.gateway(namespace, &hosts)
 }
 
 /// Waits until all sample requests have the expected results.
-fn run_samples(gateway: &IngressGateway<'_>, samples: &CaseFile) -> Result<()> {
+fn run_samples(gateway: &IngressGateway, samples: &CaseFile) -> Result<()> {
     let address = Endpoint::from(gateway.address());
     let ingress = Ingress::of_istio(address.clone(), address);
     let mut last = Ok(());

@@ -29,12 +29,12 @@ fn half_good() -> Value {
     ]))
 }
 
-fn get(gateway: &IngressGateway<'_>, path: &str) -> Result<testenv::http1::Response> {
+fn get(gateway: &IngressGateway, path: &str) -> Result<testenv::http1::Response> {
     Request::get("api.example.com", path).send(gateway.address())
 }
 
 /// Checks that Envoy has refused nothing that istiod sent, neither a listener nor a plugin.
-pub(crate) fn check_nothing_was_refused(gateway: &IngressGateway<'_>) -> Result<()> {
+pub(crate) fn check_nothing_was_refused(gateway: &IngressGateway) -> Result<()> {
     let counters = gateway.stats("(update_rejected|config_fail|config_conflict)$")?;
     ensure!(counters.iter().all(|(_, count)| *count == 0), "Envoy has refused something: {counters:?}");
     Ok(())

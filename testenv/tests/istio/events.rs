@@ -52,7 +52,7 @@ fn no_order_of_events_breaks_the_contract(env: &Env) -> Result<()> {
 struct Harness<'e> {
     env: &'e Env,
     /// The pod, or `None` between the end of one pod and the start of the next.
-    gateway: Option<IngressGateway<'e>>,
+    gateway: Option<IngressGateway>,
     plugins: [PluginModel; 2],
     /// Whether the DENY policy exists.
     denies: bool,
@@ -76,7 +76,7 @@ impl Allowed {
 }
 
 impl<'e> Harness<'e> {
-    fn gateway(&self) -> Result<&IngressGateway<'e>> {
+    fn gateway(&self) -> Result<&IngressGateway> {
         self.gateway.as_ref().context("no pod runs")
     }
 

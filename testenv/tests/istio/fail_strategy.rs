@@ -80,7 +80,7 @@ enum Outcome {
     Status(u16),
 }
 
-fn send(gateway: &IngressGateway<'_>, port: usize, traps: bool) -> Result<Outcome> {
+fn send(gateway: &IngressGateway, port: usize, traps: bool) -> Result<Outcome> {
     let request = Request::get("api.example.com", "/");
     let request = if traps { request.header("x-trap", "yes") } else { request };
     let response = request.send(gateway.at(gateway.ports()[port]))?;
@@ -92,7 +92,7 @@ fn send(gateway: &IngressGateway<'_>, port: usize, traps: bool) -> Result<Outcom
 }
 
 /// Starts a gateway with two plain-HTTP ports and the plugin on the first.
-fn start<'a>(env: &'a Env, namespace: &str, strategy: Option<&str>) -> Result<(IngressGateway<'a>, Value)> {
+fn start(env: &Env, namespace: &str, strategy: Option<&str>) -> Result<(IngressGateway, Value)> {
     let gateway = Setup::new(namespace).start(&env.plane)?;
     let ports = gateway.ports();
     gateway.serve(&[objects::http_server(ports[0]), objects::http_server(ports[1])], &[], env.stand_in.address())?;
@@ -109,24 +109,24 @@ fn start<'a>(env: &'a Env, namespace: &str, strategy: Option<&str>) -> Result<(I
 }
 
 /// Sends several requests that do not trap.
-fn plain(gateway: &IngressGateway<'_>, times: usize) -> Result<Vec<Outcome>> {
+fn plain(gateway: &IngressGateway, times: usize) -> Result<Vec<Outcome>> {
     (0..times).map(|_| send(gateway, 0, false)).collect()
 }
 
 /// Sends enough requests that trap to reach both workers. Each connection goes to one of the two at random.
-fn trap_in_every_worker(gateway: &IngressGateway<'_>) -> Result<()> {
+fn trap_in_every_worker(gateway: &IngressGateway) -> Result<()> {
     ensure!(send(gateway, 0, true)? == Outcome::Status(503), "the request that traps");
     (0..32).try_for_each(|_| send(gateway, 0, true).map(drop))
 }
 
-fn check_other_port_works(gateway: &IngressGateway<'_>) -> Result<()> {
+fn check_other_port_works(gateway: &IngressGateway) -> Result<()> {
     for _ in 0..8 {
         ensure!(send(gateway, 1, true)? == Outcome::Unfiltered);
     }
     Ok(())
 }
 
-fn edit(gateway: &IngressGateway<'_>, plugin: &mut Value) -> Result<()> {
+fn edit(gateway: &IngressGateway, plugin: &mut Value) -> Result<()> {
     plugin["spec"]["pluginConfig"] = json!({"edit": 2});
     gateway.apply_plugin(plugin).map(drop)
 }
@@ -232,13 +232,13 @@ pub(crate) fn refusal(env: &Env, namespace: &str, resources: &str) -> Result<Str
 
 /// Returns how often Envoy has refused `resource` for this reason, according to its log. istiod reports only the last
 /// refusal, and other tests make it send its resources again.
-fn refusals(gateway: &IngressGateway<'_>, resource: &str, reason: &str) -> usize {
+fn refusals(gateway: &IngressGateway, resource: &str, reason: &str) -> usize {
     let refusal = |line: &&str| line.contains("rejected: ") && line.contains(resource) && line.contains(reason);
     gateway.log().lines().filter(refusal).count()
 }
 
 /// Checks that a new policy has no effect because Envoy refuses the listener for this reason.
-fn policies_are_void(env: &Env, gateway: &IngressGateway<'_>, reason: &str) -> Result<()> {
+fn policies_are_void(env: &Env, gateway: &IngressGateway, reason: &str) -> Result<()> {
     let namespace = gateway.namespace();
     let before = Request::get("api.example.com", "/denied").send(gateway.address())?.status;
     let deny = objects::security(
@@ -265,13 +265,13 @@ fn policies_are_void(env: &Env, gateway: &IngressGateway<'_>, reason: &str) -> R
 /// This happens with an image volume if the plugin is applied before the pods have the volume.
 fn a_missing_module_file_is_500_for_everything_and_voids_policies(env: &Env) -> Result<()> {
     const REASON: &str = "Invalid path: /nowhere/plugin.wasm";
-    let start = |ports: [u16; 4]| -> Result<IngressGateway<'_>> {
+    let start = |ports: [u16; 4]| -> Result<IngressGateway> {
         let gateway = Setup::new("no-file").ports(ports, 0).start(&env.plane)?;
         let servers = [objects::http_server(gateway.ports()[0]), objects::http_server(gateway.ports()[1])];
         gateway.serve(&servers, &["orders.shop.example.com"], env.stand_in.address())?;
         Ok(gateway)
     };
-    let is_500 = |gateway: &IngressGateway<'_>| -> Result<()> {
+    let is_500 = |gateway: &IngressGateway| -> Result<()> {
         gateway.eventually("Envoy has refused the plugin", || Ok(refusals(gateway, "", REASON) > 0))?;
         gateway.eventually("the gateway answers 500", || Ok(send(gateway, 0, false)? == Outcome::Status(500)))?;
         for host in ["api.example.com", "orders.shop.example.com", "www.example.net"] {

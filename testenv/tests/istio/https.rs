@@ -122,7 +122,7 @@ fn a_redirect_to_https_names_the_public_host_where_the_plugin_is_on_the_https_po
 
 struct Site<'a> {
     env: &'a Env,
-    gateway: IngressGateway<'a>,
+    gateway: IngressGateway,
 }
 
 impl<'a> Site<'a> {

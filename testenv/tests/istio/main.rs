@@ -109,7 +109,7 @@ fn start(arguments: &Arguments) -> Result<Option<Env>> {
 
 impl Env {
     /// Starts a gateway with one plain-HTTP server and a KSVC for each of these hosts.
-    pub(crate) fn gateway(&self, namespace: &str, hosts: &[&str]) -> Result<IngressGateway<'_>> {
+    pub(crate) fn gateway(&self, namespace: &str, hosts: &[&str]) -> Result<IngressGateway> {
         let gateway = Setup::new(namespace).start(&self.plane)?;
         gateway.serve_http(hosts, self.stand_in.address())?;
         Ok(gateway)
@@ -117,7 +117,7 @@ impl Env {
 }
 
 /// Returns `wasm-plugin.yaml` with this table and the built module, for the gateway's first port.
-pub(crate) fn wasm_plugin(gateway: &IngressGateway<'_>, table: &Value) -> Result<Value> {
+pub(crate) fn wasm_plugin(gateway: &IngressGateway, table: &Value) -> Result<Value> {
     objects::wasm_plugin(manifest()?, gateway.namespace(), &plugin()?, &gateway.ports()[..1], Some(table))
 }
 

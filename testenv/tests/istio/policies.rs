@@ -527,7 +527,7 @@ fn preflights_need_a_rule_of_their_own(env: &Env) -> Result<()> {
 
 /// Starts a gateway with three ports that stand for those in the manifests: 8443, which has the plugin, 8080, and 8081,
 /// which is Knative's local gateway.
-fn start<'a>(env: &'a Env, namespace: &str, table: &Value) -> Result<IngressGateway<'a>> {
+fn start(env: &Env, namespace: &str, table: &Value) -> Result<IngressGateway> {
     let gateway = Setup::new(namespace).start(&env.plane)?;
     let ports = gateway.ports();
     let servers: Vec<Value> = ports[..3].iter().map(|port| objects::http_server(*port)).collect();
@@ -538,7 +538,7 @@ fn start<'a>(env: &'a Env, namespace: &str, table: &Value) -> Result<IngressGate
 }
 
 /// Applies manifests of `docs/security/`, changed for this gateway.
-fn apply(env: &Env, gateway: &IngressGateway<'_>, manifests: &[&str], issuer: &Issuer) -> Result<()> {
+fn apply(env: &Env, gateway: &IngressGateway, manifests: &[&str], issuer: &Issuer) -> Result<()> {
     let mut objects = Vec::new();
     for name in manifests {
         objects.extend(manifest(env, gateway, name, issuer)?);
@@ -548,7 +548,7 @@ fn apply(env: &Env, gateway: &IngressGateway<'_>, manifests: &[&str], issuer: &I
 
 /// Returns the objects of a manifest of `docs/security/`, changed for this gateway: in its namespace, with its ports,
 /// and with the keys of this issuer in place of the URL from which they would be fetched.
-fn manifest(env: &Env, gateway: &IngressGateway<'_>, name: &str, issuer: &Issuer) -> Result<Vec<Value>> {
+fn manifest(env: &Env, gateway: &IngressGateway, name: &str, issuer: &Issuer) -> Result<Vec<Value>> {
     let path = repository().join("docs/security").join(name);
     let read = ["create", "--dry-run=client", "--output", "json", "--filename"];
     let read = env.plane.cluster().run(read, &[path.as_os_str()], None)?;
@@ -574,7 +574,7 @@ fn manifest(env: &Env, gateway: &IngressGateway<'_>, name: &str, issuer: &Issuer
 
 /// Waits until a policy that was applied is enforced, so that all checks succeed. If they never do, the error contains
 /// the last failure.
-fn eventually(gateway: &IngressGateway<'_>, mut checks: impl FnMut() -> Result<()>) -> Result<()> {
+fn eventually(gateway: &IngressGateway, mut checks: impl FnMut() -> Result<()>) -> Result<()> {
     let mut last = Ok(());
     let enforced = gateway.eventually("the policy is enforced", || {
         last = checks();
@@ -593,14 +593,14 @@ fn describe(request: &Request) -> String {
 }
 
 /// Checks that the gateway answers with this status.
-fn answers(gateway: &IngressGateway<'_>, request: &Request, status: u16) -> Result<()> {
+fn answers(gateway: &IngressGateway, request: &Request, status: u16) -> Result<()> {
     let response = request.send(gateway.address())?;
     ensure!(response.status == status, "{}: expected status {status}, got {response:?}", describe(request));
     Ok(())
 }
 
 /// Checks that the request reaches a function under this authority, and returns the function's report.
-fn arrives(gateway: &IngressGateway<'_>, request: &Request, authority: &str) -> Result<Report> {
+fn arrives(gateway: &IngressGateway, request: &Request, authority: &str) -> Result<Report> {
     let response: Response = request.send(gateway.address())?;
     let report = report(&response).with_context(|| describe(request))?;
     ensure!(report.authority == authority, "{}: {report:?}", describe(request));

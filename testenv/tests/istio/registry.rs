@@ -61,19 +61,14 @@ fn short_expiry(namespace: &str, expiry: &str) -> Setup {
     setup(namespace).env("WASM_PURGE_INTERVAL", "1s").env("WASM_MODULE_EXPIRY", expiry)
 }
 
-fn start<'a>(env: &'a Env, setup: Setup) -> Result<IngressGateway<'a>> {
+fn start(env: &Env, setup: Setup) -> Result<IngressGateway> {
     let gateway = setup.start(&env.plane)?;
     gateway.serve_http(&HOSTS, env.stand_in.address())?;
     Ok(gateway)
 }
 
 /// Returns `wasm-plugin.yaml` with this image, and a table that routes to this service.
-fn with_image(
-    gateway: &IngressGateway<'_>,
-    reference: &str,
-    pull_policy: Option<&str>,
-    service: &str,
-) -> Result<Value> {
+fn with_image(gateway: &IngressGateway, reference: &str, pull_policy: Option<&str>, service: &str) -> Result<Value> {
     let mut plugin = wasm_plugin(gateway, &orders_table(service))?;
     plugin["spec"]["url"] = format!("oci://{reference}").into();
     let spec = plugin["spec"].as_object_mut().context("the manifest has no spec")?;
@@ -88,7 +83,7 @@ fn apply(env: &Env, object: Value) -> Result<()> {
     env.plane.cluster().apply(&[object])
 }
 
-fn get(gateway: &IngressGateway<'_>, path: &str) -> Result<testenv::http1::Response> {
+fn get(gateway: &IngressGateway, path: &str) -> Result<testenv::http1::Response> {
     Request::get("api.example.com", path).send(gateway.address())
 }
 
@@ -104,7 +99,7 @@ fn all(mut condition: impl FnMut() -> Result<bool>) -> Result<bool> {
 }
 
 /// Waits until both workers route to this service.
-fn routed_to(gateway: &IngressGateway<'_>, service: &str) -> Result<()> {
+fn routed_to(gateway: &IngressGateway, service: &str) -> Result<()> {
     let host = format!("{service}.shop.example.com");
     gateway.eventually(&format!("requests reach {host}"), || {
         all(|| Ok(report(&get(gateway, "/faas/orders/1")?).is_ok_and(|report| report.authority == host)))
@@ -112,7 +107,7 @@ fn routed_to(gateway: &IngressGateway<'_>, service: &str) -> Result<()> {
 }
 
 /// Waits until the gateway denies every request, in the scope of the filter or not.
-fn everything_is_denied(gateway: &IngressGateway<'_>) -> Result<()> {
+fn everything_is_denied(gateway: &IngressGateway) -> Result<()> {
     gateway.eventually("every request gets 403", || all(|| Ok(get(gateway, "/faas/orders/1")?.status == 403)))?;
     ensure!(get(gateway, "/other")?.status == 403);
     ensure!(Request::get("www.example.net", "/").send(gateway.address())?.status == 403);
@@ -132,16 +127,16 @@ fn deny(namespace: &str, name: &str) -> Value {
     )
 }
 
-fn is_denied(gateway: &IngressGateway<'_>, name: &str) -> Result<bool> {
+fn is_denied(gateway: &IngressGateway, name: &str) -> Result<bool> {
     Ok(get(gateway, &format!("/faas/orders/{name}"))?.status == 403)
 }
 
-fn listeners_refused(gateway: &IngressGateway<'_>) -> Result<u64> {
+fn listeners_refused(gateway: &IngressGateway) -> Result<u64> {
     Ok(gateway.stats("^listener_manager\\.lds\\.update_rejected$")?.iter().map(|(_, n)| n).sum())
 }
 
 /// Waits until the agent has deleted the file of the module.
-fn expired(gateway: &IngressGateway<'_>) -> Result<()> {
+fn expired(gateway: &IngressGateway) -> Result<()> {
     let dump: Value = serde_json::from_str(&gateway.admin_get("/config_dump?resource=ecds_filters")?)?;
     let at = "/configs/0/ecds_filter/typed_config/config/vm_config/code/local/filename";
     let file = dump.pointer(at).and_then(Value::as_str).context("no file in the plugin's configuration")?;
@@ -450,7 +445,7 @@ fn edits_of_an_image_under_load_lose_and_misroute_nothing(env: &Env) -> Result<(
 }
 
 /// Sends requests while `edits` run, and checks that each reaches one of the KSVCs.
-fn under_load(gateway: &IngressGateway<'_>, edits: impl FnOnce() -> Result<()>) -> Result<()> {
+fn under_load(gateway: &IngressGateway, edits: impl FnOnce() -> Result<()>) -> Result<()> {
     let done = AtomicBool::new(false);
     let requests = || {
         let mut sent = 0;
