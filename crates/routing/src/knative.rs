@@ -20,8 +20,9 @@ pub(crate) fn is_internal_header(name: &str) -> bool {
     INTERNAL_HEADERS.binary_search(&name).is_ok()
 }
 
-/// Returns whether a `user-agent` is that of a probe. queue-proxy does not apply its limits to requests of these
-/// agents.
+/// Returns whether a `user-agent` is that of a probe. Knative's proxies answer requests of such agents themselves. They
+/// know some agents by their whole name and others by its beginning.
 pub(crate) fn is_probe_agent(agent: &[u8]) -> bool {
-    agent.starts_with(b"kube-probe/") || (agent.starts_with(b"Knative-") && agent.ends_with(b"-Probe"))
+    let is_knative = |rest: &[u8]| rest.windows(6).any(|part| part == b"-Probe");
+    agent.starts_with(b"kube-probe/") || agent.strip_prefix(b"Knative-").is_some_and(is_knative)
 }
