@@ -95,7 +95,7 @@ impl Sent {
     }
 
     /// Returns whether Envoy's `normalize_path` could change the path before the plugin sees it.
-    fn changed_by_normalization(&self) -> bool {
+    pub fn changed_by_normalization(&self) -> bool {
         let path = self.path.split('?').next().unwrap_or_default();
         path.contains("/.")
             || path.contains("//")
@@ -135,17 +135,29 @@ pub struct Ingress {
     /// Whether the gateway cuts fragments off before the plugin sees the path, as Istio's bootstrap makes Envoy do. By
     /// default, Envoy answers a request with a fragment with 400.
     pub cuts_fragments: bool,
+    /// The headers that are added on the way from the gateway to the stand-in, besides those that Envoy adds.
+    pub added_headers: &'static [&'static str],
 }
 
 impl Ingress {
     /// Returns the listeners of an Envoy that runs without Istio.
     pub fn of_envoy(gateway: &Gateway) -> Self {
-        Self { usual: gateway.address().into(), raw_paths: gateway.raw_path_address().into(), cuts_fragments: false }
+        Self {
+            usual: gateway.address().into(),
+            raw_paths: gateway.raw_path_address().into(),
+            cuts_fragments: false,
+            added_headers: &[],
+        }
     }
 
     /// Returns the listeners of Istio's gateways.
     pub fn of_istio(usual: Endpoint, raw_paths: Endpoint) -> Self {
-        Self { usual, raw_paths, cuts_fragments: true }
+        Self { usual, raw_paths, cuts_fragments: true, added_headers: &[] }
+    }
+
+    /// Returns the listener of Istio's gateway with real Knative behind it.
+    pub fn of_knative(usual: Endpoint) -> Self {
+        Self { added_headers: &["forwarded", "k-proxy-request"], ..Self::of_istio(usual.clone(), usual) }
     }
 }
 
@@ -166,7 +178,7 @@ pub fn run(case: &Case, ingress: &Ingress) -> Result<CaseResult> {
             let arrived = arrived.as_ref().map(|report: &Report| report.path.as_str());
             differences.check("the path up to its fragment", &Some(path), &arrived);
         }
-        _ => compare(case, &sent, &response, arrived.as_ref(), &mut differences),
+        _ => compare(case, &sent, &response, arrived.as_ref(), ingress, &mut differences),
     }
     Ok(CaseResult { arrived, response, differences: differences.0 })
 }
@@ -187,7 +199,14 @@ pub fn run_all(file: &CaseFile, ingress: &Ingress) -> Result<()> {
     Ok(())
 }
 
-fn compare(case: &Case, sent: &Sent, response: &Response, arrived: Option<&Report>, differences: &mut Differences) {
+fn compare(
+    case: &Case,
+    sent: &Sent,
+    response: &Response,
+    arrived: Option<&Report>,
+    ingress: &Ingress,
+    differences: &mut Differences,
+) {
     let reached = response.header("x-stand-in").is_some();
     match case.expected_text("outcome") {
         None => {}
@@ -201,7 +220,7 @@ fn compare(case: &Case, sent: &Sent, response: &Response, arrived: Option<&Repor
         Some("passThrough" | "outOfScope") => {
             differences.check("reached the stand-in", &true, &reached);
             if let Some(arrived) = arrived {
-                compare_untouched(sent, arrived, differences);
+                compare_untouched(sent, arrived, ingress, differences);
             }
         }
         Some(outcome) => {
@@ -251,7 +270,7 @@ fn compare_routed(sent: &Sent, arrived: &Report, differences: &mut Differences) 
 }
 
 /// Checks that the plugin leaves a request outside its scope untouched: no header is added, removed or changed.
-fn compare_untouched(sent: &Sent, arrived: &Report, differences: &mut Differences) {
+fn compare_untouched(sent: &Sent, arrived: &Report, ingress: &Ingress, differences: &mut Differences) {
     differences.check("authority", &sent.authority, &arrived.authority);
     differences.check("path", &sent.path, &arrived.path);
     // The virtual host of a KSVC sets headers on every request; the virtual host for all other hosts does not.
@@ -259,7 +278,8 @@ fn compare_untouched(sent: &Sent, arrived: &Report, differences: &mut Difference
     let set_by_target = |name: &str| by_target && (name.starts_with("knative-serving-") || name == "k-network-hash");
     let mut sent = sent.headers.clone();
     let mut received = arrived.headers.clone();
-    received.retain(|(name, _)| sent.iter().any(|(sent, _)| sent == name) || !ADDED_BY_ENVOY.contains(&name.as_str()));
+    let added = |name: &str| ADDED_BY_ENVOY.contains(&name) || ingress.added_headers.contains(&name);
+    received.retain(|(name, _)| sent.iter().any(|(sent, _)| sent == name) || !added(name));
     for headers in [&mut sent, &mut received] {
         headers.retain(|(name, _)| !set_by_target(name));
         headers.sort();

@@ -74,14 +74,20 @@ impl Request {
 
     /// Sends the request over a new connection and reads the whole response.
     pub fn send(&self, to: impl Into<Endpoint>) -> Result<Response> {
+        self.send_within(PATIENCE, to)
+    }
+
+    /// Sends the request like [`Request::send`], but each step may take as long as `patience`.
+    pub fn send_within(&self, patience: Duration, to: impl Into<Endpoint>) -> Result<Response> {
         let Endpoint { address, tls } = to.into();
         let bytes = self.bytes("connection: close\r\n");
         let head_only = self.method == b"HEAD";
-        let Some(tls) = tls else { return exchange(address, &bytes, head_only) };
+        let connection = connect(address, patience)?;
+        let Some(tls) = tls else { return exchange_over(connection, address, &bytes, head_only) };
         let host = String::from_utf8_lossy(&self.authority);
         let host = host.split(':').next().unwrap_or_default().to_owned();
         let client = ClientConnection::new(tls, ServerName::try_from(host)?)?;
-        exchange_over(StreamOwned::new(client, connect(address)?), address, &bytes, head_only)
+        exchange_over(StreamOwned::new(client, connection), address, &bytes, head_only)
     }
 
     /// Returns the bytes that are sent, with these lines after the other headers.
@@ -109,7 +115,12 @@ pub struct Connection {
 
 impl Connection {
     pub fn open(to: SocketAddr) -> Result<Self> {
-        Ok(Self { stream: connect(to)?, to })
+        Self::open_within(PATIENCE, to)
+    }
+
+    /// Opens a connection like [`Connection::open`], but each step may take as long as `patience`.
+    pub fn open_within(patience: Duration, to: SocketAddr) -> Result<Self> {
+        Ok(Self { stream: connect(to, patience)?, to })
     }
 
     /// Sends a request and reads the whole response. After a response with `connection: close` nothing more can be
@@ -121,14 +132,14 @@ impl Connection {
 
 /// Sends raw bytes and reads one response. With `head_only`, the response has no body, as that of a HEAD request.
 pub fn exchange(to: SocketAddr, bytes: &[u8], head_only: bool) -> Result<Response> {
-    exchange_over(connect(to)?, to, bytes, head_only)
+    exchange_over(connect(to, PATIENCE)?, to, bytes, head_only)
 }
 
-fn connect(to: SocketAddr) -> Result<TcpStream> {
+fn connect(to: SocketAddr, patience: Duration) -> Result<TcpStream> {
     let connection =
-        TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("no program listens at {to}"))?;
-    connection.set_read_timeout(Some(PATIENCE))?;
-    connection.set_write_timeout(Some(PATIENCE))?;
+        TcpStream::connect_timeout(&to, patience).with_context(|| format!("no program listens at {to}"))?;
+    connection.set_read_timeout(Some(patience))?;
+    connection.set_write_timeout(Some(patience))?;
     connection.set_nodelay(true)?;
     Ok(connection)
 }

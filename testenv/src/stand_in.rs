@@ -11,6 +11,8 @@
 //! - `x-stand-in: status=N`: the report with this status;
 //! - `x-stand-in: delay=N`: the report after N milliseconds.
 //!
+//! Under real Knative, it is the function of every KSVC, in a process of its own ([`function`](crate::knative::function)).
+//!
 //! It is written by hand, on hyper, because no echo server reports exactly the headers that arrived and also covers
 //! WebSocket, gRPC, streaming and bodies of any size in one process.
 
@@ -44,7 +46,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-type Body = BoxBody<Bytes, hyper::Error>;
+pub(crate) type Body = BoxBody<Bytes, hyper::Error>;
 
 /// The request header that lists the headers of the response.
 pub const RESPONSE_HEADERS: &str = "x-stand-in-response-headers";
@@ -60,7 +62,7 @@ pub struct Report {
 }
 
 impl Report {
-    fn of<B>(request: &Request<B>) -> Self {
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
         let host = request.headers().get(hyper::header::HOST);
         let authority = match request.uri().authority() {
             Some(authority) => authority.as_str().to_owned(),
@@ -109,13 +111,17 @@ impl StandIn {
         let (stop, stopped) = oneshot::channel();
         let requests = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&requests);
+        let count = move |request| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            respond(request)
+        };
         let thread = thread::Builder::new().name("stand-in".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let Ok(listener) = TcpListener::from_std(listener) else {
                     return;
                 };
                 tokio::select! {
-                    () = serve(listener, counted) => {}
+                    () = serve(listener, count) => {}
                     _ = stopped => {}
                 }
             });
@@ -142,20 +148,25 @@ impl Drop for StandIn {
     }
 }
 
-async fn serve(listener: TcpListener, requests: Arc<AtomicU64>) {
+/// Serves the connections of this listener. Each request is answered by this function.
+pub(crate) async fn serve<F, R>(listener: TcpListener, respond: F)
+where
+    F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
+{
     loop {
         let Ok((connection, _)) = listener.accept().await else {
             continue;
         };
         let _ = connection.set_nodelay(true);
-        let requests = Arc::clone(&requests);
+        let respond = respond.clone();
         tokio::spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());
             // As much as Envoy lets through; the default is 16 KiB.
             server.http2().max_header_list_size(1 << 20);
             let service = service_fn(|request| {
-                requests.fetch_add(1, Ordering::Relaxed);
-                respond(request)
+                let response = respond(request);
+                async { Ok::<_, Infallible>(response.await) }
             });
             // The error of a broken connection is of no interest here: the client sees it.
             let _ = server.serve_connection_with_upgrades(TokioIo::new(connection), service).await;
@@ -163,13 +174,14 @@ async fn serve(listener: TcpListener, requests: Arc<AtomicU64>) {
     }
 }
 
-async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+/// Answers a request as its headers ask for.
+pub(crate) async fn respond(request: Request<Incoming>) -> Response<Body> {
     let report = Report::of(&request);
     let is = |name: &str, prefix: &str| report.header(name).is_some_and(|value| value.starts_with(prefix));
     if let Some(milliseconds) = number_after(&report, "delay=") {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
     }
-    Ok(if is("upgrade", "websocket") {
+    if is("upgrade", "websocket") {
         web_socket(request, report)
     } else if is("content-type", "application/grpc") {
         grpc(request, &report)
@@ -187,7 +199,7 @@ async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallibl
                 let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
                 let headers = report.header(RESPONSE_HEADERS).unwrap_or("[]");
                 let Ok(headers) = serde_json::from_str::<Vec<(String, String)>>(headers) else {
-                    return Ok(bad_request(&format!("{RESPONSE_HEADERS} is not a list of names and values")));
+                    return bad_request(&format!("{RESPONSE_HEADERS} is not a list of names and values"));
                 };
                 let mut response = Response::new(full(Report { body, ..report }.json()));
                 for (name, value) in headers {
@@ -200,7 +212,7 @@ async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallibl
             }
             Err(error) => bad_request(&format!("the body broke off: {error}")),
         }
-    })
+    }
 }
 
 fn web_socket(mut request: Request<Incoming>, report: Report) -> Response<Body> {
@@ -262,7 +274,7 @@ fn full(text: String) -> Body {
 }
 
 /// Returns the number after this prefix in the header `x-stand-in`.
-fn number_after<N: FromStr>(report: &Report, prefix: &str) -> Option<N> {
+pub(crate) fn number_after<N: FromStr>(report: &Report, prefix: &str) -> Option<N> {
     report.header("x-stand-in")?.strip_prefix(prefix)?.parse().ok()
 }
 
