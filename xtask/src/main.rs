@@ -12,10 +12,12 @@ mod supply_chain;
 mod test;
 mod test_browser;
 mod test_istio;
+mod test_knative;
 mod test_load;
 mod tool;
 mod up;
 mod up_istio;
+mod up_knative;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,6 +25,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use testenv::knative::function;
 
 #[derive(Parser)]
 #[command(
@@ -48,6 +51,9 @@ enum Task {
         /// Run Istio's real control plane and a real Kubernetes API server, so that `kubectl edit` works; needs Go
         #[arg(long)]
         istio: bool,
+        /// Run real Knative on top of it, with real KSVCs that scale from and to zero; needs Go and Linux
+        #[arg(long, conflicts_with = "istio")]
+        knative: bool,
     },
     /// Run every check and test: format, lints, and the pure, module and end-to-end tests
     Test {
@@ -57,6 +63,9 @@ enum Task {
         /// Run the tests under Istio's real control plane instead; needs Go
         #[arg(long, group = "kind")]
         istio: bool,
+        /// Run the tests under real Knative instead; needs Go, and Linux namespaces
+        #[arg(long, group = "kind")]
+        knative: bool,
         /// Run the tests of CORS in a real browser instead; needs Chromium
         #[arg(long, group = "kind")]
         browser: bool,
@@ -66,7 +75,7 @@ enum Task {
         /// With --load: run a thousand edits and ten million requests, which takes up to an hour
         #[arg(long, requires = "load")]
         full: bool,
-        /// With --istio, --browser or --load: run only tests whose name contains this text
+        /// With --istio, --knative, --browser or --load: run only tests whose name contains this text
         #[arg(requires = "kind", conflicts_with = "quick")]
         filter: Option<String>,
     },
@@ -101,6 +110,9 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = function::run_if_called() {
+        return code;
+    }
     match run(Arguments::parse().task) {
         Ok(code) => code,
         Err(error) => {
@@ -113,9 +125,11 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Build => build::all().map(|()| ExitCode::SUCCESS),
-        Task::Up { once, istio: false } => up::run(once),
-        Task::Up { once, istio: true } => up_istio::run(once),
+        Task::Up { once, istio: true, .. } => up_istio::run(once),
+        Task::Up { once, knative: true, .. } => up_knative::run(once),
+        Task::Up { once, .. } => up::run(once),
         Task::Test { istio: true, filter, .. } => test_istio::run(filter.as_deref()),
+        Task::Test { knative: true, filter, .. } => test_knative::run(filter.as_deref()),
         Task::Test { browser: true, filter, .. } => test_browser::run(filter.as_deref()),
         Task::Test { load: true, full, filter, .. } => test_load::run(full, filter.as_deref()),
         Task::Test { quick: true, .. } => test::quick(),

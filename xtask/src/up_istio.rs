@@ -83,7 +83,7 @@ fn servers(plane: &ControlPlane, http: u16, https: u16) -> Result<[Value; 2]> {
     Ok([redirecting, secure])
 }
 
-fn print_usage(plane: &ControlPlane, gateway: &IngressGateway<'_>, https: u16) {
+fn print_usage(plane: &ControlPlane, gateway: &IngressGateway, https: u16) {
     let authority = plane.authority().file();
     println!(
         "\nThe gateway serves at https://{}, Envoy's admin interface at http://{}:",
@@ -95,18 +95,19 @@ fn print_usage(plane: &ControlPlane, gateway: &IngressGateway<'_>, https: u16) {
         authority.display()
     );
     println!("In another shell:");
-    let path = if find_on_path("kubectl").is_some() {
-        String::new()
-    } else {
-        format!(" PATH=\"{}:$PATH\"", plane.tools().programs().display())
-    };
-    println!("  export KUBECONFIG={}{path}", plane.cluster().kubeconfig().display());
-    println!("  kubectl edit wasmplugin ksvc-router");
+    println!("  export KUBECONFIG={}", plane.cluster().kubeconfig().display());
+    println!("  {} edit wasmplugin ksvc-router", kubectl(plane));
     println!("An edit is live at once, or its errors are shown here. Ctrl-C stops everything.");
 }
 
+/// Returns how a user calls kubectl: by its name, or by the path of the one that was built.
+pub(crate) fn kubectl(plane: &ControlPlane) -> String {
+    let built = plane.tools().program("kubectl");
+    if find_on_path("kubectl").is_some() { "kubectl".to_owned() } else { built.display().to_string() }
+}
+
 /// Prints for every new version of the WasmPlugin whether it is live, or its errors.
-fn follow(plane: &ControlPlane, gateway: &IngressGateway<'_>, stop: &AtomicBool) -> Result<()> {
+pub(crate) fn follow(plane: &ControlPlane, gateway: &IngressGateway, stop: &AtomicBool) -> Result<()> {
     let mut seen = gateway.plugin_version("ksvc-router");
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(POLL_INTERVAL);
@@ -130,7 +131,7 @@ fn follow(plane: &ControlPlane, gateway: &IngressGateway<'_>, stop: &AtomicBool)
     Ok(())
 }
 
-fn report_version(plane: &ControlPlane, gateway: &IngressGateway<'_>, version: &str) -> Result<()> {
+fn report_version(plane: &ControlPlane, gateway: &IngressGateway, version: &str) -> Result<()> {
     // The same text that `kubectl edit` shows, so that the line numbers agree.
     let shown = plane.cluster().kubectl(["get", "wasmplugin", "ksvc-router", "-o", "yaml"])?;
     let file = plane.folder().join("wasmplugin-ksvc-router.yaml");
