@@ -36,7 +36,6 @@ tests! {
     a_new_version_rolls_out_and_back_without_a_lost_request,
     edits_of_an_image_under_load_lose_and_misroute_nothing,
     the_documented_patches_fit_the_gateway_of_istioctl,
-    every_test_that_operations_md_names_exists,
 }
 
 const HOSTS: [&str; 2] = ["one.shop.example.com", "two.shop.example.com"];
@@ -535,24 +534,4 @@ fn the_documented_patches_fit_the_gateway_of_istioctl(env: &Env) -> Result<()> {
         ensure!(proxy(&patched)["image"] == proxy(&bare)["image"], "the patch changes the image of the container");
     }
     env.plane.cluster().kubectl(["delete", "deployment", "istio-ingressgateway", "-n", "istio-system"]).map(drop)
-}
-
-fn every_test_that_operations_md_names_exists(_: &Env) -> Result<()> {
-    let folder = repository().join("testenv/tests/istio");
-    let page = std::fs::read_to_string(repository().join("docs/operations.md"))?;
-    let named = page.split('`').filter_map(|code| code.split_once("::"));
-    let named: Vec<_> = named.filter(|(module, name)| [module, name].iter().all(|part| is_identifier(part))).collect();
-    ensure!(named.len() > 20, "docs/operations.md names too few tests: {named:?}");
-    for (module, name) in named {
-        let source = std::fs::read_to_string(folder.join(format!("{module}.rs"))).context(module.to_owned())?;
-        ensure!(
-            source.contains(&format!("\nfn {name}(")),
-            "docs/operations.md names {module}::{name}, which is no test"
-        );
-    }
-    Ok(())
-}
-
-fn is_identifier(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
