@@ -337,14 +337,15 @@ fn an_external_service_decides_about_the_public_request_and_all_manifests_hold_t
         answers(&gateway, &get("/faas/orders/42"), 429)?;
         arrives(&gateway, &allowed(get("/faas/orders/42")), ORDERS).map(drop)
     })?;
-    authorizer.requests();
     let denied = get("/faas/orders/42?a=b").send(gateway.address())?;
     ensure!(denied.status == 429 && denied.text() == "over quota", "{denied:?}");
     let spoofed = allowed(Request::new("PUT", API, "/faas/orders/43?c=d")).header("x-ext-authz-user", "root");
     let arrived = arrives(&gateway, &spoofed, WRITE)?;
     let users: Vec<_> = arrived.headers.iter().filter(|(name, _)| name == "x-ext-authz-user").collect();
     ensure!(users.len() == 1 && users[0].1 == "alice", "{arrived:?}");
-    let requests = authorizer.requests();
+    // Without those of the checks above, which have no query. The last of them may be recorded late.
+    let mut requests = authorizer.requests();
+    requests.retain(|request| request.path.contains('?'));
     let seen: Vec<_> = requests.iter().map(|request| (&*request.method, &*request.authority, &*request.path)).collect();
     ensure!(seen == [("GET", API, "/faas/orders/42?a=b"), ("PUT", API, "/faas/orders/43?c=d")], "{requests:?}");
 
