@@ -1,11 +1,11 @@
 //! The API of one test on the gateway that all tests share: its public host, the namespace of its KSVCs, and its
 //! WasmPlugin. The namespace and the plugin are deleted when it is dropped.
 
-use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Barrier, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testenv::http1::{Request, Response};
 use testenv::istio::control_plane::ROOT_NAMESPACE;
@@ -72,6 +72,11 @@ impl<'a> Api<'a> {
         objects::ksvc(&self.name, name)
     }
 
+    /// Returns a KSVC in this namespace that is ready without ever having had a pod.
+    pub(crate) fn cold(&self, name: &str) -> Value {
+        objects::annotated(self.ksvc(name), "initial-scale", "0")
+    }
+
     /// Returns the host of the KSVC with this name.
     pub(crate) fn ksvc_host(&self, name: &str) -> String {
         format!("{name}.{}.{DOMAIN}", self.name)
@@ -84,9 +89,8 @@ impl<'a> Api<'a> {
         for ksvc in ksvcs {
             let text = |key: &str| ksvc["metadata"][key].as_str().unwrap_or_default();
             let host = format!("{}.{}.{DOMAIN}", text("name"), text("namespace"));
-            // A probe, which starts no pod.
-            let probe = Request::get(&host, "/healthz").header("k-network-probe", "probe");
-            let probe = probe.header("k-network-hash", "override");
+            // It starts no pod.
+            let probe = probe(&host, "/healthz");
             eventually(&format!("{host} is known"), || Ok(![500, 503].contains(&self.send(&probe)?.status)))?;
         }
         Ok(())
@@ -157,12 +161,23 @@ impl<'a> Api<'a> {
         })
     }
 
-    /// Sends several requests at the same time, and returns their responses in the same order.
-    pub(crate) fn send_at_once(&self, requests: &[Request]) -> Result<Vec<Response>> {
+    /// Sends several requests at the same moment, each over a connection of its own, and returns what becomes of each, in
+    /// the same order.
+    pub(crate) fn try_at_once(&self, requests: &[Request]) -> Vec<Result<Response>> {
+        let all = Barrier::new(requests.len());
         thread::scope(|scope| {
-            let sent: Vec<_> = requests.iter().map(|request| scope.spawn(|| self.send(request))).collect();
-            sent.into_iter().map(|sent| sent.join().map_err(|_| anyhow!("a client has panicked"))?).collect()
+            let send = |request| {
+                all.wait();
+                self.send(request)
+            };
+            let threads: Vec<_> = requests.iter().map(|request| scope.spawn(move || send(request))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a client panicked")).collect()
         })
+    }
+
+    /// Sends several requests at the same moment, and returns their responses in the same order.
+    pub(crate) fn send_at_once(&self, requests: &[Request]) -> Result<Vec<Response>> {
+        self.try_at_once(requests).into_iter().collect()
     }
 
     /// Returns what the gateway's access log says of the last request with this host and path, which must be there: its
@@ -213,6 +228,14 @@ impl Drop for Api<'_> {
             let _ = cluster.kubectl(["delete", "namespace", namespace, "--wait=false"]);
         }
     }
+}
+
+/// Returns the request that net-gateway-api probes a host with.
+pub(crate) fn probe(host: &str, path: &str) -> Request {
+    Request::get(host, path)
+        .header("user-agent", "Knative-Ingress-Probe")
+        .header("k-network-probe", "probe")
+        .header("k-network-hash", "override")
 }
 
 /// Returns the number in this header of a response.

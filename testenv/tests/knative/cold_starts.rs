@@ -1,7 +1,6 @@
 //! Requests through the plugin that start a pod.
 
 use std::future::Future;
-use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,11 +28,6 @@ tests! {
 /// What measures and checks nothing.
 pub(crate) const MEASUREMENTS: &[Test] = &[("cold_starts::cold_start_times", cold_start_times)];
 
-/// Returns a KSVC that is ready without ever having had a pod.
-fn cold(api: &Api, name: &str) -> Value {
-    annotated(api.ksvc(name), "initial-scale", "0")
-}
-
 /// Returns a route to each KSVC, from `GET /NAME/{id}`.
 fn route_each(ksvcs: &[String]) -> Value {
     ksvcs.iter().map(|name| json!({"match": format!("GET /{name}/{{id}}"), "service": name})).collect()
@@ -43,19 +37,6 @@ fn ensure_cold(api: &Api, ksvc: &str) -> Result<()> {
     let pods = api.pods(ksvc)?;
     ensure!(pods.is_empty(), "{ksvc} is not cold: {pods:?}");
     Ok(())
-}
-
-/// Sends all requests at the same moment, each over a connection of its own.
-fn send_at_once(api: &Api, requests: &[Request]) -> Vec<Result<Response>> {
-    let all = Barrier::new(requests.len());
-    thread::scope(|scope| {
-        let send = |request| {
-            all.wait();
-            api.send(request)
-        };
-        let threads: Vec<_> = requests.iter().map(|request| scope.spawn(move || send(request))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a client panicked")).collect()
-    })
 }
 
 /// Checks that the first revision of this KSVC has answered, and returns its report.
@@ -75,7 +56,7 @@ fn cold_ksvcs_called_side_by_side_answer_their_own_requests(env: &Env) -> Result
     api.apply(&api.table(route_each(&names)))?;
     // Two KSVCs have scaled to zero, the others have never had a pod.
     let ksvcs = used.iter().map(|name| annotated(api.ksvc(name), "window", "6s"));
-    api.serve(&ksvcs.chain(unused.iter().map(|name| cold(&api, name))).collect::<Vec<_>>())?;
+    api.serve(&ksvcs.chain(unused.iter().map(|name| api.cold(name))).collect::<Vec<_>>())?;
     for name in used {
         report_of(&api, name, &api.get(&format!("/{name}/first"))?)?;
         api.await_no_pods(name)?;
@@ -88,7 +69,7 @@ fn cold_ksvcs_called_side_by_side_answer_their_own_requests(env: &Env) -> Result
     let calls: Vec<_> = (0..REQUESTS_EACH).flat_map(of_each).collect();
     let requests: Vec<_> = calls.iter().map(|(_, path)| Request::get(&api.host, path)).collect();
     let begun = Instant::now();
-    for ((name, path), response) in calls.iter().zip(send_at_once(&api, &requests)) {
+    for ((name, path), response) in calls.iter().zip(api.try_at_once(&requests)) {
         let report = response.and_then(|response| report_of(&api, name, &response)).with_context(|| path.clone())?;
         ensure!(report.path == *path, "{path}: {report:?}");
     }
@@ -106,8 +87,8 @@ fn a_request_of_each_protocol_starts_a_cold_function(env: &Env) -> Result<()> {
         {"match": "POST /echo.Echo/Say", "service": "echo"},
         {"match": "POST /echo.Echo/Chat", "service": "chat"},
     ])))?;
-    let http = ["plain", "orders", "orders-write", "payments"].map(|name| cold(&api, name));
-    let grpc = ["echo", "chat"].map(|name| h2c(cold(&api, name)));
+    let http = ["plain", "orders", "orders-write", "payments"].map(|name| api.cold(name));
+    let grpc = ["echo", "chat"].map(|name| h2c(api.cold(name)));
     api.serve(&[&http[..], &grpc].concat())?;
 
     ensure_cold(&api, "plain")?;
@@ -136,7 +117,7 @@ fn large_bodies_pass_whole_through_a_cold_start(env: &Env) -> Result<()> {
         {"match": "POST /up", "service": "up"},
         {"match": "GET /down", "service": "down"},
     ])))?;
-    api.serve(&[cold(&api, "up"), cold(&api, "down")])?;
+    api.serve(&[api.cold("up"), api.cold("down")])?;
     ensure_cold(&api, "up")?;
     let request = Request::new("POST", &api.host, "/up").header("x-stand-in", "count").body(vec![b'x'; SIZE]);
     let counted = report_of(&api, "up", &api.send(&request)?)?.body;
@@ -152,12 +133,12 @@ fn requests_that_wait_for_the_same_cold_function_are_all_answered(env: &Env) -> 
     const REQUESTS: usize = 200;
     let api = env.api("cold-crowd")?;
     api.apply(&api.table_to("function"))?;
-    api.serve(&[cold(&api, "function")])?;
+    api.serve(&[api.cold("function")])?;
     ensure_cold(&api, "function")?;
     let paths: Vec<_> = (0..REQUESTS).map(|id| format!("/requests/{id}")).collect();
     let requests: Vec<_> = paths.iter().map(|path| Request::get(&api.host, path)).collect();
     let begun = Instant::now();
-    for (path, response) in paths.iter().zip(send_at_once(&api, &requests)) {
+    for (path, response) in paths.iter().zip(api.try_at_once(&requests)) {
         let report =
             response.and_then(|response| report_of(&api, "function", &response)).with_context(|| path.clone())?;
         ensure!(report.path == *path, "{path}: {report:?}");

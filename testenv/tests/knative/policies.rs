@@ -11,7 +11,7 @@ use testenv::istio::objects::security;
 use testenv::knative::serving::eventually;
 use testenv::{repository, yaml};
 
-use crate::api::Api;
+use crate::api::{Api, probe};
 use crate::{Env, tests};
 
 tests! {
@@ -44,10 +44,10 @@ fn becomes_ready(api: &Api<'_>, policies: &[Value]) -> Result<()> {
         let direct = direct("after")?;
         ensure!(direct.status == 403, "{direct:?}");
         for path in ["/healthz", "/", &format!("/.well-known/knative/revision/{}/after-00001", api.name)] {
-            let request = Request::get(api.ksvc_host("after"), path);
-            let plain = api.send(&request)?;
+            let host = api.ksvc_host("after");
+            let plain = api.send(&Request::get(&host, path))?;
             ensure!(plain.status == 403, "{path}: {plain:?}");
-            let probe = api.send(&request.header("k-network-probe", "probe").header("k-network-hash", "override"))?;
+            let probe = api.send(&probe(&host, path))?;
             ensure!(probe.status == 200, "{path}, as a probe: {probe:?}");
         }
         Ok(())

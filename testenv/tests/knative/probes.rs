@@ -13,10 +13,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testenv::http1::{Request, Response};
 use testenv::knative::function::REVISION_HEADER;
-use testenv::knative::objects::{annotated, ksvc};
+use testenv::knative::objects::ksvc;
 use testenv::knative::serving::{DOMAIN, eventually};
 
-use crate::api::Api;
+use crate::api::{Api, probe};
 use crate::{Env, tests};
 
 tests! {
@@ -26,14 +26,6 @@ tests! {
     new_revisions_and_tags_become_ready_behind_denied_hosts,
     ksvcs_with_the_same_name_in_two_namespaces_become_ready,
     certificate_challenges_reach_denied_hosts,
-}
-
-/// Returns the request that net-gateway-api probes a host with.
-fn probe(host: &str, path: &str) -> Request {
-    Request::get(host, path)
-        .header("user-agent", "Knative-Ingress-Probe")
-        .header("k-network-probe", "probe")
-        .header("k-network-hash", "override")
 }
 
 /// What net-gateway-api has logged about its probes of a host.
@@ -106,11 +98,6 @@ fn is_denied(response: &Response) -> bool {
     response.status == 404 && response.text().contains("This host is not served here.")
 }
 
-/// A KSVC that starts no pod before the first request.
-fn sleeping(api: &Api<'_>, name: &str) -> Value {
-    annotated(api.ksvc(name), "initial-scale", "0")
-}
-
 fn ksvcs_become_ready_with_every_setting_of_the_table(env: &Env) -> Result<()> {
     let api = env.exclusive_api("probed")?;
     api.serve(&[api.ksvc("first")])?;
@@ -157,7 +144,7 @@ fn ksvcs_become_ready_with_every_setting_of_the_table(env: &Env) -> Result<()> {
         }
         let check = || {
             api.apply(&table)?;
-            api.serve(&[sleeping(&api, name)])?;
+            api.serve(&[api.cold(name)])?;
             let host = api.ksvc_host(name);
             ensure_probed(&api, &host)?;
             let unprobed = api.send(&Request::get(&host, "/"))?;
@@ -191,7 +178,7 @@ fn ksvcs_become_ready_with_a_broken_table(env: &Env) -> Result<()> {
         [("key", unreadable_key, 404), ("route", broken_route, 503), ("hosts", unreadable_hosts, 200)]
     {
         api.apply_unchecked(&table)?;
-        api.serve(&[sleeping(&api, name)]).with_context(|| format!("{table}"))?;
+        api.serve(&[api.cold(name)]).with_context(|| format!("{table}"))?;
         let host = api.ksvc_host(name);
         ensure_probed(&api, &host)?;
         let unprobed = api.send(&Request::get(&host, "/"))?;
@@ -206,7 +193,7 @@ fn a_ksvc_that_is_the_host_of_a_route_becomes_ready_only_as_a_service(env: &Env)
     let mut table = api.table(json!([{"match": "GET /{**path}", "host": host}]));
     table["denyDirect"] = true.into();
     api.apply(&table)?;
-    let function = sleeping(&api, "function");
+    let function = api.cold("function");
     api.knative.cluster().apply(std::slice::from_ref(&function))?;
     eventually("the probe has failed", || Ok(Probes::of(&api, &host)?.failed.len() > 2))?;
     ensure!(is_denied(&api.send(&probe(&host, "/"))?), "the probe of a route's host passes");
