@@ -73,8 +73,10 @@ impl Compiler {
         };
         // If it is not known whether a trailing slash counts, it is ignored. All routes are broken then, and a request
         // that may have been meant for one of them must find it.
-        settings.ignore_trailing_slash =
-            config.trailing_slash.get() == Some(&TrailingSlash::Ignore) || config.trailing_slash.is_broken();
+        let may_be_trailing_slash = |like: &Option<&str>| like.is_none_or(|like| like == "trailingSlash");
+        settings.ignore_trailing_slash = config.trailing_slash.get() == Some(&TrailingSlash::Ignore)
+            || config.trailing_slash.is_broken()
+            || config.unknown.iter().any(may_be_trailing_slash);
         settings.unsafe_paths = defaults.unsafe_paths;
         settings.strip_base = config.strip_base_path.get() == Some(&true);
         settings.strip_internal = config.strip_internal_headers.get() != Some(&false);
@@ -111,10 +113,6 @@ impl Compiler {
                 Some("denyDirect" | "name") => {}
                 Some("cors") => defaults.cors = Cors::Unknown,
                 Some("allowNamespaces") => defaults.namespaces = Key::Broken(None),
-                Some("trailingSlash") => {
-                    settings.ignore_trailing_slash = true;
-                    defaults.all_broken = true;
-                }
                 _ => defaults.all_broken = true,
             }
         }

@@ -62,10 +62,11 @@ impl Broken {
         let (expected, seen) = (request.on(&self.good_table), request.on(&self.broken_table));
         let is_right = match seen.outcome {
             Outcome::BrokenRoute => true,
-            Outcome::OutOfScope if self.may_hide_scope => true,
+            Outcome::OutOfScope | Outcome::PassThrough if self.may_hide_scope => true,
             Outcome::NotFound | Outcome::MethodNotAllowed | Outcome::UnsafePath if !self.only_routes => true,
-            // The gateway answers, but it may not know with which methods and which CORS.
-            Outcome::Preflight | Outcome::Options => expected.outcome != Outcome::Route,
+            // The gateway answers, but it may not know with which methods and which CORS. If nobody recognizes `basePath`,
+            // it answers for other paths than it should.
+            Outcome::Preflight | Outcome::Options => expected.outcome != Outcome::Route || self.may_hide_scope,
             _ => destination(seen.clone()) == destination(expected.clone()),
         };
         let Broken { good, broken, .. } = self;
@@ -85,18 +86,24 @@ fn break_something(rng: &mut impl Choices, document: &mut Value) -> bool {
         .as_object()
         .unwrap()
         .keys()
-        .filter(|key| !["routes", "trailingSlash"].contains(&&***key))
+        .filter(|key| *key != "routes")
         .cloned()
         .collect::<Vec<_>>();
     let key = &keys[rng.below(keys.len())];
-    match rng.below(4) {
+    match rng.below(5) {
         0 => document["unheard-of"] = json!(true),
         // `cors: null` is not an error.
         1 if key != "cors" => document[key] = Value::Null,
         2 => document[key] = one_of(rng, [json!({ "a": 1 }), json!(7), json!("no such thing"), json!([[]])]),
+        3 if rng.one_in(4) && key != "denyDirect" => {
+            // A key that nobody recognizes. An unrecognizable `denyDirect` denies nothing.
+            let value = document.as_object_mut().unwrap().remove(key).unwrap();
+            document[format!("z{key}-unheard-of")] = value;
+        }
         _ => misspell(rng, document, key),
     }
-    ["hosts", "basePath"].contains(&&**key)
+    // A misspelt `stripBasePath` may look like `basePath`.
+    ["hosts", "basePath", "stripBasePath"].contains(&&**key)
 }
 
 fn break_route(rng: &mut impl Choices, document: &mut Value, index: usize) {
@@ -185,10 +192,14 @@ fn random_document(rng: &mut impl Choices, table: &slow::Table) -> Value {
     document
 }
 
-/// Removes what errors may change although the request goes to the same place: the index of the route, and what depends on
-/// CORS.
+/// Removes what errors may change although the request goes to the same place: the index of the route, the reason why it
+/// is left unchanged, and what depends on CORS.
 fn destination(mut seen: Seen) -> Seen {
     seen.chosen = None;
+    // Both leave the request to the gateway's own routes.
+    if seen.outcome == Outcome::PassThrough {
+        seen.outcome = Outcome::OutOfScope;
+    }
     seen.headers.retain(|(name, _)| name != "vary" && !name.starts_with("access-control-"));
     // It is not known whether CORS applies if the `cors` of a route can't be read.
     for (_, value) in seen.headers.iter_mut().filter(|(name, _)| name == "allow") {
