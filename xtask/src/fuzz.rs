@@ -16,9 +16,15 @@ use crate::tool;
 
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// The targets, each with the maximum length of its inputs in bytes.
-const TARGETS: [(&str, u32); 5] =
-    [("configuration", 4096), ("decide", 512), ("hosts", 512), ("paths", 512), ("templates", 512)];
+/// The targets, each with the maximum length of its inputs in bytes, and the number of inputs of a run without a time,
+/// which takes about half a minute.
+const TARGETS: [(&str, u32, u32); 5] = [
+    ("configuration", 4096, 20_000),
+    ("decide", 512, 50_000),
+    ("hosts", 512, 500_000),
+    ("paths", 512, 300_000),
+    ("templates", 512, 500_000),
+];
 
 /// The time in seconds and the memory in MB that an input may use. More counts as a failure.
 const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=1024"];
@@ -26,8 +32,9 @@ const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=1024"];
 pub(crate) struct Options {
     /// The names of the targets to run. If there are none, all targets run.
     pub(crate) targets: Vec<String>,
-    /// How long each target runs.
-    pub(crate) seconds: u32,
+    /// How long each target runs, with random inputs. Without it, each target runs with a number of inputs that are the
+    /// same on every machine, so that a failure can be repeated.
+    pub(crate) seconds: Option<u32>,
     /// Whether the committed corpora are replaced by what was found.
     pub(crate) keep: bool,
     /// Runs this input alone.
@@ -36,13 +43,13 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut targets = Vec::new();
-    for (name, length) in TARGETS {
+    for (name, length, runs) in TARGETS {
         if options.targets.is_empty() || options.targets.iter().any(|target| target == name) {
-            targets.push(Target { name, length });
+            targets.push(Target { name, length, runs });
         }
     }
-    if let Some(unknown) = options.targets.iter().find(|target| TARGETS.iter().all(|(name, _)| name != target)) {
-        bail!("there is no target {unknown}; the targets are {}", TARGETS.map(|(name, _)| name).join(", "));
+    if let Some(unknown) = options.targets.iter().find(|target| TARGETS.iter().all(|(name, ..)| name != target)) {
+        bail!("there is no target {unknown}; the targets are {}", TARGETS.map(|(name, ..)| name).join(", "));
     }
     build()?;
     if let Some(input) = &options.input {
@@ -52,11 +59,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         return step::run(&format!("{} with {}", target.name, input.display()), command).map(|()| ExitCode::SUCCESS);
     }
     let parallel = available_parallelism().map_or(1, usize::from);
-    eprintln!(
-        "==> Fuzzing: {} s for each target, {parallel} in parallel; logs in {}",
-        options.seconds,
-        folder().display()
-    );
+    let each = match options.seconds {
+        Some(seconds) => format!("{seconds} s for each target"),
+        None => "a fixed number of inputs for each target".to_owned(),
+    };
+    eprintln!("==> Fuzzing: {each}, {parallel} in parallel; logs in {}", folder().display());
     let mut failed = false;
     for group in targets.chunks(parallel) {
         let running = group.iter().map(|target| target.start(options.seconds)).collect::<Result<Vec<_>>>()?;
@@ -86,6 +93,8 @@ fn folder() -> PathBuf {
 struct Target {
     name: &'static str,
     length: u32,
+    /// The number of inputs of a run without a time.
+    runs: u32,
 }
 
 impl Target {
@@ -108,6 +117,16 @@ impl Target {
         folder().join("corpus").join(self.name)
     }
 
+    /// Returns an empty folder for the inputs that a run with a fixed number finds.
+    fn empty(&self) -> Result<PathBuf> {
+        let empty = folder().join("found").join(self.name);
+        if empty.exists() {
+            fs::remove_dir_all(&empty)?;
+        }
+        fs::create_dir_all(&empty)?;
+        Ok(empty)
+    }
+
     fn artifacts(&self) -> PathBuf {
         Path::new("fuzz/artifacts").join(self.name)
     }
@@ -116,14 +135,19 @@ impl Target {
         folder().join(format!("{}.log", self.name))
     }
 
-    fn start(&self, seconds: u32) -> Result<Child> {
+    fn start(&self, seconds: Option<u32>) -> Result<Child> {
         for folder in [self.working(), self.committed(), testenv::repository().join(self.artifacts())] {
             fs::create_dir_all(folder)?;
         }
         let log = File::create(self.log())?;
         let mut command = self.command();
-        command.arg(format!("-max_total_time={seconds}")).arg("-dict=fuzz/tokens.dict");
-        command.arg(self.working()).arg(self.committed()).stdout(log.try_clone()?).stderr(log);
+        command.arg("-dict=fuzz/tokens.dict").stdout(log.try_clone()?).stderr(log);
+        match seconds {
+            Some(seconds) => command.arg(format!("-max_total_time={seconds}")).arg(self.working()),
+            // Nothing but the code and the committed corpus may influence the inputs.
+            None => command.args(["-seed=1", "-reload=0"]).arg(format!("-runs={}", self.runs)).arg(self.empty()?),
+        };
+        command.arg(self.committed());
         command.spawn().with_context(|| format!("cannot start the target {}", self.name))
     }
 
