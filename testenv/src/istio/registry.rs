@@ -1,23 +1,17 @@
-//! Runs a container registry on loopback, Debian's `docker-registry`, and pushes the plugin to it as the image that a
-//! user builds: FROM scratch, with `plugin.wasm` as its only file.
-//!
-//! The pushing is written by hand because it takes few lines and must produce both manifest formats, Docker's and
-//! OCI's, byte for byte; `oci-client` would bring an asynchronous HTTP stack of its own.
+//! Runs a container registry on loopback, Debian's `docker-registry`, and pushes the plugin to it: as the image of a
+//! release, and in the other formats in which users' tools write images.
 
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use anyhow::Result;
+use oci_artifacts::artifact::{Artifact, Blob};
+use serde_json::json;
 
-use crate::http1::{Request, Response};
+use crate::http1::Request;
 use crate::process::{Running, free_ports};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,7 +78,7 @@ impl Registry {
             _ => error,
         })?;
         running.await_ready(PATIENCE, || {
-            Ok(self.send(Request::get(self.host(), "/v2/")).is_ok_and(|r| r.status == 200))
+            Ok(Request::get(self.host(), "/v2/").send(self.address).is_ok_and(|r| r.status == 200))
         })?;
         self.running = Some(running);
         Ok(())
@@ -95,117 +89,43 @@ impl Registry {
         self.address.to_string()
     }
 
-    /// Pushes the image that a Dockerfile with `FROM scratch` and `COPY plugin.wasm ./` makes.
+    /// Pushes the image of this module, as `cargo xtask dist push` does, or with the media types of Docker.
     pub fn push_module(&self, format: Format, name: &str, tag: &str, module: &[u8]) -> Result<Image> {
-        let layer = layer(module)?;
-        let tar_digest = digest(&layer.tar);
-        let config = json!({
-            "architecture": "amd64",
-            "os": "linux",
-            "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "WorkingDir": "/"},
-            "rootfs": {"type": "layers", "diff_ids": [tar_digest]},
-            "history": [{"created_by": "COPY plugin.wasm ./ # buildkit", "comment": "buildkit.dockerfile.v0"}],
-        });
-        let config = config.to_string().into_bytes();
-        let (manifest_type, config_type, layer_type) = match format {
-            Format::Docker => (
-                "application/vnd.docker.distribution.manifest.v2+json",
-                "application/vnd.docker.container.image.v1+json",
-                "application/vnd.docker.image.rootfs.diff.tar.gzip",
-            ),
-            Format::Oci => (
-                "application/vnd.oci.image.manifest.v1+json",
-                "application/vnd.oci.image.config.v1+json",
-                "application/vnd.oci.image.layer.v1.tar+gzip",
-            ),
+        let image = Artifact::of_plugin(module, &[])?;
+        let image = match format {
+            Format::Oci => image,
+            Format::Docker => in_docker_format(image)?,
         };
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": manifest_type,
-            "config": descriptor(config_type, &config),
-            "layers": [descriptor(layer_type, &layer.tar_gz)],
-        });
-        self.push_blob(name, &config)?;
-        self.push_blob(name, &layer.tar_gz)?;
-        self.push_manifest(name, tag, manifest_type, &manifest)
+        self.push(name, tag, &image)
     }
 
     /// Pushes an image index that contains a single image, for `linux/amd64`, as buildx does when it adds attestations.
     pub fn push_index(&self, name: &str, tag: &str, module: &[u8]) -> Result<Image> {
         const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-        let image = self.push_module(Format::Oci, name, &format!("{tag}-amd64"), module)?;
-        let reference = image.by_digest.rsplit('@').next().unwrap_or_default();
-        let manifest = self.send(
-            Request::get(self.host(), format!("/v2/{name}/manifests/{reference}"))
-                .header("accept", "application/vnd.oci.image.manifest.v1+json"),
-        )?;
-        ensure!(manifest.status == 200, "no manifest {reference}: {} {}", manifest.status, manifest.text());
-        let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest.body);
+        let image = Artifact::of_plugin(module, &[])?;
+        self.push(name, &format!("{tag}-amd64"), &image)?;
+        let manifest = Blob { media_type: image.media_type.as_str().into(), bytes: image.manifest };
+        let mut entry = serde_json::to_value(manifest.descriptor()?)?;
         entry["platform"] = json!({"architecture": "amd64", "os": "linux"});
-        self.push_manifest(name, tag, INDEX, &json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}))
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).to_string().into_bytes();
+        self.push(name, tag, &Artifact { manifest: index, media_type: INDEX.to_owned(), blobs: Vec::new() })
     }
 
-    fn push_manifest(&self, name: &str, tag: &str, media_type: &str, manifest: &Value) -> Result<Image> {
-        let manifest = manifest.to_string().into_bytes();
-        let put = Request::new("PUT", self.host(), format!("/v2/{name}/manifests/{tag}"));
-        let response = self.send(put.header("content-type", media_type).body(&manifest))?;
-        ensure!(
-            response.status == 201,
-            "the registry refused the manifest of {name}:{tag}: {} {}",
-            response.status,
-            response.text()
-        );
+    /// Pushes an artifact.
+    pub fn push(&self, name: &str, tag: &str, artifact: &Artifact) -> Result<Image> {
         let host = self.host();
-        let by_digest = format!("{host}/{name}@{}", digest(&manifest));
-        Ok(Image { by_tag: format!("{host}/{name}:{tag}"), by_digest })
-    }
-
-    fn push_blob(&self, name: &str, blob: &[u8]) -> Result<()> {
-        let post =
-            Request::new("POST", self.host(), format!("/v2/{name}/blobs/uploads/")).header("content-length", "0");
-        let begun = self.send(post)?;
-        let refused = || format!("the registry refused an upload: {} {}", begun.status, begun.text());
-        let location = begun.header("location").with_context(refused)?;
-        let path = location.strip_prefix(&format!("http://{}", self.host())).unwrap_or(location);
-        let path = format!("{path}{}digest={}", if path.contains('?') { '&' } else { '?' }, digest(blob));
-        let put = Request::new("PUT", self.host(), path).header("content-type", "application/octet-stream").body(blob);
-        let response = self.send(put)?;
-        ensure!(
-            response.status == 201,
-            "the registry refused a blob of {name}: {} {}",
-            response.status,
-            response.text()
-        );
-        Ok(())
-    }
-
-    fn send(&self, request: Request) -> Result<Response> {
-        request.send(self.address)
+        let by_tag = format!("{host}/{name}:{tag}");
+        let digest = oci_artifacts::registry::push(&by_tag, artifact)?;
+        Ok(Image { by_tag, by_digest: format!("{host}/{name}@{digest}") })
     }
 }
 
-struct Layer {
-    tar: Vec<u8>,
-    tar_gz: Vec<u8>,
-}
-
-fn layer(module: &[u8]) -> Result<Layer> {
-    let mut header = tar::Header::new_gnu();
-    header.set_size(module.len().try_into()?);
-    header.set_mode(0o644);
-    let mut archive = tar::Builder::new(Vec::new());
-    archive.append_data(&mut header, "plugin.wasm", module)?;
-    let tar = archive.into_inner()?;
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(&tar)?;
-    Ok(Layer { tar, tar_gz: encoder.finish()? })
-}
-
-fn descriptor(media_type: &str, blob: &[u8]) -> Value {
-    json!({"mediaType": media_type, "size": blob.len(), "digest": digest(blob)})
-}
-
-fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+/// Gives an image the media types of Docker's schema 2, which has the same content.
+fn in_docker_format(image: Artifact) -> Result<Artifact> {
+    const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    let manifest = String::from_utf8(image.manifest)?
+        .replace("application/vnd.oci.image.manifest.v1+json", MANIFEST)
+        .replace("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
+        .replace("application/vnd.oci.image.layer.v1.tar+gzip", "application/vnd.docker.image.rootfs.diff.tar.gzip");
+    Ok(Artifact { manifest: manifest.into_bytes(), media_type: MANIFEST.to_owned(), blobs: image.blobs })
 }

@@ -15,6 +15,7 @@ mod manifests;
 mod policies;
 mod protocols;
 mod registry;
+mod release;
 mod tables;
 
 // These modules are shared with the tests of events with Envoy alone.
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         policies::TESTS,
         protocols::TESTS,
         registry::TESTS,
+        release::TESTS,
         tables::TESTS,
     ];
     let tests = tests.concat();

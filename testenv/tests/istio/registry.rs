@@ -1,6 +1,7 @@
 //! The module as an image in a registry, from which the gateway's agent fetches it: the effects of a registry outage,
 //! of an expired module and of an unwritable folder on the traffic.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -42,7 +43,7 @@ const HOSTS: [&str; 2] = ["one.shop.example.com", "two.shop.example.com"];
 const NAME: &str = "ksvc-router";
 const TAG: &str = "0.1.0";
 
-fn registry(env: &Env, namespace: &str) -> Result<Registry> {
+pub(crate) fn registry(env: &Env, namespace: &str) -> Result<Registry> {
     Registry::start(&env.plane.folder().join("registries").join(namespace))
 }
 
@@ -51,7 +52,7 @@ fn push(registry: &Registry, format: Format) -> Result<Image> {
 }
 
 /// Returns the setup of a gateway that may fetch images from a registry without TLS.
-fn setup(namespace: &str) -> Setup {
+pub(crate) fn setup(namespace: &str) -> Setup {
     Setup::new(namespace).data(Data::Private).env("WASM_INSECURE_REGISTRIES", "*")
 }
 
@@ -60,7 +61,7 @@ fn short_expiry(namespace: &str, expiry: &str) -> Setup {
     setup(namespace).env("WASM_PURGE_INTERVAL", "1s").env("WASM_MODULE_EXPIRY", expiry)
 }
 
-fn start(env: &Env, setup: Setup) -> Result<IngressGateway> {
+pub(crate) fn start(env: &Env, setup: Setup) -> Result<IngressGateway> {
     let gateway = setup.start(&env.plane)?;
     gateway.serve_http(&HOSTS, env.stand_in.address())?;
     Ok(gateway)
@@ -78,7 +79,7 @@ fn with_image(gateway: &IngressGateway, reference: &str, pull_policy: Option<&st
     Ok(plugin)
 }
 
-fn apply(env: &Env, object: Value) -> Result<()> {
+pub(crate) fn apply(env: &Env, object: Value) -> Result<()> {
     env.plane.cluster().apply(&[object])
 }
 
@@ -98,7 +99,7 @@ fn all(mut condition: impl FnMut() -> Result<bool>) -> Result<bool> {
 }
 
 /// Waits until both workers route to this service.
-fn routed_to(gateway: &IngressGateway, service: &str) -> Result<()> {
+pub(crate) fn routed_to(gateway: &IngressGateway, service: &str) -> Result<()> {
     let host = format!("{service}.shop.example.com");
     gateway.eventually(&format!("requests reach {host}"), || {
         all(|| Ok(report(&get(gateway, "/faas/orders/1")?).is_ok_and(|report| report.authority == host)))
@@ -134,14 +135,19 @@ fn listeners_refused(gateway: &IngressGateway) -> Result<u64> {
     Ok(gateway.stats("^listener_manager\\.lds\\.update_rejected$")?.iter().map(|(_, n)| n).sum())
 }
 
-/// Waits until the agent has deleted the file of the module.
-fn expired(gateway: &IngressGateway) -> Result<()> {
+/// Returns the file from which Envoy has loaded the module, as this process sees it.
+pub(crate) fn module_file(gateway: &IngressGateway) -> Result<PathBuf> {
     let dump: Value = serde_json::from_str(&gateway.admin_get("/config_dump?resource=ecds_filters")?)?;
     let at = "/configs/0/ecds_filter/typed_config/config/vm_config/code/local/filename";
     let file = dump.pointer(at).and_then(Value::as_str).context("no file in the plugin's configuration")?;
-    // The path in the mount namespace of the agent.
-    let path = format!("/proc/{}/root{file}", gateway.id());
-    gateway.eventually("the agent has deleted the module", || Ok(!std::path::Path::new(&path).exists()))
+    // The agent has a mount namespace of its own.
+    Ok(format!("/proc/{}/root{file}", gateway.id()).into())
+}
+
+/// Waits until the agent has deleted the file of the module.
+fn expired(gateway: &IngressGateway) -> Result<()> {
+    let file = module_file(gateway)?;
+    gateway.eventually("the agent has deleted the module", || Ok(!file.exists()))
 }
 
 fn an_image_routes_by_tag_and_by_digest(env: &Env) -> Result<()> {
