@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
-use sha2::{Digest, Sha256};
+use oci_artifacts::sha256;
+use tempfile::TempDir;
 
 use crate::prune::prune;
 use crate::step::{self, cargo};
@@ -59,10 +60,8 @@ pub(crate) fn all() -> Result<()> {
 }
 
 pub(crate) fn plugin() -> Result<()> {
-    install_target()?;
-    let places =
-        Places { sources: testenv::repository().canonicalize()?, target: target_folder()?, cargo: cargo_home()? };
-    keep(&places.build("Building the plugin, dist/plugin.wasm")?, "plugin.wasm")
+    install_target(TARGET)?;
+    keep(&Places::here()?.build_plugin("Building the plugin, dist/plugin.wasm")?, "plugin.wasm")
 }
 
 /// Builds the filter that does nothing, with which the benchmarks compare the plugin. It stays in the target folder, as
@@ -74,14 +73,8 @@ pub(crate) fn no_op() -> Result<()> {
 
 /// Builds the plugin from a copy of its sources in another folder, without any earlier build, and compares the two.
 pub(crate) fn reproduce() -> Result<()> {
-    let elsewhere = tempfile::tempdir()?;
-    let at = |name: &str| elsewhere.path().join(name);
-    let places = Places { sources: at("sources"), target: at("built"), cargo: at("cargo") };
-    copy(testenv::repository(), &places.sources)?;
-    // Another home of cargo with the same downloads.
-    fs::create_dir(&places.cargo)?;
-    std::os::unix::fs::symlink(cargo_home()?.join("registry"), places.cargo.join("registry"))?;
-    let again = fs::read(places.build("Building the plugin again, from a copy in another folder")?)?;
+    let elsewhere = Elsewhere::new()?;
+    let again = fs::read(elsewhere.places().build_plugin("Building the plugin again, from a copy in another folder")?)?;
     let released = fs::read(testenv::plugin()?)?;
     ensure!(
         again == released,
@@ -94,17 +87,46 @@ pub(crate) fn reproduce() -> Result<()> {
     Ok(())
 }
 
-/// The folders of a build. None of these paths may appear in the plugin.
-struct Places {
-    sources: PathBuf,
-    target: PathBuf,
+/// A copy of the sources in a temporary folder, without any earlier build.
+pub(crate) struct Elsewhere {
+    _folder: TempDir,
+    places: Places,
+}
+
+impl Elsewhere {
+    pub(crate) fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let at = |name: &str| folder.path().join(name);
+        let places = Places { sources: at("sources"), target: at("built"), cargo: at("cargo") };
+        copy(testenv::repository(), &places.sources)?;
+        // Another home of cargo with the same downloads.
+        fs::create_dir(&places.cargo)?;
+        std::os::unix::fs::symlink(cargo_home()?.join("registry"), places.cargo.join("registry"))?;
+        Ok(Self { _folder: folder, places })
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+}
+
+/// The folders of a build. None of these paths may appear in what is released.
+pub(crate) struct Places {
+    pub(crate) sources: PathBuf,
+    pub(crate) target: PathBuf,
     cargo: PathBuf,
 }
 
 impl Places {
+    /// Returns the places of this repository.
+    pub(crate) fn here() -> Result<Self> {
+        Ok(Self { sources: testenv::repository().canonicalize()?, target: target_folder()?, cargo: cargo_home()? })
+    }
+
     /// Builds the plugin and reduces it to the exports and imports that it needs. Returns the path of the module.
-    fn build(&self, what: &str) -> Result<PathBuf> {
-        step::run(what, self.command()?)?;
+    fn build_plugin(&self, what: &str) -> Result<PathBuf> {
+        let build = self.cargo_build(&["--profile", "plugin", "--target", TARGET, "-p", "ksvc-router"], &[])?;
+        step::run(what, build)?;
         let linked = self.target.join(TARGET).join("plugin/ksvc_router.wasm");
         let module = fs::read(&linked).with_context(|| format!("the build left no {}", linked.display()))?;
         let pruned = linked.with_file_name("plugin.wasm");
@@ -112,8 +134,10 @@ impl Places {
         Ok(pruned)
     }
 
-    fn command(&self) -> Result<Command> {
-        let mut build = cargo(["build", "--locked", "--profile", "plugin", "--target", TARGET, "-p", "ksvc-router"]);
+    /// Returns `cargo build` with these arguments and compiler flags. What it builds does not depend on the folders.
+    pub(crate) fn cargo_build(&self, arguments: &[&str], compiler_flags: &[&str]) -> Result<Command> {
+        let mut build = cargo(["build", "--locked"]);
+        build.args(arguments);
         build.current_dir(&self.sources).env("CARGO_HOME", &self.cargo).env("CARGO_TARGET_DIR", &self.target);
         // The message of a panic contains the path of its source file. This variable also overrides flags that were set
         // elsewhere.
@@ -132,6 +156,10 @@ impl Places {
             flags.push("--remap-path-prefix=");
             flags.push(path);
             flags.push(format!("={name}"));
+        }
+        for flag in compiler_flags {
+            flags.push("\u{1f}");
+            flags.push(flag);
         }
         build.env("CARGO_ENCODED_RUSTFLAGS", flags);
         Ok(build)
@@ -164,7 +192,7 @@ fn target_folder() -> Result<PathBuf> {
 }
 
 /// Copies the sources, without build results and git's data.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -186,17 +214,17 @@ fn command_line() -> Result<()> {
     keep(&testenv::target_folder().join("release/ksvc-router"), "ksvc-router")
 }
 
-/// Adds the wasm target if rustup reports that it is missing. Without rustup, cargo's own message must do.
-fn install_target() -> Result<()> {
+/// Adds a target of the compiler if rustup reports that it is missing. Without rustup, cargo's own message must do.
+pub(crate) fn install_target(target: &str) -> Result<()> {
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "list", "--installed"]).current_dir(testenv::repository()).stderr(Stdio::null());
     let Ok(listed) = rustup.output() else { return Ok(()) };
-    if !listed.status.success() || String::from_utf8_lossy(&listed.stdout).lines().any(|line| line == TARGET) {
+    if !listed.status.success() || String::from_utf8_lossy(&listed.stdout).lines().any(|line| line == target) {
         return Ok(());
     }
     let mut add = Command::new("rustup");
-    add.args(["target", "add", TARGET]).current_dir(testenv::repository());
-    step::run(&format!("Installing the Rust target {TARGET}"), add)
+    add.args(["target", "add", target]).current_dir(testenv::repository());
+    step::run(&format!("Installing the Rust target {target}"), add)
 }
 
 /// Copies an artifact to `dist/` and then renames it, so that a reader sees the old file or the new one, never a part.
@@ -210,8 +238,4 @@ fn keep(artifact: &Path, name: &str) -> Result<()> {
     let shown = Path::new("dist").join(name);
     eprintln!("    {}: {} kB, sha256 {}", shown.display(), built.len() / 1000, sha256(&built));
     Ok(())
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod check;
+mod dist;
 mod fuzz;
 mod prune;
 mod samples;
@@ -43,6 +44,8 @@ struct Arguments {
 enum Task {
     /// Build the plugin, dist/plugin.wasm, and the command line, dist/ksvc-router
     Build,
+    /// Make everything that a release has, in dist/release, or push it to a registry
+    Dist(dist::Options),
     /// Start a gateway on loopback with the table of wasm-plugin.yaml, send the sample requests, and follow edits
     Up {
         /// End after the sample requests, and fail unless every one has the result that its case expects
@@ -91,9 +94,10 @@ enum Task {
     Fuzz {
         /// The targets, which are the names of the files in fuzz/fuzz_targets [default: all]
         targets: Vec<String>,
-        /// How many seconds to fuzz each target; 1200 before a release
-        #[arg(long, default_value_t = 30)]
-        seconds: u32,
+        /// How many seconds to fuzz each target, with random inputs; 1200 before a release. Without it, a fixed number of
+        /// inputs that are the same on every machine
+        #[arg(long)]
+        seconds: Option<u32>,
         /// Replace fuzz/corpus, which is committed, by the smallest corpus that reaches the same code
         #[arg(long)]
         keep: bool,
@@ -125,6 +129,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Build => build::all().map(|()| ExitCode::SUCCESS),
+        Task::Dist(options) => dist::run(&options),
         Task::Up { once, istio: true, .. } => up_istio::run(once),
         Task::Up { once, knative: true, .. } => up_knative::run(once),
         Task::Up { once, .. } => up::run(once),

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::levels::{self, Allowed, Denied};
 use clap::{Parser, Subcommand, ValueEnum};
-use ksvc_router_cli::levels::{self, Allowed, Denied};
 
 /// Checks, explains and tests the route tables of the ksvc-router filter.
 ///
@@ -14,18 +14,18 @@ use ksvc_router_cli::levels::{self, Allowed, Denied};
 /// Exit codes: 0 success; 1 the input has errors, or a test failed; 2 the command line was wrong.
 #[derive(Debug, Parser)]
 #[command(name = "ksvc-router", version, after_help = "Example: ksvc-router check wasm-plugin.yaml")]
-pub(crate) struct Args {
+pub struct Args {
     /// Print text for people, JSON for programs, workflow commands for GitHub Actions, a SARIF log, or JUnit XML.
     ///
     /// `github` and `sarif` are for `check` and `test`, `junit` is for `test`.
     #[arg(long, value_enum, default_value_t, global = true)]
-    pub(crate) format: Format,
+    pub format: Format,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub command: Command,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub enum Format {
     #[default]
     Text,
     Json,
@@ -35,7 +35,7 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Report all errors and warnings of the route tables, and dangers in the manifests around them.
     ///
     /// The errors and warnings are those that the filter would report. Files that are checked together are seen

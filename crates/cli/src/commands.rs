@@ -15,7 +15,7 @@ use ksvc_router_cli::source::files::Unreadable;
 use ksvc_router_cli::{admission, schema};
 use serde_json::Value;
 
-use crate::args::{Args, Command, Format};
+use ksvc_router_cli::args::{Args, Command, Format};
 
 /// The result of a command.
 #[derive(Debug, Default)]

@@ -14,6 +14,10 @@
 //! `catalogue` lists the kinds. A `request` has an `explanation`: what the `tables` decide about it, and `cases` compares
 //! explanations with what is expected, which `junit` prints for CI systems. `admission` makes the policy for the API server from the schema of the
 //! configuration, and `schema` prints that for editors.
+//!
+//! `args` defines the arguments of the command line, from which its help, completions and man pages are made.
+
+pub mod args;
 
 // The modules in the order of that path.
 pub mod source;

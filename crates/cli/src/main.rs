@@ -3,7 +3,6 @@
 //!
 //! Exit codes: 0 success; 1 the input has errors, or a test failed; 2 the command line was wrong.
 
-mod args;
 mod commands;
 
 use std::io::Write;
@@ -11,8 +10,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::Args;
 use crate::commands::Report;
+use ksvc_router_cli::args::Args;
 
 fn main() -> ExitCode {
     match commands::run(Args::parse()) {

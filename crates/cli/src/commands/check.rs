@@ -9,7 +9,7 @@ use ksvc_router_cli::load::{load, without_table};
 use ksvc_router_cli::message::Message;
 
 use super::{CallError, Report, count, counts, print};
-use crate::args::Format;
+use ksvc_router_cli::args::Format;
 
 pub(super) fn run(files: &[PathBuf], levels: &Levels, format: Format) -> Result<Report, CallError> {
     let loaded = load(files)?;

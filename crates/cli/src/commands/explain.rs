@@ -14,7 +14,7 @@ use ksvc_routing::{ConsideredRoute, Decision, Head, OutOfScope, Outcome, UnsafeP
 use serde_json::{Value, json};
 
 use super::{CallError, Report, pretty, refuse};
-use crate::args::Format;
+use ksvc_router_cli::args::Format;
 
 pub(super) fn request(method: OsString, url: &OsStr, headers: &[OsString]) -> Result<Request, CallError> {
     let mut request = Request::new(method.into_encoded_bytes(), url.as_encoded_bytes());

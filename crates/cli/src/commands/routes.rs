@@ -11,7 +11,7 @@ use ksvc_routing::Line;
 use serde_json::{Value, json};
 
 use super::{CallError, Report, pretty, refuse};
-use crate::args::Format;
+use ksvc_router_cli::args::Format;
 
 pub(super) fn run(files: &[PathBuf], format: Format) -> Result<Report, CallError> {
     let tables = match load_tables(files)? {

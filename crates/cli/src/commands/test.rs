@@ -17,7 +17,7 @@ use ksvc_router_cli::yaml::Node;
 use serde_json::{Value, json};
 
 use super::{CallError, Report, count, pretty, print, refuse};
-use crate::args::Format;
+use ksvc_router_cli::args::Format;
 
 /// A case that has run. It passed if there are no mismatches.
 struct Outcome {
