@@ -11,6 +11,7 @@ mod edits;
 mod events;
 mod fail_strategy;
 mod https;
+mod install;
 mod manifests;
 mod policies;
 mod protocols;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         events::TESTS,
         fail_strategy::TESTS,
         https::TESTS,
+        install::TESTS,
         manifests::TESTS,
         policies::TESTS,
         protocols::TESTS,
