@@ -13,6 +13,8 @@ mod fail_strategy;
 mod https;
 mod install;
 mod manifests;
+#[path = "../common/page.rs"]
+mod page;
 mod policies;
 mod protocols;
 mod registry;
