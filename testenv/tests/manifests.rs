@@ -76,6 +76,49 @@ fn check_reports_only_placeholder_digests_for_the_manifests() -> Result<()> {
     Ok(())
 }
 
+/// The path of the module in the gateway's pod, in every document and manifest.
+const MODULE: &str = "/var/lib/ksvc-router/plugin.wasm";
+
+/// Returns the Markdown and YAML files of the repository.
+fn documents() -> Result<Vec<PathBuf>> {
+    let (mut found, mut folders) = (Vec::new(), vec![repository().to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name());
+            let is_built = ["target", "dist"].iter().any(|built| name == *built);
+            if path.is_dir() && !is_built && !name.to_string_lossy().starts_with('.') {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md" || extension == "yaml") {
+                found.push(path);
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[test]
+fn every_document_names_the_same_path_of_the_module() -> Result<()> {
+    let mut files = documents()?;
+    files.push(path("docs/wasm-plugin.schema.json"));
+    let mut named = 0;
+    for file in files {
+        let text = fs::read_to_string(&file)?;
+        for (at, _) in text.match_indices("plugin.wasm") {
+            // An absolute path, as a URL (`file://`) or as it is. Other places name dist/plugin.wasm or plugin.wasm.
+            let before = text[..at].rsplit(|c: char| !(c.is_ascii_alphanumeric() || "-_./:".contains(c))).next();
+            let word = format!("{}plugin.wasm", before.unwrap_or_default());
+            let absolute = word.strip_prefix("file://").unwrap_or(&word);
+            if absolute.starts_with('/') {
+                ensure!(absolute == MODULE, "{} names {word} instead of {MODULE}", file.display());
+                named += 1;
+            }
+        }
+    }
+    ensure!(named > 10, "only {named} places name the path of the module");
+    Ok(())
+}
+
 #[test]
 fn the_filter_is_inserted_before_cors_and_after_the_policies() -> Result<()> {
     for manifest in ENVOY_FILTERS {

@@ -1,4 +1,4 @@
-//! Every test that docs/operations.md names as `module::test` exists, under Istio or under Knative.
+//! Every test that docs/operations.md and docs/install.md name as `module::test` exists, under Istio or under Knative.
 
 use std::fs;
 
@@ -6,18 +6,21 @@ use anyhow::{Context, Result, ensure};
 use testenv::repository;
 
 #[test]
-fn every_test_that_operations_md_names_exists() -> Result<()> {
+fn every_test_that_the_pages_name_exists() -> Result<()> {
     let tests = repository().join("testenv/tests");
     let source = |layer: &str, module: &str| {
         fs::read_to_string(tests.join(layer).join(format!("{module}.rs"))).unwrap_or_default()
     };
-    let page = fs::read_to_string(repository().join("docs/operations.md")).context("docs/operations.md")?;
-    let named = page.split('`').filter_map(|code| code.split_once("::"));
-    let named: Vec<_> = named.filter(|(module, name)| is_identifier(module) && is_identifier(name)).collect();
-    ensure!(named.len() > 40, "docs/operations.md names too few tests: {named:?}");
-    for (module, name) in named {
-        let exists = ["istio", "knative"].iter().any(|layer| source(layer, module).contains(&format!("\nfn {name}(")));
-        ensure!(exists, "docs/operations.md names {module}::{name}, which is no test");
+    for (page, least) in [("docs/operations.md", 40), ("docs/install.md", 2)] {
+        let text = fs::read_to_string(repository().join(page)).context(page)?;
+        let named = text.split('`').filter_map(|code| code.split_once("::"));
+        let named: Vec<_> = named.filter(|(module, name)| is_identifier(module) && is_identifier(name)).collect();
+        ensure!(named.len() >= least, "{page} names too few tests: {named:?}");
+        for (module, name) in named {
+            let exists =
+                ["istio", "knative"].iter().any(|layer| source(layer, module).contains(&format!("\nfn {name}(")));
+            ensure!(exists, "{page} names {module}::{name}, which is no test");
+        }
     }
     Ok(())
 }

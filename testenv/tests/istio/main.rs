@@ -11,7 +11,10 @@ mod edits;
 mod events;
 mod fail_strategy;
 mod https;
+mod install;
 mod manifests;
+#[path = "../common/page.rs"]
+mod page;
 mod policies;
 mod protocols;
 mod registry;
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         events::TESTS,
         fail_strategy::TESTS,
         https::TESTS,
+        install::TESTS,
         manifests::TESTS,
         policies::TESTS,
         protocols::TESTS,

@@ -472,16 +472,16 @@ fn under_load(gateway: &IngressGateway, edits: impl FnOnce() -> Result<()>) -> R
     })
 }
 
-/// Returns the YAML blocks of docs/operations.md that contain this text.
+/// Returns the YAML blocks of docs/install.md that contain this text.
 fn documented(needle: &str) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(repository().join("docs/operations.md"))?;
+    let text = std::fs::read_to_string(repository().join("docs/install.md"))?;
     let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
     let found: Vec<String> = blocks.filter(|block| block.contains(needle)).map(str::to_owned).collect();
-    ensure!(!found.is_empty(), "docs/operations.md has no YAML with {needle:?}");
+    ensure!(!found.is_empty(), "docs/install.md has no YAML with {needle:?}");
     Ok(found)
 }
 
-/// The IstioOperators in docs/operations.md make istioctl generate a Deployment with the documented settings, and the
+/// The IstioOperators in docs/install.md make istioctl generate a Deployment with the documented settings, and the
 /// documented patches add the same settings to an existing Deployment. The API server accepts both.
 fn the_documented_patches_fit_the_gateway_of_istioctl(env: &Env) -> Result<()> {
     let folder = env.plane.folder();

@@ -1,5 +1,6 @@
 //! The ways to attach the WasmPlugin to a gateway of the Gateway API, and its listeners.
 
+use std::fs;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +16,7 @@ use testenv::knative::serving::{HTTP, HTTPS, LOCAL, eventually};
 use testenv::stand_in::Report;
 
 use crate::api::{Api, PATIENCE};
+use crate::page::Page;
 use crate::{Env, tests};
 
 tests! {
@@ -22,6 +24,7 @@ tests! {
     a_target_reference_attaches_only_to_pods_with_the_label_of_the_gateway,
     public_and_ksvc_host_share_a_listener_for_https,
     a_redirect_to_https_needs_the_plugin_on_the_https_port_alone,
+    the_page_adds_https_to_the_gateway,
 }
 
 /// The label by which Istio knows the pods of a Gateway of the Gateway API. Istio sets it on the pods that it deploys for
@@ -254,4 +257,38 @@ fn a_redirect_to_https_needs_the_plugin_on_the_https_port_alone(env: &Env) -> Re
     // On the port for HTTP, the plugin makes it a request for the KSVC's host, which the redirect does not have.
     ensure_attached(&api, &selector(&[HTTP, HTTPS]), &[HTTP, HTTPS])?;
     api.await_status("/orders", 200).map(drop)
+}
+
+/// The Gateway API's Gateway with the listeners of docs/install.md, which end with this.
+struct Patched<'a>(&'a Api<'a>);
+
+impl Drop for Patched<'_> {
+    fn drop(&mut self) {
+        let cluster = self.0.knative.cluster();
+        let listeners = gateway(ROOT_NAMESPACE, GATEWAY, "istio-ingressgateway")["spec"]["listeners"].take();
+        let patch = json!({"spec": {"listeners": listeners}}).to_string();
+        let name = "gateway.gateway.networking.k8s.io";
+        let _ = cluster.kubectl(["patch", name, GATEWAY, "-n", ROOT_NAMESPACE, "--type", "merge", "-p", &patch]);
+        let _ = cluster.kubectl(["delete", "secret", "api-example-com", "-n", ROOT_NAMESPACE, "--ignore-not-found"]);
+    }
+}
+
+fn the_page_adds_https_to_the_gateway(env: &Env) -> Result<()> {
+    let api = env.exclusive_api("documented")?;
+    api.serve(&[api.ksvc("function")])?;
+    let page = Page::new("docs/install.md", api.knative.plane(), str::to_owned)?;
+    let certificate = api.knative.plane().authority().sign(&api.name, Purpose::Server(&[&api.host]))?;
+    fs::copy(certificate.certificate, page.folder.join("api.example.com.crt"))?;
+    fs::copy(certificate.key, page.folder.join("api.example.com.key"))?;
+    let patched = Patched(&api);
+    let wait =
+        |condition: &mut dyn FnMut() -> Result<bool>| eventually("the page's commands print its text", condition);
+    page.follow("### net-gateway-api", |_| true, wait)?;
+    ensure_attached(&api, &selector(&[HTTPS]), &[HTTPS])?;
+    let tls = || anyhow::Ok(Some(api.knative.plane().authority().client()?));
+    let send =
+        || Request::get(&api.host, "/").send_within(PATIENCE, Endpoint { address: (NODE, HTTPS).into(), tls: tls()? });
+    eventually("the KSVC answers", || Ok(send().is_ok_and(|response: Response| response.status == 200)))?;
+    drop(patched);
+    Ok(())
 }

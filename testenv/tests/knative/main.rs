@@ -16,6 +16,8 @@ mod failures;
 mod lifecycle;
 mod limits;
 mod load;
+#[path = "../common/page.rs"]
+mod page;
 mod policies;
 mod probes;
 mod revisions;
