@@ -11,7 +11,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// FILE is a WasmPlugin, TrafficExtension or EnvoyFilter manifest, a document with `pluginConfig:`, or the
 /// configuration itself, in YAML or JSON. `-` means standard input.
 ///
-/// Exit codes: 0 success; 1 the input has errors, or a test failed; 2 the command line was wrong.
+/// Exit codes: 0 success; 1 the input or the installation has errors, or a test failed; 2 the command line was wrong, or
+/// the cluster can't be read.
 #[derive(Debug, Parser)]
 #[command(name = "ksvc-router", version, after_help = "Example: ksvc-router check wasm-plugin.yaml")]
 pub struct Args {
@@ -99,6 +100,56 @@ A file of cases:
         #[arg(required = true, value_name = "PATH")]
         files: Vec<PathBuf>,
     },
+    /// Say whether the installation in a cluster can work. Nothing in the cluster is changed.
+    ///
+    /// Without FILE, the tables of the cluster are examined. With files, they are examined as if they were applied: their
+    /// tables, and also their Gateways and Services. Only GET and LIST are sent to the API server. What the user may not
+    /// read is named, and the other checks are made.
+    ///
+    /// Exit codes: 0 no errors; 1 errors; 2 the command line was wrong, or the cluster can't be read at all.
+    #[command(after_help = "Examples:
+  ksvc-router doctor
+  ksvc-router doctor wasm-plugin.yaml --context staging
+  ksvc-router doctor wasm-plugin.yaml --no-registry --format json")]
+    Doctor {
+        /// Files or folders with the manifests that you want to apply.
+        #[arg(value_name = "PATH")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        /// Do not ask the registry for the image of the module.
+        #[arg(long)]
+        no_registry: bool,
+        /// Examine the objects in this file in place of a cluster: the output of `kubectl get KIND… -A -o yaml`.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"])]
+        objects: Option<PathBuf>,
+        /// The namespace of Knative Serving.
+        #[arg(long, value_name = "NAME", default_value = "knative-serving")]
+        knative_namespace: String,
+    },
+    /// Say which gateway pods serve the table of a file, and which serve another one.
+    ///
+    /// Without FILE, the tables of the cluster are taken. The hash of the table that a pod serves is read from its port
+    /// 15090, through the API server (the verb `get` on `pods/proxy`), or from `--admin`.
+    ///
+    /// Exit codes: 0 all pods serve the table; 1 not all; 2 the command line was wrong, or the cluster can't be read at all.
+    #[command(after_help = "Examples:
+  ksvc-router status wasm-plugin.yaml
+  kubectl port-forward -n istio-system deploy/istio-ingressgateway 15000 &
+  ksvc-router status wasm-plugin.yaml --admin http://127.0.0.1:15000")]
+    Status {
+        /// The file with the table, or with several. A folder stands for its YAML and JSON files.
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        /// The labels of the gateway's pods, for a table that is in no manifest. They are looked for in the namespace.
+        #[arg(long, value_name = "KEY=VALUE,…", value_parser = labels)]
+        selector: Option<Labels>,
+        /// Ask this gateway, and not the pods of a cluster: the URL of Envoy's admin interface, or of its metrics. The
+        /// option can be repeated.
+        #[arg(long, value_name = "URL", conflicts_with_all = ["kubeconfig", "context", "selector"], requires = "file")]
+        admin: Vec<String>,
+    },
     /// Print the ValidatingAdmissionPolicy that makes the API server refuse malformed route tables.
     #[command(after_help = "Example: ksvc-router admission | kubectl apply -f -")]
     Admission,
@@ -109,6 +160,36 @@ A file of cases:
         #[arg(long)]
         manifest: bool,
     },
+}
+
+/// Which cluster is meant, and where in it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ClusterArgs {
+    /// The kubeconfig. Default: KUBECONFIG, `~/.kube/config`, or the service account of the pod.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in the kubeconfig. Default: its current one.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The namespace of objects that name none. Default: that of the context.
+    #[arg(short, long, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// The namespace of Istio's control plane.
+    #[arg(long, value_name = "NAME", default_value = "istio-system")]
+    pub istio_namespace: String,
+}
+
+/// Labels of pods.
+#[derive(Debug, Clone)]
+pub struct Labels(pub(crate) Vec<(String, String)>);
+
+fn labels(text: &str) -> Result<Labels, String> {
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=').filter(|(key, _)| !key.is_empty())?;
+        Some((key.trim().to_owned(), value.trim().to_owned()))
+    };
+    let labels: Option<Vec<_>> = text.split(',').map(pair).collect();
+    labels.map(Labels).ok_or_else(|| "write labels with `=` and commas, such as `istio=ingressgateway`".to_owned())
 }
 
 fn percent(text: &str) -> Result<f64, String> {

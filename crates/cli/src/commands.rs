@@ -1,12 +1,15 @@
 //! The commands. Each one returns what to print, and whether the input is good.
 
 mod check;
+mod doctor;
 mod explain;
 mod routes;
+mod status;
 mod test;
 
 use std::fmt;
 
+use ksvc_router_cli::cluster::connect::{Access, ClusterError};
 use ksvc_router_cli::formats::{as_github, as_sarif};
 use ksvc_router_cli::levels::{Contradiction, Levels};
 use ksvc_router_cli::message::{Message, as_json, as_text};
@@ -15,7 +18,7 @@ use ksvc_router_cli::source::files::Unreadable;
 use ksvc_router_cli::{admission, schema};
 use serde_json::Value;
 
-use ksvc_router_cli::args::{Args, Command, Format};
+use ksvc_router_cli::args::{Args, ClusterArgs, Command, Format};
 
 /// The result of a command.
 #[derive(Debug, Default)]
@@ -34,6 +37,11 @@ pub(crate) enum CallError {
     Unreadable(Unreadable),
     Header(HeaderError),
     Levels(Contradiction),
+    Cluster(ClusterError),
+    /// `status` does not know which gateways to ask.
+    Status(String),
+    /// The program can't send requests.
+    Runtime(std::io::Error),
     /// The command does not print this format.
     Format,
 }
@@ -44,10 +52,19 @@ impl fmt::Display for CallError {
             Self::Unreadable(error) => error.fmt(f),
             Self::Header(error) => write!(f, "--header: {error}"),
             Self::Levels(error) => error.fmt(f),
+            Self::Cluster(error) => error.fmt(f),
+            Self::Status(error) => f.write_str(error),
+            Self::Runtime(error) => write!(f, "requests can't be sent: {error}"),
             Self::Format => {
                 f.write_str("--format: `github` and `sarif` are for `check` and `test`, `junit` is for `test`; write `text` or `json`")
             }
         }
+    }
+}
+
+impl From<ClusterError> for CallError {
+    fn from(error: ClusterError) -> Self {
+        Self::Cluster(error)
     }
 }
 
@@ -77,12 +94,30 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
             explain::run(&file, &explain::request(method, &url, &headers)?, format)
         }
         Command::Routes { files } => routes::run(&files, format),
+        Command::Doctor { files, cluster, no_registry, objects, knative_namespace } => {
+            doctor::run(&files, &cluster, objects.as_deref(), !no_registry, knative_namespace, format)
+        }
+        Command::Status { file, cluster, selector, admin } => {
+            let labels = selector.map(|selector| selector.0);
+            status::run(file.as_deref(), &cluster, labels, &admin, format)
+        }
         Command::Admission => Ok(Report { out: admission::manifests(), success: true, ..Report::default() }),
         Command::Schema { manifest } => {
             let schema = if manifest { schema::manifest() } else { schema::configuration() };
             Ok(Report { out: pretty(&schema), success: true, ..Report::default() })
         }
     }
+}
+
+/// Returns which cluster the arguments mean.
+fn access(cluster: &ClusterArgs) -> Access {
+    Access { kubeconfig: cluster.kubeconfig.clone(), context: cluster.context.clone() }
+}
+
+/// Runs the requests of a command on this thread.
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CallError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(CallError::Runtime)?.block_on(future))
 }
 
 /// Formats JSON on several lines.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ksvc_routing::{Compiled, Place, Problem, ProblemKind, Severity, Step, compile};
 
+use crate::delivered::as_istiod;
 use crate::kind::BOOLEAN_KEY;
 use crate::manifest::{self, DeliveryError, Manifest};
 use crate::message::{Message, Other};
@@ -21,6 +22,8 @@ pub struct Configuration {
     pub at: Span,
     /// `None` if a manifest has no configuration; the plugin then gets 0 bytes.
     pub node: Option<Arc<Node>>,
+    /// The text that Envoy hands to the plugin as it is, for a configuration that is written as such a text.
+    text: Option<String>,
     /// Why the configuration would not reach the plugin, however good it is.
     delivery_errors: Vec<DeliveryError>,
     /// `None` if the configuration is not in a manifest.
@@ -29,13 +32,25 @@ pub struct Configuration {
 
 impl Configuration {
     pub(crate) fn new(source: &Arc<Source>, found: manifest::Found) -> Self {
-        let manifest::Found { at, node, errors, manifest, .. } = found;
-        Self { source: Arc::clone(source), at, node, delivery_errors: errors, manifest }
+        let manifest::Found { at, node, text, errors, manifest, .. } = found;
+        Self { source: Arc::clone(source), at, node, text, delivery_errors: errors, manifest }
     }
 
     /// Returns the bytes that the plugin gets if the manifest delivers them.
     pub fn json(&self) -> Vec<u8> {
         self.node.as_ref().map(|node| node.to_json()).unwrap_or_default()
+    }
+
+    /// Returns the bytes that the plugin gets in a gateway, which are what a gateway's hash is of: the text itself where it
+    /// is written as text, else what istiod makes of the `pluginConfig`.
+    pub fn delivered(&self) -> Vec<u8> {
+        match (&self.text, &self.node) {
+            (Some(text), _) => text.clone().into_bytes(),
+            // istiod leaves out an object without keys.
+            (None, Some(node)) if node.entries().is_empty() => Vec::new(),
+            (None, Some(node)) => as_istiod(&node.to_value()).into_bytes(),
+            (None, None) => Vec::new(),
+        }
     }
 
     /// Compiles the configuration. Returns the messages in the order of the file: the core's problems, and errors that

@@ -18,7 +18,7 @@ use ksvc_routing::Severity;
 
 use crate::kind::MessageKind;
 use crate::manifest::PLUGIN_NAME;
-use crate::manifest::gateway::target_port;
+use crate::manifest::gateway::{GATEWAY_NAME, target_port};
 
 pub use find::{Surroundings, dangers};
 
@@ -153,6 +153,17 @@ pub enum Danger {
         target: String = "orders.shop.example.com".to_owned(),
         gateway: String = "public".to_owned()
     },
+    /// No listener of the Gateway has the public host.
+    Warning "no-listener" NoListener { host: String = "api.example.com".to_owned(), gateway: String = "public".to_owned() },
+    /// The public host and the host of a target are on different HTTPS listeners, which have different route tables.
+    Warning "split-listeners" SplitListeners {
+        host: String = "api.example.com".to_owned(),
+        target: String = "orders.shop.example.com".to_owned(),
+        gateway: String = "public".to_owned()
+    },
+    /// The plugin is attached to a Gateway whose pods are deployed by hand, and these usually lack the label that the
+    /// attachment needs.
+    Warning "addressed-gateway" AddressedGateway { gateway: String = "public".to_owned() },
     /// With `denyDirect`, a Knative Service is a target by its host, and not by `service`.
     Warning "direct-host" DirectHost {
         host: String = "orders.shop.example.com".to_owned(),
@@ -337,6 +348,22 @@ impl fmt::Display for Danger {
                 "HTTPS requests to {host} arrive at a server of the Gateway `{gateway}` that does not lead to {target}, so \
                  routed requests get 404; write both hosts in the `hosts` of one server, of the Gateway to which Knative \
                  binds its services (`knative-ingress-gateway` in `knative-serving` by default)"
+            ),
+            NoListener { host, gateway } => write!(
+                f,
+                "no listener of the Gateway `{gateway}` on a port of the filter is for {host}, so the gateway does not serve \
+                 it; write a listener without `hostname`"
+            ),
+            SplitListeners { host, target, gateway } => write!(
+                f,
+                "HTTPS requests to {host} arrive at a listener of the Gateway `{gateway}` that is not for {target}, so routed \
+                 requests get 404; write one HTTPS listener without `hostname`, or with one that covers both hosts"
+            ),
+            AddressedGateway { gateway } => write!(
+                f,
+                "the plugin runs in pods with the label `{GATEWAY_NAME}: {gateway}`, which the pods behind `addresses` of \
+                 this Gateway have only if somebody has written it there, and otherwise the plugin never runs; write \
+                 `selector` with the labels of these pods in place of `targetRefs`"
             ),
             DirectHost { host, service, namespace } => {
                 write!(

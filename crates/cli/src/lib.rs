@@ -13,7 +13,7 @@
 //! `load` takes the first four steps for the arguments of a command. Every message is of a `kind` with a stable code, and
 //! `catalogue` lists the kinds. A `request` has an `explanation`: what the `tables` decide about it, and `cases` compares
 //! explanations with what is expected, which `junit` prints for CI systems. `admission` makes the policy for the API server from the schema of the
-//! configuration, and `schema` prints that for editors.
+//! configuration, and `schema` prints that for editors. `cluster` reads an installation.
 //!
 //! `args` defines the arguments of the command line, from which its help, completions and man pages are made.
 
@@ -24,13 +24,15 @@ pub mod source;
 
 pub mod yaml;
 
-mod words;
+pub mod words;
 
 pub mod kind;
 
 pub mod manifest;
 
 pub mod message;
+
+mod delivered;
 
 pub mod configuration;
 
@@ -61,3 +63,5 @@ pub mod junit;
 pub mod admission;
 
 pub mod schema;
+
+pub mod cluster;

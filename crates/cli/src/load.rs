@@ -104,7 +104,7 @@ pub fn from_named(source: &Arc<Source>) -> Loaded {
 }
 
 /// Loads every table of this filter in a text. Plugins with other names are left out.
-fn load_source(source: &Arc<Source>) -> Loaded {
+pub(crate) fn load_source(source: &Arc<Source>) -> Loaded {
     let mut contents = match parse_and_find(source) {
         Ok(contents) => contents,
         Err(error) => return Loaded::unreadable(yaml_message(source, &error)),

@@ -1,7 +1,8 @@
-//! The command `ksvc-router`: it checks, explains and tests route tables in the files where they are written, without a
-//! gateway.
+//! The command `ksvc-router`: it checks, explains and tests route tables in the files where they are written, and says
+//! whether a cluster can serve them and does.
 //!
-//! Exit codes: 0 success; 1 the input has errors, or a test failed; 2 the command line was wrong.
+//! Exit codes: 0 success; 1 the input or the installation has errors, or a test failed; 2 the command line was wrong, or
+//! the cluster can't be read.
 
 mod commands;
 

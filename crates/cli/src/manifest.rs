@@ -36,6 +36,8 @@ pub struct Found {
     pub at: Span,
     /// `None` if there is no configuration; the plugin then gets 0 bytes.
     pub node: Option<Arc<Node>>,
+    /// The text that Envoy hands to the plugin as it is, for a configuration that is written as such a text.
+    pub text: Option<String>,
     /// Why the configuration would not reach the plugin, however good it is.
     pub errors: Vec<DeliveryError>,
     /// The manifest that holds the configuration; `None` for a configuration alone.
@@ -105,6 +107,7 @@ impl Found {
             at: node.map_or(holder.span, |node| node.span),
             // In Protobuf JSON, null means absent.
             node: node.filter(|node| !node.is_null()).cloned(),
+            text: None,
             errors: Vec::new(),
             manifest: None,
             is_ours: false,
@@ -231,7 +234,8 @@ fn find_in_envoy(node: &Arc<Node>, found: &mut impl FnMut(&Arc<Node>, Found)) {
         let configuration = match node.get("configuration").filter(|any| !any.is_null()) {
             Some(any) => {
                 let (node, errors) = delivery::read(any);
-                Found { node, errors, ..Found::new(any, root_id, any.get("value")) }
+                let text = any.text_at("value").map(str::to_owned);
+                Found { node, text, errors, ..Found::new(any, root_id, any.get("value")) }
             }
             None => Found::new(node, root_id, None),
         };

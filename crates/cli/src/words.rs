@@ -1,4 +1,6 @@
-//! Parts of messages: how a value is described, and which known word the user may have meant.
+//! Parts of messages: how a value is described, which known word the user may have meant, and rows of cells.
+
+use std::fmt::Write as _;
 
 use crate::yaml::{Node, Value};
 
@@ -27,4 +29,25 @@ pub(crate) fn nearest<'w>(found: &str, words: impl IntoIterator<Item = &'w str>)
     let nearest = words.into_iter().map(distance).min_by_key(|(distance, _)| *distance);
     // One mistake in every four letters.
     nearest.filter(|(distance, word)| *distance <= word.len().div_ceil(4)).map(|(_, word)| word)
+}
+
+/// Formats rows of cells. Each column is as wide as its widest cell.
+pub fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            // Writing to a string can't fail.
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        out += line.trim_end();
+        out.push('\n');
+    }
+    out
 }

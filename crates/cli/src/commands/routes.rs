@@ -1,12 +1,12 @@
 //! `routes PATH…`: prints the tables in the order in which the gateway asks them, each sorted by precedence, with one line
 //! for each `match`.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use ksvc_router_cli::load::load_tables;
 use ksvc_router_cli::message::as_text;
 use ksvc_router_cli::tables::{Table, Tables};
+use ksvc_router_cli::words::aligned;
 use ksvc_routing::Line;
 use serde_json::{Value, json};
 
@@ -66,25 +66,4 @@ fn to_json(table: &Table) -> Vec<Value> {
         object
     };
     table.compiled.table.routes().iter().map(object).collect()
-}
-
-/// Formats rows of cells. Each column is as wide as its widest cell.
-fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let mut widths = [0; COLUMNS];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut out = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            // Writing to a string can't fail.
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        out += line.trim_end();
-        out.push('\n');
-    }
-    out
 }

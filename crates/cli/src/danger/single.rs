@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::placed::Placed;
 use super::{ANNOTATION_LIMIT, Danger, IMAGE_DIGEST, MODULE_DIGEST, OBJECT_LIMIT, SCHEME};
-use crate::manifest::gateway::{Gateway, Server, target_port};
+use crate::manifest::gateway::{Gateway, Proxies, Server, target_port};
 use crate::manifest::shape::misshapes;
 use crate::manifest::{Kind, Manifest, PLUGIN_NAME};
 use crate::message::{Message, Other};
@@ -139,13 +139,16 @@ impl Placed<'_> {
             .filter(|gateway| self.workloads.may_serve(gateway))
             .flat_map(|gateway| gateway.servers.iter().map(move |server| (gateway, server)))
             .collect();
-        let has_gateway = gateways.iter().any(|gateway| self.workloads.may_serve(gateway));
+        let mut serving = gateways.iter().filter(|gateway| self.workloads.may_serve(gateway)).peekable();
+        let has_gateway = serving.peek().is_some();
+        // The redirects of the Gateway API are in HTTPRoutes, so its Gateways do not show them.
+        let shows_redirects = serving.any(|gateway| !gateway.is_of_gateway_api());
         // The pod of a gateway of the Gateway API listens on the Gateway's own ports.
         let (plain, https) = if self.workloads.are_targets() { (80, 443) } else { (8080, 8443) };
         let mut redirects = Vec::new();
         if let Some(at) = self.ports.every {
             redirects.extend(servers.iter().filter(|(_, server)| server.redirect.is_some()).map(|found| (at, *found)));
-            if !has_gateway {
+            if !shows_redirects {
                 let write = match self.manifest.kind {
                     Kind::EnvoyFilter => "`match.listener.portNumber: 8443`",
                     _ if self.workloads.are_targets() => "`match: [{ports: [{number: 443}]}]`",
@@ -155,7 +158,10 @@ impl Placed<'_> {
             }
         }
         for &(port, at) in &self.ports.numbers {
-            if !self.workloads.are_targets() && target_port(port) != port {
+            let is_deployed = |(gateway, server): &(&Gateway, &Server)| {
+                matches!(gateway.proxies, Proxies::Deployed(_)) && server.port == port
+            };
+            if !self.workloads.are_targets() && target_port(port) != port && !servers.iter().any(is_deployed) {
                 found.push(self.report(at, Danger::ServicePort { port }));
                 continue;
             }
@@ -164,9 +170,10 @@ impl Placed<'_> {
             if on_port.peek().is_none() {
                 if has_gateway {
                     found.push(self.report(at, Danger::NoPort { port, ports: listed(&servers) }));
-                } else if port == plain {
-                    found.push(self.report(at, Danger::PlainPort { port }));
                 }
+            }
+            if port == plain && !shows_redirects {
+                found.push(self.report(at, Danger::PlainPort { port }));
             }
             redirects.extend(on_port.filter(|(_, server)| server.redirect.is_some()).map(|found| (at, *found)));
         }

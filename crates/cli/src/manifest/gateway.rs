@@ -1,4 +1,5 @@
-//! Istio Gateways among the files: which ports they have, and whether they redirect plain HTTP to HTTPS.
+//! Gateways among the files, Istio's and those of the Gateway API: which ports they have, for which hosts, and whether
+//! they redirect plain HTTP to HTTPS.
 
 use std::sync::Arc;
 
@@ -10,20 +11,36 @@ use crate::yaml::{Node, Value};
 /// The values of `apiVersion` that Istio's Gateway has.
 const VERSIONS: [&str; 3] = ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
 
-/// An Istio Gateway in one of the files.
+/// The label with a Gateway's name on the pods that Istio deploys for a Gateway of the Gateway API.
+pub(crate) const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
+
+/// The class of the Gateways of the Gateway API that Istio serves.
+const ISTIO_CLASS: &str = "istio";
+
+/// A Gateway in one of the files.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     pub source: Arc<Source>,
     pub name: String,
-    namespace: Option<String>,
-    /// The labels of the proxies that serve the Gateway.
-    pub(crate) selector: Vec<(String, String)>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) proxies: Proxies,
     pub servers: Vec<Server>,
     /// The error in its `apiVersion`, if there is one.
     pub(crate) wrong_version: Option<Arc<Misshape>>,
 }
 
-/// An element of a Gateway's `servers`.
+/// The proxies that serve a Gateway.
+#[derive(Debug, Clone)]
+pub(crate) enum Proxies {
+    /// An Istio Gateway: the proxies with these labels.
+    Selected(Vec<(String, String)>),
+    /// A Gateway of the Gateway API: the pods that Istio deploys for it, which have these labels.
+    Deployed(Vec<(String, String)>),
+    /// A Gateway of the Gateway API with `addresses`: the pods behind the Service that these name, whatever their labels.
+    Addressed,
+}
+
+/// An element of a Gateway's `servers`, or of its `listeners` in the Gateway API.
 #[derive(Debug, Clone)]
 pub struct Server {
     pub at: Span,
@@ -48,21 +65,32 @@ pub(crate) fn target_port(port: u64) -> u64 {
 
 /// Returns the Gateways of a document.
 pub(crate) fn find(source: &Arc<Source>, document: &Node) -> Vec<Gateway> {
+    let version = document.text_at("apiVersion").unwrap_or_default();
     match document.text_at("kind") {
         Some("List") => document.list("items").iter().flat_map(|item| find(source, item)).collect(),
-        // The Gateway API has another kind of that name; it redirects with routes.
-        Some("Gateway")
-            if document.text_at("apiVersion").is_some_and(|version| version.starts_with("networking.istio.io/")) =>
-        {
+        Some("Gateway") if version.starts_with("networking.istio.io/") => {
             let spec = document.get("spec");
-            let name = document.at(&["metadata", "name"]).and_then(|name| name.text());
+            let servers = spec.map_or(&[][..], |spec| spec.list("servers"));
             vec![Gateway {
-                source: Arc::clone(source),
-                name: name.unwrap_or_default().to_owned(),
-                namespace: document.at(&["metadata", "namespace"]).and_then(|name| name.text()).map(str::to_owned),
+                proxies: Proxies::Selected(labels(spec.and_then(|spec| spec.get("selector")))),
+                servers: servers.iter().filter_map(Server::read).collect(),
                 wrong_version: wrong_version(document, "Gateway", &VERSIONS).map(Arc::new),
-                selector: labels(spec.and_then(|spec| spec.get("selector"))),
-                servers: spec.map_or(&[][..], |spec| spec.list("servers")).iter().filter_map(Server::read).collect(),
+                ..Gateway::new(source, document)
+            }]
+        }
+        Some("Gateway") if version.starts_with("gateway.networking.k8s.io/") => {
+            let Some(spec) = document.get("spec") else { return Vec::new() };
+            if spec.text_at("gatewayClassName") != Some(ISTIO_CLASS) {
+                return Vec::new();
+            }
+            let gateway = Gateway::new(source, document);
+            let mut deployed = labels(spec.at(&["infrastructure", "labels"]));
+            deployed.push((GATEWAY_NAME.to_owned(), gateway.name.clone()));
+            let is_addressed = !spec.list("addresses").is_empty();
+            vec![Gateway {
+                proxies: if is_addressed { Proxies::Addressed } else { Proxies::Deployed(deployed) },
+                servers: spec.list("listeners").iter().filter_map(Server::read_listener).collect(),
+                ..gateway
             }]
         }
         _ => Vec::new(),
@@ -70,10 +98,30 @@ pub(crate) fn find(source: &Arc<Source>, document: &Node) -> Vec<Gateway> {
 }
 
 impl Gateway {
+    /// Returns the name and the namespace of a Gateway, without its servers.
+    fn new(source: &Arc<Source>, document: &Node) -> Self {
+        let text = |key| document.at(&["metadata", key]).and_then(|value| value.text()).map(str::to_owned);
+        Self {
+            source: Arc::clone(source),
+            name: text("name").unwrap_or_default(),
+            namespace: text("namespace"),
+            proxies: Proxies::Selected(Vec::new()),
+            servers: Vec::new(),
+            wrong_version: None,
+        }
+    }
+
+    /// Returns whether this is a Gateway of the Gateway API.
+    pub(crate) fn is_of_gateway_api(&self) -> bool {
+        !matches!(self.proxies, Proxies::Selected(_))
+    }
+
     /// Returns whether this is the Gateway to which Knative binds its services, unless its ConfigMap `config-istio` names
     /// another one.
     pub(crate) fn is_knatives(&self) -> bool {
-        self.name == "knative-ingress-gateway" && self.namespace.as_deref() == Some("knative-serving")
+        !self.is_of_gateway_api()
+            && self.name == "knative-ingress-gateway"
+            && self.namespace.as_deref() == Some("knative-serving")
     }
 }
 
@@ -95,6 +143,22 @@ impl Server {
             hosts: hosts.map(|host| host.rsplit('/').next().unwrap_or(host).to_lowercase()).collect(),
             is_https: is_https && !mode.is_some_and(|mode| mode.contains("PASSTHROUGH")),
             redirect: redirect.filter(|value| matches!(value.value, Value::Bool(true))).map(|value| value.span),
+        })
+    }
+
+    /// Reads a listener of the Gateway API. Redirects are in HTTPRoutes there.
+    fn read_listener(listener: &Arc<Node>) -> Option<Self> {
+        let protocol = listener.text_at("protocol")?;
+        if !["HTTP", "HTTPS"].contains(&protocol) {
+            return None;
+        }
+        let is_passed_through = listener.at(&["tls", "mode"]).and_then(|mode| mode.text()) == Some("Passthrough");
+        Some(Self {
+            at: listener.span,
+            port: listener.get("port")?.number()?,
+            hosts: vec![listener.text_at("hostname").filter(|host| !host.is_empty()).unwrap_or("*").to_lowercase()],
+            is_https: protocol == "HTTPS" && !is_passed_through,
+            redirect: None,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Which proxies a manifest selects.
 
-use super::gateway::{Gateway, labels};
+use super::gateway::{Gateway, Proxies, labels};
 use super::{Kind, Manifest};
 
 /// The proxies that a manifest selects, as far as the manifest says.
@@ -53,7 +53,29 @@ impl Workloads {
 
     /// Returns whether these proxies may serve a Gateway.
     pub(crate) fn may_serve(&self, gateway: &Gateway) -> bool {
-        !self.are_targets() && agree(&self.labels, &gateway.selector)
+        match &gateway.proxies {
+            Proxies::Selected(labels) => !self.are_targets() && agree(&self.labels, labels),
+            Proxies::Deployed(_) | Proxies::Addressed if self.are_targets() => self.targets(gateway),
+            Proxies::Deployed(labels) => !self.are_all() && self.labels.iter().all(|label| labels.contains(label)),
+            Proxies::Addressed => true,
+        }
+    }
+
+    /// Returns whether the manifest is attached to this Gateway of the Gateway API.
+    pub(crate) fn targets(&self, gateway: &Gateway) -> bool {
+        gateway.is_of_gateway_api()
+            && gateway.namespace.as_deref().unwrap_or("default") == self.namespace
+            && self.targets.iter().any(|(kind, name)| kind == "Gateway" && *name == gateway.name)
+    }
+
+    /// Returns the labels of the proxies; none if the manifest selects all, or is attached to gateways.
+    pub(crate) fn labels(&self) -> &[(String, String)] {
+        &self.labels
+    }
+
+    /// Returns the kind and the name of each object to which the manifest is attached.
+    pub(crate) fn target_refs(&self) -> &[(String, String)] {
+        &self.targets
     }
 }
 

@@ -1,0 +1,112 @@
+//! Finds the API server in a kubeconfig and connects to it, as kubectl does.
+
+use std::error::Error as _;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// How long a server may take to answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Which cluster is meant.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The file; `None` for the files of `KUBECONFIG`, `~/.kube/config`, or the service account of the pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in the file; `None` for its current one.
+    pub context: Option<String>,
+}
+
+/// A client of an API server. Requests are sent only when objects are read.
+pub struct Connection {
+    pub(super) client: Client,
+    /// The URL of the API server.
+    pub(super) server: String,
+    /// The namespace of the context, in which objects without a namespace are.
+    pub namespace: String,
+}
+
+/// Why a cluster can't be read at all. `Display` also says what to do.
+#[derive(Debug)]
+pub enum ClusterError {
+    /// No usable kubeconfig, with the reason.
+    Kubeconfig(String),
+    /// The API server at this URL does not answer, with the reason.
+    Unreachable { server: String, why: String },
+    /// The API server at this URL does not know the user.
+    Unauthorized { server: String },
+}
+
+impl fmt::Display for ClusterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kubeconfig(why) => write!(
+                f,
+                "there is no cluster to read: {why}; name a kubeconfig by `--kubeconfig FILE` or KUBECONFIG, and its \
+                 context by `--context NAME`"
+            ),
+            Self::Unreachable { server, why } => write!(
+                f,
+                "the API server {server} can't be reached: {why}; `kubectl get --raw /readyz` with the same kubeconfig and \
+                 context must print `ok`"
+            ),
+            Self::Unauthorized { server } => write!(
+                f,
+                "the API server {server} does not accept the credentials of the kubeconfig (401); log in again, or choose \
+                 another context by `--context NAME`"
+            ),
+        }
+    }
+}
+
+/// Reads the kubeconfig. Inside a pod without one, the service account of the pod is used.
+pub async fn connect(access: &Access) -> Result<Connection, ClusterError> {
+    let options = KubeConfigOptions { context: access.context.clone(), ..KubeConfigOptions::default() };
+    let wrong = |error: &dyn std::error::Error| ClusterError::Kubeconfig(reason(error));
+    let file = match &access.kubeconfig {
+        Some(file) => Kubeconfig::read_from(file),
+        None => Kubeconfig::read(),
+    };
+    let config = match file {
+        Ok(file) => Config::from_custom_kubeconfig(file, &options).await.map_err(|error| wrong(&error))?,
+        Err(error) if access.kubeconfig.is_some() || access.context.is_some() => return Err(wrong(&error)),
+        Err(error) => Config::incluster().map_err(|_| wrong(&error))?,
+    };
+    let config = Config { connect_timeout: Some(PATIENCE), read_timeout: Some(PATIENCE), ..config };
+    use_ring();
+    let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
+    let client = Client::try_from(config).map_err(|error| wrong(&error))?;
+    Ok(Connection { client, server: server.trim_end_matches('/').to_owned(), namespace })
+}
+
+/// Makes `ring` the cryptography of every TLS connection of this process.
+pub(super) fn use_ring() {
+    // An error says that it was done before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Returns an error with its causes: `cannot connect: connection refused`. A cause that its parent repeats is left out.
+pub(super) fn reason(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+impl ClusterError {
+    /// Returns the error of a request that the API server did not answer.
+    pub(super) fn unreachable(server: &str, error: &kube::Error) -> Self {
+        // The outermost words only say that a service has failed.
+        let why = error.source().map_or_else(|| error.to_string(), |source| reason(source));
+        Self::Unreachable { server: server.to_owned(), why }
+    }
+}
