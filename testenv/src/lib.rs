@@ -1,33 +1,24 @@
-//! The test environment: real Envoy as an ingress gateway with the plugin in it, an HTTP server that stands in for the
-//! Knative Services behind it, and what the tests need to send requests through both. `cargo xtask up` and the
-//! end-to-end tests are built from these modules:
+//! The test environment: the gateway of `crates/gateway`, whose modules are here too, and what the tests need beside it.
 //!
-//! - [`gateway`] starts Envoy with `testenv/envoy.yaml`, edits the plugin's document while Envoy runs, and restarts it.
-//!   [`envoy`] finds or downloads the Envoy binary, and [`admin`] reads Envoy's admin interface.
-//! - [`stand_in`] answers for every Knative Service with a report of the request that reached it.
+//! - [`envoy`] has the versions of Envoy that the tests run on.
 //! - [`cases`] reads the case tables of `testenv/cases/` and sends their requests through a gateway.
 //! - [`istio`] starts Istio's real control plane, with ingress gateways that it configures.
 //! - [`knative`] starts real Knative on it, with pods. [`go`] builds the programs of both.
-//! - [`http1`] is the HTTP client of the tests, [`process`] runs programs beside them, [`yaml`] reads YAML files, and
-//!   [`chromium`] finds a browser.
+//! - [`yaml`] reads YAML files, and [`chromium`] finds a browser.
 
-pub mod admin;
 pub mod cases;
 pub mod chromium;
 pub mod envoy;
-pub mod gateway;
 pub mod go;
-pub mod http1;
 pub mod istio;
 pub mod knative;
-pub mod process;
-pub mod stand_in;
 pub mod yaml;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+pub use local_gateway::{admin, gateway, http1, process, stand_in};
 
 /// Returns the root of the repository.
 pub fn repository() -> &'static Path {

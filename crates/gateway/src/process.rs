@@ -149,7 +149,7 @@ impl Drop for Running {
 }
 
 /// Returns the executable file that this environment variable names, or `None` if the variable is unset or empty.
-pub(crate) fn executable_of_variable(variable: &str) -> Result<Option<PathBuf>> {
+pub fn executable_of_variable(variable: &str) -> Result<Option<PathBuf>> {
     let Some(named) = env::var_os(variable).filter(|value| !value.is_empty()) else { return Ok(None) };
     let path = PathBuf::from(named);
     ensure!(
@@ -165,7 +165,7 @@ pub fn find_on_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| is_executable(path))
 }
 
-pub(crate) fn is_executable(path: &Path) -> bool {
+pub fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 

@@ -25,8 +25,7 @@ use crate::http1::Request;
 use crate::process::{free_ports, read_lossy};
 
 pub use bootstrap::{ROUTE_HEADER, VIRTUAL_HOST_HEADER};
-pub(crate) use plugin::RESOURCE_VERSION;
-pub use plugin::{Delivery, Document, PLUGIN};
+pub use plugin::{Delivery, Document, PLUGIN, RESOURCE_VERSION};
 use plugin::{Plugin, move_into_place};
 use run::{PATIENCE, Run};
 pub use setup::Setup;

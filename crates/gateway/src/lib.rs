@@ -1,0 +1,14 @@
+//! A gateway on this machine: real Envoy with the plugin in it, and an HTTP server that stands in for the Knative Services
+//! behind it. `ksvc-router up` and the end-to-end tests are built from these modules:
+//!
+//! - [`gateway`] starts Envoy with the configuration of `testenv/envoy.yaml`, edits the plugin's document while Envoy runs,
+//!   and restarts it. [`envoy`] finds or downloads the Envoy binary, and [`admin`] reads Envoy's admin interface.
+//! - [`stand_in`] answers for every Knative Service with a report of the request that reached it.
+//! - [`http1`] is an HTTP client that sends the exact bytes of a request, and [`process`] runs programs.
+
+pub mod admin;
+pub mod envoy;
+pub mod gateway;
+pub mod http1;
+pub mod process;
+pub mod stand_in;
