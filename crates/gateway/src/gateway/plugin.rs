@@ -17,7 +17,7 @@ pub const PLUGIN: &str = "ksvc-router";
 pub const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
 /// The document that configures the plugin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Document {
     /// A table, in the form in which istiod sends `pluginConfig`: JSON with sorted keys.
     Table(Value),
