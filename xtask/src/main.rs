@@ -8,7 +8,6 @@ mod fuzz;
 mod prune;
 mod samples;
 mod step;
-mod stop;
 mod supply_chain;
 mod test;
 mod test_browser;

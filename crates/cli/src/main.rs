@@ -1,5 +1,5 @@
-//! The command `ksvc-router`: it checks, explains and tests route tables in the files where they are written, and says
-//! whether a cluster can serve them and does.
+//! The command `ksvc-router`: it checks, explains and tests route tables in the files where they are written, serves them
+//! in a gateway on this machine, and says whether a cluster can serve them and does.
 //!
 //! Exit codes: 0 success; 1 the input or the installation has errors, or a test failed; 2 the command line was wrong, or
 //! the cluster can't be read.

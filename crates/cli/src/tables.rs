@@ -1,7 +1,7 @@
 //! The tables of one gateway, in the order in which it asks them: the first table that does not leave a request untouched
 //! decides about it.
 
-use ksvc_routing::{Compiled, Decision, Untouched};
+use ksvc_routing::{Compiled, Decision, Line, Untouched};
 
 use crate::configuration::Configuration;
 use crate::manifest::order::Order;
@@ -31,10 +31,27 @@ impl Table {
         Order::new(self.configuration.manifest.as_ref())
     }
 
+    /// Returns the routes, sorted by precedence, with one line for each `match`.
+    fn to_text(&self) -> String {
+        crate::words::aligned(&self.compiled.table.routes().iter().map(cells).collect::<Vec<_>>())
+    }
+
     /// Returns the file and the line of the table.
     pub fn place(&self) -> String {
         format!("{}:{}", self.configuration.source.name, self.configuration.at.start.line)
     }
+}
+
+fn cells(line: &Line<'_>) -> [String; 7] {
+    [
+        line.methods.to_owned(),
+        line.path.clone(),
+        "→".to_owned(),
+        line.target.clone(),
+        line.route.to_owned(),
+        line.conditions.join(", "),
+        line.extras.join(", "),
+    ]
 }
 
 /// The tables in the order in which the gateway asks them.
@@ -50,6 +67,18 @@ impl Tables {
 
     pub fn as_slice(&self) -> &[Table] {
         &self.0
+    }
+
+    /// Returns the routes of each table, sorted by precedence, with one line for each `match`.
+    pub fn to_text(&self) -> String {
+        match self.as_slice() {
+            [only] => only.to_text(),
+            tables => tables
+                .iter()
+                .map(|table| format!("# {} ({}){}\n{}", table.name(), table.place(), table.order(), table.to_text()))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        }
     }
 
     /// Returns all errors of the tables.

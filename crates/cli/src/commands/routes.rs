@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use ksvc_router_cli::load::load_tables;
 use ksvc_router_cli::message::as_text;
 use ksvc_router_cli::tables::{Table, Tables};
-use ksvc_router_cli::words::aligned;
 use ksvc_routing::Line;
 use serde_json::{Value, json};
 
@@ -19,33 +18,11 @@ pub(super) fn run(files: &[PathBuf], format: Format) -> Result<Report, CallError
         Err(messages) => return Ok(refuse(&messages, format)),
     };
     let errors = tables.errors();
-    let tables = tables.as_slice();
     let out = match format {
-        Format::Text if tables.len() == 1 => tables.iter().map(as_lines).collect(),
-        Format::Text => tables
-            .iter()
-            .map(|table| format!("# {} ({}){}\n{}", table.name(), table.place(), table.order(), as_lines(table)))
-            .collect::<Vec<_>>()
-            .join("\n"),
-        _ => pretty(&tables.iter().flat_map(to_json).collect()),
+        Format::Text => tables.to_text(),
+        _ => pretty(&tables.as_slice().iter().flat_map(to_json).collect()),
     };
     Ok(Report { out, err: as_text(&errors), success: errors.is_empty() })
-}
-
-fn as_lines(table: &Table) -> String {
-    aligned(&table.compiled.table.routes().iter().map(cells).collect::<Vec<_>>())
-}
-
-fn cells(line: &Line<'_>) -> [String; 7] {
-    [
-        line.methods.to_owned(),
-        line.path.clone(),
-        "→".to_owned(),
-        line.target.clone(),
-        line.route.to_owned(),
-        line.conditions.join(", "),
-        line.extras.join(", "),
-    ]
 }
 
 fn to_json(table: &Table) -> Vec<Value> {

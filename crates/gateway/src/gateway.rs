@@ -25,8 +25,7 @@ use crate::http1::Request;
 use crate::process::{free_ports, read_lossy};
 
 pub use bootstrap::{ROUTE_HEADER, VIRTUAL_HOST_HEADER};
-pub(crate) use plugin::RESOURCE_VERSION;
-pub use plugin::{Delivery, Document, PLUGIN};
+pub use plugin::{Delivery, Document, PLUGIN, RESOURCE_VERSION};
 use plugin::{Plugin, move_into_place};
 use run::{PATIENCE, Run};
 pub use setup::Setup;
@@ -92,6 +91,13 @@ impl Gateway {
         self.run.process.id()
     }
 
+    /// Returns an error with the last lines of the log if Envoy has ended by itself.
+    pub fn ensure_running(&self) -> Result<()> {
+        let ended = self.run.process.ended()?;
+        ensure!(ended.is_none(), "Envoy has ended ({ended:?}); the last lines of its log:\n{}", self.log_tail());
+        Ok(())
+    }
+
     pub fn workers(&self) -> u32 {
         self.setup.workers
     }
@@ -116,6 +122,29 @@ impl Gateway {
             self.write_listeners()?;
         }
         self.await_listener(before)
+    }
+
+    /// Makes these the plugins of the gateway, in this order, adds virtual hosts for the KSVC hosts that it does not have
+    /// yet, and waits until Envoy has passed everything that is new to every worker.
+    pub fn arrange(&mut self, plugins: Vec<(String, Document)>, ksvcs: Vec<String>) -> Result<()> {
+        let listeners = self.setup.listeners(self.folder.path())?;
+        for (name, document) in &plugins {
+            match self.setup.plugins.iter().find(|known| known.name == *name) {
+                Some(known) if known.document == *document => {}
+                Some(_) => self.put(name, document.clone())?,
+                None => self.write(name, document.clone())?,
+            }
+        }
+        let place = |known: &Plugin| plugins.iter().position(|(name, _)| *name == known.name);
+        self.setup.plugins.retain(|known| place(known).is_some());
+        self.setup.plugins.sort_by_key(place);
+        for host in ksvcs {
+            if !self.setup.hosts.contains(&host) {
+                self.setup.hosts.push(host);
+            }
+        }
+        // Envoy ignores listeners that are as before, so waiting for them would not end.
+        if self.setup.listeners(self.folder.path())? == listeners { Ok(()) } else { self.change_listeners() }
     }
 
     /// Gives an existing plugin a new document and waits until Envoy's main thread has it. The workers may not have it

@@ -11,8 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,15 +36,31 @@ fn with_groups(action: impl FnOnce(&mut Vec<Pid>)) {
 fn end_programs_on_a_signal() {
     static SET: Once = Once::new();
     SET.call_once(|| {
-        let _ = ctrlc::set_handler(|| {
-            with_groups(|groups| {
-                for group in groups {
-                    let _ = killpg(*group, Signal::SIGKILL);
-                }
-            });
-            std::process::exit(130);
-        });
+        let _ = ctrlc::set_handler(end_everything);
     });
+}
+
+/// Kills all programs and ends this process.
+fn end_everything() {
+    with_groups(|groups| {
+        for group in groups {
+            let _ = killpg(*group, Signal::SIGKILL);
+        }
+    });
+    std::process::exit(130);
+}
+
+/// Returns a flag that becomes true at the first Ctrl-C, SIGTERM or SIGHUP, so that this process can stop everything that
+/// it has started, in order. A second signal kills all programs and ends this process at once.
+pub fn stop_on_a_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::<AtomicBool>::default();
+    let stopped = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if stopped.swap(true, Ordering::Relaxed) {
+            end_everything();
+        }
+    })?;
+    Ok(stop)
 }
 
 /// A running program, which ends when this is dropped.
@@ -149,7 +165,7 @@ impl Drop for Running {
 }
 
 /// Returns the executable file that this environment variable names, or `None` if the variable is unset or empty.
-pub(crate) fn executable_of_variable(variable: &str) -> Result<Option<PathBuf>> {
+pub fn executable_of_variable(variable: &str) -> Result<Option<PathBuf>> {
     let Some(named) = env::var_os(variable).filter(|value| !value.is_empty()) else { return Ok(None) };
     let path = PathBuf::from(named);
     ensure!(
@@ -165,7 +181,7 @@ pub fn find_on_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| is_executable(path))
 }
 
-pub(crate) fn is_executable(path: &Path) -> bool {
+pub fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 

@@ -19,6 +19,7 @@ pub struct Setup {
     pub(super) hosts: Vec<String>,
     pub(super) catch_all: bool,
     pub(super) raw_paths: bool,
+    pub(super) trusted_scheme: bool,
     pub(super) access_log: Option<String>,
     pub(super) workers: u32,
     pub(super) ports: (u16, u16),
@@ -43,6 +44,7 @@ impl Setup {
             hosts: Vec::new(),
             catch_all: false,
             raw_paths: false,
+            trusted_scheme: false,
             access_log: None,
             workers: 1,
             ports: (0, 0),
@@ -51,6 +53,14 @@ impl Setup {
             hot_restart: false,
             bootstrap: |_| {},
         }
+    }
+
+    /// Adds a plugin after the others.
+    #[must_use]
+    pub fn plugin(mut self, name: &str, document: impl Into<Document>) -> Self {
+        let resource_version = self.versioned.then_some(1);
+        self.plugins.push(Plugin { name: name.to_owned(), document: document.into(), resource_version });
+        self
     }
 
     /// Replaces the plugin by this filter, which an EnvoyFilter would put into the listener. Such a gateway can't be
@@ -124,6 +134,13 @@ impl Setup {
     #[must_use]
     pub fn raw_paths(mut self) -> Self {
         self.raw_paths = true;
+        self
+    }
+
+    /// Takes the scheme of a request from its header `x-forwarded-proto`, as behind a load balancer that ends TLS.
+    #[must_use]
+    pub fn trusted_scheme(mut self) -> Self {
+        self.trusted_scheme = true;
         self
     }
 

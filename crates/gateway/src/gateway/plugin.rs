@@ -7,16 +7,17 @@ use anyhow::{Context, Result};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use crate::{repository, yaml};
+/// The ECDS resource of the plugin, which is a sample for people too.
+const SAMPLE: &str = include_str!("../../../../testenv/ecds.yaml");
 
 /// The name of the plugin that a gateway starts with.
 pub const PLUGIN: &str = "ksvc-router";
 
 /// The variable that istiod puts into the module's environment. Its value is new at every edit.
-pub(crate) const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
+pub const RESOURCE_VERSION: &str = "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION";
 
 /// The document that configures the plugin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Document {
     /// A table, in the form in which istiod sends `pluginConfig`: JSON with sorted keys.
     Table(Value),
@@ -105,7 +106,7 @@ impl Plugin {
 
     /// Returns the configuration of `testenv/ecds.yaml` with this plugin's name, module and document.
     fn typed_config(&self, module: &Path) -> Result<Value> {
-        let mut sample: Value = yaml::read(&repository().join("testenv/ecds.yaml"))?;
+        let mut sample: Value = yaml_serde::from_str(SAMPLE)?;
         let typed_config = sample.pointer_mut("/resources/0/typed_config");
         let mut typed_config = typed_config.context("testenv/ecds.yaml has no plugin")?.take();
         let config = &mut typed_config["config"];

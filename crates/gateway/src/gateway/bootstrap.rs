@@ -7,7 +7,9 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::setup::Setup;
-use crate::{repository, yaml};
+
+/// Envoy's bootstrap, which is a sample for people too.
+const SAMPLE: &str = include_str!("../../../../testenv/envoy.yaml");
 
 /// The response header with the route's name, which the plugin writes to filter state.
 pub const ROUTE_HEADER: &str = "x-testenv-route";
@@ -21,7 +23,7 @@ const ACCESS_LOG_FORMAT: &str = "/access_log/0/typed_config/log_format/text_form
 impl Setup {
     /// Returns Envoy's bootstrap.
     pub(super) fn bootstrap_in(&self, folder: &Path, stand_ins: SocketAddr) -> Result<Value> {
-        let mut bootstrap: Value = yaml::read(&repository().join("testenv/envoy.yaml"))?;
+        let mut bootstrap: Value = yaml_serde::from_str(SAMPLE)?;
         *at(&mut bootstrap, "/admin/address/socket_address/port_value")? = self.ports.1.into();
         let clusters = at(&mut bootstrap, "/static_resources/clusters")?.as_array_mut().context("clusters: a list")?;
         for cluster in clusters {
@@ -51,8 +53,9 @@ impl Setup {
         Ok(json!({"version_info": edit.to_string(), "resources": listeners}))
     }
 
-    fn listeners(&self, folder: &Path) -> Result<Vec<Value>> {
-        let mut bootstrap: Value = yaml::read(&repository().join("testenv/envoy.yaml"))?;
+    /// Returns the listeners, as they are in the bootstrap.
+    pub(super) fn listeners(&self, folder: &Path) -> Result<Vec<Value>> {
+        let mut bootstrap: Value = yaml_serde::from_str(SAMPLE)?;
         let clusters = at(&mut bootstrap, "/static_resources/clusters")?.as_array().context("clusters: a list")?;
         let cluster_of_added_hosts = clusters.last().context("clusters: not empty")?["name"].clone();
 
@@ -70,6 +73,9 @@ impl Setup {
         }
         let filters = at(manager, "/http_filters")?.as_array_mut().context("http_filters: a list")?;
         filters.splice(..1, new_filters); // they replace the first filter, which is the plugin
+        if self.trusted_scheme {
+            manager["xff_num_trusted_hops"] = 1.into();
+        }
         if let Some(format) = &self.access_log {
             *at(manager, ACCESS_LOG_FORMAT)? = format.as_str().into();
         }

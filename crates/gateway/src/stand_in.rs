@@ -11,7 +11,7 @@
 //! - `x-stand-in: status=N`: the report with this status;
 //! - `x-stand-in: delay=N`: the report after N milliseconds.
 //!
-//! Under real Knative, it is the function of every KSVC, in a process of its own ([`function`](crate::knative::function)).
+//! Under real Knative, it is the function of every KSVC, in a process of its own.
 //!
 //! It is written by hand, on hyper, because no echo server reports exactly the headers that arrived and also covers
 //! WebSocket, gRPC, streaming and bodies of any size in one process.
@@ -46,7 +46,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-pub(crate) type Body = BoxBody<Bytes, hyper::Error>;
+pub type Body = BoxBody<Bytes, hyper::Error>;
 
 /// The request header that lists the headers of the response.
 pub const RESPONSE_HEADERS: &str = "x-stand-in-response-headers";
@@ -62,7 +62,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+    pub fn of<B>(request: &Request<B>) -> Self {
         let host = request.headers().get(hyper::header::HOST);
         let authority = match request.uri().authority() {
             Some(authority) => authority.as_str().to_owned(),
@@ -149,7 +149,7 @@ impl Drop for StandIn {
 }
 
 /// Serves the connections of this listener. Each request is answered by this function.
-pub(crate) async fn serve<F, R>(listener: TcpListener, respond: F)
+pub async fn serve<F, R>(listener: TcpListener, respond: F)
 where
     F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Response<Body>> + Send + 'static,
@@ -175,7 +175,7 @@ where
 }
 
 /// Answers a request as its headers ask for.
-pub(crate) async fn respond(request: Request<Incoming>) -> Response<Body> {
+pub async fn respond(request: Request<Incoming>) -> Response<Body> {
     let report = Report::of(&request);
     let is = |name: &str, prefix: &str| report.header(name).is_some_and(|value| value.starts_with(prefix));
     if let Some(milliseconds) = number_after(&report, "delay=") {
@@ -274,7 +274,7 @@ fn full(text: String) -> Body {
 }
 
 /// Returns the number after this prefix in the header `x-stand-in`.
-pub(crate) fn number_after<N: FromStr>(report: &Report, prefix: &str) -> Option<N> {
+pub fn number_after<N: FromStr>(report: &Report, prefix: &str) -> Option<N> {
     report.header("x-stand-in")?.strip_prefix(prefix)?.parse().ok()
 }
 

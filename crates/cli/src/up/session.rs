@@ -1,0 +1,359 @@
+//! A running gateway with the tables and cases of some files, and what happens to it at an edit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use ksvc_routing::Problem;
+use local_gateway::gateway::{Document, Gateway, PLUGIN, Setup};
+use local_gateway::stand_in::StandIn;
+
+use super::{Options, Printer, example};
+use crate::cases::{self, Case};
+use crate::changes::{Route, changes};
+use crate::live::{Ingress, Results};
+use crate::load::{self, load_tables};
+use crate::message::{Message, as_text};
+use crate::source::Source;
+use crate::source::files::Unreadable;
+use crate::tables::{Table, Tables};
+
+/// How many lines of a list are printed.
+const SHOWN: usize = 40;
+
+/// The content of the files.
+pub(super) struct Input {
+    tables: Tables,
+    cases: Vec<Case>,
+    /// Whether the tables are in a folder.
+    is_folder: bool,
+}
+
+impl Input {
+    /// Reads the files before the start. The inner error has the messages about what they contain.
+    pub(super) fn read(options: &Options) -> Result<Result<Self, String>, Unreadable> {
+        let is_folder = options.file.is_dir();
+        let tables = match load_tables(std::slice::from_ref(&options.file))? {
+            Ok(configurations) => Tables::new(configurations),
+            Err(messages) => return Ok(Err(as_text(&messages))),
+        };
+        Ok(match read_cases(options)? {
+            Ok(cases) => Ok(Self { tables, cases, is_folder }),
+            Err(messages) => Err(as_text(&messages)),
+        })
+    }
+}
+
+fn read_cases(options: &Options) -> Result<Result<Vec<Case>, Vec<Message>>, Unreadable> {
+    let (mut all, mut messages) = (Vec::new(), Vec::new());
+    for path in &options.cases {
+        match load::read(path)?.map_err(|message| vec![message]).and_then(|source: Arc<Source>| cases::read(&source)) {
+            Ok(cases) => all.extend(cases),
+            Err(errors) => messages.extend(errors),
+        }
+    }
+    Ok(if messages.is_empty() { Ok(all) } else { Err(messages) })
+}
+
+/// A table in the gateway, with the last version of it that is served.
+struct Served {
+    /// The name of Envoy's plugin. The plugin keeps the last good table under its name, so a table keeps it.
+    plugin: String,
+    /// The table's name and place.
+    title: String,
+    document: Document,
+    routes: Vec<Route>,
+    /// Whether a version of the table had no errors.
+    was_good: bool,
+}
+
+/// The running gateway.
+pub(super) struct Session<'a> {
+    options: &'a Options,
+    out: &'a Printer,
+    gateway: Gateway,
+    names: Names,
+    served: Vec<Served>,
+    tables: Tables,
+    cases: Vec<Case>,
+    is_folder: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Starts Envoy with the tables.
+    pub(super) fn start(
+        options: &'a Options,
+        out: &'a Printer,
+        envoy: &Path,
+        plugin: &Path,
+        ports: (u16, u16),
+        stand_in: &StandIn,
+        Input { tables, cases, is_folder }: Input,
+    ) -> Result<Self> {
+        let mut names = Names::default();
+        let served = serve(&tables, &mut names, Vec::new());
+        let mut documents = served.iter().map(|served| (&served.plugin, served.document.clone()));
+        let first = documents.next().map_or(Document::Absent, |(_, document)| document);
+        let setup = Setup::new(envoy, plugin, first).ksvcs(hosts(&tables, &cases)).catch_all().raw_paths();
+        let setup = setup.trusted_scheme().listeners_by_file().drain_time(1).ports(ports.0, ports.1);
+        let setup = documents.fold(setup, |setup, (name, document)| setup.plugin(name, document));
+        out.print(&messages(&tables));
+        let gateway = setup.start(stand_in.address())?;
+        let session = Self { options, out, gateway, names, served, tables, cases, is_folder };
+        if !session.is_good() {
+            out.print("Until the errors are corrected, the routes that they affect answer 503.\n");
+        }
+        Ok(session)
+    }
+
+    /// Returns whether the tables have no errors.
+    pub(super) fn is_good(&self) -> bool {
+        self.tables.as_slice().iter().all(|table| table.errors.is_empty())
+    }
+
+    pub(super) fn ensure_running(&self) -> Result<()> {
+        self.gateway.ensure_running()
+    }
+
+    /// Runs the cases, and prints their results: `all` of them, or those that failed. Returns whether all have passed.
+    pub(super) fn run_cases(&self, all: bool) -> bool {
+        if self.cases.is_empty() {
+            return true;
+        }
+        let ingress = Ingress { trusted_scheme: true, ..Ingress::of_envoy(&self.gateway) };
+        let results = Results::of(&self.cases, &ingress);
+        self.out.print(&if all { results.to_text() } else { results.failures() });
+        results.all_passed()
+    }
+
+    /// Prints the routes and how to use the gateway.
+    pub(super) fn print_usage(&self) {
+        let file = self.options.file.display();
+        let (address, admin) = (self.gateway.address(), self.gateway.admin_address());
+        let mut text = String::new();
+        if self.cases.is_empty() {
+            text += &shortened(self.tables.to_text().lines(), &format!("`ksvc-router routes {file}` prints all"));
+        }
+        // Writing to a string can't fail.
+        let _ = writeln!(
+            text,
+            "\nThe gateway serves {file} at http://{address}, and Envoy's admin interface is at http://{admin}.\n\
+             Behind it, a stand-in for every service answers with a report of the request that reached it."
+        );
+        if let Some(curl) = example::curl(&self.tables, &address.to_string()) {
+            let _ = writeln!(text, "  {curl}");
+        }
+        let files = if self.cases.is_empty() { "" } else { " or the cases" };
+        let _ =
+            writeln!(text, "Edit {file}{files} and save: the edit is live within a second. Ctrl-C stops everything.");
+        self.out.print(&text);
+    }
+
+    /// Follows an edit of the files.
+    pub(super) fn update(&mut self, tables_changed: bool, cases_changed: bool) {
+        let mut runs_cases = false;
+        if tables_changed {
+            self.out.print(&format!("\n{} has changed:\n", self.options.file.display()));
+            match self.read_tables() {
+                Ok(tables) => runs_cases = self.apply(tables),
+                Err(error) => self.out.print(&format!("{error}{}", self.continues())),
+            }
+        }
+        if cases_changed {
+            if !tables_changed {
+                self.out.print("\nThe cases have changed:\n");
+            }
+            match read_cases(self.options) {
+                Ok(Ok(cases)) => {
+                    self.cases = cases;
+                    runs_cases = self.arrange();
+                }
+                Ok(Err(messages)) => self.out.print(&format!("{}The former cases stay.\n", as_text(&messages))),
+                Err(error) => self.out.print(&format!("{error}\nThe former cases stay.\n")),
+            }
+        }
+        if runs_cases {
+            self.run_cases(false);
+        }
+    }
+
+    /// Reads the tables again. The error is what to print.
+    fn read_tables(&self) -> Result<Tables, String> {
+        let file = &self.options.file;
+        if file.is_dir() && !self.is_folder {
+            return Err(format!("{}: this is a folder now; put the file back in its place\n", file.display()));
+        }
+        match load_tables(std::slice::from_ref(file)) {
+            Ok(Ok(configurations)) => Ok(Tables::new(configurations)),
+            Ok(Err(messages)) => Err(as_text(&messages)),
+            Err(error) => Err(format!("{error}\n")),
+        }
+    }
+
+    /// Returns the line about what is served while the files have errors.
+    fn continues(&self) -> &'static str {
+        if self.served.iter().all(|served| served.was_good) {
+            "The last good table continues to serve.\n"
+        } else {
+            "The gateway continues to serve what it can of the first table.\n"
+        }
+    }
+
+    /// Gives new tables to the gateway, and prints what they change. Returns whether the gateway serves them.
+    fn apply(&mut self, tables: Tables) -> bool {
+        self.out.print(&messages(&tables));
+        let mut before: BTreeMap<String, (String, Vec<Route>, Document)> = BTreeMap::new();
+        for Served { plugin, title, routes, document, .. } in &self.served {
+            before.insert(plugin.clone(), (title.clone(), routes.clone(), document.clone()));
+        }
+        let former = std::mem::take(&mut self.served);
+        self.served = serve(&tables, &mut self.names, former);
+        self.tables = tables;
+        let begun = Instant::now();
+        if !self.arrange() {
+            return false;
+        }
+        let elapsed = begun.elapsed().as_millis();
+        if !self.is_good() {
+            self.out.print(self.continues());
+            return false;
+        }
+        let mut text = format!("Live after {elapsed} ms.\n");
+        let mut lines = Vec::new();
+        let several = self.served.len() > 1 || before.len() > 1;
+        let mut same = self.served.len() == before.len();
+        let mut compare = |title: &str, before: &[Route], after: &[Route]| {
+            let changes = changes(before, after);
+            if several && !changes.is_empty() {
+                lines.push(format!("# {title}"));
+            }
+            lines.extend(changes);
+        };
+        for Served { plugin, title, routes, document, .. } in &self.served {
+            let (_, former, known) =
+                before.remove(plugin).unwrap_or_else(|| (String::new(), Vec::new(), Document::Absent));
+            same &= known == *document;
+            compare(title, &former, routes);
+        }
+        for (title, former, _) in before.values() {
+            compare(title, former, &[]);
+        }
+        match (lines.is_empty(), same) {
+            (true, true) => text += "The table is the same as before.\n",
+            (true, false) => text += "The routes are the same as before, and other settings have changed.\n",
+            (false, _) => text += &shortened(lines.iter().map(String::as_str), "routes have changed"),
+        }
+        self.out.print(&text);
+        true
+    }
+
+    /// Gives the gateway what it does not have yet. Returns whether it serves it.
+    fn arrange(&mut self) -> bool {
+        let plugins = self.served.iter().map(|served| (served.plugin.clone(), served.document.clone())).collect();
+        let arranged = self.gateway.arrange(plugins, hosts(&self.tables, &self.cases));
+        if let Err(error) = &arranged {
+            self.out.print(&format!("error: {error:#}\n"));
+        }
+        arranged.is_ok()
+    }
+}
+
+/// Returns what the gateway has to serve for these tables, after it has served the former ones.
+fn serve(tables: &Tables, names: &mut Names, mut former: Vec<Served>) -> Vec<Served> {
+    let mut repeated = HashMap::new();
+    let served = tables.as_slice().iter().map(|table| {
+        let plugin = names.of(table, &mut repeated);
+        let before = former.iter().position(|served| served.plugin == plugin).map(|index| former.swap_remove(index));
+        let is_good = table.errors.is_empty();
+        let was_good = before.as_ref().is_some_and(|before| before.was_good);
+        // The plugin itself keeps the last good table. An error of the manifest, which the plugin does not see, would keep
+        // the document from reaching it.
+        let arrives = is_good || table.compiled.problems.iter().any(Problem::is_error);
+        let (last_document, last_routes) =
+            before.map_or((Document::Absent, None), |before| (before.document, Some(before.routes)));
+        Served {
+            plugin,
+            title: format!("{} ({})", table.name(), table.place()),
+            document: if arrives { document(table) } else { last_document },
+            routes: match last_routes {
+                Some(routes) if !is_good => routes,
+                _ => Route::all(&table.compiled.table),
+            },
+            was_good: was_good || is_good,
+        }
+    });
+    served.collect()
+}
+
+/// Returns the document that the plugin gets.
+fn document(table: &Table) -> Document {
+    match String::from_utf8(table.configuration.json()) {
+        Ok(json) if !json.is_empty() => Document::Text(json),
+        _ => Document::Absent,
+    }
+}
+
+/// Returns all errors and warnings of the tables.
+fn messages(tables: &Tables) -> String {
+    tables.as_slice().iter().map(|table| as_text(&table.configuration.compile().1)).collect()
+}
+
+/// Returns the hosts for which the gateway needs a virtual host: the targets of the routes, and what the cases expect.
+fn hosts(tables: &Tables, cases: &[Case]) -> Vec<String> {
+    let mut hosts: Vec<String> =
+        cases.iter().filter_map(|case| case.expected_text("authority")).map(str::to_lowercase).collect();
+    for table in tables.as_slice() {
+        let lines = table.compiled.table.routes();
+        let targets =
+            lines.iter().filter_map(|line| line.target.split(' ').next()).filter(|target| target.contains('.'));
+        hosts.extend(targets.map(str::to_owned));
+    }
+    // Others, such as a host with a captured value, are served by the virtual host for all hosts.
+    hosts.retain(|host| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte)));
+    hosts.sort();
+    hosts.dedup();
+    hosts
+}
+
+/// Returns the first lines of a list, and how many there are more.
+fn shortened<'l>(lines: impl Iterator<Item = &'l str>, what: &str) -> String {
+    let lines: Vec<&str> = lines.collect();
+    let shown = if lines.len() > SHOWN + 1 { SHOWN } else { lines.len() };
+    let mut text: String = lines[..shown].iter().map(|line| format!("  {line}\n")).collect();
+    if shown < lines.len() {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "  … and {} more lines: {what}", lines.len() - shown);
+    }
+    text
+}
+
+/// The names of Envoy's plugins.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Names {
+    /// Returns the name of the plugin of a table, which is the same for all versions of the table: those in the manifest of
+    /// the same name. `repeated` counts the tables of each manifest.
+    fn of(&mut self, table: &Table, repeated: &mut HashMap<String, usize>) -> String {
+        let manifest = table.configuration.manifest.as_ref();
+        let text = |keys: &[&str]| {
+            let value = manifest.and_then(|manifest| manifest.document.at(keys)).and_then(|value| value.text());
+            value.unwrap_or_default().to_owned()
+        };
+        let file = &table.configuration.source.name;
+        let mut identity = [file, &text(&["kind"]), &text(&["metadata", "namespace"]), &text(&["metadata", "name"])]
+            .map(String::as_str)
+            .join("\n");
+        let count = repeated.entry(identity.clone()).or_default();
+        let _ = write!(identity, "\n{count}");
+        *count += 1;
+        let index = self.0.iter().position(|known| *known == identity).unwrap_or_else(|| {
+            self.0.push(identity);
+            self.0.len() - 1
+        });
+        if index == 0 { PLUGIN.to_owned() } else { format!("{PLUGIN}-{}", index + 1) }
+    }
+}

@@ -1,0 +1,84 @@
+//! Follows files: tells when their content has changed.
+//!
+//! Own code because the content is what counts: an editor may write into the file, replace it, or replace the folder of a
+//! link to it, as Kubernetes does for a ConfigMap, and libraries report these in different ways on each system.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::source::files;
+
+/// The content of each file, or why it can't be read.
+type Contents = Vec<(PathBuf, Result<Vec<u8>, String>)>;
+
+/// Files and folders that are followed.
+pub(super) struct Watched {
+    paths: Vec<PathBuf>,
+    /// The contents that were reported last.
+    reported: Contents,
+    /// The contents at the last look.
+    seen: Contents,
+}
+
+impl Watched {
+    /// Begins with the present contents.
+    pub(super) fn new(paths: &[PathBuf]) -> Self {
+        let seen = read(paths);
+        Self { paths: paths.to_owned(), reported: seen.clone(), seen }
+    }
+
+    /// Looks at the files, and returns whether they have changed since the last report. A change is reported at the second
+    /// look at it: until then, the file may be half written, or gone for the moment in which an editor replaces it.
+    pub(super) fn have_changed(&mut self) -> bool {
+        let now = read(&self.paths);
+        let is_complete = now == self.seen;
+        self.seen = now;
+        if !is_complete || self.seen == self.reported {
+            return false;
+        }
+        self.reported.clone_from(&self.seen);
+        true
+    }
+}
+
+fn read(paths: &[PathBuf]) -> Contents {
+    let contents = |path: &Path| match files::find(&[path.to_owned()]) {
+        Ok(found) => {
+            found.into_iter().map(|path| (path.clone(), fs::read(path).map_err(|error| error.to_string()))).collect()
+        }
+        Err(error) => vec![(path.to_owned(), Err(error.to_string()))],
+    };
+    paths.iter().flat_map(|path| contents(path)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Watched;
+
+    #[test]
+    fn a_change_is_reported_once_when_it_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("table.yaml");
+        let mut watched = Watched::new(&[file.clone()]);
+        assert!(!watched.have_changed(), "a file that is not there");
+        fs::write(&file, "half").unwrap();
+        assert!(!watched.have_changed(), "it may be half written");
+        fs::write(&file, "whole").unwrap();
+        assert!(!watched.have_changed(), "it has just changed");
+        assert!(watched.have_changed());
+        assert!(!watched.have_changed(), "reported once");
+        fs::write(&file, "whole").unwrap();
+        assert!(!watched.have_changed() && !watched.have_changed(), "the same content");
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, "whole").unwrap();
+        assert!(!watched.have_changed() && !watched.have_changed(), "replaced by the same content");
+        fs::remove_file(&file).unwrap();
+        assert!(!watched.have_changed() && watched.have_changed(), "removed");
+        fs::create_dir(&file).unwrap();
+        assert!(!watched.have_changed() && watched.have_changed(), "replaced by a folder");
+        fs::write(file.join("a.yaml"), "a").unwrap();
+        assert!(!watched.have_changed() && watched.have_changed(), "a file in the folder");
+    }
+}
