@@ -7,7 +7,8 @@
 //! - [`stand_in`] answers for every Knative Service with a report of the request that reached it.
 //! - [`cases`] reads the case tables of `testenv/cases/` and sends their requests through a gateway.
 //! - [`istio`] starts Istio's real control plane, with ingress gateways that it configures.
-//! - [`knative`] starts real Knative on it, with pods. [`go`] builds the programs of both.
+//! - [`knative`] starts real Knative on it, with pods. [`packaging`] has Helm and kustomize. [`go`] builds the programs
+//!   of all three.
 //! - [`http1`] is the HTTP client of the tests, [`process`] runs programs beside them, [`yaml`] reads YAML files, and
 //!   [`chromium`] finds a browser.
 
@@ -20,6 +21,7 @@ pub mod go;
 pub mod http1;
 pub mod istio;
 pub mod knative;
+pub mod packaging;
 pub mod process;
 pub mod stand_in;
 pub mod yaml;
