@@ -82,13 +82,7 @@ fn break_something(rng: &mut impl Choices, document: &mut Value) -> bool {
         break_route(rng, document, index);
         return false;
     }
-    let keys = document
-        .as_object()
-        .unwrap()
-        .keys()
-        .filter(|key| *key != "routes")
-        .cloned()
-        .collect::<Vec<_>>();
+    let keys = document.as_object().unwrap().keys().filter(|key| *key != "routes").cloned().collect::<Vec<_>>();
     let key = &keys[rng.below(keys.len())];
     match rng.below(5) {
         0 => document["unheard-of"] = json!(true),
