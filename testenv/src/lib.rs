@@ -3,7 +3,8 @@
 //! - [`envoy`] has the versions of Envoy that the tests run on.
 //! - [`cases`] reads the case tables of `testenv/cases/` and sends their requests through a gateway.
 //! - [`istio`] starts Istio's real control plane, with ingress gateways that it configures.
-//! - [`knative`] starts real Knative on it, with pods. [`go`] builds the programs of both.
+//! - [`knative`] starts real Knative on it, with pods. [`packaging`] has Helm and kustomize. [`go`] builds the programs
+//!   of all three.
 //! - [`yaml`] reads YAML files, and [`chromium`] finds a browser.
 
 pub mod cases;
@@ -12,6 +13,7 @@ pub mod envoy;
 pub mod go;
 pub mod istio;
 pub mod knative;
+pub mod packaging;
 pub mod yaml;
 
 use std::env;

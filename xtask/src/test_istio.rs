@@ -6,6 +6,7 @@ use anyhow::Result;
 use testenv::envoy;
 use testenv::istio::Tools;
 use testenv::istio::tools::ENVOY;
+use testenv::packaging;
 
 use crate::build;
 use crate::step::{self, cargo};
@@ -14,6 +15,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<ExitCode> {
     build::all()?;
     // Not left to the tests, because their output is captured and would hide the progress of a build or a download.
     Tools::find_or_build()?;
+    packaging::Tools::find_or_build()?;
     envoy::pinned(ENVOY)?;
     // With `--workspace`, as in all other tests, so that dependencies are built once.
     let mut tests = cargo(["test", "--workspace", "--features", "testenv/istio", "--test", "istio", "--"]);

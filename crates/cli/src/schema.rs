@@ -1,10 +1,15 @@
-//! The JSON Schemas for editors: of the configuration, and of a whole WasmPlugin with it.
+//! The JSON Schemas for editors: of the configuration, and of a whole WasmPlugin with it. `chart` is the schema of the
+//! Helm chart's values.
+
+mod chart;
 
 use serde_json::{Map, Value, json};
 
 use crate::admission::schema as refined;
 use crate::manifest::Kind;
 use crate::manifest::shape::{self, Field, Shape};
+
+pub use chart::chart;
 
 /// A place in the schema of the configuration, and what makes its examples.
 type Examples = (&'static str, fn() -> Value);

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// The folders whose `*.md` files are checked.
-const FOLDERS: [&str; 4] = ["", "docs", "envoyfilter", "testenv"];
+const FOLDERS: [&str; 6] = ["", "charts/ksvc-router", "docs", "envoyfilter", "kustomize", "testenv"];
 
 /// Returns the page with every line of a code block made empty, so that the other lines keep their numbers.
 fn without_code_blocks(page: &str) -> String {

@@ -4,6 +4,7 @@
 mod admission;
 mod alternatives;
 mod cases;
+mod chart;
 #[path = "../common/mod.rs"]
 mod common;
 mod documents;
@@ -44,12 +45,13 @@ use serde_json::Value;
 use testenv::istio::ingress::Setup;
 use testenv::istio::{ControlPlane, IngressGateway, Tools, objects};
 use testenv::stand_in::StandIn;
-use testenv::{plugin, repository, yaml};
+use testenv::{packaging, plugin, repository, yaml};
 
 /// The environment that all tests share.
 pub(crate) struct Env {
     pub(crate) plane: ControlPlane,
     pub(crate) stand_in: StandIn,
+    pub(crate) packaging: packaging::Tools,
     /// The API server that the tests of admission.yaml start.
     guarded: Mutex<Option<Arc<admission::Guarded>>>,
 }
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         admission::TESTS,
         alternatives::TESTS,
         cases::TESTS,
+        chart::TESTS,
         documents::TESTS,
         edits::TESTS,
         events::TESTS,
@@ -109,8 +112,9 @@ fn start(arguments: &Arguments) -> Result<Option<Env>> {
         return Ok(None);
     }
     plugin()?;
+    let packaging = packaging::Tools::find_or_build()?;
     let plane = ControlPlane::start(&Tools::find_or_build()?)?;
-    Ok(Some(Env { plane, stand_in: StandIn::start()?, guarded: Mutex::default() }))
+    Ok(Some(Env { plane, stand_in: StandIn::start()?, packaging, guarded: Mutex::default() }))
 }
 
 impl Env {

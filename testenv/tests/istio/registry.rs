@@ -313,6 +313,7 @@ fn separate_env(env: &Env) -> Result<Env> {
     Ok(Env {
         plane: ControlPlane::start(env.plane.tools())?,
         stand_in: StandIn::start()?,
+        packaging: env.packaging.clone(),
         guarded: std::sync::Mutex::default(),
     })
 }

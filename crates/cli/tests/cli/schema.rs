@@ -4,11 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use ksvc_router_cli::load::from_named;
+use ksvc_router_cli::schema::chart;
 use ksvc_router_cli::source::Source;
 use ksvc_router_cli::yaml::{Origin, parse};
 use serde_json::Value;
 
 use crate::support::{Folder, GOOD};
+
+const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p ksvc-router-cli --test cli schema";
 
 /// Returns the schema that the command prints.
 fn printed(args: &[&str]) -> Value {
@@ -110,6 +113,16 @@ fn every_place_of_an_example_exists() {
     assert_eq!(schema["properties"]["denyDirect"]["default"], false);
 }
 
+/// Asserts that this file of the repository has this schema, or writes it there.
+fn assert_is_committed(file: &str, schema: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+    let text = format!("{schema:#}\n");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert!(fs::read_to_string(&path).unwrap() == text, "{file} is out of date; to update it, run {UPDATE}");
+}
+
 /// Editors find the schema by the first line of `wasm-plugin.yaml`.
 #[test]
 fn the_schema_of_the_manifest_is_committed_and_accepts_the_shipped_one() {
@@ -117,12 +130,7 @@ fn the_schema_of_the_manifest_is_committed_and_accepts_the_shipped_one() {
     let manifest = fs::read_to_string(root.join("wasm-plugin.yaml")).unwrap();
     let file = manifest.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=").unwrap();
     let schema = printed(&["--manifest"]);
-    let text = format!("{schema:#}\n");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(root.join(file), &text).unwrap();
-    }
-    let update = "UPDATE_DOCS=1 cargo test -p ksvc-router-cli --test cli schema";
-    assert!(fs::read_to_string(root.join(file)).unwrap() == text, "{file} is out of date; to update it, run {update}");
+    assert_is_committed(file, &schema);
 
     let validator = jsonschema::validator_for(&schema).unwrap();
     assert_accepts(&validator, &value(&manifest), "wasm-plugin.yaml");
@@ -140,25 +148,61 @@ fn the_schema_of_the_manifest_is_committed_and_accepts_the_shipped_one() {
     }
 }
 
+/// Helm finds the schema by its name.
+#[test]
+fn the_schema_of_the_charts_values_is_committed_and_accepts_the_defaults() {
+    let schema = chart();
+    assert_is_committed("charts/ksvc-router/values.schema.json", &schema);
+    assert_accepts(&jsonschema::validator_for(&schema).unwrap(), &chart_defaults(), "charts/ksvc-router/values.yaml");
+}
+
+fn chart_defaults() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/ksvc-router/values.yaml");
+    value(&fs::read_to_string(path).unwrap())
+}
+
+/// The schema of the chart joins alternatives, so that Helm's messages are short.
+#[test]
+fn the_schema_of_the_charts_values_accepts_and_refuses_the_tables_that_the_schema_does() {
+    let (table, values) = (validator(), jsonschema::validator_for(&chart()).unwrap());
+    let (mut accepted, defaults) = (0, chart_defaults());
+    let good = [
+        GOOD,
+        "{hosts: [a.example.com], routes: [], cors: false}",
+        "{hosts: [a.example.com], routes: [], cors: null}",
+        "{hosts: [a.example.com], routes: [{match: [GET /a, PUT /a], service: a, cors: {allowOrigins: ['*']}}]}",
+    ];
+    let bad = ["{hosts: [a.example.com], routes: [], cors: true}", "{hosts: [a.example.com], routes: [], cors: {}}"];
+    for text in MALFORMED.iter().chain(&good).chain(&bad) {
+        let mut in_values = defaults.clone();
+        in_values["tables"] = serde_json::json!({"a": {"table": value(text)}});
+        assert_eq!(values.is_valid(&in_values), table.is_valid(&value(text)), "{text}");
+        accepted += usize::from(values.is_valid(&in_values));
+    }
+    assert_eq!(accepted, good.len());
+}
+
 #[test]
 fn the_schema_refuses_malformed_tables() {
     let validator = validator();
-    for table in [
-        "[]",
-        "routes: []",
-        "hosts: [a.example.com]",
-        "{hosts: a.example.com, routes: []}",
-        "{hosts: [a.example.com], routes: [], rotues: []}",
-        "{hosts: [a.example.com], routes: [], onNoMatch: maybe}",
-        "{hosts: [a.example.com], routes: [], denyDirect: 'yes'}",
-        "{hosts: [a.example.com], routes: [{service: a}]}",
-        "{hosts: [a.example.com], routes: [{match: GET /a}]}",
-        "{hosts: [a.example.com], routes: [{match: GET /a, service: a, host: b}]}",
-        "{hosts: [a.example.com], routes: [{match: [], service: a}]}",
-        "{hosts: [a.example.com], routes: [{match: [1], service: a}]}",
-        "{hosts: [a.example.com], routes: [{match: GET /a, respond: {body: x}}]}",
-        "{hosts: [a.example.com], routes: [{match: GET /a, service: a, when: {header: {}}}]}",
-    ] {
+    for table in MALFORMED {
         assert!(!validator.is_valid(&value(table)), "{table}");
     }
 }
+
+const MALFORMED: [&str; 14] = [
+    "[]",
+    "routes: []",
+    "hosts: [a.example.com]",
+    "{hosts: a.example.com, routes: []}",
+    "{hosts: [a.example.com], routes: [], rotues: []}",
+    "{hosts: [a.example.com], routes: [], onNoMatch: maybe}",
+    "{hosts: [a.example.com], routes: [], denyDirect: 'yes'}",
+    "{hosts: [a.example.com], routes: [{service: a}]}",
+    "{hosts: [a.example.com], routes: [{match: GET /a}]}",
+    "{hosts: [a.example.com], routes: [{match: GET /a, service: a, host: b}]}",
+    "{hosts: [a.example.com], routes: [{match: [], service: a}]}",
+    "{hosts: [a.example.com], routes: [{match: [1], service: a}]}",
+    "{hosts: [a.example.com], routes: [{match: GET /a, respond: {body: x}}]}",
+    "{hosts: [a.example.com], routes: [{match: GET /a, service: a, when: {header: {}}}]}",
+];

@@ -1,0 +1,73 @@
+//! Helm and kustomize, with which users install the filter, and promtool, which checks the alerts.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::go::{Built, Programs};
+
+const PACKAGING: Programs = Programs {
+    what: "Helm and kustomize",
+    cost: "four minutes on two cores",
+    folder: "packaging",
+    module: "testenv/packaging",
+    programs: &[
+        ("helm4", "helm.sh/helm/v4/cmd/helm"),
+        ("helm3", "helm.sh/helm/v3/cmd/helm"),
+        ("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
+    ],
+    // The version of Kubernetes that `helm3 template` and `helm3 lint` assume. Without one, they assume 1.20.
+    link_flags: "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 \
+        -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36 \
+        -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36",
+    sources: &[],
+};
+
+const PROMETHEUS: Programs = Programs {
+    what: "promtool",
+    cost: "three minutes on two cores",
+    folder: "prometheus",
+    module: "testenv/prometheus",
+    programs: &[("promtool", "github.com/prometheus/prometheus/cmd/promtool")],
+    link_flags: "",
+    sources: &[(
+        "github.com/prometheus-operator/prometheus-operator",
+        "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+        "prometheus-rule.yaml",
+    )],
+};
+
+/// The built programs.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    packaging: Built,
+    prometheus: Built,
+}
+
+impl Tools {
+    /// Returns the programs in the cache folder. Builds them if they are not there, which takes some minutes.
+    pub fn find_or_build() -> Result<Self> {
+        Ok(Self { packaging: PACKAGING.find_or_build()?, prometheus: PROMETHEUS.find_or_build()? })
+    }
+
+    pub fn helm4(&self) -> PathBuf {
+        self.packaging.program("helm4")
+    }
+
+    pub fn helm3(&self) -> PathBuf {
+        self.packaging.program("helm3")
+    }
+
+    pub fn kustomize(&self) -> PathBuf {
+        self.packaging.program("kustomize")
+    }
+
+    pub fn promtool(&self) -> PathBuf {
+        self.prometheus.program("promtool")
+    }
+
+    /// Returns the CRD of the kind PrometheusRule.
+    pub fn prometheus_rule_crd(&self) -> PathBuf {
+        self.prometheus.source("prometheus-rule.yaml")
+    }
+}
