@@ -1,4 +1,4 @@
-//! What a user applies: the manifest, the Helm chart and the kustomize base. They name the image with its digest.
+//! What a user applies: the manifest, the Helm chart and the folder for kustomize. They name the image with its digest.
 
 use std::fs;
 
@@ -50,10 +50,10 @@ pub(super) fn set_image(files: &mut [File], repository: &str, digest: &str) -> R
         } else if file.path.ends_with(".tgz") || file.path.starts_with("kustomize-") {
             let mut packed = archive::unpack(&file.content)?;
             for file in &mut packed {
-                match &*file.path {
-                    "ksvc-router/values.yaml" => set_values(file, repository, digest)?,
-                    "kustomize/base/wasm-plugin.yaml" => set_url(file, repository, digest)?,
-                    _ => {}
+                if file.path == "ksvc-router/values.yaml" {
+                    set_values(file, repository, digest)?;
+                } else if file.path.starts_with("kustomize/") && file.path.ends_with("/wasm-plugin.yaml") {
+                    set_url(file, repository, digest)?;
                 }
             }
             file.content = archive::gzip(&archive::tar(&packed)?)?;

@@ -208,7 +208,10 @@ mod tests {
         let files = release.files();
         assert!(text(&files, "wasm-plugin.yaml").contains(&image));
         let packed = |name: &str| unpack(&files.iter().find(|file| file.path == name).unwrap().content).unwrap();
-        assert!(text(&packed("kustomize-1.2.3.tar.gz"), "kustomize/base/wasm-plugin.yaml").contains(&image));
+        for folder in ["base", "overlays/example"] {
+            let manifest = text(&packed("kustomize-1.2.3.tar.gz"), &format!("kustomize/{folder}/wasm-plugin.yaml"));
+            assert!(manifest.contains(&image), "{manifest}");
+        }
         let values = text(&packed("ksvc-router-1.2.3.tgz"), "ksvc-router/values.yaml");
         assert!(values.contains("  repository: registry.example.com/team/router\n"), "{values}");
         assert!(values.contains(&format!("  digest: {digest}\n")), "{values}");
