@@ -45,7 +45,7 @@ const ORDERS: &str = "orders.shop.example.com";
 const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 
 /// Helm, with its files in a temporary folder.
-struct Helm {
+pub(crate) struct Helm {
     program: PathBuf,
     folder: TempDir,
     kubeconfig: PathBuf,
@@ -64,7 +64,7 @@ impl Helm {
         Ok([Self::new(env, env.packaging.helm4())?, Self::new(env, env.packaging.helm3())?])
     }
 
-    fn new(env: &Env, program: PathBuf) -> Result<Self> {
+    pub(crate) fn new(env: &Env, program: PathBuf) -> Result<Self> {
         let kubeconfig = env.plane.cluster().kubeconfig().to_owned();
         Ok(Self { program, folder: tempfile::tempdir()?, kubeconfig })
     }
@@ -81,14 +81,14 @@ impl Helm {
     }
 
     /// Runs Helm and returns what it prints. If it fails, the error contains its message.
-    fn run(&self, arguments: &[&str]) -> Result<String> {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<String> {
         let outcome = self.outcome(arguments)?;
         ensure!(outcome.success, "{} {arguments:?}: {}{}", self.program.display(), outcome.out, outcome.err);
         Ok(outcome.out)
     }
 
     /// Writes values into a file and returns its path.
-    fn values(&self, values: &Value) -> Result<String> {
+    pub(crate) fn values(&self, values: &Value) -> Result<String> {
         let path = self.folder.path().join("values.json");
         fs::write(&path, values.to_string())?;
         Ok(path.display().to_string())

@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
+use testenv::istio::IngressGateway;
+use testenv::istio::registry::Registry;
 use testenv::{plugin, repository, target_folder, yaml};
 
+use crate::chart::Helm;
 use crate::common::orders_table;
 use crate::registry::{apply, module_file, registry, routed_to, setup, start};
 use crate::{Env, tests, wasm_plugin};
 
 tests! {
     the_image_that_was_pushed_is_what_envoy_loads,
+    helm_installs_the_chart_that_was_pushed,
     a_push_that_fails_changes_nothing,
 }
 
@@ -35,26 +39,68 @@ fn release(env: &Env, name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn the_image_that_was_pushed_is_what_envoy_loads(env: &Env) -> Result<()> {
-    let folder = release(env, "image")?;
-    let registry = registry(env, "release")?;
-    let name = format!("{}/team/ksvc-router", registry.host());
-    let pushed = dist(&["push", &name], &folder)?;
+/// Makes a release and pushes it. Returns its folder, the name of the image, and what the push prints.
+fn pushed(env: &Env, registry: &Registry, name: &str) -> Result<(PathBuf, String, String)> {
+    let folder = release(env, name)?;
+    let image = format!("{}/team/ksvc-router", registry.host());
+    let pushed = dist(&["push", &image], &folder)?;
     ensure!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    Ok((folder, image, String::from_utf8(pushed.stdout)?))
+}
 
+/// Checks that the gateway has loaded the bytes of `dist/plugin.wasm`.
+fn check_module(gateway: &IngressGateway) -> Result<()> {
+    ensure!(fs::read(module_file(gateway)?)? == fs::read(plugin()?)?, "Envoy has loaded other bytes");
+    Ok(())
+}
+
+fn the_image_that_was_pushed_is_what_envoy_loads(env: &Env) -> Result<()> {
+    let registry = registry(env, "release")?;
+    let (folder, name, printed) = pushed(env, &registry, "image")?;
     let manifest: Value = yaml::read(&folder.join("wasm-plugin.yaml"))?;
     let url = manifest["spec"]["url"].as_str().context("the manifest has no URL")?;
     ensure!(url.starts_with(&format!("oci://{name}@sha256:")), "{url}");
-    let printed = String::from_utf8(pushed.stdout)?;
-    let digest = url.rsplit('@').next().unwrap_or_default();
-    ensure!(printed.contains(digest), "{printed}");
+    ensure!(printed.contains(url.rsplit('@').next().unwrap_or_default()), "{printed}");
 
     let gateway = start(env, setup("release"))?;
     let mut plugin_of_user = wasm_plugin(&gateway, &orders_table("one"))?;
     plugin_of_user["spec"]["url"] = url.into();
     apply(env, plugin_of_user)?;
     routed_to(&gateway, "one")?;
-    ensure!(fs::read(module_file(&gateway)?)? == fs::read(plugin()?)?, "Envoy has loaded other bytes");
+    check_module(&gateway)
+}
+
+fn helm_installs_the_chart_that_was_pushed(env: &Env) -> Result<()> {
+    let registry = registry(env, "release-chart")?;
+    let (_, name, printed) = pushed(env, &registry, "chart")?;
+    let chart = format!("oci://{name}-chart");
+    ensure!(printed.contains(&chart), "{printed}");
+    let namespace = "release-chart";
+    let gateway = start(env, setup(namespace))?;
+    // The chart has the image, with its digest.
+    let values = json!({"ports": [gateway.ports()[0]], "tables": {"api": {"table": orders_table("one")}}});
+    for (program, service) in [(env.packaging.helm4(), "one"), (env.packaging.helm3(), "two")] {
+        let helm = Helm::new(env, program)?;
+        let mut values = values.clone();
+        values["tables"]["api"]["table"] = orders_table(service);
+        let version = env!("CARGO_PKG_VERSION");
+        let values = helm.values(&values)?;
+        helm.run(&[
+            "upgrade",
+            "--install",
+            "api",
+            &chart,
+            "--version",
+            version,
+            "--plain-http",
+            "-n",
+            namespace,
+            "-f",
+            &values,
+        ])?;
+        routed_to(&gateway, service)?;
+        check_module(&gateway)?;
+    }
     Ok(())
 }
 
