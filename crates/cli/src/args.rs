@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use ksvc_router_cli::levels::{self, Allowed, Denied};
 use ksvc_router_cli::up::Options;
 
-/// Checks, explains and tests the route tables of the ksvc-router filter.
+/// Checks, explains and tests the route tables of the ksvc-router filter, and serves them in a local gateway.
 ///
 /// FILE is a WasmPlugin, TrafficExtension or EnvoyFilter manifest, a document with `pluginConfig:`, or the
 /// configuration itself, in YAML or JSON. `-` means standard input.
