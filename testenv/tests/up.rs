@@ -140,7 +140,7 @@ impl Up {
             let end = after.find(|c: char| !c.is_ascii_digit()).context("the end of the port")?;
             Ok::<_, anyhow::Error>(SocketAddr::from(([127, 0, 0, 1], after[..end].parse()?)))
         };
-        up.gateway = address("yaml at http://127.0.0.1:").or_else(|_| address(" at http://127.0.0.1:"))?;
+        up.gateway = address(" at http://127.0.0.1:")?;
         up.admin = address("admin interface is at http://127.0.0.1:")?;
         Ok(up)
     }
@@ -244,7 +244,9 @@ fn while_the_file_is_bad_the_last_good_table_serves_and_the_error_is_told() -> R
     let path = folder.path("table.yaml");
     let write = |content: &[u8]| folder.write("table.yaml", content);
     let with_broken_route = TABLE.replace("service: orders", "service: or_ders");
-    let bad: [(&str, &dyn Fn() -> Result<()>, &str); 7] = [
+    /// What the file becomes, how, and a part of what is told.
+    type Bad<'a> = (&'static str, &'a dyn Fn() -> Result<()>, &'static str);
+    let bad: [Bad<'_>; 7] = [
         (
             "a route with an error",
             &|| write(with_broken_route.as_bytes()),
@@ -398,7 +400,7 @@ fn once_ends_with_the_result_of_the_cases() -> Result<()> {
     let files = [("table.yaml", TABLE), ("cases.yaml", CASES), ("failing.yaml", &failing), ("error.yaml", &with_error)];
     let folder = Folder::new(&files)?;
     for (arguments, expected, message) in [
-        (&["table.yaml"][..], 0, ""),
+        (&["table.yaml"][..], 0, "No cases were named"),
         (&["table.yaml", "cases.yaml"], 0, "1 passed"),
         (&["table.yaml", "failing.yaml"], 1, "0 passed, 1 failed"),
         (&["error.yaml", "cases.yaml"], 1, "error.yaml:11:14: error: routes[2].service: "),
@@ -429,6 +431,19 @@ fn a_signal_ends_envoy_and_leaves_nothing_behind() -> Result<()> {
         assert_eq!(fs::read_dir(folder.temporary.path())?.count(), 0, "no file is left");
         assert!(TcpListener::bind(up.gateway).is_ok(), "the port is free");
     }
+    Ok(())
+}
+
+#[test]
+fn if_envoy_ends_it_is_told() -> Result<()> {
+    let folder = Folder::new(&[("table.yaml", TABLE)])?;
+    let mut up = folder.up(&["table.yaml"])?;
+    let envoy = processes_with(folder.temporary.path())?;
+    assert_eq!(envoy.len(), 1, "Envoy");
+    kill(Pid::from_raw(i32::try_from(envoy[0])?), Signal::SIGKILL)?;
+    up.await_text("error: Envoy has ended (")?;
+    assert_eq!(up.child.wait()?.code(), Some(2));
+    assert_eq!(fs::read_dir(folder.temporary.path())?.count(), 0, "no file is left");
     Ok(())
 }
 

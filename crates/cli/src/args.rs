@@ -7,7 +7,7 @@ use crate::levels::{self, Allowed, Denied};
 use crate::up::Options;
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Checks, explains and tests the route tables of the ksvc-router filter.
+/// Checks, explains and tests the route tables of the ksvc-router filter, and serves them in a local gateway.
 ///
 /// FILE is a WasmPlugin, TrafficExtension or EnvoyFilter manifest, a document with `pluginConfig:`, or the
 /// configuration itself, in YAML or JSON. `-` means standard input.

@@ -1,6 +1,6 @@
 //! A running gateway with the tables and cases of some files, and what happens to it at an edit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,6 +59,7 @@ fn read_cases(options: &Options) -> Result<Result<Vec<Case>, Vec<Message>>, Unre
 }
 
 /// A table in the gateway, with the last version of it that is served.
+#[derive(Clone)]
 struct Served {
     /// The name of Envoy's plugin. The plugin keeps the last good table under its name, so a table keeps it.
     plugin: String,
@@ -121,6 +122,9 @@ impl<'a> Session<'a> {
     /// Runs the cases, and prints their results: `all` of them, or those that failed. Returns whether all have passed.
     pub(super) fn run_cases(&self, all: bool) -> bool {
         if self.cases.is_empty() {
+            if self.options.once {
+                self.out.print("The gateway serves the tables. No cases were named, so no request was sent.\n");
+            }
             return true;
         }
         let ingress = Ingress { trusted_scheme: true, ..Ingress::of_envoy(&self.gateway) };
@@ -205,10 +209,7 @@ impl<'a> Session<'a> {
     /// Gives new tables to the gateway, and prints what they change. Returns whether the gateway serves them.
     fn apply(&mut self, tables: Tables) -> bool {
         self.out.print(&messages(&tables));
-        let mut before: BTreeMap<String, (String, Vec<Route>, Document)> = BTreeMap::new();
-        for Served { plugin, title, routes, document, .. } in &self.served {
-            before.insert(plugin.clone(), (title.clone(), routes.clone(), document.clone()));
-        }
+        let before = self.served.clone();
         let former = std::mem::take(&mut self.served);
         self.served = serve(&tables, &mut self.names, former);
         self.tables = tables;
@@ -221,32 +222,7 @@ impl<'a> Session<'a> {
             self.out.print(self.continues());
             return false;
         }
-        let mut text = format!("Live after {elapsed} ms.\n");
-        let mut lines = Vec::new();
-        let several = self.served.len() > 1 || before.len() > 1;
-        let mut same = self.served.len() == before.len();
-        let mut compare = |title: &str, before: &[Route], after: &[Route]| {
-            let changes = changes(before, after);
-            if several && !changes.is_empty() {
-                lines.push(format!("# {title}"));
-            }
-            lines.extend(changes);
-        };
-        for Served { plugin, title, routes, document, .. } in &self.served {
-            let (_, former, known) =
-                before.remove(plugin).unwrap_or_else(|| (String::new(), Vec::new(), Document::Absent));
-            same &= known == *document;
-            compare(title, &former, routes);
-        }
-        for (title, former, _) in before.values() {
-            compare(title, former, &[]);
-        }
-        match (lines.is_empty(), same) {
-            (true, true) => text += "The table is the same as before.\n",
-            (true, false) => text += "The routes are the same as before, and other settings have changed.\n",
-            (false, _) => text += &shortened(lines.iter().map(String::as_str), "routes have changed"),
-        }
-        self.out.print(&text);
+        self.out.print(&format!("Live after {elapsed} ms.\n{}", describe_edit(before, &self.served)));
         true
     }
 
@@ -286,6 +262,34 @@ fn serve(tables: &Tables, names: &mut Names, mut former: Vec<Served>) -> Vec<Ser
         }
     });
     served.collect()
+}
+
+/// Returns which routes an edit has changed.
+fn describe_edit(mut before: Vec<Served>, after: &[Served]) -> String {
+    let several = before.len() > 1 || after.len() > 1;
+    let mut lines = Vec::new();
+    let mut compare = |title: &str, before: &[Route], after: &[Route]| {
+        let changes = changes(before, after);
+        if several && !changes.is_empty() {
+            lines.push(format!("# {title}"));
+        }
+        lines.extend(changes);
+    };
+    let mut is_same = before.len() == after.len();
+    for table in after {
+        let former = before.iter().position(|former| former.plugin == table.plugin);
+        let former = former.map(|index| before.swap_remove(index));
+        is_same &= former.as_ref().is_some_and(|former| former.document == table.document);
+        compare(&table.title, former.as_ref().map_or(&[], |former| &former.routes), &table.routes);
+    }
+    for gone in &before {
+        compare(&gone.title, &gone.routes, &[]);
+    }
+    match (lines.is_empty(), is_same) {
+        (true, true) => "The table is the same as before.\n".to_owned(),
+        (true, false) => "The routes are the same as before.\n".to_owned(),
+        (false, _) => shortened(lines.iter().map(String::as_str), "all of them are live"),
+    }
 }
 
 /// Returns the document that the plugin gets.

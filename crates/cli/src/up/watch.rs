@@ -61,7 +61,7 @@ mod tests {
     fn a_change_is_reported_once_when_it_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("table.yaml");
-        let mut watched = Watched::new(&[file.clone()]);
+        let mut watched = Watched::new(std::slice::from_ref(&file));
         assert!(!watched.have_changed(), "a file that is not there");
         fs::write(&file, "half").unwrap();
         assert!(!watched.have_changed(), "it may be half written");
