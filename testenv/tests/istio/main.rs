@@ -4,6 +4,7 @@
 mod admission;
 mod alternatives;
 mod cases;
+mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod documents;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         admission::TESTS,
         alternatives::TESTS,
         cases::TESTS,
+        cluster::TESTS,
         documents::TESTS,
         edits::TESTS,
         events::TESTS,

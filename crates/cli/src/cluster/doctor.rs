@@ -106,20 +106,19 @@ impl Examination<'_> {
 
     /// Adds what `check` says about the tables, their manifests, and the Gateways.
     fn messages_of_check(&self, found: &mut Findings) {
-        let loaded = &self.manifests.loaded;
-        for message in check(loaded).into_iter().flatten().filter(|message| !GUESSED.contains(&message.code)) {
-            let is_of_cluster = message.source.text.starts_with('{') && message.source.name.contains(' ');
-            let about = match (is_of_cluster, message.place.is_empty()) {
-                (true, true) => message.source.name.clone(),
-                (true, false) => format!("{}: {}", message.source.name, message.place),
-                (false, _) => {
-                    let start = message.span.start;
-                    let place = if message.place.is_empty() { String::new() } else { format!(": {}", message.place) };
-                    format!("{}:{}:{}{place}", message.source.name, start.line, start.column)
+        let Manifests { loaded, files } = self.manifests;
+        for (index, messages) in check(loaded).into_iter().enumerate() {
+            for message in messages.into_iter().filter(|message| !GUESSED.contains(&message.code)) {
+                let (name, start) = (&message.source.name, message.span.start);
+                // An object of the cluster has no lines.
+                let mut about =
+                    if index < *files { format!("{name}:{}:{}", start.line, start.column) } else { name.clone() };
+                if !message.place.is_empty() {
+                    about = format!("{about}: {}", message.place);
                 }
-            };
-            let level = if message.is_error() { Level::Error } else { Level::Warning };
-            found.add(level, message.code, &about, message.text);
+                let level = if message.is_error() { Level::Error } else { Level::Warning };
+                found.add(level, message.code, &about, message.text);
+            }
         }
     }
 

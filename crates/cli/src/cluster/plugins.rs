@@ -51,7 +51,10 @@ pub struct TargetService {
 /// Everything in the files and in the cluster that `check` reads, each object once.
 #[derive(Debug, Default)]
 pub struct Manifests {
+    /// The files, and after them the objects of the cluster.
     pub loaded: Vec<Loaded>,
+    /// How many of them are files.
+    pub files: usize,
 }
 
 impl Manifests {
@@ -60,13 +63,14 @@ impl Manifests {
     pub fn new(files: Vec<Loaded>, documents: &[Arc<crate::yaml::Node>], objects: &Objects, default: &str) -> Self {
         let mut of_files = Objects::default();
         documents.iter().for_each(|document| of_files.apply(document, default));
+        let count = files.len();
         let mut loaded = files;
         for resource in PLUGINS.into_iter().chain([ISTIO_GATEWAY, API_GATEWAY, DOMAIN_MAPPING]) {
             let others = objects.of(resource);
             let others = others.filter(|object| of_files.find(resource, namespace(object), name(object)).is_none());
             loaded.extend(others.map(|object| load_object(resource, object)).filter(|loaded| loaded.skipped.is_none()));
         }
-        Self { loaded }
+        Self { loaded, files: count }
     }
 
     /// Returns the tables that are in manifests.
@@ -119,7 +123,9 @@ impl Plugin {
 
     /// Returns the pods that run the plugin, in the order of their names.
     pub fn pods<'o>(&self, objects: &'o Objects, root_namespace: &str) -> Vec<&'o Value> {
-        let mut pods: Vec<&Value> = objects.of(POD).filter(|pod| self.runs_in(pod, root_namespace)).collect();
+        let has_ended = |pod: &Value| ["Succeeded", "Failed"].contains(&text(pod, "/status/phase"));
+        let pods = objects.of(POD).filter(|pod| !has_ended(pod) && self.runs_in(pod, root_namespace));
+        let mut pods: Vec<&Value> = pods.collect();
         pods.sort_by_key(|pod| path(pod));
         pods
     }

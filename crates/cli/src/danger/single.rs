@@ -193,8 +193,13 @@ impl Placed<'_> {
 
 /// Lists the ports on which the gateway's pod listens: those of HTTPS, if there are any.
 fn listed(servers: &[(&Gateway, &Server)]) -> String {
+    let pod_port = |gateway: &Gateway, server: &Server| match gateway.proxies {
+        Proxies::Deployed(_) => server.port,
+        Proxies::Selected(_) | Proxies::Addressed => target_port(server.port),
+    };
     let ports = |is_wanted: fn(&Server) -> bool| -> BTreeSet<u64> {
-        servers.iter().filter(|(_, server)| is_wanted(server)).map(|(_, server)| target_port(server.port)).collect()
+        let servers = servers.iter().filter(|(_, server)| is_wanted(server));
+        servers.map(|(gateway, server)| pod_port(gateway, server)).collect()
     };
     let https = ports(|server| server.is_https);
     let ports = if https.is_empty() { ports(|_| true) } else { https };
