@@ -262,7 +262,7 @@ const FAULTS: &[Fault] = &[
             ours["spec"]["pluginConfig"]["name"] = "second".into();
             case.add(ours);
         },
-        "warning: WasmPlugin istio-system/second: another table that may run in the same gateway serves api.example.com/faas",
+        "warning: plugin.yaml:1:",
         "write `hosts` or `basePath` that do not overlap",
         "overlapping-tables",
     ),
@@ -488,6 +488,26 @@ fn without_files_the_tables_of_the_cluster_are_examined() {
     let run = folder(&case).run(&args);
     assert!(run.out.contains("routes[0]: the Knative Service `shop/orders` does not exist"), "{}", run.out);
     assert_eq!(run.code, 1);
+}
+
+/// A fault of another table in the cluster is not one of the file.
+#[test]
+fn with_a_file_the_other_tables_of_the_cluster_are_not_examined() {
+    let mut case = Case::good();
+    let mut other = case.plugin.clone();
+    other["metadata"]["name"] = "other".into();
+    // With the same name, so that `check` would complain of tables in one gateway.
+    let mut elsewhere = case.plugin.clone();
+    elsewhere["metadata"]["namespace"] = "elsewhere".into();
+    case.plugin["metadata"]["namespace"] = "gateways".into();
+    for (kind, name) in [("Pod", "istio-ingressgateway-6c9d5f7b88-x2x7p"), ("Service", "istio-ingressgateway")] {
+        case.object(kind, name)["metadata"]["namespace"] = "gateways".into();
+    }
+    case.add(elsewhere);
+    other["spec"]["pluginConfig"] = json!({"name": "other", "hosts": ["other.example.com"], "routes": [], "rutes": []});
+    other["spec"]["selector"]["matchLabels"]["istio"] = "other".into();
+    case.add(other);
+    assert_eq!(case.complaints(), [""; 0]);
 }
 
 /// The file is what will be applied, so the older object of the same name does not count.
