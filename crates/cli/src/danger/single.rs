@@ -167,10 +167,8 @@ impl Placed<'_> {
             }
             let is_on_port = |server: &Server| [server.port, target_port(server.port)].contains(&port);
             let mut on_port = servers.iter().filter(|(_, server)| is_on_port(server)).peekable();
-            if on_port.peek().is_none() {
-                if has_gateway {
-                    found.push(self.report(at, Danger::NoPort { port, ports: listed(&servers) }));
-                }
+            if on_port.peek().is_none() && has_gateway {
+                found.push(self.report(at, Danger::NoPort { port, ports: listed(&servers) }));
             }
             if port == plain && !shows_redirects {
                 found.push(self.report(at, Danger::PlainPort { port }));
