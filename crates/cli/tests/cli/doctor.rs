@@ -80,8 +80,11 @@ fn a_good_cluster_has_no_complaints() {
     assert_eq!(made, expected);
 }
 
+/// Changes one thing.
+type Change = fn(&mut Case);
+
 /// A fault: what to change, the beginning of the complaint, and the words of its remedy.
-type Fault = (fn(&mut Case), &'static str, &'static str, &'static str);
+type Fault = (Change, &'static str, &'static str, &'static str);
 
 const FAULTS: &[Fault] = &[
     // ---- the pods
@@ -418,7 +421,7 @@ fn every_fault_is_named_with_its_remedy() {
 /// These are no faults: the check would be wrong to complain.
 #[test]
 fn other_ways_to_install_have_no_complaints() {
-    let ways: [(&str, fn(&mut Case)); 6] = [
+    let ways: [(&str, Change); 6] = [
         ("a plugin in the namespace of the pods", |case| {
             for (kind, name) in [("Pod", "istio-ingressgateway-6c9d5f7b88-x2x7p"), ("Service", "istio-ingressgateway")]
             {
