@@ -11,9 +11,15 @@ use crate::source::Source;
 
 /// Returns the messages about each file, sorted by their position in the file.
 pub fn check(files: &[Loaded]) -> Vec<Vec<Message>> {
+    check_in_mesh(files, None)
+}
+
+/// Does the same for a mesh with this root namespace, if it is known.
+pub fn check_in_mesh(files: &[Loaded], root_namespace: Option<&str>) -> Vec<Vec<Message>> {
     let configurations: Vec<_> = files.iter().flat_map(|file| &file.configurations).collect();
     let surroundings = Surroundings {
         gateways: files.iter().flat_map(|file| file.gateways.clone()).collect(),
+        root_namespace: root_namespace.map(str::to_owned),
         domain_mappings: files.iter().flat_map(|file| file.domain_mappings.clone()).collect(),
     };
     let mut by_file: HashMap<*const Source, Vec<Message>> = HashMap::new();

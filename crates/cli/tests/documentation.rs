@@ -19,6 +19,9 @@ use std::path::Path;
 use common::in_a_line;
 use ksvc_router_cli::cases::{self, Case};
 use ksvc_router_cli::check::check as check_files;
+use ksvc_router_cli::cluster::finding::CHECKS;
+use ksvc_router_cli::cluster::metrics::Gauges;
+use ksvc_router_cli::cluster::status::{self, Expected};
 use ksvc_router_cli::danger::Danger;
 use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::kind::{MessageKind, OF_FILES};
@@ -569,6 +572,34 @@ fn every_transcript_is_what_the_command_prints() {
         shown += 1;
     }
     assert!(shown >= 5, "{shown} transcripts");
+    assert_is_page(&page);
+}
+
+/// The checks of `doctor` are listed, and the example of `status` is what it prints.
+#[test]
+fn doctor_and_status_are_documented_as_they_are() {
+    let head = "| code | what is checked |\n|---|---|\n";
+    let (before, after) = COMMANDS_PAGE.split_once(head).unwrap();
+    let after = after.trim_start_matches('\n');
+    let rest = after.lines().skip_while(|line| line.starts_with('|')).map(|line| format!("{line}\n"));
+    let rows: String = CHECKS.iter().map(|(code, what)| format!("| `{code}` | {what} |\n")).collect();
+    let rest: String = rest.collect();
+    let mut page = format!("{before}{head}{rows}\n{}", rest.trim_start_matches('\n'));
+
+    let expected = Expected { table: "default".to_owned(), hash: 0x5bd4_3343_38a7, has_errors: false };
+    let row = |pod: &str, hash: u64, is_degraded: bool| {
+        let gauges = BTreeMap::from([("default".to_owned(), Gauges { hash, is_degraded })]);
+        status::Row::new(&format!("istio-system/istio-ingressgateway-{pod}"), &expected, Ok(&gauges))
+    };
+    let rows = [
+        row("b5z2k", expected.hash, false),
+        row("x2x7p", 0x9e0c_11d5_02ff, true),
+        status::Row::new("istio-system/istio-ingressgateway-zq8l4", &expected, Ok(&BTreeMap::new())),
+    ];
+    let example = status::as_text(std::slice::from_ref(&expected), &rows);
+    let start = page.find("```text\nGATEWAY ").unwrap() + "```text\n".len();
+    let end = start + page[start..].find("```").unwrap();
+    page.replace_range(start..end, &example);
     assert_is_page(&page);
 }
 

@@ -212,6 +212,11 @@ impl IngressGateway {
         self.admin
     }
 
+    /// Returns the address of the page that Prometheus reads.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.at(self.metrics)
+    }
+
     /// Applies a Gateway object with these servers, and a KSVC for each of these hosts. Waits until the gateway listens
     /// on the ports of all servers.
     pub fn serve(&self, servers: &[Value], hosts: &[&str], stand_in: SocketAddr) -> Result<()> {
@@ -287,7 +292,7 @@ impl IngressGateway {
 
     /// Returns a metric from the page that Prometheus reads from the gateway's pod, or `None` if it is not there.
     pub fn metric(&self, name_and_labels: &str) -> Result<Option<u64>> {
-        let page = Request::get("metrics", "/stats/prometheus").send(self.at(self.metrics))?.text();
+        let page = Request::get("metrics", "/stats/prometheus").send(self.metrics_address())?.text();
         let line = page.lines().find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' '));
         Ok(line.and_then(|value| value.parse().ok()))
     }

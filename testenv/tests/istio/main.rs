@@ -5,6 +5,7 @@ mod admission;
 mod alternatives;
 mod cases;
 mod chart;
+mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod documents;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         alternatives::TESTS,
         cases::TESTS,
         chart::TESTS,
+        cluster::TESTS,
         documents::TESTS,
         edits::TESTS,
         events::TESTS,

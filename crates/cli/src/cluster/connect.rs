@@ -106,7 +106,7 @@ impl ClusterError {
     /// Returns the error of a request that the API server did not answer.
     pub(super) fn unreachable(server: &str, error: &kube::Error) -> Self {
         // The outermost words only say that a service has failed.
-        let why = error.source().map_or_else(|| error.to_string(), |source| reason(source));
+        let why = error.source().map_or_else(|| error.to_string(), reason);
         Self::Unreachable { server: server.to_owned(), why }
     }
 }

@@ -18,7 +18,7 @@ use super::image::ImageAnswers;
 use super::objects::{CONFIG_MAP, Objects, Resource, Why, text};
 use super::plugins::{Manifests, Plugin};
 use super::read::Places;
-use crate::check::check;
+use crate::check::check_in_mesh;
 use crate::manifest::PLUGIN_NAME;
 use crate::manifest::gateway::Gateway;
 use crate::yaml::{self, Origin};
@@ -59,7 +59,7 @@ pub fn examine(examination: &Examination<'_>) -> Vec<Finding> {
         examination.check_services(plugin, &mut found);
         examination.check_settings(plugin, &mut found);
     }
-    examination.messages_of_check(&mut found);
+    examination.messages_of_check(&root, &mut found);
     examination.check_admission(&mut found);
     examination.unread(&mut found);
     found.0
@@ -105,21 +105,23 @@ impl Examination<'_> {
     }
 
     /// Adds what `check` says about the tables, their manifests, and the Gateways.
-    fn messages_of_check(&self, found: &mut Findings) {
-        let loaded = &self.manifests.loaded;
-        for message in check(loaded).into_iter().flatten().filter(|message| !GUESSED.contains(&message.code)) {
-            let is_of_cluster = message.source.text.starts_with('{') && message.source.name.contains(' ');
-            let about = match (is_of_cluster, message.place.is_empty()) {
-                (true, true) => message.source.name.clone(),
-                (true, false) => format!("{}: {}", message.source.name, message.place),
-                (false, _) => {
-                    let start = message.span.start;
-                    let place = if message.place.is_empty() { String::new() } else { format!(": {}", message.place) };
-                    format!("{}:{}:{}{place}", message.source.name, start.line, start.column)
+    fn messages_of_check(&self, root: &str, found: &mut Findings) {
+        let Manifests { loaded, of_cluster } = self.manifests;
+        let all = check_in_mesh(loaded, Some(root)).into_iter().enumerate();
+        for (index, messages) in all.filter(|(index, _)| self.manifests.is_examined(*index)) {
+            for message in messages.into_iter().filter(|message| !GUESSED.contains(&message.code)) {
+                let (name, start) = (&message.source.name, message.span.start);
+                // An object of the cluster has no lines.
+                let mut about = match index < *of_cluster {
+                    true => name.clone(),
+                    false => format!("{name}:{}:{}", start.line, start.column),
+                };
+                if !message.place.is_empty() {
+                    about = format!("{about}: {}", message.place);
                 }
-            };
-            let level = if message.is_error() { Level::Error } else { Level::Warning };
-            found.add(level, message.code, &about, message.text);
+                let level = if message.is_error() { Level::Error } else { Level::Warning };
+                found.add(level, message.code, &about, message.text);
+            }
         }
     }
 

@@ -51,7 +51,10 @@ pub struct TargetService {
 /// Everything in the files and in the cluster that `check` reads, each object once.
 #[derive(Debug, Default)]
 pub struct Manifests {
+    /// The objects of the cluster, and after them the files. `check` mentions the later one of two tables first.
     pub loaded: Vec<Loaded>,
+    /// How many of them are objects of the cluster.
+    pub of_cluster: usize,
 }
 
 impl Manifests {
@@ -60,24 +63,42 @@ impl Manifests {
     pub fn new(files: Vec<Loaded>, documents: &[Arc<crate::yaml::Node>], objects: &Objects, default: &str) -> Self {
         let mut of_files = Objects::default();
         documents.iter().for_each(|document| of_files.apply(document, default));
-        let mut loaded = files;
+        let mut loaded = Vec::new();
         for resource in PLUGINS.into_iter().chain([ISTIO_GATEWAY, API_GATEWAY, DOMAIN_MAPPING]) {
             let others = objects.of(resource);
             let others = others.filter(|object| of_files.find(resource, namespace(object), name(object)).is_none());
             loaded.extend(others.map(|object| load_object(resource, object)).filter(|loaded| loaded.skipped.is_none()));
         }
-        Self { loaded }
+        let of_cluster = loaded.len();
+        loaded.extend(files);
+        Self { loaded, of_cluster }
     }
 
-    /// Returns the tables that are in manifests.
+    /// Returns the tables to examine: those of the files, or else those of the cluster.
     pub fn plugins(&self, default_namespace: &str) -> Vec<Plugin> {
-        let configurations = self.loaded.iter().flat_map(|file| &file.configurations);
-        configurations.filter_map(|configuration| Plugin::new(configuration, default_namespace)).collect()
+        let first = if self.of_cluster < self.loaded.len() { self.of_cluster } else { 0 };
+        plugins(&self.loaded[first..], default_namespace)
+    }
+
+    /// Returns all tables that are in manifests.
+    pub(super) fn tables(&self) -> Vec<Plugin> {
+        plugins(&self.loaded, "")
+    }
+
+    /// Returns whether the messages about an element of `loaded` are wanted: about the files, or else about all.
+    pub(super) fn is_examined(&self, index: usize) -> bool {
+        index >= self.of_cluster || self.of_cluster == self.loaded.len()
     }
 
     pub fn gateways(&self) -> Vec<Gateway> {
         self.loaded.iter().flat_map(|file| file.gateways.clone()).collect()
     }
+}
+
+/// Returns the tables that are in manifests.
+fn plugins(loaded: &[Loaded], default_namespace: &str) -> Vec<Plugin> {
+    let configurations = loaded.iter().flat_map(|file| &file.configurations);
+    configurations.filter_map(|configuration| Plugin::new(configuration, default_namespace)).collect()
 }
 
 /// Reads an object of the cluster as if it were a file, whose name is the kind and the name of the object.
@@ -119,7 +140,9 @@ impl Plugin {
 
     /// Returns the pods that run the plugin, in the order of their names.
     pub fn pods<'o>(&self, objects: &'o Objects, root_namespace: &str) -> Vec<&'o Value> {
-        let mut pods: Vec<&Value> = objects.of(POD).filter(|pod| self.runs_in(pod, root_namespace)).collect();
+        let has_ended = |pod: &Value| ["Succeeded", "Failed"].contains(&text(pod, "/status/phase"));
+        let pods = objects.of(POD).filter(|pod| !has_ended(pod) && self.runs_in(pod, root_namespace));
+        let mut pods: Vec<&Value> = pods.collect();
         pods.sort_by_key(|pod| path(pod));
         pods
     }

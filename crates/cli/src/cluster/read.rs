@@ -3,7 +3,7 @@
 //! What the user may not read, and kinds that the cluster does not have, are noted in `Objects::unread`. Only an API
 //! server that does not answer, or does not know the user, is an error.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use http::Request;
@@ -35,8 +35,8 @@ pub struct Places {
 pub struct Reader {
     pub connection: Connection,
     pub objects: Objects,
-    /// The requests that were sent, so that none is sent twice.
-    sent: BTreeSet<String>,
+    /// The lists that were asked for, so that none is asked for twice: how the API server refused, if it did.
+    asked: BTreeMap<String, Option<(u16, String)>>,
 }
 
 /// The answer to a request.
@@ -47,7 +47,7 @@ enum Answer {
 
 impl Reader {
     pub fn new(connection: Connection) -> Self {
-        Self { connection, objects: Objects::default(), sent: BTreeSet::new() }
+        Self { connection, objects: Objects::default(), asked: BTreeMap::new() }
     }
 
     /// Reads the objects that hold tables.
@@ -129,22 +129,35 @@ impl Reader {
         Ok(())
     }
 
-    /// Adds the objects of a kind. If the user may not read all namespaces, that is noted.
+    /// Adds the objects of a kind. If they can't be read, that is noted.
     async fn list(
         &mut self,
         resource: Resource,
         namespace: Option<&str>,
         selector: Option<&str>,
     ) -> Result<(), ClusterError> {
+        if let Some((status, message)) = self.try_list(resource, namespace, selector).await? {
+            self.note(resource, namespace, "list", status, message);
+        }
+        Ok(())
+    }
+
+    /// Adds the objects of a kind. Returns the status and the message with which the API server refuses.
+    async fn try_list(
+        &mut self,
+        resource: Resource,
+        namespace: Option<&str>,
+        selector: Option<&str>,
+    ) -> Result<Option<(u16, String)>, ClusterError> {
         let mut path = format!("{}?limit={PAGE}", collection(resource, namespace));
         if let Some(selector) = selector {
             path += &format!("&labelSelector={}", encoded(selector));
         }
-        if !self.sent.insert(path.clone()) {
-            return Ok(());
+        if let Some(refusal) = self.asked.get(&path) {
+            return Ok(refusal.clone());
         }
         let mut next = path.clone();
-        loop {
+        let refusal = loop {
             match self.request(&next).await? {
                 Answer::Found(mut page) => {
                     let items = page.get_mut("items").map(Value::take).unwrap_or_default();
@@ -152,16 +165,15 @@ impl Reader {
                         self.objects.add(complete(item.clone(), resource));
                     }
                     match text(&page, "/metadata/continue") {
-                        "" => return Ok(()),
+                        "" => break None,
                         token => next = format!("{path}&continue={}", encoded(token)),
                     }
                 }
-                Answer::Refused(status, message) => {
-                    self.note(resource, namespace, "list", status, message);
-                    return Ok(());
-                }
+                Answer::Refused(status, message) => break Some((status, message)),
             }
-        }
+        };
+        self.asked.insert(path, refusal.clone());
+        Ok(refusal)
     }
 
     /// Adds the objects of a kind with these labels: of every namespace, or of one if the user may not read the others.
@@ -171,13 +183,10 @@ impl Reader {
         namespace: &str,
         selector: &str,
     ) -> Result<(), ClusterError> {
-        let before = self.objects.unread.len();
-        self.list(resource, None, Some(selector)).await?;
-        if self.objects.unread.len() > before {
-            self.objects.unread.truncate(before);
-            self.list(resource, Some(namespace), Some(selector)).await?;
+        match self.try_list(resource, None, Some(selector)).await? {
+            None => Ok(()),
+            Some(_) => self.list(resource, Some(namespace), Some(selector)).await,
         }
-        Ok(())
     }
 
     /// Adds one object, if it exists.

@@ -20,9 +20,9 @@ pub struct Expected {
 impl Expected {
     pub fn new(configuration: &Configuration) -> Self {
         let (compiled, messages) = configuration.compile();
-        let name = configuration.node.as_ref().and_then(|node| node.text_at("name")).unwrap_or("default");
         Self {
-            table: name.to_owned(),
+            // A name that no metric can have counts as none.
+            table: compiled.table.name().to_owned(),
             hash: ksvc_routing::compile(&configuration.delivered()).table.config_hash(),
             has_errors: compiled.problems.iter().any(ksvc_routing::Problem::is_error)
                 || messages.iter().any(crate::message::Message::is_error),

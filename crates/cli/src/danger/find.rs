@@ -12,6 +12,8 @@ use crate::message::Message;
 pub struct Surroundings {
     pub gateways: Vec<Gateway>,
     pub domain_mappings: Vec<DomainMapping>,
+    /// Istio's root namespace, if it is known. A manifest in another one selects proxies of its own namespace alone.
+    pub root_namespace: Option<String>,
 }
 
 /// Returns the messages about all dangers around the given tables, in the order of the tables.
@@ -26,7 +28,8 @@ pub fn dangers(configurations: &[&Configuration], around: &Surroundings) -> Vec<
         table.check_gateways(&around.gateways, &mut found);
         // Two files may hold the same object, as overlays do; in the cluster it exists once.
         let others = placed[..index].iter().filter(|other| other.identity != table.identity);
-        for other in others.filter(|other| other.workloads.may_meet(&table.workloads)) {
+        let root = around.root_namespace.as_deref();
+        for other in others.filter(|other| other.workloads.may_meet(&table.workloads, root)) {
             table.check_beside(other, &mut found);
         }
     }

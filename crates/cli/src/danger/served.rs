@@ -74,9 +74,12 @@ impl Placed<'_> {
         targets: &[String],
     ) -> Option<(Danger, Message)> {
         let https = || servers.iter().filter(|(_, server)| server.is_https);
-        // Envoy takes the server with the most specific host.
-        let most = https().filter_map(|(_, server)| server.best_match(name)).max()?;
-        let public: Vec<_> = https().filter(|(_, server)| server.best_match(name) == Some(most)).collect();
+        // Of the servers of a port, Envoy takes the one with the most specific host.
+        let is_taken = |server: &Server| {
+            let own = server.best_match(name);
+            own.is_some() && !https().any(|(_, other)| other.port == server.port && other.best_match(name) > own)
+        };
+        let public: Vec<_> = https().filter(|(_, server)| is_taken(server)).collect();
         let (gateway, server) = public.first()?;
         let is_served = |target: &&String| public.iter().any(|(_, server)| server.serves(target));
         // Knative's services are bound to Knative's own Gateway.

@@ -167,10 +167,8 @@ impl Placed<'_> {
             }
             let is_on_port = |server: &Server| [server.port, target_port(server.port)].contains(&port);
             let mut on_port = servers.iter().filter(|(_, server)| is_on_port(server)).peekable();
-            if on_port.peek().is_none() {
-                if has_gateway {
-                    found.push(self.report(at, Danger::NoPort { port, ports: listed(&servers) }));
-                }
+            if on_port.peek().is_none() && has_gateway {
+                found.push(self.report(at, Danger::NoPort { port, ports: listed(&servers) }));
             }
             if port == plain && !shows_redirects {
                 found.push(self.report(at, Danger::PlainPort { port }));
@@ -193,8 +191,13 @@ impl Placed<'_> {
 
 /// Lists the ports on which the gateway's pod listens: those of HTTPS, if there are any.
 fn listed(servers: &[(&Gateway, &Server)]) -> String {
+    let pod_port = |gateway: &Gateway, server: &Server| match gateway.proxies {
+        Proxies::Deployed(_) => server.port,
+        Proxies::Selected(_) | Proxies::Addressed => target_port(server.port),
+    };
     let ports = |is_wanted: fn(&Server) -> bool| -> BTreeSet<u64> {
-        servers.iter().filter(|(_, server)| is_wanted(server)).map(|(_, server)| target_port(server.port)).collect()
+        let servers = servers.iter().filter(|(_, server)| is_wanted(server));
+        servers.map(|(gateway, server)| pod_port(gateway, server)).collect()
     };
     let https = ports(|server| server.is_https);
     let ports = if https.is_empty() { ports(|_| true) } else { https };

@@ -38,9 +38,13 @@ impl Workloads {
         !self.targets.is_empty()
     }
 
-    /// Returns whether both manifests may select the same proxy. The namespace is not compared for selectors, because a
-    /// manifest in the mesh's root namespace selects proxies of every namespace.
-    pub(crate) fn may_meet(&self, other: &Self) -> bool {
+    /// Returns whether both manifests may select the same proxy. A manifest in the mesh's root namespace selects proxies of
+    /// every namespace, so namespaces are compared for selectors only if the root namespace is known.
+    pub(crate) fn may_meet(&self, other: &Self, root_namespace: Option<&str>) -> bool {
+        let are_apart = |root: &str| ![&self.namespace, &other.namespace].iter().any(|namespace| **namespace == root);
+        if self.namespace != other.namespace && root_namespace.is_some_and(are_apart) {
+            return false;
+        }
         match (self.are_targets(), other.are_targets()) {
             (true, true) => {
                 self.namespace == other.namespace && self.targets.iter().any(|target| other.targets.contains(target))

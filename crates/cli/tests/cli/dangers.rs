@@ -181,6 +181,9 @@ fn public_host_and_target_must_be_on_one_https_server() {
     for (gateways, words) in [
         (&[(443, "HTTPS", "api.example.com"), (443, "HTTPS", "'*.shop.example.com'")][..], SPLIT),
         (&[(443, "HTTPS", "api.example.com")], SPLIT),
+        // Envoy takes the more specific server, although the other one has both hosts.
+        (&[(443, "HTTPS", "'*'"), (443, "HTTPS", "api.example.com")], SPLIT),
+        (&[(443, "HTTPS", "'*'"), (8443, "HTTPS", "api.example.com")], &[]),
         (&[(443, "HTTPS", "shop/api.example.com, './*.shop.example.com'")], &[]),
         (&[(443, "HTTPS", "'*.example.com'")], &[]),
         (&[(443, "HTTPS", "'*'")], &[]),
@@ -234,6 +237,53 @@ fn the_gateways_have_the_host_the_port_and_the_selector() {
     expect(&plugin("a", &[ROUTE]), &[]);
     let targets = ("selector: {matchLabels: {istio: ingressgateway}}", "targetRefs: [{kind: Gateway, name: public}]");
     expect(&(plugin("a", &[targets]) + &servers("public", &[(443, "HTTPS", "x.example.com")])), &[]);
+}
+
+/// Returns a Gateway of the Gateway API with these keys in its `spec`, and these listeners: the port, the protocol, and the
+/// host.
+fn listeners(more: &str, listeners: &[(u16, &str, &str)]) -> String {
+    let listeners: String = listeners
+        .iter()
+        .map(|(port, protocol, host)| format!("  - {{port: {port}, protocol: {protocol}, hostname: {host}}}\n"))
+        .collect();
+    format!(
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: public, namespace: istio-system}}\n\
+         spec:\n  {more}\n  listeners:\n{listeners}"
+    )
+}
+
+#[test]
+fn public_host_and_target_must_be_on_one_https_listener() {
+    const SPLIT: &[&str] = &["write one HTTPS listener without `hostname`, or with one that covers both hosts"];
+    const CLASS: &str = "gatewayClassName: istio";
+    let targets = ("selector: {matchLabels: {istio: ingressgateway}}", "targetRefs: [{kind: Gateway, name: public}]");
+    let attached = plugin("a", &[ROUTE, targets, ("8443", "443")]);
+    for (gateway, words) in [
+        (&[(443, "HTTPS", "api.example.com"), (443, "HTTPS", "'*.shop.example.com'")][..], SPLIT),
+        (&[(443, "HTTPS", "''"), (443, "HTTPS", "api.example.com")], SPLIT),
+        (&[(443, "HTTPS", "''")], &[]),
+        (&[(443, "HTTPS", "'*.example.com'")], &[]),
+        (&[(443, "HTTPS", "'*.example.net'")], &["write a listener without `hostname`"]),
+        (&[(8080, "HTTP", "''")], &["no Gateway here has a server on port 443"]),
+        (&[(9443, "HTTPS", "''")], &["write a port on which the gateway's pod listens: 9443"]),
+    ] {
+        expect(&(attached.clone() + &listeners(CLASS, gateway)), words);
+    }
+    // Another controller serves the Gateways of another class.
+    let all = &[(443, "HTTPS", "'*.example.net'")][..];
+    expect(&(attached.clone() + &listeners("gatewayClassName: nginx", all)), &[]);
+    // The pods are not those that Istio deploys.
+    let addressed = "gatewayClassName: istio\n  addresses: [{type: Hostname, value: gateway.istio-system.svc}]";
+    let good = &[(443, "HTTPS", "''")][..];
+    expect(&(attached + &listeners(addressed, good)), &["write `selector` with the labels of these pods"]);
+    expect(&(plugin("a", &[ROUTE]) + &listeners(addressed, good)), &[]);
+    expect(&(plugin("a", &[ROUTE]) + &listeners(addressed, &[(443, "HTTPS", "api.example.com")])), SPLIT);
+    // A selector that does not select the pods which Istio deploys for the Gateway.
+    expect(&(plugin("a", &[ROUTE]) + &listeners(CLASS, &[(443, "HTTPS", "api.example.com")])), &[]);
+    let by_label = ("istio: ingressgateway", "gateway.networking.k8s.io/gateway-name: public");
+    let selected = plugin("a", &[ROUTE, by_label, ("8443", "443")]);
+    expect(&(selected.clone() + &listeners(CLASS, good)), &[]);
+    expect(&(selected + &listeners(CLASS, &[(443, "HTTPS", "api.example.com")])), SPLIT);
 }
 
 #[test]

@@ -3,11 +3,13 @@
 mod admission;
 mod check;
 mod dangers;
+mod doctor;
 mod explain;
 mod formats;
 mod manifests;
 mod mistakes;
 mod routes;
 mod schema;
+mod status;
 mod support;
 mod test;

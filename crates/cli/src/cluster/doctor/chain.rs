@@ -23,9 +23,10 @@ impl Examination<'_> {
         }
         let Some(manifest) = plugin.manifest() else { return };
         let own = manifest.document.to_value();
+        let tables = self.manifests.tables();
         let is_table = |object: &Value| {
             let about = format!("{} {}", text(object, "/kind"), path(object));
-            self.plugins.iter().any(|plugin| plugin.about == about)
+            about == plugin.about || tables.iter().any(|table| table.about == about)
         };
         let others = kinds.into_iter().flat_map(|resource| self.objects.of(resource));
         let others = others.filter(|other| !is_table(other) && runs_in(other, pods, root));

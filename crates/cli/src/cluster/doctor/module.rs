@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::attachment::PROXY;
-use super::{Examination, Findings};
+use super::{Examination, Findings, some};
 use crate::cluster::finding::Level;
 use crate::cluster::image::{ImageAnswer, reference};
 use crate::cluster::objects::{containers, list, path, text};
@@ -29,10 +29,7 @@ impl Examination<'_> {
             return found.add(Level::Skipped, IMAGE, &plugin.about, "only the `url` of a WasmPlugin is examined");
         };
         if let Some(file) = url.strip_prefix("file://") {
-            for pod in pods {
-                check_volume(plugin, pod, file, found);
-            }
-            return;
+            return check_volume(plugin, pods, file, found);
         }
         match reference(url) {
             Some(reference) => self.check_image(plugin, reference, found),
@@ -41,9 +38,7 @@ impl Examination<'_> {
                 found.add(Level::Skipped, IMAGE, &plugin.about, text);
             }
         }
-        for pod in pods {
-            check_expiry(plugin, pod, found);
-        }
+        check_expiry(plugin, pods, found);
     }
 
     fn check_image(&self, plugin: &Plugin, reference: &str, found: &mut Findings) {
@@ -61,7 +56,7 @@ impl Examination<'_> {
                 let remedy = match &images[..] {
                     [] => "push an image without an index, and write its digest".to_owned(),
                     [image] => format!("write the digest of the image in it, `{image}`"),
-                    images => format!("write the digest of one of the images in it: {}", super::some(images.to_vec())),
+                    images => format!("write the digest of one of the images in it: {}", some(images.to_vec())),
                 };
                 let text = format!(
                     "{digest} is the digest of an image index, with which Istio's agent answers 403 to every request; {remedy}"
@@ -92,60 +87,66 @@ impl Examination<'_> {
     }
 }
 
-/// Checks how long the agent of a pod keeps a module.
-fn check_expiry(plugin: &Plugin, pod: &Value, found: &mut Findings) {
-    let about = &plugin.about;
-    let pod_name = path(pod);
-    let variables = containers(pod).filter(|container| text(container, "/name") == PROXY);
-    let mut variables = variables.flat_map(|container| list(container, "/env"));
-    let value = variables.find(|variable| text(variable, "/name") == VARIABLE).map(|variable| text(variable, "/value"));
+/// Checks how long the agents of the pods keep a module.
+fn check_expiry(plugin: &Plugin, pods: &[&Value], found: &mut Findings) {
+    let mut report = |level, text: String| found.add(level, EXPIRY, &plugin.about, text);
     let remedy = format!("set `{VARIABLE}={WRITE}` in the container `{PROXY}` of the gateway's Deployment");
-    match value.map(|value| (value, value.parse::<kube::core::Duration>())) {
-        None => found.add(
-            Level::Warning,
-            EXPIRY,
-            about,
-            format!(
-                "the pod `{pod_name}` deletes the module 24 hours after the last edit, and from then on new policies have no \
-                 effect; {remedy}"
-            ),
-        ),
-        Some((value, Ok(time))) if time >= LEAST => {
-            found.add(Level::Ok, EXPIRY, about, format!("the pod `{pod_name}` keeps the module for {value}"));
+    let (mut without, mut short, mut good) = (Vec::new(), Vec::new(), Vec::new());
+    for pod in pods {
+        let variables = containers(pod).filter(|container| text(container, "/name") == PROXY);
+        let mut variables = variables.flat_map(|container| list(container, "/env"));
+        let variable = variables.find(|variable| text(variable, "/name") == VARIABLE);
+        let value = variable.map(|variable| text(variable, "/value"));
+        match value.map(|value| (value, value.parse::<kube::core::Duration>())) {
+            None => without.push(format!("`{}`", path(pod))),
+            Some((value, Ok(time))) if time >= LEAST => good.push(value),
+            Some((value, _)) => short.push(format!("`{}` has `{VARIABLE}={value}`", path(pod))),
         }
-        Some((value, _)) => found.add(
-            Level::Warning,
-            EXPIRY,
-            about,
-            format!(
-                "the pod `{pod_name}` has `{VARIABLE}={value}`, after which the module is deleted and new policies have no \
-                 effect; {remedy}"
-            ),
-        ),
+    }
+    if !without.is_empty() {
+        let text = format!(
+            "{} lacks `{VARIABLE}`, so the agent deletes the module 24 hours after the last edit, and from then on new \
+             policies have no effect; {remedy}",
+            some(without)
+        );
+        report(Level::Warning, text);
+    }
+    if !short.is_empty() {
+        let text = format!(
+            "{}; after this time without an edit the agent deletes the module, and from then on new policies have no \
+             effect; {remedy}",
+            some(short)
+        );
+        report(Level::Warning, text);
+    }
+    if let (Some(value), true) = (good.first(), good.len() == pods.len()) {
+        report(Level::Ok, format!("the pods keep the module for {value} after an edit"));
     }
 }
 
-/// Checks that the file of a module is in a volume of the pod.
-fn check_volume(plugin: &Plugin, pod: &Value, file: &str, found: &mut Findings) {
-    let proxy = containers(pod).find(|container| text(container, "/name") == PROXY);
-    let mounts = proxy.map_or(&[][..], |proxy| list(proxy, "/volumeMounts"));
+/// Checks that the file of a module is in a volume of each pod.
+fn check_volume(plugin: &Plugin, pods: &[&Value], file: &str, found: &mut Findings) {
     let is_above = |mount: &&Value| {
         let folder = text(mount, "/mountPath").trim_end_matches('/');
         file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
     };
-    let pod_name = path(pod);
-    match mounts.iter().find(is_above) {
-        Some(mount) => {
-            let text = format!("the pod `{pod_name}` has the volume `{}` at {file}", text(mount, "/name"));
-            found.add(Level::Ok, FILE, &plugin.about, text);
-        }
-        None => {
-            let folder = file.rsplit_once('/').map_or("/", |(folder, _)| folder);
-            let text = format!(
-                "the container `{PROXY}` of the pod `{pod_name}` has no volume for {file}, and a gateway without the file \
-                 answers 500 to every request; mount the volume at `{folder}` before you apply the plugin"
-            );
-            found.add(Level::Error, FILE, &plugin.about, text);
-        }
+    let volume = |pod: &Value| {
+        let proxy = containers(pod).find(|container| text(container, "/name") == PROXY);
+        let mounts = proxy.map_or(&[][..], |proxy| list(proxy, "/volumeMounts"));
+        mounts.iter().find(is_above).map(|mount| text(mount, "/name").to_owned())
+    };
+    let without: Vec<String> =
+        pods.iter().filter(|pod| volume(pod).is_none()).map(|pod| format!("`{}`", path(pod))).collect();
+    if !without.is_empty() {
+        let folder = file.rsplit_once('/').map_or("/", |(folder, _)| folder);
+        let text = format!(
+            "the container `{PROXY}` of {} has no volume for {file}, and a gateway without the file answers 500 to every \
+             request; mount the volume at `{folder}` before you apply the plugin",
+            some(without)
+        );
+        return found.add(Level::Error, FILE, &plugin.about, text);
+    }
+    if let Some(name) = pods.first().and_then(|pod| volume(pod)) {
+        found.add(Level::Ok, FILE, &plugin.about, format!("the pods have the volume `{name}` for {file}"));
     }
 }

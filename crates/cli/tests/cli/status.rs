@@ -1,0 +1,363 @@
+//! `status` and the reading of a cluster, with a server that answers like an API server whose pods serve tables. Tables in
+//! a real gateway are tested in `testenv/tests/istio/cluster.rs`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use ksvc_router_cli::cluster::metrics;
+use ksvc_router_cli::cluster::status::Expected;
+use ksvc_router_cli::load::from_named;
+use ksvc_router_cli::source::Source;
+use serde_json::{Value, json};
+
+use super::support::{Folder, GOOD, Run};
+
+/// A server on loopback that answers each path with a status and a body. It ends when it is dropped.
+struct Server {
+    address: SocketAddr,
+    /// The first lines of the requests.
+    seen: Arc<Mutex<Vec<String>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// The answers are taken by the longest path with which a request begins.
+    fn start(answers: Vec<(String, u16, String)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+        let lines = Arc::clone(&seen);
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming() {
+                let stream = stream.unwrap();
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut first = String::new();
+                let _ = reader.read_line(&mut first);
+                if first.starts_with("END") {
+                    return;
+                }
+                let mut line = String::from("-");
+                while !line.trim().is_empty() {
+                    line.clear();
+                    let _ = reader.read_line(&mut line);
+                }
+                lines.lock().unwrap().push(first.trim().to_owned());
+                answer(stream, first.split(' ').nth(1).unwrap_or_default(), &answers);
+            }
+        });
+        Self { address, seen, thread: Some(thread) }
+    }
+
+    fn requests(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Returns a kubeconfig for this server.
+    fn kubeconfig(&self) -> String {
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": format!("http://{}", self.address)}}],
+            "users": [{"name": "c", "user": {}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c", "namespace": "shop"}}],
+        })
+        .to_string()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = TcpStream::connect(self.address).and_then(|mut stream| stream.write_all(b"END\r\n\r\n"));
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn answer(mut stream: TcpStream, path: &str, answers: &[(String, u16, String)]) {
+    let best = answers.iter().filter(|(start, ..)| path.starts_with(start)).max_by_key(|(start, ..)| start.len());
+    let missing = (String::new(), 404, failure(404, "there is no such page"));
+    let (_, status, body) = best.unwrap_or(&missing);
+    let head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let _ = stream.write_all((head + body).as_bytes());
+}
+
+fn failure(code: u16, message: &str) -> String {
+    json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "message": message}).to_string()
+}
+
+/// Returns the answer to a list of pods.
+fn pods(names: &[&str]) -> String {
+    let pod = |name: &&str| {
+        let phase = if *name == "pending" { "Pending" } else { "Running" };
+        json!({"metadata": {"name": name, "namespace": "istio-system", "labels": {"istio": "ingressgateway"}},
+            "status": {"phase": phase}})
+    };
+    json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": names.iter().map(pod).collect::<Value>()})
+        .to_string()
+}
+
+fn pod_page(name: &str) -> String {
+    format!("/api/v1/namespaces/istio-system/pods/{name}:15090/proxy/stats/prometheus?filter=ksvc_router")
+}
+
+/// Returns the page of a gateway that serves a table.
+fn page(hash: u64, degraded: u64) -> String {
+    format!(
+        "# TYPE ksvc_router_config_hash gauge\nksvc_router_config_hash{{wasm_filter=\"default\"}} {hash}\n\
+         ksvc_router_config_degraded{{wasm_filter=\"default\"}} {degraded}\n"
+    )
+}
+
+fn manifest(table: &str) -> String {
+    let indented: String = table.lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: ksvc-router, namespace: \
+         istio-system}}\nspec:\n  selector: {{matchLabels: {{istio: ingressgateway}}}}\n  pluginName: ksvc-router\n  \
+         url: file:///plugin.wasm\n  pluginConfig:\n{indented}"
+    )
+}
+
+fn hash(manifest: &str) -> u64 {
+    Expected::new(&from_named(&Source::new("f.yaml", manifest)).configurations[0]).hash
+}
+
+fn status(server: &Server, file: &str, more: &[&str]) -> Run {
+    let folder = Folder::new(&[("config", &server.kubeconfig()), ("f.yaml", file)]);
+    folder.run(&[&["status", "--kubeconfig", "config", "f.yaml"], more].concat())
+}
+
+#[test]
+fn each_pod_is_asked_through_the_api_server() {
+    let file = manifest(GOOD);
+    let good = hash(&file);
+    let server = Server::start(vec![
+        (
+            "/api/v1/pods".to_owned(),
+            200,
+            pods(&["new", "old", "rejected", "rejects-newer", "without", "closed", "pending"]),
+        ),
+        (pod_page("new"), 200, page(good, 0)),
+        (pod_page("old"), 200, page(1, 0)),
+        (pod_page("rejected"), 200, page(1, 1)),
+        (pod_page("rejects-newer"), 200, page(good, 1)),
+        (pod_page("without"), 200, String::new()),
+        (pod_page("closed"), 503, failure(503, "error trying to reach service: dial tcp: connection refused")),
+    ]);
+    let run = status(&server, &file, &["--format", "json"]);
+    assert_eq!(run.code, 1, "{}{}", run.out, run.err);
+    let json = run.json();
+    let states: Vec<(&str, &str)> = json["gateways"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["gateway"].as_str().unwrap(), row["state"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("istio-system/closed", "unreadable"),
+        ("istio-system/new", "current"),
+        ("istio-system/old", "other"),
+        ("istio-system/pending", "unreadable"),
+        ("istio-system/rejected", "lastGood"),
+        ("istio-system/rejects-newer", "current"),
+        ("istio-system/without", "absent"),
+    ];
+    assert_eq!(states, expected);
+    assert_eq!(json["gateways"][5]["newerIsRejected"], true);
+    assert_eq!(json["tables"][0]["hash"], format!("{good:012x}"));
+    assert!(server.requests().iter().all(|line| line.starts_with("GET ")), "{:?}", server.requests());
+}
+
+#[test]
+fn the_exit_code_is_0_if_all_pods_serve_the_table() {
+    let file = manifest(GOOD);
+    let server = Server::start(vec![
+        ("/api/v1/pods".to_owned(), 200, pods(&["one", "two"])),
+        (pod_page("one"), 200, page(hash(&file), 0)),
+        (pod_page("two"), 200, page(hash(&file), 0)),
+    ]);
+    let run = status(&server, &file, &[]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    assert!(run.out.ends_with(&format!("default: 2 of 2 gateways serve {:012x}\n", hash(&file))), "{}", run.out);
+}
+
+/// No pod at all is no success: the table is served nowhere.
+#[test]
+fn without_pods_the_exit_code_is_1() {
+    let server = Server::start(vec![("/api/v1/pods".to_owned(), 200, pods(&[]))]);
+    let run = status(&server, &manifest(GOOD), &[]);
+    assert_eq!(run.code, 1, "{}{}", run.out, run.err);
+    assert!(run.out.contains("default: 0 of 0 gateways"), "{}", run.out);
+}
+
+#[test]
+fn without_a_file_the_tables_of_the_cluster_are_expected() {
+    let file = manifest(GOOD);
+    let documents = ksvc_router_cli::load::parse(&Source::new("f.yaml", &*file)).unwrap();
+    let list = json!({"kind": "WasmPluginList", "metadata": {}, "items": [documents[0].to_value()]});
+    let server = Server::start(vec![
+        ("/apis/extensions.istio.io/v1alpha1/wasmplugins".to_owned(), 200, list.to_string()),
+        ("/api/v1/pods".to_owned(), 200, pods(&["one"])),
+        (pod_page("one"), 200, page(hash(&file), 0)),
+    ]);
+    let folder = Folder::new(&[("config", &server.kubeconfig())]);
+    let run = folder.run(&["status", "--kubeconfig", "config"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+}
+
+#[test]
+fn a_table_in_no_manifest_needs_the_labels_of_the_pods() {
+    let server = Server::start(vec![
+        ("/api/v1/namespaces/istio-system/pods".to_owned(), 200, pods(&["one"])),
+        (pod_page("one"), 200, page(hash(GOOD), 0)),
+    ]);
+    let run = status(&server, GOOD, &[]);
+    assert_eq!((run.code, &*run.out), (2, ""));
+    assert!(run.err.contains("name their labels by `--selector`"), "{}", run.err);
+    let run = status(&server, GOOD, &["--selector", "istio=ingressgateway", "-n", "istio-system"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    let run = status(&server, GOOD, &["--selector", "istio"]);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("write labels with `=` and commas"), "{}", run.err);
+}
+
+#[test]
+fn a_user_who_may_not_read_pods_is_told_what_to_ask_for() {
+    let forbidden = failure(403, "pods is forbidden");
+    let server = Server::start(vec![("/api/v1".to_owned(), 403, forbidden.clone())]);
+    let run = status(&server, &manifest(GOOD), &[]);
+    assert_eq!((run.code, &*run.out), (2, ""));
+    assert!(run.err.contains("ask for a role with the verb `list` on `pods` and `get` on `pods/proxy`"), "{}", run.err);
+    let server =
+        Server::start(vec![("/api/v1/pods".to_owned(), 200, pods(&["one"])), (pod_page("one"), 403, forbidden)]);
+    let run = status(&server, &manifest(GOOD), &[]);
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("the user may not `get` the resource `pods/proxy` (403)"), "{}", run.out);
+}
+
+#[test]
+fn a_gateway_is_asked_at_a_url() {
+    let server = Server::start(vec![("/stats/prometheus?filter=ksvc_router".to_owned(), 200, page(hash(GOOD), 0))]);
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for url in [format!("http://{}", server.address), format!("{}/", server.address)] {
+        let run = folder.run(&["status", "f.yaml", "--admin", &url]);
+        assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    }
+    let run = folder.run(&["status", "f.yaml", "--admin", &format!("http://{}/other", server.address)]);
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("write the URL of Envoy's admin interface"), "{}", run.out);
+}
+
+/// A text in an EnvoyFilter reaches the filter as it is.
+#[test]
+fn the_hash_of_an_envoy_filter_is_that_of_its_text() {
+    let text = r#"{ "hosts": ["a.example.com"],  "routes": [] }"#;
+    let filter = json!({
+        "apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter",
+        "metadata": {"name": "ksvc-router", "namespace": "istio-system"},
+        "spec": {"configPatches": [{"applyTo": "HTTP_FILTER", "patch": {"value": {"typed_config": {"config": {
+            "root_id": "ksvc-router", "vm_config": {},
+            "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text},
+        }}}}}]},
+    });
+    assert_eq!(hash(&filter.to_string()), ksvc_routing::compile(text.as_bytes()).table.config_hash());
+    assert_ne!(hash(text), hash(&filter.to_string()), "istiod writes a `pluginConfig` anew");
+}
+
+#[test]
+fn metrics_are_read_with_and_without_the_bootstrap_of_istio() {
+    let page = "# TYPE x gauge\n\
+        envoy_wasmcustom_wasm_filter_my_table_ksvc_router_config_hash{} 281474976710655\n\
+        envoy_wasmcustom_wasm_filter_my_table_ksvc_router_config_degraded{} 1\n\
+        ksvc_router_config_hash{wasm_filter=\"shop\",pod=\"x\"} 7\n\
+        ksvc_router_routes{wasm_filter=\"shop\"} 9\nother 5\n";
+    let tables = metrics::parse(page);
+    let found: Vec<(&str, u64, bool)> =
+        tables.iter().map(|(name, gauges)| (&**name, gauges.hash, gauges.is_degraded)).collect();
+    assert_eq!(found, [("my_table", 0xffff_ffff_ffff, true), ("shop", 7, false)]);
+    assert_eq!(metrics::as_metric("my-table"), "my_table");
+}
+
+// ---- a cluster that can't be read
+
+#[test]
+fn a_kubeconfig_that_leads_nowhere_is_one_clear_error() {
+    let folder = Folder::new(&[("f.yaml", &manifest(GOOD)), ("bad", "clusters: ["), ("empty", "{}")]);
+    for command in ["doctor", "status"] {
+        for (config, words) in [("none", "none"), ("bad", "kubeconfig"), ("empty", "context")] {
+            let run = folder.run(&[command, "f.yaml", "--kubeconfig", config]);
+            assert_eq!((run.code, &*run.out), (2, ""), "{command} {config}");
+            assert!(run.err.starts_with("error: there is no cluster to read: "), "{}", run.err);
+            assert!(run.err.contains(words) && run.err.trim_end().lines().count() == 1, "{}", run.err);
+        }
+    }
+}
+
+#[test]
+fn an_api_server_that_is_not_there_is_one_clear_error() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = Server::start(vec![]).kubeconfig();
+    let value: Value = serde_json::from_str(&config).unwrap();
+    let old = value["clusters"][0]["cluster"]["server"].as_str().unwrap().to_owned();
+    let folder = Folder::new(&[("config", &config.replace(&old, &format!("http://{port}")))]);
+    for command in ["doctor", "status"] {
+        let run = folder.run(&[command, "--kubeconfig", "config"]);
+        assert_eq!((run.code, &*run.out), (2, ""));
+        assert!(run.err.starts_with(&format!("error: the API server http://{port} can't be reached: ")), "{}", run.err);
+        assert!(run.err.trim_end().lines().count() == 1, "{}", run.err);
+        let run = folder.run(&[command, "--kubeconfig", "config", "--context", "other"]);
+        assert_eq!(run.code, 2);
+        assert!(run.err.contains("other"), "{}", run.err);
+    }
+}
+
+/// The connections wait in the queue of a listener that nobody serves.
+#[test]
+fn an_api_server_that_does_not_answer_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": format!("http://{address}")}}],
+        "users": [{"name": "c", "user": {}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+    });
+    let run = Folder::new(&[("config", &config.to_string())]).run(&["doctor", "--kubeconfig", "config"]);
+    assert_eq!((run.code, &*run.out), (2, ""));
+    assert!(run.err.contains("can't be reached"), "{}", run.err);
+}
+
+#[test]
+fn an_api_server_that_does_not_know_the_user_is_one_clear_error() {
+    let server = Server::start(vec![("/".to_owned(), 401, failure(401, "Unauthorized"))]);
+    let folder = Folder::new(&[("config", &server.kubeconfig())]);
+    for command in ["doctor", "status"] {
+        let run = folder.run(&[command, "--kubeconfig", "config"]);
+        assert_eq!((run.code, &*run.out), (2, ""));
+        assert!(run.err.contains("does not accept the credentials"), "{}", run.err);
+    }
+}
+
+/// Kinds that the cluster does not have, objects that may not be read, and an API server with an error of its own.
+#[test]
+fn what_can_not_be_read_is_said_for_each_item() {
+    let server = Server::start(vec![
+        ("/version".to_owned(), 200, json!({"major": "1", "minor": "32+"}).to_string()),
+        ("/apis/extensions.istio.io/v1alpha1/wasmplugins".to_owned(), 403, failure(403, "forbidden")),
+        ("/apis/networking.istio.io/v1alpha3/envoyfilters".to_owned(), 500, failure(500, "etcd is away")),
+        ("/api/v1".to_owned(), 200, pods(&[])),
+    ]);
+    let folder = Folder::new(&[("config", &server.kubeconfig()), ("f.yaml", &manifest(GOOD))]);
+    let run = folder.run(&["doctor", "f.yaml", "--kubeconfig", "config", "--no-registry"]);
+    assert_eq!(run.code, 1, "{}{}", run.out, run.err);
+    for line in [
+        "skipped: wasmplugins.extensions.istio.io: the API server does not let this user read them (403); ask for a role \
+         with the verb `list` on `wasmplugins` in the API group `extensions.istio.io` [not-readable]",
+        "skipped: envoyfilters.networking.istio.io: the API server answered: etcd is away [not-readable]",
+        "error: WasmPlugin istio-system/ksvc-router: the cluster has no Knative Services at all; install Knative Serving \
+         [services]",
+        "ok: the cluster: Kubernetes 1.32 is too old for the admission policy, which needs 1.33; check tables in your \
+         pipeline [admission-policy]",
+    ] {
+        assert!(run.out.lines().any(|found| found == line), "{line}\nis not in\n{}", run.out);
+    }
+    assert!(server.requests().iter().all(|line| line.starts_with("GET ")), "{:?}", server.requests());
+}
