@@ -32,7 +32,7 @@ const OBJECT_LIMIT: usize = 1_572_864;
 const SCHEME: &str = "has a scheme that Istio does not know; write `oci://`, `https://`, `http://` or `file://`";
 
 /// What to write in place of a digest.
-const IMAGE_DIGEST: &str = "the digest that `docker push` prints for your image";
+const IMAGE_DIGEST: &str = "the digest that was printed when your image was pushed";
 const MODULE_DIGEST: &str = "the output of `sha256sum plugin.wasm`";
 
 /// Defines an enum of kinds of messages, and with it `KINDS`, the list of the kinds; `code`; and `examples`, which has one
