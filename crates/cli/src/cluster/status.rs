@@ -132,11 +132,14 @@ pub fn as_text(expected: &[Expected], rows: &[Row]) -> String {
         [row.gateway.clone(), row.table.clone(), hash, row.state.words()]
     });
     let lines: Vec<[String; 4]> = std::iter::once(head).chain(cells).collect();
-    let mut out = crate::words::aligned(&lines);
+    let mut out = if rows.is_empty() { String::new() } else { crate::words::aligned(&lines) };
     for Expected { table, hash, .. } in expected {
         let of_table = || rows.iter().filter(|row| row.table == *table);
         let current = of_table().filter(|row| row.is_current()).count();
-        out += &format!("{table}: {current} of {} gateways serve {}\n", of_table().count(), hex(*hash));
+        out += &match of_table().count() {
+            0 => format!("{table}: no pod was found on which the plugin runs; `ksvc-router doctor` says why\n"),
+            all => format!("{table}: {current} of {all} gateways serve {}\n", hex(*hash)),
+        };
     }
     out
 }

@@ -185,7 +185,11 @@ fn without_pods_the_exit_code_is_1() {
     let server = Server::start(vec![("/api/v1/pods".to_owned(), 200, pods(&[]))]);
     let run = status(&server, &manifest(GOOD), &[]);
     assert_eq!(run.code, 1, "{}{}", run.out, run.err);
-    assert!(run.out.contains("default: 0 of 0 gateways"), "{}", run.out);
+    assert!(
+        run.out.contains("default: no pod was found on which the plugin runs; `ksvc-router doctor` says why"),
+        "{}",
+        run.out
+    );
 }
 
 #[test]
