@@ -62,6 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     build::plugin()?;
     let release = make(&Places::here()?, &version, options)?;
     if options.twice {
+        build::reproduce()?;
         let elsewhere = build::Elsewhere::new()?;
         let again = make(elsewhere.places(), &version, options)?;
         compare(&release, &again)?;
