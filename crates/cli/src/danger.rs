@@ -124,6 +124,8 @@ pub enum Danger {
     Warning "network-type" NetworkType,
     /// Without a selector, the manifest selects every proxy.
     Warning "every-proxy" EveryProxy { write: &'static str = "`selector.matchLabels`" },
+    /// The manifest selects its proxies in two ways, which the API server refuses.
+    Error "two-selections" TwoSelections,
     /// The plugin does not have the name of this filter.
     Warning "plugin-name" PluginName { key: &'static str = "pluginName", found: Option<String> = None },
     /// The object is too large for the annotation of `kubectl apply`.
@@ -220,6 +222,10 @@ impl fmt::Display for Danger {
                 f,
                 "a tag can be pushed again, so two gateway pods may run different builds; write the digest too, \
                  `{image}@sha256:…`"
+            ),
+            TwoSelections => f.write_str(
+                "the API server refuses `selector` beside `targetRefs`; remove the one that does not select your gateway (with \
+                 kustomize, `selector: null` in the overlay removes the selector of the base)",
             ),
             NoChecksum { key } => write!(
                 f,

@@ -114,6 +114,9 @@ impl Placed<'_> {
         if self.workloads.are_all() {
             found.push((spec.span, Danger::EveryProxy { write }));
         }
+        if let Some(selector) = spec.get("selector").filter(|_| self.workloads.are_targets()) {
+            found.push((selector.span, Danger::TwoSelections));
+        }
         let name = plugin.either(keys);
         if name.is_none_or(|name| name.text() != Some(PLUGIN_NAME)) {
             let at = name.map_or(plugin.span, |name| name.span);

@@ -292,9 +292,9 @@ fn describe_edit(mut before: Vec<Served>, after: &[Served]) -> String {
     }
 }
 
-/// Returns the document that the plugin gets.
+/// Returns the document that the plugin gets, with the same bytes as in a cluster, so that its hash is the same.
 fn document(table: &Table) -> Document {
-    match String::from_utf8(table.configuration.json()) {
+    match String::from_utf8(table.configuration.delivered()) {
         Ok(json) if !json.is_empty() => Document::Text(json),
         _ => Document::Absent,
     }
