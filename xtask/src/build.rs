@@ -193,13 +193,17 @@ fn target_folder() -> Result<PathBuf> {
 
 /// Copies the sources, without build results and git's data.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    copy_but(from, to, &["target", "dist", ".git"])
+}
+
+fn copy_but(from: &Path, to: &Path, left_out: &[&str]) -> Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let name = entry.file_name();
         match entry.file_type()? {
-            kind if kind.is_dir() && !["target", "dist", ".git"].contains(&&*name.to_string_lossy()) => {
-                copy(&entry.path(), &to.join(name))?;
+            kind if kind.is_dir() && !left_out.contains(&&*name.to_string_lossy()) => {
+                copy_but(&entry.path(), &to.join(name), &[])?;
             }
             kind if kind.is_file() => _ = fs::copy(entry.path(), to.join(name))?,
             _ => {}
@@ -214,7 +218,7 @@ fn command_line() -> Result<()> {
     keep(&testenv::target_folder().join("release/ksvc-router"), "ksvc-router")
 }
 
-/// Adds a target of the compiler if rustup reports that it is missing. Without rustup, cargo's own message must do.
+/// Adds a target of the compiler if rustup reports that it is missing. Without rustup, the message of cargo says what is missing.
 pub(crate) fn install_target(target: &str) -> Result<()> {
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "list", "--installed"]).current_dir(testenv::repository()).stderr(Stdio::null());

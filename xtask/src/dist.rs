@@ -10,6 +10,7 @@ mod revision;
 mod sbom;
 mod version;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,12 +34,12 @@ pub(crate) struct Options {
     #[arg(long)]
     strict: bool,
     /// Make only what takes seconds: neither the command lines nor the bills of materials
-    #[arg(long, conflicts_with = "strict")]
+    #[arg(long, conflicts_with_all = ["strict", "twice"])]
     quick: bool,
     /// The folder of the release [default: dist/release]
     #[arg(long, global = true)]
     folder: Option<PathBuf>,
-    /// Make everything twice, the second time from a copy of the sources in another folder, and compare the bytes
+    /// Build the plugin and the command lines again, from a copy of the sources in another folder, and compare the bytes
     #[arg(long)]
     twice: bool,
 }
@@ -58,6 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if let Some(Task::Push { name }) = &options.task {
         return push(name, &folder);
     }
+    release::check_folder(&folder)?;
     let version = version::check(options.tag.as_deref())?;
     build::plugin()?;
     let release = make(&Places::here()?, &version, options)?;
@@ -93,13 +95,11 @@ fn make(places: &Places, version: &str, options: &Options) -> Result<Release> {
 
 fn compare(release: &Release, again: &Release) -> Result<()> {
     let (one, other) = (release.files(), again.files());
-    let differing = one.iter().zip(&other).filter(|(a, b)| a != b).map(|(a, _)| &*a.path).collect::<Vec<_>>();
-    ensure!(
-        one.len() == other.len() && differing.is_empty(),
-        "these files differ if the release is made in another folder: {}",
-        differing.join(", ")
-    );
-    eprintln!("    the same bytes in another folder, for all {} files", one.len());
+    let of_one_alone =
+        one.iter().filter(|file| !other.contains(file)).chain(other.iter().filter(|file| !one.contains(file)));
+    let differing = of_one_alone.map(|file| &*file.path).collect::<BTreeSet<_>>();
+    ensure!(differing.is_empty(), "these files differ if they are built in another folder: {differing:?}");
+    eprintln!("    the same bytes in another folder");
     Ok(())
 }
 

@@ -98,7 +98,7 @@ enum Task {
         #[arg(long)]
         seconds: Option<u32>,
         /// Replace fuzz/corpus, which is committed, by the smallest corpus that reaches the same code
-        #[arg(long)]
+        #[arg(long, requires = "seconds")]
         keep: bool,
         /// Run this input alone, for example one that has failed
         #[arg(long, conflicts_with_all = ["seconds", "keep"])]

@@ -19,7 +19,7 @@ pub struct File {
 }
 
 impl File {
-    /// Returns a file that is no program.
+    /// Returns a file that is not a program.
     pub fn new(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         Self { path: path.into(), content: content.into(), executable: false }
     }

@@ -106,10 +106,10 @@ impl Artifact {
     ///
     /// # Errors
     ///
-    /// Returns an error if the folder is no such layout, or a blob has other bytes than its digest says.
+    /// Returns an error if the folder is not such a layout, or a blob has other bytes than its digest says.
     pub fn read_layout(folder: &Path) -> Result<Self> {
         let index = ImageIndex::from_file(folder.join("index.json"))
-            .with_context(|| format!("{} is no OCI image layout", folder.display()))?;
+            .with_context(|| format!("{} is not an OCI image layout", folder.display()))?;
         let [entry] = &**index.manifests() else { bail!("{} must have one image", folder.display()) };
         let read = |descriptor: &Descriptor| {
             let digest = descriptor.as_digest_sha256().context("a digest that is no SHA-256 sum")?;

@@ -19,7 +19,7 @@ use crate::sha256;
 /// Pushes an artifact to `reference`, which has a tag, and checks that the registry gives it back by its digest. Returns
 /// the digest.
 ///
-/// A registry on a loopback address is spoken to in plain HTTP, as Docker does.
+/// Requests to a registry on a loopback address use plain HTTP, as those of Docker do.
 ///
 /// # Errors
 ///
@@ -38,7 +38,7 @@ fn parse(reference: &str) -> Result<Reference> {
         reference.contains('/') && (name.contains(['.', ':']) || name == "localhost"),
         "{reference}: write the host of the registry first, as in `registry.example.com/ksvc-router`"
     );
-    reference.parse().map_err(|error| anyhow!("{reference} is no reference of an image: {error}"))
+    reference.parse().map_err(|error| anyhow!("{reference} is not a reference of an image: {error}"))
 }
 
 async fn push_all(reference: &Reference, artifact: &Artifact) -> Result<()> {
@@ -81,8 +81,7 @@ fn is_loopback(registry: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Returns the credentials that `docker login`, `podman login` or `helm registry login` has stored for the registry, in
-/// Docker's own file.
+/// Returns the credentials that `docker login` has stored for the registry.
 fn credentials(registry: &str) -> Result<RegistryAuth> {
     let named = |name: &str| env::var_os(name).map(PathBuf::from);
     let folder = named("DOCKER_CONFIG").or_else(|| Some(named("HOME")?.join(".docker")));
@@ -98,6 +97,15 @@ fn credentials(registry: &str) -> Result<RegistryAuth> {
             bail!("{} has an identity token for {registry}; log in with a password or an access token", path.display())
         }
         Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(RegistryAuth::Anonymous),
+        // A program that keeps credentials says so if it has none, but the library does not tell this from a failure.
+        // What else it prints may be a secret.
+        Err(CredentialRetrievalError::HelperFailure { helper, stdout, .. }) => {
+            ensure!(
+                stdout.contains("credentials not found"),
+                "the credential helper `{helper}` has failed for {registry}"
+            );
+            Ok(RegistryAuth::Anonymous)
+        }
         Err(error) => bail!("cannot use the credentials for {registry} in {}: {error}", path.display()),
     }
 }

@@ -26,6 +26,7 @@ tests! {
     the_examples_of_the_documentation_pass_check,
     what_the_chart_makes_passes_check_and_the_api_server,
     the_keys_of_the_values_reach_the_wasm_plugin,
+    names_of_digits_stay_texts,
     the_chart_installs_the_admission_policy_as_it_is,
     the_chart_installs_the_documented_alerts,
     the_alerts_fire_on_a_real_gateways_metrics,
@@ -235,6 +236,19 @@ fn what_the_chart_makes_passes_check_and_the_api_server(env: &Env) -> Result<()>
         expected.sort();
         ensure!(codes == expected && !messages.iter().any(Message::is_error), "{values}: {codes:?}");
         dry_run(env, &text).with_context(|| text.clone())?;
+    }
+    Ok(())
+}
+
+fn names_of_digits_stay_texts(env: &Env) -> Result<()> {
+    let mut values = mounted(json!({"7": {"table": orders_table("orders")}}));
+    values["prometheusRule"] = json!({"enabled": true});
+    for helm in Helm::both(env)? {
+        let values = helm.values(&values)?;
+        for object in objects(&helm.run(&["template", "123", CHART, "-n", "456", "-f", &values])?)? {
+            let metadata = &object["metadata"];
+            ensure!(metadata["name"].is_string() && metadata["namespace"] == "456", "{metadata}");
+        }
     }
     Ok(())
 }

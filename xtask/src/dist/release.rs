@@ -1,7 +1,8 @@
 //! The files of a release, in memory: `dist/release/` is this list, written at once.
 
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::CommandFactory;
@@ -80,8 +81,8 @@ impl Release {
 
     /// Replaces the folder by this release. If it fails, the folder is as before.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        let new = folder.with_extension("new");
-        for unneeded in [&new, &folder.with_extension("old")] {
+        let [new, old] = siblings(folder)?;
+        for unneeded in [&new, &old] {
             if unneeded.exists() {
                 fs::remove_dir_all(unneeded)?;
             }
@@ -91,14 +92,15 @@ impl Release {
             fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
             fs::write(&path, &file.content).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        if folder.exists() {
-            fs::rename(folder, folder.with_extension("old"))?;
+        if !folder.exists() {
+            return Ok(fs::rename(&new, folder)?);
         }
-        fs::rename(&new, folder)?;
-        if folder.with_extension("old").exists() {
-            fs::remove_dir_all(folder.with_extension("old"))?;
+        fs::rename(folder, &old)?;
+        if let Err(error) = fs::rename(&new, folder) {
+            fs::rename(&old, folder)?;
+            return Err(error.into());
         }
-        Ok(())
+        Ok(fs::remove_dir_all(&old)?)
     }
 
     /// Returns a line with the size of each file, for people.
@@ -109,6 +111,28 @@ impl Release {
 }
 
 const SUMS: &str = "SHA256SUMS";
+
+/// Checks that a folder can be replaced by a release: it does not exist, is empty, or is a release.
+pub(super) fn check_folder(folder: &Path) -> Result<()> {
+    siblings(folder)?;
+    let is_other = match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some() && !folder.join(SUMS).is_file(),
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    };
+    ensure!(
+        !is_other,
+        "{} has other files than those of a release, which would be deleted; name a folder that does not exist",
+        folder.display()
+    );
+    Ok(())
+}
+
+/// Returns the folders beside a release in which it is written, and kept until the new one is complete.
+fn siblings(folder: &Path) -> Result<[PathBuf; 2]> {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let name = name.with_context(|| format!("{}: write the name of a folder", folder.display()))?;
+    Ok(["new", "old"].map(|ending| folder.with_file_name(format!(".{name}.{ending}"))))
+}
 
 /// Returns the labels of the image, which are its annotations too. Their names are defined by the OCI.
 fn annotations(version: &str) -> Vec<(&'static str, String)> {
@@ -195,6 +219,23 @@ mod tests {
         release.write(&folder).unwrap();
         assert!(Release::read(&folder).unwrap().files() == release.files(), "a file differs");
         assert_eq!(fs::read_dir(folder.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_a_release_is_replaced() {
+        let top = tempfile::tempdir().unwrap();
+        let at = |name: &str| top.path().join(name);
+        fs::create_dir_all(at("empty")).unwrap();
+        fs::create_dir_all(at("other")).unwrap();
+        fs::write(at("other/file"), "").unwrap();
+        release().write(&at("release")).unwrap();
+        for good in ["empty", "missing", "release"] {
+            check_folder(&at(good)).unwrap();
+        }
+        for bad in [at("other"), at("other/file"), at("other/.."), ".".into(), "..".into(), "/".into()] {
+            assert!(check_folder(&bad).is_err() && bad.exists(), "{}", bad.display());
+        }
+        assert!(release().write(&at("other/..")).is_err() && at("other/file").exists());
     }
 
     #[test]
