@@ -194,12 +194,15 @@ impl Target {
         step::run(&format!("Keeping the corpus of {}", self.name), merge)?;
         let kept = fs::read_dir(&smallest)?.collect::<Result<Vec<_>, _>>()?;
         ensure!(!kept.is_empty(), "the merge of {} left no input; see {}", self.name, self.log().display());
-        fs::remove_dir_all(self.committed())?;
-        fs::create_dir_all(self.committed())?;
+        // The old corpus stays until the new one is complete.
+        let new = self.committed().with_extension("new");
+        fs::create_dir_all(&new)?;
         let mut size = 0;
         for entry in &kept {
-            size += fs::copy(entry.path(), self.committed().join(entry.file_name()))?;
+            size += fs::copy(entry.path(), new.join(entry.file_name()))?;
         }
+        fs::remove_dir_all(self.committed())?;
+        fs::rename(&new, self.committed())?;
         eprintln!("    {} inputs, {} kB", kept.len(), size / 1000);
         Ok(())
     }
