@@ -38,6 +38,10 @@ pub enum ClusterError {
     Unreachable { server: String, why: String },
     /// The API server at this URL does not know the user.
     Unauthorized { server: String },
+    /// What is at this URL answers, but it does not show itself as an API server, with the reason.
+    NotAnApiServer { server: String, why: String },
+    /// The API server at this URL has returned none of the objects, with the reason for the first of them.
+    NothingReadable { server: String, why: String },
 }
 
 impl fmt::Display for ClusterError {
@@ -57,6 +61,16 @@ impl fmt::Display for ClusterError {
                 f,
                 "the API server {server} does not accept the credentials of the kubeconfig (401); log in again, or choose \
                  another context by `--context NAME`"
+            ),
+            Self::NotAnApiServer { server, why } => write!(
+                f,
+                "{server} does not answer `/version` as an API server does: {why}; `kubectl version` with the same \
+                 kubeconfig and context must print the version of the server"
+            ),
+            Self::NothingReadable { server, why } => write!(
+                f,
+                "the API server {server} has returned none of the objects: {why}; `kubectl get pods -A` with the same \
+                 kubeconfig and context must print pods, and the documentation of the command says which rights it needs"
             ),
         }
     }

@@ -63,6 +63,12 @@ pub fn as_text(findings: &[Finding]) -> String {
     out
 }
 
+/// Returns a text on one line: control characters and line separators become spaces, and several spaces one.
+pub(super) fn one_line(text: &str) -> String {
+    let is_break = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.split(is_break).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 /// Returns the findings as a JSON list.
 pub fn as_json(findings: &[Finding]) -> Value {
     findings.iter().map(Finding::to_json).collect()

@@ -74,6 +74,17 @@ pub enum Why {
     Failed(String),
 }
 
+impl Why {
+    /// Returns what the API server has answered.
+    pub fn words(&self) -> String {
+        match self {
+            Self::NoSuchKind => "the cluster has none of the kinds (404)".to_owned(),
+            Self::Forbidden { verb } => format!("this user may not `{verb}` them (403)"),
+            Self::Failed(message) => message.clone(),
+        }
+    }
+}
+
 /// The objects of a cluster that `doctor` and `status` look at.
 #[derive(Debug, Default)]
 pub struct Objects {

@@ -1,7 +1,7 @@
 //! Reads the objects that concern an installation from the API server, by GET and LIST alone.
 //!
 //! What the user may not read, and kinds that the cluster does not have, are noted in `Objects::unread`. Only an API
-//! server that does not answer, or does not know the user, is an error.
+//! server that does not answer, does not know the user, or returns nothing at all is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::connect::{ClusterError, Connection, PATIENCE};
+use super::finding::one_line;
 use super::objects::{
     ADMISSION_BINDING, ADMISSION_POLICY, API_GATEWAY, CONFIG_MAP, DOMAIN_MAPPING, ENVOY_FILTER, ISTIO_GATEWAY,
     KNATIVE_SERVICE, Objects, POD, Resource, SERVICE, TRAFFIC_EXTENSION, Unread, WASM_PLUGIN, Why, namespace, text,
@@ -37,6 +38,8 @@ pub struct Reader {
     pub objects: Objects,
     /// The lists that were asked for, so that none is asked for twice: how the API server refused, if it did.
     asked: BTreeMap<String, Option<(u16, String)>>,
+    /// Whether the API server has returned a list or an object.
+    has_read: bool,
 }
 
 /// The answer to a request.
@@ -47,7 +50,7 @@ enum Answer {
 
 impl Reader {
     pub fn new(connection: Connection) -> Self {
-        Self { connection, objects: Objects::default(), asked: BTreeMap::new() }
+        Self { connection, objects: Objects::default(), asked: BTreeMap::new(), has_read: false }
     }
 
     /// Reads the objects that hold tables.
@@ -122,11 +125,28 @@ impl Reader {
     }
 
     async fn read_version(&mut self) -> Result<(), ClusterError> {
-        if let Answer::Found(version) = self.request("/version").await? {
-            let number = |pointer| text(&version, pointer).trim_end_matches(|c: char| !c.is_ascii_digit()).parse();
-            self.objects.version = number("/major").ok().zip(number("/minor").ok());
+        let why = match self.request("/version").await? {
+            Answer::Found(version) if version["major"].is_string() => {
+                let number = |pointer| text(&version, pointer).trim_end_matches(|c: char| !c.is_ascii_digit()).parse();
+                self.objects.version = number("/major").ok().zip(number("/minor").ok());
+                return Ok(());
+            }
+            // A role may leave it out.
+            Answer::Refused(403, _) => return Ok(()),
+            Answer::Found(_) => "the answer has no version".to_owned(),
+            Answer::Refused(_, message) => message,
+        };
+        Err(ClusterError::NotAnApiServer { server: self.connection.server.clone(), why })
+    }
+
+    /// Returns the objects that were read. It is an error if the API server has returned none of them.
+    pub fn into_objects(self) -> Result<Objects, ClusterError> {
+        if self.has_read {
+            return Ok(self.objects);
         }
-        Ok(())
+        let refusals = self.objects.unread.iter().map(|unread| &unread.why);
+        let why = refusals.min_by_key(|why| matches!(why, Why::NoSuchKind)).map_or(String::new(), Why::words);
+        Err(ClusterError::NothingReadable { server: self.connection.server, why })
     }
 
     /// Adds the objects of a kind. If they can't be read, that is noted.
@@ -160,9 +180,12 @@ impl Reader {
         let refusal = loop {
             match self.request(&next).await? {
                 Answer::Found(mut page) => {
-                    let items = page.get_mut("items").map(Value::take).unwrap_or_default();
-                    for item in items.as_array().into_iter().flatten() {
-                        self.objects.add(complete(item.clone(), resource));
+                    let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
+                        break Some((502, "the answer is not a list of objects".to_owned()));
+                    };
+                    self.has_read = true;
+                    for item in items {
+                        self.objects.add(complete(item, resource));
                     }
                     match text(&page, "/metadata/continue") {
                         "" => break None,
@@ -192,7 +215,11 @@ impl Reader {
     /// Adds one object, if it exists.
     async fn get(&mut self, resource: Resource, namespace: Option<&str>, name: &str) -> Result<(), ClusterError> {
         match self.request(&format!("{}/{name}", collection(resource, namespace))).await? {
-            Answer::Found(object) => self.objects.add(complete(object, resource)),
+            Answer::Found(object) if super::objects::name(&object) == name => {
+                self.has_read = true;
+                self.objects.add(complete(object, resource));
+            }
+            Answer::Found(_) => self.note(resource, namespace, "get", 502, "the answer is not the object".to_owned()),
             Answer::Refused(404, _) => {}
             Answer::Refused(status, message) => self.note(resource, namespace, "get", status, message),
         }
@@ -233,8 +260,16 @@ pub(super) async fn get(connection: &Connection, path: &str) -> Result<Result<St
         Ok(Err(kube::Error::Api(status))) if status.code == 401 => {
             Err(ClusterError::Unauthorized { server: connection.server.clone() })
         }
-        Ok(Err(kube::Error::Api(status))) => Ok(Err((status.code, status.message.trim().to_owned()))),
+        Ok(Err(kube::Error::Api(status))) => Ok(Err((status.code, refusal(status.code, &status.message)))),
         Ok(Err(error)) => Err(ClusterError::unreachable(&connection.server, &error)),
+    }
+}
+
+/// Returns the message of an answer with an error, on one line. A page for browsers has none, and is not shown.
+fn refusal(status: u16, message: &str) -> String {
+    match one_line(message) {
+        message if message.is_empty() || message.starts_with('<') => format!("status {status} without a message"),
+        message => message,
     }
 }
 

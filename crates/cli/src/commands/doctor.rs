@@ -58,7 +58,7 @@ pub(super) fn run(
                 let plugins = manifests.plugins(&namespace);
                 reader.read_pods(&plugins).await?;
                 reader.read_surroundings(&plugins).await?;
-                (reader.objects, manifests, plugins)
+                (reader.into_objects()?, manifests, plugins)
             }
         };
         let images = if asks_registry { Some(ask(images(&plugins)).await) } else { None };

@@ -340,6 +340,39 @@ fn an_api_server_that_does_not_know_the_user_is_one_clear_error() {
     }
 }
 
+/// What answers every request alike is no API server, or lets the user read nothing: the installation was not examined.
+#[test]
+fn a_cluster_of_which_nothing_can_be_read_is_one_clear_error() {
+    let page = "<html>\n<body>Log in</body>\n</html>\n";
+    let version = || ("/version".to_owned(), 200, json!({"major": "1", "minor": "33"}).to_string());
+    let every = |status, body: &str| vec![("/".to_owned(), status, body.to_owned())];
+    let with_version = |status, body: &str| [every(status, body), vec![version()]].concat();
+    for (answers, words) in [
+        (every(200, page), "does not answer `/version` as an API server does: the answer is not JSON"),
+        (every(200, "{}"), "does not answer `/version` as an API server does: the answer has no version"),
+        (every(500, page), "does not answer `/version` as an API server does: status 500 without a message"),
+        (every(500, &failure(500, "out of\norder")), "does not answer `/version` as an API server does: out of order;"),
+        (every(400, "Client sent an HTTP request to an HTTPS server.\n"), "Client sent an HTTP request"),
+        (every(404, page), "does not answer `/version` as an API server does: status 404 without a message"),
+        (
+            every(403, &failure(403, "forbidden")),
+            "has returned none of the objects: this user may not `list` them (403)",
+        ),
+        (with_version(500, &failure(500, "etcd is away")), "has returned none of the objects: etcd is away"),
+        (with_version(200, "{}"), "has returned none of the objects: the answer is not a list of objects"),
+        (with_version(200, page), "has returned none of the objects: the answer is not JSON"),
+        (with_version(404, page), "has returned none of the objects: the cluster has none of the kinds (404)"),
+    ] {
+        let server = Server::start(answers);
+        let folder = Folder::new(&[("config", &server.kubeconfig()), ("f.yaml", &manifest(GOOD))]);
+        for files in [&["f.yaml"][..], &[]] {
+            let run = folder.run(&[&["doctor", "--kubeconfig", "config", "--no-registry"], files].concat());
+            assert_eq!((run.code, &*run.out), (2, ""), "{words}\n{}", run.err);
+            assert!(run.err.contains(words) && run.err.trim_end().lines().count() == 1, "{words}\n{}", run.err);
+        }
+    }
+}
+
 /// Kinds that the cluster does not have, objects that may not be read, and an API server with an error of its own.
 #[test]
 fn what_can_not_be_read_is_said_for_each_item() {
