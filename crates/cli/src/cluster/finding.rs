@@ -76,7 +76,7 @@ pub fn as_json(findings: &[Finding]) -> Value {
 
 /// The codes of the checks that `doctor` makes itself, in their order, each with what it checks.
 pub const CHECKS: &[(&str, &str)] = &[
-    ("plugins", "There is a table to examine: in the files, or in the cluster."),
+    ("plugins", "There is a table to examine, in the files or in the cluster, and the cluster has its kind."),
     ("gateway-pods", "`selector` or `targetRefs` selects pods that run."),
     ("plugin-namespace", "The plugin is in Istio's root namespace, or in that of the gateway's pods."),
     ("pod-ports", "The pods listen on the ports in `match`."),

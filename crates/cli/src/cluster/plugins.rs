@@ -121,6 +121,12 @@ impl Plugin {
         self.configuration.manifest.as_ref()
     }
 
+    /// Returns the kind of the object that holds the table.
+    pub(super) fn resource(&self) -> Option<Resource> {
+        let kind = self.manifest()?.kind;
+        PLUGINS.into_iter().find(|resource| resource.kind == kind.name())
+    }
+
     /// Returns what the plugin is attached to.
     pub fn targets(&self) -> Vec<Target> {
         let Some(manifest) = self.manifest() else { return Vec::new() };

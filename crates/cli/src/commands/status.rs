@@ -6,7 +6,7 @@ use std::path::Path;
 use ksvc_router_cli::cluster::connect::connect;
 use ksvc_router_cli::cluster::doctor::root_namespace;
 use ksvc_router_cli::cluster::metrics::{self, Gauges};
-use ksvc_router_cli::cluster::objects::{POD, Why, has_labels, is_running, namespace, path};
+use ksvc_router_cli::cluster::objects::{PLUGINS, POD, has_labels, is_running, namespace, path};
 use ksvc_router_cli::cluster::plugins::{Manifests, Plugin};
 use ksvc_router_cli::cluster::read::{Places, Reader};
 use ksvc_router_cli::cluster::status::{Expected, Row, as_json, as_text};
@@ -70,11 +70,19 @@ async fn ask_pods(
         }
     };
     if tables.is_empty() {
-        return Err(CallError::Status(
-            "the cluster has no WasmPlugin, TrafficExtension or EnvoyFilter of this filter that you may read; name the \
-             file of the table"
-                .to_owned(),
-        ));
+        let unread = PLUGINS.into_iter().find_map(|resource| reader.objects.unknown(resource));
+        return Err(CallError::Status(match unread {
+            Some(unread) => format!(
+                "no table was found, but the {} could not be read: {}; name the file of the table",
+                unread.resource.plural,
+                unread.why.words()
+            ),
+            None => {
+                "the cluster has no WasmPlugin, TrafficExtension or EnvoyFilter of this filter; name the file of the \
+                     table"
+                    .to_owned()
+            }
+        }));
     }
     let plugins: Vec<Option<Plugin>> = tables.iter().map(|table| Plugin::new(table, &default_namespace)).collect();
     if plugins.iter().any(Option::is_none) && labels.is_none() {
@@ -92,10 +100,7 @@ async fn ask_pods(
         reader.read_pods_with(&default_namespace, labels).await?;
     }
     if let Some(unread) = reader.objects.unknown(POD) {
-        let why = match &unread.why {
-            Why::Failed(message) => message.clone(),
-            _ => "the API server does not let this user list them (403)".to_owned(),
-        };
+        let why = unread.why.words();
         return Err(CallError::Status(format!(
             "the pods can't be read: {why}; ask for a role with the verb `list` on `pods` and `get` on `pods/proxy`, or name \
              a gateway by `--admin`"

@@ -373,6 +373,44 @@ fn a_cluster_of_which_nothing_can_be_read_is_one_clear_error() {
     }
 }
 
+/// Tables that may not be read are not tables that do not exist, and the remedy is another one.
+#[test]
+fn tables_that_may_not_be_read_are_not_said_to_be_missing() {
+    let server = Server::start(vec![
+        ("/version".to_owned(), 200, json!({"major": "1", "minor": "33"}).to_string()),
+        ("/apis/extensions.istio.io".to_owned(), 403, failure(403, "forbidden")),
+        ("/apis/networking.istio.io".to_owned(), 403, failure(403, "forbidden")),
+        ("/api/v1".to_owned(), 200, pods(&[])),
+    ]);
+    let folder = Folder::new(&[("config", &server.kubeconfig())]);
+    let run = folder.run(&["doctor", "--kubeconfig", "config", "--no-registry"]);
+    let line = "error: the cluster: no table was found, but the wasmplugins, trafficextensions, envoyfilters could not be \
+                read; name the file that you want to apply, or ask for the right to read them [plugins]";
+    assert!(run.out.lines().any(|found| found == line), "{}", run.out);
+    assert_eq!(run.code, 1);
+    let run = folder.run(&["status", "--kubeconfig", "config"]);
+    assert_eq!((run.code, &*run.out), (2, ""));
+    assert!(run.err.contains("the wasmplugins could not be read: this user may not `list` them (403)"), "{}", run.err);
+}
+
+/// A cluster without Istio.
+#[test]
+fn a_cluster_without_the_kind_of_the_plugin_is_an_error() {
+    let server = Server::start(vec![
+        ("/version".to_owned(), 200, json!({"major": "1", "minor": "33"}).to_string()),
+        ("/api/v1/pods".to_owned(), 200, pods(&["one"])),
+    ]);
+    let folder = Folder::new(&[("config", &server.kubeconfig()), ("f.yaml", &manifest(GOOD))]);
+    let run = folder.run(&["doctor", "f.yaml", "--kubeconfig", "config", "--no-registry"]);
+    let line = "error: WasmPlugin istio-system/ksvc-router: the cluster has no kind WasmPlugin, so the file can't be \
+                applied; install a version of Istio that has it [plugins]";
+    assert!(run.out.lines().any(|found| found == line), "{}", run.out);
+    let run = folder.run(&["doctor", "--kubeconfig", "config", "--no-registry"]);
+    let line = "error: the cluster: it has none of the kinds WasmPlugin, TrafficExtension and EnvoyFilter; install Istio \
+                [plugins]";
+    assert!(run.out.lines().any(|found| found == line), "{}", run.out);
+}
+
 /// Kinds that the cluster does not have, objects that may not be read, and an API server with an error of its own.
 #[test]
 fn what_can_not_be_read_is_said_for_each_item() {
