@@ -23,7 +23,7 @@ pub struct Access {
 /// A client of an API server. Requests are sent only when objects are read.
 pub struct Connection {
     pub(super) client: Client,
-    /// The URL of the API server.
+    /// The URL of the API server, without a user and a password.
     pub(super) server: String,
     /// The namespace of the context, in which objects without a namespace are.
     pub namespace: String,
@@ -91,9 +91,20 @@ pub async fn connect(access: &Access) -> Result<Connection, ClusterError> {
     };
     let config = Config { connect_timeout: Some(PATIENCE), read_timeout: Some(PATIENCE), ..config };
     use_ring();
-    let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
+    let (server, namespace) = (without_user(&config.cluster_url.to_string()), config.default_namespace.clone());
     let client = Client::try_from(config).map_err(|error| wrong(&error))?;
     Ok(Connection { client, server: server.trim_end_matches('/').to_owned(), namespace })
+}
+
+/// Returns a URL without the user and the password in it, so that it can be shown. They end at the last `@` before the
+/// path. A URL that can't be parsed loses them too.
+pub(super) fn without_user(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + "://".len());
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
+        None => url.to_owned(),
+    }
 }
 
 /// Makes `ring` the cryptography of every TLS connection of this process.

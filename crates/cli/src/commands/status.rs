@@ -30,7 +30,11 @@ pub(super) fn run(
         None => None,
     };
     let (expected, rows) = match tables {
-        Some(tables) if !admin.is_empty() => block_on(ask_gateways(&tables, admin))?,
+        Some(tables) if !admin.is_empty() => {
+            let gateways = admin.iter().map(|url| metrics::gateway(url)).collect::<Result<Vec<_>, String>>();
+            let gateways = gateways.map_err(|why| CallError::Status(format!("--admin: {why}")))?;
+            block_on(ask_gateways(&tables, &gateways))?
+        }
         tables => block_on(ask_pods(tables, cluster, labels))??,
     };
     let out = match format {
@@ -41,13 +45,13 @@ pub(super) fn run(
 }
 
 /// Asks the gateways at some URLs.
-async fn ask_gateways(tables: &[Configuration], urls: &[String]) -> (Vec<Expected>, Vec<Row>) {
+async fn ask_gateways(tables: &[Configuration], gateways: &[metrics::Gateway]) -> (Vec<Expected>, Vec<Row>) {
     let expected: Vec<Expected> = tables.iter().map(Expected::new).collect();
     let mut rows = Vec::new();
-    for url in urls {
-        let gauges = metrics::from_url(url).await;
+    for gateway in gateways {
+        let gauges = metrics::from_url(gateway).await;
         let gauges = gauges.as_ref().map_err(String::as_str);
-        rows.extend(expected.iter().map(|expected| Row::new(url, expected, gauges)));
+        rows.extend(expected.iter().map(|expected| Row::new(&gateway.shown, expected, gauges)));
     }
     (expected, rows)
 }

@@ -250,6 +250,79 @@ fn a_gateway_is_asked_at_a_url() {
     assert!(run.out.contains("write the URL of Envoy's admin interface"), "{}", run.out);
 }
 
+/// The page is found from any of its URLs.
+#[test]
+fn the_metrics_are_found_with_a_query_and_a_path() {
+    let page = page(hash(GOOD), 0);
+    let server = Server::start(vec![
+        ("/stats/prometheus?filter=ksvc_router".to_owned(), 200, page.clone()),
+        ("/proxy/stats/prometheus?filter=ksvc_router".to_owned(), 200, page),
+    ]);
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for end in ["?", "/#x", "/stats/prometheus", "/stats/prometheus/", "/stats/prometheus?usedonly", "/proxy/"] {
+        let run = folder.run(&["status", "f.yaml", "--admin", &format!("{}{end}", server.address)]);
+        assert_eq!(run.code, 0, "{end}\n{}{}", run.out, run.err);
+    }
+}
+
+/// A page of something else is not a gateway without the table.
+#[test]
+fn a_page_without_metrics_is_not_a_gateway_without_the_table() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for body in ["<html>\n<body>Log in</body>\n</html>\n", "{\"path\": \"/stats/prometheus\"}", "ok"] {
+        let server = Server::start(vec![("/".to_owned(), 200, body.to_owned())]);
+        let run = folder.run(&["status", "f.yaml", "--admin", &server.address.to_string(), "--format", "json"]);
+        let row = &run.json()["gateways"][0];
+        assert_eq!((run.code, row["state"].as_str()), (1, Some("unreadable")), "{}", run.out);
+        assert!(row["reason"].as_str().unwrap().starts_with("this is not Envoy's admin interface"), "{}", run.out);
+    }
+    for body in ["", "# TYPE other counter\nother{} 1\n"] {
+        let server = Server::start(vec![("/".to_owned(), 200, body.to_owned())]);
+        let run = folder.run(&["status", "f.yaml", "--admin", &server.address.to_string(), "--format", "json"]);
+        assert_eq!(run.json()["gateways"][0]["state"], "absent", "{}", run.out);
+    }
+}
+
+#[test]
+fn a_url_that_names_no_gateway_is_one_clear_error() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for url in ["", "http://", "http://:15000", "http://user:secret@", "ftp://127.0.0.1", "http://user:secret@a:b"] {
+        let run = folder.run(&["status", "f.yaml", "--admin", url]);
+        assert_eq!((run.code, &*run.out), (2, ""), "{url}");
+        assert!(run.err.starts_with("error: --admin: `"), "{}", run.err);
+        assert!(run.err.contains("write for example `http://127.0.0.1:15000`"), "{}", run.err);
+        assert!(run.err.trim_end().lines().count() == 1 && !run.err.contains("secret"), "{}", run.err);
+    }
+}
+
+#[test]
+fn passwords_in_urls_are_not_printed() {
+    let file = manifest(GOOD);
+    let good = Server::start(vec![("/stats/prometheus".to_owned(), 200, page(hash(&file), 0))]);
+    let bad = Server::start(vec![]);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = Folder::new(&[("f.yaml", &file)]);
+    for address in [good.address, bad.address, closed] {
+        for url in [format!("http://user:sec@ret@{address}"), format!("user:secret@{address}/stats/prometheus")] {
+            for format in ["text", "json"] {
+                let run = folder.run(&["status", "f.yaml", "--admin", &url, "--format", format]);
+                assert!(run.out.contains(&address.to_string()), "{url}\n{}", run.out);
+                let printed = run.out + &run.err;
+                assert!(!printed.contains("ret@") && !printed.contains("user"), "{url}\n{printed}");
+            }
+        }
+    }
+    for server in [good.address, bad.address, closed] {
+        let config = bad.kubeconfig().replace(&bad.address.to_string(), &format!("admin:secret@{server}"));
+        let folder = Folder::new(&[("f.yaml", &file), ("config", &config)]);
+        for command in ["doctor", "status"] {
+            let run = folder.run(&[command, "f.yaml", "--kubeconfig", "config"]);
+            assert!(run.code > 0, "{}", run.out);
+            assert!(!(run.out + &run.err).contains("secret"), "{}", run.err);
+        }
+    }
+}
+
 /// A text in an EnvoyFilter reaches the filter as it is.
 #[test]
 fn the_hash_of_an_envoy_filter_is_that_of_its_text() {
