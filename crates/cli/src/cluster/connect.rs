@@ -38,6 +38,8 @@ pub enum ClusterError {
     Unreachable { server: String, why: String },
     /// The API server at this URL does not know the user.
     Unauthorized { server: String },
+    /// The option or the line of a file has a name that no namespace can have.
+    Namespace { place: String, name: String },
     /// What is at this URL answers, but it does not show itself as an API server, with the reason.
     NotAnApiServer { server: String, why: String },
     /// The API server at this URL has returned none of the objects, with the reason for the first of them.
@@ -61,6 +63,11 @@ impl fmt::Display for ClusterError {
                 f,
                 "the API server {server} does not accept the credentials of the kubeconfig (401); log in again, or choose \
                  another context by `--context NAME`"
+            ),
+            Self::Namespace { place, name } => write!(
+                f,
+                "{place}: {name:?} can't be the name of a namespace; write lower-case letters, digits and `-`, with a letter \
+                 or digit at both ends, and 63 of them at most"
             ),
             Self::NotAnApiServer { server, why } => write!(
                 f,
@@ -92,8 +99,23 @@ pub async fn connect(access: &Access) -> Result<Connection, ClusterError> {
     let config = Config { connect_timeout: Some(PATIENCE), read_timeout: Some(PATIENCE), ..config };
     use_ring();
     let (server, namespace) = (without_user(&config.cluster_url.to_string()), config.default_namespace.clone());
-    let client = Client::try_from(config).map_err(|error| wrong(&error))?;
+    check_namespace("the context of the kubeconfig", &namespace)?;
+    // An error may contain the URL of the proxy.
+    let proxy = config.proxy_url.as_ref().map(ToString::to_string).unwrap_or_default();
+    let client = Client::try_from(config)
+        .map_err(|error| ClusterError::Kubeconfig(reason(&error).replace(&proxy, &without_user(&proxy))))?;
     Ok(Connection { client, server: server.trim_end_matches('/').to_owned(), namespace })
+}
+
+/// Checks the name of a namespace, which becomes a part of paths. `place` says where it is written.
+pub fn check_namespace(place: &str, name: &str) -> Result<(), ClusterError> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label =
+        (1..=63).contains(&name.len()) && name.bytes().all(is_inner) && !name.starts_with('-') && !name.ends_with('-');
+    match is_label {
+        true => Ok(()),
+        false => Err(ClusterError::Namespace { place: place.to_owned(), name: name.to_owned() }),
+    }
 }
 
 /// Returns a URL without the user and the password in it, so that it can be shown. They end at the last `@` before the

@@ -10,7 +10,7 @@ use reqwest::Url;
 
 use super::connect::{ClusterError, Connection, PATIENCE, reason, use_ring, without_user};
 use super::objects::{name, namespace};
-use super::read;
+use super::read::{self, encoded};
 
 /// The page, and the part of it that is wanted.
 const PAGE: &str = "stats/prometheus";
@@ -62,7 +62,7 @@ pub fn as_metric(name: &str) -> String {
 
 /// Returns the path in the API server at which it fetches a page from a pod.
 pub fn pod_path(pod: &Value) -> String {
-    format!("/api/v1/namespaces/{}/pods/{}:{PORT}/proxy/{PAGE}?{QUERY}", namespace(pod), name(pod))
+    format!("/api/v1/namespaces/{}/pods/{}:{PORT}/proxy/{PAGE}?{QUERY}", encoded(namespace(pod)), encoded(name(pod)))
 }
 
 /// Reads the gauges of a pod through the API server. The inner error says why the pod can't be asked.
@@ -89,8 +89,10 @@ pub struct Gateway {
 /// be left out.
 pub fn gateway(text: &str) -> Result<Gateway, String> {
     let shown = without_user(text);
+    // Where the password ends is not known in a URL that can't be parsed.
+    let tail = shown.rsplit('@').next().unwrap_or_default().to_owned();
     let wrong =
-        |why: &str| format!("`{shown}` is not the URL of a gateway: {why}; write for example `http://127.0.0.1:15000`");
+        |why: &str| format!("`{tail}` is not the URL of a gateway: {why}; write for example `http://127.0.0.1:15000`");
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let mut page = Url::parse(&with_scheme).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(page.scheme(), "http" | "https") {

@@ -10,7 +10,7 @@ use http::Request;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::connect::{ClusterError, Connection, PATIENCE};
+use super::connect::{ClusterError, Connection, PATIENCE, check_namespace};
 use super::finding::one_line;
 use super::objects::{
     ADMISSION_BINDING, ADMISSION_POLICY, API_GATEWAY, CONFIG_MAP, DOMAIN_MAPPING, ENVOY_FILTER, ISTIO_GATEWAY,
@@ -19,6 +19,9 @@ use super::objects::{
 use super::plugins::{Plugin, Target};
 use crate::manifest::PLUGIN_NAME;
 use crate::manifest::gateway::GATEWAY_NAME;
+use crate::source::Source;
+use crate::source::position::Position;
+use crate::yaml::Node;
 
 /// How many objects the API server returns at a time.
 const PAGE: usize = 500;
@@ -214,7 +217,7 @@ impl Reader {
 
     /// Adds one object, if it exists.
     async fn get(&mut self, resource: Resource, namespace: Option<&str>, name: &str) -> Result<(), ClusterError> {
-        match self.request(&format!("{}/{name}", collection(resource, namespace))).await? {
+        match self.request(&format!("{}/{}", collection(resource, namespace), encoded(name))).await? {
             Answer::Found(object) if super::objects::name(&object) == name => {
                 self.has_read = true;
                 self.objects.add(complete(object, resource));
@@ -281,7 +284,7 @@ fn selector(labels: &[(String, String)]) -> String {
 /// Returns the path of a kind in the API.
 fn collection(resource: Resource, namespace: Option<&str>) -> String {
     let root = if resource.group().is_empty() { "/api" } else { "/apis" };
-    let namespace = namespace.map(|name| format!("/namespaces/{name}")).unwrap_or_default();
+    let namespace = namespace.map(|name| format!("/namespaces/{}", encoded(name))).unwrap_or_default();
     format!("{root}/{}{namespace}/{}", resource.api_version, resource.plural)
 }
 
@@ -298,8 +301,20 @@ fn complete(mut object: Value, resource: Resource) -> Value {
     object
 }
 
-/// Returns a text as a value in the query of a URL.
-fn encoded(text: &str) -> String {
+/// Checks the namespaces of the objects in a document of a file.
+pub fn check_namespaces(file: &Source, document: &Node) -> Result<(), ClusterError> {
+    if document.text_at("kind") == Some("List") {
+        return document.list("items").iter().try_for_each(|item| check_namespaces(file, item));
+    }
+    let Some(node) = document.at(&["metadata", "namespace"]) else { return Ok(()) };
+    let Position { line, column } = node.span.start;
+    let place = format!("{}:{line}:{column}: `metadata.namespace`", file.name);
+    // An empty one counts as none.
+    node.text().filter(|name| !name.is_empty()).map_or(Ok(()), |name| check_namespace(&place, name))
+}
+
+/// Returns a text as a value in the query of a URL, or as a segment of its path.
+pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte {

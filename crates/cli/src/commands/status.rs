@@ -8,12 +8,13 @@ use ksvc_router_cli::cluster::doctor::root_namespace;
 use ksvc_router_cli::cluster::metrics::{self, Gauges};
 use ksvc_router_cli::cluster::objects::{PLUGINS, POD, has_labels, is_running, namespace, path};
 use ksvc_router_cli::cluster::plugins::{Manifests, Plugin};
-use ksvc_router_cli::cluster::read::{Places, Reader};
+use ksvc_router_cli::cluster::read::{Places, Reader, check_namespaces};
 use ksvc_router_cli::cluster::status::{Expected, Row, as_json, as_text};
 use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::load::load_tables;
 use serde_json::Value;
 
+use super::doctor::check_namespace_options;
 use super::{CallError, Report, access, block_on, pretty, refuse};
 use ksvc_router_cli::args::{ClusterArgs, Format};
 
@@ -62,6 +63,10 @@ async fn ask_pods(
     cluster: &ClusterArgs,
     labels: Option<Vec<(String, String)>>,
 ) -> Result<(Vec<Expected>, Vec<Row>), CallError> {
+    check_namespace_options(cluster)?;
+    for table in tables.iter().flatten() {
+        table.manifest.as_ref().map_or(Ok(()), |manifest| check_namespaces(&table.source, &manifest.document))?;
+    }
     let connection = connect(&access(cluster)).await?;
     let default_namespace = cluster.namespace.clone().unwrap_or(connection.namespace.clone());
     let mut reader = Reader::new(connection);

@@ -484,6 +484,43 @@ fn a_cluster_without_the_kind_of_the_plugin_is_an_error() {
     assert!(run.out.lines().any(|found| found == line), "{}", run.out);
 }
 
+/// The name of a namespace is a part of the paths that the user's credentials read.
+#[test]
+fn a_name_that_no_namespace_can_have_is_refused_before_anything_is_read() {
+    let bad = "x/../../secrets?x=";
+    let server = Server::start(vec![("/".to_owned(), 200, pods(&[]))]);
+    let good = manifest(GOOD);
+    let refused = |file: &str, config: &str, args: &[&str], place: &str| {
+        let folder = Folder::new(&[("config", config), ("f.yaml", file)]);
+        let run = folder.run(&[args, &["f.yaml", "--kubeconfig", "config"]].concat());
+        assert_eq!((run.code, &*run.out), (2, ""), "{place}\n{}", run.err);
+        assert!(run.err.starts_with(&format!("error: {place}: \"")), "{place}\n{}", run.err);
+        assert!(run.err.contains("can't be the name of a namespace; write lower-case letters"), "{}", run.err);
+        assert!(run.err.trim_end().lines().count() == 1, "{}", run.err);
+    };
+    for command in ["doctor", "status"] {
+        for name in [bad, "", "a b", "a\nb", "-a", "A", "a.b", &"a".repeat(64)] {
+            for option in ["--namespace", "--istio-namespace"] {
+                refused(&good, &server.kubeconfig(), &[command, &format!("{option}={name}")], option);
+            }
+        }
+        let file = good.replace("namespace: istio-system", &format!("namespace: \"{bad}\""));
+        refused(&file, &server.kubeconfig(), &[command], "f.yaml:3:42: `metadata.namespace`");
+        let config = server.kubeconfig().replace("\"shop\"", &format!("\"{bad}\""));
+        refused(&good, &config, &[command], "the context of the kubeconfig");
+    }
+    refused(&good, &server.kubeconfig(), &["doctor", "--knative-namespace", bad], "--knative-namespace");
+    let gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a, namespace: a/b}\n";
+    let file = format!("{gateway}---\n{good}");
+    refused(&file, &server.kubeconfig(), &["doctor"], "f.yaml:3:32: `metadata.namespace`");
+    assert_eq!(server.requests(), [""; 0]);
+    // The table itself names namespaces too.
+    let file = good.replace("namespace: shop", &format!("namespace: \"{bad}\""));
+    let folder = Folder::new(&[("config", &server.kubeconfig()), ("f.yaml", &file)]);
+    folder.run(&["doctor", "f.yaml", "--kubeconfig", "config", "--no-registry"]);
+    assert!(server.requests().iter().all(|line| !line.contains("secrets?")), "{:?}", server.requests());
+}
+
 /// Kinds that the cluster does not have, objects that may not be read, and an API server with an error of its own.
 #[test]
 fn what_can_not_be_read_is_said_for_each_item() {
