@@ -130,7 +130,7 @@ impl Examination<'_> {
 
     /// Adds what `check` says about the tables, their manifests, and the Gateways.
     fn messages_of_check(&self, root: &str, found: &mut Findings) {
-        let Manifests { loaded, of_cluster } = self.manifests;
+        let Manifests { loaded, of_cluster, .. } = self.manifests;
         let all = check_in_mesh(loaded, Some(root)).into_iter().enumerate();
         for (index, messages) in all.filter(|(index, _)| self.manifests.is_examined(*index)) {
             for message in messages.into_iter().filter(|message| !GUESSED.contains(&message.code)) {

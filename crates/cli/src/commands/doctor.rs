@@ -46,7 +46,7 @@ pub(super) fn run(
                 let namespace = namespace("default");
                 let manifests = Manifests::new(loaded, &documents, &objects, &namespace);
                 documents.iter().for_each(|document| objects.apply(document, &namespace));
-                let plugins = manifests.plugins(&namespace);
+                let plugins = manifests.plugins();
                 (objects, manifests, plugins)
             }
             None => {
@@ -57,7 +57,7 @@ pub(super) fn run(
                 reader.read_settings(&places).await?;
                 let manifests = Manifests::new(loaded, &documents, &reader.objects, &namespace);
                 documents.iter().for_each(|document| reader.objects.apply(document, &namespace));
-                let plugins = manifests.plugins(&namespace);
+                let plugins = manifests.plugins();
                 reader.read_pods(&plugins).await?;
                 reader.read_surroundings(&plugins).await?;
                 (reader.into_objects()?, manifests, plugins)

@@ -75,7 +75,7 @@ async fn ask_pods(
         None => {
             reader.read_plugins().await?;
             let manifests = Manifests::new(Vec::new(), &[], &reader.objects, &default_namespace);
-            manifests.plugins(&default_namespace).into_iter().map(|plugin| plugin.configuration).collect()
+            manifests.plugins().into_iter().map(|plugin| plugin.configuration).collect()
         }
     };
     if tables.is_empty() {
