@@ -40,6 +40,8 @@ pub enum ClusterError {
     Unauthorized { server: String },
     /// The option or the line of a file has a name that no namespace can have.
     Namespace { place: String, name: String },
+    /// The file that stands for a cluster has no object.
+    NoObjects { file: String },
     /// What is at this URL answers, but it does not show itself as an API server, with the reason.
     NotAnApiServer { server: String, why: String },
     /// The API server at this URL has returned none of the objects, with the reason for the first of them.
@@ -68,6 +70,11 @@ impl fmt::Display for ClusterError {
                 f,
                 "{place}: {name:?} can't be the name of a namespace; write lower-case letters, digits and `-`, with a letter \
                  or digit at both ends, and 63 of them at most"
+            ),
+            Self::NoObjects { file } => write!(
+                f,
+                "--objects: {file} has no object of a cluster; write it by `kubectl get -A -o yaml KIND,…`, with kinds that \
+                 the cluster has, and look at the errors that kubectl prints"
             ),
             Self::NotAnApiServer { server, why } => write!(
                 f,

@@ -156,6 +156,7 @@ impl Examination<'_> {
             let group = unread.resource.group();
             let place = unread.namespace.as_ref().map_or(String::new(), |name| format!(" in the namespace `{name}`"));
             let resource = if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
+            let in_group = if group.is_empty() { String::new() } else { format!(" in the API group `{group}`") };
             let about = format!("{resource}{place}");
             match &unread.why {
                 // Each check says itself what a missing kind means.
@@ -166,7 +167,7 @@ impl Examination<'_> {
                     &about,
                     format!(
                         "the API server does not let this user read them (403); ask for a role with the verb `{verb}` on \
-                         `{plural}` in the API group `{group}`"
+                         `{plural}`{in_group}"
                     ),
                 ),
                 Why::Failed(message) => {

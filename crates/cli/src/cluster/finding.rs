@@ -48,7 +48,7 @@ pub fn as_text(findings: &[Finding]) -> String {
     let mut out = String::new();
     for Finding { level, code, about, text } in findings {
         // Writing to a string can't fail.
-        let _ = writeln!(out, "{}: {about}: {text} [{code}]", level.word());
+        let _ = writeln!(out, "{}: {}: {} [{code}]", level.word(), one_line(about), one_line(text));
     }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let plural = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });

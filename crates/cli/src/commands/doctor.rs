@@ -111,6 +111,9 @@ fn read_objects(path: &Path) -> Result<Result<Objects, Refusal>, CallError> {
         Ok(documents) => documents.iter().for_each(|document| objects.apply(document, "")),
         Err(message) => return Ok(Err(Box::new(move |format| refuse(&[*message], format)))),
     }
+    if objects.is_empty() {
+        return Err(ClusterError::NoObjects { file: source.name.clone() }.into());
+    }
     Ok(Ok(objects))
 }
 

@@ -585,6 +585,25 @@ fn with_a_file_the_other_tables_of_the_cluster_are_not_examined() {
     assert_eq!(case.complaints(), [""; 0]);
 }
 
+/// Text of the cluster can't end a line, or control the terminal.
+#[test]
+fn each_check_is_one_line() {
+    let mut case = Case::good();
+    let message = "image not found:\r\n\terror: forged\u{1b}[2J\u{85}\u{2028}line [services]";
+    case.object("Service", "payments")["status"]["conditions"][0] =
+        json!({"type": "Ready", "status": "False", "message": message});
+    let run = case.run(&[]);
+    let found = "(image not found: error: forged [2J line [services])";
+    assert!(run.out.contains(found), "{}", run.out);
+    let is_finding =
+        |line: &str| ["ok: ", "warning: ", "skipped: ", "error: WasmPlugin"].iter().any(|word| line.starts_with(word));
+    let (findings, summary): (Vec<&str>, Vec<&str>) = run.out.lines().partition(|line| is_finding(line));
+    assert_eq!(summary, ["1 error, 0 warnings, 9 ok, 1 skipped"], "{findings:#?}");
+    // JSON has the text as it is.
+    let json = case.run(&["--format", "json"]).json();
+    assert!(json.as_array().unwrap().iter().any(|finding| finding["message"].as_str().unwrap().contains(message)));
+}
+
 /// The file is what will be applied, so the older object of the same name does not count.
 #[test]
 fn a_file_replaces_the_object_of_the_same_name() {
@@ -601,6 +620,24 @@ fn objects_that_can_not_be_read_are_one_clear_error() {
     let run = folder.run(&["doctor", "plugin.yaml", "--objects", "objects.yaml"]);
     assert_eq!((run.code, &*run.out), (1, ""));
     assert!(run.err.starts_with("objects.yaml:"), "{}", run.err);
+    // A file without objects is not a cluster without objects.
+    for text in [
+        "",
+        "# nothing\n",
+        "error: the server doesn't have a resource type \"ksvc\"\n",
+        "items: []\n",
+        "[]",
+        "kind: List",
+    ] {
+        let folder = Folder::new(&[("objects.yaml", text), ("plugin.yaml", PLUGIN)]);
+        let run = folder.run(&["doctor", "plugin.yaml", "--objects", "objects.yaml"]);
+        assert_eq!((run.code, &*run.out), (2, ""), "{text}\n{}", run.err);
+        assert!(
+            run.err.starts_with("error: --objects: objects.yaml has no object of a cluster; write it"),
+            "{}",
+            run.err
+        );
+    }
     let run = folder.run(&["doctor", "plugin.yaml", "--objects", "none.yaml"]);
     assert_eq!((run.code, &*run.out), (2, ""));
     let run = folder.run(&["doctor", "none.yaml", "--objects", "objects.yaml"]);

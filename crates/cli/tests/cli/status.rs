@@ -527,8 +527,9 @@ fn what_can_not_be_read_is_said_for_each_item() {
     let server = Server::start(vec![
         ("/version".to_owned(), 200, json!({"major": "1", "minor": "32+"}).to_string()),
         ("/apis/extensions.istio.io/v1alpha1/wasmplugins".to_owned(), 403, failure(403, "forbidden")),
-        ("/apis/networking.istio.io/v1alpha3/envoyfilters".to_owned(), 500, failure(500, "etcd is away")),
+        ("/apis/networking.istio.io/v1alpha3/envoyfilters".to_owned(), 500, failure(500, "etcd\nis\taway")),
         ("/api/v1".to_owned(), 200, pods(&[])),
+        ("/api/v1/namespaces/istio-system/configmaps".to_owned(), 403, failure(403, "forbidden")),
     ]);
     let folder = Folder::new(&[("config", &server.kubeconfig()), ("f.yaml", &manifest(GOOD))]);
     let run = folder.run(&["doctor", "f.yaml", "--kubeconfig", "config", "--no-registry"]);
@@ -537,6 +538,9 @@ fn what_can_not_be_read_is_said_for_each_item() {
         "skipped: wasmplugins.extensions.istio.io: the API server does not let this user read them (403); ask for a role \
          with the verb `list` on `wasmplugins` in the API group `extensions.istio.io` [not-readable]",
         "skipped: envoyfilters.networking.istio.io: the API server answered: etcd is away [not-readable]",
+        // The core group has no name.
+        "skipped: configmaps in the namespace `istio-system`: the API server does not let this user read them (403); ask \
+         for a role with the verb `get` on `configmaps` [not-readable]",
         "error: WasmPlugin istio-system/ksvc-router: the cluster has no Knative Services at all; install Knative Serving \
          [services]",
         "ok: the cluster: Kubernetes 1.32 is too old for the admission policy, which needs 1.33; check tables in your \
