@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::finding::{Finding, Level};
 use super::image::ImageAnswers;
-use super::objects::{CONFIG_MAP, Objects, Resource, Why, text};
+use super::objects::{CONFIG_MAP, Objects, PLUGINS, Resource, Why, text};
 use super::plugins::{Manifests, Plugin};
 use super::read::Places;
 use crate::check::check_in_mesh;
@@ -26,6 +26,8 @@ use crate::yaml::{self, Origin};
 /// The codes of messages of `check` that only guess what the objects of the cluster say. `doctor` has checks for them.
 const GUESSED: [&str; 6] =
     ["every-port", "plain-port", "service-port", "no-port", "other-selector", "addressed-gateway"];
+
+const PLUGINS_CODE: &str = "plugins";
 
 /// Everything that the checks look at.
 pub struct Examination<'e> {
@@ -46,6 +48,7 @@ pub fn examine(examination: &Examination<'_>) -> Vec<Finding> {
     }
     let root = root_namespace(examination.objects, &examination.places.istio);
     for plugin in examination.plugins {
+        examination.check_kind(plugin, &mut found);
         let pods = examination.attachment(plugin, &root, &mut found);
         let serving = ports::serving(&pods, &gateways, examination.objects);
         if !pods.is_empty() {
@@ -85,15 +88,36 @@ pub fn root_namespace(objects: &Objects, istio: &str) -> String {
 
 impl Examination<'_> {
     fn no_plugins(&self, found: &mut Findings) {
-        found.add(
-            Level::Error,
-            "plugins",
-            "the cluster",
+        let unknown: Vec<String> = PLUGINS
+            .into_iter()
+            .filter(|kind| self.objects.unknown(*kind).is_some())
+            .map(|kind| kind.plural.to_owned())
+            .collect();
+        let text = if !unknown.is_empty() {
+            format!(
+                "no table was found, but the {} could not be read; name the file that you want to apply, or ask for the \
+                 right to read them",
+                some(unknown)
+            )
+        } else if PLUGINS.into_iter().all(|kind| self.objects.lacks(kind)) {
+            "it has none of the kinds WasmPlugin, TrafficExtension and EnvoyFilter; install Istio".to_owned()
+        } else {
             format!(
                 "it has no WasmPlugin, TrafficExtension or EnvoyFilter of this filter; name the file that you want to \
                  apply, or write `pluginName: {PLUGIN_NAME}` in the object that is there"
-            ),
+            )
+        };
+        found.add(Level::Error, PLUGINS_CODE, "the cluster", text);
+    }
+
+    /// Checks that the cluster has the kind of a plugin.
+    fn check_kind(&self, plugin: &Plugin, found: &mut Findings) {
+        let Some(resource) = plugin.resource().filter(|resource| self.objects.lacks(*resource)) else { return };
+        let text = format!(
+            "the cluster has no kind {}, so the file can't be applied; install a version of Istio that has it",
+            resource.kind
         );
+        found.add(Level::Error, PLUGINS_CODE, &plugin.about, text);
     }
 
     /// Adds a finding that a check is not possible, because objects of a kind are not known.
@@ -106,7 +130,7 @@ impl Examination<'_> {
 
     /// Adds what `check` says about the tables, their manifests, and the Gateways.
     fn messages_of_check(&self, root: &str, found: &mut Findings) {
-        let Manifests { loaded, of_cluster } = self.manifests;
+        let Manifests { loaded, of_cluster, .. } = self.manifests;
         let all = check_in_mesh(loaded, Some(root)).into_iter().enumerate();
         for (index, messages) in all.filter(|(index, _)| self.manifests.is_examined(*index)) {
             for message in messages.into_iter().filter(|message| !GUESSED.contains(&message.code)) {
@@ -132,6 +156,7 @@ impl Examination<'_> {
             let group = unread.resource.group();
             let place = unread.namespace.as_ref().map_or(String::new(), |name| format!(" in the namespace `{name}`"));
             let resource = if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
+            let in_group = if group.is_empty() { String::new() } else { format!(" in the API group `{group}`") };
             let about = format!("{resource}{place}");
             match &unread.why {
                 // Each check says itself what a missing kind means.
@@ -142,7 +167,7 @@ impl Examination<'_> {
                     &about,
                     format!(
                         "the API server does not let this user read them (403); ask for a role with the verb `{verb}` on \
-                         `{plural}` in the API group `{group}`"
+                         `{plural}`{in_group}"
                     ),
                 ),
                 Why::Failed(message) => {

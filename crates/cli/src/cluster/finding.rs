@@ -48,7 +48,7 @@ pub fn as_text(findings: &[Finding]) -> String {
     let mut out = String::new();
     for Finding { level, code, about, text } in findings {
         // Writing to a string can't fail.
-        let _ = writeln!(out, "{}: {about}: {text} [{code}]", level.word());
+        let _ = writeln!(out, "{}: {}: {} [{code}]", level.word(), one_line(about), one_line(text));
     }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let plural = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
@@ -63,6 +63,12 @@ pub fn as_text(findings: &[Finding]) -> String {
     out
 }
 
+/// Returns a text on one line: control characters and line separators become spaces, and several spaces one.
+pub(super) fn one_line(text: &str) -> String {
+    let is_break = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.split(is_break).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 /// Returns the findings as a JSON list.
 pub fn as_json(findings: &[Finding]) -> Value {
     findings.iter().map(Finding::to_json).collect()
@@ -70,7 +76,7 @@ pub fn as_json(findings: &[Finding]) -> Value {
 
 /// The codes of the checks that `doctor` makes itself, in their order, each with what it checks.
 pub const CHECKS: &[(&str, &str)] = &[
-    ("plugins", "There is a table to examine: in the files, or in the cluster."),
+    ("plugins", "There is a table to examine, in the files or in the cluster, and the cluster has its kind."),
     ("gateway-pods", "`selector` or `targetRefs` selects pods that run."),
     ("plugin-namespace", "The plugin is in Istio's root namespace, or in that of the gateway's pods."),
     ("pod-ports", "The pods listen on the ports in `match`."),

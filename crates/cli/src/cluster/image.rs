@@ -61,7 +61,7 @@ async fn ask_one(reference: &str) -> ImageAnswer {
         Err(error) => return ImageAnswer::Unreachable(format!("this is no reference of an image: {error}")),
     };
     use_ring();
-    // A registry on the own machine seldom has TLS.
+    // A registry on your own machine seldom has TLS.
     let registry = parsed.resolve_registry().to_owned();
     let host = registry.rsplit_once(':').map_or(&*registry, |(host, _)| host);
     let is_local =

@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::connect::{ClusterError, Connection, PATIENCE, reason, use_ring};
+use reqwest::Url;
+
+use super::connect::{ClusterError, Connection, PATIENCE, reason, use_ring, without_user};
 use super::objects::{name, namespace};
-use super::read;
+use super::read::{self, encoded};
 
 /// The page, and the part of it that is wanted.
-const PAGE: &str = "stats/prometheus?filter=ksvc_router";
+const PAGE: &str = "stats/prometheus";
+const QUERY: &str = "filter=ksvc_router";
 
 /// The port of a gateway's pod on which Prometheus reads the metrics.
 const PORT: u16 = 15090;
@@ -59,7 +62,7 @@ pub fn as_metric(name: &str) -> String {
 
 /// Returns the path in the API server at which it fetches a page from a pod.
 pub fn pod_path(pod: &Value) -> String {
-    format!("/api/v1/namespaces/{}/pods/{}:{PORT}/proxy/{PAGE}", namespace(pod), name(pod))
+    format!("/api/v1/namespaces/{}/pods/{}:{PORT}/proxy/{PAGE}?{QUERY}", encoded(namespace(pod)), encoded(name(pod)))
 }
 
 /// Reads the gauges of a pod through the API server. The inner error says why the pod can't be asked.
@@ -68,24 +71,59 @@ pub async fn from_pod(
     pod: &Value,
 ) -> Result<Result<BTreeMap<String, Gauges>, String>, ClusterError> {
     Ok(match read::get(connection, &pod_path(pod)).await? {
-        Ok(page) => Ok(parse(&page)),
+        Ok(page) => read_page(&page).ok_or_else(|| format!("the page at port {PORT} has no metrics of Envoy")),
         Err((403, _)) => Err("the user may not `get` the resource `pods/proxy` (403)".to_owned()),
         Err((_, message)) => Err(message),
     })
 }
 
-/// Reads the gauges of a gateway at a URL: that of Envoy's admin interface, or of the port for Prometheus.
-pub async fn from_url(url: &str) -> Result<BTreeMap<String, Gauges>, String> {
-    use_ring();
-    let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-    let root = with_scheme.trim_end_matches('/').trim_end_matches("/stats/prometheus");
-    let client = reqwest::Client::builder().connect_timeout(PATIENCE).timeout(PATIENCE).build();
-    let client = client.map_err(|error| reason(&error))?;
-    let response = client.get(format!("{root}/{PAGE}")).send().await.map_err(|error| reason(&error))?;
-    let status = response.status();
-    let page = response.text().await.map_err(|error| reason(&error))?;
-    if !status.is_success() {
-        return Err(format!("{root}/{PAGE} answers {}; write the URL of Envoy's admin interface", status.as_u16()));
+/// A gateway outside a cluster, by the URL of its metrics.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// The URL as the user wrote it, without a user and a password.
+    pub shown: String,
+    page: Url,
+}
+
+/// Reads the URL of a gateway: that of Envoy's admin interface, or of the page with its metrics. The scheme `http://` may
+/// be left out.
+pub fn gateway(text: &str) -> Result<Gateway, String> {
+    let shown = without_user(text);
+    // Where the password ends is not known in a URL that can't be parsed.
+    let tail = shown.rsplit('@').next().unwrap_or_default().to_owned();
+    let wrong =
+        |why: &str| format!("`{tail}` is not the URL of a gateway: {why}; write for example `http://127.0.0.1:15000`");
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let mut page = Url::parse(&with_scheme).map_err(|error| wrong(&error.to_string()))?;
+    if !matches!(page.scheme(), "http" | "https") {
+        return Err(wrong("the scheme must be `http` or `https`"));
     }
-    Ok(parse(&page))
+    let root = page.path().trim_end_matches('/');
+    let path = format!("{}/{PAGE}", root.strip_suffix(&format!("/{PAGE}")).unwrap_or(root));
+    page.set_path(&path);
+    page.set_query(Some(QUERY));
+    page.set_fragment(None);
+    Ok(Gateway { shown, page })
+}
+
+/// Reads the gauges of a gateway at a URL.
+pub async fn from_url(gateway: &Gateway) -> Result<BTreeMap<String, Gauges>, String> {
+    use_ring();
+    let failed = |error: reqwest::Error| reason(&error.without_url());
+    let client = reqwest::Client::builder().connect_timeout(PATIENCE).timeout(PATIENCE).build().map_err(failed)?;
+    let response = client.get(gateway.page.clone()).send().await.map_err(failed)?;
+    let status = response.status();
+    let body = response.text().await.map_err(failed)?;
+    let advice = "write the URL of Envoy's admin interface";
+    if !status.is_success() {
+        return Err(format!("{} answers {}; {advice}", without_user(gateway.page.as_str()), status.as_u16()));
+    }
+    read_page(&body).ok_or_else(|| format!("this is not Envoy's admin interface: the page has no metrics; {advice}"))
+}
+
+/// Returns the gauges in a page of metrics; `None` for another page. The page of a gateway without the plugin is empty.
+fn read_page(page: &str) -> Option<BTreeMap<String, Gauges>> {
+    let is_metric = |line: &str| line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok());
+    let mut lines = page.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    lines.all(is_metric).then(|| parse(page))
 }

@@ -22,13 +22,12 @@ impl Resource {
 
     /// Returns the API group; empty for the core group.
     pub fn group(&self) -> &'static str {
-        self.api_version.split_once('/').map_or("", |(group, _)| group)
+        group(self.api_version)
     }
 
     /// Returns whether an object is of this kind, in any version.
     fn has(&self, object: &Value) -> bool {
-        let group = text(object, "/apiVersion").split_once('/').map_or("", |(group, _)| group);
-        group == self.group() && text(object, "/kind") == self.kind
+        group(text(object, "/apiVersion")) == self.group() && text(object, "/kind") == self.kind
     }
 }
 
@@ -74,6 +73,17 @@ pub enum Why {
     Failed(String),
 }
 
+impl Why {
+    /// Returns what the API server has answered.
+    pub fn words(&self) -> String {
+        match self {
+            Self::NoSuchKind => "the cluster has none of the kinds (404)".to_owned(),
+            Self::Forbidden { verb } => format!("this user may not `{verb}` them (403)"),
+            Self::Failed(message) => message.clone(),
+        }
+    }
+}
+
 /// The objects of a cluster that `doctor` and `status` look at.
 #[derive(Debug, Default)]
 pub struct Objects {
@@ -84,6 +94,10 @@ pub struct Objects {
 }
 
 impl Objects {
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
     /// Returns the objects of one kind.
     pub fn of(&self, resource: Resource) -> impl Iterator<Item = &Value> {
         self.objects.iter().filter(move |object| resource.has(object))
@@ -98,7 +112,7 @@ impl Objects {
     pub fn add(&mut self, object: Value) {
         let same = |other: &Value| {
             ["/kind", "/metadata/namespace", "/metadata/name"].iter().all(|at| text(other, at) == text(&object, at))
-                && group(other) == group(&object)
+                && group(text(other, "/apiVersion")) == group(text(&object, "/apiVersion"))
         };
         match self.objects.iter_mut().find(|other| same(other)) {
             Some(other) => *other = object,
@@ -171,8 +185,9 @@ pub fn path(object: &Value) -> String {
     }
 }
 
-fn group(object: &Value) -> &str {
-    text(object, "/apiVersion").split_once('/').map_or("", |(group, _)| group)
+/// Returns the API group in an `apiVersion`; empty for the core group.
+fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 /// Returns the entries of the object at a JSON pointer whose values are strings, such as labels.

@@ -55,6 +55,8 @@ pub struct Manifests {
     pub loaded: Vec<Loaded>,
     /// How many of them are objects of the cluster.
     pub of_cluster: usize,
+    /// The namespace of objects that name none.
+    default_namespace: String,
 }
 
 impl Manifests {
@@ -71,18 +73,18 @@ impl Manifests {
         }
         let of_cluster = loaded.len();
         loaded.extend(files);
-        Self { loaded, of_cluster }
+        Self { loaded, of_cluster, default_namespace: default.to_owned() }
     }
 
     /// Returns the tables to examine: those of the files, or else those of the cluster.
-    pub fn plugins(&self, default_namespace: &str) -> Vec<Plugin> {
+    pub fn plugins(&self) -> Vec<Plugin> {
         let first = if self.of_cluster < self.loaded.len() { self.of_cluster } else { 0 };
-        plugins(&self.loaded[first..], default_namespace)
+        plugins(&self.loaded[first..], &self.default_namespace)
     }
 
     /// Returns all tables that are in manifests.
     pub(super) fn tables(&self) -> Vec<Plugin> {
-        plugins(&self.loaded, "")
+        plugins(&self.loaded, &self.default_namespace)
     }
 
     /// Returns whether the messages about an element of `loaded` are wanted: about the files, or else about all.
@@ -111,7 +113,10 @@ impl Plugin {
     /// Returns `None` for a table that is not in a manifest.
     pub fn new(configuration: &Configuration, default_namespace: &str) -> Option<Self> {
         let manifest = configuration.manifest.as_ref()?;
-        let text = |key| manifest.document.at(&["metadata", key]).and_then(|value| value.text());
+        let text = |key| {
+            let value = manifest.document.at(&["metadata", key]).and_then(|value| value.text());
+            value.filter(|value| !value.is_empty())
+        };
         let namespace = text("namespace").unwrap_or(default_namespace).to_owned();
         let about = format!("{} {namespace}/{}", manifest.kind.name(), text("name").unwrap_or_default());
         Some(Self { about, namespace, configuration: configuration.clone() })
@@ -119,6 +124,12 @@ impl Plugin {
 
     pub(super) fn manifest(&self) -> Option<&Manifest> {
         self.configuration.manifest.as_ref()
+    }
+
+    /// Returns the kind of the object that holds the table.
+    pub(super) fn resource(&self) -> Option<Resource> {
+        let kind = self.manifest()?.kind;
+        PLUGINS.into_iter().find(|resource| resource.kind == kind.name())
     }
 
     /// Returns what the plugin is attached to.

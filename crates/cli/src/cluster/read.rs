@@ -1,7 +1,7 @@
 //! Reads the objects that concern an installation from the API server, by GET and LIST alone.
 //!
 //! What the user may not read, and kinds that the cluster does not have, are noted in `Objects::unread`. Only an API
-//! server that does not answer, or does not know the user, is an error.
+//! server that does not answer, does not know the user, or returns nothing at all is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,7 +10,8 @@ use http::Request;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::connect::{ClusterError, Connection, PATIENCE};
+use super::connect::{ClusterError, Connection, PATIENCE, check_namespace};
+use super::finding::one_line;
 use super::objects::{
     ADMISSION_BINDING, ADMISSION_POLICY, API_GATEWAY, CONFIG_MAP, DOMAIN_MAPPING, ENVOY_FILTER, ISTIO_GATEWAY,
     KNATIVE_SERVICE, Objects, POD, Resource, SERVICE, TRAFFIC_EXTENSION, Unread, WASM_PLUGIN, Why, namespace, text,
@@ -18,6 +19,9 @@ use super::objects::{
 use super::plugins::{Plugin, Target};
 use crate::manifest::PLUGIN_NAME;
 use crate::manifest::gateway::GATEWAY_NAME;
+use crate::source::Source;
+use crate::source::position::Position;
+use crate::yaml::Node;
 
 /// How many objects the API server returns at a time.
 const PAGE: usize = 500;
@@ -37,6 +41,8 @@ pub struct Reader {
     pub objects: Objects,
     /// The lists that were asked for, so that none is asked for twice: how the API server refused, if it did.
     asked: BTreeMap<String, Option<(u16, String)>>,
+    /// Whether the API server has returned a list or an object.
+    has_read: bool,
 }
 
 /// The answer to a request.
@@ -47,7 +53,7 @@ enum Answer {
 
 impl Reader {
     pub fn new(connection: Connection) -> Self {
-        Self { connection, objects: Objects::default(), asked: BTreeMap::new() }
+        Self { connection, objects: Objects::default(), asked: BTreeMap::new(), has_read: false }
     }
 
     /// Reads the objects that hold tables.
@@ -122,11 +128,28 @@ impl Reader {
     }
 
     async fn read_version(&mut self) -> Result<(), ClusterError> {
-        if let Answer::Found(version) = self.request("/version").await? {
-            let number = |pointer| text(&version, pointer).trim_end_matches(|c: char| !c.is_ascii_digit()).parse();
-            self.objects.version = number("/major").ok().zip(number("/minor").ok());
+        let why = match self.request("/version").await? {
+            Answer::Found(version) if version["major"].is_string() => {
+                let number = |pointer| text(&version, pointer).trim_end_matches(|c: char| !c.is_ascii_digit()).parse();
+                self.objects.version = number("/major").ok().zip(number("/minor").ok());
+                return Ok(());
+            }
+            // A role may leave it out.
+            Answer::Refused(403, _) => return Ok(()),
+            Answer::Found(_) => "the answer has no version".to_owned(),
+            Answer::Refused(_, message) => message,
+        };
+        Err(ClusterError::NotAnApiServer { server: self.connection.server.clone(), why })
+    }
+
+    /// Returns the objects that were read. It is an error if the API server has returned none of them.
+    pub fn into_objects(self) -> Result<Objects, ClusterError> {
+        if self.has_read {
+            return Ok(self.objects);
         }
-        Ok(())
+        let refusals = self.objects.unread.iter().map(|unread| &unread.why);
+        let why = refusals.min_by_key(|why| matches!(why, Why::NoSuchKind)).map_or(String::new(), Why::words);
+        Err(ClusterError::NothingReadable { server: self.connection.server, why })
     }
 
     /// Adds the objects of a kind. If they can't be read, that is noted.
@@ -160,9 +183,12 @@ impl Reader {
         let refusal = loop {
             match self.request(&next).await? {
                 Answer::Found(mut page) => {
-                    let items = page.get_mut("items").map(Value::take).unwrap_or_default();
-                    for item in items.as_array().into_iter().flatten() {
-                        self.objects.add(complete(item.clone(), resource));
+                    let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
+                        break Some((502, "the answer is not a list of objects".to_owned()));
+                    };
+                    self.has_read = true;
+                    for item in items {
+                        self.objects.add(complete(item, resource));
                     }
                     match text(&page, "/metadata/continue") {
                         "" => break None,
@@ -191,8 +217,12 @@ impl Reader {
 
     /// Adds one object, if it exists.
     async fn get(&mut self, resource: Resource, namespace: Option<&str>, name: &str) -> Result<(), ClusterError> {
-        match self.request(&format!("{}/{name}", collection(resource, namespace))).await? {
-            Answer::Found(object) => self.objects.add(complete(object, resource)),
+        match self.request(&format!("{}/{}", collection(resource, namespace), encoded(name))).await? {
+            Answer::Found(object) if super::objects::name(&object) == name => {
+                self.has_read = true;
+                self.objects.add(complete(object, resource));
+            }
+            Answer::Found(_) => self.note(resource, namespace, "get", 502, "the answer is not the object".to_owned()),
             Answer::Refused(404, _) => {}
             Answer::Refused(status, message) => self.note(resource, namespace, "get", status, message),
         }
@@ -233,8 +263,16 @@ pub(super) async fn get(connection: &Connection, path: &str) -> Result<Result<St
         Ok(Err(kube::Error::Api(status))) if status.code == 401 => {
             Err(ClusterError::Unauthorized { server: connection.server.clone() })
         }
-        Ok(Err(kube::Error::Api(status))) => Ok(Err((status.code, status.message.trim().to_owned()))),
+        Ok(Err(kube::Error::Api(status))) => Ok(Err((status.code, refusal(status.code, &status.message)))),
         Ok(Err(error)) => Err(ClusterError::unreachable(&connection.server, &error)),
+    }
+}
+
+/// Returns the message of an answer with an error, on one line. A page for browsers has none, and is not shown.
+fn refusal(status: u16, message: &str) -> String {
+    match one_line(message) {
+        message if message.is_empty() || message.starts_with('<') => format!("status {status} without a message"),
+        message => message,
     }
 }
 
@@ -246,7 +284,7 @@ fn selector(labels: &[(String, String)]) -> String {
 /// Returns the path of a kind in the API.
 fn collection(resource: Resource, namespace: Option<&str>) -> String {
     let root = if resource.group().is_empty() { "/api" } else { "/apis" };
-    let namespace = namespace.map(|name| format!("/namespaces/{name}")).unwrap_or_default();
+    let namespace = namespace.map(|name| format!("/namespaces/{}", encoded(name))).unwrap_or_default();
     format!("{root}/{}{namespace}/{}", resource.api_version, resource.plural)
 }
 
@@ -263,8 +301,20 @@ fn complete(mut object: Value, resource: Resource) -> Value {
     object
 }
 
-/// Returns a text as a value in the query of a URL.
-fn encoded(text: &str) -> String {
+/// Checks the namespaces of the objects in a document of a file.
+pub fn check_namespaces(file: &Source, document: &Node) -> Result<(), ClusterError> {
+    if document.text_at("kind") == Some("List") {
+        return document.list("items").iter().try_for_each(|item| check_namespaces(file, item));
+    }
+    let Some(node) = document.at(&["metadata", "namespace"]) else { return Ok(()) };
+    let Position { line, column } = node.span.start;
+    let place = format!("{}:{line}:{column}: `metadata.namespace`", file.name);
+    // An empty one counts as none.
+    node.text().filter(|name| !name.is_empty()).map_or(Ok(()), |name| check_namespace(&place, name))
+}
+
+/// Returns a text as a value in the query of a URL, or as a segment of its path.
+pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::finding::one_line;
 use super::metrics::{Gauges, as_metric};
 use crate::configuration::Configuration;
 
@@ -129,7 +130,7 @@ pub fn as_text(expected: &[Expected], rows: &[Row]) -> String {
     let head = ["GATEWAY", "TABLE", "HASH", "SERVES"].map(str::to_owned);
     let cells = rows.iter().map(|row| {
         let hash = row.hash.map_or("-".to_owned(), hex);
-        [row.gateway.clone(), row.table.clone(), hash, row.state.words()]
+        [&row.gateway, &row.table, &hash, &row.state.words()].map(|cell| one_line(cell))
     });
     let lines: Vec<[String; 4]> = std::iter::once(head).chain(cells).collect();
     let mut out = if rows.is_empty() { String::new() } else { crate::words::aligned(&lines) };

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ksvc_router_cli::cluster::connect::connect;
+use ksvc_router_cli::cluster::connect::{ClusterError, check_namespace, connect};
 use ksvc_router_cli::cluster::doctor::{Examination, examine};
 use ksvc_router_cli::cluster::finding::{Level, as_json, as_text};
 use ksvc_router_cli::cluster::image::{ask, reference};
 use ksvc_router_cli::cluster::objects::Objects;
 use ksvc_router_cli::cluster::plugins::{Manifests, Plugin};
-use ksvc_router_cli::cluster::read::{Places, Reader};
+use ksvc_router_cli::cluster::read::{Places, Reader, check_namespaces};
 use ksvc_router_cli::load::{self, Loaded, load, without_table};
 use ksvc_router_cli::yaml::Node;
 
@@ -30,7 +30,9 @@ pub(super) fn run(
     {
         return Ok(refuse(&messages, format));
     }
-    let documents = documents(&loaded);
+    check_namespace_options(cluster)?;
+    check_namespace("--knative-namespace", &knative)?;
+    let documents = documents(&loaded)?;
     let places = Places { istio: cluster.istio_namespace.clone(), knative };
     let given = match objects.map(read_objects).transpose()? {
         Some(Err(report)) => return Ok(report(format)),
@@ -44,7 +46,7 @@ pub(super) fn run(
                 let namespace = namespace("default");
                 let manifests = Manifests::new(loaded, &documents, &objects, &namespace);
                 documents.iter().for_each(|document| objects.apply(document, &namespace));
-                let plugins = manifests.plugins(&namespace);
+                let plugins = manifests.plugins();
                 (objects, manifests, plugins)
             }
             None => {
@@ -55,10 +57,10 @@ pub(super) fn run(
                 reader.read_settings(&places).await?;
                 let manifests = Manifests::new(loaded, &documents, &reader.objects, &namespace);
                 documents.iter().for_each(|document| reader.objects.apply(document, &namespace));
-                let plugins = manifests.plugins(&namespace);
+                let plugins = manifests.plugins();
                 reader.read_pods(&plugins).await?;
                 reader.read_surroundings(&plugins).await?;
-                (reader.objects, manifests, plugins)
+                (reader.into_objects()?, manifests, plugins)
             }
         };
         let images = if asks_registry { Some(ask(images(&plugins)).await) } else { None };
@@ -79,8 +81,20 @@ pub(super) fn run(
 }
 
 /// Returns the documents of files that could be read.
-fn documents(loaded: &[Loaded]) -> Vec<Arc<Node>> {
-    loaded.iter().filter_map(|file| load::parse(&file.source).ok()).flatten().collect()
+fn documents(loaded: &[Loaded]) -> Result<Vec<Arc<Node>>, ClusterError> {
+    let mut all = Vec::new();
+    for file in loaded {
+        let documents = load::parse(&file.source).unwrap_or_default();
+        documents.iter().try_for_each(|document| check_namespaces(&file.source, document))?;
+        all.extend(documents);
+    }
+    Ok(all)
+}
+
+/// Checks the namespaces in the options that `doctor` and `status` have.
+pub(super) fn check_namespace_options(cluster: &ClusterArgs) -> Result<(), ClusterError> {
+    check_namespace("--istio-namespace", &cluster.istio_namespace)?;
+    cluster.namespace.as_ref().map_or(Ok(()), |name| check_namespace("--namespace", name))
 }
 
 /// What to report if a file has no objects.
@@ -96,6 +110,9 @@ fn read_objects(path: &Path) -> Result<Result<Objects, Refusal>, CallError> {
     match load::parse(&source) {
         Ok(documents) => documents.iter().for_each(|document| objects.apply(document, "")),
         Err(message) => return Ok(Err(Box::new(move |format| refuse(&[*message], format)))),
+    }
+    if objects.is_empty() {
+        return Err(ClusterError::NoObjects { file: source.name.clone() }.into());
     }
     Ok(Ok(objects))
 }

@@ -6,14 +6,15 @@ use std::path::Path;
 use ksvc_router_cli::cluster::connect::connect;
 use ksvc_router_cli::cluster::doctor::root_namespace;
 use ksvc_router_cli::cluster::metrics::{self, Gauges};
-use ksvc_router_cli::cluster::objects::{POD, Why, has_labels, is_running, namespace, path};
+use ksvc_router_cli::cluster::objects::{PLUGINS, POD, has_labels, is_running, namespace, path};
 use ksvc_router_cli::cluster::plugins::{Manifests, Plugin};
-use ksvc_router_cli::cluster::read::{Places, Reader};
+use ksvc_router_cli::cluster::read::{Places, Reader, check_namespaces};
 use ksvc_router_cli::cluster::status::{Expected, Row, as_json, as_text};
 use ksvc_router_cli::configuration::Configuration;
 use ksvc_router_cli::load::load_tables;
 use serde_json::Value;
 
+use super::doctor::check_namespace_options;
 use super::{CallError, Report, access, block_on, pretty, refuse};
 use ksvc_router_cli::args::{ClusterArgs, Format};
 
@@ -30,7 +31,11 @@ pub(super) fn run(
         None => None,
     };
     let (expected, rows) = match tables {
-        Some(tables) if !admin.is_empty() => block_on(ask_gateways(&tables, admin))?,
+        Some(tables) if !admin.is_empty() => {
+            let gateways = admin.iter().map(|url| metrics::gateway(url)).collect::<Result<Vec<_>, String>>();
+            let gateways = gateways.map_err(|why| CallError::Status(format!("--admin: {why}")))?;
+            block_on(ask_gateways(&tables, &gateways))?
+        }
         tables => block_on(ask_pods(tables, cluster, labels))??,
     };
     let out = match format {
@@ -41,13 +46,13 @@ pub(super) fn run(
 }
 
 /// Asks the gateways at some URLs.
-async fn ask_gateways(tables: &[Configuration], urls: &[String]) -> (Vec<Expected>, Vec<Row>) {
+async fn ask_gateways(tables: &[Configuration], gateways: &[metrics::Gateway]) -> (Vec<Expected>, Vec<Row>) {
     let expected: Vec<Expected> = tables.iter().map(Expected::new).collect();
     let mut rows = Vec::new();
-    for url in urls {
-        let gauges = metrics::from_url(url).await;
+    for gateway in gateways {
+        let gauges = metrics::from_url(gateway).await;
         let gauges = gauges.as_ref().map_err(String::as_str);
-        rows.extend(expected.iter().map(|expected| Row::new(url, expected, gauges)));
+        rows.extend(expected.iter().map(|expected| Row::new(&gateway.shown, expected, gauges)));
     }
     (expected, rows)
 }
@@ -58,6 +63,10 @@ async fn ask_pods(
     cluster: &ClusterArgs,
     labels: Option<Vec<(String, String)>>,
 ) -> Result<(Vec<Expected>, Vec<Row>), CallError> {
+    check_namespace_options(cluster)?;
+    for table in tables.iter().flatten() {
+        table.manifest.as_ref().map_or(Ok(()), |manifest| check_namespaces(&table.source, &manifest.document))?;
+    }
     let connection = connect(&access(cluster)).await?;
     let default_namespace = cluster.namespace.clone().unwrap_or(connection.namespace.clone());
     let mut reader = Reader::new(connection);
@@ -66,15 +75,23 @@ async fn ask_pods(
         None => {
             reader.read_plugins().await?;
             let manifests = Manifests::new(Vec::new(), &[], &reader.objects, &default_namespace);
-            manifests.plugins(&default_namespace).into_iter().map(|plugin| plugin.configuration).collect()
+            manifests.plugins().into_iter().map(|plugin| plugin.configuration).collect()
         }
     };
     if tables.is_empty() {
-        return Err(CallError::Status(
-            "the cluster has no WasmPlugin, TrafficExtension or EnvoyFilter of this filter that you may read; name the \
-             file of the table"
-                .to_owned(),
-        ));
+        let unread = PLUGINS.into_iter().find_map(|resource| reader.objects.unknown(resource));
+        return Err(CallError::Status(match unread {
+            Some(unread) => format!(
+                "no table was found, but the {} could not be read: {}; name the file of the table",
+                unread.resource.plural,
+                unread.why.words()
+            ),
+            None => {
+                "the cluster has no WasmPlugin, TrafficExtension or EnvoyFilter of this filter; name the file of the \
+                     table"
+                    .to_owned()
+            }
+        }));
     }
     let plugins: Vec<Option<Plugin>> = tables.iter().map(|table| Plugin::new(table, &default_namespace)).collect();
     if plugins.iter().any(Option::is_none) && labels.is_none() {
@@ -92,10 +109,7 @@ async fn ask_pods(
         reader.read_pods_with(&default_namespace, labels).await?;
     }
     if let Some(unread) = reader.objects.unknown(POD) {
-        let why = match &unread.why {
-            Why::Failed(message) => message.clone(),
-            _ => "the API server does not let this user list them (403)".to_owned(),
-        };
+        let why = unread.why.words();
         return Err(CallError::Status(format!(
             "the pods can't be read: {why}; ask for a role with the verb `list` on `pods` and `get` on `pods/proxy`, or name \
              a gateway by `--admin`"

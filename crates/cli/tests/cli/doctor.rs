@@ -103,7 +103,7 @@ const FAULTS: &[Fault] = &[
     (
         |case| case.pod()["status"]["phase"] = "Pending".into(),
         "warning: WasmPlugin istio-system/ksvc-router: it selects 1 pod",
-        "`kubectl describe pod`",
+        "`kubectl describe pod -n istio-system istio-ingressgateway-6c9d5f7b88-x2x7p`",
         "gateway-pods",
     ),
     (
@@ -297,7 +297,7 @@ const FAULTS: &[Fault] = &[
                 json!({"type": "Ready", "status": "False", "message": "image not found"})
         },
         "error: WasmPlugin istio-system/ksvc-router: routes[3]: `billing/payments` is not ready (image not found)",
-        "`kubectl describe ksvc payments`",
+        "`kubectl describe ksvc -n billing payments`",
         "services",
     ),
     (
@@ -307,7 +307,7 @@ const FAULTS: &[Fault] = &[
             status["latestReadyRevisionName"] = "payments-00001".into();
         },
         "warning: WasmPlugin istio-system/ksvc-router: routes[3]: the newest revision of `billing/payments` is not ready",
-        "`payments-00001` serves",
+        "`payments-00001` serves; see `kubectl describe ksvc -n billing payments`",
         "services",
     ),
     (
@@ -493,6 +493,78 @@ fn without_files_the_tables_of_the_cluster_are_examined() {
     assert_eq!(run.code, 1);
 }
 
+/// Plugins that do not run in the pods of the table.
+#[test]
+fn plugins_in_other_pods_are_not_in_the_filter_chain() {
+    let gateway = |name: &str| json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name});
+    let mut case = Case::good();
+    target(&mut case, "public");
+    case.add(api_gateway(&json!([])));
+    case.pod()["metadata"]["labels"] = json!({"gateway.networking.k8s.io/gateway-name": "public"});
+    let chain = |other: Value| {
+        let mut objects = case.objects.clone();
+        objects["items"].as_array_mut().unwrap().push(other);
+        let run = Case { objects, plugin: case.plugin.clone() }.run(&[]);
+        run.out.lines().find(|line| line.ends_with("[filter-chain]")).unwrap().to_owned()
+    };
+    let attached = |to: &Value| {
+        let mut other = other_plugin(to);
+        other["spec"].as_object_mut().unwrap().remove("selector");
+        other
+    };
+    for (what, other) in [
+        ("targetRef", attached(&json!({"targetRef": gateway("other")}))),
+        ("targetRefs", attached(&json!({"targetRefs": [gateway("other")]}))),
+        ("labels", other_plugin(&json!({}))),
+    ] {
+        assert!(chain(other).contains("no other plugin or EnvoyFilter is in these pods"), "{what}");
+    }
+    for (what, other) in [
+        ("targetRef", attached(&json!({"targetRef": gateway("public")}))),
+        ("targetRefs", attached(&json!({"targetRefs": [gateway("other"), gateway("public")]}))),
+        ("every pod", attached(&json!({"targetRef": null}))),
+    ] {
+        assert!(chain(other).starts_with("warning: "), "{what}");
+    }
+}
+
+/// A target is in the namespace of the plugin, also in the root namespace, whose selectors reach every namespace.
+#[test]
+fn a_target_is_in_the_namespace_of_its_plugin() {
+    let mut case = Case::good();
+    target(&mut case, "public");
+    let mut api = api_gateway(&json!([]));
+    api["metadata"]["namespace"] = "gateways".into();
+    case.add(api);
+    case.plugin["metadata"]["namespace"] = "gateways".into();
+    case.pod()["metadata"]["namespace"] = "gateways".into();
+    case.pod()["metadata"]["labels"] = json!({"gateway.networking.k8s.io/gateway-name": "public"});
+    let mut other = other_plugin(&json!({"targetRefs": case.plugin["spec"]["targetRefs"].clone()}));
+    other["spec"].as_object_mut().unwrap().remove("selector");
+    case.add(other);
+    let run = case.run(&[]);
+    assert!(run.out.contains("no other plugin or EnvoyFilter is in these pods"), "{}", run.out);
+}
+
+/// Tables of one file, whose objects get their namespace by the option.
+#[test]
+fn tables_without_a_namespace_are_no_foreign_plugins_of_each_other() {
+    let case = Case::good();
+    let mut first = case.plugin.clone();
+    first["metadata"].as_object_mut().unwrap().remove("namespace");
+    let mut second = first.clone();
+    second["metadata"]["name"] = "second".into();
+    second["spec"]["pluginConfig"]["name"] = "second".into();
+    second["spec"]["pluginConfig"]["hosts"] = json!(["second.example.com"]);
+    let (objects, file) = (case.objects.to_string(), format!("{first}\n---\n{second}\n"));
+    let folder = Folder::new(&[("objects.json", &objects), ("plugin.yaml", &file)]);
+    let args = ["doctor", "plugin.yaml", "--objects", "objects.json", "--no-registry", "-n", "istio-system"];
+    let run = folder.run(&args);
+    let of_chain: Vec<&str> = run.out.lines().filter(|line| line.ends_with("[filter-chain]")).collect();
+    assert_eq!(of_chain.len(), 2, "{}{}", run.out, run.err);
+    assert!(of_chain.iter().all(|line| line.contains("no other plugin or EnvoyFilter")), "{of_chain:#?}");
+}
+
 /// A fault of another table in the cluster is not one of the file.
 #[test]
 fn with_a_file_the_other_tables_of_the_cluster_are_not_examined() {
@@ -513,6 +585,25 @@ fn with_a_file_the_other_tables_of_the_cluster_are_not_examined() {
     assert_eq!(case.complaints(), [""; 0]);
 }
 
+/// Text of the cluster can't end a line, or control the terminal.
+#[test]
+fn each_check_is_one_line() {
+    let mut case = Case::good();
+    let message = "image not found:\r\n\terror: forged\u{1b}[2J\u{85}\u{2028}line [services]";
+    case.object("Service", "payments")["status"]["conditions"][0] =
+        json!({"type": "Ready", "status": "False", "message": message});
+    let run = case.run(&[]);
+    let found = "(image not found: error: forged [2J line [services])";
+    assert!(run.out.contains(found), "{}", run.out);
+    let is_finding =
+        |line: &str| ["ok: ", "warning: ", "skipped: ", "error: WasmPlugin"].iter().any(|word| line.starts_with(word));
+    let (findings, summary): (Vec<&str>, Vec<&str>) = run.out.lines().partition(|line| is_finding(line));
+    assert_eq!(summary, ["1 error, 0 warnings, 9 ok, 1 skipped"], "{findings:#?}");
+    // JSON has the text as it is.
+    let json = case.run(&["--format", "json"]).json();
+    assert!(json.as_array().unwrap().iter().any(|finding| finding["message"].as_str().unwrap().contains(message)));
+}
+
 /// The file is what will be applied, so the older object of the same name does not count.
 #[test]
 fn a_file_replaces_the_object_of_the_same_name() {
@@ -529,6 +620,24 @@ fn objects_that_can_not_be_read_are_one_clear_error() {
     let run = folder.run(&["doctor", "plugin.yaml", "--objects", "objects.yaml"]);
     assert_eq!((run.code, &*run.out), (1, ""));
     assert!(run.err.starts_with("objects.yaml:"), "{}", run.err);
+    // A file without objects is not a cluster without objects.
+    for text in [
+        "",
+        "# nothing\n",
+        "error: the server doesn't have a resource type \"ksvc\"\n",
+        "items: []\n",
+        "[]",
+        "kind: List",
+    ] {
+        let folder = Folder::new(&[("objects.yaml", text), ("plugin.yaml", PLUGIN)]);
+        let run = folder.run(&["doctor", "plugin.yaml", "--objects", "objects.yaml"]);
+        assert_eq!((run.code, &*run.out), (2, ""), "{text}\n{}", run.err);
+        assert!(
+            run.err.starts_with("error: --objects: objects.yaml has no object of a cluster; write it"),
+            "{}",
+            run.err
+        );
+    }
     let run = folder.run(&["doctor", "plugin.yaml", "--objects", "none.yaml"]);
     assert_eq!((run.code, &*run.out), (2, ""));
     let run = folder.run(&["doctor", "none.yaml", "--objects", "objects.yaml"]);

@@ -250,6 +250,79 @@ fn a_gateway_is_asked_at_a_url() {
     assert!(run.out.contains("write the URL of Envoy's admin interface"), "{}", run.out);
 }
 
+/// The page is found from any of its URLs.
+#[test]
+fn the_metrics_are_found_with_a_query_and_a_path() {
+    let page = page(hash(GOOD), 0);
+    let server = Server::start(vec![
+        ("/stats/prometheus?filter=ksvc_router".to_owned(), 200, page.clone()),
+        ("/proxy/stats/prometheus?filter=ksvc_router".to_owned(), 200, page),
+    ]);
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for end in ["?", "/#x", "/stats/prometheus", "/stats/prometheus/", "/stats/prometheus?usedonly", "/proxy/"] {
+        let run = folder.run(&["status", "f.yaml", "--admin", &format!("{}{end}", server.address)]);
+        assert_eq!(run.code, 0, "{end}\n{}{}", run.out, run.err);
+    }
+}
+
+/// A page of something else is not a gateway without the table.
+#[test]
+fn a_page_without_metrics_is_not_a_gateway_without_the_table() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for body in ["<html>\n<body>Log in</body>\n</html>\n", "{\"path\": \"/stats/prometheus\"}", "ok"] {
+        let server = Server::start(vec![("/".to_owned(), 200, body.to_owned())]);
+        let run = folder.run(&["status", "f.yaml", "--admin", &server.address.to_string(), "--format", "json"]);
+        let row = &run.json()["gateways"][0];
+        assert_eq!((run.code, row["state"].as_str()), (1, Some("unreadable")), "{}", run.out);
+        assert!(row["reason"].as_str().unwrap().starts_with("this is not Envoy's admin interface"), "{}", run.out);
+    }
+    for body in ["", "# TYPE other counter\nother{} 1\n"] {
+        let server = Server::start(vec![("/".to_owned(), 200, body.to_owned())]);
+        let run = folder.run(&["status", "f.yaml", "--admin", &server.address.to_string(), "--format", "json"]);
+        assert_eq!(run.json()["gateways"][0]["state"], "absent", "{}", run.out);
+    }
+}
+
+#[test]
+fn a_url_that_names_no_gateway_is_one_clear_error() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for url in ["", "http://", "http://:15000", "http://user:secret@", "ftp://127.0.0.1", "http://user:secret@a:b"] {
+        let run = folder.run(&["status", "f.yaml", "--admin", url]);
+        assert_eq!((run.code, &*run.out), (2, ""), "{url}");
+        assert!(run.err.starts_with("error: --admin: `"), "{}", run.err);
+        assert!(run.err.contains("write for example `http://127.0.0.1:15000`"), "{}", run.err);
+        assert!(run.err.trim_end().lines().count() == 1 && !run.err.contains("secret"), "{}", run.err);
+    }
+}
+
+#[test]
+fn passwords_in_urls_are_not_printed() {
+    let file = manifest(GOOD);
+    let good = Server::start(vec![("/stats/prometheus".to_owned(), 200, page(hash(&file), 0))]);
+    let bad = Server::start(vec![]);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = Folder::new(&[("f.yaml", &file)]);
+    for address in [good.address, bad.address, closed] {
+        for url in [format!("http://user:sec@ret@{address}"), format!("user:secret@{address}/stats/prometheus")] {
+            for format in ["text", "json"] {
+                let run = folder.run(&["status", "f.yaml", "--admin", &url, "--format", format]);
+                assert!(run.out.contains(&address.to_string()), "{url}\n{}", run.out);
+                let printed = run.out + &run.err;
+                assert!(!printed.contains("ret@") && !printed.contains("user"), "{url}\n{printed}");
+            }
+        }
+    }
+    for server in [good.address, bad.address, closed] {
+        let config = bad.kubeconfig().replace(&bad.address.to_string(), &format!("admin:secret@{server}"));
+        let folder = Folder::new(&[("f.yaml", &file), ("config", &config)]);
+        for command in ["doctor", "status"] {
+            let run = folder.run(&[command, "f.yaml", "--kubeconfig", "config"]);
+            assert!(run.code > 0, "{}", run.out);
+            assert!(!(run.out + &run.err).contains("secret"), "{}", run.err);
+        }
+    }
+}
+
 /// A text in an EnvoyFilter reaches the filter as it is.
 #[test]
 fn the_hash_of_an_envoy_filter_is_that_of_its_text() {
@@ -340,14 +413,123 @@ fn an_api_server_that_does_not_know_the_user_is_one_clear_error() {
     }
 }
 
+/// What answers every request alike is no API server, or lets the user read nothing: the installation was not examined.
+#[test]
+fn a_cluster_of_which_nothing_can_be_read_is_one_clear_error() {
+    let page = "<html>\n<body>Log in</body>\n</html>\n";
+    let version = || ("/version".to_owned(), 200, json!({"major": "1", "minor": "33"}).to_string());
+    let every = |status, body: &str| vec![("/".to_owned(), status, body.to_owned())];
+    let with_version = |status, body: &str| [every(status, body), vec![version()]].concat();
+    for (answers, words) in [
+        (every(200, page), "does not answer `/version` as an API server does: the answer is not JSON"),
+        (every(200, "{}"), "does not answer `/version` as an API server does: the answer has no version"),
+        (every(500, page), "does not answer `/version` as an API server does: status 500 without a message"),
+        (every(500, &failure(500, "out of\norder")), "does not answer `/version` as an API server does: out of order;"),
+        (every(400, "Client sent an HTTP request to an HTTPS server.\n"), "Client sent an HTTP request"),
+        (every(404, page), "does not answer `/version` as an API server does: status 404 without a message"),
+        (
+            every(403, &failure(403, "forbidden")),
+            "has returned none of the objects: this user may not `list` them (403)",
+        ),
+        (with_version(500, &failure(500, "etcd is away")), "has returned none of the objects: etcd is away"),
+        (with_version(200, "{}"), "has returned none of the objects: the answer is not a list of objects"),
+        (with_version(200, page), "has returned none of the objects: the answer is not JSON"),
+        (with_version(404, page), "has returned none of the objects: the cluster has none of the kinds (404)"),
+    ] {
+        let server = Server::start(answers);
+        let folder = Folder::new(&[("config", &server.kubeconfig()), ("f.yaml", &manifest(GOOD))]);
+        for files in [&["f.yaml"][..], &[]] {
+            let run = folder.run(&[&["doctor", "--kubeconfig", "config", "--no-registry"], files].concat());
+            assert_eq!((run.code, &*run.out), (2, ""), "{words}\n{}", run.err);
+            assert!(run.err.contains(words) && run.err.trim_end().lines().count() == 1, "{words}\n{}", run.err);
+        }
+    }
+}
+
+/// Tables that may not be read are not tables that do not exist, and the remedy is another one.
+#[test]
+fn tables_that_may_not_be_read_are_not_said_to_be_missing() {
+    let server = Server::start(vec![
+        ("/version".to_owned(), 200, json!({"major": "1", "minor": "33"}).to_string()),
+        ("/apis/extensions.istio.io".to_owned(), 403, failure(403, "forbidden")),
+        ("/apis/networking.istio.io".to_owned(), 403, failure(403, "forbidden")),
+        ("/api/v1".to_owned(), 200, pods(&[])),
+    ]);
+    let folder = Folder::new(&[("config", &server.kubeconfig())]);
+    let run = folder.run(&["doctor", "--kubeconfig", "config", "--no-registry"]);
+    let line = "error: the cluster: no table was found, but the wasmplugins, trafficextensions, envoyfilters could not be \
+                read; name the file that you want to apply, or ask for the right to read them [plugins]";
+    assert!(run.out.lines().any(|found| found == line), "{}", run.out);
+    assert_eq!(run.code, 1);
+    let run = folder.run(&["status", "--kubeconfig", "config"]);
+    assert_eq!((run.code, &*run.out), (2, ""));
+    assert!(run.err.contains("the wasmplugins could not be read: this user may not `list` them (403)"), "{}", run.err);
+}
+
+/// A cluster without Istio.
+#[test]
+fn a_cluster_without_the_kind_of_the_plugin_is_an_error() {
+    let server = Server::start(vec![
+        ("/version".to_owned(), 200, json!({"major": "1", "minor": "33"}).to_string()),
+        ("/api/v1/pods".to_owned(), 200, pods(&["one"])),
+    ]);
+    let folder = Folder::new(&[("config", &server.kubeconfig()), ("f.yaml", &manifest(GOOD))]);
+    let run = folder.run(&["doctor", "f.yaml", "--kubeconfig", "config", "--no-registry"]);
+    let line = "error: WasmPlugin istio-system/ksvc-router: the cluster has no kind WasmPlugin, so the file can't be \
+                applied; install a version of Istio that has it [plugins]";
+    assert!(run.out.lines().any(|found| found == line), "{}", run.out);
+    let run = folder.run(&["doctor", "--kubeconfig", "config", "--no-registry"]);
+    let line = "error: the cluster: it has none of the kinds WasmPlugin, TrafficExtension and EnvoyFilter; install Istio \
+                [plugins]";
+    assert!(run.out.lines().any(|found| found == line), "{}", run.out);
+}
+
+/// The name of a namespace is a part of the paths that the user's credentials read.
+#[test]
+fn a_name_that_no_namespace_can_have_is_refused_before_anything_is_read() {
+    let bad = "x/../../secrets?x=";
+    let server = Server::start(vec![("/".to_owned(), 200, pods(&[]))]);
+    let good = manifest(GOOD);
+    let refused = |file: &str, config: &str, args: &[&str], place: &str| {
+        let folder = Folder::new(&[("config", config), ("f.yaml", file)]);
+        let run = folder.run(&[args, &["f.yaml", "--kubeconfig", "config"]].concat());
+        assert_eq!((run.code, &*run.out), (2, ""), "{place}\n{}", run.err);
+        assert!(run.err.starts_with(&format!("error: {place}: \"")), "{place}\n{}", run.err);
+        assert!(run.err.contains("can't be the name of a namespace; write lower-case letters"), "{}", run.err);
+        assert!(run.err.trim_end().lines().count() == 1, "{}", run.err);
+    };
+    for command in ["doctor", "status"] {
+        for name in [bad, "", "a b", "a\nb", "-a", "A", "a.b", &"a".repeat(64)] {
+            for option in ["--namespace", "--istio-namespace"] {
+                refused(&good, &server.kubeconfig(), &[command, &format!("{option}={name}")], option);
+            }
+        }
+        let file = good.replace("namespace: istio-system", &format!("namespace: \"{bad}\""));
+        refused(&file, &server.kubeconfig(), &[command], "f.yaml:3:42: `metadata.namespace`");
+        let config = server.kubeconfig().replace("\"shop\"", &format!("\"{bad}\""));
+        refused(&good, &config, &[command], "the context of the kubeconfig");
+    }
+    refused(&good, &server.kubeconfig(), &["doctor", "--knative-namespace", bad], "--knative-namespace");
+    let gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a, namespace: a/b}\n";
+    let file = format!("{gateway}---\n{good}");
+    refused(&file, &server.kubeconfig(), &["doctor"], "f.yaml:3:32: `metadata.namespace`");
+    assert_eq!(server.requests(), [""; 0]);
+    // The table itself names namespaces too.
+    let file = good.replace("namespace: shop", &format!("namespace: \"{bad}\""));
+    let folder = Folder::new(&[("config", &server.kubeconfig()), ("f.yaml", &file)]);
+    folder.run(&["doctor", "f.yaml", "--kubeconfig", "config", "--no-registry"]);
+    assert!(server.requests().iter().all(|line| !line.contains("secrets?")), "{:?}", server.requests());
+}
+
 /// Kinds that the cluster does not have, objects that may not be read, and an API server with an error of its own.
 #[test]
 fn what_can_not_be_read_is_said_for_each_item() {
     let server = Server::start(vec![
         ("/version".to_owned(), 200, json!({"major": "1", "minor": "32+"}).to_string()),
         ("/apis/extensions.istio.io/v1alpha1/wasmplugins".to_owned(), 403, failure(403, "forbidden")),
-        ("/apis/networking.istio.io/v1alpha3/envoyfilters".to_owned(), 500, failure(500, "etcd is away")),
+        ("/apis/networking.istio.io/v1alpha3/envoyfilters".to_owned(), 500, failure(500, "etcd\nis\taway")),
         ("/api/v1".to_owned(), 200, pods(&[])),
+        ("/api/v1/namespaces/istio-system/configmaps".to_owned(), 403, failure(403, "forbidden")),
     ]);
     let folder = Folder::new(&[("config", &server.kubeconfig()), ("f.yaml", &manifest(GOOD))]);
     let run = folder.run(&["doctor", "f.yaml", "--kubeconfig", "config", "--no-registry"]);
@@ -356,6 +538,9 @@ fn what_can_not_be_read_is_said_for_each_item() {
         "skipped: wasmplugins.extensions.istio.io: the API server does not let this user read them (403); ask for a role \
          with the verb `list` on `wasmplugins` in the API group `extensions.istio.io` [not-readable]",
         "skipped: envoyfilters.networking.istio.io: the API server answered: etcd is away [not-readable]",
+        // The core group has no name.
+        "skipped: configmaps in the namespace `istio-system`: the API server does not let this user read them (403); ask \
+         for a role with the verb `get` on `configmaps` [not-readable]",
         "error: WasmPlugin istio-system/ksvc-router: the cluster has no Knative Services at all; install Knative Serving \
          [services]",
         "ok: the cluster: Kubernetes 1.32 is too old for the admission policy, which needs 1.33; check tables in your \

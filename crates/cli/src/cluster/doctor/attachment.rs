@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{Examination, Findings, describe_pods, some};
 use crate::cluster::finding::Level;
 use crate::cluster::objects::{
-    API_GATEWAY, Objects, POD, containers, has_labels, is_running, list, namespace, path, quote_labels, strings, text,
+    API_GATEWAY, Objects, POD, containers, has_labels, is_running, list, name, namespace, path, quote_labels, strings,
+    text,
 };
 use crate::cluster::plugins::{Plugin, Target, addressed_service};
 use crate::manifest::gateway::GATEWAY_NAME;
@@ -46,8 +47,10 @@ impl Examination<'_> {
         match running.len() {
             0 => {
                 let text = format!(
-                    "it selects {}, but none of them runs; `kubectl describe pod` says why",
-                    describe_pods(&pods)
+                    "it selects {}, but none of them runs; `kubectl describe pod -n {} {}` says why",
+                    describe_pods(&pods),
+                    namespace(pods[0]),
+                    name(pods[0])
                 );
                 found.add(Level::Warning, PODS, about, text);
             }

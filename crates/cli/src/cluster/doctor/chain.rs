@@ -59,15 +59,19 @@ fn order(plugin: &Value) -> (&str, Option<i64>) {
 
 /// Returns whether a plugin or an EnvoyFilter applies to one of the pods.
 fn runs_in(object: &Value, pods: &[&Value], root: &str) -> bool {
-    let targets = list(object, "/spec/targetRefs");
+    let one = object.pointer("/spec/targetRef").filter(|target| !target.is_null());
+    let targets: Vec<&Value> = list(object, "/spec/targetRefs").iter().chain(one).collect();
     let selector = [strings(object, "/spec/selector/matchLabels"), strings(object, "/spec/workloadSelector/labels")];
     pods.iter().any(|pod| {
-        let is_near = namespace(object) == namespace(pod) || namespace(object) == root;
-        let is_target = targets.is_empty()
-            || targets.iter().any(|target| {
+        let is_own = namespace(object) == namespace(pod);
+        if targets.is_empty() {
+            return (is_own || namespace(object) == root) && selector.iter().all(|labels| has_labels(pod, labels));
+        }
+        // A target is always in the namespace of the object.
+        is_own
+            && targets.iter().any(|target| {
                 let label = (GATEWAY_NAME.to_owned(), text(target, "/name").to_owned());
                 text(target, "/kind") == "Gateway" && has_labels(pod, &[label])
-            });
-        is_near && is_target && selector.iter().all(|labels| has_labels(pod, labels))
+            })
     })
 }

@@ -181,16 +181,16 @@ fn problem(object: &Value, service: &TargetService, plugin: &Plugin) -> Option<(
             "" => (
                 Level::Error,
                 format!(
-                    "`{name}` is not ready{why}, so requests get 404; see `kubectl describe ksvc {}`",
-                    service.name
+                    "`{name}` is not ready{why}, so requests get 404; see `kubectl describe ksvc -n {} {}`",
+                    service.namespace, service.name
                 ),
             ),
             revision => (
                 Level::Warning,
                 format!(
                     "the newest revision of `{name}` is not ready{why}, and `{revision}` serves; see `kubectl describe ksvc \
-                     {}`",
-                    service.name
+                     -n {} {}`",
+                    service.namespace, service.name
                 ),
             ),
         });
