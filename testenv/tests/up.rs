@@ -41,6 +41,11 @@ cases:
     expect: {outcome: route, authority: orders.shop.example.com}
 ";
 
+/// About the smallest plugin that Envoy loads: it exports a memory, the version of its interface, and `malloc`.
+const OTHER_PLUGIN: &[u8] = b"\0asm\x01\0\0\0\x01\x09\x02\x60\0\0\x60\x01\x7f\x01\x7f\x03\x03\x02\0\x01\
+    \x05\x03\x01\0\x01\x07\x2d\x03\x06memory\x02\0\x17proxy_abi_version_0_2_0\0\0\x06malloc\0\x01\
+    \x0a\x09\x02\x02\0\x0b\x04\0\x41\0\x0b";
+
 /// A folder with a user's files, and the temporary folder of the programs that run there.
 struct Folder {
     files: TempDir,
@@ -66,11 +71,15 @@ impl Folder {
         Ok(fs::write(path, content)?)
     }
 
+    /// Writes a script for the shell that can be run like a program.
+    fn script(&self, name: &str, lines: &str) -> Result<()> {
+        self.write(name, format!("#!/bin/sh\n{lines}\n"))?;
+        Ok(fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755))?)
+    }
+
     /// Returns `ksvc-router up` with these arguments, to run in the folder.
     fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let program = repository().canonicalize()?.join("dist/ksvc-router");
-        ensure!(program.is_file(), "there is no dist/ksvc-router: run `cargo xtask build` first");
-        let mut command = Command::new(program);
+        let mut command = Command::new(program()?);
         command.arg("up").args(arguments).current_dir(self.files.path()).stdin(Stdio::null());
         command.env("TMPDIR", self.temporary.path()).env("ENVOY", envoy::find()?);
         Ok(command)
@@ -96,6 +105,13 @@ impl Folder {
         let options = ["--port", "0", "--admin-port", "0", "--plugin", text(&plugin)?];
         Up::start(self.command(&[files, &options].concat())?)
     }
+}
+
+/// Returns the file of `ksvc-router`.
+fn program() -> Result<PathBuf> {
+    let program = repository().canonicalize()?.join("dist/ksvc-router");
+    ensure!(program.is_file(), "there is no dist/ksvc-router: run `cargo xtask build` first");
+    Ok(program)
 }
 
 fn text(path: &Path) -> Result<&str> {
@@ -408,11 +424,42 @@ fn once_ends_with_the_result_of_the_cases() -> Result<()> {
         (&["table.yaml", "table.yaml"], 1, "[invalid-case]"),
         (&["nothing.yaml"], 2, "error: nothing.yaml: No such file or directory"),
         (&["table.yaml", "nothing.yaml"], 2, "error: nothing.yaml: No such file or directory"),
-        (&["-"], 2, "which standard input can't be; write the name of a file"),
+        (&["-"], 2, "which standard input does not allow; write the name of a file"),
+        (&["table.yaml", "/dev/null"], 2, "which /dev/null does not allow; write the name of a file"),
     ] {
         let (code, printed) = folder.once(arguments)?;
         assert_eq!(code, Some(expected), "{arguments:?}: {printed}");
         assert!(printed.contains(message), "{arguments:?}: {printed}");
+    }
+    Ok(())
+}
+
+// ---- status
+
+/// `up` gives the plugin the bytes that a cluster gives it, so `status` finds the hash of the file.
+#[test]
+fn status_says_that_up_serves_the_file() -> Result<()> {
+    let manifest = "\
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: shop}
+spec:
+  pluginName: ksvc-router
+  pluginConfig:
+    routes: [{service: orders, match: GET /orders}]
+    namespace: shop
+    hosts: [api.example.com]
+    domain: example.com
+";
+    for table in [TABLE, manifest] {
+        let folder = Folder::new(&[("table.yaml", table)])?;
+        let up = folder.up(&["table.yaml"])?;
+        let mut status = Command::new(program()?);
+        status.args(["status", "table.yaml", "--admin", &up.admin.to_string()]).current_dir(folder.files.path());
+        let output = status.output()?;
+        let printed = String::from_utf8([output.stdout, output.stderr].concat())?;
+        assert!(printed.contains("  this table\n"), "{printed}");
+        assert_eq!(output.status.code(), Some(0), "{printed}");
     }
     Ok(())
 }
@@ -434,6 +481,69 @@ fn a_signal_ends_envoy_and_leaves_nothing_behind() -> Result<()> {
     Ok(())
 }
 
+/// With `--once` not all is tried after a signal, so that is no success.
+#[test]
+fn a_signal_ends_the_cases_and_the_start() -> Result<()> {
+    let mut cases = "cases:\n".to_owned();
+    for number in 0..100 {
+        cases += &format!(
+            "  - name: slow {number}\n    request: {{method: GET, url: 'https://api.example.com/faas/orders/{number}', \
+             headers: {{x-stand-in: delay=3000}}}}\n    expect: {{outcome: route}}\n"
+        );
+    }
+    let folder = Folder::new(&[("table.yaml", TABLE), ("cases.yaml", &cases)])?;
+    folder.script("slow-envoy", "touch started\nexec sleep 600")?;
+    let plugin = plugin()?;
+    let [admin_port] = testenv::process::free_ports::<1>()?;
+    let port = admin_port.to_string();
+    let options = ["table.yaml", "--port", "0", "--admin-port", &port, "--plugin", text(&plugin)?];
+    let in_a_case = || {
+        let active = admin::stats(SocketAddr::from(([127, 0, 0, 1], admin_port)), "ingress.*downstream_rq_active$");
+        Ok(active.unwrap_or_default().iter().any(|(_, count)| *count > 0))
+    };
+    let in_the_start = || Ok(folder.path("started").exists());
+    type Moment<'a> = &'a dyn Fn() -> Result<bool>;
+    for (more, moment, code) in [
+        (&["cases.yaml", "--once"][..], &in_a_case as Moment<'_>, 1),
+        (&["--once", "--envoy", "slow-envoy"], &in_the_start, 1),
+        (&["--envoy", "slow-envoy"], &in_the_start, 0),
+    ] {
+        let _ = fs::remove_file(folder.path("started"));
+        let mut command = folder.command(&[&options, more].concat())?;
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let deadline = Instant::now() + PATIENCE;
+        while !moment()? && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let reached = moment()?;
+        kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
+        let output = child.wait_with_output()?;
+        let printed = String::from_utf8([output.stdout, output.stderr].concat())?;
+        assert!(reached, "{more:?}: {printed}");
+        assert_eq!(output.status.code(), Some(code), "{more:?}: {printed}");
+        assert!(printed.ends_with("…\nStopped.\n"), "{more:?}: {printed}");
+        assert_eq!(fs::read_dir(folder.temporary.path())?.count(), 0, "no file is left");
+    }
+    Ok(())
+}
+
+/// A name without a folder means the file in this folder, although a program of such a name is looked for on `PATH`.
+#[test]
+fn the_envoy_that_is_named_is_the_one_that_runs() -> Result<()> {
+    let folder = Folder::new(&[("table.yaml", TABLE)])?;
+    folder.script("envoy", "exit 3")?;
+    let plugin = plugin()?;
+    let options = ["table.yaml", "--once", "--port", "0", "--admin-port", "0", "--plugin", text(&plugin)?];
+    for (named, variable) in [(&["--envoy", "envoy"][..], "unused"), (&[], "envoy")] {
+        let output = folder.command(&[&options, named].concat())?.env("ENVOY", variable).output()?;
+        let printed = String::from_utf8(output.stderr)?;
+        let expected =
+            format!("Starting {} …\nerror: Envoy has ended with exit code 3\n", folder.path("envoy").display());
+        assert_eq!((output.status.code(), printed), (Some(2), expected), "{named:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn if_envoy_ends_it_is_told() -> Result<()> {
     let folder = Folder::new(&[("table.yaml", TABLE)])?;
@@ -441,7 +551,7 @@ fn if_envoy_ends_it_is_told() -> Result<()> {
     let envoy = processes_with(folder.temporary.path())?;
     assert_eq!(envoy.len(), 1, "Envoy");
     kill(Pid::from_raw(i32::try_from(envoy[0])?), Signal::SIGKILL)?;
-    up.await_text("error: Envoy has ended (")?;
+    up.await_text("error: Envoy has ended by the signal SIGKILL; the last lines of its log:\n")?;
     assert_eq!(up.child.wait()?.code(), Some(2));
     assert_eq!(fs::read_dir(folder.temporary.path())?.count(), 0, "no file is left");
     Ok(())
@@ -546,6 +656,34 @@ fn without_any_envoy_there_is_one_clear_error() -> Result<()> {
 #[test]
 fn a_file_that_is_not_the_plugin_is_one_error() -> Result<()> {
     let folder = Folder::new(&[("table.yaml", TABLE)])?;
+    // They begin like a module, but Envoy can't load them, or they are another plugin.
+    folder.write("cut.wasm", b"\0asm")?;
+    folder.write("empty.wasm", b"\0asm\x01\0\0\0")?;
+    folder.write("other.wasm", OTHER_PLUGIN)?;
+    for (plugin, error) in [
+        (
+            "cut.wasm",
+            "error: --plugin cut.wasm: Envoy can't run the plugin: Wasm VM failed Missing or unknown Proxy-Wasm ABI",
+        ),
+        (
+            "empty.wasm",
+            "error: --plugin empty.wasm: Envoy can't run the plugin: Wasm VM failed Missing or unknown Proxy-Wasm",
+        ),
+        ("other.wasm", "error: --plugin other.wasm: this is another plugin than ksvc-router"),
+    ] {
+        for once in [&["--once"][..], &[]] {
+            let options = ["table.yaml", "--port", "0", "--admin-port", "0", "--plugin", plugin];
+            let output = folder.run(&[&options, once].concat())?;
+            let printed = String::from_utf8(output.stderr)?;
+            let (_, last) = printed.trim_end().rsplit_once('\n').context("the line about the start")?;
+            assert!(last.starts_with(error), "{plugin}: {printed}");
+            assert_eq!(
+                (output.status.code(), output.stdout.len()),
+                (Some(2), 0),
+                "{plugin}: nothing is said to be served"
+            );
+        }
+    }
     for (plugin, error) in [
         ("table.yaml", "error: --plugin table.yaml: not a WebAssembly module\n"),
         ("nothing.wasm", "error: --plugin nothing.wasm: No such file or directory (os error 2)\n"),

@@ -8,8 +8,7 @@ mod watch;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::{self, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -54,14 +53,20 @@ pub struct Options {
 }
 
 /// Serves the tables until a signal comes, or with `once` until the cases have run. Returns whether the tables have no
-/// errors and all cases have passed, or true if a signal has ended it.
+/// errors and all cases have passed. If a signal has ended it, it returns true, but with `once` false, because not all was
+/// tried.
 ///
 /// It is an error if the gateway can't run at all.
 pub fn run(options: &Options) -> Result<bool> {
-    if options.cases.iter().chain([&options.file]).any(|path| path == Path::new("-")) {
-        bail!("`up` reads its files again at every change, which standard input can't be; write the name of a file");
+    for path in options.cases.iter().chain([&options.file]) {
+        // A pipe, for example. Of a file that is not there, the reader tells.
+        let is_read_once = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        let what = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+        if is_read_once || path == Path::new("-") {
+            bail!("`up` reads its files again at every change, which {what} does not allow; write the name of a file");
+        }
     }
-    let (mut tables, mut cases) = (Watched::new(std::slice::from_ref(&options.file)), Watched::new(&options.cases));
+    let watched = (Watched::new(std::slice::from_ref(&options.file)), Watched::new(&options.cases));
     let input = match Input::read(options)? {
         Ok(input) => input,
         Err(messages) => {
@@ -69,24 +74,30 @@ pub fn run(options: &Options) -> Result<bool> {
             return Ok(false);
         }
     };
-    let stop = stop_on_a_signal()?;
+    let out = Printer { stop: stop_on_a_signal()? };
+    let result = serve(options, &out, input, watched);
+    if out.is_stopped() {
+        // An error comes from the signal then: Ctrl-C ends a download too.
+        eprintln!("Stopped.");
+        return Ok(!options.once);
+    }
+    result
+}
+
+/// Does what [`run`] does, with files that have been read. What it returns after a signal has no meaning.
+fn serve(options: &Options, out: &Printer, input: Input, (mut tables, mut cases): (Watched, Watched)) -> Result<bool> {
     let (plugin, _plugin_folder) = plugin(options.plugin.as_deref())?;
     let ports = ports(options)?;
-    let envoy = match find_envoy(options.envoy.as_deref()) {
-        // Ctrl-C has ended the download too.
-        Err(_) if stop.load(Ordering::Relaxed) => return Ok(true),
-        found => found?,
-    };
+    let envoy = find_envoy(options.envoy.as_deref())?;
     let stand_in = StandIn::start()?;
     eprintln!("Starting {} …", envoy.display());
-    let out = Printer { stop: Arc::clone(&stop) };
-    let mut session = Session::start(options, &out, &envoy, &plugin, ports, &stand_in, input)?;
+    let mut session = Session::start(options, out, &envoy, &plugin, ports, &stand_in, input)?;
     let success = session.run_cases(true);
     if options.once {
         return Ok(success && session.is_good());
     }
     session.print_usage();
-    while !stop.load(Ordering::Relaxed) {
+    while !out.is_stopped() {
         thread::sleep(POLL_INTERVAL);
         session.ensure_running()?;
         let (tables_changed, cases_changed) = (tables.have_changed(), cases.have_changed());
@@ -94,17 +105,19 @@ pub fn run(options: &Options) -> Result<bool> {
             session.update(tables_changed, cases_changed);
         }
     }
-    drop(session);
-    eprintln!("Stopped.");
     Ok(true)
 }
 
 /// Prints to standard output. If its reader has ended, everything stops.
 struct Printer {
-    stop: Arc<AtomicBool>,
+    stop: &'static AtomicBool,
 }
 
 impl Printer {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     fn print(&self, text: &str) {
         let mut stdout = anstream::stdout();
         if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
@@ -155,7 +168,8 @@ fn port(option: &str, named: Option<u16>, default: u16) -> Result<u16> {
 fn find_envoy(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = named {
         ensure!(is_executable(path), "--envoy {}: not an executable file", path.display());
-        return Ok(path.to_owned());
+        // Without a folder in its name, it would be looked for on `PATH` when it starts.
+        return Ok(path::absolute(path)?);
     }
     if let Some(path) = envoy::installed()? {
         return Ok(path);

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::admin;
 use crate::http1::Request;
-use crate::process::{free_ports, read_lossy};
+use crate::process::{ensure_not_stopped, free_ports, read_lossy};
 
 pub use bootstrap::{ROUTE_HEADER, VIRTUAL_HOST_HEADER};
 pub use plugin::{Delivery, Document, PLUGIN, RESOURCE_VERSION};
@@ -93,9 +93,32 @@ impl Gateway {
 
     /// Returns an error with the last lines of the log if Envoy has ended by itself.
     pub fn ensure_running(&self) -> Result<()> {
-        let ended = self.run.process.ended()?;
-        ensure!(ended.is_none(), "Envoy has ended ({ended:?}); the last lines of its log:\n{}", self.log_tail());
-        Ok(())
+        self.run.process.ensure_running()
+    }
+
+    /// Waits until a plugin has read its document, which names this table, even if the document has errors. If Envoy can't
+    /// run the plugin, the error has the reasons that Envoy logs.
+    pub fn await_plugin(&self, plugin: &str, table: &str) -> Result<()> {
+        let gauge = format!("^{}$", plugin_metric(table, "config_hash").replace('.', "\\."));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            ensure_not_stopped()?;
+            self.ensure_running()?;
+            let (refused, log) = (self.refused()?, self.log());
+            ensure!(refused.is_empty(), "Envoy can't run the plugin: {}", reasons(&log));
+            // Every worker has configured a plugin before Envoy counts it.
+            let is_configured = self.setup.delivery == Delivery::Ecds && self.reloads(plugin)? > 0;
+            if !self.stats(&gauge)?.is_empty() {
+                return Ok(());
+            }
+            ensure!(!is_configured, "this is another plugin than ksvc-router, or a very old version of it");
+            ensure!(
+                Instant::now() < deadline,
+                "after {PATIENCE:?}, the plugin has not reported that it has read its table: {}",
+                reasons(&log)
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn workers(&self) -> u32 {
@@ -212,6 +235,7 @@ impl Gateway {
     fn await_change(&self, what: &str, mut is_applied: impl FnMut() -> Result<bool>) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
+            ensure_not_stopped()?;
             let refused = self.refused()?;
             ensure!(refused.is_empty(), "Envoy refused the {what}: {refused:?}; its log:\n{}", self.log_tail());
             if is_applied()? {
@@ -257,7 +281,7 @@ impl Gateway {
     /// Returns one of the plugin's own counters or gauges, for example `routed`, for the table with this name. It is 0
     /// before its first use.
     pub fn plugin_stat(&self, table: &str, name: &str) -> Result<u64> {
-        self.stat(&format!("wasmcustom.wasm_filter.{table}.ksvc_router.{name}"))
+        self.stat(&plugin_metric(table, name))
     }
 
     /// Returns the body of an admin page.
@@ -314,6 +338,26 @@ impl Gateway {
         ensure!(response.status == 200, "drain: {} {}", response.status, response.text());
         Ok(())
     }
+}
+
+/// Returns the name in Envoy of one of the plugin's own counters or gauges.
+fn plugin_metric(table: &str, name: &str) -> String {
+    format!("wasmcustom.wasm_filter.{table}.ksvc_router.{name}")
+}
+
+/// Returns why Envoy can't run a plugin, from the lines of Envoy's log.
+fn reasons(log: &str) -> String {
+    let mut reasons: Vec<&str> = Vec::new();
+    for line in log.lines() {
+        // A line of the plugin itself is about its table.
+        let is_of_envoy = line.contains("[error][wasm]") && !line.contains("] wasm log ");
+        if let (true, Some((_, reason))) = (is_of_envoy, line.rsplit_once("] "))
+            && !reasons.contains(&reason)
+        {
+            reasons.push(reason);
+        }
+    }
+    if reasons.is_empty() { "Envoy's log does not say why".to_owned() } else { reasons.join("; ") }
 }
 
 fn ecds_stats(plugin: &str) -> String {

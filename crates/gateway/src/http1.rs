@@ -3,7 +3,7 @@
 //! It is written by hand because client libraries refuse or repair precisely the requests that a gateway has to be
 //! tested with. Responses are parsed by `httparse`.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-/// A response that takes longer is an error, because a test must not hang.
+/// A response that takes longer is an error, so that nothing waits for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The address that requests are sent to.
@@ -151,7 +151,11 @@ fn exchange_over(mut connection: impl Read + Write, to: SocketAddr, bytes: &[u8]
     let mut received = Vec::new();
     let mut chunk = [0; 16 * 1024];
     loop {
-        let read = connection.read(&mut chunk).with_context(|| format!("no complete response from {to}"))?;
+        let read = match connection.read(&mut chunk) {
+            // A signal has come. Whoever handles it decides whether this process stops.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.with_context(|| format!("no complete response from {to}"))?,
+        };
         received.extend(chunk.iter().take(read));
         if let Some(response) = Response::parse(&received, head_only, read == 0)? {
             return Ok(response);

@@ -1,5 +1,6 @@
-//! Programs that run beside the tests, and the ports that they listen on. A program's output goes to a log file. The
-//! program and every process that it has started end when its [`Running`] is dropped or this process gets a signal.
+//! Programs that this process starts, such as Envoy, and the ports that they listen on. A program's output goes to a log
+//! file. The program and every process that it has started end when its [`Running`] is dropped or this process gets a
+//! signal.
 //!
 //! It is written by hand because crates for process groups end a group, but do not do so when a signal ends the parent,
 //! and keep no log for error messages.
@@ -9,10 +10,10 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ const TIME_TO_END: Duration = Duration::from_secs(5);
 
 /// The process groups of all running programs.
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// The flag of [`stop_on_a_signal`].
+static STOP: AtomicBool = AtomicBool::new(false);
 
 fn with_groups(action: impl FnOnce(&mut Vec<Pid>)) {
     action(&mut GROUPS.lock().unwrap_or_else(PoisonError::into_inner));
@@ -51,16 +55,21 @@ fn end_everything() {
 }
 
 /// Returns a flag that becomes true at the first Ctrl-C, SIGTERM or SIGHUP, so that this process can stop everything that
-/// it has started, in order. A second signal kills all programs and ends this process at once.
-pub fn stop_on_a_signal() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::<AtomicBool>::default();
-    let stopped = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if stopped.swap(true, Ordering::Relaxed) {
+/// it has started, in order. Whatever waits for a program then ends with an error. A second signal kills all programs and
+/// ends this process at once.
+pub fn stop_on_a_signal() -> Result<&'static AtomicBool> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
             end_everything();
         }
     })?;
-    Ok(stop)
+    Ok(&STOP)
+}
+
+/// Returns an error if the flag of [`stop_on_a_signal`] is true.
+pub(crate) fn ensure_not_stopped() -> Result<()> {
+    ensure!(!STOP.load(Ordering::Relaxed), "stopped by a signal");
+    Ok(())
 }
 
 /// A running program, which ends when this is dropped.
@@ -90,13 +99,12 @@ impl Running {
     }
 
     /// Waits until `ready` returns true. If the program ends before that or takes too long, the error contains the last
-    /// lines of the log.
+    /// lines of the log. It is also an error if this process is to stop.
     pub fn await_ready(&self, patience: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
         let deadline = Instant::now() + patience;
         loop {
-            if let Some(status) = self.ended()? {
-                bail!("{} has ended ({status:?}); the last lines of its log:\n{}", self.name, self.log_tail());
-            }
+            ensure_not_stopped()?;
+            self.ensure_running()?;
             if ready()? {
                 return Ok(());
             }
@@ -108,6 +116,19 @@ impl Running {
             );
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Returns an error if the program has ended by itself. It says how, and has the last lines of the log.
+    pub fn ensure_running(&self) -> Result<()> {
+        let Some(status) = self.ended()? else { return Ok(()) };
+        let how = match status {
+            WaitStatus::Exited(_, code) => format!("with exit code {code}"),
+            WaitStatus::Signaled(_, signal, _) => format!("by the signal {signal}"),
+            other => format!("({other:?})"),
+        };
+        let log = self.log_tail();
+        let log = if log.is_empty() { log } else { format!("; the last lines of its log:\n{log}") };
+        bail!("{} has ended {how}{log}", self.name)
     }
 
     /// Returns how the program has ended, or `None` if it still runs. The ended process is reaped only when this is
@@ -164,7 +185,8 @@ impl Drop for Running {
     }
 }
 
-/// Returns the executable file that this environment variable names, or `None` if the variable is unset or empty.
+/// Returns the absolute path of the executable file that this environment variable names, or `None` if the variable is
+/// unset or empty.
 pub fn executable_of_variable(variable: &str) -> Result<Option<PathBuf>> {
     let Some(named) = env::var_os(variable).filter(|value| !value.is_empty()) else { return Ok(None) };
     let path = PathBuf::from(named);
@@ -173,7 +195,9 @@ pub fn executable_of_variable(variable: &str) -> Result<Option<PathBuf>> {
         "${variable} is {}, which is not an executable file: point it at one, or unset it",
         path.display()
     );
-    Ok(Some(path))
+    // Without a folder in its name, the program would be looked for on `PATH` when it starts. Links stay as they are,
+    // because some programs look at the name that they were started by.
+    Ok(Some(path::absolute(path)?))
 }
 
 /// Returns the first executable file with this name in the folders of `PATH`.

@@ -207,7 +207,7 @@ pub async fn respond(request: Request<Incoming>) -> Response<Body> {
                     response.headers_mut().extend(header.map(|(name, value)| (Some(name), value)));
                 }
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                response.headers_mut().insert("x-stand-in", HeaderValue::from_static("testenv"));
+                response.headers_mut().insert("x-stand-in", HeaderValue::from_static("local-gateway"));
                 response
             }
             Err(error) => bad_request(&format!("the body broke off: {error}")),

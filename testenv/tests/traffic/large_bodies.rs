@@ -114,7 +114,7 @@ fn down(gateway: &Gateway) -> Result<()> {
     connection.write_all(format!("{head}x-stand-in: bytes={SIZE}\r\n\r\n").as_bytes())?;
     let (head, body) = read_head(&mut connection)?;
     ensure!(head.starts_with("HTTP/1.1 200 ") && head.contains(&format!("content-length: {SIZE}\r\n")), "{head}");
-    ensure!(head.contains("\r\nx-testenv-route: orders\r\n"), "{head}");
+    ensure!(head.contains("\r\nx-ksvc-route: orders\r\n"), "{head}");
     let mut arrived = body.len();
     let mut chunk = vec![0; MIB];
     while arrived < SIZE {

@@ -1,6 +1,7 @@
 //! The results of cases in a gateway, as text.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{CaseResult, Ingress, Sent, run};
 use crate::cases::Case;
@@ -20,7 +21,13 @@ struct CaseLine<'a> {
 impl<'a> Results<'a> {
     /// Sends the request of each case to a gateway. A case without a response has failed.
     pub fn of(cases: &'a [Case], ingress: &Ingress) -> Self {
-        Self(cases.iter().map(|case| CaseLine::new(case, ingress)).collect())
+        Self::until(&AtomicBool::new(false), cases, ingress)
+    }
+
+    /// Does the same, but sends no further request once `stop` is true.
+    pub fn until(stop: &AtomicBool, cases: &'a [Case], ingress: &Ingress) -> Self {
+        let is_wanted = |_: &&Case| !stop.load(Ordering::Relaxed);
+        Self(cases.iter().take_while(is_wanted).map(|case| CaseLine::new(case, ingress)).collect())
     }
 
     /// Returns whether all results are as their cases expect.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ksvc_routing::Problem;
 use local_gateway::gateway::{Document, Gateway, PLUGIN, Setup};
 use local_gateway::stand_in::StandIn;
@@ -104,6 +104,7 @@ impl<'a> Session<'a> {
         out.print(&messages(&tables));
         let gateway = setup.start(stand_in.address())?;
         let session = Self { options, out, gateway, names, served, tables, cases, is_folder };
+        session.await_plugins(&[])?;
         if !session.is_good() {
             out.print("Until the errors are corrected, the routes that they affect answer 503.\n");
         }
@@ -119,6 +120,23 @@ impl<'a> Session<'a> {
         self.gateway.ensure_running()
     }
 
+    /// Waits until the plugin runs in Envoy for each of the tables that were not served `before`.
+    fn await_plugins(&self, before: &[Served]) -> Result<()> {
+        let is_new = |served: &&Served| before.iter().all(|before| before.plugin != served.plugin);
+        let awaited = self.served.iter().filter(is_new).try_for_each(|served| {
+            let Document::Text(text) = &served.document else {
+                return self.gateway.await_plugin(&served.plugin, "default");
+            };
+            // The name of a table with errors is the one that the plugin reads.
+            let table = ksvc_routing::compile(text.as_bytes()).table;
+            self.gateway.await_plugin(&served.plugin, table.name())
+        });
+        match &self.options.plugin {
+            Some(path) => awaited.with_context(|| format!("--plugin {}", path.display())),
+            None => awaited,
+        }
+    }
+
     /// Runs the cases, and prints their results: `all` of them, or those that failed. Returns whether all have passed.
     pub(super) fn run_cases(&self, all: bool) -> bool {
         if self.cases.is_empty() {
@@ -128,7 +146,10 @@ impl<'a> Session<'a> {
             return true;
         }
         let ingress = Ingress { trusted_scheme: true, ..Ingress::of_envoy(&self.gateway) };
-        let results = Results::of(&self.cases, &ingress);
+        let results = Results::until(self.out.stop, &self.cases, &ingress);
+        if self.out.is_stopped() {
+            return false;
+        }
         self.out.print(&if all { results.to_text() } else { results.failures() });
         results.all_passed()
     }
@@ -215,6 +236,10 @@ impl<'a> Session<'a> {
         self.tables = tables;
         let begun = Instant::now();
         if !self.arrange() {
+            return false;
+        }
+        if let Err(error) = self.await_plugins(&before) {
+            self.out.print(&format!("error: {error:#}\n"));
             return false;
         }
         let elapsed = begun.elapsed().as_millis();

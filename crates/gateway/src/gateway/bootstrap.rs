@@ -12,10 +12,10 @@ use super::setup::Setup;
 const SAMPLE: &str = include_str!("../../../../testenv/envoy.yaml");
 
 /// The response header with the route's name, which the plugin writes to filter state.
-pub const ROUTE_HEADER: &str = "x-testenv-route";
+pub const ROUTE_HEADER: &str = "x-ksvc-route";
 
 /// The response header with the name of the virtual host that served the request.
-pub const VIRTUAL_HOST_HEADER: &str = "x-testenv-virtual-host";
+pub const VIRTUAL_HOST_HEADER: &str = "x-virtual-host";
 
 const HTTP_CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const ACCESS_LOG_FORMAT: &str = "/access_log/0/typed_config/log_format/text_format_source/inline_string";
