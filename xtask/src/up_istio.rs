@@ -56,7 +56,7 @@ pub(crate) fn run(once: bool) -> Result<ExitCode> {
         return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     print_usage(&plane, &gateway, https);
-    follow(&plane, &gateway, &stop)?;
+    follow(&plane, &gateway, stop)?;
     eprintln!("Stopping …");
     Ok(ExitCode::SUCCESS)
 }
