@@ -16,6 +16,7 @@ use ksvc_router_cli::levels::{Contradiction, Levels};
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::request::HeaderError;
 use ksvc_router_cli::source::files::Unreadable;
+use ksvc_router_cli::words::count;
 use ksvc_router_cli::{admission, schema};
 use serde_json::Value;
 
@@ -149,11 +150,6 @@ fn refuse(messages: &[Message], format: Format) -> Report {
         Format::Text => Report { err: printed, ..Report::default() },
         _ => Report { out: printed, ..Report::default() },
     }
-}
-
-/// Returns a number with its noun: `1 error`, `2 errors`.
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Returns the numbers of errors and warnings: `1 error, 2 warnings`.

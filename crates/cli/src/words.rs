@@ -31,6 +31,11 @@ pub(crate) fn nearest<'w>(found: &str, words: impl IntoIterator<Item = &'w str>)
     nearest.filter(|(distance, word)| *distance <= word.len().div_ceil(4)).map(|(_, word)| word)
 }
 
+/// Returns a number with its noun: `1 error`, `2 errors`.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Formats rows of cells. Each column is as wide as its widest cell.
 pub fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let mut widths = [0; COLUMNS];

@@ -84,6 +84,15 @@ pub fn unpack(tar_gz: &[u8]) -> Result<Vec<File>> {
     Ok(files)
 }
 
+/// Returns a tar.gz archive with these files, in this order.
+///
+/// # Errors
+///
+/// Returns an error if a path is too long for the format.
+pub fn tar_gz(files: &[File]) -> Result<Vec<u8>> {
+    gzip(&tar(files)?)
+}
+
 /// Compresses bytes in the gzip format.
 ///
 /// # Errors
@@ -107,7 +116,7 @@ mod tests {
             for name in names {
                 fs::write(folder.path().join(name), name).unwrap();
             }
-            gzip(&tar(&read_folder(folder.path(), "top/").unwrap()).unwrap()).unwrap()
+            tar_gz(&read_folder(folder.path(), "top/").unwrap()).unwrap()
         };
         let archive = make(["b", "a", "in/c"]);
         assert_eq!(archive, make(["in/c", "a", "b"]));

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use ksvc_router_cli::yaml::{Origin, parse};
 use oci_artifacts::archive::{self, File};
 use serde_json::Value;
 
@@ -19,8 +20,8 @@ pub(super) fn make(version: &str, digest: &str) -> Result<Vec<File>> {
     let kustomize = archive::read_folder(&repository.join("kustomize"), "kustomize/")?;
     let mut files = vec![
         File::new("wasm-plugin.yaml", manifest),
-        pack(chart_name(version), &chart)?,
-        pack(format!("kustomize-{version}.tar.gz"), &kustomize)?,
+        File::new(chart_name(version), archive::tar_gz(&chart)?),
+        File::new(format!("kustomize-{version}.tar.gz"), archive::tar_gz(&kustomize)?),
     ];
     set_image(&mut files, PLACEHOLDER, digest)?;
     Ok(files)
@@ -36,10 +37,9 @@ pub(super) fn chart_metadata(package: &File) -> Result<Value> {
     let files = archive::unpack(&package.content)?;
     let metadata = files.iter().find(|file| file.path == "ksvc-router/Chart.yaml");
     let metadata = metadata.context("the package of the chart has no Chart.yaml")?;
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("Chart.yaml");
-    fs::write(&path, &metadata.content)?;
-    testenv::yaml::read(&path)
+    let documents = parse(std::str::from_utf8(&metadata.content)?, Origin::File);
+    let documents = documents.map_err(|error| anyhow!("{}: {}", metadata.path, error.what))?;
+    Ok(documents.first().with_context(|| format!("{} is empty", metadata.path))?.to_value())
 }
 
 /// Writes the image and its digest into all files that name it.
@@ -56,7 +56,7 @@ pub(super) fn set_image(files: &mut [File], repository: &str, digest: &str) -> R
                     set_url(file, repository, digest)?;
                 }
             }
-            file.content = archive::gzip(&archive::tar(&packed)?)?;
+            file.content = archive::tar_gz(&packed)?;
         }
     }
     Ok(())
@@ -84,8 +84,4 @@ fn replace_line(file: &mut File, key: &str, value: &str) -> Result<()> {
     let replace = |line: &str| if line.starts_with(key) { format!("{key}{value}\n") } else { format!("{line}\n") };
     file.content = text.lines().map(replace).collect::<String>().into_bytes();
     Ok(())
-}
-
-fn pack(path: String, files: &[File]) -> Result<File> {
-    Ok(File::new(path, archive::gzip(&archive::tar(files)?)?))
 }

@@ -162,7 +162,7 @@ fn command_line_archive(version: &str, architecture: Architecture, program: Vec<
     for file in &mut files {
         file.path.insert_str(0, &format!("{top}/"));
     }
-    Ok(File::new(format!("{top}.tar.gz"), archive::gzip(&archive::tar(&files)?)?))
+    Ok(File::new(format!("{top}.tar.gz"), archive::tar_gz(&files)?))
 }
 
 /// Returns the man page of the command, and one of each of its commands.

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::words::count;
+
 /// What a finding means for the installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -50,11 +52,10 @@ pub fn as_text(findings: &[Finding]) -> String {
         // Writing to a string can't fail.
         let _ = writeln!(out, "{}: {}: {} [{code}]", level.word(), one_line(about), one_line(text));
     }
-    let count = |level| findings.iter().filter(|finding| finding.level == level).count();
-    let plural = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-    let (errors, warnings) = (count(Level::Error), count(Level::Warning));
-    let _ = write!(out, "{}, {}, {} ok", plural(errors, "error"), plural(warnings, "warning"), count(Level::Ok));
-    match count(Level::Skipped) {
+    let of = |level| findings.iter().filter(|finding| finding.level == level).count();
+    let (errors, warnings) = (count(of(Level::Error), "error"), count(of(Level::Warning), "warning"));
+    let _ = write!(out, "{errors}, {warnings}, {} ok", of(Level::Ok));
+    match of(Level::Skipped) {
         0 => out.push('\n'),
         skipped => {
             let _ = writeln!(out, ", {skipped} skipped");

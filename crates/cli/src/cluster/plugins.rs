@@ -247,7 +247,7 @@ pub(super) fn selects(service: &Value, pod: &Value) -> bool {
     namespace(service) == namespace(pod) && !labels.is_empty() && has_labels(pod, &labels)
 }
 
-/// Returns the kind of the object that holds a table.
+/// Returns whether an EnvoyFilter holds the table.
 pub(super) fn is_envoy_filter(plugin: &Plugin) -> bool {
     plugin.manifest().is_some_and(|manifest| manifest.kind == Kind::EnvoyFilter)
 }
