@@ -343,7 +343,7 @@ fn an_external_service_decides_about_the_public_request_and_all_manifests_hold_t
     let arrived = arrives(&gateway, &spoofed, WRITE)?;
     let users: Vec<_> = arrived.headers.iter().filter(|(name, _)| name == "x-ext-authz-user").collect();
     ensure!(users.len() == 1 && users[0].1 == "alice", "{arrived:?}");
-    // Without those of the checks above, which have no query. The last of them may be recorded late.
+    // Without those of the checks above, which have no query.
     let mut requests = authorizer.requests();
     requests.retain(|request| request.path.contains('?'));
     let seen: Vec<_> = requests.iter().map(|request| (&*request.method, &*request.authority, &*request.path)).collect();
@@ -691,9 +691,8 @@ impl Authorizer {
                     if ended.load(Ordering::Relaxed) {
                         return;
                     }
-                    // A connection that breaks off is not recorded.
-                    let report = connection.map_err(Into::into).and_then(decide);
-                    requests.lock().unwrap_or_else(PoisonError::into_inner).extend(report);
+                    // A connection that breaks off is neither recorded nor answered.
+                    let _ = connection.map_err(Into::into).and_then(|connection| decide(connection, &requests));
                 }
             }
         });
@@ -717,7 +716,8 @@ impl Drop for Authorizer {
     }
 }
 
-fn decide(mut connection: TcpStream) -> Result<Report> {
+/// Reads one request, records it and answers it. It is recorded first: whoever has the answer finds the record.
+fn decide(mut connection: TcpStream, requests: &Mutex<Vec<Report>>) -> Result<()> {
     connection.set_read_timeout(Some(Duration::from_secs(10)))?;
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     let report = loop {
@@ -746,6 +746,7 @@ fn decide(mut connection: TcpStream) -> Result<Report> {
         Some("silent") => "200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
         _ => "429 Too Many Requests\r\ncontent-length: 10\r\nconnection: close\r\n\r\nover quota",
     };
+    requests.lock().unwrap_or_else(PoisonError::into_inner).push(report);
     connection.write_all(format!("HTTP/1.1 {response}").as_bytes())?;
-    Ok(report)
+    Ok(())
 }
