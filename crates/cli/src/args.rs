@@ -1,5 +1,10 @@
 //! The arguments of the command line.
 
+pub mod diff;
+pub mod import_ksvc;
+pub mod import_openapi;
+pub mod render;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -17,9 +22,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "ksvc-router", version, after_help = "Example: ksvc-router check wasm-plugin.yaml")]
 pub struct Args {
-    /// Print text for people, JSON for programs, workflow commands for GitHub Actions, a SARIF log, or JUnit XML.
+    /// Print text for people, JSON for programs, workflow commands for GitHub Actions, a SARIF log, JUnit XML, or Markdown.
     ///
-    /// `github` and `sarif` are for `check` and `test`, `junit` is for `test`.
+    /// `github` is for `check`, `test` and `diff`, `sarif` for `check` and `test`, `junit` for `test`, `markdown` for `diff`.
     #[arg(long, value_enum, default_value_t, global = true)]
     pub format: Format,
     #[command(subcommand)]
@@ -34,6 +39,7 @@ pub enum Format {
     Github,
     Sarif,
     Junit,
+    Markdown,
 }
 
 #[derive(Debug, Subcommand)]
@@ -101,6 +107,13 @@ A file of cases:
         #[arg(required = true, value_name = "PATH")]
         files: Vec<PathBuf>,
     },
+    /// Report which requests a change of a table sends elsewhere.
+    Diff(diff::Diff),
+    /// Print the manifest that brings a table to a gateway.
+    Render(render::Render),
+    /// Make a table from something that describes your services already.
+    #[command(subcommand)]
+    Import(Import),
     /// Say whether the installation in a cluster can work. Nothing in the cluster is changed.
     ///
     /// Without FILE, the tables of the cluster are examined. With files, they are examined as if they were applied: their
@@ -174,6 +187,15 @@ A file of cases:
         #[arg(long)]
         manifest: bool,
     },
+}
+
+/// What a table is made from.
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// Make a table from an OpenAPI document.
+    Openapi(import_openapi::ImportOpenapi),
+    /// Make tables from the annotations of Knative Services.
+    Ksvc(import_ksvc::ImportKsvc),
 }
 
 /// Which cluster is meant, and where in it.

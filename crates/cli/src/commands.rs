@@ -1,8 +1,12 @@
 //! The commands. Each one returns what to print, and whether the input is good.
 
 mod check;
+mod diff;
 mod doctor;
 mod explain;
+mod import_ksvc;
+mod import_openapi;
+mod render;
 mod routes;
 mod status;
 mod test;
@@ -20,7 +24,7 @@ use ksvc_router_cli::words::count;
 use ksvc_router_cli::{admission, schema};
 use serde_json::Value;
 
-use ksvc_router_cli::args::{Args, ClusterArgs, Command, Format};
+use ksvc_router_cli::args::{Args, ClusterArgs, Command, Format, Import};
 
 /// The result of a command.
 #[derive(Debug, Default)]
@@ -61,7 +65,7 @@ impl fmt::Display for CallError {
             Self::Runtime(error) => write!(f, "requests can't be sent: {error}"),
             Self::Up(error) => write!(f, "{error:#}"),
             Self::Format => {
-                f.write_str("--format: `github` and `sarif` are for `check` and `test`, `junit` is for `test`; write `text` or `json`")
+                f.write_str("--format: `github` is for `check`, `test` and `diff`, `sarif` for `check` and `test`, `junit` for `test`, `markdown` for `diff`; write `text` or `json`")
             }
         }
     }
@@ -82,9 +86,9 @@ impl From<Unreadable> for CallError {
 pub(crate) fn run(args: Args) -> Result<Report, CallError> {
     let format = args.format;
     let is_printed = match args.command {
-        Command::Test { .. } => true,
-        Command::Check { .. } => format != Format::Junit,
-        Command::Up(_) => true,
+        Command::Test { .. } | Command::Up(_) => format != Format::Markdown,
+        Command::Check { .. } => !matches!(format, Format::Junit | Format::Markdown),
+        Command::Diff(_) => !matches!(format, Format::Junit | Format::Sarif),
         _ => matches!(format, Format::Text | Format::Json),
     };
     if !is_printed {
@@ -100,6 +104,10 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
             explain::run(&file, &explain::request(method, &url, &headers)?, format)
         }
         Command::Routes { files } => routes::run(&files, format),
+        Command::Diff(options) => diff::run(&options, format),
+        Command::Render(options) => render::run(&options, format),
+        Command::Import(Import::Openapi(options)) => import_openapi::run(&options, format),
+        Command::Import(Import::Ksvc(options)) => import_ksvc::run(&options, format),
         Command::Doctor { files, cluster, no_registry, objects, knative_namespace } => {
             doctor::run(&files, &cluster, objects.as_deref(), !no_registry, knative_namespace, format)
         }
@@ -136,8 +144,8 @@ fn pretty(value: &Value) -> String {
 fn print(messages: &[Message], format: Format) -> String {
     match format {
         Format::Text => as_text(messages),
-        // There were no cases to run.
-        Format::Json | Format::Junit => pretty(&as_json(messages)),
+        // There were no cases to run, or no tables to compare.
+        Format::Json | Format::Junit | Format::Markdown => pretty(&as_json(messages)),
         Format::Github => as_github(messages),
         Format::Sarif => pretty(&as_sarif(messages)),
     }

@@ -15,24 +15,31 @@ pub struct MessageKind {
     pub explanation: &'static str,
 }
 
-/// Defines kinds as constants, and `OF_FILES`, the list of all of them. The comment of a kind is its explanation.
+/// Defines kinds as constants, and the list of all of them. The comment of a kind is its explanation.
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $severity:ident $code:literal $name:ident;)*) => {
+    (
+        $(#[doc = $about:literal])+ $list:ident:
+        $($(#[doc = $doc:literal])+ $severity:ident $code:literal $name:ident;)*
+    ) => {
         $(
             $(#[doc = $doc])+
-            pub const $name: MessageKind = MessageKind {
+            pub const $name: $crate::kind::MessageKind = $crate::kind::MessageKind {
                 code: $code,
-                severity: Severity::$severity,
+                severity: ksvc_routing::Severity::$severity,
                 explanation: concat!($($doc),+).trim_ascii_start(),
             };
         )*
 
-        /// The kinds that concern files, the form of manifests, and cases.
-        pub const OF_FILES: &[MessageKind] = &[$($name),*];
+        $(#[doc = $about])+
+        pub const $list: &[$crate::kind::MessageKind] = &[$($name),*];
     };
 }
 
+pub(crate) use kinds;
+
 kinds! {
+    /// The kinds that concern files, the form of manifests, and cases.
+    OF_FILES:
     /// The file is not UTF-8 text.
     Error "not-utf8" NOT_UTF8;
     /// `kubectl` would not read the file as YAML or JSON.

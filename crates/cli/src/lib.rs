@@ -72,4 +72,6 @@ pub mod admission;
 
 pub mod schema;
 
+pub mod import;
+
 pub mod cluster;

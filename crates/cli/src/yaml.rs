@@ -8,7 +8,9 @@ mod mistake;
 mod node;
 mod parse;
 mod scalar;
+mod write;
 
 pub use error::{YamlError, YamlProblem};
 pub use node::{Entry, Key, Node, Style, Value};
 pub use parse::{Origin, parse};
+pub use write::write;

@@ -1,0 +1,6 @@
+//! The arguments of `diff`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub struct Diff {}

@@ -1,0 +1,6 @@
+//! The arguments of `import ksvc`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub struct ImportKsvc {}

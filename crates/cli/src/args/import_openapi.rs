@@ -1,0 +1,6 @@
+//! The arguments of `import openapi`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub struct ImportOpenapi {}

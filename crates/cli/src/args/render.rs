@@ -1,0 +1,6 @@
+//! The arguments of `render`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub struct Render {}

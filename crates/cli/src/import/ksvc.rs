@@ -1,0 +1,1 @@
+//! Makes tables from the annotations of Knative Services.
