@@ -34,7 +34,7 @@ pub(super) fn run(files: &[PathBuf], levels: &Levels, format: Format) -> Result<
     }
     let (out, err) = match format {
         Format::Text | Format::Github => (print(&all, format) + &summaries, String::new()),
-        Format::Json | Format::Sarif | Format::Junit => (print(&all, format), summaries),
+        Format::Json | Format::Sarif | Format::Junit | Format::Markdown => (print(&all, format), summaries),
     };
     Ok(Report { success: !all.iter().any(Message::is_error), out, err })
 }

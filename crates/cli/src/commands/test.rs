@@ -80,7 +80,7 @@ pub(super) fn run(
             let cases: Vec<TestCase> = outcomes.iter().map(Outcome::to_junit).collect();
             (as_junit(&cases), as_text(&errors) + &coverage.to_text())
         }
-        Format::Github | Format::Sarif => {
+        Format::Github | Format::Sarif | Format::Markdown => {
             let failures = outcomes.iter().filter_map(Outcome::to_message);
             let messages: Vec<Message> = errors.iter().cloned().chain(failures).collect();
             (print(&messages, format), coverage.to_text())
