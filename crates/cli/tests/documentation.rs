@@ -8,7 +8,9 @@
 //! - `yaml` with `pluginConfig:` alone: the table is checked;
 //! - `json`: the bytes that the filter receives; they are checked too;
 //! - `text`, directly after one of these: the messages that `ksvc-router check` prints for it, one a line, as
-//!   `severity: place: error; remedy`. Without such a block, `check` must print nothing.
+//!   `severity: place: error; remedy`. Without such a block, `check` must print nothing;
+//! - a block whose kind ends with ` before`: a configuration of another program. The next block has a table that does the
+//!   same, and cases.
 
 mod common;
 
@@ -36,10 +38,11 @@ use serde_json::Value;
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 const PAGE_NAME: &str = "docs/configuration.md";
 /// The pages whose blocks are examples: name and text.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     (PAGE_NAME, PAGE),
     ("docs/cookbook.md", include_str!("../../../docs/cookbook.md")),
     ("docs/messages.md", include_str!("../../../docs/messages.md")),
+    ("docs/migrating.md", include_str!("../../../docs/migrating.md")),
     ("crates/cli/tests/reasons.md", include_str!("reasons.md")),
 ];
 const README: &str = include_str!("../../../README.md");
@@ -89,7 +92,14 @@ struct Example<'p> {
 fn examples<'p>(page: &'p str, blocks: Vec<Block<'p>>) -> Result<Vec<Example<'p>>, String> {
     let mut examples: Vec<Example> = Vec::new();
     let mut errors = String::new();
+    // The line of a block for which no table has come yet.
+    let mut before = None;
     for block in blocks {
+        if let Some(line) = before.take()
+            && !(block.language == "yaml" && has_cases(&block.text))
+        {
+            let _ = writeln!(errors, "{page}:{line}: the block after this one has no table with cases");
+        }
         let has_messages = examples.last().is_none_or(|example| !example.messages.is_empty());
         match block.language {
             "yaml" | "json" => examples.push(Example { page, block, messages: String::new() }),
@@ -98,11 +108,15 @@ fn examples<'p>(page: &'p str, blocks: Vec<Block<'p>>) -> Result<Vec<Example<'p>
                     example.messages = block.text;
                 }
             }
+            language if language.ends_with(" before") => before = Some(block.line),
             language => {
                 let Block { line, follows, .. } = block;
                 let _ = writeln!(errors, "{page}:{line}: unknown kind of block: `{language}`, follows: {follows}");
             }
         }
+    }
+    if let Some(line) = before {
+        let _ = writeln!(errors, "{page}:{line}: no block with a table follows");
     }
     if errors.is_empty() { Ok(examples) } else { Err(errors) }
 }
@@ -111,10 +125,6 @@ impl Example<'_> {
     /// The block as a file in which every line has the line number that it has in the page.
     fn source(&self, text: &str) -> std::sync::Arc<Source> {
         Source::new(self.page, "\n".repeat(self.block.line - 1) + text)
-    }
-
-    fn has_cases(&self) -> bool {
-        self.block.text.lines().any(|line| line.starts_with("cases:"))
     }
 
     /// Returns every difference between what the page shows and what the code does.
@@ -146,7 +156,7 @@ impl Example<'_> {
         if found != self.messages {
             let _ = writeln!(differences, "{place}: `check` prints\n{found}and not\n{}", self.messages);
         }
-        if self.has_cases() {
+        if has_cases(&self.block.text) {
             match (table, cases::read(&self.source(text))) {
                 (Some(table), Ok(cases)) => {
                     cases.iter().for_each(|case| differences += &mismatches(self.page, &table, case));
@@ -157,6 +167,10 @@ impl Example<'_> {
         }
         differences
     }
+}
+
+fn has_cases(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("cases:"))
 }
 
 /// Returns the table of a file, and everything that `check` prints for it.
@@ -234,6 +248,8 @@ fn an_unknown_kind_of_block_is_reported_with_its_line() {
         ("# A\n\n```\nx\n```\n", ":4:"),
         ("```sh\nx\n```\n", ":2:"),
         ("```text\nerror: x\n```\n", ":2:"),
+        ("```nginx before\nx\n```\n```yaml\npluginConfig:\n```\n", ":2:"),
+        ("```nginx before\nx\n```\n", ":2:"),
         ("```yaml\npluginConfig:\n```\n```text\n```\n", ":5:"),
         ("```yaml\npluginConfig:\n```\nmore\n```text\nerror: x\n```\n", ":6:"),
         ("```yaml\npluginConfig:\n```\n```text\nerror: x\n```\n```text\nerror: y\n```\n", ":8:"),
@@ -367,7 +383,7 @@ fn a_default_written_out_changes_nothing() {
             _ => Value::from(value).to_string(),
         };
         tried += 1;
-        for example in examples.iter().filter(|example| example.has_cases()) {
+        for example in examples.iter().filter(|example| has_cases(&example.block.text)) {
             let text = &example.block.text;
             if text.lines().any(|line| line.starts_with(&format!("  {key}:"))) {
                 continue;
@@ -443,7 +459,7 @@ fn has_row(cells: &[&str]) -> bool {
 #[test]
 fn answers_of_the_filter_are_documented() {
     let mut outcomes = BTreeSet::new();
-    for example in all_examples().iter().filter(|example| example.has_cases()) {
+    for example in all_examples().iter().filter(|example| has_cases(&example.block.text)) {
         let source = example.source(&example.block.text);
         let (Some(table), _) = check(&source) else { continue };
         for case in cases::read(&source).unwrap_or_default() {

@@ -7,7 +7,7 @@ use testenv::http1::Endpoint;
 use testenv::istio::IngressGateway;
 use testenv::{plugin, repository, yaml};
 
-use crate::{Env, manifest, tests};
+use crate::{Env, eventually, manifest, tests};
 
 tests! {
     a_traffic_extension_routes_as_its_table_says,
@@ -27,13 +27,7 @@ fn gateway(env: &Env, namespace: &str, samples: &CaseFile) -> Result<IngressGate
 fn run_samples(gateway: &IngressGateway, samples: &CaseFile) -> Result<()> {
     let address = Endpoint::from(gateway.address());
     let ingress = Ingress::of_istio(address.clone(), address);
-    let mut last = Ok(());
-    gateway
-        .eventually("the sample requests have the expected results", || {
-            last = cases::run_all(samples, &ingress);
-            Ok(last.is_ok())
-        })
-        .map_err(|error| last.err().unwrap_or(error))
+    eventually(gateway, "the sample requests have the expected results", || cases::run_all(samples, &ingress))
 }
 
 fn a_traffic_extension_routes_as_its_table_says(env: &Env) -> Result<()> {

@@ -15,6 +15,7 @@ mod fail_strategy;
 mod https;
 mod install;
 mod manifests;
+mod migrating;
 #[path = "../common/page.rs"]
 mod page;
 mod policies;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         https::TESTS,
         install::TESTS,
         manifests::TESTS,
+        migrating::TESTS,
         policies::TESTS,
         protocols::TESTS,
         registry::TESTS,
@@ -136,4 +138,18 @@ pub(crate) fn wasm_plugin(gateway: &IngressGateway, table: &Value) -> Result<Val
 /// Returns `wasm-plugin.yaml`.
 pub(crate) fn manifest() -> Result<Value> {
     yaml::read(&repository().join("wasm-plugin.yaml"))
+}
+
+/// Repeats checks until they pass. If that takes too long, the error contains that of the last try. `what` names what is
+/// waited for.
+pub(crate) fn eventually(gateway: &IngressGateway, what: &str, mut checks: impl FnMut() -> Result<()>) -> Result<()> {
+    let mut last = Ok(());
+    let passed = gateway.eventually(what, || {
+        last = checks();
+        Ok(last.is_ok())
+    });
+    passed.map_err(|error| match last {
+        Ok(()) => error,
+        Err(last) => error.context(last),
+    })
 }

@@ -575,16 +575,8 @@ fn manifest(env: &Env, gateway: &IngressGateway, name: &str, issuer: &Issuer) ->
 
 /// Waits until a policy that was applied is enforced, so that all checks succeed. If they never do, the error contains
 /// the last failure.
-fn eventually(gateway: &IngressGateway, mut checks: impl FnMut() -> Result<()>) -> Result<()> {
-    let mut last = Ok(());
-    let enforced = gateway.eventually("the policy is enforced", || {
-        last = checks();
-        Ok(last.is_ok())
-    });
-    enforced.map_err(|error| match last {
-        Ok(()) => error,
-        Err(last) => error.context(last),
-    })
+fn eventually(gateway: &IngressGateway, checks: impl FnMut() -> Result<()>) -> Result<()> {
+    crate::eventually(gateway, "the policy is enforced", checks)
 }
 
 /// Describes a request for error messages.
