@@ -5,7 +5,7 @@
 //! - [`istio`] starts Istio's real control plane, with ingress gateways that it configures.
 //! - [`knative`] starts real Knative on it, with pods. [`packaging`] has Helm and kustomize. [`go`] builds the programs
 //!   of all three.
-//! - [`yaml`] reads YAML files, and [`chromium`] finds a browser.
+//! - [`yaml`] reads YAML files, [`chromium`] finds a browser, and [`npm`] fetches files of npm packages.
 
 pub mod cases;
 pub mod chromium;
@@ -13,6 +13,7 @@ pub mod envoy;
 pub mod go;
 pub mod istio;
 pub mod knative;
+pub mod npm;
 pub mod packaging;
 pub mod yaml;
 

@@ -14,6 +14,7 @@ mod test_browser;
 mod test_istio;
 mod test_knative;
 mod test_load;
+mod test_openapi;
 mod tool;
 mod up;
 mod up_istio;
@@ -71,13 +72,16 @@ enum Task {
         /// Run the tests of CORS in a real browser instead; needs Chromium
         #[arg(long, group = "kind")]
         browser: bool,
+        /// Run the tests with large public OpenAPI documents instead; needs npm
+        #[arg(long, group = "kind")]
+        openapi: bool,
         /// Run edits under load and soaks instead, in a small size that takes about two minutes
         #[arg(long, group = "kind")]
         load: bool,
         /// With --load: run a thousand edits and ten million requests, which takes up to an hour
         #[arg(long, requires = "load")]
         full: bool,
-        /// With --istio, --knative, --browser or --load: run only tests whose name contains this text
+        /// With --istio, --knative, --browser, --openapi or --load: run only tests whose name contains this text
         #[arg(requires = "kind", conflicts_with = "quick")]
         filter: Option<String>,
     },
@@ -135,6 +139,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test { istio: true, filter, .. } => test_istio::run(filter.as_deref()),
         Task::Test { knative: true, filter, .. } => test_knative::run(filter.as_deref()),
         Task::Test { browser: true, filter, .. } => test_browser::run(filter.as_deref()),
+        Task::Test { openapi: true, filter, .. } => test_openapi::run(filter.as_deref()),
         Task::Test { load: true, full, filter, .. } => test_load::run(full, filter.as_deref()),
         Task::Test { quick: true, .. } => test::quick(),
         Task::Test { .. } => test::all(),

@@ -40,7 +40,7 @@ const NATIVE_LINTS: Layer = Layer {
     name: "lints, native",
     parts: &[("1 min", "clippy for everything that runs on this machine, with all features of testenv")],
     run: || {
-        let features = "testenv/istio,testenv/knative,testenv/browser,testenv/load";
+        let features = "testenv/istio,testenv/knative,testenv/browser,testenv/openapi,testenv/load";
         let clippy = ["clippy", "--workspace", "--all-targets", "--features", features, "--", "-D", "warnings"];
         step::run("Lints, native", cargo(clippy))
     },

@@ -1,0 +1,139 @@
+//! Tables made from large public OpenAPI documents: every operation of a document becomes a route, and a request for it
+//! reaches its own route in real Envoy. The documents come from npm packages.
+//!
+//! The operations are counted here by a few lines of their own, which know nothing of the importer.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use ksvc_router_cli::cases;
+use ksvc_router_cli::load::from_named;
+use ksvc_router_cli::source::Source;
+use serde_json::Value;
+use testenv::cases::{CaseFile, Ingress, run_all};
+use testenv::npm::{DIRECTORY, OCTOKIT, Package};
+use testenv::{envoy, plugin, repository, yaml};
+
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// A public OpenAPI document, and what becomes of it.
+struct Api {
+    name: &'static str,
+    package: Package,
+    file: &'static str,
+    /// How many operations get no route of their own, by the code of the message that says why.
+    without_route: &'static [(&'static str, usize)],
+}
+
+/// Defines one test for each document, so that a failure names it.
+macro_rules! apis {
+    ($($test:ident: $name:literal, $package:ident $file:literal, $without_route:expr;)*) => {
+        $(
+            #[test]
+            fn $test() -> Result<()> {
+                Api { name: $name, package: $package, file: $file, without_route: $without_route }.check()
+            }
+        )*
+    };
+}
+
+apis! {
+    github: "GitHub", OCTOKIT "generated/api.github.com.json", &[];
+    stripe: "Stripe", DIRECTORY "api/stripe.com.json", &[];
+    kubernetes: "Kubernetes", DIRECTORY "api/kubernetes.io.json", &[];
+    digital_ocean: "DigitalOcean", DIRECTORY "api/digitalocean.com.json", &[];
+    twilio: "Twilio", DIRECTORY "api/twilio.com/api.json", &[];
+    microsoft_graph: "Microsoft Graph", DIRECTORY "api/microsoft.com/graph.json", &[];
+    box_: "Box", DIRECTORY "api/box.com.json", &[];
+    s3: "Amazon S3", DIRECTORY "api/amazonaws.com/s3.json", &[];
+    compute: "Google Compute Engine", DIRECTORY "api/googleapis.com/compute.json", &[];
+}
+
+impl Api {
+    fn check(&self) -> Result<()> {
+        let document = self.package.file(self.file)?;
+        let operations = operations(&document)?;
+        let begun = Instant::now();
+        let (table, messages) = self.import(&document, &[])?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let (cases, _) = self.import(&document, &["--cases"])?;
+        let cases = self.read_cases(&cases)?;
+
+        let mut without_route = BTreeMap::new();
+        for code in messages.lines().filter_map(code_of) {
+            *without_route.entry(code).or_insert(0) += 1;
+        }
+        let expected: BTreeMap<&str, usize> = self.without_route.iter().copied().collect();
+        ensure!(without_route == expected, "{}: {without_route:?} and not {expected:?}\n{messages}", self.name);
+        let missing: usize = expected.values().sum();
+        ensure!(cases.len() + missing == operations, "{}: {} cases of {operations} operations", self.name, cases.len());
+
+        let table = self.read_table(&table)?;
+        let routes = table["routes"].as_array().map_or(0, Vec::len);
+        let mut reached: Vec<_> = cases.iter().filter_map(|case| case.expected_text("route")).collect();
+        reached.sort_unstable();
+        reached.dedup();
+        ensure!(reached.len() == routes, "{}: the cases reach {} of {routes} routes", self.name, reached.len());
+
+        let file = CaseFile { table, cases };
+        let gateway = file.setup(&envoy::find()?, &plugin()?).start()?;
+        run_all(&file, &Ingress::of_envoy(&gateway)).with_context(|| self.name)?;
+        println!(
+            "{:<22} {operations:>6} operations {routes:>6} routes {:>6} requests, each to its own route; \
+             table made in {seconds:.1} s; without a route: {expected:?}",
+            self.name,
+            file.cases.len()
+        );
+        Ok(())
+    }
+
+    /// Runs `import openapi`. Returns what it prints on standard output and on standard error.
+    fn import(&self, document: &Path, options: &[&str]) -> Result<(String, String)> {
+        let mut import = Command::new(program()?);
+        import.args(["import", "openapi"]).arg(document).args(["--service", "api", "--namespace", "shop"]);
+        import.args(["--domain", "example.com", "--partial"]).args(options);
+        let output = import.output()?;
+        let messages = String::from_utf8(output.stderr)?;
+        ensure!(output.status.code().is_some_and(|code| code < 2), "{}: {messages}", self.name);
+        Ok((String::from_utf8(output.stdout)?, messages))
+    }
+
+    fn read_table(&self, text: &str) -> Result<Value> {
+        let source = Source::new(self.name, text);
+        let loaded = from_named(&source);
+        ensure!(loaded.messages.is_empty(), "{:#}", yaml::error_of(&loaded.messages));
+        let [configuration] = &loaded.configurations[..] else { anyhow::bail!("{}: no table", self.name) };
+        let (_, messages) = configuration.compile();
+        ensure!(messages.is_empty(), "{:#}", yaml::error_of(&messages));
+        yaml::parse(&source)
+    }
+
+    fn read_cases(&self, text: &str) -> Result<Vec<cases::Case>> {
+        cases::read(&Source::new(self.name, text)).map_err(|messages| yaml::error_of(&messages))
+    }
+}
+
+/// Counts the operations of a JSON document.
+fn operations(document: &Path) -> Result<usize> {
+    let document: Value = serde_json::from_slice(&std::fs::read(document)?)?;
+    let paths = document["paths"].as_object().context("no paths")?;
+    let keys = paths.values().filter_map(Value::as_object).flat_map(|item| item.keys());
+    Ok(keys.filter(|key| METHODS.contains(&key.as_str())).count())
+}
+
+/// Returns the code at the end of a message's first line.
+fn code_of(line: &str) -> Option<&str> {
+    let is_message = line.contains(": error: ") || line.contains(": warning: ");
+    let (_, code) = line.strip_suffix(']')?.rsplit_once('[')?;
+    is_message.then_some(code)
+}
+
+/// Returns the file of `ksvc-router`.
+fn program() -> Result<PathBuf> {
+    let program = repository().canonicalize()?.join("dist/ksvc-router");
+    ensure!(program.is_file(), "there is no dist/ksvc-router: run `cargo xtask build` first");
+    Ok(program)
+}
