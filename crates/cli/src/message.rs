@@ -5,6 +5,7 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use anstyle::{AnsiColor, Style};
 use ksvc_routing::Severity;
 use serde_json::{Value, json};
@@ -13,8 +14,8 @@ use crate::kind::{MORE_PROBLEMS, MessageKind};
 use crate::source::Source;
 use crate::source::position::{Position, Span};
 
-/// The number of characters shown of a line. Longer lines, which JSON often has, are cut around the caret.
-const SHOWN_WIDTH: usize = 120;
+/// The width of what is shown of a line. Longer lines, which JSON often has, are cut around the value.
+const SHOWN_WIDTH: usize = 140;
 
 /// An error or a warning about a file.
 #[derive(Debug, Clone)]
@@ -90,26 +91,24 @@ impl Message {
         if self.is_error() { "error" } else { "warning" }
     }
 
-    /// Writes the line with carets below it.
-    fn snippet(&self, f: &mut fmt::Formatter<'_>, style: Style) -> fmt::Result {
+    /// Returns the line with carets below the value.
+    fn snippet(&self) -> String {
         let Position { line, column } = self.span.start;
-        let Some(text) = self.source.line(line).filter(|text| !text.trim().is_empty()) else { return Ok(()) };
-        // The width of a tab is not known here, so a tab is shown as one space.
-        let characters: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let begin = (column - 1).min(characters.len());
+        let Some(text) = self.source.line(line).filter(|text| !text.trim().is_empty()) else { return String::new() };
+        // A control character could change what a terminal shows. The renderer replaces only some of them.
+        let text: String = text.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect();
+        let at = |column: usize| text.char_indices().nth(column - 1).map_or(text.len(), |(index, _)| index);
+        let begin = at(column);
         let end = match self.span.end {
-            end if end.line == line => (end.column - 1).clamp(begin, characters.len()),
+            end if end.line == line => at(end.column).max(begin),
             // A value of several lines is marked to the end of its first line.
-            _ => characters.len(),
+            _ => text.len(),
         };
-        let from = if characters.len() > SHOWN_WIDTH { begin.saturating_sub(SHOWN_WIDTH / 2) } else { 0 };
-        let shown = &characters[from..characters.len().min(from + SHOWN_WIDTH)];
-        let carets = (end - begin).clamp(1, (from + shown.len()).saturating_sub(begin).max(1));
-        let (cut_before, cut_after) =
-            (if from > 0 { "…" } else { "" }, if from + shown.len() < characters.len() { "…" } else { "" });
-        let indent = begin - from + cut_before.chars().count();
-        writeln!(f, "{line:>5} | {cut_before}{}{cut_after}", shown.iter().collect::<String>().trim_end())?;
-        writeln!(f, "      | {:indent$}{style}{:^<carets$}{style:#}", "", "")
+        let value = AnnotationKind::Primary.span(begin..end);
+        let snippet = Snippet::source(&text).line_start(line).annotation(value);
+        let level = if self.is_error() { Level::ERROR } else { Level::WARNING };
+        let renderer = Renderer::styled().term_width(SHOWN_WIDTH);
+        renderer.render(&[Group::with_level(level).element(snippet)]) + "\n"
     }
 }
 
@@ -123,7 +122,7 @@ impl fmt::Display for Message {
         let file = &self.source.name;
         let (severity, words, code) = (self.severity_word(), self.words(), self.code);
         writeln!(f, "{bold}{file}:{line}:{column}:{bold:#} {style}{severity}:{style:#} {words} [{code}]")?;
-        self.snippet(f, style)?;
+        f.write_str(&self.snippet())?;
         if let Some(Other { source, at, place }) = &self.other {
             writeln!(f, "{bold}{}:{}:{}:{bold:#} note: {place} is here", source.name, at.line, at.column)?;
         }

@@ -29,8 +29,9 @@ fn a_message_shows_the_line_and_points_at_the_value() {
     assert_eq!(
         run.out,
         "f.yaml:3:12: error: onNoMatch: \"maybe\" is not a choice here; write `notFound` or `passThrough` [invalid-choice]\n\
-         \x20   3 | onNoMatch: maybe\n\
-         \x20     |            ^^^^^\n\
+         \x20 |\n\
+         3 | onNoMatch: maybe\n\
+         \x20 |            ^^^^^\n\
          f.yaml: 0 routes, 1 error, 0 warnings\n"
     );
 }
@@ -177,10 +178,18 @@ fn a_long_line_is_cut_around_the_caret() {
     let text = format!("{{\"hosts\":[{}\"bad host\"],\"routes\":[]}}", "\"a.example.com\",".repeat(100));
     let run = Folder::new(&[("f.json", &text)]).run(&["check", "f.json"]);
     let lines: Vec<&str> = run.out.lines().collect();
-    let shown = lines[1].chars().count();
-    assert!(shown < 140, "{}", lines[1]);
-    let caret = lines[2].find('^').unwrap();
-    assert_eq!(lines[1].chars().skip(caret).take(10).collect::<String>(), "\"bad host\"");
+    let shown = lines[2].chars().count();
+    assert!(shown < 150, "{}", lines[2]);
+    let caret = lines[3].find('^').unwrap();
+    assert_eq!(lines[2].chars().skip(caret).take(10).collect::<String>(), "\"bad host\"");
+}
+
+/// Terminals show the two characters of the host in two columns each. Control characters are shown as others, because
+/// they could change what the terminal shows.
+#[test]
+fn carets_are_below_wide_characters_and_control_characters_are_replaced() {
+    let run = Folder::new(&[("f.yaml", "hosts: [\"日本\"] #\t\u{9b}2J\nroutes: []\n")]).run(&["check", "f.yaml"]);
+    assert!(run.out.contains("\n1 | hosts: [\"日本\"] #     2J\n  |         ^^^^^^\n"), "{}", run.out);
 }
 
 #[test]
