@@ -84,7 +84,9 @@ pub fn without_table(paths: &[PathBuf], loaded: &[Loaded]) -> Option<Vec<Message
     let mut messages: Vec<Message> = unreadable.map(|message| (*message).clone()).collect();
     let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     let no_table = |text: String| Message::new(NO_TABLE, &Source::new(names.join(", "), ""), Span::START, text);
-    if skipped.len() < loaded.len() {
+    if loaded.is_empty() {
+        messages.push(no_table("there is no file here that ends in .yaml, .yml or .json".to_owned()));
+    } else if skipped.len() < loaded.len() {
         messages.push(no_table("there is no route table here; name the file of the table too".to_owned()));
     } else if messages.is_empty() {
         messages.push(no_table(format!(

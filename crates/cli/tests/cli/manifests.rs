@@ -432,6 +432,9 @@ fn nothing_to_check_is_an_error() {
     }
     let explained = folder.run(&["explain", "m", "GET", "https://a.b/"]);
     assert_eq!((explained.code, explained.err.matches("error").count()), (1, 1), "{}", explained.err);
+    let run = Folder::new(&[("m/readme.txt", "")]).run(&["check", "m"]);
+    let expected = "m:1:1: error: there is no file here that ends in .yaml, .yml or .json [no-table]\n";
+    assert!(run.code == 1 && run.out.starts_with(expected), "{}", run.out);
     // A file that can't be read may have been the table.
     let folder = Folder::new(&[("m/a.yaml", "a: 1\n"), ("m/b.yaml", "a: [\n")]);
     assert!(folder.run(&["check", "m"]).out.starts_with("m/b.yaml:2:1: error: this is not YAML"));
