@@ -138,7 +138,15 @@ pub(super) fn read(operation: &Operation) -> Result<PathTemplate, String> {
         }
     }
     if let Some(fragment) = fragment {
-        template.conditions.extend(conditions_of(fragment, operation));
+        for part in fragment.split('&') {
+            match condition_of(part, operation) {
+                Some(condition) => template.conditions.push(condition),
+                None => template.changes.push(format!(
+                    "no request has `#{part}` in its path, and the operation has no parameter of the query and no header of \
+                     that name, so it is left out"
+                )),
+            }
+        }
     }
     template.conditions.sort();
     template.conditions.dedup_by(|a, b| (a.place, &a.name) == (b.place, &b.name));
@@ -293,17 +301,14 @@ fn condition_value(value: &str) -> Result<String, String> {
     }
 }
 
-/// Returns the conditions that a fragment such as `Action=Copy` or `uploads` stands for: those parts of it that the
-/// operation has as a parameter of the query or as a header.
-fn conditions_of(fragment: &str, operation: &Operation) -> Vec<Condition> {
-    let condition = |part: &str| {
-        let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        let place = ["query", "header"].into_iter().find(|place| operation.parameter(place, name).is_some())?;
-        let (place, name) = match place {
-            "header" => ("headers", name.to_ascii_lowercase()),
-            _ => ("query", name.to_owned()),
-        };
-        Some(Condition { place, name, value: condition_value(value).ok()? })
+/// Returns the condition that a part of a fragment such as `Action=Copy` or `uploads` stands for, if the operation has a
+/// parameter of the query or a header of that name.
+fn condition_of(part: &str, operation: &Operation) -> Option<Condition> {
+    let (name, value) = part.split_once('=').unwrap_or((part, ""));
+    let place = ["query", "header"].into_iter().find(|place| operation.parameter(place, name).is_some())?;
+    let (place, name) = match place {
+        "header" => ("headers", name.to_ascii_lowercase()),
+        _ => ("query", name.to_owned()),
     };
-    fragment.split('&').filter_map(condition).collect()
+    Some(Condition { place, name, value: condition_value(value).ok()? })
 }
