@@ -1,1 +1,87 @@
 //! Makes a table from an OpenAPI document.
+//!
+//! The path of the data:
+//!
+//! 1. `document`: the files, each read once, and `reference`: the values that `$ref` points to;
+//! 2. `operation`: every operation with its parameters, sorted by path and method;
+//! 3. `server`: the public hosts and the base path; `target`: the service of each operation, with `foreign` for the
+//!    extensions of other gateways; `path`: the path template of each operation in the language of the table;
+//! 4. `table`: the routes, compiled by the routing core, with its problems at the position of the operation;
+//! 5. `cases`: a test case for each operation, with the values of `example`.
+//!
+//! `kinds` has the kinds of messages. Nothing here validates a document: only what routing needs is read.
+
+mod cases;
+mod document;
+mod example;
+mod foreign;
+pub mod kinds;
+mod operation;
+mod path;
+mod plan;
+mod reference;
+mod server;
+mod table;
+mod target;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::message::Message;
+use crate::source::files::Unreadable;
+use reference::Resolver;
+
+/// What the command line says about the table.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The public hosts, instead of those of the servers.
+    pub hosts: Vec<String>,
+    /// The base path, instead of that of the servers.
+    pub base_path: Option<String>,
+    pub domain: Option<String>,
+    pub namespace: Option<String>,
+    /// The service of every operation that names none.
+    pub service: Option<String>,
+    /// Whether the first tag of an operation is its service.
+    pub service_from_tag: bool,
+    /// Whether operations that share path and service are one route.
+    pub fold: bool,
+    /// Whether to make a case for each operation.
+    pub cases: bool,
+}
+
+/// The result of an import.
+#[derive(Debug)]
+pub struct Imported {
+    /// The table without the operations that have errors. `None` if the document can't be read at all.
+    pub table: Option<Value>,
+    /// A file of cases, one for each operation of the table, if they were asked for.
+    pub cases: Option<Value>,
+    /// Errors and warnings, by file and position.
+    pub messages: Vec<Message>,
+}
+
+impl Imported {
+    pub fn has_errors(&self) -> bool {
+        self.messages.iter().any(Message::is_error)
+    }
+}
+
+/// Makes a table from the OpenAPI document in a file, or on standard input for `-`.
+pub fn import(spec: &Path, options: &Options) -> Result<Imported, Unreadable> {
+    let mut resolver = Resolver::default();
+    let (mut table, mut cases) = (None, None);
+    if let Some(root) = document::read_root(spec, &mut resolver)? {
+        let operations = operation::read(&root, &mut resolver);
+        let plans = plan::make(&root, operations, options, &mut resolver);
+        let built = table::build(&root, plans, options, &mut resolver.messages);
+        if options.cases {
+            cases = Some(cases::make(&built, &mut resolver));
+        }
+        table = Some(built.value);
+    }
+    let mut messages = resolver.messages.into_messages();
+    messages.sort_by(|a, b| (&a.source.name, a.span.start).cmp(&(&b.source.name, b.span.start)));
+    Ok(Imported { table, cases, messages })
+}
