@@ -16,7 +16,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<ExitCode> {
     envoy::find()?;
     build::all()?;
     // With `--workspace`, as in all other tests, so that dependencies are built once.
-    let mut tests = cargo(["test", "--workspace", "--features", "testenv/openapi", "--test", "openapi", "--"]);
+    let mut tests = cargo(["test", "--workspace", "--features", "testenv/openapi", "--test", "public_apis", "--"]);
     tests.args(filter).args(["--nocapture"]);
     step::run("Tests with public OpenAPI documents", tests)?;
     Ok(ExitCode::SUCCESS)
