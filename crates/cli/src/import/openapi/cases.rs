@@ -137,21 +137,17 @@ impl Maker<'_> {
             }
         }
         let (query, headers) = self.conditions();
-        // First all parameters have their best values, then each one of them has others, then all have the next ones.
-        let mut combinations = vec![vec![0; choices.len()]];
+        // First all parameters have their best values, then all have their next ones, then each one of them alone.
+        let most = choices.iter().map(Vec::len).max().unwrap_or(1);
+        let together = (0..most).map(|choice| choices.iter().map(|values| choice.min(values.len() - 1)).collect());
+        let mut all: Vec<Vec<usize>> = together.collect();
         for (at, values) in choices.iter().enumerate() {
             for choice in 1..values.len() {
                 let mut combination = vec![0; choices.len()];
                 combination[at] = choice;
-                combinations.push(combination);
+                all.push(combination);
             }
         }
-        let most = choices.iter().map(Vec::len).max().unwrap_or_default();
-        let together =
-            (1..most).rev().map(|choice| choices.iter().map(|values| choice.min(values.len() - 1)).collect());
-        let mut all: Vec<Vec<usize>> = combinations.drain(..1).collect();
-        all.extend(together.take(8));
-        all.extend(combinations);
         all.truncate(TRIES);
         let method = if operation.method == "ANY" { "POST" } else { &operation.method };
         let written = |combination: Vec<usize>| {
