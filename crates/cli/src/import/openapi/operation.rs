@@ -264,7 +264,7 @@ fn read_parameters(item: &Located, parameters: &mut Vec<Parameter>, resolver: &m
 }
 
 /// Reads the names of parameters that an operation lists as rests.
-fn read_rests(operation: &Located, parameters: &mut Vec<Parameter>, resolver: &mut Resolver) {
+fn read_rests(operation: &Located, parameters: &mut [Parameter], resolver: &mut Resolver) {
     let Some(list) = operation.get("x-ksvc-rest") else { return };
     let names = if list.node.text().is_some() { vec![list.clone()] } else { list.items().collect() };
     if names.is_empty() {
