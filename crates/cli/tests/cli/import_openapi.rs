@@ -229,7 +229,8 @@ fn servers_become_hosts_and_one_base_path() {
         table("servers: [{url: /v1}]", a, &["--host", "x.example.com"]),
         is(r#"["x.example.com"]"#, "/v1", "/a", &[])
     );
-    assert_eq!(table("servers: [{url: /v1}]", a, &[]), is("[]", "/v1", "/a", &["2:10 openapi-option"]));
+    let none = run_document("openapi: 3.0.3\nservers: [{url: /v1}]\npaths: {/a: {get: {}}}\n", &OPTIONS).json();
+    assert_eq!((codes(&none), none.get("table")), (vec!["2:10 openapi-option".to_owned()], None));
     // The servers of a path or an operation replace those of the document.
     let own = "{/a: {servers: [{url: 'https://a.example.com/api/upload'}], get: {}}}";
     let root = "servers: [{url: 'https://a.example.com/api/v1'}]";
@@ -515,6 +516,14 @@ paths:
         assert!(words.contains(lost), "{lost}: {words}");
     }
     assert!(codes(&result).iter().any(|code| code.ends_with("foreign-host")), "{result:#}");
+}
+
+#[test]
+fn a_route_for_all_methods_has_a_case_beside_routes_for_single_ones() {
+    let result = import("paths: {/a: {x-amazon-apigateway-any-method: {}, post: {}, get: {}}}\n", &["--cases"]);
+    let cases = result["cases"]["cases"].as_array().unwrap();
+    let methods: Vec<&str> = cases.iter().map(|case| case["request"]["method"].as_str().unwrap()).collect();
+    assert_eq!(methods, ["PUT", "GET", "POST"], "{result:#}");
 }
 
 #[test]

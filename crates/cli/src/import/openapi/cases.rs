@@ -149,9 +149,13 @@ impl Maker<'_> {
             }
         }
         all.truncate(TRIES);
-        let method = if operation.method == "ANY" { "POST" } else { &operation.method };
-        let written = |combination: Vec<usize>| {
-            let mut chosen = choices.iter().zip(combination).map(|(values, choice)| &values[choice]);
+        // Beside `ANY`, the path may have routes of its own for some methods.
+        let methods = match &*operation.method {
+            "ANY" => &["POST", "GET", "PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"][..],
+            method => &[method],
+        };
+        let written = |method: &str, combination: &[usize]| {
+            let mut chosen = choices.iter().zip(combination).map(|(values, choice)| &values[*choice]);
             let mut url = self.prefix.clone();
             for part in &self.plan.path.parts {
                 match part {
@@ -167,7 +171,7 @@ impl Maker<'_> {
             let url = if query.is_empty() { url } else { format!("{url}?{}", query.join("&")) };
             Written { method: method.to_owned(), url, headers: headers.clone() }
         };
-        all.into_iter().map(written).collect()
+        methods.iter().flat_map(|method| all.iter().map(|combination| written(method, combination))).collect()
     }
 
     /// Returns the pairs of the query and the headers that the conditions of the route need.
