@@ -12,7 +12,7 @@ use crate::message::Message;
 use crate::source::Source;
 use crate::source::files::{self, Unreadable};
 use crate::source::position::{Position, Span};
-use crate::yaml::{self, Node, Origin, YamlError};
+use crate::yaml::{self, Node, Origin, Words, YamlError};
 
 /// The parts of a file that concern this filter.
 #[derive(Debug)]
@@ -181,6 +181,12 @@ struct Contents {
 /// Parses the documents of a file.
 pub fn parse(source: &Arc<Source>) -> Result<Vec<Arc<Node>>, Box<Message>> {
     yaml::parse(&source.text, Origin::File).map_err(|error| Box::new(yaml_message(source, &error)))
+}
+
+/// Parses the documents of a file in YAML 1.2, in which `y` and `no` are strings.
+pub(crate) fn parse_yaml_1_2(source: &Arc<Source>) -> Result<Vec<Arc<Node>>, Box<Message>> {
+    let parsed = yaml::parse_words(&source.text, Origin::File, Words::OfYaml12);
+    parsed.map_err(|error| Box::new(yaml_message(source, &error)))
 }
 
 fn parse_and_find(source: &Arc<Source>) -> Result<Contents, YamlError> {

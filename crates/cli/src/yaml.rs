@@ -12,5 +12,5 @@ mod write;
 
 pub use error::{YamlError, YamlProblem};
 pub use node::{Entry, Key, Node, Style, Value};
-pub use parse::{Origin, parse};
+pub use parse::{Origin, Words, parse, parse_words};
 pub use write::write;

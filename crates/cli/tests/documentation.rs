@@ -26,6 +26,7 @@ use ksvc_router_cli::cluster::metrics::Gauges;
 use ksvc_router_cli::cluster::status::{self, Expected};
 use ksvc_router_cli::danger::Danger;
 use ksvc_router_cli::explanation::explain_with_response;
+use ksvc_router_cli::import::openapi::kinds::OF_OPENAPI;
 use ksvc_router_cli::kind::{MessageKind, OF_FILES};
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
@@ -525,7 +526,7 @@ fn table_of_codes() -> String {
     let word = |kind: &MessageKind| if kind.severity == Severity::Error { "error" } else { "warning" };
     let row = |kind: &MessageKind| format!("| `{}` | {} | {} |\n", kind.code, word(kind), kind.explanation);
     let head = "| code | severity | meaning |\n|---|---|---|\n".to_owned();
-    head + &OF_FILES.iter().chain(Danger::KINDS).map(row).collect::<String>()
+    head + &OF_FILES.iter().chain(Danger::KINDS).chain(OF_OPENAPI).map(row).collect::<String>()
 }
 
 #[test]

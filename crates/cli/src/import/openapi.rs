@@ -54,7 +54,8 @@ pub struct Options {
 /// The result of an import.
 #[derive(Debug)]
 pub struct Imported {
-    /// The table without the operations that have errors. `None` if the document can't be read at all.
+    /// The table without the operations that have errors. `None` if the document can't be read at all, or if an error is
+    /// about the table as a whole.
     pub table: Option<Value>,
     /// A file of cases, one for each operation of the table, if they were asked for.
     pub cases: Option<Value>,
@@ -76,10 +77,10 @@ pub fn import(spec: &Path, options: &Options) -> Result<Imported, Unreadable> {
         let operations = operation::read(&root, &mut resolver);
         let plans = plan::make(&root, operations, options, &mut resolver);
         let built = table::build(&root, plans, options, &mut resolver.messages);
-        if options.cases {
+        if options.cases && built.is_valid {
             cases = Some(cases::make(&built, &mut resolver));
         }
-        table = Some(built.value);
+        table = built.is_valid.then_some(built.value);
     }
     let mut messages = resolver.messages.into_messages();
     messages.sort_by(|a, b| (&a.source.name, a.span.start).cmp(&(&b.source.name, b.span.start)));

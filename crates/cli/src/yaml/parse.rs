@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
 use super::error::{MAX_ALIASED, MAX_DEPTH};
 use super::mistake;
-use super::scalar::{Resolved, resolve};
+use super::scalar::{Resolved, is_boolean_of_yaml_1_1_only, resolve};
 use super::{Entry, Key, Node, Style, Value, YamlError, YamlProblem};
 use crate::source::position::{Position, Span};
 
@@ -68,27 +68,42 @@ impl From<saphyr_parser::Span> for Span {
     }
 }
 
-/// Returns the documents of a text in order. An empty document is null.
+/// What words without quotes mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// As in YAML 1.1, which `kubectl` reads: `y`, `no`, `on` and the like are booleans.
+    OfKubectl,
+    /// As in YAML 1.2, in which only `true` and `false` are.
+    OfYaml12,
+}
+
+/// Returns the documents of a text in order, as `kubectl` reads them. An empty document is null.
 pub fn parse(text: &str, origin: Origin) -> Result<Vec<Arc<Node>>, YamlError> {
+    parse_words(text, origin, Words::OfKubectl)
+}
+
+/// Returns the documents of a text in order. An empty document is null.
+pub fn parse_words(text: &str, origin: Origin, words: Words) -> Result<Vec<Arc<Node>>, YamlError> {
     let joined = join_surrogates(text);
     let text = joined.as_deref().unwrap_or(text);
-    documents(text, origin).map_err(|error| {
-        let YamlError { at, what } = mistake::behind(text, error, &|text| documents(text, Origin::File).is_ok());
+    documents(text, origin, words).map_err(|error| {
+        let is_readable = |text: &str| documents(text, Origin::File, words).is_ok();
+        let YamlError { at, what } = mistake::behind(text, error, &is_readable);
         YamlError { at: origin.span(at), what }
     })
 }
 
 /// Reads the documents of a text. An error has its position in the text, not in the file.
-fn documents(text: &str, origin: Origin) -> Result<Vec<Arc<Node>>, YamlError> {
+fn documents(text: &str, origin: Origin, words: Words) -> Result<Vec<Arc<Node>>, YamlError> {
     let mut documents = Vec::new();
-    let mut builder = Builder::new(origin);
+    let mut builder = Builder::new(origin, words);
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| syntax_error(text, &error))?;
         let span = Span::from(span);
         match event {
             // Anchors end with their document.
-            Event::DocumentStart(_) => builder = Builder::new(origin),
+            Event::DocumentStart(_) => builder = Builder::new(origin, words),
             Event::DocumentEnd => documents.extend(builder.root.take()),
             event => builder.add_event(event, span)?,
         }
@@ -139,6 +154,7 @@ fn join_surrogates(text: &str) -> Option<String> {
 /// Builds the tree of one document from the parser's events.
 struct Builder {
     origin: Origin,
+    words: Words,
     open: Vec<Open>,
     /// The value of each anchor, by the parser's number for the anchor; 0 means no anchor.
     anchors: HashMap<usize, Arc<Node>>,
@@ -166,8 +182,8 @@ enum MapKey {
 }
 
 impl Builder {
-    fn new(origin: Origin) -> Self {
-        Self { origin, open: Vec::new(), anchors: HashMap::new(), aliased: 0, root: None }
+    fn new(origin: Origin, words: Words) -> Self {
+        Self { origin, words, open: Vec::new(), anchors: HashMap::new(), aliased: 0, root: None }
     }
 
     /// Adds the next event. Errors have their position in the text, not in the file.
@@ -200,7 +216,8 @@ impl Builder {
                 self.add(node, 0, span)
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain;
+                let is_string = self.words == Words::OfYaml12 && is_boolean_of_yaml_1_1_only(&text);
+                let plain = style == ScalarStyle::Plain && !is_string;
                 if self.awaits_key() && tag.is_none() && plain && text == "<<" {
                     self.set_map_key(MapKey::Merge);
                     return Ok(());

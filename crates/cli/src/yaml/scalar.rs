@@ -44,6 +44,11 @@ pub(super) fn resolve(word: &str) -> Resolved {
     number.map_or(Resolved::Text, Resolved::Number)
 }
 
+/// Returns whether a word is a boolean in YAML 1.1 and a string in YAML 1.2.
+pub(super) fn is_boolean_of_yaml_1_1_only(word: &str) -> bool {
+    word.len() <= 3 && matches!(resolve(word), Resolved::Bool(_))
+}
+
 /// Parses an integer of at most 64 bits, with Go's base prefixes: `0x1F`, `0b11`, `0o17` and `017`.
 fn integer(digits: &str) -> Option<Number> {
     let (negative, unsigned) = match digits.as_bytes().first()? {

@@ -137,25 +137,25 @@ impl Maker<'_> {
             }
         }
         let (query, headers) = self.conditions();
-        // First all parameters have their best values, then each one of them has others, then all have the next ones.
-        let mut combinations = vec![vec![0; choices.len()]];
+        // First all parameters have their best values, then all have their next ones, then each one of them alone.
+        let most = choices.iter().map(Vec::len).max().unwrap_or(1);
+        let together = (0..most).map(|choice| choices.iter().map(|values| choice.min(values.len() - 1)).collect());
+        let mut all: Vec<Vec<usize>> = together.collect();
         for (at, values) in choices.iter().enumerate() {
             for choice in 1..values.len() {
                 let mut combination = vec![0; choices.len()];
                 combination[at] = choice;
-                combinations.push(combination);
+                all.push(combination);
             }
         }
-        let most = choices.iter().map(Vec::len).max().unwrap_or_default();
-        let together =
-            (1..most).rev().map(|choice| choices.iter().map(|values| choice.min(values.len() - 1)).collect());
-        let mut all: Vec<Vec<usize>> = combinations.drain(..1).collect();
-        all.extend(together.take(8));
-        all.extend(combinations);
         all.truncate(TRIES);
-        let method = if operation.method == "ANY" { "POST" } else { &operation.method };
-        let written = |combination: Vec<usize>| {
-            let mut chosen = choices.iter().zip(combination).map(|(values, choice)| &values[choice]);
+        // Beside `ANY`, the path may have routes of its own for some methods.
+        let methods = match &*operation.method {
+            "ANY" => &["POST", "GET", "PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"][..],
+            method => &[method],
+        };
+        let written = |method: &str, combination: &[usize]| {
+            let mut chosen = choices.iter().zip(combination).map(|(values, choice)| &values[*choice]);
             let mut url = self.prefix.clone();
             for part in &self.plan.path.parts {
                 match part {
@@ -171,7 +171,7 @@ impl Maker<'_> {
             let url = if query.is_empty() { url } else { format!("{url}?{}", query.join("&")) };
             Written { method: method.to_owned(), url, headers: headers.clone() }
         };
-        all.into_iter().map(written).collect()
+        methods.iter().flat_map(|method| all.iter().map(|combination| written(method, combination))).collect()
     }
 
     /// Returns the pairs of the query and the headers that the conditions of the route need.

@@ -103,7 +103,7 @@ pub(super) fn read_root(path: &Path, resolver: &mut Resolver) -> Result<Option<L
             return Ok(None);
         }
     };
-    let root = match load::parse(&source) {
+    let root = match load::parse_yaml_1_2(&source) {
         Ok(documents) => documents.into_iter().next(),
         Err(message) => {
             resolver.messages.push(*message);

@@ -178,8 +178,13 @@ impl Reader<'_> {
             }
             "aws" | "aws_proxy" => {
                 let uri = value.node.text_at("uri").unwrap_or_default().to_owned();
-                let what = if uri.contains(":lambda:") { "the Lambda function" } else { "the AWS service" };
-                self.lose(format!("{what} \"{uri}\" (run it as a Knative Service)"));
+                self.lose(match () {
+                    () if uri.contains(":lambda:") => {
+                        format!("the Lambda function \"{uri}\" (run it as a Knative Service)")
+                    }
+                    () if uri.is_empty() => format!("the AWS service of type `{kind}` (run it as a Knative Service)"),
+                    () => format!("the AWS service \"{uri}\" (run it as a Knative Service)"),
+                });
                 return nothing;
             }
             _ => {

@@ -84,7 +84,7 @@ pub(super) fn read(root: &Located, resolver: &mut Resolver) -> Vec<Operation> {
             item.read(&paths.with(&entry.value), resolver, &mut operations);
         }
     }
-    if operations.is_empty() && resolver_is_quiet(root) {
+    if operations.is_empty() && has_readable_paths(root) {
         let text = "the document has no operations, so the table has no routes; operations are methods below `paths`";
         resolver.messages.report(NO_OPERATIONS, &root.at(), text);
     }
@@ -92,7 +92,8 @@ pub(super) fn read(root: &Located, resolver: &mut Resolver) -> Vec<Operation> {
     operations
 }
 
-fn resolver_is_quiet(root: &Located) -> bool {
+/// Returns whether `paths` is an object or absent; anything else has been reported.
+fn has_readable_paths(root: &Located) -> bool {
     root.node.get("paths").is_none_or(|paths| paths.is_null() || matches!(paths.value, Value::Map(_)))
 }
 
@@ -264,7 +265,7 @@ fn read_parameters(item: &Located, parameters: &mut Vec<Parameter>, resolver: &m
 }
 
 /// Reads the names of parameters that an operation lists as rests.
-fn read_rests(operation: &Located, parameters: &mut Vec<Parameter>, resolver: &mut Resolver) {
+fn read_rests(operation: &Located, parameters: &mut [Parameter], resolver: &mut Resolver) {
     let Some(list) = operation.get("x-ksvc-rest") else { return };
     let names = if list.node.text().is_some() { vec![list.clone()] } else { list.items().collect() };
     if names.is_empty() {

@@ -92,6 +92,7 @@ impl PathTemplate {
 
     fn push_literal(&mut self, text: &str) {
         match self.parts.last_mut() {
+            _ if text.is_empty() => {}
             Some(Part::Literal(last)) => last.push_str(text),
             _ => self.parts.push(Part::Literal(text.to_owned())),
         }
@@ -126,7 +127,6 @@ pub(super) fn read(operation: &Operation) -> Result<PathTemplate, String> {
         rest = after;
     }
     template.push_literal(&escaped(rest));
-    template.parts.retain(|part| *part != Part::Literal(String::new()));
     if let Some(query) = query {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -198,7 +198,7 @@ fn add_parameter(
             (name, is_marked)
         }
     };
-    if inside.contains(':') {
+    if inside.contains(':') && !is_rest {
         template.changes.push(format!("`{{{inside}}}` has a regular expression, and `{{{written}}}` takes any text"));
     }
     let ends_literal = match template.parts.last() {
@@ -231,6 +231,10 @@ fn add_parameter(
 /// Amazon's `{proxy+}`, and the patterns of web frameworks.
 fn meaning(inside: &str) -> Result<Inside<'_>, String> {
     let inside = inside.trim();
+    let (inside, is_rest) = match inside.split_once(':') {
+        Some((name, pattern)) => (name.trim(), matches!(pattern.trim(), ".*" | ".+" | "path")),
+        None => (inside, false),
+    };
     if inside.is_empty() {
         return Err("a parameter of the path has no name; write it between the braces, such as `{id}`".to_owned());
     }
@@ -249,12 +253,10 @@ fn meaning(inside: &str) -> Result<Inside<'_>, String> {
     if inside.ends_with('?') || inside.starts_with('/') {
         return Err(format!("`{{{inside}}}` may be absent; write two paths, with the parameter and without it"));
     }
-    let is_rest = inside.starts_with(['+', '*']) || inside.ends_with(['+', '*']);
-    if is_rest {
+    if is_rest || inside.starts_with(['+', '*']) || inside.ends_with(['+', '*']) {
         return Ok(Inside::Rest(inside.trim_matches(['+', '*'])));
     }
-    let name = inside.trim_start_matches([';', '.', '#']);
-    Ok(Inside::Segment(name.split_once(':').map_or(name, |(name, _)| name)))
+    Ok(Inside::Segment(inside.trim_start_matches([';', '.', '#'])))
 }
 
 /// Returns a name for a parameter that a table accepts: letters, digits, `_` and `-`.

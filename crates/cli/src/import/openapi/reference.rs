@@ -102,7 +102,7 @@ impl Resolver {
             }
             Err(error) => return Err(unreadable(error.error.to_string())),
         };
-        match load::parse(&source) {
+        match load::parse_yaml_1_2(&source) {
             Ok(documents) => {
                 let root = documents.into_iter().next().ok_or_else(|| unreadable("the file is empty".to_owned()))?;
                 let folder = path.parent().unwrap_or(Path::new("")).to_owned();

@@ -20,6 +20,8 @@ use crate::source::position::Span;
 #[derive(Debug)]
 pub(super) struct Built {
     pub(super) value: Value,
+    /// Whether the table has no errors. Those of a single route are not in it; those of the hosts may be.
+    pub(super) is_valid: bool,
     pub(super) compiled: RouteTable,
     pub(super) plans: Plans,
     /// The routes of `value`, in the same order.
@@ -64,7 +66,8 @@ pub(super) fn build(root: &Located, mut plans: Plans, options: &Options, message
         let broken: Vec<usize> =
             compiled.problems.iter().filter(|problem| problem.is_error()).flat_map(broken_routes).collect();
         if broken.is_empty() {
-            return Built { value, compiled: compiled.table, plans, routes };
+            let is_valid = !compiled.problems.iter().any(ksvc_routing::Problem::is_error);
+            return Built { value, is_valid, compiled: compiled.table, plans, routes };
         }
         let mut index = 0;
         routes.retain(|_| {
