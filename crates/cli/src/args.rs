@@ -198,15 +198,22 @@ pub enum Import {
     Ksvc(import_ksvc::ImportKsvc),
 }
 
-/// Which cluster is meant, and where in it.
+/// Which cluster is meant.
 #[derive(Debug, Clone, clap::Args)]
-pub struct ClusterArgs {
+pub struct AccessArgs {
     /// The kubeconfig. Default: KUBECONFIG, `~/.kube/config`, or the service account of the pod.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig. Default: its current one.
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
+}
+
+/// Which cluster is meant, and where in it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ClusterArgs {
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// The namespace of objects that name none. Default: that of the context.
     #[arg(short, long, value_name = "NAME")]
     pub namespace: Option<String>,
