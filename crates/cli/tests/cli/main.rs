@@ -6,6 +6,7 @@ mod dangers;
 mod doctor;
 mod explain;
 mod formats;
+mod help;
 mod import_ksvc;
 mod manifests;
 mod mistakes;
