@@ -15,7 +15,7 @@
 //! explanations with what is expected, which `junit` prints for CI systems. `live` runs the cases in a real gateway,
 //! which `up` starts with the tables of a file; `changes` says which routes an edit of them has changed. `admission` makes
 //! the policy for the API server from the schema of the configuration, and `schema` prints that for editors. `cluster`
-//! reads an installation.
+//! reads an installation. `import::ksvc` makes tables from the annotations of Knative Services.
 //!
 //! `args` defines the arguments of the command line, from which its help, completions and man pages are made.
 
