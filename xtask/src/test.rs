@@ -59,9 +59,9 @@ const PLUGIN_LINTS: Layer = Layer {
 
 const PURE_TESTS: Layer = Layer {
     name: "pure tests",
-    parts: &[("1 min", "crates/routing, crates/cli and crates/oci-artifacts")],
+    parts: &[("1 min", "crates/routing, crates/discovery, crates/cli and crates/oci-artifacts")],
     run: || {
-        let packages = ["-p", "ksvc-routing", "-p", "ksvc-router-cli", "-p", "oci-artifacts"];
+        let packages = ["-p", "ksvc-routing", "-p", "ksvc-discovery", "-p", "ksvc-router-cli", "-p", "oci-artifacts"];
         let test = ["test"].into_iter().chain(packages).chain(["--no-fail-fast"]);
         step::run("Pure tests", cargo(test))
     },
@@ -79,7 +79,7 @@ const ENVOY: Layer = Layer {
 const ALL_TESTS: Layer = Layer {
     name: "tests",
     parts: &[
-        ("1 min", "pure: crates/routing, crates/cli and crates/oci-artifacts"),
+        ("1 min", "pure: crates/routing, crates/discovery, crates/cli and crates/oci-artifacts"),
         ("3 min", "module: dist/plugin.wasm in a wasm runtime"),
         ("6 min", "end to end: dist/plugin.wasm in real Envoy"),
     ],

@@ -6,11 +6,11 @@ pub mod import_openapi;
 pub mod render;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::levels::{self, Allowed, Denied};
 use crate::up::Options;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Checks, explains and tests the route tables of the ksvc-router filter, and serves them in a local gateway.
 ///
@@ -29,6 +29,24 @@ pub struct Args {
     pub format: Format,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The file name by which kubectl finds the program as its plugin, and how a user calls it then.
+const KUBECTL_PLUGIN: (&str, &str) = ("kubectl-ksvc_router", "kubectl ksvc_router");
+
+/// Parses the command line of this process. Without valid arguments, the process ends with a message.
+pub fn parse() -> Args {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let matches = command(Path::new(&program)).get_matches();
+    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Returns the definition of the command line, with the name by which the program was called in its help: that of the
+/// kubectl plugin, or its own.
+pub fn command(program: &Path) -> clap::Command {
+    let (file_name, called_as) = KUBECTL_PLUGIN;
+    let is_plugin = program.file_stem().is_some_and(|name| name == file_name);
+    if is_plugin { Args::command().bin_name(called_as) } else { Args::command() }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -193,20 +211,27 @@ A file of cases:
 #[derive(Debug, Subcommand)]
 pub enum Import {
     /// Make a table from an OpenAPI document.
-    Openapi(import_openapi::ImportOpenapi),
+    Openapi(Box<import_openapi::ImportOpenapi>),
     /// Make tables from the annotations of Knative Services.
-    Ksvc(import_ksvc::ImportKsvc),
+    Ksvc(Box<import_ksvc::ImportKsvc>),
 }
 
-/// Which cluster is meant, and where in it.
+/// Which cluster is meant.
 #[derive(Debug, Clone, clap::Args)]
-pub struct ClusterArgs {
+pub struct AccessArgs {
     /// The kubeconfig. Default: KUBECONFIG, `~/.kube/config`, or the service account of the pod.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig. Default: its current one.
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
+}
+
+/// Which cluster is meant, and where in it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ClusterArgs {
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// The namespace of objects that name none. Default: that of the context.
     #[arg(short, long, value_name = "NAME")]
     pub namespace: Option<String>,

@@ -1,9 +1,9 @@
-//! All kinds of messages in one list: those of files, of manifests, and of tables.
+//! All kinds of messages in one list: those of files, of manifests, of imports, and of tables.
 
 use ksvc_routing::CATALOGUE;
 
 use crate::danger::Danger;
-use crate::import::openapi::kinds::OF_OPENAPI;
+use crate::import;
 use crate::kind::{MessageKind, OF_FILES};
 use crate::words::nearest;
 
@@ -14,7 +14,7 @@ pub fn kinds() -> Vec<MessageKind> {
         severity: entry.severity,
         explanation: entry.explanation,
     });
-    OF_FILES.iter().chain(Danger::KINDS).chain(OF_OPENAPI).copied().chain(of_tables).collect()
+    OF_FILES.iter().chain(Danger::KINDS).copied().chain(import::kinds()).chain(of_tables).collect()
 }
 
 /// Returns the kind with a code, or else what to say about the code. The user may also have meant one of the `words`.

@@ -24,7 +24,7 @@ use ksvc_router_cli::words::count;
 use ksvc_router_cli::{admission, schema};
 use serde_json::Value;
 
-use ksvc_router_cli::args::{Args, ClusterArgs, Command, Format, Import};
+use ksvc_router_cli::args::{AccessArgs, Args, Command, Format, Import};
 
 /// The result of a command.
 #[derive(Debug, Default)]
@@ -50,6 +50,8 @@ pub(crate) enum CallError {
     Runtime(std::io::Error),
     /// The gateway of `up` can't run.
     Up(anyhow::Error),
+    /// An option has a value that a table can't have.
+    Option(String),
     /// The command does not print this format.
     Format,
 }
@@ -61,7 +63,7 @@ impl fmt::Display for CallError {
             Self::Header(error) => write!(f, "--header: {error}"),
             Self::Levels(error) => error.fmt(f),
             Self::Cluster(error) => error.fmt(f),
-            Self::Status(error) => f.write_str(error),
+            Self::Status(error) | Self::Option(error) => f.write_str(error),
             Self::Runtime(error) => write!(f, "requests can't be sent: {error}"),
             Self::Up(error) => write!(f, "{error:#}"),
             Self::Format => {
@@ -125,7 +127,7 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
 }
 
 /// Returns which cluster the arguments mean.
-fn access(cluster: &ClusterArgs) -> Access {
+fn access(cluster: &AccessArgs) -> Access {
     Access { kubeconfig: cluster.kubeconfig.clone(), context: cluster.context.clone() }
 }
 

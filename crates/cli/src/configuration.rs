@@ -36,6 +36,13 @@ impl Configuration {
         Self { source: Arc::clone(source), at, node, text, delivery_errors: errors, manifest }
     }
 
+    /// Returns a configuration that is in no manifest.
+    pub(crate) fn bare(source: &Arc<Source>, node: &Arc<Node>) -> Self {
+        let (source, node) = (Arc::clone(source), Some(Arc::clone(node)));
+        let at = node.as_ref().map_or(Span::START, |node| node.span);
+        Self { source, at, node, text: None, delivery_errors: Vec::new(), manifest: None }
+    }
+
     /// Returns the bytes that the plugin gets if the manifest delivers them.
     pub fn json(&self) -> Vec<u8> {
         self.node.as_ref().map(|node| node.to_json()).unwrap_or_default()

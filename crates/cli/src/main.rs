@@ -9,13 +9,11 @@ mod commands;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::commands::Report;
-use ksvc_router_cli::args::Args;
+use ksvc_router_cli::args;
 
 fn main() -> ExitCode {
-    match commands::run(Args::parse()) {
+    match commands::run(args::parse()) {
         Ok(Report { out, err, success }) => {
             // Errors are ignored: the reader of a pipe, such as `head`, may have ended.
             let _ = anstream::stderr().write_all(err.as_bytes());

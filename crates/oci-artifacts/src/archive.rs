@@ -16,12 +16,24 @@ pub struct File {
     pub content: Vec<u8>,
     /// Whether the file is a program.
     pub executable: bool,
+    /// For a symbolic link, which has no content: the path to which it leads.
+    pub link_to: Option<String>,
 }
 
 impl File {
     /// Returns a file that is not a program.
     pub fn new(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), content: content.into(), executable: false }
+        Self { path: path.into(), content: content.into(), executable: false, link_to: None }
+    }
+
+    /// Returns a program.
+    pub fn program(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        Self { executable: true, ..Self::new(path, content) }
+    }
+
+    /// Returns a symbolic link. `to` is relative to the folder of the link.
+    pub fn link(path: impl Into<String>, to: impl Into<String>) -> Self {
+        Self { link_to: Some(to.into()), ..Self::new(path, Vec::new()) }
     }
 }
 
@@ -57,9 +69,16 @@ pub fn tar(files: &[File]) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for file in files {
         let mut header = tar::Header::new_gnu();
+        header.set_mtime(0);
+        if let Some(to) = &file.link_to {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            header.set_mode(0o777);
+            archive.append_link(&mut header, &file.path, to)?;
+            continue;
+        }
         header.set_size(file.content.len().try_into()?);
         header.set_mode(if file.executable { 0o755 } else { 0o644 });
-        header.set_mtime(0);
         archive.append_data(&mut header, &file.path, &*file.content)?;
     }
     Ok(archive.into_inner()?)
@@ -77,9 +96,12 @@ pub fn unpack(tar_gz: &[u8]) -> Result<Vec<File>> {
         let mut entry = entry?;
         let path = entry.path()?.to_str().context("a path in an archive is not UTF-8")?.to_owned();
         let executable = entry.header().mode()? & 0o100 != 0;
+        let link = entry.link_name()?.filter(|_| entry.header().entry_type().is_symlink());
+        let link_to = link.map(|to| to.to_string_lossy().into_owned());
+        let executable = executable && link_to.is_none();
         let mut content = Vec::new();
         entry.read_to_end(&mut content)?;
-        files.push(File { path, content, executable });
+        files.push(File { path, content, executable, link_to });
     }
     Ok(files)
 }
@@ -107,6 +129,12 @@ pub fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_packed_is_unpacked_as_it_was() {
+        let files = [File::new("a/text", "a"), File::program("a/program", "p"), File::link("a/link", "program")];
+        assert_eq!(unpack(&tar_gz(&files).unwrap()).unwrap(), files);
+    }
 
     #[test]
     fn an_archive_depends_on_names_and_contents_only() {

@@ -15,6 +15,7 @@ mod headers;
 pub(crate) mod host_name;
 mod host_template;
 mod image_builder;
+mod match_key;
 mod methods;
 mod pattern;
 mod placeholder;
@@ -50,6 +51,7 @@ use crate::table::schema::{
 
 use bare_prefix::{BarePrefix, bare_prefixes};
 use conditions::{ConditionCount, ConditionSets};
+pub use match_key::{MatchKey, SegmentKey};
 use methods::MethodNumbers;
 pub(crate) use settings::is_table_name;
 

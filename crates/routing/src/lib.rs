@@ -69,7 +69,7 @@ mod rollout;
 mod table;
 mod telemetry;
 
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, MatchKey, SegmentKey, compile};
 pub use decide::decision::{Answer, Decision, Forward, Outcome, ResponsePlan, Untouched};
 pub use decide::headers::Change;
 pub use decide::scope::OutOfScope;

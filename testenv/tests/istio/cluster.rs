@@ -26,6 +26,9 @@ tests! {
     doctor_asks_the_registry_for_the_image,
     doctor_needs_get_and_list_alone,
     doctor_says_what_it_may_not_read_and_goes_on,
+    import_reads_the_services_of_a_cluster,
+    import_says_that_it_may_not_read_services,
+    kubectl_runs_the_program_as_its_plugin,
 }
 
 /// Returns the program, which Cargo builds once.
@@ -193,8 +196,13 @@ fn apply_pod(env: &Env, namespace: &str, phase: &str, ports: &[u16]) -> Result<(
     env.plane.cluster().kubectl(patch).map(drop)
 }
 
-/// Makes the CRD of Knative's services, without the checks of the real one, and a service that is ready.
+/// Makes the CRD of Knative's services, and a service that is ready.
 fn apply_ksvc(env: &Env, namespace: &str, name: &str, url: &str) -> Result<()> {
+    apply_annotated_ksvc(env, namespace, name, url, &json!({}))
+}
+
+/// Makes the CRD of Knative's services, without the checks of the real one, and a service that is ready.
+fn apply_annotated_ksvc(env: &Env, namespace: &str, name: &str, url: &str, annotations: &Value) -> Result<()> {
     let cluster = env.plane.cluster();
     let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let crd = json!({
@@ -214,7 +222,7 @@ fn apply_ksvc(env: &Env, namespace: &str, name: &str, url: &str) -> Result<()> {
     cluster.apply(&[json!({
         "apiVersion": "serving.knative.dev/v1",
         "kind": "Service",
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
         "status": {"url": url, "conditions": [{"type": "Ready", "status": "True"}]},
     })])
 }
@@ -436,5 +444,102 @@ fn doctor_says_what_it_may_not_read_and_goes_on(env: &Env) -> Result<()> {
     ensure!(
         all.iter().any(|f| f["code"] == "not-readable" && f["about"].as_str().is_some_and(|a| a.starts_with("pods")))
     );
+    Ok(())
+}
+
+// ---- import ksvc
+
+/// Makes two annotated services in a namespace, and an account that may only list services, in that namespace or in all.
+fn annotated(env: &Env, namespace: &str) -> Result<()> {
+    env.plane.cluster().namespace(namespace)?;
+    for (name, matches) in [("orders", "GET /orders/{id}\n\nPOST /orders"), ("refunds", "POST /orders\nPOST /refunds")]
+    {
+        let url = format!("http://{name}.{namespace}.example.com");
+        apply_annotated_ksvc(env, namespace, name, &url, &json!({"ksvc-router/match": matches}))?;
+    }
+    Ok(())
+}
+
+fn import_reads_the_services_of_a_cluster(env: &Env) -> Result<()> {
+    let namespace = "import-ksvc";
+    annotated(env, namespace)?;
+    let list = json!([{"apiGroups": ["serving.knative.dev"], "resources": ["services"], "verbs": ["list"]}]);
+    let kubeconfig = account(env, "lists-services", &list)?;
+    let tables = json!({"tables": [{
+        "hosts": ["api.example.com"],
+        "domain": "example.com",
+        "namespaces": {namespace: ["/orders", "/refunds"]},
+    }]});
+    let tables = write(env, namespace, "tables.yaml", &tables)?;
+    // Of objects of the same second, the one whose name comes first has the path. Otherwise, the older one has it.
+    let arguments = ["import", "ksvc", "--cluster", "--namespace", namespace, "--tables", &tables];
+    let refused = run(&kubeconfig, &arguments)?;
+    ensure!(refused.code == Some(1) && refused.out["tables"] == json!([]), "{:#}", refused.out);
+    let message = &refused.out["messages"][0];
+    ensure!(message["place"] == "KSVC import-ksvc/refunds, `POST /orders`", "{:#}", refused.out);
+    ensure!(message["code"] == "claim-conflict" && message["file"].is_null(), "{:#}", refused.out);
+
+    let partial = run(&kubeconfig, &[&arguments[..], &["--partial"]].concat())?;
+    let routes = json!([
+        {
+            "name": "import-ksvc/orders",
+            "match": ["GET /orders/{id}", "POST /orders"],
+            "service": "orders",
+            "namespace": namespace,
+        },
+        {"name": "import-ksvc/refunds", "match": "POST /refunds", "service": "refunds", "namespace": namespace},
+    ]);
+    ensure!(partial.out["tables"][0]["routes"] == routes, "{:#}", partial.out);
+
+    // kubectl prints the same objects.
+    let all = env.plane.cluster().kubectl(["get", "ksvc", "-n", namespace, "-o", "json"])?;
+    let file = write(env, namespace, "services.json", &serde_json::from_str(&all)?)?;
+    let of_file = run(Path::new("/nowhere"), &["import", "ksvc", &file, "--tables", &tables, "--partial"])?;
+    ensure!(of_file.out["tables"] == partial.out["tables"], "{:#}", of_file.out);
+
+    // The services of all namespaces are read, and those that have no annotations are left out.
+    let everything = run(&kubeconfig, &["import", "ksvc", "--cluster", "--tables", &tables, "--partial"])?;
+    ensure!(everything.out["tables"] == partial.out["tables"], "{:#}", everything.out);
+    Ok(())
+}
+
+fn import_says_that_it_may_not_read_services(env: &Env) -> Result<()> {
+    annotated(env, "import-rights")?;
+    let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]);
+    let kubeconfig = account(env, "lists-pods", &rules)?;
+    let arguments = ["import", "ksvc", "--cluster", "--host", "api.example.com"];
+    let output = Command::new(program()?).args(arguments).env("KUBECONFIG", &kubeconfig).output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(2) && output.stdout.is_empty(), "{error}");
+    ensure!(error.contains("has not returned the Knative Services: this user may not `list` them (403)"), "{error}");
+    Ok(())
+}
+
+// ---- the kubectl plugin
+
+/// kubectl finds the program by its file name, and the program then calls itself as kubectl does.
+fn kubectl_runs_the_program_as_its_plugin(env: &Env) -> Result<()> {
+    let folder = env.plane.folder().join("cluster/plugin");
+    fs::create_dir_all(&folder)?;
+    let link = folder.join("kubectl-ksvc_router");
+    if !link.exists() {
+        std::os::unix::fs::symlink(program()?, &link)?;
+    }
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let kubectl = |arguments: &[&str]| -> Result<String> {
+        let mut command = env.plane.cluster().command();
+        command.args(arguments).env("PATH", &path).env("KUBECONFIG", env.plane.cluster().kubeconfig());
+        let output = command.output()?;
+        Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let list = kubectl(&["plugin", "list"])?;
+    ensure!(list.contains("kubectl-ksvc_router"), "{list}");
+    let help = kubectl(&["ksvc_router", "check", "--help"])?;
+    ensure!(help.contains("Usage: kubectl ksvc_router check"), "{help}");
+    annotated(env, "plugin")?;
+    let arguments =
+        ["ksvc_router", "import", "ksvc", "--cluster", "-n", "plugin", "--host", "api.example.com", "--partial"];
+    let out = kubectl(&arguments)?;
+    ensure!(out.contains("name: plugin/orders"), "{out}");
     Ok(())
 }

@@ -149,7 +149,9 @@ fn annotations(version: &str) -> Vec<(&'static str, String)> {
 /// Packs the command line with its completions and man pages.
 fn command_line_archive(version: &str, architecture: Architecture, program: Vec<u8>) -> Result<File> {
     let top = format!("ksvc-router-{version}-{architecture}-linux");
-    let mut files = vec![File { path: "ksvc-router".to_owned(), content: program, executable: true }];
+    let mut files = vec![File::program("ksvc-router", program)];
+    // The file name by which kubectl finds its plugin: `kubectl ksvc_router`.
+    files.push(File::link("kubectl-ksvc_router", "ksvc-router"));
     files.push(File::new("LICENSE", fs::read(testenv::repository().join("LICENSE"))?));
     for (shell, name) in
         [(Shell::Bash, "ksvc-router.bash"), (Shell::Zsh, "_ksvc-router"), (Shell::Fish, "ksvc-router.fish")]
@@ -265,6 +267,8 @@ mod tests {
         let files = unpack(&archive.content).unwrap();
         let top = "ksvc-router-1.2.3-x86_64-linux";
         assert!(files.iter().any(|file| file.path == format!("{top}/ksvc-router") && file.executable));
+        let link = files.iter().find(|file| file.path == format!("{top}/kubectl-ksvc_router")).unwrap();
+        assert_eq!(link.link_to.as_deref(), Some("ksvc-router"));
         for command in Args::command().get_subcommands() {
             let page = text(&files, &format!("{top}/man/ksvc-router-{}.1", command.get_name()));
             assert!(page.contains(".SH SYNOPSIS"), "{page}");

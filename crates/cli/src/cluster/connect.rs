@@ -46,6 +46,8 @@ pub enum ClusterError {
     NotAnApiServer { server: String, why: String },
     /// The API server at this URL has returned none of the objects, with the reason for the first of them.
     NothingReadable { server: String, why: String },
+    /// The API server at this URL has not returned the Knative Services, with the reason.
+    NoKnativeServices { server: String, why: String },
 }
 
 impl fmt::Display for ClusterError {
@@ -85,6 +87,11 @@ impl fmt::Display for ClusterError {
                 f,
                 "the API server {server} has returned none of the objects: {why}; `kubectl get pods -A` with the same \
                  kubeconfig and context must print pods, and the documentation of the command says which rights it needs"
+            ),
+            Self::NoKnativeServices { server, why } => write!(
+                f,
+                "the API server {server} has not returned the Knative Services: {why}; `kubectl get ksvc -A` with the same \
+                 kubeconfig and context must print them, or `kubectl get ksvc -n NAME` for `--namespace NAME`"
             ),
         }
     }

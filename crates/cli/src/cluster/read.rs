@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use http::Request;
+use ksvc_discovery::KnativeService;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -179,27 +180,49 @@ impl Reader {
         if let Some(refusal) = self.asked.get(&path) {
             return Ok(refusal.clone());
         }
-        let mut next = path.clone();
-        let refusal = loop {
+        let (items, refusal) = self.pages(&path).await?;
+        self.has_read |= refusal.is_none() || !items.is_empty();
+        for item in items {
+            self.objects.add(complete(item, resource));
+        }
+        self.asked.insert(path, refusal.clone());
+        Ok(refusal)
+    }
+
+    /// Returns the elements of a list, page by page, and the status and the message with which the API server refuses.
+    async fn pages(&self, path: &str) -> Result<(Vec<Value>, Option<(u16, String)>), ClusterError> {
+        let mut all = Vec::new();
+        let mut next = path.to_owned();
+        loop {
             match self.request(&next).await? {
                 Answer::Found(mut page) => {
                     let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
-                        break Some((502, "the answer is not a list of objects".to_owned()));
+                        return Ok((all, Some((502, "the answer is not a list of objects".to_owned()))));
                     };
-                    self.has_read = true;
-                    for item in items {
-                        self.objects.add(complete(item, resource));
-                    }
+                    all.extend(items);
                     match text(&page, "/metadata/continue") {
-                        "" => break None,
+                        "" => return Ok((all, None)),
                         token => next = format!("{path}&continue={}", encoded(token)),
                     }
                 }
-                Answer::Refused(status, message) => break Some((status, message)),
+                Answer::Refused(status, message) => return Ok((all, Some((status, message)))),
             }
-        };
-        self.asked.insert(path, refusal.clone());
-        Ok(refusal)
+        }
+    }
+
+    /// Returns the Knative Services of all namespaces or of one.
+    pub async fn knative_services(&self, namespace: Option<&str>) -> Result<Vec<KnativeService>, ClusterError> {
+        let path = format!("{}?limit={PAGE}", collection(KNATIVE_SERVICE, namespace));
+        let refused = |why: String| ClusterError::NoKnativeServices { server: self.connection.server.clone(), why };
+        match self.pages(&path).await? {
+            (items, None) => {
+                let services = items.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
+                services.map_err(|error| refused(format!("an object can't be read: {error}")))
+            }
+            (_, Some((404, _))) => Err(refused(Why::NoSuchKind.words())),
+            (_, Some((403, _))) => Err(refused(Why::Forbidden { verb: "list" }.words())),
+            (_, Some((_, message))) => Err(refused(message)),
+        }
     }
 
     /// Adds the objects of a kind with these labels: of every namespace, or of one if the user may not read the others.

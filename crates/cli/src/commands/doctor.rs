@@ -50,7 +50,7 @@ pub(super) fn run(
                 (objects, manifests, plugins)
             }
             None => {
-                let connection = connect(&access(cluster)).await?;
+                let connection = connect(&access(&cluster.access)).await?;
                 let namespace = namespace(&connection.namespace);
                 let mut reader = Reader::new(connection);
                 reader.read_plugins().await?;

@@ -67,7 +67,7 @@ async fn ask_pods(
     for table in tables.iter().flatten() {
         table.manifest.as_ref().map_or(Ok(()), |manifest| check_namespaces(&table.source, &manifest.document))?;
     }
-    let connection = connect(&access(cluster)).await?;
+    let connection = connect(&access(&cluster.access)).await?;
     let default_namespace = cluster.namespace.clone().unwrap_or(connection.namespace.clone());
     let mut reader = Reader::new(connection);
     let tables = match tables {

@@ -95,6 +95,23 @@ impl Node {
         keys.into_iter().find_map(|key| self.get(key))
     }
 
+    /// Returns an object without some of its keys.
+    pub(crate) fn without(&self, keys: &[&str]) -> Node {
+        let kept = self.entries().iter().filter(|entry| !keys.contains(&entry.key.text.as_str()));
+        Node::new(self.span, Value::Map(kept.cloned().collect()))
+    }
+
+    /// Returns an object with an empty list for a key that it lacks.
+    pub(crate) fn or_empty_list(self, key: &str) -> Node {
+        let mut entries = self.entries().to_vec();
+        if self.get(key).is_none() {
+            let value = Arc::new(Node::new(self.span, Value::List(Vec::new())));
+            let key = Key { text: key.to_owned(), span: self.span, boolean: None };
+            entries.push(Entry { key, value, merged: false });
+        }
+        Node::new(self.span, Value::Map(entries))
+    }
+
     pub fn text(&self) -> Option<&str> {
         if let Value::Text { text, .. } = &self.value { Some(text) } else { None }
     }

@@ -7,6 +7,8 @@ mod doctor;
 mod explain;
 mod formats;
 mod import_openapi;
+mod help;
+mod import_ksvc;
 mod manifests;
 mod mistakes;
 mod routes;

@@ -37,7 +37,7 @@ impl Place {
     }
 
     /// Returns the index of the route that contains this place, if a route does.
-    pub(crate) fn route(&self) -> Option<usize> {
+    pub fn route(&self) -> Option<usize> {
         match self.steps() {
             [Step::Key(key), Step::Index(index), ..] if key == "routes" => Some(*index),
             _ => None,
