@@ -4,6 +4,7 @@ use ksvc_routing::CATALOGUE;
 
 use crate::danger::Danger;
 use crate::kind::{MessageKind, OF_FILES};
+use crate::render::OF_RENDERING;
 use crate::words::nearest;
 
 /// Returns all kinds of messages.
@@ -13,7 +14,7 @@ pub fn kinds() -> Vec<MessageKind> {
         severity: entry.severity,
         explanation: entry.explanation,
     });
-    OF_FILES.iter().chain(Danger::KINDS).copied().chain(of_tables).collect()
+    OF_FILES.iter().chain(OF_RENDERING).chain(Danger::KINDS).copied().chain(of_tables).collect()
 }
 
 /// Returns the kind with a code, or else what to say about the code. The user may also have meant one of the `words`.

@@ -8,6 +8,7 @@ mod explain;
 mod formats;
 mod manifests;
 mod mistakes;
+mod render;
 mod routes;
 mod schema;
 mod status;
