@@ -8,6 +8,7 @@ mod explain;
 mod formats;
 mod manifests;
 mod mistakes;
+mod pipelines;
 mod render;
 mod routes;
 mod schema;
