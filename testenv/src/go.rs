@@ -75,7 +75,9 @@ impl Programs {
         // Built in a temporary folder and then renamed, so that half a build is never used.
         let work = tempfile::Builder::new().prefix("building-").tempdir_in(parent)?;
         let unfinished = Built { folder: work.path().to_owned() };
-        self.compile(&unfinished)?;
+        if !self.programs.is_empty() {
+            self.compile(&unfinished)?;
+        }
         for (module, path, name) in self.sources {
             let module = output(&mut self.go(&["list", "-m", "-f", "{{.Dir}}", module]))?;
             copy(&Path::new(module.trim()).join(path), &unfinished.source(name))?;

@@ -1,4 +1,4 @@
-//! Helm and kustomize, with which users install the filter, and promtool, which checks the alerts.
+//! Helm and kustomize, with which users install the filter, promtool, which checks the alerts, and CRDs of other projects.
 
 use std::path::PathBuf;
 
@@ -37,17 +37,37 @@ const PROMETHEUS: Programs = Programs {
     )],
 };
 
+/// Nothing is built of Envoy Gateway: the tests need only the CRD of its policy.
+const ENVOY_GATEWAY: Programs = Programs {
+    what: "the CRD of Envoy Gateway",
+    cost: "a download of a few megabytes",
+    folder: "envoy-gateway",
+    module: "testenv/envoy-gateway",
+    programs: &[],
+    link_flags: "",
+    sources: &[(
+        "github.com/envoyproxy/gateway",
+        "charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_envoyextensionpolicies.yaml",
+        "envoy-extension-policy.yaml",
+    )],
+};
+
 /// The built programs.
 #[derive(Debug, Clone)]
 pub struct Tools {
     packaging: Built,
     prometheus: Built,
+    envoy_gateway: Built,
 }
 
 impl Tools {
     /// Returns the programs in the cache folder. Builds them if they are not there, which takes some minutes.
     pub fn find_or_build() -> Result<Self> {
-        Ok(Self { packaging: PACKAGING.find_or_build()?, prometheus: PROMETHEUS.find_or_build()? })
+        Ok(Self {
+            packaging: PACKAGING.find_or_build()?,
+            prometheus: PROMETHEUS.find_or_build()?,
+            envoy_gateway: ENVOY_GATEWAY.find_or_build()?,
+        })
     }
 
     pub fn helm4(&self) -> PathBuf {
@@ -64,6 +84,11 @@ impl Tools {
 
     pub fn promtool(&self) -> PathBuf {
         self.prometheus.program("promtool")
+    }
+
+    /// Returns the CRD of the kind EnvoyExtensionPolicy.
+    pub fn envoy_extension_policy_crd(&self) -> PathBuf {
+        self.envoy_gateway.source("envoy-extension-policy.yaml")
     }
 
     /// Returns the CRD of the kind PrometheusRule.

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use kcr_extensions_istio_io::v1alpha1::wasmplugins::WasmPlugin;
 use kcr_networking_istio_io::v1alpha3::envoyfilters::EnvoyFilter;
+use ksvc_router_cli::render::{Module, Options, Platform, render};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -168,6 +169,70 @@ fn a_table_in_a_struct_does_not_reach_the_plugin_as_json() -> Result<()> {
         ensure!(gateway.log().contains("the configuration can't be read as JSON"), "{}", gateway.log());
     }
     Ok(())
+}
+
+/// Returns the first object that `render` makes of `wasm-plugin.yaml` for a platform, from the YAML that it prints.
+fn rendered(platform: Platform, module: Module) -> Result<Value> {
+    let tables = ksvc_router_cli::load::load_tables(&[path(WASM_PLUGIN)])?;
+    let tables = tables.ok().context("wasm-plugin.yaml has no good table")?;
+    let options = Options { module: Some(module), ..Options::default() };
+    let rendered = render(&tables, platform, &options).ok().context("the table has errors")?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("rendered.yaml");
+    fs::write(&file, rendered.to_yaml(platform, &[WASM_PLUGIN.to_owned()])?)?;
+    yaml::read(&file)
+}
+
+#[test]
+fn the_rendered_filters_route_in_envoy_as_their_table_says() -> Result<()> {
+    let module = Module::File { path: plugin()?.display().to_string() };
+    let patch = rendered(Platform::EnvoyFilter, module.clone())?;
+    let patch = patch.pointer("/spec/configPatches/0/patch/value").context("a patch")?.clone();
+    let resource = rendered(Platform::EnvoyEcds, module)?;
+    let config = resource.pointer("/resources/0/typed_config").context("a resource")?;
+    let samples = CaseFile::read(&repository().join("testenv/cases/sample.yaml"))?;
+    for filter in [patch, json!({"name": "ksvc-router", "typed_config": config})] {
+        let stand_in = StandIn::start()?;
+        let gateway = samples.setup(&envoy::find()?, &plugin()?).filter(filter).start(stand_in.address())?;
+        cases::run_all(&samples, &Ingress::of_envoy(&gateway))?;
+    }
+    Ok(())
+}
+
+/// Envoy reads the file that `render` writes, as the file of a `config_discovery`.
+#[test]
+fn envoy_reads_the_rendered_extension_file() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("ecds.yaml");
+    let tables = ksvc_router_cli::load::load_tables(&[path(WASM_PLUGIN)])?.ok().context("a table")?;
+    let module = Module::File { path: plugin()?.display().to_string() };
+    let options = Options { module: Some(module), ..Options::default() };
+    let rendered = render(&tables, Platform::EnvoyEcds, &options).ok().context("the table has errors")?;
+    fs::write(&file, rendered.to_yaml(Platform::EnvoyEcds, &[WASM_PLUGIN.to_owned()])?)?;
+    let filter = json!({
+        "name": "ksvc-router",
+        "config_discovery": {
+            "config_source": {
+                "path_config_source": {"path": file},
+                "resource_api_version": "V3",
+                "initial_fetch_timeout": "0s",
+            },
+            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+        },
+    });
+    let samples = CaseFile::read(&repository().join("testenv/cases/sample.yaml"))?;
+    let stand_in = StandIn::start()?;
+    let gateway = samples.setup(&envoy::find()?, &plugin()?).filter(filter).start(stand_in.address())?;
+    cases::run_all(&samples, &Ingress::of_envoy(&gateway))
+}
+
+/// Envoy accepts the module from a web server, with the cluster that the manifest names.
+#[test]
+fn envoy_accepts_the_rendered_patch_with_a_module_from_a_web_server() -> Result<()> {
+    let url = format!("https://modules.example.com/plugin.wasm@sha256:{}", "5e".repeat(32));
+    let patch = rendered(Platform::EnvoyFilter, Module::parse(&url).map_err(anyhow::Error::msg)?)?;
+    let filter = patch.pointer("/spec/configPatches/0/patch/value").context("a patch")?.clone();
+    validate("the rendered patch", filter)
 }
 
 /// The patch is only validated, because the server that it names does not exist.

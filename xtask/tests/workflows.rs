@@ -1,5 +1,5 @@
-//! Checks the workflows in `.github/workflows` as far as a machine without GitHub can: actions are pinned, permissions
-//! are given job by job, and the commands of every step exist.
+//! Checks the workflows in `.github/workflows`, and the action in `action.yml`, as far as a machine without GitHub can:
+//! actions are pinned, permissions are given job by job, and the commands of every step exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,6 +38,21 @@ fn workflows() -> Result<Vec<Workflow>> {
     paths.into_iter().map(read).collect()
 }
 
+/// Returns the action of the repository, in the form of a workflow with one job.
+fn action() -> Result<Workflow> {
+    let path = repository().join("action.yml");
+    let document = yaml::read(&path)?;
+    let jobs = vec![("action".to_owned(), document["runs"].clone())];
+    Ok(Workflow { name: "action.yml".to_owned(), text: fs::read_to_string(path)?, jobs, document })
+}
+
+/// Returns the workflows and the action.
+fn all() -> Result<Vec<Workflow>> {
+    let mut all = workflows()?;
+    all.push(action()?);
+    Ok(all)
+}
+
 impl Workflow {
     /// Returns the steps of all jobs, with the name of their job.
     fn steps(&self) -> impl Iterator<Item = (&str, &Value)> {
@@ -49,7 +64,7 @@ impl Workflow {
 
 #[test]
 fn every_action_is_pinned_by_commit_and_names_its_version() -> Result<()> {
-    for workflow in workflows()? {
+    for workflow in all()? {
         let used: Vec<&str> = workflow.steps().filter_map(|(_, step)| step["uses"].as_str()).collect();
         let lines: Vec<&str> =
             workflow.text.lines().filter_map(|line| line.split_once("uses: ").map(|(_, rest)| rest)).collect();
@@ -86,7 +101,7 @@ fn every_job_has_its_own_permissions_and_an_end() -> Result<()> {
 /// An expression in a script is text that the shell reads as commands. In `env` it is data.
 #[test]
 fn no_script_has_an_expression_of_github() -> Result<()> {
-    for workflow in workflows()? {
+    for workflow in all()? {
         for (job, step) in workflow.steps() {
             let script = step["run"].as_str().unwrap_or_default();
             ensure!(!script.contains("${{"), "{}: {job} has an expression in a script:\n{script}", workflow.name);
@@ -98,7 +113,7 @@ fn no_script_has_an_expression_of_github() -> Result<()> {
 #[test]
 fn every_command_of_a_step_exists() -> Result<()> {
     let mut found = 0;
-    for workflow in workflows()? {
+    for workflow in all()? {
         let mut written = BTreeSet::new();
         for (job, step) in workflow.steps() {
             let Some(script) = step["run"].as_str() else { continue };
@@ -125,7 +140,9 @@ fn check(command: &[String], written: &mut BTreeSet<String>) -> Result<()> {
             let help = Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments).arg("--help").output()?;
             ensure!(help.status.success(), "{command:?}: {}", String::from_utf8_lossy(&help.stderr));
         }
+        // The folder of the action is the root of the repository.
         [program, ..] if program.contains('/') => {
+            let program = program.trim_start_matches("$GITHUB_ACTION_PATH/");
             ensure!(repository().join(program).is_file(), "there is no file {program}");
         }
         [program, ..] => ensure!(PROGRAMS.contains(&program), "the program {program:?} is not known"),
@@ -173,6 +190,21 @@ fn commands(script: &str) -> Vec<Vec<String>> {
     // An assignment is no command.
     commands.retain(|words| !words[0].contains('=') || words.len() > 1);
     commands
+}
+
+/// The script of the action runs on GitHub's runners, and every step of the action must name it and its shell.
+#[test]
+fn the_script_of_the_action_can_be_run() -> Result<()> {
+    let script = repository().join(".github/check-tables");
+    let parsed = Command::new("bash").arg("-n").arg(&script).status().context("cannot start bash")?;
+    ensure!(parsed.success(), "bash can't read {}", script.display());
+    let unknown = Command::new(&script).arg("unknown").output().context("the script can't be executed")?;
+    ensure!(unknown.status.code() == Some(1), "the script accepts an unknown command");
+    ensure!(!fs::read_to_string(&script)?.contains("${{"), "an expression of GitHub in the script");
+    for (_, step) in action()?.steps() {
+        ensure!(step["shell"] == "bash", "a step of a composite action names its shell: {step}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -5,6 +5,7 @@ use ksvc_routing::CATALOGUE;
 use crate::danger::Danger;
 use crate::import;
 use crate::kind::{MessageKind, OF_FILES};
+use crate::render::OF_RENDERING;
 use crate::words::nearest;
 
 /// Returns all kinds of messages.
@@ -14,7 +15,8 @@ pub fn kinds() -> Vec<MessageKind> {
         severity: entry.severity,
         explanation: entry.explanation,
     });
-    OF_FILES.iter().chain(Danger::KINDS).copied().chain(import::kinds()).chain(of_tables).collect()
+    let of_commands = OF_RENDERING.iter().copied().chain(import::kinds());
+    OF_FILES.iter().chain(Danger::KINDS).copied().chain(of_commands).chain(of_tables).collect()
 }
 
 /// Returns the kind with a code, or else what to say about the code. The user may also have meant one of the `words`.

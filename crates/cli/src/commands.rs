@@ -52,6 +52,8 @@ pub(crate) enum CallError {
     Up(anyhow::Error),
     /// An option has a value that a table can't have.
     Option(String),
+    /// The result can't be written as YAML.
+    Unwritten(serde_saphyr::ser::Error),
     /// The command does not print this format.
     Format,
 }
@@ -66,6 +68,7 @@ impl fmt::Display for CallError {
             Self::Status(error) | Self::Option(error) => f.write_str(error),
             Self::Runtime(error) => write!(f, "requests can't be sent: {error}"),
             Self::Up(error) => write!(f, "{error:#}"),
+            Self::Unwritten(error) => write!(f, "the manifest can't be written as YAML: {error}"),
             Self::Format => {
                 f.write_str("--format: `github` is for `check`, `test` and `diff`, `sarif` for `check` and `test`, `junit` for `test`, `markdown` for `diff`; write `text` or `json`")
             }

@@ -23,17 +23,19 @@ pub struct Configuration {
     /// `None` if a manifest has no configuration; the plugin then gets 0 bytes.
     pub node: Option<Arc<Node>>,
     /// The text that Envoy hands to the plugin as it is, for a configuration that is written as such a text.
-    text: Option<String>,
+    pub(crate) text: Option<String>,
     /// Why the configuration would not reach the plugin, however good it is.
     delivery_errors: Vec<DeliveryError>,
     /// `None` if the configuration is not in a manifest.
     pub manifest: Option<Manifest>,
+    /// Envoy's `PluginConfig` around the configuration, in an Envoy configuration outside an EnvoyFilter.
+    pub(crate) envoy_plugin: Option<Arc<Node>>,
 }
 
 impl Configuration {
     pub(crate) fn new(source: &Arc<Source>, found: manifest::Found) -> Self {
-        let manifest::Found { at, node, text, errors, manifest, .. } = found;
-        Self { source: Arc::clone(source), at, node, text, delivery_errors: errors, manifest }
+        let manifest::Found { at, node, text, errors, manifest, envoy_plugin, .. } = found;
+        Self { source: Arc::clone(source), at, node, text, delivery_errors: errors, manifest, envoy_plugin }
     }
 
     /// Returns a configuration that is in no manifest.

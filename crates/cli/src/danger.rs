@@ -9,7 +9,7 @@ mod find;
 mod pair;
 mod placed;
 mod served;
-mod single;
+pub(crate) mod single;
 mod table;
 
 use std::fmt;

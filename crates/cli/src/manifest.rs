@@ -1,5 +1,5 @@
-//! Finds the plugin's configuration in a document: in a WasmPlugin, a TrafficExtension, an EnvoyFilter or any Envoy
-//! configuration, under a `pluginConfig:` of its own, or as the whole document.
+//! Finds the plugin's configuration in a document: in a WasmPlugin, a TrafficExtension, an EnvoyFilter, an object of Envoy
+//! Gateway or Higress, or any Envoy configuration, under a `pluginConfig:` of its own, or as the whole document.
 
 mod delivery;
 pub mod domain_mapping;
@@ -42,6 +42,8 @@ pub struct Found {
     pub errors: Vec<DeliveryError>,
     /// The manifest that holds the configuration; `None` for a configuration alone.
     pub manifest: Option<Manifest>,
+    /// Envoy's `PluginConfig` that holds the configuration, in an Envoy configuration outside an EnvoyFilter.
+    pub envoy_plugin: Option<Arc<Node>>,
     /// Whether something around the configuration says that the plugin is this filter, whatever the configuration is.
     is_ours: bool,
 }
@@ -52,7 +54,7 @@ pub struct Manifest {
     pub kind: Kind,
     pub document: Arc<Node>,
     pub spec: Arc<Node>,
-    /// The object with the plugin's settings: `spec` itself, `spec.wasm`, or Envoy's `PluginConfig`.
+    /// The object with the plugin's settings: `spec` itself, `spec.wasm` or an element of it, or Envoy's `PluginConfig`.
     pub plugin: Arc<Node>,
     /// The element of `configPatches`, for an EnvoyFilter.
     pub patch: Option<Arc<Node>>,
@@ -63,14 +65,19 @@ pub enum Kind {
     WasmPlugin,
     TrafficExtension,
     EnvoyFilter,
+    /// The policy of Envoy Gateway.
+    EnvoyExtensionPolicy,
+    /// The WasmPlugin of Higress, which is another kind than Istio's.
+    HigressWasmPlugin,
 }
 
 impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::WasmPlugin => "WasmPlugin",
+            Self::WasmPlugin | Self::HigressWasmPlugin => "WasmPlugin",
             Self::TrafficExtension => "TrafficExtension",
             Self::EnvoyFilter => "EnvoyFilter",
+            Self::EnvoyExtensionPolicy => "EnvoyExtensionPolicy",
         }
     }
 
@@ -79,7 +86,14 @@ impl Kind {
         match self {
             Self::WasmPlugin | Self::TrafficExtension => &["extensions.istio.io/v1alpha1"],
             Self::EnvoyFilter => &["networking.istio.io/v1alpha3"],
+            Self::EnvoyExtensionPolicy => &["gateway.envoyproxy.io/v1alpha1"],
+            Self::HigressWasmPlugin => &["extensions.higress.io/v1alpha1"],
         }
+    }
+
+    /// Returns whether Istio reads this kind. What `check` knows about ports, proxies and the filter chain is Istio's.
+    pub(crate) fn is_of_istio(self) -> bool {
+        matches!(self, Self::WasmPlugin | Self::TrafficExtension | Self::EnvoyFilter)
     }
 }
 
@@ -110,6 +124,7 @@ impl Found {
             text: None,
             errors: Vec::new(),
             manifest: None,
+            envoy_plugin: None,
             is_ours: false,
         }
     }
@@ -130,9 +145,13 @@ impl Found {
             }
             None => Self::new(holder, name, None),
         };
-        let is_ours = holder.text_at("url").is_some_and(|url| url.contains(PLUGIN_NAME));
-        Self { is_ours, ..found }
+        Self { is_ours: is_our_url(holder.get("url")), ..found }
     }
+}
+
+/// Returns whether the URL of a module says that it is this filter.
+fn is_our_url(url: Option<&Arc<Node>>) -> bool {
+    url.and_then(|url| url.text()).is_some_and(|url| url.contains(PLUGIN_NAME))
 }
 
 /// Returns the entry of `pluginConfig`, or else of a key that is meant as it: it resembles the word, or has a table.
@@ -193,6 +212,20 @@ fn find_in_document(document: &Arc<Node>, found: &mut Vec<Found>) {
     match document.text_at("kind") {
         // `kubectl get -o yaml` prints several objects as a list.
         Some("List") => document.list("items").iter().for_each(|item| find_in_document(item, found)),
+        Some("WasmPlugin") if is_of_higress(document) => {
+            // Higress takes `pluginConfig` before `defaultConfig`.
+            let table = spec.either([PLUGIN_CONFIG, "defaultConfig"]);
+            let found = Found::new(spec, spec.get("pluginName"), table);
+            let is_ours = is_our_url(spec.get("url"));
+            add(Kind::HigressWasmPlugin, spec, spec, None, Found { is_ours, ..found });
+        }
+        Some("EnvoyExtensionPolicy") => {
+            for plugin in spec.list("wasm") {
+                let found = Found::new(plugin, plugin.get("rootID"), plugin.get("config"));
+                let is_ours = is_our_url(plugin.at(&["code", "image", "url"]));
+                add(Kind::EnvoyExtensionPolicy, spec, plugin, None, Found { is_ours, ..found });
+            }
+        }
         Some("WasmPlugin") => add(Kind::WasmPlugin, spec, spec, None, Found::in_plugin(spec, document)),
         Some("TrafficExtension") => {
             let plugin = spec.get("wasm").or_else(|| plugin_config(spec).map(|_| spec));
@@ -218,8 +251,14 @@ fn find_in_document(document: &Arc<Node>, found: &mut Vec<Found>) {
             found.push(Found { is_ours: true, ..Found::in_plugin(document, document) });
         }
         _ if is_configuration(document) => found.push(Found::new(document, None, Some(document))),
-        _ => find_in_envoy(document, &mut |_, configuration| found.push(configuration)),
+        _ => find_in_envoy(document, &mut |plugin, configuration| {
+            found.push(Found { envoy_plugin: Some(Arc::clone(plugin)), ..configuration });
+        }),
     }
+}
+
+fn is_of_higress(document: &Node) -> bool {
+    document.text_at("apiVersion").is_some_and(|version| version.starts_with("extensions.higress.io/"))
 }
 
 fn is_configuration(document: &Node) -> bool {

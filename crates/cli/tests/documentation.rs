@@ -20,16 +20,17 @@ use std::path::Path;
 
 use common::in_a_line;
 use ksvc_router_cli::cases::{self, Case};
+use ksvc_router_cli::catalogue;
 use ksvc_router_cli::check::check as check_files;
 use ksvc_router_cli::cluster::finding::CHECKS;
 use ksvc_router_cli::cluster::metrics::Gauges;
 use ksvc_router_cli::cluster::status::{self, Expected};
 use ksvc_router_cli::danger::Danger;
 use ksvc_router_cli::explanation::explain_with_response;
-use ksvc_router_cli::import;
-use ksvc_router_cli::kind::{MessageKind, OF_FILES};
+use ksvc_router_cli::kind::MessageKind;
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};
+use ksvc_router_cli::render::platform::{Platform, Setting, Support};
 use ksvc_router_cli::source::Source;
 use ksvc_routing::limits::{self, Limit};
 use ksvc_routing::{CATALOGUE, CatalogueEntry, Counter, Decision, Gauge, RouteTable, ServedFrom, Severity, compile};
@@ -526,8 +527,8 @@ fn table_of_codes() -> String {
     let word = |kind: &MessageKind| if kind.severity == Severity::Error { "error" } else { "warning" };
     let row = |kind: &MessageKind| format!("| `{}` | {} | {} |\n", kind.code, word(kind), kind.explanation);
     let head = "| code | severity | meaning |\n|---|---|---|\n".to_owned();
-    let of_imports = import::kinds();
-    head + &OF_FILES.iter().chain(Danger::KINDS).chain(&of_imports).map(row).collect::<String>()
+    let is_of_table = |kind: &&MessageKind| CATALOGUE.iter().any(|entry| entry.code == kind.code);
+    head + &catalogue::kinds().iter().filter(|kind| !is_of_table(kind)).map(row).collect::<String>()
 }
 
 #[test]
@@ -624,6 +625,48 @@ fn doctor_and_status_are_documented_as_they_are() {
     let start = page.find("```text\nGATEWAY ").unwrap() + "```text\n".len();
     let end = start + page[start..].find("```").unwrap();
     page.replace_range(start..end, &example);
+    assert_is_page(&page);
+}
+
+/// Returns the table of what the platforms have, and that of what serves instead of what they lack.
+fn platform_tables() -> String {
+    let supports = |setting: Setting| Platform::ALL.map(|platform| platform.support(setting));
+    let cell = |support: Support| match support {
+        Support::Yes(key) => format!("`{key}`"),
+        Support::No { .. } => "no".to_owned(),
+    };
+    let heads = Platform::ALL.map(|platform| format!("`{}`", platform.word())).join(" | ");
+    let mut text = format!("| setting | {heads} |\n|---|{}\n", "---|".repeat(Platform::ALL.len()));
+    for setting in Setting::ALL {
+        let cells = supports(setting).map(cell).join(" | ");
+        let _ = writeln!(text, "| {} | {cells} |", setting.about());
+    }
+    text.push_str("\n| missing in | setting | what serves instead |\n|---|---|---|\n");
+    for platform in Platform::ALL {
+        // Settings with the same words stand in one row.
+        let mut rows: Vec<(Vec<&str>, &str)> = Vec::new();
+        for setting in Setting::ALL {
+            let Support::No { instead } = platform.support(setting) else { continue };
+            match rows.iter_mut().find(|(_, text)| *text == instead) {
+                Some((settings, _)) => settings.push(setting.about()),
+                None => rows.push((vec![setting.about()], instead)),
+            }
+        }
+        for (settings, instead) in rows {
+            let _ = writeln!(text, "| `{}` | {} | {instead} |", platform.word(), settings.join(", "));
+        }
+    }
+    text
+}
+
+/// The tables are made from the data from which `render` makes its messages.
+#[test]
+fn the_page_says_what_every_platform_has_and_lacks() {
+    let mut page = COMMANDS_PAGE.to_owned();
+    let start = page.find("| setting | `wasm-plugin` |").expect("the table of the platforms");
+    let last = page[start..].find("| missing in |").expect("the table of what is missing") + start;
+    let end = page[last..].find("\n\n").map_or(page.len(), |end| last + end + 1);
+    page.replace_range(start..end, &platform_tables());
     assert_is_page(&page);
 }
 

@@ -3,7 +3,10 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use ksvc_router_cli::load;
+use ksvc_router_cli::render::{Module, Options, Platform, render};
+use serde_json::{Value, json};
 use testenv::repository;
 
 use crate::{Env, tests};
@@ -11,6 +14,8 @@ use crate::{Env, tests};
 tests! {
     the_api_server_accepts_every_manifest,
     istioctl_reports_nothing_for_any_manifest,
+    the_api_server_accepts_every_rendered_manifest,
+    istioctl_reports_nothing_for_rendered_manifests,
 }
 
 /// Returns the paths of `wasm-plugin.yaml`, of `admission.yaml`, and of every manifest in `envoyfilter/` and `docs/`.
@@ -53,6 +58,76 @@ fn istioctl_reports_nothing_for_any_manifest(env: &Env) -> Result<()> {
         ensure!(valid && warnings.count() == 0, "istioctl validate -f {path}:\n{output}");
         let (valid, output) = env.plane.istioctl(&["analyze", "--use-kube=false", &path])?;
         ensure!(valid && output.contains("No validation issues found"), "istioctl analyze {path}:\n{output}");
+    }
+    Ok(())
+}
+
+/// Returns the manifests that `render` makes of a bare table and of `wasm-plugin.yaml`, with their options.
+fn rendered(platform: Platform) -> Result<Vec<Value>> {
+    let image = format!("oci://registry.example.com/ksvc-router@sha256:{}", "5e".repeat(32));
+    let web = format!("https://modules.example.com/plugin.wasm@sha256:{}", "5e".repeat(32));
+    let modules = [&image, &web, "file:///var/lib/ksvc-router/plugin.wasm"];
+    let mut made = Vec::new();
+    for file in ["wasm-plugin.yaml", "envoyfilter/local.yaml", "testenv/cases/headers.yaml", "testenv/cases/cors.yaml"]
+    {
+        let tables = load::load_tables(&[repository().join(file)])?;
+        let tables = tables.ok().with_context(|| format!("{file} has no good table"))?;
+        for module in modules {
+            for gateway in [None, Some("public".to_owned())] {
+                let options = Options {
+                    module: Some(Module::parse(module).map_err(anyhow::Error::msg)?),
+                    ports: if gateway.is_some() { vec![80, 443] } else { vec![] },
+                    namespace: Some("istio-system".to_owned()),
+                    gateway,
+                    ..Options::default()
+                };
+                let rendered = render(&tables, platform, &options);
+                let rendered = rendered.map_err(|messages| anyhow::anyhow!("{file}: {messages:?}"))?;
+                // What a user applies is the YAML text.
+                let text = rendered.to_yaml(platform, &[file.to_owned()])?;
+                let source = ksvc_router_cli::source::Source::new(file, text);
+                let documents = load::parse(&source).map_err(|message| anyhow::anyhow!("{file}: {message}"))?;
+                made.extend(documents.iter().map(|document| document.to_value()));
+            }
+        }
+    }
+    ensure!(made.len() >= 24, "only {} manifests were made", made.len());
+    Ok(made)
+}
+
+fn dry_run(env: &Env, object: &Value) -> Result<String> {
+    let arguments = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
+    env.plane.cluster().run(arguments, &[], Some(&object.to_string()))
+}
+
+fn the_api_server_accepts_every_rendered_manifest(env: &Env) -> Result<()> {
+    let cluster = env.plane.cluster();
+    let crd = env.packaging.envoy_extension_policy_crd();
+    cluster.run(["apply", "--server-side", "-f"], &[crd.as_os_str()], None)?;
+    cluster.kubectl(["wait", "--for", "condition=established", "--timeout", "60s", "crd", "--all"])?;
+    for platform in [Platform::WasmPlugin, Platform::TrafficExtension, Platform::EnvoyFilter, Platform::EnvoyGateway] {
+        for object in rendered(platform)? {
+            dry_run(env, &object).with_context(|| format!("{object:#}"))?;
+        }
+    }
+    // The API server checks the policy, so accepting it says something.
+    let mut wrong = rendered(Platform::EnvoyGateway)?.pop().context("a policy")?;
+    wrong["spec"]["wasm"][0]["rootId"] = json!("ksvc-router");
+    ensure!(dry_run(env, &wrong).is_err(), "the API server does not check the policy");
+    Ok(())
+}
+
+fn istioctl_reports_nothing_for_rendered_manifests(env: &Env) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for platform in [Platform::WasmPlugin, Platform::TrafficExtension, Platform::EnvoyFilter] {
+        for (index, object) in rendered(platform)?.iter().enumerate() {
+            let path = folder.path().join(format!("{}-{index}.json", platform.word()));
+            std::fs::write(&path, object.to_string())?;
+            let (valid, output) = env.plane.istioctl(&["validate", "-f", &path.display().to_string()])?;
+            let is_general = |line: &str| line.contains("EnvoyFilter exposes internal");
+            let warnings = output.lines().filter(|line| line.contains("* ") && !is_general(line));
+            ensure!(valid && warnings.count() == 0, "istioctl validate:\n{output}\n{object:#}");
+        }
     }
     Ok(())
 }

@@ -110,9 +110,9 @@ fn load_object(resource: Resource, object: &Value) -> Loaded {
 }
 
 impl Plugin {
-    /// Returns `None` for a table that is not in a manifest.
+    /// Returns `None` for a table that is not in a manifest of Istio.
     pub fn new(configuration: &Configuration, default_namespace: &str) -> Option<Self> {
-        let manifest = configuration.manifest.as_ref()?;
+        let manifest = configuration.manifest.as_ref().filter(|manifest| manifest.kind.is_of_istio())?;
         let text = |key| {
             let value = manifest.document.at(&["metadata", key]).and_then(|value| value.text());
             value.filter(|value| !value.is_empty())

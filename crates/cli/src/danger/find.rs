@@ -1,7 +1,7 @@
 //! Looks for dangers in every table, alone and beside every other table.
 
 use super::placed::Placed;
-use super::{Danger, table};
+use super::{Danger, single, table};
 use crate::configuration::Configuration;
 use crate::manifest::domain_mapping::DomainMapping;
 use crate::manifest::gateway::Gateway;
@@ -21,13 +21,21 @@ pub fn dangers(configurations: &[&Configuration], around: &Surroundings) -> Vec<
     let mut found: Vec<(Danger, Message)> = Vec::new();
     for configuration in configurations {
         table::check(configuration, &around.domain_mappings, &mut found);
+        if let Some((at, danger)) = configuration.envoy_plugin.as_ref().and_then(single::envoy_module_danger) {
+            let message = Message::new(danger.kind(), &configuration.source, at, danger.to_string());
+            found.push((danger, message));
+        }
     }
     let placed: Vec<Placed> = configurations.iter().filter_map(|configuration| Placed::new(configuration)).collect();
     for (index, table) in placed.iter().enumerate() {
         table.check_alone(&around.gateways, &mut found);
+        if !table.manifest.kind.is_of_istio() {
+            continue;
+        }
         table.check_gateways(&around.gateways, &mut found);
         // Two files may hold the same object, as overlays do; in the cluster it exists once.
-        let others = placed[..index].iter().filter(|other| other.identity != table.identity);
+        let others = placed[..index].iter().filter(|other| other.manifest.kind.is_of_istio());
+        let others = others.filter(|other| other.identity != table.identity);
         let root = around.root_namespace.as_deref();
         for other in others.filter(|other| other.workloads.may_meet(&table.workloads, root)) {
             table.check_beside(other, &mut found);

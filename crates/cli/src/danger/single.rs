@@ -17,12 +17,16 @@ impl Placed<'_> {
     pub(super) fn check_alone(&self, gateways: &[Gateway], found: &mut Vec<(Danger, Message)>) {
         let mut alone = Vec::new();
         self.check_module(&mut alone);
-        self.check_chain(&mut alone);
-        self.check_proxies(&mut alone);
+        if self.manifest.kind.is_of_istio() {
+            self.check_chain(&mut alone);
+            self.check_proxies(&mut alone);
+        }
         self.check_size(&mut alone);
         let mut reported: Vec<(Danger, Message)> =
             alone.into_iter().map(|(at, danger)| self.report(at, danger)).collect();
-        self.check_ports(gateways, &mut reported);
+        if self.manifest.kind.is_of_istio() {
+            self.check_ports(gateways, &mut reported);
+        }
         if !misshapes(self.manifest).is_empty() {
             reported.retain(|(danger, _)| !danger.is_absence());
         }
@@ -32,16 +36,14 @@ impl Placed<'_> {
     /// Checks where the module comes from.
     fn check_module(&self, found: &mut Vec<(Span, Danger)>) {
         let plugin = &self.manifest.plugin;
-        if self.manifest.kind == Kind::EnvoyFilter {
-            let vm = plugin.either(["vm_config", "vmConfig"]).unwrap_or(plugin);
-            if let Some(remote) = vm.at(&["code", "remote"]) {
-                match remote.get("sha256").filter(|sum| !is_empty(Some(sum))) {
-                    None => found.push((remote.span, Danger::NoChecksum { key: "sha256" })),
-                    Some(sum) => found.extend(checksum_danger(sum)),
-                }
+        let plugin = match self.manifest.kind {
+            Kind::EnvoyFilter => return found.extend(envoy_module_danger(plugin)),
+            Kind::EnvoyExtensionPolicy => {
+                let Some(source) = plugin.at(&["code", "image"]).or(plugin.at(&["code", "http"])) else { return };
+                source
             }
-            return;
-        }
+            _ => plugin,
+        };
         found.extend(plugin.get("sha256").and_then(checksum_danger));
         let Some((url, at)) = plugin.get("url").and_then(|url| Some((url.text()?, url.span))) else { return };
         if let Some(reason) = url_problem(url) {
@@ -109,7 +111,7 @@ impl Placed<'_> {
         let Manifest { kind, spec, plugin, .. } = self.manifest;
         let (keys, write) = match kind {
             Kind::EnvoyFilter => (["root_id", "rootId"], "`workloadSelector.labels`"),
-            Kind::WasmPlugin | Kind::TrafficExtension => (["pluginName", "pluginName"], "`selector.matchLabels`"),
+            _ => (["pluginName", "pluginName"], "`selector.matchLabels`"),
         };
         if self.workloads.are_all() {
             found.push((spec.span, Danger::EveryProxy { write }));
@@ -208,13 +210,13 @@ fn listed(servers: &[(&Gateway, &Server)]) -> String {
 }
 
 /// Splits the URL of a module into its scheme in lower case, and the rest. Without a scheme it is an image.
-fn split_url(url: &str) -> (String, &str) {
+pub(crate) fn split_url(url: &str) -> (String, &str) {
     let (scheme, rest) = url.split_once("://").unwrap_or(("oci", url));
     (scheme.to_lowercase(), rest)
 }
 
 /// Returns what is wrong with the URL of a module, and what to write instead.
-fn url_problem(url: &str) -> Option<&'static str> {
+pub(crate) fn url_problem(url: &str) -> Option<&'static str> {
     let (scheme, rest) = split_url(url);
     let begins_with = |scheme: &str| url.to_lowercase().strip_prefix(scheme).is_some_and(|rest| rest.starts_with(":/"));
     if url.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -237,6 +239,16 @@ fn url_problem(url: &str) -> Option<&'static str> {
         }
         "https" | "http" | "file" => None,
         _ => Some(SCHEME),
+    }
+}
+
+/// Returns the danger of the module in Envoy's `PluginConfig`.
+pub(super) fn envoy_module_danger(plugin: &Arc<Node>) -> Option<(Span, Danger)> {
+    let vm = plugin.either(["vm_config", "vmConfig"]).unwrap_or(plugin);
+    let remote = vm.at(&["code", "remote"])?;
+    match remote.get("sha256").filter(|sum| !is_empty(Some(sum))) {
+        None => Some((remote.span, Danger::NoChecksum { key: "sha256" })),
+        Some(sum) => checksum_danger(sum),
     }
 }
 
@@ -283,6 +295,6 @@ fn is_empty(text: Option<&Arc<Node>>) -> bool {
 fn fail_strategy(manifest: &Manifest) -> Option<&Arc<Node>> {
     match manifest.kind {
         Kind::EnvoyFilter => manifest.plugin.either(["failure_policy", "failurePolicy"]),
-        Kind::WasmPlugin | Kind::TrafficExtension => manifest.plugin.get("failStrategy"),
+        _ => manifest.plugin.get("failStrategy"),
     }
 }

@@ -55,7 +55,7 @@ const fn required(key: &'static str, shape: Shape, about: &'static str) -> Field
 pub(crate) fn object(kind: Kind) -> Vec<Field> {
     let spec = match kind {
         Kind::TrafficExtension => traffic_extension,
-        Kind::WasmPlugin | Kind::EnvoyFilter => wasm_plugin,
+        _ => wasm_plugin,
     };
     vec![
         required("apiVersion", Shape::Text, "The version of the kind: `extensions.istio.io/v1alpha1`."),
@@ -192,7 +192,7 @@ pub(crate) struct Misshape {
     pub(crate) text: String,
 }
 
-/// Returns every error in the form of a manifest. The keys of an EnvoyFilter are Envoy's, and are not checked here.
+/// Returns every error in the form of a manifest. Only the keys of WasmPlugins and TrafficExtensions are checked here.
 pub(crate) fn misshapes(manifest: &Manifest) -> Vec<Misshape> {
     let mut checker = Checker::default();
     let (document, name) = (&manifest.document, manifest.kind.name());
@@ -201,7 +201,7 @@ pub(crate) fn misshapes(manifest: &Manifest) -> Vec<Misshape> {
         let text = format!("{} is no kind of object that runs a filter; write `{name}`", describe(kind));
         checker.report(INVALID_MANIFEST_VALUE, "kind", kind.span, text);
     }
-    if manifest.kind != Kind::EnvoyFilter {
+    if matches!(manifest.kind, Kind::WasmPlugin | Kind::TrafficExtension) {
         checker.object(document, "", &object(manifest.kind));
     }
     checker.found

@@ -17,7 +17,7 @@ impl Workloads {
         let spec = &manifest.spec;
         let labels = labels(match manifest.kind {
             Kind::EnvoyFilter => spec.at(&["workloadSelector", "labels"]),
-            Kind::WasmPlugin | Kind::TrafficExtension => spec.at(&["selector", "matchLabels"]),
+            _ => spec.at(&["selector", "matchLabels"]),
         });
         let targets = spec.list("targetRefs").iter().chain(spec.get("targetRef")).map(|target| {
             let text = |key| target.text_at(key).unwrap_or_default().to_owned();

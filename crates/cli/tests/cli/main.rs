@@ -11,6 +11,8 @@ mod help;
 mod import_ksvc;
 mod manifests;
 mod mistakes;
+mod pipelines;
+mod render;
 mod routes;
 mod schema;
 mod status;

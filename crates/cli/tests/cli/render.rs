@@ -1,0 +1,231 @@
+//! `render`: manifests for the gateways, which `check` reads as the same tables.
+
+use ksvc_router_cli::load::from_named;
+use ksvc_router_cli::render::Platform;
+use ksvc_router_cli::source::Source;
+use serde_json::json;
+
+use crate::support::{Folder, GOOD};
+
+/// Every value of `--as`.
+const PLATFORMS: [&str; 6] =
+    ["wasm-plugin", "envoy-filter", "traffic-extension", "envoy-ecds", "envoy-gateway", "higress"];
+
+const IMAGE: &str =
+    "oci://registry.example.com/ksvc-router@sha256:55e2d3b3a1f0c2d4e6f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e";
+
+/// Returns the text that reaches the plugin for each table of a manifest.
+fn delivered(text: &str) -> Vec<serde_json::Value> {
+    let loaded = from_named(&Source::new("rendered", text));
+    assert!(loaded.messages.is_empty(), "{:?}\n{text}", loaded.messages);
+    loaded.configurations.iter().map(|table| serde_json::from_slice(&table.delivered()).unwrap()).collect()
+}
+
+#[test]
+fn every_manifest_passes_check_and_has_the_table() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for platform in PLATFORMS {
+        let run = folder.run(&["render", "f.yaml", "--as", platform, "--image", IMAGE]);
+        assert_eq!(run.code, 0, "{}", run.err);
+        assert_eq!(delivered(&run.out), delivered(GOOD), "{platform}");
+        let check = folder.run_with_input(&["check", "-"], &run.out);
+        assert_eq!(
+            (check.code, &*check.out),
+            (0, "<stdin>: 6 routes, 0 errors, 0 warnings\n"),
+            "{platform}\n{}",
+            run.out
+        );
+    }
+}
+
+#[test]
+fn without_an_image_check_refuses_every_manifest() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for platform in PLATFORMS {
+        let run = folder.run(&["render", "f.yaml", "--as", platform]);
+        assert_eq!(run.code, 0, "{}", run.err);
+        assert!(run.err.contains("[placeholder-module]"), "{platform}: {}", run.err);
+        let check = folder.run_with_input(&["check", "-"], &run.out);
+        assert_eq!(check.code, 1, "{platform}: {}", run.out);
+        assert!(check.out.contains("[placeholder-digest]"), "{platform}: {}", check.out);
+    }
+}
+
+/// A manifest of one platform is the input for every other one.
+#[test]
+fn a_manifest_of_any_platform_can_be_rendered_for_any_other() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for from in PLATFORMS {
+        let first = folder.run(&["render", "f.yaml", "--as", from, "--image", IMAGE]).out;
+        for to in PLATFORMS {
+            let run = folder.run_with_input(&["render", "-", "--as", to], &first);
+            assert_eq!(run.code, 0, "{from} to {to}: {}", run.err);
+            assert_eq!(delivered(&run.out), delivered(GOOD), "{from} to {to}");
+            if from == to {
+                let body = |text: &str| text.split_once('\n').unwrap().1.to_owned();
+                assert_eq!(body(&run.out), body(&first), "{from}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_manifest_keeps_its_settings_and_options_win() {
+    let plugin = format!(
+        "apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {{name: shop, namespace: edge}}
+spec:
+  selector: {{matchLabels: {{app: gateway}}}}
+  match: [{{ports: [{{number: 9443}}, {{number: 9444}}]}}]
+  priority: 7
+  phase: STATS
+  pluginName: ksvc-router
+  url: {IMAGE}
+  imagePullPolicy: Always
+  imagePullSecret: registry
+  failStrategy: FAIL_OPEN
+  pluginConfig: {{hosts: [a.b], routes: [{{match: GET /a, host: c.d}}]}}
+"
+    );
+    let folder = Folder::new(&[("f.yaml", &plugin)]);
+    let run = folder.run(&["render", "f.yaml", "--as", "traffic-extension", "--format", "json"]);
+    assert_eq!((run.code, &*run.err), (0, ""));
+    assert_eq!(
+        run.json(),
+        json!({
+            "apiVersion": "extensions.istio.io/v1alpha1",
+            "kind": "TrafficExtension",
+            "metadata": {"name": "shop", "namespace": "edge"},
+            "spec": {
+                "selector": {"matchLabels": {"app": "gateway"}},
+                "phase": "STATS",
+                "priority": 7,
+                "match": [{"ports": [{"number": 9443}, {"number": 9444}]}],
+                "wasm": {
+                    "pluginName": "ksvc-router",
+                    "url": IMAGE,
+                    "imagePullPolicy": "Always",
+                    "imagePullSecret": "registry",
+                    "failStrategy": "FAIL_OPEN",
+                    "pluginConfig": {"hosts": ["a.b"], "routes": [{"match": "GET /a", "host": "c.d"}]},
+                },
+            },
+        })
+    );
+    let other = IMAGE.replace("registry", "mirror");
+    let options = ["--image", &other, "--name", "b", "--namespace", "c", "--gateway", "public", "--port", "443"];
+    let run = folder.run(&[&["render", "f.yaml", "--as", "wasm-plugin", "--format", "json"][..], &options].concat());
+    let object = run.json();
+    assert_eq!(object["metadata"], json!({"name": "b", "namespace": "c"}));
+    assert_eq!(object["spec"]["url"], other);
+    assert_eq!(object["spec"]["match"], json!([{"ports": [{"number": 443}]}]));
+    assert_eq!(object["spec"]["targetRefs"][0]["name"], "public");
+    assert_eq!(object["spec"]["selector"], json!(null), "`selector` beside `targetRefs` is refused by the API server");
+}
+
+#[test]
+fn what_a_platform_lacks_is_said_with_its_place() {
+    let plugin = format!(
+        "kind: WasmPlugin
+spec:
+  match: [{{ports: [{{number: 8443}}]}}]
+  phase: AUTHN
+  pluginName: ksvc-router
+  url: {IMAGE}
+  failStrategy: FAIL_RELOAD
+  pluginConfig: {{hosts: [a.b], routes: [{{match: GET /a, host: c.d}}]}}
+  unheardOf: 1
+"
+    );
+    let folder = Folder::new(&[("f.yaml", &plugin)]);
+    let run = folder.run(&["render", "f.yaml", "--as", "envoy-gateway", "--gateway", "a", "--namespace", "b"]);
+    for expected in [
+        "f.yaml:3:10: warning: an EnvoyExtensionPolicy has no place for ports",
+        "f.yaml:4:10: warning: an EnvoyExtensionPolicy has no place for the phase `AUTHN`",
+        "f.yaml:7:17: warning: an EnvoyExtensionPolicy has no place for `FAIL_RELOAD`",
+        "f.yaml:9:3: warning: `spec.unheardOf` is not carried over",
+    ] {
+        assert!(run.err.contains(expected), "{expected}\n{}", run.err);
+    }
+    assert_eq!(run.err.matches("warning: ").count(), 4, "{}", run.err);
+}
+
+#[test]
+fn several_tables_become_several_objects_with_names_of_their_own() {
+    let tables =
+        format!("{GOOD}---\n{}---\n{}", GOOD.replace("/faas", "/b"), GOOD.replace("/faas", "/c") + "name: c\n");
+    let folder = Folder::new(&[("f.yaml", &tables)]);
+    let run = folder.run(&["render", "f.yaml", "--as", "wasm-plugin", "--image", IMAGE, "--format", "json"]);
+    let list = run.json();
+    let names: Vec<_> = list["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].clone()).collect();
+    assert_eq!(
+        (list["kind"].as_str(), names),
+        (Some("List"), vec![json!("ksvc-router"), json!("ksvc-router-2"), json!("ksvc-router-c")])
+    );
+    for platform in PLATFORMS {
+        let run = folder.run(&["render", "f.yaml", "--as", platform, "--image", IMAGE]);
+        assert_eq!(delivered(&run.out), delivered(&tables), "{platform}");
+        assert_eq!(run.out, folder.run(&["render", "f.yaml", "--as", platform, "--image", IMAGE]).out);
+    }
+}
+
+#[test]
+fn a_table_with_errors_is_refused_whole() {
+    let folder = Folder::new(&[("f.yaml", &format!("{GOOD}---\n{}", GOOD.replace("hosts:", "hots:")))]);
+    let run = folder.run(&["render", "f.yaml", "--as", "wasm-plugin"]);
+    assert_eq!((run.code, &*run.out), (1, ""));
+    assert!(run.err.contains("unknown key `hots`"), "{}", run.err);
+    let run = folder.run(&["render", "f.yaml", "--as", "wasm-plugin", "--image", "oci://a/b@sha256:12"]);
+    assert_eq!((run.code, &*run.out), (2, ""));
+    assert!(run.err.contains("write 64 hexadecimal digits"), "{}", run.err);
+}
+
+/// Texts that YAML could read in another way survive in the literal block of Envoy's configuration.
+#[test]
+fn unusual_texts_arrive_as_they_are() {
+    let body = "a\\u0085\\u2028\\ufeff\\n\\ttab é 🎉 # : | %";
+    let table = format!(
+        "{{\"hosts\": [\"a.b\"], \"routes\": [{{\"match\": \"GET /a\", \"respond\": {{\"status\": 200, \"body\": \"{body}\"}}}}]}}"
+    );
+    let folder = Folder::new(&[("f.json", &table)]);
+    for platform in PLATFORMS {
+        let run = folder.run(&["render", "f.json", "--as", platform, "--image", IMAGE]);
+        assert_eq!(delivered(&run.out), delivered(&table), "{platform}\n{}", run.out);
+    }
+}
+
+/// The tables of the cases, which use every key of the language.
+#[test]
+fn the_tables_of_all_cases_come_through_every_platform() {
+    let cases = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testenv/cases");
+    let mut tables = 0;
+    for file in std::fs::read_dir(cases).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let loaded = from_named(&Source::new("cases", &*text));
+        if loaded.configurations.is_empty()
+            || loaded
+                .configurations
+                .iter()
+                .any(|table| table.compile().0.problems.iter().any(ksvc_routing::Problem::is_error))
+        {
+            continue;
+        }
+        for platform in Platform::ALL {
+            let rendered =
+                ksvc_router_cli::render::render(&loaded.configurations, platform, &Default::default()).unwrap();
+            let yaml = rendered.to_yaml(platform, &["f".to_owned()]).unwrap();
+            let read = from_named(&Source::new("rendered", &*yaml)).configurations;
+            assert_eq!(read.len(), loaded.configurations.len(), "{}", path.display());
+            for (read, given) in read.iter().zip(&loaded.configurations) {
+                let json = |table: &ksvc_router_cli::configuration::Configuration| -> serde_json::Value {
+                    serde_json::from_slice(&table.delivered()).unwrap()
+                };
+                assert_eq!(json(read), json(given), "{}: {}", path.display(), platform.word());
+                tables += 1;
+            }
+        }
+    }
+    assert!(tables > 60, "only {tables} tables were rendered");
+}
