@@ -50,6 +50,8 @@ pub(crate) enum CallError {
     Runtime(std::io::Error),
     /// The gateway of `up` can't run.
     Up(anyhow::Error),
+    /// Both sides of `diff` are standard input.
+    TwoInputs,
     /// The command does not print this format.
     Format,
 }
@@ -64,6 +66,7 @@ impl fmt::Display for CallError {
             Self::Status(error) => f.write_str(error),
             Self::Runtime(error) => write!(f, "requests can't be sent: {error}"),
             Self::Up(error) => write!(f, "{error:#}"),
+            Self::TwoInputs => f.write_str("only one of OLD and NEW can be `-`; name the file of the other one"),
             Self::Format => {
                 f.write_str("--format: `github` is for `check`, `test` and `diff`, `sarif` for `check` and `test`, `junit` for `test`, `markdown` for `diff`; write `text` or `json`")
             }
