@@ -17,7 +17,7 @@ mod witness;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ksvc_routing::{CandidateOutline, HostScope, Outline, RouteTable};
+use ksvc_routing::{CandidateOutline, HostScope, Outline, PathSegment, RouteTable};
 
 use crate::request::Request;
 use classes::{Path, Patterns, path_text};
@@ -344,6 +344,12 @@ impl<'s, 't> Comparison<'s, 't> {
         for side in sides() {
             // The base path itself ends a class, even if no route is there.
             patterns.add(&side.outline.base, &[]);
+            // An encoded slash in the base path counts for the scope, but not for the routes.
+            if allows_unsafe {
+                for base in joined_bases(&side.outline.base) {
+                    patterns.add(&base, &[PathSegment::RestOrNone]);
+                }
+            }
             for path in &side.outline.paths {
                 patterns.add(&side.outline.base, &path.segments);
             }
@@ -375,14 +381,7 @@ impl<'s, 't> Comparison<'s, 't> {
         }
     }
 
-    fn compare_class(
-        &mut self,
-        host: &str,
-        path: &Path,
-        final_slash: bool,
-        old: &Alive<'_, '_>,
-        new: &Alive<'_, '_>,
-    ) {
+    fn compare_class(&mut self, host: &str, path: &Path, final_slash: bool, old: &Alive<'_, '_>, new: &Alive<'_, '_>) {
         let text = path_text(path, final_slash);
         let (before, after) = (looked_at(old, &text), looked_at(new, &text));
         if before == after {
@@ -394,9 +393,12 @@ impl<'s, 't> Comparison<'s, 't> {
             for id in side.table.matching_paths(text.as_bytes()).unwrap_or_default() {
                 let Some(path) = side.by_id.get(&id).and_then(|index| side.outline.paths.get(*index)) else { continue };
                 candidates.extend(&path.candidates);
-                names.extend(path.candidates.iter().map(|candidate| (side, candidate.route)).map(|(side, route)| {
-                    side.route_names.get(route).cloned().unwrap_or_default()
-                }));
+                names.extend(
+                    path.candidates
+                        .iter()
+                        .map(|candidate| (side, candidate.route))
+                        .map(|(side, route)| side.route_names.get(route).cloned().unwrap_or_default()),
+                );
             }
         }
         let left = self.bounds.requests.saturating_sub(self.requests);
@@ -482,13 +484,7 @@ impl<'s, 't> Comparison<'s, 't> {
         entries.sort_by_key(|entry| (entry.kind, entry.new.is_none(), entry.new, entry.old));
         let mut renamed = self.renamed_list;
         renamed.sort();
-        Difference {
-            entries,
-            renamed,
-            not_compared: self.not_compared,
-            requests: self.requests,
-            classes: self.classes,
-        }
+        Difference { entries, renamed, not_compared: self.not_compared, requests: self.requests, classes: self.classes }
     }
 }
 
@@ -520,21 +516,32 @@ fn alphabet(outlines: &[&Outline], changed_headers: &[String]) -> Alphabet {
             origin => _ = origins.insert(origin.replace('*', "x1")),
         }
     }
+    alphabet.has_cors = outlines.iter().any(|outline| !outline.origins.is_empty());
     alphabet.origins = origins.into_iter().collect();
     alphabet.origins.push("https://other.example.net".to_owned());
     let mut values: BTreeSet<String> = BTreeSet::new();
-    if outlines.iter().any(|outline| outline.has_captured_targets) {
+    alphabet.are_combined = outlines.iter().any(|outline| outline.has_captured_targets);
+    if alphabet.are_combined {
         let namespaces = outlines.iter().flat_map(|outline| &outline.namespaces);
         values.extend(namespaces.map(|name| name.replace('*', "x1")));
         values.extend(["X_1".to_owned(), "x".repeat(63), "x".repeat(64)]);
     }
-    if outlines.iter().any(|outline| outline.allows_unsafe_paths) {
+    let differs = |a: &&Outline| outlines.iter().any(|b| a.settings != b.settings);
+    let settings_differ = outlines.iter().any(|outline| differs(&outline));
+    if settings_differ && outlines.iter().any(|outline| outline.allows_unsafe_paths) {
         values.extend(["x1%2Fx2", "..", "x1%5Cx2"].map(str::to_owned));
+    }
+    let bases_differ = outlines.iter().any(|a| outlines.iter().any(|b| a.base != b.base));
+    if bases_differ && outlines.iter().any(|outline| outline.allows_unsafe_paths) {
+        // An encoded slash after the base path counts for the scope, but not for the routes.
+        for base in outlines.iter().map(|outline| &outline.base) {
+            values.extend((0..=base.len()).map(|from| [&base[from..], &["x1".to_owned()]].concat().join("%2F")));
+            values.extend(base.first().map(|_| "%2Fx1".to_owned()));
+        }
     }
     alphabet.values = values.into_iter().collect();
     alphabet.headers = changed_headers.iter().map(|name| (name.clone(), "client".to_owned())).collect();
-    let differs = |a: &&Outline| outlines.iter().any(|b| a.settings != b.settings);
-    if outlines.iter().any(|outline| differs(&outline)) {
+    if settings_differ {
         let claims = [
             ("x-forwarded-prefix", "/x1"),
             ("forwarded", "host=x1"),
@@ -545,6 +552,22 @@ fn alphabet(outlines: &[&Outline], changed_headers: &[String]) -> Alphabet {
         alphabet.headers.extend(claims.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     alphabet
+}
+
+/// Returns the ways to write a base path with encoded slashes.
+fn joined_bases(base: &[String]) -> Vec<Vec<String>> {
+    let places = base.len().saturating_sub(1).min(4);
+    let joined = (1_u32..1 << places).map(|encoded| {
+        let mut segments: Vec<String> = Vec::new();
+        for (index, text) in base.iter().enumerate() {
+            match segments.last_mut() {
+                Some(last) if index <= places && encoded >> (index - 1) & 1 == 1 => *last += &format!("%2F{text}"),
+                _ => segments.push(text.clone()),
+            }
+        }
+        segments
+    });
+    joined.collect()
 }
 
 /// Returns requests that are not about routes: probes, challenges, and paths that can mean two things.

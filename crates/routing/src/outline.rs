@@ -170,9 +170,8 @@ impl RouteTable {
         let membership = self.settings.hosts.membership(&self.strings, host);
         let is_ksvc = self.is_ksvc_host(host);
         let is_other = hosts::contains(&self.strings, self.settings.other_hosts, host);
-        let is_direct = self.settings.deny_direct
-            && matches!(membership, None | Some(Membership::Any))
-            && (is_other || is_ksvc);
+        let is_direct =
+            self.settings.deny_direct && matches!(membership, None | Some(Membership::Any)) && (is_other || is_ksvc);
         let membership = match membership {
             None if !is_direct => return HostScope::default(),
             None => 0,

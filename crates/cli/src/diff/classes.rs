@@ -204,9 +204,7 @@ fn fresh_text(literals: &BTreeSet<&str>, mixed: &[&MixedSegment], number: usize)
     let letters = || ('a'..='z').rev().cycle().skip(2).take(26);
     let short = letters().map(|letter| format!("{letter}{number}"));
     let long = letters().flat_map(|first| letters().map(move |last| format!("{first}{number}{last}")));
-    short
-        .chain(long)
-        .find(|text| !literals.contains(&**text) && !mixed.iter().any(|mixed| mixed.matches(text)))
+    short.chain(long).find(|text| !literals.contains(&**text) && !mixed.iter().any(|mixed| mixed.matches(text)))
 }
 
 /// Returns texts for segments with literal text and parameters: for each of them, and for as many of them together as
@@ -214,7 +212,8 @@ fn fresh_text(literals: &BTreeSet<&str>, mixed: &[&MixedSegment], number: usize)
 fn mixed_texts(mixed: &[&MixedSegment], depth: usize) -> (Vec<Vec<Piece>>, bool) {
     let fill = |index: usize| {
         let letters = ('a'..='z').rev().cycle().skip(2 + index).take(26);
-        let is_free = |letter: &char| !mixed.iter().any(|mixed| mixed.literals.iter().any(|text| text.contains(*letter)));
+        let is_free =
+            |letter: &char| !mixed.iter().any(|mixed| mixed.literals.iter().any(|text| text.contains(*letter)));
         let letter = letters.clone().find(is_free).unwrap_or('x');
         let number = format!("{}", depth * 10 + index);
         Piece::Fill(format!("{letter}{number}"))
@@ -257,9 +256,8 @@ fn mixed_texts(mixed: &[&MixedSegment], depth: usize) -> (Vec<Vec<Piece>>, bool)
             }
             texts.push(vec![Piece::Text(format!("{prefix}{suffix}"))]);
             // A text that begins and ends as asked for can have both in one.
-            let overlaps = (1..prefix.len().min(suffix.len())).filter(|length| {
-                prefix.get(prefix.len() - length..).is_some_and(|end| suffix.starts_with(end))
-            });
+            let overlaps = (1..prefix.len().min(suffix.len()))
+                .filter(|length| prefix.get(prefix.len() - length..).is_some_and(|end| suffix.starts_with(end)));
             texts.extend(overlaps.map(|length| vec![Piece::Text(format!("{prefix}{}", &suffix[length..]))]));
             if texts.len() > MIXED_TEXTS {
                 break 'all;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::seen::{RouteId, Seen};
 use super::{Difference, Entry, Kind, Renamed};
+use crate::explanation::by_name;
 use crate::formats::{escape_data, escape_property, relative};
 use crate::message::{Message, as_json};
 use crate::request::Request;
@@ -19,6 +20,9 @@ use crate::words::count;
 const UNFOLDED: usize = 10;
 /// The most bytes of the tables in Markdown. GitHub refuses a comment of more than 65,536 characters.
 const MARKDOWN: usize = 50_000;
+
+/// The most characters of a decision.
+const SHOWN: usize = 300;
 
 /// A difference, and the tables in their files.
 pub struct Report<'d> {
@@ -81,7 +85,9 @@ impl<'d> Report<'d> {
             match kind {
                 Kind::Added => entries.map(|entry| entry.new).collect::<BTreeSet<_>>().len(),
                 Kind::Removed => entries.map(|entry| entry.old).collect::<BTreeSet<_>>().len(),
-                Kind::Moved | Kind::Changed => entries.map(|entry| entry.new.or(entry.old)).collect::<BTreeSet<_>>().len(),
+                Kind::Moved | Kind::Changed => {
+                    entries.map(|entry| entry.new.or(entry.old)).collect::<BTreeSet<_>>().len()
+                }
                 Kind::Unrouted => entries.count(),
             }
         };
@@ -128,7 +134,7 @@ impl<'d> Report<'d> {
     }
 
     fn title(&self, entry: &Entry) -> String {
-        self.subject(entry).map_or("no route".to_owned(), |(side, id)| side.name(id).to_owned())
+        self.subject(entry).map_or("no route is found".to_owned(), |(side, id)| side.name(id).to_owned())
     }
 
     /// Returns the difference as text for people.
@@ -166,8 +172,8 @@ impl<'d> Report<'d> {
     fn describe(&self, entry: &Entry, after: bool) -> String {
         let (seen, other) = if after { (&entry.after, &entry.before) } else { (&entry.before, &entry.after) };
         let mut text = describe(seen, other);
-        if entry.old != entry.new && seen.route.is_some() && entry.before.name != entry.after.name {
-            let _ = write!(text, "  by {}", seen.name);
+        if seen.route.is_some() && entry.before.name != entry.after.name {
+            let _ = write!(text, " by {}", seen.name);
         }
         text
     }
@@ -263,7 +269,7 @@ impl<'d> Report<'d> {
                     entry.kind.as_str(),
                     match self.subject(entry) {
                         Some((side, id)) => code(side.name(id)),
-                        None => "no route".to_owned(),
+                        None => "none".to_owned(),
                     },
                     code(&request_line(&entry.example)),
                     code(&self.describe(entry, false)),
@@ -297,48 +303,59 @@ fn renamed_line(Renamed { before, after, .. }: &Renamed) -> String {
     format!("renamed  {before} is {after} in logs")
 }
 
-/// Describes a decision in a line. Headers are listed if they differ from those of the other decision.
+/// Describes a decision in a line. Of what a service or a client gets, that is said in which it differs from the other
+/// decision.
 fn describe(seen: &Seen, other: &Seen) -> String {
     let mut text = match seen.outcome {
         "untouched" => return "left untouched".to_owned(),
-        "route" => {
-            let mut text = lossy(&seen.authority);
-            if seen.path != other.path && (other.outcome == "route" || seen.path.is_empty()) {
-                let _ = write!(text, " path {}", lossy(&seen.path));
-            }
-            text
-        }
+        "route" => lossy(&seen.authority),
         "redirect" => format!("redirect {} {}", seen.status, lossy(seen.header("location").unwrap_or_default())),
         outcome => format!("{} ({outcome})", seen.status),
     };
-    let mut add = |word: &str, own: &[(Vec<u8>, Vec<u8>)], others: &[(Vec<u8>, Vec<u8>)]| {
-        for header in own.iter().filter(|header| !others.contains(header)) {
-            if text.len() < 400 && header.0 != b"location" && header.0 != b"content-type" {
-                let _ = write!(text, ", {word}{}: {}", lossy(&header.0), lossy(&header.1));
-            }
+    if seen.outcome != other.outcome {
+        return text;
+    }
+    if seen.path != other.path {
+        let _ = write!(text, " path {}", lossy(&seen.path));
+    }
+    if seen.timeout() != other.timeout() {
+        match seen.timeout() {
+            Some(milliseconds) => _ = write!(text, ", timeout {} ms", lossy(milliseconds)),
+            None => text += ", no timeout",
         }
-        for (name, _) in others.iter().filter(|(name, _)| !own.iter().any(|(own, _)| own == name)) {
-            if text.len() < 400 && name != b"location" && name != b"content-type" {
-                let _ = write!(text, ", {word}no {}", lossy(name));
-            }
+    }
+    let mut add = |word: &str, own: &[(Vec<u8>, Vec<u8>)], others: &[(Vec<u8>, Vec<u8>)]| {
+        // They follow from the path, the timeout and the location, which are shown.
+        let is_shown = |name: &[u8]| {
+            let derived: [&[u8]; 4] =
+                [b"x-envoy-original-path", b"x-envoy-upstream-rq-timeout-ms", b"location", b"content-type"];
+            !derived.contains(&name)
+        };
+        for (name, value) in own.iter().filter(|header| !others.contains(header) && is_shown(&header.0)) {
+            let _ = write!(text, ", {word}{}: {}", lossy(name), lossy(value));
+        }
+        for (name, _) in others.iter().filter(|(name, _)| !own.iter().any(|(own, _)| own == name) && is_shown(name)) {
+            let _ = write!(text, ", no {word}{}", lossy(name));
         }
     };
-    let is_alike = seen.outcome == other.outcome;
-    if is_alike && seen.outcome == "route" {
-        add("request ", seen.request_headers(), other.request_headers());
-        if !seen.sample_response().is_empty() && !other.sample_response().is_empty() {
-            add("response ", seen.sample_response(), other.sample_response());
-        } else if seen.sample_response() != other.sample_response() {
-            let _ = write!(
-                text,
-                ", {}",
-                if seen.sample_response().is_empty() { "response as it is" } else { "response changed" }
-            );
+    match seen.outcome {
+        // Headers are details where the request goes elsewhere.
+        "route" if seen.authority != other.authority => {}
+        "route" => {
+            add("request header ", seen.request_headers(), other.request_headers());
+            match (seen.sample_response(), other.sample_response()) {
+                (own, others) if own == others => {}
+                ([], _) => text += ", the response as it comes",
+                (_, []) => text += ", the response with changed headers",
+                (own, others) => add("response header ", own, others),
+            }
         }
-    } else if is_alike || seen.header("allow").is_some() {
-        add("", &seen.answer_headers, &other.answer_headers);
+        _ => add("", &seen.answer_headers, &other.answer_headers),
     }
-    text
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -363,9 +380,7 @@ fn request_words(request: &Request) -> String {
 }
 
 fn request_json(request: &Request) -> Value {
-    let headers: Vec<Value> =
-        request.headers.iter().map(|(name, value)| json!([lossy(name), lossy(value)])).collect();
-    json!({"method": lossy(&request.method), "url": url(request), "headers": headers})
+    json!({"method": lossy(&request.method), "url": url(request), "headers": by_name(&request.headers)})
 }
 
 /// Returns a decision with the names that `explain` has for its fields.
@@ -376,19 +391,16 @@ fn seen_json(seen: &Seen) -> Value {
         set("route", seen.name.clone().into());
         set("match", seen.matched.clone().into());
     }
-    let by_name = |headers: &[(Vec<u8>, Vec<u8>)]| -> Value {
-        headers.iter().map(|(name, value)| json!([lossy(name), lossy(value)])).collect()
-    };
     if seen.outcome == "route" {
         set("authority", lossy(&seen.authority).into());
         set("path", lossy(&seen.path).into());
-        set("requestHeaders", by_name(seen.request_headers()));
+        set("requestHeaders", by_name(seen.request_headers()).into());
         if !seen.sample_response().is_empty() {
-            set("responseHeaders", by_name(seen.sample_response()));
+            set("responseHeaders", by_name(seen.sample_response()).into());
         }
     } else if seen.outcome != "untouched" {
         set("status", seen.status.into());
-        set("responseHeaders", by_name(&seen.answer_headers));
+        set("responseHeaders", by_name(&seen.answer_headers).into());
     }
     object
 }
@@ -405,8 +417,8 @@ fn code(text: &str) -> String {
 
 fn escape_html(text: &str) -> String {
     let escape = |c: char| match c {
-        '&' | '<' | '>' | '"' | '\'' | '`' | '|' | '*' | '_' | '[' | ']' | '\\' | '~' | '@' | '#' | '!' | '$' | '(' | ')'
-        | ':' => format!("&#{};", u32::from(c)),
+        '&' | '<' | '>' | '"' | '\'' | '`' | '|' | '*' | '_' | '[' | ']' | '\\' | '~' | '@' | '#' | '!' | '$' | '('
+        | ')' | ':' => format!("&#{};", u32::from(c)),
         c => c.to_string(),
     };
     clean(text).chars().map(escape).collect()

@@ -12,14 +12,18 @@ use crate::request::Request;
 pub(super) struct Alphabet {
     /// Origins, one for each kind that some policy knows, and one that none knows.
     pub(super) origins: Vec<String>,
+    /// Whether some table has a CORS policy.
+    pub(super) has_cors: bool,
     /// Values of parameters on which more than the choice of a route may depend.
     pub(super) values: Vec<String>,
+    /// Whether two values in one path matter together, because they can make a host.
+    pub(super) are_combined: bool,
     /// Headers that the tables may change or remove.
     pub(super) headers: Vec<(String, String)>,
 }
 
 /// The most sets of conditions that are combined in all ways.
-const COMBINED: usize = 5;
+const COMBINED: usize = 4;
 /// The most sets of conditions of which each two are combined.
 const PAIRED: usize = 60;
 
@@ -40,7 +44,14 @@ pub(super) fn requests(
     limit: usize,
 ) -> Requests {
     let methods = methods(candidates);
-    let (assignments, mut is_cut) = assignments(candidates);
+    let sets: BTreeSet<Vec<&ConditionOutline>> =
+        candidates.iter().map(|candidate| candidate.conditions.iter().collect()).collect();
+    // For a preflight, conditions on headers and cookies may count as fulfilled, and then those on the query are left.
+    let of_preflights: BTreeSet<Vec<&ConditionOutline>> =
+        sets.iter().map(of_query).chain(sets.iter().cloned()).collect();
+    let (preflight_assignments, some_are_cut) = assignments(of_preflights);
+    let (assignments, mut is_cut) = assignments(sets);
+    is_cut |= some_are_cut;
     let base_path = path_text(path, final_slash);
     let mut list = Vec::new();
     let mut add = |method: &str, path: &str, assignment: &Assignment, headers: &[(&str, &str)]| {
@@ -74,12 +85,12 @@ pub(super) fn requests(
             if !extra.is_empty() {
                 add(method, &base_path, assignment, &extra);
             }
-            for origin in &alphabet.origins {
+            for origin in alphabet.origins.iter().filter(|_| alphabet.has_cors) {
                 add(method, &base_path, assignment, &[("origin", origin)]);
             }
         }
     }
-    for assignment in &assignments {
+    for assignment in &preflight_assignments {
         for method in &methods {
             for origin in &alphabet.origins {
                 let headers = [
@@ -88,7 +99,9 @@ pub(super) fn requests(
                     ("access-control-request-headers", "x-requested-with"),
                 ];
                 add("OPTIONS", &base_path, assignment, &headers[..2]);
-                add("OPTIONS", &base_path, assignment, &headers);
+                if alphabet.has_cors && assignment.is_empty() {
+                    add("OPTIONS", &base_path, assignment, &headers);
+                }
             }
         }
     }
@@ -107,6 +120,11 @@ fn methods(candidates: &[&CandidateOutline]) -> Vec<String> {
     methods
 }
 
+/// Returns the conditions on the query.
+fn of_query<'c>(set: &Vec<&'c ConditionOutline>) -> Vec<&'c ConditionOutline> {
+    set.iter().copied().filter(|condition| condition.part == ConditionPart::Query).collect()
+}
+
 /// Values by the part of the request and the name.
 type Assignment = BTreeMap<(ConditionPart, String), String>;
 
@@ -114,14 +132,12 @@ type Assignment = BTreeMap<(ConditionPart, String), String>;
 /// ask for values and never for their absence, so the fewest values that fulfil the conditions of two candidates are
 /// the request for which these two are first in their tables, if there is such a request. The second value is false if
 /// these are all.
-fn assignments(candidates: &[&CandidateOutline]) -> (Vec<Assignment>, bool) {
-    let sets: BTreeSet<&[ConditionOutline]> =
-        candidates.iter().map(|candidate| &candidate.conditions[..]).filter(|set| !set.is_empty()).collect();
-    let mut sets: Vec<&[ConditionOutline]> = sets.into_iter().collect();
+fn assignments(sets: BTreeSet<Vec<&ConditionOutline>>) -> (Vec<Assignment>, bool) {
+    let mut sets: Vec<Vec<&ConditionOutline>> = sets.into_iter().filter(|set| !set.is_empty()).collect();
     sets.sort_by_key(|set| set.len());
     let is_cut = sets.len() > PAIRED;
     sets.truncate(PAIRED);
-    let all: Vec<&ConditionOutline> = sets.iter().copied().flatten().collect();
+    let all: Vec<&ConditionOutline> = sets.iter().flatten().copied().collect();
     let mut assignments = vec![Assignment::new()];
     let mut seen: BTreeSet<Assignment> = assignments.iter().cloned().collect();
     let mut add = |conditions: Vec<&ConditionOutline>| {
@@ -134,17 +150,17 @@ fn assignments(candidates: &[&CandidateOutline]) -> (Vec<Assignment>, bool) {
         }
     };
     for set in &sets {
-        add(set.iter().collect());
+        add(set.clone());
     }
     if sets.len() <= COMBINED {
         for chosen in 1_u32..1 << sets.len() {
             let together = sets.iter().enumerate().filter(|(index, _)| chosen >> index & 1 == 1);
-            add(together.flat_map(|(_, set)| set.iter()).collect());
+            add(together.flat_map(|(_, set)| set.iter().copied()).collect());
         }
     } else {
         for (index, one) in sets.iter().enumerate() {
             for other in &sets[index + 1..] {
-                add(one.iter().chain(*other).collect());
+                add(one.iter().chain(other).copied().collect());
             }
         }
     }
@@ -220,7 +236,7 @@ fn variants(path: &Path, final_slash: bool, alphabet: &Alphabet) -> Vec<String> 
             variants.push(with(&[(*fill, value)]));
         }
     }
-    for (index, one) in fills.iter().enumerate() {
+    for (index, one) in fills.iter().enumerate().filter(|_| alphabet.are_combined) {
         for two in &fills[index + 1..] {
             for (a, b) in alphabet.values.iter().flat_map(|a| alphabet.values.iter().map(move |b| (a, b))).take(400) {
                 variants.push(with(&[(*one, a), (*two, b)]));
@@ -239,13 +255,7 @@ pub(super) fn bare(method: &str, authority: &str, path: &str, headers: &[(&str, 
     request(method, authority, path, &Assignment::default(), headers)
 }
 
-fn request(
-    method: &str,
-    authority: &str,
-    path: &str,
-    assignment: &Assignment,
-    headers: &[(&str, &str)],
-) -> Request {
+fn request(method: &str, authority: &str, path: &str, assignment: &Assignment, headers: &[(&str, &str)]) -> Request {
     let mut request = Request::new(method, b"");
     request.scheme = Some(b"https".to_vec());
     request.authority = Some(authority.as_bytes().to_vec());
