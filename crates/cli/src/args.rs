@@ -125,7 +125,6 @@ A file of cases:
         #[arg(required = true, value_name = "PATH")]
         files: Vec<PathBuf>,
     },
-    /// Report which requests a change of a table sends elsewhere.
     Diff(diff::Diff),
     /// Print the manifest that brings a table to a gateway.
     Render(render::Render),

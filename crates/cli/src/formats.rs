@@ -30,11 +30,11 @@ pub fn as_github(messages: &[Message]) -> String {
     text
 }
 
-fn escape_data(text: &str) -> String {
+pub(crate) fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-fn escape_property(text: &str) -> String {
+pub(crate) fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
@@ -128,7 +128,7 @@ fn uri(file: &str) -> String {
 }
 
 /// Returns a path relative to the working folder, if the file is below it.
-fn relative(file: &str) -> &str {
+pub(crate) fn relative(file: &str) -> &str {
     let folder = std::env::current_dir().unwrap_or_default();
     let below = Path::new(file).strip_prefix(&folder).ok().and_then(Path::to_str).unwrap_or(file);
     below.strip_prefix("./").unwrap_or(below)

@@ -13,10 +13,10 @@
 //! `load` takes the first four steps for the arguments of a command. Every message is of a `kind` with a stable code, and
 //! `catalogue` lists the kinds. A `request` has an `explanation`: what the `tables` decide about it, and `cases` compares
 //! explanations with what is expected, which `junit` prints for CI systems. `live` runs the cases in a real gateway,
-//! which `up` starts with the tables of a file; `changes` says which routes an edit of them has changed. `render`
-//! makes the manifest of another platform around a table. `admission` makes
-//! the policy for the API server from the schema of the configuration, and `schema` prints that for editors. `cluster`
-//! reads an installation. `import` makes tables from what describes services already.
+//! which `up` starts with the tables of a file; `changes` says which routes an edit of them has changed. `diff` finds the
+//! requests that two versions of the tables treat differently. `render` makes the manifest of another platform around a
+//! table, and `import` makes tables from what describes services already. `admission` makes the policy for the API server
+//! from the schema of the configuration, and `schema` prints that for editors. `cluster` reads an installation.
 //!
 //! `args` defines the arguments of the command line, from which its help, completions and man pages are made.
 
@@ -64,6 +64,8 @@ pub mod cases;
 pub mod live;
 
 pub mod changes;
+
+pub mod diff;
 
 pub mod render;
 

@@ -298,7 +298,7 @@ impl RouteTable {
     }
 
     /// Describes a template as it could be written in a document.
-    fn describe_template(&self, template: Template) -> String {
+    pub(crate) fn describe_template(&self, template: Template) -> String {
         let part = |part: Part| match part {
             Part::Literal(text) => self.strings.get(text).replace('{', "{{").replace('}', "}}"),
             Part::Capture(name) => format!("{{{}}}", self.strings.get(name)),
@@ -308,7 +308,7 @@ impl RouteTable {
     }
 
     /// Describes origins as they could be written in a document, separated by spaces.
-    fn describe_origins(&self, origins: Origins) -> String {
+    pub(crate) fn describe_origins(&self, origins: Origins) -> String {
         let any = origins.any.then_some("*".to_owned());
         let exact = self.strings.list(origins.exact).map(str::to_owned);
         let wildcards = self.strings.pairs(origins.wildcards).map(|(before, after)| format!("{before}*{after}"));

@@ -17,7 +17,8 @@
 //! untouched, forward it to the service of a route, or answer it. If the response has to be changed too, the decision
 //! has a [`ResponsePlan`], and [`RouteTable::respond`] returns the changes when the response headers arrive.
 //!
-//! [`RouteTable::explain`] and [`RouteTable::routes`] show the same to people.
+//! [`RouteTable::explain`] and [`RouteTable::routes`] show the same to people, and [`RouteTable::outline`] to tools that
+//! compare tables.
 //!
 //! # Example
 //!
@@ -62,6 +63,7 @@ mod explain;
 mod foreign;
 mod knative;
 pub mod limits;
+mod outline;
 mod path;
 mod problem;
 mod request;
@@ -75,6 +77,10 @@ pub use decide::headers::Change;
 pub use decide::scope::OutOfScope;
 pub use document::config;
 pub use explain::{Considered, ConsideredRoute, Explanation, Line, UnsafePart};
+pub use outline::{
+    CandidateOutline, ConditionOutline, ConditionPart, ExpectedValue, HostScope, MixedSegment, Outline, PathOutline,
+    PathSegment,
+};
 pub use problem::{
     CATALOGUE, CatalogueEntry, Example, Instead, PathEdit, Place, Problem, ProblemKind, Remedy, Severity, ShortText,
     Step,

@@ -334,6 +334,15 @@ pub(crate) fn characters(raw: &[u8]) -> String {
     PathBytes(raw).map(PathByte::character).collect()
 }
 
+/// Returns the normal form of a segment of which [`characters`] has made a text.
+pub(crate) fn from_characters(text: &str) -> String {
+    let normal = |c: char| match u32::from(c).checked_sub(0x100) {
+        Some(byte) => format!("%{byte:02X}"),
+        None => c.to_string(),
+    };
+    text.chars().map(normal).collect()
+}
+
 /// Splits a raw segment after the bytes that the first `count` of its [`characters`] stand for.
 pub(crate) fn split_after(raw: &[u8], count: usize) -> (&[u8], &[u8]) {
     let length = PathBytes(raw).take(count).map(|byte| byte.raw_length).sum();

@@ -6,7 +6,7 @@
 pub(crate) mod conditions;
 pub(crate) mod hosts;
 pub(crate) mod image;
-mod mixed;
+pub(crate) mod mixed;
 pub(crate) mod origins;
 pub(crate) mod schema;
 pub(crate) mod strings;
@@ -50,7 +50,7 @@ pub struct RouteTable {
     pub(crate) conditions: Rows<Condition>,
     pub(crate) patterns: Rows<MatchRow>,
     /// The captures of all patterns.
-    captures: Rows<Capture>,
+    pub(crate) captures: Rows<Capture>,
     routes: Rows<Route>,
     extras: Rows<RouteExtras>,
     pub(crate) responses: Rows<Response>,

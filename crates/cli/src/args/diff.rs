@@ -1,6 +1,32 @@
 //! The arguments of `diff`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
+/// Report which requests a change of a table sends elsewhere.
+///
+/// The tables of both sides are compiled, and requests are tried with both: for every set of patterns that can match
+/// together, for the methods, conditions, hosts and origins that the tables know. So the order and the wording of a table
+/// do not matter. Every difference that is printed has a request that shows it. If a table is so large that not all
+/// kinds of requests are tried, a warning says so.
+///
+/// If OLD has errors, they are printed, and OLD is what a new gateway would serve of it. If NEW has errors, they are
+/// printed and nothing is compared.
+///
+/// Exit codes: 0 compared; 1 NEW has errors, or, with `--exit-code`, there is a difference; 2 the command line was wrong.
 #[derive(Debug, Args)]
-pub struct Diff {}
+#[command(after_help = "Examples:
+  ksvc-router diff old.yaml new.yaml
+  git show main:wasm-plugin.yaml | ksvc-router diff - wasm-plugin.yaml --format markdown
+  ksvc-router diff before/ after/ --exit-code")]
+pub struct Diff {
+    /// The file with the table before the change, or with several. A folder stands for its YAML and JSON files, and `-`
+    /// for standard input.
+    pub old: PathBuf,
+    /// The file with the table after the change.
+    pub new: PathBuf,
+    /// Exit with 1 if there is a difference. Another name of a route in logs is none.
+    #[arg(long)]
+    pub exit_code: bool,
+}

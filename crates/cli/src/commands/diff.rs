@@ -1,7 +1,57 @@
-use super::{CallError, Report};
+//! `diff OLD NEW`: prints the requests that two versions of the tables treat differently.
+
+use std::path::Path;
+
 use ksvc_router_cli::args::Format;
 use ksvc_router_cli::args::diff::Diff;
+use ksvc_router_cli::diff::report::Report as DiffReport;
+use ksvc_router_cli::diff::{Bounds, compare};
+use ksvc_router_cli::load::load_tables;
+use ksvc_router_cli::message::{Message, as_text};
+use ksvc_router_cli::tables::Tables;
+use ksvc_routing::RouteTable;
 
-pub(crate) fn run(_options: &Diff, _format: Format) -> Result<Report, CallError> {
-    Ok(Report::default())
+use super::{CallError, Report, pretty, refuse};
+
+pub(crate) fn run(options: &Diff, format: Format) -> Result<Report, CallError> {
+    if options.old == Path::new("-") && options.new == Path::new("-") {
+        return Err(CallError::TwoInputs);
+    }
+    let (old, old_messages) = match load_tables(std::slice::from_ref(&options.old))? {
+        Ok(configurations) => {
+            let tables = Tables::new(configurations);
+            let errors = tables.errors();
+            (tables, errors)
+        }
+        // Nothing of it can be served.
+        Err(messages) => (Tables::new(Vec::new()), messages),
+    };
+    let new = match load_tables(std::slice::from_ref(&options.new))? {
+        Ok(configurations) => Tables::new(configurations),
+        Err(messages) => return Ok(refuse(&messages, format)),
+    };
+    let errors: Vec<Message> = new.errors();
+    if !errors.is_empty() {
+        return Ok(refuse(&errors, format));
+    }
+    fn route_tables(tables: &Tables) -> Vec<&RouteTable> {
+        tables.as_slice().iter().map(|table| &table.compiled.table).collect()
+    }
+    let difference = compare(&route_tables(&old), &route_tables(&new), &Bounds::default());
+    let report = DiffReport::new(&difference, &old, &new);
+    let out = match format {
+        Format::Json => pretty(&report.to_json(&old_messages)),
+        Format::Github => report.to_github(),
+        Format::Markdown => report.to_markdown(),
+        _ => report.to_text(),
+    };
+    let mut err = String::new();
+    if !old_messages.is_empty() {
+        err += &as_text(&old_messages);
+        err += "OLD has these errors; it is compared as far as a gateway would serve it\n";
+    }
+    if let Some(sentence) = report.not_compared() {
+        err += &format!("warning: {sentence}\n");
+    }
+    Ok(Report { out, err, success: !options.exit_code || difference.is_empty() })
 }

@@ -3,6 +3,7 @@
 mod admission;
 mod check;
 mod dangers;
+mod diff;
 mod doctor;
 mod explain;
 mod formats;

@@ -25,7 +25,7 @@ impl MixedChild {
         match self.literals.is_empty() {
             // The suffix must not begin within a percent-escape.
             true => !inner.iter().rev().take(2).any(|&b| b == b'%'),
-            false => segment.len() <= LONGEST && split(strings, self.literals, characters()).is_some(),
+            false => segment.len() <= LONGEST && split(strings.list(self.literals), characters()).is_some(),
         }
     }
 }
@@ -33,7 +33,7 @@ impl MixedChild {
 /// Returns what the parameters take of a raw segment that matches. `literals` are those of its [`MixedChild`].
 pub(super) fn values<'p>(strings: &Strings, literals: Span, segment: &'p [u8]) -> Vec<&'p [u8]> {
     let characters = path::characters(segment);
-    let values = split(strings, literals, &characters).unwrap_or_default();
+    let values = split(strings.list(literals), &characters).unwrap_or_default();
     // Both texts are gone through once, side by side.
     let (mut rest, mut at) = (segment, 0);
     let mut skip = |until: usize| {
@@ -52,8 +52,10 @@ pub(super) fn values<'p>(strings: &Strings, literals: Span, segment: &'p [u8]) -
 
 /// Splits a text at literals, the first and the last of which are at its ends. Returns the texts between them, and where
 /// each begins. Returns `None` if there is no way to split it.
-fn split<'t>(strings: &Strings, literals: Span, text: &'t str) -> Option<Vec<(usize, &'t str)>> {
-    let mut literals = strings.list(literals);
+pub(crate) fn split<'l, 't>(
+    mut literals: impl DoubleEndedIterator<Item = &'l str>,
+    text: &'t str,
+) -> Option<Vec<(usize, &'t str)>> {
     let (first, last) = (literals.next()?, literals.next_back()?);
     let end = text.strip_suffix(last)?.len();
     let mut start = first.len();

@@ -14,6 +14,7 @@
 //! need all of them in order, and because their trees can't lie in an image that other threads copy.
 
 use std::cell::{Cell, OnceCell};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use crate::bytes::{equal, find_slash, hash_from, mix};
@@ -112,6 +113,19 @@ impl<'p> Segments<'p> {
             None => self.more.get(depth - Self::INLINE),
         }
     }
+}
+
+/// A segment of the patterns of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TreeSegment {
+    /// Literal text in normal form.
+    Literal(String),
+    /// The literal text before each parameter and after the last one, in the form of [`path::characters`].
+    Mixed(Vec<String>),
+    Parameter,
+    Rest,
+    RestOrNone,
+    Unreadable,
 }
 
 /// The tree of an image. `compile::tree` builds it.
@@ -274,6 +288,61 @@ impl Tree {
     fn is_child(&self, strings: &Strings, child: NodeId, parent: NodeId, segment: &PathSegment<'_>) -> bool {
         let child = self.nodes.get(child);
         child.is_some_and(|child| child.parent == parent && equal(strings.bytes(child.text), segment.text))
+    }
+
+    /// Calls `visit` for each entry, with the segments that lead to it.
+    pub(crate) fn visit_paths(&self, strings: &Strings, visit: &mut impl FnMut(Entry, &[TreeSegment])) {
+        let mut children: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+        for (id, node) in (0..).zip(self.nodes.iter()).filter(|(_, node)| node.parent != NO_INDEX) {
+            children.entry(node.parent).or_default().push(id);
+        }
+        self.visit_paths_below(strings, ROOT, &children, &mut Vec::new(), visit);
+    }
+
+    /// Calls `visit` for each entry below a node. `children` has the children for literal text of each node, and `path` the
+    /// segments that lead to this one.
+    fn visit_paths_below(
+        &self,
+        strings: &Strings,
+        id: NodeId,
+        children: &HashMap<NodeId, Vec<NodeId>>,
+        path: &mut Vec<TreeSegment>,
+        visit: &mut impl FnMut(Entry, &[TreeSegment]),
+    ) {
+        // No pattern has more segments.
+        let Some(node) = self.nodes.get(id).filter(|_| path.len() <= limits::SEGMENTS) else { return };
+        if node.entry != NO_INDEX {
+            visit(node.entry, path);
+        }
+        let extras = self.extras.get(node.extras).unwrap_or(NO_EXTRAS);
+        let literals = children.get(&id).into_iter().flatten().filter_map(|child| {
+            let text = strings.get(self.nodes.get(*child)?.text).to_owned();
+            Some((TreeSegment::Literal(text), *child))
+        });
+        let mixed = self.mixed.span(extras.mixed).map(|mixed| {
+            let literals = match mixed.literals.is_empty() {
+                true => [mixed.prefix, mixed.suffix].map(|id| path::characters(strings.bytes(id))).into(),
+                false => strings.list(mixed.literals).map(str::to_owned).collect(),
+            };
+            (TreeSegment::Mixed(literals), mixed.child)
+        });
+        let capture = Some((TreeSegment::Parameter, node.capture)).filter(|(_, child)| *child != NO_INDEX);
+        for (segment, child) in literals.chain(mixed).chain(capture) {
+            path.push(segment);
+            self.visit_paths_below(strings, child, children, path, visit);
+            path.pop();
+        }
+        for (segment, entry) in [
+            (TreeSegment::Rest, extras.rest),
+            (TreeSegment::RestOrNone, extras.rest_or_none),
+            (TreeSegment::Unreadable, extras.unknown),
+        ] {
+            if entry != NO_INDEX {
+                path.push(segment);
+                visit(entry, path);
+                path.pop();
+            }
+        }
     }
 
     /// Returns all entries in the order of precedence. Literal siblings are in the order of their text.

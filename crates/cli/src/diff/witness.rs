@@ -1,0 +1,294 @@
+//! The requests that are tried for a class of paths: methods, preflights, the conditions of the routes, and captured values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ksvc_routing::{CandidateOutline, ConditionOutline, ConditionPart, ExpectedValue};
+
+use super::classes::{Path, Piece, path_text};
+use crate::request::Request;
+
+/// What all requests to two gateways may have in common.
+#[derive(Debug, Default)]
+pub(super) struct Alphabet {
+    /// Origins, one for each kind that some policy knows, and one that none knows.
+    pub(super) origins: Vec<String>,
+    /// Whether some table has a CORS policy.
+    pub(super) has_cors: bool,
+    /// Values of parameters on which more than the choice of a route may depend.
+    pub(super) values: Vec<String>,
+    /// Whether two values in one path matter together, because they can make a host.
+    pub(super) are_combined: bool,
+    /// Headers that the tables may change or remove.
+    pub(super) headers: Vec<(String, String)>,
+}
+
+/// The most sets of conditions that are combined in all ways.
+const COMBINED: usize = 4;
+/// The most sets of conditions of which each two are combined.
+const PAIRED: usize = 60;
+
+/// The requests for one class.
+pub(super) struct Requests {
+    pub(super) list: Vec<Request>,
+    /// True if there would be more.
+    pub(super) is_cut: bool,
+}
+
+/// Returns the requests to try for a class, the simple ones first. `candidates` can match in one of the gateways.
+pub(super) fn requests(
+    authority: &str,
+    path: &Path,
+    final_slash: bool,
+    candidates: &[&CandidateOutline],
+    alphabet: &Alphabet,
+    limit: usize,
+) -> Requests {
+    let methods = methods(candidates);
+    let sets: BTreeSet<Vec<&ConditionOutline>> =
+        candidates.iter().map(|candidate| candidate.conditions.iter().collect()).collect();
+    // For a preflight, conditions on headers and cookies may count as fulfilled, and then those on the query are left.
+    let of_preflights: BTreeSet<Vec<&ConditionOutline>> =
+        sets.iter().map(of_query).chain(sets.iter().cloned()).collect();
+    let (preflight_assignments, some_are_cut) = assignments(of_preflights);
+    let (assignments, mut is_cut) = assignments(sets);
+    is_cut |= some_are_cut;
+    let base_path = path_text(path, final_slash);
+    let mut list = Vec::new();
+    let mut add = |method: &str, path: &str, assignment: &Assignment, headers: &[(&str, &str)]| {
+        if list.len() < limit {
+            list.push(request(method, authority, path, assignment, headers));
+        } else {
+            is_cut = true;
+        }
+    };
+    for assignment in &assignments {
+        for method in &methods {
+            add(method, &base_path, assignment, &[]);
+        }
+    }
+    let extra: Vec<(&str, &str)> =
+        alphabet.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let no_condition = Assignment::default();
+    for path in variants(path, final_slash, alphabet) {
+        for method in &methods {
+            for assignment in assignments.iter().take(COMBINED) {
+                add(method, &path, assignment, &[]);
+            }
+        }
+        for origin in alphabet.origins.iter().take(1) {
+            let headers = [("origin", origin.as_str()), ("access-control-request-method", methods[0].as_str())];
+            add("OPTIONS", &path, &no_condition, &headers);
+        }
+    }
+    for assignment in &assignments {
+        for method in &methods {
+            if !extra.is_empty() {
+                add(method, &base_path, assignment, &extra);
+            }
+            for origin in alphabet.origins.iter().filter(|_| alphabet.has_cors) {
+                add(method, &base_path, assignment, &[("origin", origin)]);
+            }
+        }
+    }
+    for assignment in &preflight_assignments {
+        for method in &methods {
+            for origin in &alphabet.origins {
+                let headers = [
+                    ("origin", origin.as_str()),
+                    ("access-control-request-method", method),
+                    ("access-control-request-headers", "x-requested-with"),
+                ];
+                add("OPTIONS", &base_path, assignment, &headers[..2]);
+                if alphabet.has_cors && assignment.is_empty() {
+                    add("OPTIONS", &base_path, assignment, &headers);
+                }
+            }
+        }
+    }
+    Requests { list, is_cut }
+}
+
+/// Returns the methods on which the choice of a candidate can depend, and one that no candidate names. `GET` comes first.
+fn methods(candidates: &[&CandidateOutline]) -> Vec<String> {
+    let named: BTreeSet<&str> = candidates.iter().filter_map(|candidate| candidate.method.as_deref()).collect();
+    let usual = ["GET", "POST", "PUT", "DELETE", "PATCH", "PROPFIND", "REPORT", "LOCK"];
+    let other = usual.into_iter().find(|method| !named.contains(method)).unwrap_or("MKACTIVITY");
+    let mut methods: BTreeSet<&str> = named;
+    methods.extend([other, "OPTIONS", "HEAD"]);
+    let mut methods: Vec<String> = methods.into_iter().map(str::to_owned).collect();
+    methods.sort_by_key(|method| (method != "GET", method == "OPTIONS" || method == "HEAD", method.clone()));
+    methods
+}
+
+/// Returns the conditions on the query.
+fn of_query<'c>(set: &Vec<&'c ConditionOutline>) -> Vec<&'c ConditionOutline> {
+    set.iter().copied().filter(|condition| condition.part == ConditionPart::Query).collect()
+}
+
+/// Values by the part of the request and the name.
+type Assignment = BTreeMap<(ConditionPart, String), String>;
+
+/// Returns the values to try: none, and those that fulfil the conditions of one candidate, of two, or of more. Conditions
+/// ask for values and never for their absence, so the fewest values that fulfil the conditions of two candidates are
+/// the request for which these two are first in their tables, if there is such a request. The second value is false if
+/// these are all.
+fn assignments(sets: BTreeSet<Vec<&ConditionOutline>>) -> (Vec<Assignment>, bool) {
+    let mut sets: Vec<Vec<&ConditionOutline>> = sets.into_iter().filter(|set| !set.is_empty()).collect();
+    sets.sort_by_key(|set| set.len());
+    let is_cut = sets.len() > PAIRED;
+    sets.truncate(PAIRED);
+    let all: Vec<&ConditionOutline> = sets.iter().flatten().copied().collect();
+    let mut assignments = vec![Assignment::new()];
+    let mut seen: BTreeSet<Assignment> = assignments.iter().cloned().collect();
+    let mut add = |conditions: Vec<&ConditionOutline>| {
+        for longer in [true, false] {
+            if let Some(assignment) = fulfil(&conditions, &all, longer)
+                && seen.insert(assignment.clone())
+            {
+                assignments.push(assignment);
+            }
+        }
+    };
+    for set in &sets {
+        add(set.clone());
+    }
+    if sets.len() <= COMBINED {
+        for chosen in 1_u32..1 << sets.len() {
+            let together = sets.iter().enumerate().filter(|(index, _)| chosen >> index & 1 == 1);
+            add(together.flat_map(|(_, set)| set.iter().copied()).collect());
+        }
+    } else {
+        for (index, one) in sets.iter().enumerate() {
+            for other in &sets[index + 1..] {
+                add(one.iter().chain(other).copied().collect());
+            }
+        }
+    }
+    (assignments, is_cut)
+}
+
+/// Returns the fewest values that fulfil all conditions; `None` if there are none. A free choice is made so that no other
+/// condition is fulfilled by chance. `longer` says whether the value for a prefix has more than the prefix.
+fn fulfil(conditions: &[&ConditionOutline], all: &[&ConditionOutline], longer: bool) -> Option<Assignment> {
+    let mut by_name: BTreeMap<(ConditionPart, &str), Vec<&ExpectedValue>> = BTreeMap::new();
+    for condition in conditions {
+        by_name.entry((condition.part, &condition.name)).or_default().push(&condition.expected);
+    }
+    let mut assignment = Assignment::new();
+    for ((part, name), expected) in by_name {
+        let others: Vec<&ExpectedValue> = all
+            .iter()
+            .filter(|condition| condition.part == part && condition.name == name)
+            .map(|condition| &condition.expected)
+            .collect();
+        let exact = expected.iter().find_map(|expected| match expected {
+            ExpectedValue::Equal(value) => Some(value.clone()),
+            _ => None,
+        });
+        let prefix = expected.iter().filter_map(|expected| match expected {
+            ExpectedValue::Prefix(prefix) => Some(prefix.as_str()),
+            _ => None,
+        });
+        let prefix = prefix.max_by_key(|prefix| prefix.len()).unwrap_or_default();
+        let value = exact.unwrap_or_else(|| {
+            if !longer && !prefix.is_empty() {
+                return prefix.to_owned();
+            }
+            let fulfilled = |text: &str| others.iter().filter(|expected| is_met(expected, text)).count();
+            let endings = ('a'..='z').rev().cycle().skip(2).take(26).map(|letter| format!("{prefix}{letter}1"));
+            endings.min_by_key(|text| fulfilled(text)).unwrap_or_default()
+        });
+        if !expected.iter().all(|expected| is_met(expected, &value)) {
+            return None;
+        }
+        assignment.insert((part, name.to_owned()), value);
+    }
+    Some(assignment)
+}
+
+fn is_met(expected: &ExpectedValue, value: &str) -> bool {
+    match expected {
+        ExpectedValue::Present => true,
+        ExpectedValue::Equal(expected) => expected == value,
+        ExpectedValue::Prefix(prefix) => value.starts_with(prefix.as_str()),
+    }
+}
+
+/// Returns other paths of the same class, with values that matter for more than the choice of a route.
+fn variants(path: &Path, final_slash: bool, alphabet: &Alphabet) -> Vec<String> {
+    let fills: Vec<(usize, usize)> = path
+        .iter()
+        .enumerate()
+        .flat_map(|(at, segment)| segment.iter().enumerate().map(move |(index, piece)| (at, index, piece)))
+        .filter(|(.., piece)| matches!(piece, Piece::Fill(_)))
+        .map(|(at, index, _)| (at, index))
+        .collect();
+    let with = |replaced: &[((usize, usize), &str)]| {
+        let mut path = path.clone();
+        for ((at, index), value) in replaced {
+            path[*at][*index] = Piece::Fill((*value).to_owned());
+        }
+        path_text(&path, final_slash)
+    };
+    let mut variants = Vec::new();
+    for fill in &fills {
+        for value in &alphabet.values {
+            variants.push(with(&[(*fill, value)]));
+        }
+    }
+    for (index, one) in fills.iter().enumerate().filter(|_| alphabet.are_combined) {
+        for two in &fills[index + 1..] {
+            for (a, b) in alphabet.values.iter().flat_map(|a| alphabet.values.iter().map(move |b| (a, b))).take(400) {
+                variants.push(with(&[(*one, a), (*two, b)]));
+            }
+        }
+    }
+    // The rest of a path may have several segments.
+    if let (Some([Piece::Fill(last)]), false) = (path.last().map(|segment| &segment[..]), final_slash) {
+        variants.push(format!("{}/{last}2", path_text(path, false)));
+    }
+    variants
+}
+
+/// Returns a request to a host that is not looked at for routes.
+pub(super) fn bare(method: &str, authority: &str, path: &str, headers: &[(&str, &str)]) -> Request {
+    request(method, authority, path, &Assignment::default(), headers)
+}
+
+fn request(method: &str, authority: &str, path: &str, assignment: &Assignment, headers: &[(&str, &str)]) -> Request {
+    let mut request = Request::new(method, b"");
+    request.scheme = Some(b"https".to_vec());
+    request.authority = Some(authority.as_bytes().to_vec());
+    let mut query = Vec::new();
+    let mut cookies = Vec::new();
+    for ((part, name), value) in assignment {
+        match part {
+            ConditionPart::Header => request.headers.push((name.clone().into(), value.clone().into())),
+            ConditionPart::Cookie => cookies.push(format!("{name}={value}")),
+            ConditionPart::Query => query.push(format!("{}={}", form_encode(name), form_encode(value))),
+        }
+    }
+    if !cookies.is_empty() {
+        request.headers.push((b"cookie".to_vec(), cookies.join("; ").into()));
+    }
+    for (name, value) in headers {
+        if !request.headers.iter().any(|(known, _)| known == name.as_bytes()) {
+            request.headers.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        }
+    }
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+    request.path = Some(format!("{path}{query}").into());
+    request
+}
+
+/// Encodes a name or a value of a query.
+fn form_encode(text: &str) -> String {
+    let encoded = text.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'*' | b'/' | b':' => {
+            char::from(byte).to_string()
+        }
+        b' ' => "+".to_owned(),
+        _ => format!("%{byte:02X}"),
+    });
+    encoded.collect()
+}
