@@ -365,7 +365,7 @@ fn scalar(text: &str, plain: bool, literal: bool, tag: Option<&Tag>, at: Span) -
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, parse};
+    use super::{Origin, Words, parse, parse_words};
 
     #[track_caller]
     fn json(yaml: &str) -> String {
@@ -411,6 +411,14 @@ mod tests {
         let text = r#"{"a":"\\ud83d \ud83d\ude00 \/ \u00e9 \"\\"}"#;
         let read = parse(text, Origin::File).unwrap()[0].to_value();
         assert_eq!(read, serde_json::from_str::<serde_json::Value>(text).unwrap());
+    }
+
+    #[test]
+    fn in_yaml_1_2_only_true_and_false_are_booleans() {
+        let text = "{y: no, on: [True, false, OFF, ~, 'no'], n: 1}";
+        let read = parse_words(text, Origin::File, Words::OfYaml12).unwrap();
+        let json = String::from_utf8(read[0].to_json()).unwrap();
+        assert_eq!(json, r#"{"y":"no","on":[true,false,"OFF",null,"no"],"n":1}"#);
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub(super) fn read(root: &Located, operations: &[Operation], options: &Options, 
             (Some(list), Some((known, group))) if std::sync::Arc::ptr_eq(&list.node, &known.node) => group.clone(),
             (Some(list), _) => {
                 let group = reader.group(list, resolver);
-                if options.hosts.is_empty() && group.hosts != of_root.hosts && reader.is_new(&hosts_words(&group)) {
+                if options.hosts.is_empty() && !group.hosts.is_empty()
+                    && group.hosts != of_root.hosts && reader.is_new(&hosts_words(&group)) {
                     let text = format!(
                         "these servers have other hosts than the document, and a table serves all its routes on all its \
                          hosts; {} here too, or import the parts of the document as several tables",
@@ -88,10 +89,7 @@ pub(super) fn read(root: &Located, operations: &[Operation], options: &Options, 
 }
 
 fn hosts_words(group: &Group) -> String {
-    match group.hosts.len() {
-        0 => "they have none".to_owned(),
-        _ => format!("`{}` is public", group.hosts.iter().cloned().collect::<Vec<_>>().join("`, `")),
-    }
+    format!("`{}` is public", group.hosts.iter().cloned().collect::<Vec<_>>().join("`, `"))
 }
 
 /// Returns the hosts that an extension of Kuadrant names.
