@@ -218,6 +218,9 @@ pub fn compare(old: &[&RouteTable], new: &[&RouteTable], bounds: &Bounds) -> Dif
     comparison.finish()
 }
 
+/// The routes before and after, and the outcomes where there is none.
+type EntryKey = (Option<RouteId>, Option<RouteId>, &'static str, &'static str);
+
 struct Comparison<'s, 't> {
     old: &'s [&'t RouteTable],
     new: &'s [&'t RouteTable],
@@ -226,7 +229,7 @@ struct Comparison<'s, 't> {
     bounds: Bounds,
     alphabet: Alphabet,
     changed_headers: Vec<String>,
-    entries: BTreeMap<(Option<RouteId>, Option<RouteId>, &'static str, &'static str), Entry>,
+    entries: BTreeMap<EntryKey, Entry>,
     renamed: BTreeSet<(RouteId, RouteId)>,
     renamed_list: Vec<Renamed>,
     not_compared: NotCompared,
@@ -336,7 +339,9 @@ impl<'s, 't> Comparison<'s, 't> {
 
     fn compare_host(&mut self, host: &str, old: &Alive<'_, '_>, new: &Alive<'_, '_>) {
         let sides = || old.iter().chain(new).filter(|(scope, _)| scope.is_in_scope()).map(|(_, side)| *side);
-        for request in special_requests(host, &sides().map(|side| &side.outline).collect::<Vec<_>>()) {
+        for request in
+            special_requests(host, &sides().map(|side| &side.outline).collect::<Vec<_>>(), &self.alphabet.origins)
+        {
             self.try_request(&request, &mut BTreeSet::new());
         }
         let allows_unsafe = sides().any(|side| side.outline.allows_unsafe_paths);
@@ -419,11 +424,7 @@ impl<'s, 't> Comparison<'s, 't> {
     }
 
     /// Decides a request with both gateways. `found` has the entries that were found in the same class.
-    fn try_request(
-        &mut self,
-        request: &Request,
-        found: &mut BTreeSet<(Option<RouteId>, Option<RouteId>, &'static str, &'static str)>,
-    ) {
+    fn try_request(&mut self, request: &Request, found: &mut BTreeSet<EntryKey>) {
         self.requests += 1;
         let before = Seen::new(self.old, request, &self.changed_headers);
         let after = Seen::new(self.new, request, &self.changed_headers);
@@ -441,11 +442,10 @@ impl<'s, 't> Comparison<'s, 't> {
         let key = (before.route, after.route, outcome(&before), outcome(&after));
         let is_first_of_class = found.insert(key);
         let differences = before.differences(&after);
-        let rank = |differences: &[&str]| rank(differences);
         match self.entries.get_mut(&key) {
             Some(entry) => {
                 entry.classes += usize::from(is_first_of_class);
-                if rank(&differences) < rank(&before_rank(entry)) {
+                if rank(&differences) < rank(&entry.before.differences(&entry.after)) {
                     entry.example = request.clone();
                     (entry.before, entry.after) = (before, after);
                 }
@@ -488,10 +488,6 @@ impl<'s, 't> Comparison<'s, 't> {
     }
 }
 
-fn before_rank(entry: &Entry) -> Vec<&'static str> {
-    entry.before.differences(&entry.after)
-}
-
 /// Returns 0 if requests go elsewhere, 1 if they arrive in another form, and 2 if only responses differ.
 fn rank(differences: &[&str]) -> usize {
     let goes_elsewhere = ["outcome", "authority", "location", "status", "body"];
@@ -526,8 +522,8 @@ fn alphabet(outlines: &[&Outline], changed_headers: &[String]) -> Alphabet {
         values.extend(namespaces.map(|name| name.replace('*', "x1")));
         values.extend(["X_1".to_owned(), "x".repeat(63), "x".repeat(64)]);
     }
-    let differs = |a: &&Outline| outlines.iter().any(|b| a.settings != b.settings);
-    let settings_differ = outlines.iter().any(|outline| differs(&outline));
+    let differs = |a: &Outline| outlines.iter().any(|b| a.settings != b.settings);
+    let settings_differ = outlines.iter().any(|outline| differs(outline));
     if settings_differ && outlines.iter().any(|outline| outline.allows_unsafe_paths) {
         values.extend(["x1%2Fx2", "..", "x1%5Cx2"].map(str::to_owned));
     }
@@ -571,7 +567,7 @@ fn joined_bases(base: &[String]) -> Vec<Vec<String>> {
 }
 
 /// Returns requests that are not about routes: probes, challenges, and paths that can mean two things.
-fn special_requests(host: &str, outlines: &[&Outline]) -> Vec<Request> {
+fn special_requests(host: &str, outlines: &[&Outline], origins: &[String]) -> Vec<Request> {
     let mut requests = vec![
         witness::bare("GET", host, "/", &[]),
         witness::bare("GET", host, "/healthz", &[("k-network-probe", "probe")]),
@@ -589,11 +585,19 @@ fn special_requests(host: &str, outlines: &[&Outline]) -> Vec<Request> {
     }
     let hazards = ["/x1%2Fx2", "//x1", "/../x1", "/..", "/x1%5Cx2", "/x1%00", "/x1\\x2", "/x1#x2", "/x1%zz", "/x1 x2"];
     let encoded = ["%2Fx1", "/x1%2F..%2Fx2", "/x1%2F%2Fx2"];
+    let mut paths = BTreeSet::new();
     for base in &bases {
-        for hazard in hazards.iter().chain(&encoded) {
-            requests.push(witness::bare("GET", host, &format!("{base}{hazard}"), &[]));
-        }
-        requests.push(witness::bare("GET", host, base, &[]));
+        paths.extend(hazards.iter().chain(&encoded).map(|hazard| format!("{base}{hazard}")));
+        paths.insert(base.clone());
+        paths.extend(base.strip_prefix('/').map(|base| format!("%2F{base}/x1")));
+    }
+    for path in &paths {
+        let preflights = origins.iter().map(|origin| {
+            let headers = [("origin", origin.as_str()), ("access-control-request-method", "GET")];
+            witness::bare("OPTIONS", host, path, &headers)
+        });
+        requests.extend(["GET", "OPTIONS"].map(|method| witness::bare(method, host, path, &[])));
+        requests.extend(preflights);
     }
     requests
 }
