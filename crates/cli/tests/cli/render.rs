@@ -229,3 +229,57 @@ fn the_tables_of_all_cases_come_through_every_platform() {
     }
     assert!(tables > 60, "only {tables} tables were rendered");
 }
+
+/// The CRD of Higress is published in no package that the tests could take, so its keys are listed here (2.1,
+/// helm/core/crds/customresourcedefinitions.gen.yaml).
+#[test]
+fn the_plugin_of_higress_has_only_the_keys_and_words_of_its_definition() {
+    let keys = [
+        "defaultConfig",
+        "failStrategy",
+        "imagePullPolicy",
+        "imagePullSecret",
+        "phase",
+        "pluginName",
+        "priority",
+        "sha256",
+        "url",
+        "verificationKey",
+        "vmConfig",
+    ];
+    for (strategy, expected) in
+        [("FAIL_RELOAD", "FAIL_CLOSE"), ("FAIL_CLOSE", "FAIL_CLOSE"), ("FAIL_OPEN", "FAIL_OPEN")]
+    {
+        let plugin = format!(
+            "kind: TrafficExtension
+metadata: {{name: shop}}
+spec:
+  selector: {{matchLabels: {{a: b}}}}
+  phase: UNSPECIFIED
+  priority: 7
+  match: [{{ports: [{{number: 443}}]}}]
+  wasm:
+    pluginName: ksvc-router
+    url: https://example.com/plugin.wasm
+    sha256: {}
+    imagePullPolicy: Always
+    imagePullSecret: a
+    verificationKey: b
+    vmConfig: {{env: [{{name: A, value: b}}]}}
+    failStrategy: {strategy}
+    pluginConfig: {{hosts: [a.b], routes: [{{match: GET /a, host: c.d}}]}}
+",
+            "5e".repeat(32)
+        );
+        let run = Folder::new(&[("f.yaml", &plugin)]).run(&["render", "f.yaml", "--as", "higress", "--format", "json"]);
+        let object = run.json();
+        let mut found: Vec<&str> = object["spec"].as_object().unwrap().keys().map(String::as_str).collect();
+        found.sort_unstable();
+        assert_eq!(found, keys);
+        assert_eq!(
+            (&object["spec"]["failStrategy"], &object["spec"]["phase"]),
+            (&json!(expected), &json!("UNSPECIFIED_PHASE"))
+        );
+        assert_eq!(object["metadata"]["namespace"], "higress-system");
+    }
+}
