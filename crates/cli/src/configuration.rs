@@ -42,7 +42,7 @@ impl Configuration {
     pub(crate) fn bare(source: &Arc<Source>, node: &Arc<Node>) -> Self {
         let (source, node) = (Arc::clone(source), Some(Arc::clone(node)));
         let at = node.as_ref().map_or(Span::START, |node| node.span);
-        Self { source, at, node, text: None, delivery_errors: Vec::new(), manifest: None }
+        Self { source, at, node, text: None, delivery_errors: Vec::new(), manifest: None, envoy_plugin: None }
     }
 
     /// Returns the bytes that the plugin gets if the manifest delivers them.
