@@ -9,8 +9,8 @@
 //! - `json`: the bytes that the filter receives; they are checked too;
 //! - `text`, directly after one of these: the messages that `ksvc-router check` prints for it, one a line, as
 //!   `severity: place: error; remedy`. Without such a block, `check` must print nothing;
-//! - a block whose kind ends with ` before`: a configuration of another program. The next block has a table that does the
-//!   same, and cases.
+//! - a block whose kind ends with ` before`: a configuration of another program, or the commands that make the table. The
+//!   next block has the table, and cases.
 
 mod common;
 
@@ -97,6 +97,10 @@ fn examples<'p>(page: &'p str, blocks: Vec<Block<'p>>) -> Result<Vec<Example<'p>
     // The line of a block for which no table has come yet.
     let mut before = None;
     for block in blocks {
+        if block.language.ends_with(" before") {
+            before.get_or_insert(block.line);
+            continue;
+        }
         if let Some(line) = before.take()
             && !(block.language == "yaml" && has_cases(&block.text))
         {
@@ -110,7 +114,6 @@ fn examples<'p>(page: &'p str, blocks: Vec<Block<'p>>) -> Result<Vec<Example<'p>
                     example.messages = block.text;
                 }
             }
-            language if language.ends_with(" before") => before = Some(block.line),
             language => {
                 let Block { line, follows, .. } = block;
                 let _ = writeln!(errors, "{page}:{line}: unknown kind of block: `{language}`, follows: {follows}");
@@ -547,7 +550,7 @@ fn every_danger_is_documented_as_check_tells_it() {
     for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.language == "yaml") {
         if block.text.starts_with("tables:") {
             // A table file of `import ksvc`.
-            let read = import::ksvc::read_tables(&Source::new("docs/command-line.md", &block.text));
+            let read = ksvc_router_cli::import::ksvc::read_tables(&Source::new("docs/command-line.md", &block.text));
             assert!(read.as_ref().is_ok_and(|(_, warnings)| warnings.is_empty()), "line {}: {read:?}", block.line);
             continue;
         }

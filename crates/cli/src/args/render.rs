@@ -12,7 +12,7 @@ use crate::render::{Module, Options, Platform};
   ksvc-router render table.yaml --as wasm-plugin --image oci://registry.example.com/ksvc-router@sha256:DIGEST
   ksvc-router render wasm-plugin.yaml --as traffic-extension
   ksvc-router render wasm-plugin.yaml --as envoy-gateway --gateway public --namespace gateways
-  ksvc-router import openapi api.yaml --service api | ksvc-router render - --as wasm-plugin > wasm-plugin.yaml")]
+  ksvc-router import openapi api.yaml --domain example.com --namespace shop --service api | ksvc-router render - --as wasm-plugin > wasm-plugin.yaml")]
 pub struct Render {
     /// The file with the route table, or with several, which become several objects. A folder stands for its YAML and
     /// JSON files.
