@@ -67,7 +67,7 @@ fn path_rules_of_a_virtual_service(env: &Env) -> Result<()> {
         env.plane.cluster().apply(&[service_entry(gateway.namespace(), host, 80, stand_in.address())])?;
         services.push((host, stand_in));
     }
-    env.plane.cluster().apply(&[object.clone()])?;
+    env.plane.cluster().apply(std::slice::from_ref(&object))?;
     for case in &section.cases {
         let expected = case.expected_text("authority").map(|authority| {
             let labels: Vec<&str> = authority.split('.').collect();

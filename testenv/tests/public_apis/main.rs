@@ -13,7 +13,7 @@ use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::source::Source;
 use serde_json::Value;
 use testenv::cases::{CaseFile, Ingress, run_all};
-use testenv::npm::{DIRECTORY, OCTOKIT, Package};
+use testenv::npm::{DIRECTORY, EXAMPLES, OCTOKIT, Package};
 use testenv::stand_in::StandIn;
 use testenv::{envoy, plugin, repository, yaml};
 
@@ -50,6 +50,23 @@ apis! {
     box_: "Box", DIRECTORY "api/box.com.json", 18;
     s3: "Amazon S3", DIRECTORY "api/amazonaws.com/s3.json", 4;
     compute: "Google Compute Engine", DIRECTORY "api/googleapis.com/compute.json", 0;
+}
+
+/// docs/migrating.md shows what is made of the Petstore.
+#[test]
+fn the_petstore_is_as_the_page_shows_it() -> Result<()> {
+    let page = std::fs::read_to_string(repository().join("docs/migrating.md"))?;
+    let (_, section) = page.split_once("\n## An OpenAPI document\n").context("the section")?;
+    let (_, block) = section.split_once("\n```yaml\n").context("the block")?;
+    let (block, _) = block.split_once("```\n").context("the end of the block")?;
+    let shown = yaml::parse(&Source::new("docs/migrating.md", block))?;
+    let mut import = Command::new(program()?);
+    import.args(["import", "openapi"]).arg(EXAMPLES.file("3.0/yaml/petstore.yaml")?);
+    import.args(["--domain", "example.com", "--namespace", "shop", "--service", "petstore", "--fold"]);
+    let output = import.output()?;
+    let made = yaml::parse(&Source::new("the Petstore", String::from_utf8(output.stdout)?))?;
+    assert_eq!(shown["pluginConfig"], made);
+    Ok(())
 }
 
 impl Api {
