@@ -1,5 +1,5 @@
-//! The requests that an element of `match` is for, without the names of its parameters. Programs that put tables
-//! together compare claims by it, with the rule of the compiler.
+//! Reads an element of `match` into a key, by which programs that put tables together compare claims with the rule of the
+//! compiler: the methods and the path in normal form, without the names of parameters.
 
 use super::pattern::{Pattern, PatternMethods, Segment};
 use crate::problem::{ProblemKind, Severity};
