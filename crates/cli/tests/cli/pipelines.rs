@@ -191,10 +191,16 @@ fn hostile_names_and_texts_are_no_commands() {
         }
     }
     assert!(!Path::new(&pull_request.folder.path("hacked")).exists());
+    // A folder in whose name a line begins that looks like a message about another file.
+    let folder = "x\n::error file=README.md,line=1,title=boo::forged";
+    let pull_request = PullRequest::new(&format!("{folder}/table.yaml"), &GOOD.replace("hosts:", "hots:"));
+    let output = pull_request.step("check", &[("PATHS", ".")]);
+    assert!(out(&output).starts_with("::error file=x%0A%3A%3Aerror file=README.md%2C"), "{}", out(&output));
+    assert!(!out(&output).lines().any(|line| line.starts_with("::error file=README.md")), "{}", out(&output));
     // A name that is a workflow command.
     let pull_request = PullRequest::new("::stop-commands::x.yaml", GOOD);
     let output = pull_request.step("check", &[("PATHS", "::stop-commands::x.yaml")]);
-    assert!(out(&output).starts_with("| ::stop-commands::x.yaml: 6 routes"), "{}", out(&output));
+    assert!(out(&output).starts_with("| \\u{3a}:stop-commands::x.yaml: 6 routes"), "{}", out(&output));
 }
 
 #[test]
