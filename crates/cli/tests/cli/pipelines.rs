@@ -31,18 +31,8 @@ for argument in "$@"; do
 done
 "#;
 
-/// Plays `diff`, which prints the given Markdown, and has the real program for the rest.
-const PROGRAM: &str = r#"#!/usr/bin/env bash
-if [[ "$1" == diff ]]; then
-  shift
-  case "$*" in
-    *--format\ markdown*) printf '%s\n' "$*"; cat "${@: -2:1}" "${@: -1}" ;;
-    *--exit-code*) cmp --silent "${@: -2:1}" "${@: -1}" ;;
-  esac
-else
-  exec "$REAL" "$@"
-fi
-"#;
+/// Runs the program that is tested, by the name that the script looks for.
+const PROGRAM: &str = "#!/usr/bin/env bash\nexec \"$REAL\" \"$@\"\n";
 
 /// A pull request in a git repository: its base commit, and the files of its head.
 struct PullRequest {
@@ -169,6 +159,16 @@ fn without_the_permission_the_difference_is_in_the_summary() {
     assert!(compare.status.success(), "{}", out(&compare));
     assert!(out(&compare).contains("::notice::"), "{}", out(&compare));
     assert!(pull_request.read("GITHUB_STEP_SUMMARY").contains("orders-new"));
+}
+
+#[test]
+fn a_table_that_can_not_be_compared_is_explained() {
+    let pull_request = PullRequest::new("table.yaml", &GOOD.replace("hosts:", "hots:"));
+    let compare = pull_request.step("compare", &[("TABLE", "table.yaml")]);
+    assert!(!compare.status.success());
+    let out = out(&compare);
+    assert!(out.contains("| table.yaml:2:1: error: hots: unknown key `hots`"), "{out}");
+    assert!(out.contains("::error::the tables can not be compared"), "{out}");
 }
 
 /// A pull request chooses the names of files and the texts of tables.
