@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use crate::levels::{self, Allowed, Denied};
 use crate::up::Options;
+use crate::words::clean;
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Checks, explains and tests the route tables of the ksvc-router filter, and serves them in a local gateway.
@@ -37,8 +39,29 @@ const KUBECTL_PLUGIN: (&str, &str) = ("kubectl-ksvc_router", "kubectl ksvc_route
 /// Parses the command line of this process. Without valid arguments, the process ends with a message.
 pub fn parse() -> Args {
     let program = std::env::args_os().next().unwrap_or_default();
-    let matches = command(Path::new(&program)).get_matches();
-    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let matches = command(Path::new(&program)).try_get_matches();
+    let args = matches.and_then(|matches| Args::from_arg_matches(&matches));
+    args.unwrap_or_else(|error| in_clean_words(error).exit())
+}
+
+/// Returns an error with the words of the user as they can be printed.
+fn in_clean_words(mut error: clap::Error) -> clap::Error {
+    let cleaned = error.context().filter_map(|(kind, value)| match value {
+        ContextValue::String(text) => Some((kind, ContextValue::String(clean(text).into_owned()))),
+        ContextValue::Strings(texts) => {
+            Some((kind, ContextValue::Strings(texts.iter().map(|text| clean(text).into_owned()).collect())))
+        }
+        _ => None,
+    });
+    let cleaned: Vec<_> = cleaned.collect();
+    // The tip repeats the word in a form that has styles already.
+    if cleaned.iter().any(|(kind, value)| error.get(*kind) != Some(value)) {
+        error.insert(ContextKind::Suggested, ContextValue::None);
+    }
+    for (kind, value) in cleaned {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// Returns the definition of the command line, with the name by which the program was called in its help: that of the
@@ -58,6 +81,20 @@ pub enum Format {
     Sarif,
     Junit,
     Markdown,
+}
+
+impl Format {
+    /// Returns the value of `--format`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Github => "github",
+            Self::Sarif => "sarif",
+            Self::Junit => "junit",
+            Self::Markdown => "markdown",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

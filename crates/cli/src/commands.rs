@@ -20,7 +20,7 @@ use ksvc_router_cli::levels::{Contradiction, Levels};
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::request::HeaderError;
 use ksvc_router_cli::source::files::Unreadable;
-use ksvc_router_cli::words::count;
+use ksvc_router_cli::words::{count, quote_all};
 use ksvc_router_cli::{admission, schema};
 use serde_json::Value;
 
@@ -56,8 +56,8 @@ pub(crate) enum CallError {
     Unwritten(serde_saphyr::ser::Error),
     /// Both sides of `diff` are standard input.
     TwoInputs,
-    /// The command does not print this format.
-    Format,
+    /// The command does not print this format, but the others.
+    Format(Format, &'static [Format]),
 }
 
 impl fmt::Display for CallError {
@@ -72,8 +72,17 @@ impl fmt::Display for CallError {
             Self::Up(error) => write!(f, "{error:#}"),
             Self::Unwritten(error) => write!(f, "the manifest can't be written as YAML: {error}"),
             Self::TwoInputs => f.write_str("only one of OLD and NEW can be `-`; name the file of the other one"),
-            Self::Format => {
-                f.write_str("--format: `github` is for `check`, `test` and `diff`, `sarif` for `check` and `test`, `junit` for `test`, `markdown` for `diff`; write `text` or `json`")
+            Self::Format(_, [only]) => {
+                write!(f, "--format: this command prints `{}` alone; leave the option out", only.word())
+            }
+            Self::Format(format, printed) => {
+                let words: Vec<&str> = printed.iter().map(|format| format.word()).collect();
+                write!(
+                    f,
+                    "--format: this command does not print `{}`; write one of {}",
+                    format.word(),
+                    quote_all(&words)
+                )
             }
         }
     }
@@ -93,14 +102,9 @@ impl From<Unreadable> for CallError {
 
 pub(crate) fn run(args: Args) -> Result<Report, CallError> {
     let format = args.format;
-    let is_printed = match args.command {
-        Command::Test { .. } | Command::Up(_) => format != Format::Markdown,
-        Command::Check { .. } => !matches!(format, Format::Junit | Format::Markdown),
-        Command::Diff(_) => !matches!(format, Format::Junit | Format::Sarif),
-        _ => matches!(format, Format::Text | Format::Json),
-    };
-    if !is_printed {
-        return Err(CallError::Format);
+    let printed = formats(&args.command);
+    if !printed.contains(&format) {
+        return Err(CallError::Format(format, printed));
     }
     match args.command {
         Command::Check { files, allow, deny } => {
@@ -123,12 +127,23 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
             let labels = selector.map(|selector| selector.0);
             status::run(file.as_deref(), &cluster, labels, &admin, format)
         }
-        Command::Up(options) => up::run(&options.into(), format),
+        Command::Up(options) => up::run(&options.into()),
         Command::Admission => Ok(Report { out: admission::manifests(), success: true, ..Report::default() }),
         Command::Schema { manifest } => {
             let schema = if manifest { schema::manifest() } else { schema::configuration() };
             Ok(Report { out: pretty(&schema), success: true, ..Report::default() })
         }
+    }
+}
+
+/// Returns the formats that a command prints.
+fn formats(command: &Command) -> &'static [Format] {
+    match command {
+        Command::Test { .. } => &[Format::Text, Format::Json, Format::Github, Format::Sarif, Format::Junit],
+        Command::Check { .. } => &[Format::Text, Format::Json, Format::Github, Format::Sarif],
+        Command::Diff(_) => &[Format::Text, Format::Json, Format::Github, Format::Markdown],
+        Command::Up(_) => &[Format::Text],
+        _ => &[Format::Text, Format::Json],
     }
 }
 
@@ -151,9 +166,9 @@ fn pretty(value: &Value) -> String {
 /// Returns messages in a format.
 fn print(messages: &[Message], format: Format) -> String {
     match format {
-        Format::Text => as_text(messages),
-        // There were no cases to run, or no tables to compare.
-        Format::Json | Format::Junit | Format::Markdown => pretty(&as_json(messages)),
+        // JUnit XML is for the results of cases, and the Markdown of `diff` for a comment. Neither is for messages.
+        Format::Text | Format::Junit | Format::Markdown => as_text(messages),
+        Format::Json => pretty(&as_json(messages)),
         Format::Github => as_github(messages),
         Format::Sarif => pretty(&as_sarif(messages)),
     }
@@ -163,7 +178,7 @@ fn print(messages: &[Message], format: Format) -> String {
 fn refuse(messages: &[Message], format: Format) -> Report {
     let printed = print(messages, format);
     match format {
-        Format::Text => Report { err: printed, ..Report::default() },
+        Format::Text | Format::Junit | Format::Markdown => Report { err: printed, ..Report::default() },
         _ => Report { out: printed, ..Report::default() },
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::catalogue;
 use crate::message::{Message, Other};
 use crate::source::position::{Position, Span};
+use crate::words::clean;
 
 /// Returns messages as workflow commands, which GitHub Actions shows beside the lines of a pull request
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
@@ -24,7 +25,7 @@ pub fn as_github(messages: &[Message]) -> String {
         } else if end.line > start.line {
             let _ = write!(text, ",endLine={}", end.line);
         }
-        let words = escape_data(&message.words());
+        let words = escape_data(&clean(&message.words()));
         let _ = writeln!(text, ",title={}::{words} [{}]", escape_property(message.code), message.code);
     }
     text

@@ -1,12 +1,14 @@
 //! The results of test cases as JUnit XML, which most CI systems show.
 
+use std::borrow::Cow;
+
 use quick_junit::{NonSuccessKind, Report, TestCaseStatus, TestSuite};
 
 /// The result of a case.
 #[derive(Debug)]
 pub struct TestCase<'a> {
-    pub name: &'a str,
-    pub file: &'a str,
+    pub name: Cow<'a, str>,
+    pub file: Cow<'a, str>,
     pub line: usize,
     /// What differs from the expected values; empty if the case passed.
     pub failures: Vec<String>,
@@ -16,7 +18,7 @@ pub struct TestCase<'a> {
 pub fn as_junit(cases: &[TestCase<'_>]) -> String {
     let mut report = Report::new("ksvc-router");
     for suite_cases in cases.chunk_by(|one, other| one.file == other.file) {
-        let mut suite = TestSuite::new(suite_cases.first().map_or("", |case| case.file));
+        let mut suite = TestSuite::new(suite_cases.first().map_or("", |case| &*case.file));
         for TestCase { name, file, line, failures } in suite_cases {
             let mut status = match failures.is_empty() {
                 true => TestCaseStatus::success(),
@@ -25,8 +27,8 @@ pub fn as_junit(cases: &[TestCase<'_>]) -> String {
             if let Some(first) = failures.first() {
                 status.set_message(first).set_description(failures.join("\n"));
             }
-            let mut case = quick_junit::TestCase::new(*name, status);
-            case.set_classname(*file).extra.insert("file".into(), (*file).into());
+            let mut case = quick_junit::TestCase::new(&**name, status);
+            case.set_classname(&**file).extra.insert("file".into(), (&**file).into());
             case.extra.insert("line".into(), line.to_string().into());
             suite.add_test_case(case);
         }
@@ -42,9 +44,9 @@ mod tests {
 
     #[test]
     fn suites_are_files_and_text_is_escaped() {
-        let case = |name, file, failures: &[&str]| TestCase {
-            name,
-            file,
+        let case = |name: &'static str, file: &'static str, failures: &[&str]| TestCase {
+            name: name.into(),
+            file: file.into(),
             line: 2,
             failures: failures.iter().map(|failure| (*failure).to_owned()).collect(),
         };

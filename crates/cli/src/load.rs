@@ -119,7 +119,7 @@ pub(crate) fn load_source(source: &Arc<Source>) -> Loaded {
     let has_context = !gateways.is_empty() || !domain_mappings.is_empty();
     let mut loaded = Loaded { configurations, gateways, domain_mappings, ..Loaded::empty(source) };
     if loaded.is_context() && !has_context {
-        loaded.skipped = Some(Box::new(no_configuration(source)));
+        loaded.skipped = Some(Box::new(no_configuration(source, contents.is_import)));
     }
     loaded
 }
@@ -176,6 +176,8 @@ struct Contents {
     found: Vec<manifest::Found>,
     gateways: Vec<Gateway>,
     domain_mappings: Vec<DomainMapping>,
+    /// Whether the file is what `import --format json` prints.
+    is_import: bool,
 }
 
 /// Parses the documents of a file.
@@ -195,6 +197,9 @@ fn parse_and_find(source: &Arc<Source>) -> Result<Contents, YamlError> {
         found: documents.iter().flat_map(manifest::find).collect(),
         gateways: documents.iter().flat_map(|document| gateway::find(source, document)).collect(),
         domain_mappings: documents.iter().flat_map(|document| domain_mapping::find(source, document)).collect(),
+        is_import: documents.iter().any(|document| {
+            document.get("messages").is_some() && ["table", "tables"].iter().any(|key| document.get(key).is_some())
+        }),
     })
 }
 
@@ -202,7 +207,12 @@ fn yaml_message(source: &Arc<Source>, error: &YamlError) -> Message {
     Message::new(INVALID_YAML, source, error.at, error.what.to_string())
 }
 
-fn no_configuration(source: &Arc<Source>) -> Message {
+fn no_configuration(source: &Arc<Source>, is_import: bool) -> Message {
+    if is_import {
+        let text = "this is what `import --format json` prints, with the messages beside the table; leave out `--format \
+                    json`, so that the table alone is printed";
+        return Message::new(NO_TABLE, source, Span::START, text);
+    }
     let text = "this file has no configuration of ksvc-router; \
         write a WasmPlugin, a TrafficExtension, an EnvoyFilter, a document with `pluginConfig:`, \
         or the configuration itself, with `hosts` and `routes`";

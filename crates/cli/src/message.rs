@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::kind::{MORE_PROBLEMS, MessageKind};
 use crate::source::Source;
 use crate::source::position::{Position, Span};
+use crate::words::{clean, is_unprintable};
 
 /// The width of what is shown of a line. Longer lines, which JSON often has, are cut around the value.
 const SHOWN_WIDTH: usize = 140;
@@ -95,8 +96,8 @@ impl Message {
     fn snippet(&self) -> String {
         let Position { line, column } = self.span.start;
         let Some(text) = self.source.line(line).filter(|text| !text.trim().is_empty()) else { return String::new() };
-        // A control character could change what a terminal shows. The renderer replaces only some of them.
-        let text: String = text.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect();
+        // The renderer replaces only some of these characters. Each becomes one space, so that the columns stay.
+        let text: String = text.chars().map(|c| if is_unprintable(c) && c != '\t' { ' ' } else { c }).collect();
         let at = |column: usize| text.char_indices().nth(column - 1).map_or(text.len(), |(index, _)| index);
         let begin = at(column);
         let end = match self.span.end {
@@ -119,12 +120,13 @@ impl fmt::Display for Message {
         let colour = if self.is_error() { AnsiColor::Red } else { AnsiColor::Yellow };
         let style = bold.fg_color(Some(colour.into()));
         let Position { line, column } = self.span.start;
-        let file = &self.source.name;
-        let (severity, words, code) = (self.severity_word(), self.words(), self.code);
+        let (file, words) = (clean(&self.source.name), self.words());
+        let (severity, words, code) = (self.severity_word(), clean(&words), self.code);
         writeln!(f, "{bold}{file}:{line}:{column}:{bold:#} {style}{severity}:{style:#} {words} [{code}]")?;
         f.write_str(&self.snippet())?;
         if let Some(Other { source, at, place }) = &self.other {
-            writeln!(f, "{bold}{}:{}:{}:{bold:#} note: {place} is here", source.name, at.line, at.column)?;
+            let (file, place) = (clean(&source.name), clean(place));
+            writeln!(f, "{bold}{file}:{}:{}:{bold:#} note: {place} is here", at.line, at.column)?;
         }
         Ok(())
     }

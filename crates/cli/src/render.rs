@@ -18,15 +18,17 @@ use serde_json::{Value, json};
 
 use crate::configuration::Configuration;
 use crate::kind::{MessageKind, kinds};
-use crate::manifest::PLUGIN_NAME;
+use crate::manifest::{Kind, PLUGIN_NAME};
 use crate::message::Message;
+use crate::source::files::STDIN;
 use crate::source::position::Span;
+use crate::words::clean;
 use crate::yaml;
 
 pub use module::Module;
 pub use platform::Platform;
 use platform::Support;
-use settings::{Settings, Target};
+use settings::{Origin, Settings, Target};
 
 kinds! {
     /// The kinds that concern the manifests that `render` writes.
@@ -101,11 +103,13 @@ pub fn render(
 impl Rendered {
     /// Returns the manifests as YAML, each with a comment that says from what it was made.
     pub fn to_yaml(&self, platform: Platform, sources: &[String]) -> Result<String, serde_saphyr::ser::Error> {
-        let comment = format!(
-            "# Made by `ksvc-router render --as {}` from {}. Edit the table there, and render it again.\n",
-            platform.word(),
-            sources.join(", ")
-        );
+        let mut comment = format!("# Made by `ksvc-router render --as {}`", platform.word());
+        // What came through standard input is in no file of that name.
+        if sources.iter().all(|source| source != STDIN) {
+            let names: Vec<_> = sources.iter().map(|source| clean(source)).collect();
+            comment += &format!(" from {}. Edit the table there, and render it again", names.join(", "));
+        }
+        comment += ".\n";
         let documents: Result<Vec<String>, _> =
             self.objects.iter().map(|object| yaml::write(&text::Readable(object))).collect();
         let mut text = comment + &documents?.join("---\n");
@@ -133,32 +137,53 @@ impl<'c> Job<'c> {
         for (key, at) in &settings.others {
             tell(DROPPED_SETTING, *at, format!("`{key}` is not carried over; add it to the manifest if you need it"));
         }
-        if configuration.manifest.is_none() {
-            settings.set_defaults(options.gateway.is_some());
+        let source = source_platform(configuration);
+        if let Some(source) = source.filter(|source| *source != platform) {
+            settings.remove_what_was_forced(source);
         }
+        settings.set_defaults(source, options);
         let at = configuration.at;
+        let place = |origin: Origin| origin.place(configuration);
         if let Some(labels) = &options.selector {
-            settings.selector = Some((labels.clone(), at));
+            settings.selector = Some((labels.clone(), Origin::Option));
             settings.targets = None;
         }
         if let Some(name) = &options.gateway {
-            settings.targets = Some((vec![Target::gateway(name)], at));
+            settings.targets = Some((vec![Target::gateway(name)], Origin::Option));
             settings.selector = None;
         }
         if !options.ports.is_empty() {
-            settings.ports = Some((options.ports.clone(), at));
+            settings.ports = Some((options.ports.clone(), Origin::Option));
         }
         if let Some(module) = &options.module {
-            settings.module = Some((module.clone(), at));
+            settings.module = Some((module.clone(), Origin::Option));
         }
         let module = settings.module.as_ref();
-        if module.is_none_or(|(module, _)| module.is_placeholder()) {
-            let what = if module.is_none() { "is not named" } else { "has only zeros as its digest" };
+        let what = match module {
+            None => Some("is not named"),
+            Some((module, _)) if module.is_placeholder() => Some("has only zeros as its digest"),
+            Some((Module::Web { sha256: None, .. }, _)) if platform.needs_digest() => {
+                Some("has no digest, which Envoy requires for a download")
+            }
+            Some(_) => None,
+        };
+        if let Some(what) = what {
             let text = format!(
-                "the module {what}, so `check` refuses the manifest, and no gateway loads the module; name it with `--image \
-                 oci://HOST/NAME@sha256:DIGEST`"
+                "the module {what}, so `check` refuses the manifest, and no gateway loads the module; name it with {}",
+                platform.image_options()
             );
-            tell(PLACEHOLDER_MODULE, module.map_or(at, |module| module.1), text);
+            tell(PLACEHOLDER_MODULE, module.map_or(at, |module| place(module.1)), text);
+        }
+        let names_listener = |(targets, _): &&(Vec<Target>, Origin)| targets.iter().any(|t| t.section.is_some());
+        if let Some((_, origin)) = settings.targets.as_ref().filter(names_listener)
+            && platform.has_ports_in_place_of_listeners()
+            && options.ports.is_empty()
+        {
+            let text = format!(
+                "{} has no place for `sectionName`, so it is left out; name the port of the listener with `--port`",
+                platform.object()
+            );
+            tell(DROPPED_SETTING, place(*origin), text);
         }
         let namespace = settings.namespace.take();
         settings.namespace = options.namespace.clone().or(match (platform, namespace) {
@@ -199,9 +224,9 @@ impl<'c> Job<'c> {
 
     /// Reports every setting that the manifest has and the platform lacks.
     fn report_lacks(&mut self, platform: Platform) {
-        for (setting, what, at) in self.settings.named() {
+        for (setting, what, origin) in self.settings.named() {
+            let at = origin.place(self.configuration);
             if let Support::No { instead } = platform.support(setting) {
-                let at = if at == Span::START { self.configuration.at } else { at };
                 let text = format!("{} has no place for {what}, so it is left out; {instead}", platform.object());
                 self.tell(DROPPED_SETTING, at, text);
             }
@@ -230,6 +255,20 @@ impl<'c> Job<'c> {
     /// Returns the module, or the placeholder.
     fn module(&self) -> Module {
         self.settings.module.as_ref().map_or_else(Module::placeholder, |(module, _)| module.clone())
+    }
+}
+
+/// Returns the platform of the manifest around a table.
+fn source_platform(configuration: &Configuration) -> Option<Platform> {
+    match &configuration.manifest {
+        Some(manifest) => Some(match manifest.kind {
+            Kind::WasmPlugin => Platform::WasmPlugin,
+            Kind::TrafficExtension => Platform::TrafficExtension,
+            Kind::EnvoyFilter => Platform::EnvoyFilter,
+            Kind::EnvoyExtensionPolicy => Platform::EnvoyGateway,
+            Kind::HigressWasmPlugin => Platform::Higress,
+        }),
+        None => configuration.envoy_plugin.as_ref().map(|_| Platform::EnvoyEcds),
     }
 }
 

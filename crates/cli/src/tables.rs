@@ -7,6 +7,7 @@ use crate::configuration::Configuration;
 use crate::manifest::order::Order;
 use crate::message::Message;
 use crate::request::Request;
+use crate::words::{aligned, clean};
 
 /// A table and its place in a file.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Table {
 
     /// Returns the routes, sorted by precedence, with one line for each `match`.
     fn to_text(&self) -> String {
-        crate::words::aligned(&self.compiled.table.routes().iter().map(cells).collect::<Vec<_>>())
+        aligned(&self.compiled.table.routes().iter().map(cells).collect::<Vec<_>>())
     }
 
     /// Returns the file and the line of the table.
@@ -75,7 +76,15 @@ impl Tables {
             [only] => only.to_text(),
             tables => tables
                 .iter()
-                .map(|table| format!("# {} ({}){}\n{}", table.name(), table.place(), table.order(), table.to_text()))
+                .map(|table| {
+                    format!(
+                        "# {} ({}){}\n{}",
+                        clean(table.name()),
+                        clean(&table.place()),
+                        table.order(),
+                        table.to_text()
+                    )
+                })
                 .collect::<Vec<_>>()
                 .join("\n"),
         }

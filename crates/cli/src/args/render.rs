@@ -36,13 +36,25 @@ pub struct Render {
     /// The name of the Gateway of the Gateway API to which the filter is attached.
     #[arg(long, value_name = "NAME", value_parser = name)]
     gateway: Option<String>,
-    /// A port on which the filter runs, as the gateway's pods listen on it. The option can be repeated. Default: those of
+    /// A port on which the filter runs, as the gateway's pods listen on it, or several with commas. The option can be
+    /// repeated. Default: those of
     /// FILE, or else 8443, and 443 with `--gateway`.
-    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long = "port", value_name = "PORT,…", value_delimiter = ',', value_parser = port)]
     ports: Vec<u16>,
 }
 
 impl Render {
+    /// Returns the ports, each once.
+    fn distinct_ports(&self) -> Vec<u16> {
+        let mut ports = Vec::new();
+        for port in &self.ports {
+            if !ports.contains(port) {
+                ports.push(*port);
+            }
+        }
+        ports
+    }
+
     /// Returns what replaces the settings of the file.
     pub fn options(&self) -> Options {
         Options {
@@ -51,9 +63,15 @@ impl Render {
             namespace: self.namespace.clone(),
             selector: self.selector.clone().map(|labels| labels.0),
             gateway: self.gateway.clone(),
-            ports: self.ports.clone(),
+            ports: self.distinct_ports(),
         }
     }
+}
+
+/// Reads a port.
+fn port(text: &str) -> Result<u16, String> {
+    let port = text.trim().parse().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| "write a number from 1 to 65535, and commas between several ports".to_owned())
 }
 
 /// Reads the name of a Kubernetes object.
@@ -64,5 +82,9 @@ fn name(text: &str) -> Result<String, String> {
         && bytes.first().is_some_and(is_edge)
         && bytes.last().is_some_and(is_edge)
         && bytes.len() <= 253;
-    if is_name { Ok(text.to_owned()) } else { Err("write small letters, digits and `-`".to_owned()) }
+    if is_name {
+        Ok(text.to_owned())
+    } else {
+        Err("write lower-case letters, digits, `-` and `.`, with a letter or digit at both ends".to_owned())
+    }
 }

@@ -7,6 +7,7 @@ use ksvc_router_cli::check::check;
 use ksvc_router_cli::levels::Levels;
 use ksvc_router_cli::load::{load, without_table};
 use ksvc_router_cli::message::Message;
+use ksvc_router_cli::words::clean;
 
 use super::{CallError, Report, count, counts, print};
 use ksvc_router_cli::args::Format;
@@ -20,7 +21,8 @@ pub(super) fn run(files: &[PathBuf], levels: &Levels, format: Format) -> Result<
         if !file.is_context() {
             let routes = file.configurations.iter().map(|configuration| configuration.routes().len()).sum();
             // Writing to a string can't fail.
-            let _ = writeln!(summaries, "{}: {}, {}", file.source.name, count(routes, "route"), counts(&messages));
+            let name = clean(&file.source.name);
+            let _ = writeln!(summaries, "{name}: {}, {}", count(routes, "route"), counts(&messages));
         }
         all.extend(messages);
     }

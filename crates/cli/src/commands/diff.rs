@@ -6,10 +6,12 @@ use ksvc_router_cli::args::Format;
 use ksvc_router_cli::args::diff::Diff;
 use ksvc_router_cli::diff::report::Report as DiffReport;
 use ksvc_router_cli::diff::{Bounds, compare};
+use ksvc_router_cli::formats::as_github;
 use ksvc_router_cli::load::load_tables;
-use ksvc_router_cli::message::{Message, as_text};
+use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::tables::Tables;
 use ksvc_routing::RouteTable;
+use serde_json::json;
 
 use super::{CallError, Report, pretty, refuse};
 
@@ -28,11 +30,11 @@ pub(crate) fn run(options: &Diff, format: Format) -> Result<Report, CallError> {
     };
     let new = match load_tables(std::slice::from_ref(&options.new))? {
         Ok(configurations) => Tables::new(configurations),
-        Err(messages) => return Ok(refuse(&messages, format)),
+        Err(messages) => return Ok(refuse_new(&messages, format)),
     };
     let errors: Vec<Message> = new.errors();
     if !errors.is_empty() {
-        return Ok(refuse(&errors, format));
+        return Ok(refuse_new(&errors, format));
     }
     fn route_tables(tables: &Tables) -> Vec<&RouteTable> {
         tables.as_slice().iter().map(|table| &table.compiled.table).collect()
@@ -47,11 +49,22 @@ pub(crate) fn run(options: &Diff, format: Format) -> Result<Report, CallError> {
     };
     let mut err = String::new();
     if !old_messages.is_empty() {
-        err += &as_text(&old_messages);
+        err += &match format {
+            Format::Github => as_github(&old_messages),
+            _ => as_text(&old_messages),
+        };
         err += "OLD has these errors; it is compared as far as a gateway would serve it\n";
     }
     if let Some(sentence) = report.not_compared() {
         err += &format!("warning: {sentence}\n");
     }
     Ok(Report { out, err, success: !options.exit_code || difference.is_empty() })
+}
+
+/// Returns the report about errors in NEW. In JSON, it is an object like that of a comparison, with the messages alone.
+fn refuse_new(messages: &[Message], format: Format) -> Report {
+    match format {
+        Format::Json => Report { out: pretty(&json!({"messages": as_json(messages)})), ..Report::default() },
+        _ => refuse(messages, format),
+    }
 }

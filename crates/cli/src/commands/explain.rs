@@ -10,6 +10,7 @@ use ksvc_router_cli::message::as_text;
 use ksvc_router_cli::nearest::nearest_routes;
 use ksvc_router_cli::request::Request;
 use ksvc_router_cli::tables::{Table, Tables};
+use ksvc_router_cli::words::clean;
 use ksvc_routing::{ConsideredRoute, Decision, Head, OutOfScope, Outcome, UnsafePart, Untouched};
 use serde_json::{Value, json};
 
@@ -193,12 +194,12 @@ impl Reasons<'_> {
         let mut out = String::new();
         for (field, value) in rows {
             // Writing to a string can't fail.
-            let _ = writeln!(out, "{field:<10} {value}");
+            let _ = writeln!(out, "{field:<10} {}", clean(&value));
         }
         let considered = self.considered.iter().map(|c| (named(c.matched, c.route), c.result.to_string()));
-        out += &listed("considered", considered.collect());
+        out += &listed("considered", &considered.collect::<Vec<_>>());
         let nearest = self.nearest.iter().map(|(path, route)| (path.clone(), (*route).to_owned()));
-        out += &listed("nearest", nearest.collect());
+        out += &listed("nearest", &nearest.collect::<Vec<_>>());
         out
     }
 }
@@ -242,7 +243,8 @@ fn named(matched: &str, route: &str) -> String {
 }
 
 /// Formats rows of two columns under a title; nothing if there are no rows.
-fn listed(title: &str, rows: Vec<(String, String)>) -> String {
+fn listed(title: &str, rows: &[(String, String)]) -> String {
+    let rows: Vec<_> = rows.iter().map(|(left, right)| (clean(left), clean(right))).collect();
     let width = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or_default();
     let mut out = if rows.is_empty() { String::new() } else { format!("{title}\n") };
     for (left, right) in rows {

@@ -13,6 +13,7 @@ use ksvc_router_cli::load::{self, load_tables};
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::source::position::Span;
 use ksvc_router_cli::tables::{Table, Tables};
+use ksvc_router_cli::words::clean;
 use ksvc_router_cli::yaml::Node;
 use serde_json::{Value, json};
 
@@ -111,21 +112,21 @@ impl Outcome {
         let bold = Style::new().bold();
         let red = bold.fg_color(Some(AnsiColor::Red.into()));
         let Case { name, source, at, .. } = &self.case;
-        let file = &source.name;
+        let (file, name) = (clean(&source.name), clean(name));
         let at = at.start;
         // Writing to a string can't fail.
         let _ = writeln!(text, "{bold}{file}:{}:{}:{bold:#} {red}failed:{red:#} {name}", at.line, at.column);
         for mismatch in &self.mismatches {
             let at = mismatch.at.start;
-            let _ = writeln!(text, "  {file}:{}:{}: {mismatch}", at.line, at.column);
+            let _ = writeln!(text, "  {file}:{}:{}: {}", at.line, at.column, clean(&mismatch.to_string()));
         }
         text
     }
 
     fn to_junit(&self) -> TestCase<'_> {
         let Case { name, source, at, .. } = &self.case;
-        let failures = self.mismatches.iter().map(Mismatch::to_string).collect();
-        TestCase { name, file: &source.name, line: at.start.line, failures }
+        let failures = self.mismatches.iter().map(|mismatch| clean(&mismatch.to_string()).into_owned()).collect();
+        TestCase { name: clean(name), file: clean(&source.name), line: at.start.line, failures }
     }
 
     /// Returns the message about a case that has failed.
@@ -191,7 +192,7 @@ impl<'a> Coverage<'a> {
         let mut text =
             format!("{} of {} covered ({:.1} %)\n", self.covered(), count(self.routes, "route"), self.percent());
         for (name, file, span) in &self.uncovered {
-            let _ = writeln!(text, "  not covered: {file}:{}: {name}", span.start.line);
+            let _ = writeln!(text, "  not covered: {}:{}: {}", clean(file), span.start.line, clean(name));
         }
         text
     }

@@ -14,7 +14,7 @@ use crate::message::{Message, as_json};
 use crate::request::Request;
 use crate::source::position::Position;
 use crate::tables::Tables;
-use crate::words::count;
+use crate::words::{clean, count};
 
 /// The most entries in Markdown that are not folded.
 const UNFOLDED: usize = 10;
@@ -144,7 +144,7 @@ impl<'d> Report<'d> {
             let _ = write!(text, "{:<8} {}", entry.kind.as_str(), clean(&self.title(entry)));
             if let Some((side, id)) = self.subject(entry) {
                 let (file, at) = side.place(id);
-                let _ = write!(text, "  ({file}:{}:{})", at.line, at.column);
+                let _ = write!(text, "  ({}:{}:{})", clean(file), at.line, at.column);
             }
             text.push('\n');
             let _ = writeln!(text, "  request  {}", clean(&request_line(&entry.example)));
@@ -403,11 +403,6 @@ fn seen_json(seen: &Seen) -> Value {
         set("responseHeaders", by_name(&seen.answer_headers).into());
     }
     object
-}
-
-/// Replaces control characters, with which a name could change what a terminal shows or begin a line of its own.
-fn clean(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// Returns text as code in Markdown. All marks are written as entities, so the text can't end the code or the cell.

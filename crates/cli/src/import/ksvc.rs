@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::args::import_ksvc::ImportKsvc;
 use crate::kind::{MessageKind, kinds};
 use crate::message::Message;
-use crate::words::count;
+use crate::words::{clean, count};
 use crate::yaml;
 
 pub use objects::{Objects, read as read_objects};
@@ -89,7 +89,7 @@ impl fmt::Display for Note {
             Self::InFile(message) => message.fmt(f),
             Self::Elsewhere { about, code, text, .. } => {
                 let about = if about.is_empty() { String::new() } else { format!("{about}: ") };
-                writeln!(f, "{}: {about}{text} [{code}]", self.severity_word())
+                writeln!(f, "{}: {} [{code}]", self.severity_word(), clean(&format!("{about}{text}")))
             }
         }
     }

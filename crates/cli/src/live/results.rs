@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{CaseResult, Ingress, Sent, run};
 use crate::cases::Case;
+use crate::words::clean;
 
 /// Cases with their results.
 pub struct Results<'a>(Vec<CaseLine<'a>>);
@@ -102,10 +103,11 @@ impl<'a> CaseLine<'a> {
         let mut text = String::new();
         if !self.passed() {
             // Writing to a string can't fail.
-            let _ = writeln!(text, "    {}:{}:{}: {name}", source.name, at.start.line, at.start.column);
+            let (file, name) = (clean(&source.name), clean(name));
+            let _ = writeln!(text, "    {file}:{}:{}: {name}", at.start.line, at.start.column);
         }
         for difference in &self.differences {
-            let _ = writeln!(text, "      {difference}");
+            let _ = writeln!(text, "      {}", clean(difference));
         }
         text
     }

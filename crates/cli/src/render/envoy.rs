@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::istio::labels_object;
-use super::module::{Module, VOLUME_PATH};
+use super::module::{Module, VOLUME_PATH, no_digest};
+use super::settings::Origin;
 use super::{CHANGED_SETTING, Job, Platform};
 use crate::danger::single::split_url;
 use crate::manifest::PLUGIN_NAME;
@@ -84,12 +85,13 @@ fn filter(job: &mut Job, platform: Platform) -> Value {
 fn code(job: &mut Job, platform: Platform) -> Value {
     let local = |path: &str| json!({"local": {"filename": path}});
     let (url, sha256) = match (job.settings.module.clone(), &job.settings.envoy_code) {
-        (Some((module, _)), Some(code)) if job.settings.is_envoys_own(&module) => return code.clone(),
+        // Envoy's own source has more keys than the other platforms. An option replaces all of it.
+        (Some((_, Origin::File(_))), Some(code)) => return code.clone(),
         (Some((Module::File { path }, _)), _) => return local(&path),
         (Some((module @ Module::Image { .. }, _)), _) if !module.is_placeholder() => return local(VOLUME_PATH),
-        (Some((Module::Web { url, sha256 }, _)), _) => (url, sha256),
+        (Some((Module::Web { url, sha256 }, _)), _) => (url, sha256.unwrap_or_else(no_digest)),
         (Some((Module::Image { .. }, _)) | None, _) => {
-            ("https://registry.example.com/plugin.wasm".to_owned(), Some("0".repeat(64)))
+            ("https://registry.example.com/plugin.wasm".to_owned(), no_digest())
         }
     };
     let (scheme, rest) = split_url(&url);
@@ -108,15 +110,18 @@ fn code(job: &mut Job, platform: Platform) -> Value {
             Platform::EnvoyFilter => "a Service or ServiceEntry of the mesh with this host and port makes it",
             _ => "define it in the bootstrap",
         };
-        let at = *at;
+        let at = at.place(job.configuration);
         let text = format!(
             "Envoy downloads the module through a cluster, which the manifest names `{cluster}`: {needed}; until the \
              download is complete, and if it fails, every request is answered with 503"
         );
         job.tell(CHANGED_SETTING, at, text);
     }
-    let mut remote = json!({"http_uri": {"uri": url, "cluster": cluster, "timeout": "30s"}});
-    super::put(&mut remote, "sha256", sha256);
-    remote["retry_policy"] = json!({"num_retries": 5});
-    json!({ "remote": remote })
+    json!({
+        "remote": {
+            "http_uri": {"uri": url, "cluster": cluster, "timeout": "30s"},
+            "sha256": sha256,
+            "retry_policy": {"num_retries": 5},
+        },
+    })
 }

@@ -47,7 +47,7 @@ impl Module {
     }
 
     pub(super) fn placeholder() -> Self {
-        Self::Image { url: format!("{PLACEHOLDER}@sha256:{}", "0".repeat(64)) }
+        Self::Image { url: format!("{PLACEHOLDER}@sha256:{}", no_digest()) }
     }
 
     /// Returns whether the digest is still to be filled in. A file has none.
@@ -68,6 +68,11 @@ impl Module {
             Self::File { path } => (format!("file://{path}"), None),
         }
     }
+}
+
+/// Returns the digest of a module whose digest is not known, which `check` refuses.
+pub(super) fn no_digest() -> String {
+    "0".repeat(64)
 }
 
 fn is_digest(text: &str) -> bool {

@@ -135,6 +135,24 @@ impl Platform {
         }
     }
 
+    /// Returns whether the module can be downloaded only with a digest. `RemoteDataSource` of Envoy requires it.
+    pub(super) fn needs_digest(self) -> bool {
+        matches!(self, Self::EnvoyFilter | Self::EnvoyEcds)
+    }
+
+    /// Returns whether Gateways are named in the manifest, but their listeners only by their ports.
+    pub(super) fn has_ports_in_place_of_listeners(self) -> bool {
+        matches!(self, Self::WasmPlugin | Self::TrafficExtension | Self::EnvoyFilter)
+    }
+
+    /// Returns the options that name a module in a form for which the manifest has a place.
+    pub(super) fn image_options(self) -> &'static str {
+        match self.support(Setting::Image) {
+            Yes(_) => "`--image oci://HOST/NAME@sha256:DIGEST`",
+            No { .. } => "`--image file:///PATH` or `--image https://HOST/PATH@sha256:DIGEST`",
+        }
+    }
+
     /// Returns whether the manifest has a place for a setting.
     pub fn support(self, setting: Setting) -> Support {
         use Setting::*;

@@ -5,15 +5,42 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::module::Module;
-use super::object_name;
-use super::platform::Setting;
+use super::platform::{Platform, Setting, Support};
+use super::{Options, object_name};
 use crate::configuration::Configuration;
 use crate::manifest::{Kind, Manifest};
 use crate::source::position::Span;
 use crate::yaml::{Entry, Node};
 
-/// A value, and where it is written.
-type Given<T> = Option<(T, Span)>;
+/// Where a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// An option of the command line.
+    Option,
+    /// A place in the file.
+    File(Span),
+    /// The user has not given it.
+    Default,
+}
+
+impl Origin {
+    /// Returns where a message about the setting points: at the table if the setting is not in the file.
+    pub(super) fn place(self, configuration: &Configuration) -> Span {
+        match self {
+            Self::File(at) => at,
+            Self::Option | Self::Default => configuration.at,
+        }
+    }
+}
+
+impl From<Span> for Origin {
+    fn from(at: Span) -> Self {
+        Self::File(at)
+    }
+}
+
+/// A value, and where it comes from.
+type Given<T> = Option<(T, Origin)>;
 
 /// An object to which a manifest is attached.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,61 +127,72 @@ impl Settings {
         settings
     }
 
-    /// Returns whether Envoy's own source of the module in the input is this module, and no option has replaced it.
-    pub(super) fn is_envoys_own(&self, module: &Module) -> bool {
-        let code = self.envoy_code.as_ref().and_then(|code| {
-            let file = code.pointer("/local/filename");
-            file.or(code.pointer("/remote/http_uri/uri")).or(code.pointer("/remote/httpUri/uri"))
-        });
-        let found = code.and_then(Value::as_str);
-        match module {
-            Module::File { path } => found == Some(path),
-            Module::Web { url, .. } => found == Some(url),
-            Module::Image { .. } => false,
+    /// Sets what `wasm-plugin.yaml` of this repository has, as far as the file's own platform has no place for it: the HTTPS
+    /// port of Istio's ingress gateway. A bare table has a place for nothing.
+    pub(super) fn set_defaults(&mut self, source: Option<Platform>, options: &Options) {
+        let lacks = |setting| source.is_none_or(|source| matches!(source.support(setting), Support::No { .. }));
+        let has_gateway = options.gateway.is_some() || (self.targets.is_some() && options.selector.is_none());
+        if lacks(Setting::Selector) && !has_gateway {
+            self.selector = Some((vec![("istio".to_owned(), "ingressgateway".to_owned())], Origin::Default));
+        }
+        if lacks(Setting::Ports) {
+            self.ports = Some((vec![if has_gateway { 443 } else { 8443 }], Origin::Default));
         }
     }
 
-    /// Sets what `wasm-plugin.yaml` of this repository has: the HTTPS port of Istio's ingress gateway.
-    pub(super) fn set_defaults(&mut self, has_gateway: bool) {
-        let at = Span::START;
-        if !has_gateway {
-            self.selector = Some((vec![("istio".to_owned(), "ingressgateway".to_owned())], at));
+    /// Removes what the file has only because its own platform has no better place for it, so that the manifest of another
+    /// platform has the default in place of it.
+    pub(super) fn remove_what_was_forced(&mut self, source: Platform) {
+        let is_closed = self.failure.as_ref().is_some_and(|(strategy, _)| strategy == "FAIL_CLOSE");
+        if is_closed && matches!(source.support(Setting::Restart), Support::No { .. }) {
+            self.failure = None;
         }
-        self.ports = Some((vec![if has_gateway { 443 } else { 8443 }], at));
+        if source == Platform::Higress {
+            // It is the namespace in which Higress is installed.
+            self.namespace = None;
+        }
     }
 
-    /// Returns every setting that is given by the user, with the words for it and its place. Defaults have no place.
-    pub(super) fn named(&self) -> Vec<(Setting, String, Span)> {
+    /// Returns every setting that is given by the user, with the words for it and its origin. That a crashed filter starts
+    /// again is worth a word even if nobody has asked for it.
+    pub(super) fn named(&self) -> Vec<(Setting, String, Origin)> {
+        fn origin<T>(given: &Given<T>) -> Option<Origin> {
+            given.as_ref().map(|given| given.1)
+        }
         let mut named = Vec::new();
-        let mut add = |setting, what: &str, at: Option<Span>| {
-            named.extend(at.filter(|at| *at != Span::START).map(|at| (setting, what.to_owned(), at)));
+        let mut add = |setting, what: &str, option: &str, origin: Option<Origin>| match origin {
+            Some(Origin::Option) => named.push((setting, format!("`{option}`"), Origin::Option)),
+            Some(Origin::File(at)) => named.push((setting, what.to_owned(), Origin::File(at))),
+            Some(Origin::Default) | None => {}
         };
-        add(Setting::Selector, "labels of pods", self.selector.as_ref().map(|given| given.1));
-        add(Setting::Gateways, "`targetRefs`", self.targets.as_ref().map(|given| given.1));
-        add(Setting::Ports, "ports", self.ports.as_ref().map(|given| given.1));
+        add(Setting::Selector, "labels of pods", "--selector", origin(&self.selector));
+        add(Setting::Gateways, "`targetRefs`", "--gateway", origin(&self.targets));
+        add(Setting::Ports, "ports", "--port", origin(&self.ports));
         if let Some((phase, at)) = self.phase.as_ref().filter(|(phase, _)| !phase.starts_with("UNSPECIFIED")) {
-            add(Setting::Phase, &format!("the phase `{phase}`"), Some(*at));
+            add(Setting::Phase, &format!("the phase `{phase}`"), "", Some(*at));
         }
-        add(Setting::Priority, "`priority`", self.priority.as_ref().map(|given| given.1));
-        if self.failure.as_ref().is_none_or(|(strategy, _)| strategy == "FAIL_RELOAD") {
-            let at = self.failure.as_ref().map_or(Span::START, |given| given.1);
-            named.push((Setting::Restart, "`FAIL_RELOAD`".to_owned(), at));
-        }
-        let mut add = |setting, what: &str, at: Option<Span>| named.extend(at.map(|at| (setting, what.to_owned(), at)));
+        add(Setting::Priority, "`priority`", "", origin(&self.priority));
         if let Some((module, at)) = &self.module {
             match module {
                 // A placeholder has a message of its own.
                 module if module.is_placeholder() => {}
-                Module::Image { .. } => add(Setting::Image, "an image", Some(*at)),
-                Module::File { .. } => add(Setting::File, "a file in the gateway", Some(*at)),
+                Module::Image { .. } => add(Setting::Image, "an image", "--image oci://…", Some(*at)),
+                Module::File { .. } => add(Setting::File, "a file in the gateway", "--image file://…", Some(*at)),
                 Module::Web { .. } => {}
             }
         }
         let is_always = self.pull_policy.as_ref().filter(|(policy, _)| policy == "Always");
-        add(Setting::PullPolicy, "`imagePullPolicy: Always`", is_always.map(|given| given.1));
-        add(Setting::PullSecret, "a Secret for the registry", self.pull_secret.as_ref().map(|given| given.1));
-        add(Setting::VerificationKey, "`verificationKey`", self.verification_key.as_ref().map(|given| given.1));
-        add(Setting::Environment, "`vmConfig`", self.vm_config.as_ref().map(|given| given.1));
+        add(Setting::PullPolicy, "`imagePullPolicy: Always`", "", is_always.map(|given| given.1));
+        add(Setting::PullSecret, "a Secret for the registry", "", origin(&self.pull_secret));
+        add(Setting::VerificationKey, "`verificationKey`", "", origin(&self.verification_key));
+        add(Setting::Environment, "`vmConfig`", "", origin(&self.vm_config));
+        if self.failure.as_ref().is_none_or(|(strategy, _)| strategy == "FAIL_RELOAD") {
+            named.push((
+                Setting::Restart,
+                "`FAIL_RELOAD`".to_owned(),
+                origin(&self.failure).unwrap_or(Origin::Default),
+            ));
+        }
         named
     }
 
@@ -174,15 +212,19 @@ impl Settings {
         let mut sum = None;
         for holder in [Some(&manifest.spec), is_extension.then_some(&manifest.plugin)].into_iter().flatten() {
             for Entry { key, value, .. } in holder.entries().iter().filter(|entry| !entry.value.is_null()) {
-                let text = || value.text().map(|text| (text.to_owned(), value.span));
+                let text = || value.text().map(|text| (text.to_owned(), value.span.into()));
                 match &*key.text {
-                    "selector" => self.selector = value.get("matchLabels").map(|labels| (strings(labels), value.span)),
-                    "targetRefs" => self.targets = Some((value.items().iter().map(target).collect(), value.span)),
-                    "targetRef" => self.targets = Some((vec![target(value)], value.span)),
+                    "selector" => {
+                        self.selector = value.get("matchLabels").map(|labels| (strings(labels), value.span.into()))
+                    }
+                    "targetRefs" => {
+                        self.targets = Some((value.items().iter().map(target).collect(), value.span.into()))
+                    }
+                    "targetRef" => self.targets = Some((vec![target(value)], value.span.into())),
                     "match" => self.read_match(value),
                     "phase" => self.phase = text(),
                     "priority" => {
-                        self.priority = value.to_value().as_i64().map(|priority| (priority, value.span));
+                        self.priority = value.to_value().as_i64().map(|priority| (priority, value.span.into()));
                     }
                     "failStrategy" => self.failure = text(),
                     "url" => url = text(),
@@ -190,7 +232,7 @@ impl Settings {
                     "imagePullPolicy" => self.pull_policy = text(),
                     "imagePullSecret" => self.pull_secret = text(),
                     "verificationKey" => self.verification_key = text(),
-                    "vmConfig" => self.vm_config = Some((value.to_value(), value.span)),
+                    "vmConfig" => self.vm_config = Some((value.to_value(), value.span.into())),
                     "wasm" | "pluginConfig" | "defaultConfig" | "pluginName" => {}
                     // The filter is one for HTTP in every case.
                     "type" if value.text() != Some("NETWORK") => {}
@@ -210,7 +252,7 @@ impl Settings {
             let ports =
                 items.iter().flat_map(|item| item.list("ports")).filter_map(|port| port.get("number")?.number());
             let ports: Vec<u16> = ports.filter_map(|port| port.try_into().ok()).collect();
-            self.ports = Some((ports, selectors.span)).filter(|(ports, _)| !ports.is_empty());
+            self.ports = Some((ports, selectors.span.into())).filter(|(ports, _)| !ports.is_empty());
         }
         let modes = items.iter().filter_map(|item| item.get("mode"));
         // A gateway counts as a client, so the other modes say nothing new.
@@ -220,13 +262,13 @@ impl Settings {
 
     fn read_envoy_filter(&mut self, manifest: &Manifest) {
         let spec = &manifest.spec;
-        self.selector = spec.at(&["workloadSelector", "labels"]).map(|labels| (strings(labels), labels.span));
+        self.selector = spec.at(&["workloadSelector", "labels"]).map(|labels| (strings(labels), labels.span.into()));
         let targets = spec.get("targetRefs");
-        self.targets = targets.map(|refs| (refs.items().iter().map(target).collect(), refs.span));
+        self.targets = targets.map(|refs| (refs.items().iter().map(target).collect(), refs.span.into()));
         self.others.extend(spec.get("priority").map(|priority| ("spec.priority".to_owned(), priority.span)));
         if let Some(patch) = &manifest.patch {
             let port = patch.at(&["match", "listener", "portNumber"]);
-            self.ports = port.and_then(|port| Some((vec![port.number()?.try_into().ok()?], port.span)));
+            self.ports = port.and_then(|port| Some((vec![port.number()?.try_into().ok()?], port.span.into())));
             let operation = patch.at(&["patch", "operation"]);
             let other = operation.filter(|operation| operation.text() != Some("INSERT_BEFORE"));
             self.others.extend(other.map(|operation| ("patch.operation".to_owned(), operation.span)));
@@ -239,7 +281,7 @@ impl Settings {
         for Entry { key, value, .. } in plugin.entries() {
             match &*key.text {
                 "failure_policy" | "failurePolicy" => {
-                    self.failure = value.text().map(|policy| (policy.replace("CLOSED", "CLOSE"), value.span));
+                    self.failure = value.text().map(|policy| (policy.replace("CLOSED", "CLOSE"), value.span.into()));
                 }
                 "vm_config" | "vmConfig" => self.read_vm(value, place),
                 "name" | "root_id" | "rootId" | "configuration" => {}
@@ -259,8 +301,8 @@ impl Settings {
                     let sum = remote.and_then(|remote| remote.text_at("sha256")).map(str::to_owned);
                     let uri = uri.and_then(|uri| Some((uri.text()?, uri.span)));
                     self.module = file
-                        .map(|(path, at)| (Module::File { path: path.to_owned() }, at))
-                        .or(uri.map(|(uri, at)| (module(uri, sum), at)));
+                        .map(|(path, at)| (Module::File { path: path.to_owned() }, at.into()))
+                        .or(uri.map(|(uri, at)| (module(uri, sum), at.into())));
                 }
                 "runtime" if value.text() == Some("envoy.wasm.runtime.v8") => {}
                 "vm_id" | "vmId" => {}
@@ -270,10 +312,11 @@ impl Settings {
     }
 
     fn read_policy(&mut self, manifest: &Manifest) {
+        self.failure = Some(("FAIL_CLOSE".to_owned(), Origin::Default));
         for Entry { key, value, .. } in manifest.spec.entries() {
             match &*key.text {
-                "targetRefs" => self.targets = Some((value.items().iter().map(target).collect(), value.span)),
-                "targetRef" => self.targets = Some((vec![target(value)], value.span)),
+                "targetRefs" => self.targets = Some((value.items().iter().map(target).collect(), value.span.into())),
+                "targetRef" => self.targets = Some((vec![target(value)], value.span.into())),
                 "wasm" => {}
                 other => self.others.push((format!("spec.{other}"), key.span)),
             }
@@ -282,9 +325,8 @@ impl Settings {
             match &*key.text {
                 "code" => self.read_policy_code(value),
                 "failOpen" => {
-                    // Without it, Envoy Gateway has no other choice than to close, which is no wish of the user.
-                    let is_open = value.to_value() == Value::Bool(true);
-                    self.failure = is_open.then(|| ("FAIL_OPEN".to_owned(), value.span));
+                    let word = if value.to_value() == Value::Bool(true) { "FAIL_OPEN" } else { "FAIL_CLOSE" };
+                    self.failure = Some((word.to_owned(), value.span.into()));
                 }
                 "name" | "rootID" | "config" => {}
                 other => self.others.push((format!("spec.wasm[].{other}"), key.span)),
@@ -293,7 +335,7 @@ impl Settings {
     }
 
     fn read_policy_code(&mut self, code: &Node) {
-        let policy = code.get("pullPolicy").and_then(|policy| Some((policy.text()?.to_owned(), policy.span)));
+        let policy = code.get("pullPolicy").and_then(|policy| Some((policy.text()?.to_owned(), policy.span.into())));
         self.pull_policy = policy;
         let (image, http) = (code.get("image"), code.get("http"));
         let Some(source) = image.or(http) else { return };
@@ -302,10 +344,10 @@ impl Settings {
             match &*key.text {
                 "url" => {
                     let url = value.text().unwrap_or_default();
-                    self.module = Some((module(url, sum.clone()), value.span));
+                    self.module = Some((module(url, sum.clone()), value.span.into()));
                 }
                 "pullSecretRef" => {
-                    let name = value.text_at("name").map(|name| (name.to_owned(), value.span));
+                    let name = value.text_at("name").map(|name| (name.to_owned(), value.span.into()));
                     self.pull_secret = name;
                 }
                 "sha256" => {}

@@ -4,6 +4,11 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::words::clean;
+
+/// The name of standard input in messages.
+pub const STDIN: &str = "<stdin>";
+
 /// A file or folder that can't be read. This is an error of the call, not of the file's content.
 #[derive(Debug)]
 pub struct Unreadable {
@@ -13,7 +18,7 @@ pub struct Unreadable {
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.error)
+        write!(f, "{}: {}", clean(&self.path.display().to_string()), self.error)
     }
 }
 
@@ -25,7 +30,7 @@ pub fn read(path: &Path) -> Result<(String, Vec<u8>), Unreadable> {
     if path == Path::new("-") {
         let mut bytes = Vec::new();
         io::stdin().lock().read_to_end(&mut bytes).map_err(unreadable)?;
-        return Ok(("<stdin>".to_owned(), bytes));
+        return Ok((STDIN.to_owned(), bytes));
     }
     Ok((path.display().to_string(), std::fs::read(path).map_err(unreadable)?))
 }

@@ -20,6 +20,7 @@ use crate::message::{Message, as_text};
 use crate::source::Source;
 use crate::source::files::Unreadable;
 use crate::tables::{Table, Tables};
+use crate::words::clean;
 
 /// How many lines of a list are printed.
 const SHOWN: usize = 40;
@@ -277,7 +278,7 @@ fn serve(tables: &Tables, names: &mut Names, mut former: Vec<Served>) -> Vec<Ser
             before.map_or((Document::Absent, None), |before| (before.document, Some(before.routes)));
         Served {
             plugin,
-            title: format!("{} ({})", table.name(), table.place()),
+            title: format!("{} ({})", clean(table.name()), clean(&table.place())),
             document: if arrives { document(table) } else { last_document },
             routes: match last_routes {
                 Some(routes) if !is_good => routes,

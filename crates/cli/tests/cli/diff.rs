@@ -171,7 +171,7 @@ fn a_broken_new_table_is_not_compared_and_a_broken_old_one_is() {
     assert_eq!((run.code, &*run.out), (1, ""));
     assert!(run.err.contains("error: routes[3].service: "), "{}", run.err);
     let json = diff(GOOD, &broken, &["--format", "json"]);
-    assert_eq!((json.code, json.json()[0]["file"].as_str()), (1, Some("new.yaml")));
+    assert_eq!((json.code, json.json()["messages"][0]["file"].as_str()), (1, Some("new.yaml")));
 
     let run = diff(&broken, GOOD, &[]);
     assert_eq!(run.code, 0, "{}", run.err);

@@ -106,7 +106,7 @@ fn message(file: &str, text: &str) -> Message {
 fn github_commands_are_escaped() {
     assert_eq!(
         as_github(&[message("a,b:c%.yaml", "100 %\r\n::error::x, y: z")]),
-        "::error file=a%2Cb%3Ac%25.yaml,line=1,col=1,title=invalid-case::100 %25%0D%0A::error::x, y: z [invalid-case]\n"
+        "::error file=a%2Cb%3Ac%25.yaml,line=1,col=1,title=invalid-case::100 %25\\r\\n::error::x, y: z [invalid-case]\n"
     );
 }
 
@@ -177,9 +177,17 @@ fn sarif_names_files_by_relative_uris() {
 
 #[test]
 fn other_commands_print_text_or_json() {
-    let run = Folder::new(&[("f.yaml", WARNING)]).run(&["routes", "f.yaml", "--format", "sarif"]);
-    assert_eq!(run.code, 2);
-    assert!(run.err.contains("write `text` or `json`"), "{}", run.err);
+    let folder = Folder::new(&[("f.yaml", WARNING)]);
+    for (args, expected) in [
+        (&["routes", "f.yaml", "--format", "sarif"][..], "does not print `sarif`; write one of `text`, `json`\n"),
+        (&["diff", "f.yaml", "f.yaml", "--format", "sarif"], "write one of `text`, `json`, `github`, `markdown`\n"),
+        (&["check", "f.yaml", "--format", "junit"], "write one of `text`, `json`, `github`, `sarif`\n"),
+        (&["up", "f.yaml", "--format", "json"], "prints `text` alone; leave the option out\n"),
+    ] {
+        let run = folder.run(args);
+        assert_eq!((run.code, &*run.out), (2, ""), "{args:?}");
+        assert!(run.err.ends_with(expected), "{args:?}: {}", run.err);
+    }
 }
 
 #[test]
@@ -191,4 +199,37 @@ fn failed_cases_are_shown_by_github_too() {
         (run.code, &*run.out),
         (1, "::error file=c.yaml,line=2,col=3,title=failed-case::ping: status: expected 200, got 404 [failed-case]\n")
     );
+}
+
+/// Formats that are for results alone have no place for messages.
+#[test]
+fn errors_of_the_input_are_text_where_the_format_is_for_results() {
+    let cases = "cases: [{name: a, request: {method: GET, url: a.b/}, expect: {status: 404}}]\n";
+    let folder = Folder::new(&[("good.yaml", WARNING), ("bad.yaml", "routes: [\n"), ("cases.yaml", cases)]);
+    for args in [
+        &["diff", "good.yaml", "bad.yaml", "--format", "markdown"][..],
+        &["test", "bad.yaml", "cases.yaml", "--format", "junit"],
+        &["test", "good.yaml", "bad.yaml", "--format", "junit"],
+    ] {
+        let run = folder.run(args);
+        assert_eq!((run.code, &*run.out), (1, ""), "{args:?}");
+        assert!(run.err.starts_with("bad.yaml:"), "{args:?}: {}", run.err);
+    }
+    let run = folder.run(&["diff", "good.yaml", "bad.yaml", "--format", "json"]);
+    assert_eq!((run.code, &run.json()["messages"][0]["file"]), (1, &json!("bad.yaml")), "{}", run.out);
+    let run = folder.run(&["diff", "bad.yaml", "good.yaml", "--format", "github"]);
+    assert_eq!(run.code, 0);
+    assert!(run.err.starts_with("::error file=bad.yaml,line="), "{}", run.err);
+}
+
+#[test]
+fn what_import_prints_as_json_is_named() {
+    for text in [r#"{"messages": [], "table": {"hosts": ["a.b"]}}"#, r#"{"messages": [], "tables": []}"#] {
+        let folder = Folder::new(&[("f.json", text)]);
+        for args in [&["check", "f.json"][..], &["render", "f.json", "--as", "higress"], &["routes", "f.json"]] {
+            let run = folder.run(args);
+            assert_eq!(run.code, 1);
+            assert!((run.out + &run.err).contains("leave out `--format json`"), "{args:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod formats;
 mod help;
+mod hostile_names;
 mod import_ksvc;
 mod import_openapi;
 mod manifests;

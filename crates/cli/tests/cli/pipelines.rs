@@ -31,18 +31,8 @@ for argument in "$@"; do
 done
 "#;
 
-/// Plays `diff`, which prints the given Markdown, and has the real program for the rest.
-const PROGRAM: &str = r#"#!/usr/bin/env bash
-if [[ "$1" == diff ]]; then
-  shift
-  case "$*" in
-    *--format\ markdown*) printf '%s\n' "$*"; cat "${@: -2:1}" "${@: -1}" ;;
-    *--exit-code*) cmp --silent "${@: -2:1}" "${@: -1}" ;;
-  esac
-else
-  exec "$REAL" "$@"
-fi
-"#;
+/// Runs the program that is tested, by the name that the script looks for.
+const PROGRAM: &str = "#!/usr/bin/env bash\nexec \"$REAL\" \"$@\"\n";
 
 /// A pull request in a git repository: its base commit, and the files of its head.
 struct PullRequest {
@@ -171,6 +161,16 @@ fn without_the_permission_the_difference_is_in_the_summary() {
     assert!(pull_request.read("GITHUB_STEP_SUMMARY").contains("orders-new"));
 }
 
+#[test]
+fn a_table_that_can_not_be_compared_is_explained() {
+    let pull_request = PullRequest::new("table.yaml", &GOOD.replace("hosts:", "hots:"));
+    let compare = pull_request.step("compare", &[("TABLE", "table.yaml")]);
+    assert!(!compare.status.success());
+    let out = out(&compare);
+    assert!(out.contains("| table.yaml:2:1: error: hots: unknown key `hots`"), "{out}");
+    assert!(out.contains("::error::the tables can not be compared"), "{out}");
+}
+
 /// A pull request chooses the names of files and the texts of tables.
 #[test]
 fn hostile_names_and_texts_are_no_commands() {
@@ -191,10 +191,16 @@ fn hostile_names_and_texts_are_no_commands() {
         }
     }
     assert!(!Path::new(&pull_request.folder.path("hacked")).exists());
+    // A folder in whose name a line begins that looks like a message about another file.
+    let folder = "x\n::error file=README.md,line=1,title=boo::forged";
+    let pull_request = PullRequest::new(&format!("{folder}/table.yaml"), &GOOD.replace("hosts:", "hots:"));
+    let output = pull_request.step("check", &[("PATHS", ".")]);
+    assert!(out(&output).starts_with("::error file=x%0A%3A%3Aerror file=README.md%2C"), "{}", out(&output));
+    assert!(!out(&output).lines().any(|line| line.starts_with("::error file=README.md")), "{}", out(&output));
     // A name that is a workflow command.
     let pull_request = PullRequest::new("::stop-commands::x.yaml", GOOD);
     let output = pull_request.step("check", &[("PATHS", "::stop-commands::x.yaml")]);
-    assert!(out(&output).starts_with("| ::stop-commands::x.yaml: 6 routes"), "{}", out(&output));
+    assert!(out(&output).starts_with("| \\u{3a}:stop-commands::x.yaml: 6 routes"), "{}", out(&output));
 }
 
 #[test]

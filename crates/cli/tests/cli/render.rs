@@ -170,6 +170,146 @@ fn several_tables_become_several_objects_with_names_of_their_own() {
     }
 }
 
+/// Every output of `import` begins with its table, at the first character of the file.
+#[test]
+fn options_that_a_platform_lacks_are_named_for_a_table_at_the_beginning() {
+    let folder = Folder::new(&[("f.yaml", GOOD.trim_start())]);
+    for (platform, options, expected) in [
+        ("higress", &["--port", "9000", "--selector", "a=b"][..], &["`--port`", "`--selector`"][..]),
+        ("higress", &["--gateway", "public"], &["`--gateway`"]),
+        ("envoy-ecds", &["--port", "9000", "--gateway", "a"], &["`--port`", "`--gateway`"]),
+        ("envoy-gateway", &["--port", "9000", "--selector", "a=b"], &["`--port`", "`--selector`"]),
+    ] {
+        let args = [&["render", "f.yaml", "--as", platform, "--image", IMAGE][..], options].concat();
+        let run = folder.run(&args);
+        for option in expected {
+            let words = format!("has no place for {option}, so it is left out");
+            assert!(run.err.contains(&words), "{args:?}: {words}\n{}", run.err);
+        }
+        // The defaults of the same settings are no wish of the user.
+        let run = folder.run(&args[..6]);
+        assert!(!run.err.contains("labels") && !run.err.contains("place for ports"), "{}", run.err);
+    }
+}
+
+/// What a platform has no place for can't be in its manifest, so the other platform's default stands for it.
+#[test]
+fn defaults_stand_for_what_the_file_s_own_platform_has_no_place_for() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    let json = |from: &str, args: &[&str]| {
+        let input = folder.run(&["render", "f.yaml", "--as", from, "--image", IMAGE]).out;
+        folder.run_with_input(&[&["render", "-", "--format", "json", "--as"], args].concat(), input).json()
+    };
+    for to in ["wasm-plugin", "traffic-extension", "envoy-filter"] {
+        let bare = folder.run(&["render", "f.yaml", "--as", to, "--image", IMAGE, "--format", "json"]).json();
+        assert_eq!(json("higress", &[to]), bare, "{to}");
+        let object = json("higress", &[to, "--port", "9000", "--namespace", "a", "--selector", "a=b"]);
+        assert_eq!(object["metadata"]["namespace"], "a");
+        assert!(object.to_string().contains("9000") && !object.to_string().contains("8443"), "{object}");
+    }
+    let plugin = json("envoy-gateway", &["wasm-plugin"]);
+    assert_eq!(plugin["spec"]["match"], json!([{"ports": [{"number": 443}]}]));
+    assert_eq!(plugin["spec"]["selector"], json!(null));
+    assert_eq!(plugin["spec"]["failStrategy"], "FAIL_RELOAD");
+    let plugin = json("envoy-gateway", &["wasm-plugin", "--selector", "a=b"]);
+    assert_eq!(plugin["spec"]["match"], json!([{"ports": [{"number": 8443}]}]));
+    // What the user can have meant is kept.
+    let open =
+        folder.run(&["render", "f.yaml", "--as", "higress", "--image", IMAGE]).out.replace("FAIL_CLOSE", "FAIL_OPEN");
+    let run = folder.run_with_input(&["render", "-", "--format", "json", "--as", "wasm-plugin"], open);
+    assert_eq!(run.json()["spec"]["failStrategy"], "FAIL_OPEN");
+}
+
+#[test]
+fn the_name_of_a_listener_is_not_lost_in_silence() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    let policy = folder.run(&["render", "f.yaml", "--as", "envoy-gateway", "--image", IMAGE, "--gateway", "a"]).out;
+    let policy = policy.replace("    name: a\n", "    name: a\n    sectionName: https\n");
+    assert!(policy.contains("sectionName"), "{policy}");
+    let run = folder.run_with_input(&["render", "-", "--as", "wasm-plugin"], &policy);
+    assert!(run.err.contains("has no place for `sectionName`"), "{}", run.err);
+    for args in
+        [&["render", "-", "--as", "wasm-plugin", "--port", "443"][..], &["render", "-", "--as", "envoy-gateway"]]
+    {
+        let run = folder.run_with_input(args, &policy);
+        assert!(!run.err.contains("sectionName"), "{args:?}: {}", run.err);
+    }
+}
+
+/// The advice of a message leads to a manifest that `check` accepts.
+#[test]
+fn a_module_is_named_in_a_form_for_which_the_manifest_has_a_place() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    let web = "https://example.com/plugin.wasm";
+    let digest = "5e".repeat(32);
+    for platform in PLATFORMS {
+        let err = folder.run(&["render", "f.yaml", "--as", platform]).err;
+        let is_envoys = matches!(platform, "envoy-filter" | "envoy-ecds");
+        assert_eq!(
+            err.contains("--image file:///PATH` or `--image https://HOST/PATH@sha256:DIGEST`"),
+            is_envoys,
+            "{err}"
+        );
+        assert_eq!(err.contains("--image oci://HOST/NAME@sha256:DIGEST`"), !is_envoys, "{err}");
+        if !is_envoys {
+            continue;
+        }
+        // Envoy refuses a download without a digest.
+        let run = folder.run(&["render", "f.yaml", "--as", platform, "--image", web]);
+        assert!(run.err.contains("has no digest, which Envoy requires"), "{}", run.err);
+        assert!(run.out.contains(&"0".repeat(64)), "{}", run.out);
+        assert_eq!(folder.run_with_input(&["check", "-"], &run.out).code, 1);
+        let run = folder.run(&["render", "f.yaml", "--as", platform, "--image", &format!("{web}@sha256:{digest}")]);
+        assert!(!run.err.contains("[placeholder-module]") && run.out.contains(&digest), "{}", run.err);
+        // An option replaces the digest of the same file too.
+        let other = "6f".repeat(32);
+        let args = ["render", "-", "--as", platform, "--image", &format!("{web}@sha256:{other}")];
+        let again = folder.run_with_input(&args, &run.out).out;
+        assert!(again.contains(&other) && !again.contains(&digest), "{again}");
+    }
+}
+
+#[test]
+fn ports_may_be_written_with_commas_and_count_once() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    let render = |ports: &[&str]| {
+        folder.run(
+            &[&["render", "f.yaml", "--as", "wasm-plugin", "--image", IMAGE, "--format", "json"][..], ports].concat(),
+        )
+    };
+    let plugin = render(&["--port", "8443,443", "--port", "8443"]).json();
+    assert_eq!(plugin["spec"]["match"], json!([{"ports": [{"number": 8443}, {"number": 443}]}]));
+    for (options, expected) in [
+        (["--port", "0"], "write a number from 1 to 65535"),
+        (["--port", "8443;443"], "write a number from 1 to 65535, and commas between several ports"),
+        (["--name", ""], "write lower-case letters"),
+        (["--gateway", "A"], "write lower-case letters"),
+    ] {
+        let run = render(&options);
+        assert_eq!(run.code, 2);
+        assert!(run.err.contains(expected), "{options:?}: {}", run.err);
+    }
+}
+
+/// The name of the file is in a comment, which it must not end.
+#[cfg(unix)]
+#[test]
+fn the_name_of_the_file_stays_in_the_comment() {
+    let name = "x\nkind: Evil\n#\u{2028}a: b\r.yaml";
+    let folder = Folder::new(&[(name, GOOD)]);
+    for platform in PLATFORMS {
+        let args = ["--as", platform, "--image", IMAGE];
+        let run = folder.run(&[&["render", name][..], &args].concat());
+        let (comment, body) = run.out.split_once('\n').unwrap();
+        assert!(
+            comment
+                .ends_with(" from x\\nkind: Evil\\n#\\u{2028}a: b\\r.yaml. Edit the table there, and render it again.")
+        );
+        let input = folder.run_with_input(&[&["render", "-"][..], &args].concat(), GOOD).out;
+        assert_eq!(input, format!("# Made by `ksvc-router render --as {platform}`.\n{body}"));
+    }
+}
+
 #[test]
 fn a_table_with_errors_is_refused_whole() {
     let folder = Folder::new(&[("f.yaml", &format!("{GOOD}---\n{}", GOOD.replace("hosts:", "hots:")))]);
