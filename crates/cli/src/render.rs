@@ -208,7 +208,7 @@ impl<'c> Job<'c> {
         Self { configuration, settings, messages }
     }
 
-    fn tell(&mut self, kind: MessageKind, at: Span, text: impl Into<String>) {
+    fn report(&mut self, kind: MessageKind, at: Span, text: impl Into<String>) {
         self.messages.push(Message::new(kind, &self.configuration.source, at, text));
     }
 
@@ -228,7 +228,7 @@ impl<'c> Job<'c> {
             let at = origin.place(self.configuration);
             if let Support::No { instead } = platform.support(setting) {
                 let text = format!("{} has no place for {what}, so it is left out; {instead}", platform.object());
-                self.tell(DROPPED_SETTING, at, text);
+                self.report(DROPPED_SETTING, at, text);
             }
         }
     }

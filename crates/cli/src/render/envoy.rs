@@ -1,12 +1,13 @@
 //! Envoy's own configuration of the filter: as an extension configuration (ECDS), and in Istio's EnvoyFilter.
 
+use http::Uri;
+use http::uri::Scheme;
 use serde_json::{Value, json};
 
 use super::istio::labels_object;
 use super::module::{Module, VOLUME_PATH, no_digest};
 use super::settings::Origin;
 use super::{CHANGED_SETTING, Job, Platform};
-use crate::danger::single::split_url;
 use crate::manifest::PLUGIN_NAME;
 
 /// Returns the extension configuration, an element of `resources` in a file like `testenv/ecds.yaml`.
@@ -94,12 +95,9 @@ fn code(job: &mut Job, platform: Platform) -> Value {
             ("https://registry.example.com/plugin.wasm".to_owned(), no_digest())
         }
     };
-    let (scheme, rest) = split_url(&url);
-    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) => (host, port),
-        None => (authority, if scheme == "https" { "443" } else { "80" }),
-    };
+    let uri: Uri = url.parse().unwrap_or_default();
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 });
     let cluster = match platform {
         // This is what istiod calls a Service, or the host of a ServiceEntry.
         Platform::EnvoyFilter => format!("outbound|{port}||{host}"),
@@ -115,7 +113,7 @@ fn code(job: &mut Job, platform: Platform) -> Value {
             "Envoy downloads the module through a cluster, which the manifest names `{cluster}`: {needed}; until the \
              download is complete, and if it fails, every request is answered with 503"
         );
-        job.tell(CHANGED_SETTING, at, text);
+        job.report(CHANGED_SETTING, at, text);
     }
     json!({
         "remote": {

@@ -1,4 +1,4 @@
-//! Envoy Gateway's EnvoyExtensionPolicy.
+//! Writes Envoy Gateway's EnvoyExtensionPolicy.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub(super) fn policy(job: &mut Job) -> Value {
     let targets = match job.settings.targets.take() {
         Some((targets, _)) => targets,
         None => {
-            job.tell(
+            job.report(
                 CHANGED_SETTING,
                 at,
                 format!("a policy needs a Gateway, so the manifest names `{GATEWAY}`; name yours with `--gateway`"),
@@ -27,7 +27,7 @@ pub(super) fn policy(job: &mut Job) -> Value {
     if job.settings.namespace.is_none() {
         let text = "a policy has effect only in the namespace of its Gateway; name it with `--namespace`, or apply the \
                     manifest with `kubectl apply -n NAMESPACE`";
-        job.tell(CHANGED_SETTING, at, text);
+        job.report(CHANGED_SETTING, at, text);
     }
     let mut code = match job.module() {
         Module::Web { url, sha256 } => {

@@ -1,4 +1,4 @@
-//! Higress' WasmPlugin.
+//! Writes Higress' WasmPlugin.
 //!
 //! Its controller makes one of Istio's WasmPlugin of it, with `defaultConfig` as `pluginConfig`, so the filter gets the same
 //! JSON as from Istio. With `matchRules`, it would add the key `_rules_`, which the filter reports as unknown.

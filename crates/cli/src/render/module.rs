@@ -42,6 +42,11 @@ impl Module {
             }
             ("file", None) => Ok(Self::File { path: rest.to_owned() }),
             ("file", Some(_)) => Err("Envoy does not compare a file with a digest; remove `@sha256:…`".to_owned()),
+            _ if rest.split('/').next().is_some_and(|authority| authority.contains('@')) => Err(
+                "the URL has a user name, and with it a password that everyone who can read the manifest would see; leave \
+                 both out"
+                    .to_owned(),
+            ),
             (_, sha256) => Ok(Self::Web { url: url.to_owned(), sha256 }),
         }
     }
@@ -101,6 +106,7 @@ mod tests {
             (&format!("file:///a@sha256:{}", "5".repeat(64)), "remove `@sha256:…`"),
             ("oci:/a/b", "two before the host"),
             ("oci://example.com/A", "lower case"),
+            ("https://alice:secret@example.com/plugin.wasm", "leave both out"),
         ] {
             let error = Module::parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
