@@ -28,11 +28,11 @@ pub(crate) fn run(options: &Diff, format: Format) -> Result<Report, CallError> {
     };
     let new = match load_tables(std::slice::from_ref(&options.new))? {
         Ok(configurations) => Tables::new(configurations),
-        Err(messages) => return Ok(refuse(&messages, format)),
+        Err(messages) => return refused(options, &messages, format),
     };
     let errors: Vec<Message> = new.errors();
     if !errors.is_empty() {
-        return Ok(refuse(&errors, format));
+        return refused(options, &errors, format);
     }
     fn route_tables(tables: &Tables) -> Vec<&RouteTable> {
         tables.as_slice().iter().map(|table| &table.compiled.table).collect()
@@ -54,4 +54,10 @@ pub(crate) fn run(options: &Diff, format: Format) -> Result<Report, CallError> {
         err += &format!("warning: {sentence}\n");
     }
     Ok(Report { out, err, success: !options.exit_code || difference.is_empty() })
+}
+
+/// Returns the result if NEW has errors. With `--exit-code`, 1 says that there is a difference, so this is 2.
+fn refused(options: &Diff, messages: &[Message], format: Format) -> Result<Report, CallError> {
+    let report = refuse(messages, format);
+    if options.exit_code { Err(CallError::Refused(report)) } else { Ok(report) }
 }
