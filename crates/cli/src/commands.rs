@@ -54,6 +54,8 @@ pub(crate) enum CallError {
     Option(String),
     /// The result can't be written as YAML.
     Unwritten(serde_saphyr::ser::Error),
+    /// The input of `diff --exit-code` has errors, which the report has.
+    Refused(Report),
     /// Both sides of `diff` are standard input.
     TwoInputs,
     /// The command does not print this format, but the others.
@@ -71,6 +73,7 @@ impl fmt::Display for CallError {
             Self::Runtime(error) => write!(f, "requests can't be sent: {error}"),
             Self::Up(error) => write!(f, "{error:#}"),
             Self::Unwritten(error) => write!(f, "the manifest can't be written as YAML: {error}"),
+            Self::Refused(report) => f.write_str(&report.err),
             Self::TwoInputs => f.write_str("only one of OLD and NEW can be `-`; name the file of the other one"),
             Self::Format(_, [only]) => {
                 write!(f, "--format: this command prints `{}` alone; leave the option out", only.word())

@@ -17,7 +17,7 @@ mod witness;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ksvc_routing::{CandidateOutline, HostScope, Outline, PathSegment, RouteTable};
+use ksvc_routing::{CandidateOutline, HostScope, Outline, PathOutline, PathSegment, RouteTable};
 
 use crate::request::Request;
 use classes::{Path, Patterns, path_text};
@@ -34,11 +34,13 @@ pub struct Bounds {
     pub requests_of_class: usize,
     /// Requests in all.
     pub requests: usize,
+    /// Hosts that captured values make.
+    pub captured_hosts: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { classes: 400_000, requests_of_class: 4_000, requests: 3_000_000 }
+        Self { classes: 400_000, requests_of_class: 4_000, requests: 3_000_000, captured_hosts: 1_000 }
     }
 }
 
@@ -53,6 +55,10 @@ pub enum Kind {
     Moved,
     /// Requests go to the same target, but not in the same form, or their responses change.
     Changed,
+    /// The route gets requests for which no route was found before.
+    More,
+    /// The route no longer gets some requests, and no other route gets them.
+    Fewer,
     /// Requests for which neither gateway finds a route are treated in another way.
     Unrouted,
 }
@@ -64,6 +70,8 @@ impl Kind {
             Self::Removed => "removed",
             Self::Moved => "moved",
             Self::Changed => "changed",
+            Self::More => "more",
+            Self::Fewer => "fewer",
             Self::Unrouted => "unrouted",
         }
     }
@@ -99,8 +107,17 @@ pub struct Renamed {
 pub struct NotCompared {
     /// The number of places in the tree of paths at which some classes were not looked at, or not with all requests.
     pub places: usize,
-    /// Elements of `match` that are concerned, such as `GET /orders/{id}`. There may be more.
-    pub matches: BTreeSet<String>,
+    /// The names of the routes at these places.
+    pub routes: BTreeSet<String>,
+}
+
+impl NotCompared {
+    fn add(&mut self, places: usize, routes: impl IntoIterator<Item = String>) {
+        self.places += places;
+        if places > 0 {
+            self.routes.extend(routes);
+        }
+    }
 }
 
 /// The result of a comparison.
@@ -133,7 +150,7 @@ struct Side<'t> {
     /// For each path, a number for the names of its routes.
     names: Vec<usize>,
     settings: usize,
-    /// The `match` elements as they are written, by their number.
+    /// The names of the routes, by their index.
     route_names: Vec<String>,
 }
 
@@ -178,6 +195,16 @@ impl<'t> Side<'t> {
         let by_id = outline.paths.iter().enumerate().map(|(index, path)| (path.id, index)).collect();
         let settings = numbers.of(outline.settings.clone());
         Self { table, outline, by_id, keys, names, settings, route_names }
+    }
+
+    /// Returns the names of the routes at a path.
+    fn names_at(&self, path: &PathOutline) -> impl Iterator<Item = String> {
+        path.candidates.iter().filter_map(|candidate| self.route_names.get(candidate.route).cloned())
+    }
+
+    /// Returns whether the table lets an encoded slash stand in the base path, in more places than are tried.
+    fn has_long_base(&self) -> bool {
+        self.outline.allows_unsafe_paths && self.outline.base.len() > JOINED_SLASHES + 1
     }
 }
 
@@ -267,6 +294,9 @@ impl<'s, 't> Comparison<'s, 't> {
     }
 
     fn run(&mut self) {
+        for side in self.old_sides.iter().chain(self.new_sides).filter(|side| side.has_long_base()) {
+            self.not_compared.add(1, side.route_names.iter().cloned());
+        }
         for (host, old_scopes, new_scopes) in self.hosts() {
             fn alive<'s, 't>(sides: &'s [Side<'t>], scopes: &[HostScope]) -> Alive<'s, 't> {
                 let pairs = scopes.iter().copied().zip(sides);
@@ -281,7 +311,8 @@ impl<'s, 't> Comparison<'s, 't> {
     }
 
     /// Returns one host of each kind: hosts that all tables treat alike.
-    fn hosts(&self) -> Vec<(String, Vec<HostScope>, Vec<HostScope>)> {
+    fn hosts(&mut self) -> Vec<(String, Vec<HostScope>, Vec<HostScope>)> {
+        let captured_hosts = self.captured_hosts();
         let mut hosts: Vec<String> = Vec::new();
         let sides = || self.new_sides.iter().chain(self.old_sides);
         hosts.extend(sides().flat_map(|side| side.outline.exact_hosts.clone()));
@@ -289,7 +320,7 @@ impl<'s, 't> Comparison<'s, 't> {
             hosts.extend([format!("x1.{suffix}"), format!("x1.x2.{suffix}")]);
         }
         hosts.extend(sides().flat_map(|side| side.outline.target_hosts.clone()));
-        hosts.extend(self.captured_hosts());
+        hosts.extend(captured_hosts);
         hosts.push("other.example.net".to_owned());
         let mut kinds = BTreeSet::new();
         let mut chosen = Vec::new();
@@ -306,16 +337,14 @@ impl<'s, 't> Comparison<'s, 't> {
     }
 
     /// Returns hosts that captured values make.
-    fn captured_hosts(&self) -> BTreeSet<String> {
+    fn captured_hosts(&mut self) -> BTreeSet<String> {
+        let Bounds { captured_hosts, classes, requests_of_class, .. } = self.bounds;
         let mut hosts = BTreeSet::new();
-        for side in self.old_sides.iter().chain(self.new_sides) {
-            if !side.outline.has_captured_targets {
-                continue;
-            }
+        for side in self.old_sides.iter().chain(self.new_sides).filter(|side| side.outline.has_captured_targets) {
             let host = side.outline.exact_hosts.first().cloned();
             let suffix = side.outline.host_suffixes.first().map(|suffix| format!("x1.{suffix}"));
             let host = host.or(suffix).unwrap_or_else(|| "other.example.net".to_owned());
-            for path in side.outline.paths.iter() {
+            for path in &side.outline.paths {
                 let captured: Vec<&CandidateOutline> =
                     path.candidates.iter().filter(|candidate| candidate.effect.starts_with("captured")).collect();
                 if captured.is_empty() {
@@ -323,15 +352,35 @@ impl<'s, 't> Comparison<'s, 't> {
                 }
                 let mut patterns = Patterns::new(false);
                 patterns.add(&side.outline.base, &path.segments);
-                patterns.walk(200, &mut |class, final_slash| {
-                    let requests = witness::requests(&host, class, final_slash, &captured, &self.alphabet, 500).list;
-                    for request in requests {
+                let mut is_cut = false;
+                let cut = patterns.walk(classes, &mut |class, final_slash| {
+                    if is_cut {
+                        return;
+                    }
+                    let requests = witness::captured_requests(
+                        &host,
+                        class,
+                        final_slash,
+                        &captured,
+                        &self.alphabet,
+                        requests_of_class,
+                    );
+                    is_cut |= requests.is_cut;
+                    for request in requests.list {
                         let seen = Seen::new(&[side.table], &request, &[]);
-                        if hosts.len() < 1_000 && seen.outcome == "route" {
-                            hosts.insert(String::from_utf8_lossy(&seen.authority).into_owned());
+                        if seen.outcome != "route" {
+                            continue;
+                        }
+                        let host = String::from_utf8_lossy(&seen.authority).into_owned();
+                        if hosts.len() < captured_hosts {
+                            hosts.insert(host);
+                        } else if !hosts.contains(&host) {
+                            is_cut = true;
+                            return;
                         }
                     }
                 });
+                self.not_compared.add(usize::from(is_cut) + cut.places, side.names_at(path));
             }
         }
         hosts
@@ -346,6 +395,8 @@ impl<'s, 't> Comparison<'s, 't> {
         }
         let allows_unsafe = sides().any(|side| side.outline.allows_unsafe_paths);
         let mut patterns = Patterns::new(allows_unsafe);
+        // Each path with its nodes in the tree.
+        let mut walked = Vec::new();
         for side in sides() {
             // The base path itself ends a class, even if no route is there.
             patterns.add(&side.outline.base, &[]);
@@ -356,7 +407,7 @@ impl<'s, 't> Comparison<'s, 't> {
                 }
             }
             for path in &side.outline.paths {
-                patterns.add(&side.outline.base, &path.segments);
+                walked.push((side, path, patterns.add(&side.outline.base, &path.segments)));
             }
         }
         let limit = self.bounds.classes;
@@ -364,24 +415,25 @@ impl<'s, 't> Comparison<'s, 't> {
             self.classes += 1;
             self.compare_class(host, path, final_slash, old, new);
         });
-        if cut > 0 {
-            self.not_compared.places += cut;
+        if cut.places == 0 {
+            return;
+        }
+        self.not_compared.add(cut.places, []);
+        for (side, path, nodes) in walked {
+            if nodes.iter().any(|node| cut.nodes.contains(node)) {
+                self.not_compared.routes.extend(side.names_at(path));
+            }
             // Each pattern is at least compared alone.
-            let all: Vec<_> = old.iter().chain(new).collect();
-            for (_, side) in all {
-                for path in &side.outline.paths {
-                    let mut alone = Patterns::new(false);
-                    alone.add(&side.outline.base, &path.segments);
-                    let mut last = None;
-                    alone.walk(200, &mut |path, final_slash| {
-                        if !final_slash {
-                            last = Some(path.clone());
-                        }
-                    });
-                    if let Some(path) = last {
-                        self.compare_class(host, &path, false, old, new);
-                    }
+            let mut alone = Patterns::new(false);
+            alone.add(&side.outline.base, &path.segments);
+            let mut last = None;
+            alone.walk(200, &mut |path, final_slash| {
+                if !final_slash {
+                    last = Some(path.clone());
                 }
+            });
+            if let Some(path) = last {
+                self.compare_class(host, &path, false, old, new);
             }
         }
     }
@@ -398,12 +450,7 @@ impl<'s, 't> Comparison<'s, 't> {
             for id in side.table.matching_paths(text.as_bytes()).unwrap_or_default() {
                 let Some(path) = side.by_id.get(&id).and_then(|index| side.outline.paths.get(*index)) else { continue };
                 candidates.extend(&path.candidates);
-                names.extend(
-                    path.candidates
-                        .iter()
-                        .map(|candidate| (side, candidate.route))
-                        .map(|(side, route)| side.route_names.get(route).cloned().unwrap_or_default()),
-                );
+                names.extend(side.names_at(path));
             }
         }
         let left = self.bounds.requests.saturating_sub(self.requests);
@@ -411,12 +458,7 @@ impl<'s, 't> Comparison<'s, 't> {
         let alphabet = if before.tables == after.tables { &Alphabet::default() } else { &self.alphabet };
         let limit = self.bounds.requests_of_class.min(left);
         let requests = witness::requests(host, path, final_slash, &candidates, alphabet, limit);
-        if requests.is_cut {
-            self.not_compared.places += 1;
-            if self.not_compared.matches.len() < 20 {
-                self.not_compared.matches.extend(names);
-            }
-        }
+        self.not_compared.add(usize::from(requests.is_cut), names);
         let mut found = BTreeSet::new();
         for request in &requests.list {
             self.try_request(request, &mut found);
@@ -438,7 +480,11 @@ impl<'s, 't> Comparison<'s, 't> {
             return;
         }
         // Without a route, the outcome says what happens.
-        let outcome = |seen: &Seen| if seen.route.is_none() { seen.outcome } else { "" };
+        let outcome = |seen: &Seen| match (seen.route, seen.is_untouched()) {
+            (Some(_), _) => "",
+            (None, true) => "untouched",
+            (None, false) => seen.outcome,
+        };
         let key = (before.route, after.route, outcome(&before), outcome(&after));
         let is_first_of_class = found.insert(key);
         let differences = before.differences(&after);
@@ -477,6 +523,8 @@ impl<'s, 't> Comparison<'s, 't> {
                 (Some(old), _) if pairs.is_removed(old) && entry.new.is_none_or(|new| !pairs.is_added(new)) => {
                     Kind::Removed
                 }
+                (None, Some(_)) => Kind::More,
+                (Some(_), None) => Kind::Fewer,
                 _ if moves => Kind::Moved,
                 _ => Kind::Changed,
             };
@@ -550,9 +598,12 @@ fn alphabet(outlines: &[&Outline], changed_headers: &[String]) -> Alphabet {
     alphabet
 }
 
+/// The most slashes of a base path that are tried as encoded ones.
+const JOINED_SLASHES: usize = 4;
+
 /// Returns the ways to write a base path with encoded slashes.
 fn joined_bases(base: &[String]) -> Vec<Vec<String>> {
-    let places = base.len().saturating_sub(1).min(4);
+    let places = base.len().saturating_sub(1).min(JOINED_SLASHES);
     let joined = (1_u32..1 << places).map(|encoded| {
         let mut segments: Vec<String> = Vec::new();
         for (index, text) in base.iter().enumerate() {
@@ -566,14 +617,14 @@ fn joined_bases(base: &[String]) -> Vec<Vec<String>> {
     joined.collect()
 }
 
-/// Returns requests that are not about routes: probes, challenges, and paths that can mean two things.
+/// Returns requests that are not about routes: probes, challenges, and paths that can mean two things. A path that does not
+/// begin with `/` is not among them, nor is `OPTIONS *`: Envoy answers those itself, before any filter.
 fn special_requests(host: &str, outlines: &[&Outline], origins: &[String]) -> Vec<Request> {
     let mut requests = vec![
         witness::bare("GET", host, "/", &[]),
         witness::bare("GET", host, "/healthz", &[("k-network-probe", "probe")]),
         witness::bare("GET", host, "/x1", &[("k-network-probe", "probe")]),
         witness::bare("GET", host, "/.well-known/acme-challenge/x1", &[]),
-        witness::bare("OPTIONS", host, "*", &[]),
     ];
     let mut bases: BTreeSet<String> = BTreeSet::new();
     for outline in outlines {
@@ -589,8 +640,8 @@ fn special_requests(host: &str, outlines: &[&Outline], origins: &[String]) -> Ve
     for base in &bases {
         paths.extend(hazards.iter().chain(&encoded).map(|hazard| format!("{base}{hazard}")));
         paths.insert(base.clone());
-        paths.extend(base.strip_prefix('/').map(|base| format!("%2F{base}/x1")));
     }
+    paths.retain(|path| path.starts_with('/'));
     for path in &paths {
         let preflights = origins.iter().map(|origin| {
             let headers = [("origin", origin.as_str()), ("access-control-request-method", "GET")];

@@ -9,21 +9,29 @@ mod commands;
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::commands::Report;
+use crate::commands::{CallError, Report};
 use ksvc_router_cli::args;
 
 fn main() -> ExitCode {
     match commands::run(args::parse()) {
-        Ok(Report { out, err, success }) => {
-            // Errors are ignored: the reader of a pipe, such as `head`, may have ended.
-            let _ = anstream::stderr().write_all(err.as_bytes());
-            let mut stdout = anstream::stdout();
-            let _ = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush());
-            if success { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        Ok(report) => {
+            print(&report);
+            if report.success { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        Err(CallError::Refused(report)) => {
+            print(&report);
+            ExitCode::from(2)
         }
         Err(error) => {
             let _ = writeln!(anstream::stderr(), "error: {error}");
             ExitCode::from(2)
         }
     }
+}
+
+/// Prints a report. Errors are ignored: the reader of a pipe, such as `head`, may have ended.
+fn print(report: &Report) {
+    let _ = anstream::stderr().write_all(report.err.as_bytes());
+    let mut stdout = anstream::stdout();
+    let _ = stdout.write_all(report.out.as_bytes()).and_then(|()| stdout.flush());
 }

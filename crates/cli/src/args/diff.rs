@@ -14,7 +14,8 @@ use clap::Args;
 /// If OLD has errors, they are printed, and OLD is what a new gateway would serve of it. If NEW has errors, they are
 /// printed and nothing is compared.
 ///
-/// Exit codes: 0 compared; 1 NEW has errors, or, with `--exit-code`, there is a difference; 2 the command line was wrong.
+/// Exit codes: 0 compared; 1 NEW has errors; 2 the command line was wrong, or a file is missing. With `--exit-code`: 0 there
+/// is no difference; 1 there is one; 2 NEW has errors, the command line was wrong, or a file is missing.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ksvc-router diff old.yaml new.yaml
@@ -26,7 +27,8 @@ pub struct Diff {
     pub old: PathBuf,
     /// The file with the table after the change.
     pub new: PathBuf,
-    /// Exit with 1 if there is a difference. Another name of a route in logs is none.
+    /// Exit with 1 if there is a difference, and with 2 if NEW has errors. Another name of a route in logs is no
+    /// difference.
     #[arg(long)]
     pub exit_code: bool,
 }

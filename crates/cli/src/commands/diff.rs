@@ -30,11 +30,11 @@ pub(crate) fn run(options: &Diff, format: Format) -> Result<Report, CallError> {
     };
     let new = match load_tables(std::slice::from_ref(&options.new))? {
         Ok(configurations) => Tables::new(configurations),
-        Err(messages) => return Ok(refuse_new(&messages, format)),
+        Err(messages) => return refused(options, &messages, format),
     };
     let errors: Vec<Message> = new.errors();
     if !errors.is_empty() {
-        return Ok(refuse_new(&errors, format));
+        return refused(options, &errors, format);
     }
     fn route_tables(tables: &Tables) -> Vec<&RouteTable> {
         tables.as_slice().iter().map(|table| &table.compiled.table).collect()
@@ -61,10 +61,12 @@ pub(crate) fn run(options: &Diff, format: Format) -> Result<Report, CallError> {
     Ok(Report { out, err, success: !options.exit_code || difference.is_empty() })
 }
 
-/// Returns the report about errors in NEW. In JSON, it is an object like that of a comparison, with the messages alone.
-fn refuse_new(messages: &[Message], format: Format) -> Report {
-    match format {
+/// Returns the result if NEW has errors. In JSON, it is an object like that of a comparison, with the messages alone. With
+/// `--exit-code`, 1 says that there is a difference, so this is 2.
+fn refused(options: &Diff, messages: &[Message], format: Format) -> Result<Report, CallError> {
+    let report = match format {
         Format::Json => Report { out: pretty(&json!({"messages": as_json(messages)})), ..Report::default() },
         _ => refuse(messages, format),
-    }
+    };
+    if options.exit_code { Err(CallError::Refused(report)) } else { Ok(report) }
 }

@@ -61,17 +61,21 @@ struct Node {
 
 /// How many texts are tried for the segments with literal text and parameters at one place.
 const MIXED_TEXTS: usize = 2_000;
+/// The most different texts between the parameters of a segment of which each two are joined.
+const JOINED: usize = 8;
 
 impl Patterns {
     pub(super) fn new(empty_segments: bool) -> Self {
         Self { nodes: vec![Node::default()], empty_segments }
     }
 
-    /// Adds a pattern. `base` has the segments of `basePath`.
-    pub(super) fn add(&mut self, base: &[String], segments: &[PathSegment]) {
+    /// Adds a pattern, and returns its nodes in the tree. `base` has the segments of `basePath`.
+    pub(super) fn add(&mut self, base: &[String], segments: &[PathSegment]) -> Vec<usize> {
         let mut at = 0;
+        let mut nodes = vec![at];
         for text in base {
             at = self.literal(at, text);
+            nodes.push(at);
         }
         for segment in segments {
             at = match segment {
@@ -91,10 +95,12 @@ impl Patterns {
                 }),
                 PathSegment::Rest | PathSegment::RestOrNone | PathSegment::Unreadable => {
                     self.nodes[at].takes_rest = true;
-                    return;
+                    return nodes;
                 }
             };
+            nodes.push(at);
         }
+        nodes
     }
 
     fn push(&mut self) -> usize {
@@ -111,11 +117,10 @@ impl Patterns {
         child
     }
 
-    /// Calls `visit` with a path of each class, without and with a final slash. Returns the number of places in the tree
-    /// from which the walk did not go on, because of the limit or because no text was found: the classes below them are
-    /// not visited.
-    pub(super) fn walk(&self, limit: usize, visit: &mut impl FnMut(&Path, bool)) -> usize {
-        let mut walk = Walk { patterns: self, left: limit, cut: 0, visit };
+    /// Calls `visit` with a path of each class, without and with a final slash. Returns the places in the tree from which
+    /// the walk did not go on, because of the limit or because no text was found: not all classes below them are visited.
+    pub(super) fn walk(&self, limit: usize, visit: &mut impl FnMut(&Path, bool)) -> Cut {
+        let mut walk = Walk { patterns: self, left: limit, cut: Cut::default(), visit };
         walk.from(&[0], false, &mut Vec::new());
         walk.cut
     }
@@ -134,10 +139,25 @@ impl Patterns {
     }
 }
 
+/// The places from which a walk did not go on.
+#[derive(Debug, Default)]
+pub(super) struct Cut {
+    pub(super) places: usize,
+    /// The nodes of the tree at these places.
+    pub(super) nodes: BTreeSet<usize>,
+}
+
+impl Cut {
+    fn add(&mut self, state: &[usize]) {
+        self.places += 1;
+        self.nodes.extend(state);
+    }
+}
+
 struct Walk<'p, V> {
     patterns: &'p Patterns,
     left: usize,
-    cut: usize,
+    cut: Cut,
     visit: V,
 }
 
@@ -145,7 +165,7 @@ impl<V: FnMut(&Path, bool)> Walk<'_, V> {
     /// Visits the classes whose first segments are those of `path`, which lead to the nodes of `state`.
     fn from(&mut self, state: &[usize], rest_is_taken: bool, path: &mut Path) {
         if self.left < 2 {
-            self.cut += 1;
+            self.cut.add(state);
             return;
         }
         self.left -= 2;
@@ -169,7 +189,9 @@ impl<V: FnMut(&Path, bool)> Walk<'_, V> {
         }
         if !mixed.is_empty() {
             let (texts, are_all) = mixed_texts(&mixed, path.len());
-            self.cut += usize::from(!are_all);
+            if !are_all {
+                self.cut.add(state);
+            }
             for segment in texts {
                 let next = patterns.step(state, &segment_text(&segment));
                 if seen.insert(next.clone()) {
@@ -184,7 +206,7 @@ impl<V: FnMut(&Path, bool)> Walk<'_, V> {
         } else {
             match fresh_text(&literals, &mixed, path.len() + 1) {
                 Some(text) => self.descend(&parameters, rest_is_taken, path, vec![Piece::Fill(text)]),
-                None => self.cut += 1,
+                None => self.cut.add(state),
             }
         }
         if patterns.empty_segments && !literals.contains("") {
@@ -239,10 +261,12 @@ fn mixed_texts(mixed: &[&MixedSegment], depth: usize) -> (Vec<Vec<Piece>>, bool)
     let mut middles: BTreeSet<Vec<String>> = all.iter().map(|(_, middle, _)| middle.clone()).collect();
     middles.insert(Vec::new());
     let single: Vec<Vec<String>> = middles.iter().cloned().collect();
-    if single.len() <= 8 {
+    // More are not joined with each other.
+    let are_joined = single.len() <= JOINED;
+    if are_joined {
         middles.extend(single.iter().flat_map(|a| single.iter().map(move |b| [a.clone(), b.clone()].concat())));
     }
-    let are_all = prefixes.len() * suffixes.len() * (middles.len() + 3) <= MIXED_TEXTS;
+    let are_all = are_joined && prefixes.len() * suffixes.len() * (middles.len() + 3) <= MIXED_TEXTS;
     'all: for prefix in &prefixes {
         for suffix in &suffixes {
             for middle in &middles {

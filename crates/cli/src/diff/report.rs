@@ -1,13 +1,13 @@
 //! Prints the difference of two gateways: for people, for programs, as workflow commands, and as a comment of a pull
 //! request.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
 use super::seen::{RouteId, Seen};
-use super::{Difference, Entry, Kind, Renamed};
+use super::{Difference, Entry, Kind};
 use crate::explanation::by_name;
 use crate::formats::{escape_data, escape_property, relative};
 use crate::message::{Message, as_json};
@@ -16,10 +16,14 @@ use crate::source::position::Position;
 use crate::tables::Tables;
 use crate::words::{clean, count};
 
-/// The most entries in Markdown that are not folded.
+/// The most rows in Markdown that are not folded.
 const UNFOLDED: usize = 10;
-/// The most bytes of the tables in Markdown. GitHub refuses a comment of more than 65,536 characters.
-const MARKDOWN: usize = 50_000;
+/// The most bytes of the rows, in all formats but JSON. GitHub refuses a comment of more than 65,536 characters.
+const ROWS: usize = 50_000;
+/// The most bytes of the lines about other names.
+const RENAMED: usize = 5_000;
+/// The most names in a list of routes.
+const NAMED: usize = 5;
 
 /// The most characters of a decision.
 const SHOWN: usize = 300;
@@ -29,6 +33,30 @@ pub struct Report<'d> {
     difference: &'d Difference,
     old: Shown<'d>,
     new: Shown<'d>,
+}
+
+/// Entries that are printed together, the first of them with its example.
+struct Row<'d> {
+    first: &'d Entry,
+    others: Vec<&'d Entry>,
+    /// What the others have in common with the first one.
+    common: Common,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Common {
+    /// The route after the change.
+    New,
+    /// The route before the change.
+    Old,
+    /// What changes.
+    Change,
+}
+
+impl Row<'_> {
+    fn classes(&self) -> usize {
+        self.first.classes + self.others.iter().map(|entry| entry.classes).sum::<usize>()
+    }
 }
 
 /// The tables of one gateway.
@@ -78,20 +106,70 @@ impl<'d> Report<'d> {
         Self { difference, old: Shown::new(old), new: Shown::new(new) }
     }
 
+    /// Returns the entries, those together that are about the same route, or about the same change of several routes.
+    fn rows(&self) -> Vec<Row<'d>> {
+        let mut rows: Vec<Row<'d>> = Vec::new();
+        let mut by_key = HashMap::new();
+        for (index, entry) in self.difference.entries.iter().enumerate() {
+            let Entry { kind, old, new, before, after, .. } = entry;
+            let (common, key) = match (kind, old, new) {
+                (Kind::Changed | Kind::More | Kind::Fewer, ..) => {
+                    let words = [describe(before, after, false), describe(after, before, false)];
+                    (Common::Change, format!("{words:?} {:?}", entry.differences))
+                }
+                // Where there was no route, it matters what was there.
+                (Kind::Unrouted, ..) | (_, None, _) | (_, _, None) => (Common::New, format!("alone {index}")),
+                (Kind::Removed, Some(old), _) => (Common::Old, format!("{old:?}")),
+                (_, _, Some(new)) => (Common::New, format!("{new:?}")),
+            };
+            let at = *by_key.entry((*kind, common, key)).or_insert(rows.len());
+            match rows.get_mut(at) {
+                Some(row) => row.others.push(entry),
+                None => rows.push(Row { first: entry, others: Vec::new(), common }),
+            }
+        }
+        rows
+    }
+
+    /// Returns what the other entries of a row are, as words for people; `None` if there are none.
+    fn others(&self, row: &Row<'_>) -> Option<String> {
+        let subjects: Vec<&str> = match row.common {
+            Common::New => row.others.iter().filter_map(|entry| entry.old).map(|id| self.old.name(id)).collect(),
+            Common::Old => row.others.iter().filter_map(|entry| entry.new).map(|id| self.new.name(id)).collect(),
+            Common::Change => {
+                let own = self.subject(row.first).map(|(_, id)| id);
+                let others = row.others.iter().filter_map(|entry| self.subject(entry));
+                let others: BTreeMap<RouteId, &str> = others.map(|(side, id)| (id, side.name(id))).collect();
+                others.into_iter().filter(|(id, _)| Some(*id) != own).map(|(_, name)| name).collect()
+            }
+        };
+        if subjects.is_empty() {
+            return None;
+        }
+        let number = count(subjects.len(), "other route");
+        let text = match row.common {
+            Common::New => format!("and from {number}"),
+            Common::Old => format!("and to {number}"),
+            Common::Change => format!("and the same for {number}"),
+        };
+        Some(format!("{text}: {}", listed(&subjects)))
+    }
+
     /// Returns the numbers of routes that are added, removed, moved and changed.
-    fn counts(&self) -> [(Kind, usize); 5] {
+    fn counts(&self) -> [(Kind, usize); 7] {
         let number = |kind: Kind| {
             let entries = self.difference.entries.iter().filter(|entry| entry.kind == kind);
             match kind {
                 Kind::Added => entries.map(|entry| entry.new).collect::<BTreeSet<_>>().len(),
                 Kind::Removed => entries.map(|entry| entry.old).collect::<BTreeSet<_>>().len(),
-                Kind::Moved | Kind::Changed => {
+                Kind::Moved | Kind::Changed | Kind::More | Kind::Fewer => {
                     entries.map(|entry| entry.new.or(entry.old)).collect::<BTreeSet<_>>().len()
                 }
                 Kind::Unrouted => entries.count(),
             }
         };
-        [Kind::Added, Kind::Removed, Kind::Moved, Kind::Changed, Kind::Unrouted].map(|kind| (kind, number(kind)))
+        [Kind::Added, Kind::Removed, Kind::Moved, Kind::Changed, Kind::More, Kind::Fewer, Kind::Unrouted]
+            .map(|kind| (kind, number(kind)))
     }
 
     /// Returns the summary: `2 routes added, 1 removed, 3 moved`.
@@ -100,8 +178,8 @@ impl<'d> Report<'d> {
         for (kind, number) in self.counts().into_iter().filter(|(_, number)| *number > 0) {
             parts.push(match kind {
                 Kind::Unrouted => "other answers where no route is found".to_owned(),
-                _ if parts.is_empty() => format!("{} {}", count(number, "route"), kind.as_str()),
-                _ => format!("{number} {}", kind.as_str()),
+                _ if parts.is_empty() => format!("{} {}", count(number, "route"), in_summary(kind)),
+                _ => format!("{number} {}", in_summary(kind)),
             });
         }
         match parts.is_empty() {
@@ -120,9 +198,9 @@ impl<'d> Report<'d> {
             "not all requests were compared: at {} of the tables there are more kinds of requests than are tried",
             count(not_compared.places, "place")
         );
-        if !not_compared.matches.is_empty() {
-            let names: Vec<String> = not_compared.matches.iter().map(|name| format!("`{}`", clean(name))).collect();
-            let _ = write!(text, " (routes: {})", names.join(", "));
+        if !not_compared.routes.is_empty() {
+            let names: Vec<&str> = not_compared.routes.iter().map(String::as_str).collect();
+            let _ = write!(text, ", for {}: {}", count(names.len(), "route"), clean(&listed(&names)));
         }
         Some(text)
     }
@@ -140,7 +218,13 @@ impl<'d> Report<'d> {
     /// Returns the difference as text for people.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
-        for entry in &self.difference.entries {
+        let rows = self.rows();
+        for (index, row) in rows.iter().enumerate() {
+            if text.len() > ROWS {
+                let _ = writeln!(text, "and {} more; `--format json` prints all\n", rows.len() - index);
+                break;
+            }
+            let entry = row.first;
             let _ = write!(text, "{:<8} {}", entry.kind.as_str(), clean(&self.title(entry)));
             if let Some((side, id)) = self.subject(entry) {
                 let (file, at) = side.place(id);
@@ -153,25 +237,39 @@ impl<'d> Report<'d> {
             }
             let _ = writeln!(text, "  before   {}", clean(&self.describe(entry, false)));
             let _ = writeln!(text, "  after    {}", clean(&self.describe(entry, true)));
-            if entry.classes > 1 {
-                let _ = writeln!(text, "  and more: {} kinds of paths in all", entry.classes);
+            if let Some(others) = self.others(row) {
+                let _ = writeln!(text, "  {}", clean(&others));
+            }
+            if row.classes() > 1 {
+                let _ = writeln!(text, "  and more: {} kinds of paths in all", row.classes());
             }
             text.push('\n');
         }
-        for renamed in &self.difference.renamed {
-            let _ = writeln!(text, "{}", clean(&renamed_line(renamed)));
+        let renamed = self.renamed();
+        let length = text.len();
+        for (index, (before, after)) in renamed.iter().enumerate() {
+            if text.len() - length > RENAMED {
+                let _ = writeln!(text, "and {} more with another name", renamed.len() - index);
+                break;
+            }
+            let _ = writeln!(text, "renamed  {} is {} in logs", clean(before), clean(after));
         }
-        if !self.difference.renamed.is_empty() {
+        if !renamed.is_empty() {
             text.push('\n');
         }
         let _ = writeln!(text, "{}", self.summary());
         text
     }
 
+    /// Returns the names of renamed routes before and after, each pair once.
+    fn renamed(&self) -> BTreeSet<(&str, &str)> {
+        self.difference.renamed.iter().map(|renamed| (&*renamed.before, &*renamed.after)).collect()
+    }
+
     /// Returns what happens to the example of an entry, before or after the change.
     fn describe(&self, entry: &Entry, after: bool) -> String {
         let (seen, other) = if after { (&entry.after, &entry.before) } else { (&entry.before, &entry.after) };
-        let mut text = describe(seen, other);
+        let mut text = describe(seen, other, true);
         if seen.route.is_some() && entry.before.name != entry.after.name {
             let _ = write!(text, " by {}", seen.name);
         }
@@ -206,7 +304,7 @@ impl<'d> Report<'d> {
             "summary": counts,
             "entries": entries.collect::<Value>(),
             "renamed": renamed.collect::<Value>(),
-            "notCompared": {"places": not_compared.places, "routes": not_compared.matches},
+            "notCompared": {"places": not_compared.places, "routes": not_compared.routes},
             "compared": {"classes": self.difference.classes, "requests": self.difference.requests},
             "messages": as_json(messages),
         })
@@ -215,7 +313,13 @@ impl<'d> Report<'d> {
     /// Returns the difference as workflow commands of GitHub Actions.
     pub fn to_github(&self) -> String {
         let mut text = String::new();
-        for entry in &self.difference.entries {
+        let rows = self.rows();
+        for (index, row) in rows.iter().enumerate() {
+            if text.len() > ROWS {
+                let _ = writeln!(text, "and {} more; `--format json` prints all", rows.len() - index);
+                break;
+            }
+            let entry = row.first;
             text += "::notice ";
             if let Some((side, id)) = self.subject(entry) {
                 let (file, at) = side.place(id);
@@ -224,13 +328,15 @@ impl<'d> Report<'d> {
             }
             let title = match entry.kind {
                 Kind::Unrouted => "requests without a route".to_owned(),
-                kind => format!("route {}: {}", kind.as_str(), self.title(entry)),
+                kind => format!("route {}: {}", in_summary(kind), self.title(entry)),
             };
+            let others = self.others(row).map(|others| format!("; {others}"));
             let words = format!(
-                "{}: before {}, after {}",
+                "{}: before {}, after {}{}",
                 request_words(&entry.example),
                 self.describe(entry, false),
-                self.describe(entry, true)
+                self.describe(entry, true),
+                others.unwrap_or_default()
             );
             let _ = writeln!(text, "title={}::{}", escape_property(&clean(&title)), escape_data(&clean(&words)));
         }
@@ -240,20 +346,21 @@ impl<'d> Report<'d> {
     /// Returns the difference as Markdown, for a comment of a pull request.
     pub fn to_markdown(&self) -> String {
         let mut text = format!("### Routes: {}\n", self.summary());
-        let entries = &self.difference.entries;
-        if !entries.is_empty() {
-            let folded = entries.len() > UNFOLDED;
+        let rows = self.rows();
+        if !rows.is_empty() {
+            let folded = rows.len() > UNFOLDED;
             text.push('\n');
             if folded {
-                let _ = writeln!(text, "<details>\n<summary>{}</summary>\n", count(entries.len(), "row"));
+                let _ = writeln!(text, "<details>\n<summary>{}</summary>\n", count(rows.len(), "row"));
             }
             text += "| | route | request | before | after |\n|---|---|---|---|---|\n";
-            for (index, entry) in entries.iter().enumerate() {
-                if text.len() > MARKDOWN {
-                    let _ = writeln!(text, "\nand {} more", entries.len() - index);
+            for (index, row) in rows.iter().enumerate() {
+                if text.len() > ROWS {
+                    let _ = writeln!(text, "\nand {} more", rows.len() - index);
                     break;
                 }
-                let more = match entry.classes {
+                let entry = row.first;
+                let more = match row.classes() {
                     1 => String::new(),
                     classes => format!("<br>and more: {classes} kinds of paths in all"),
                 };
@@ -263,14 +370,15 @@ impl<'d> Report<'d> {
                     .iter()
                     .map(|(name, value)| format!("<br>{}", code(&format!("{}: {}", lossy(name), lossy(value)))))
                     .collect();
+                let route = match self.subject(entry) {
+                    Some((side, id)) => code(side.name(id)),
+                    None => "none".to_owned(),
+                };
+                let others = self.others(row).map(|others| format!("<br>{}", escape_html(&others))).unwrap_or_default();
                 let _ = writeln!(
                     text,
-                    "| {} | {} | {}{headers}{more} | {} | {} |",
+                    "| {} | {route}{others} | {}{headers}{more} | {} | {} |",
                     entry.kind.as_str(),
-                    match self.subject(entry) {
-                        Some((side, id)) => code(side.name(id)),
-                        None => "none".to_owned(),
-                    },
                     code(&request_line(&entry.example)),
                     code(&self.describe(entry, false)),
                     code(&self.describe(entry, true)),
@@ -280,11 +388,12 @@ impl<'d> Report<'d> {
                 text += "\n</details>\n";
             }
         }
-        let renamed = &self.difference.renamed;
+        let renamed = self.renamed();
         if !renamed.is_empty() {
             let _ = writeln!(text, "\n<details>\n<summary>{} in logs</summary>\n", count(renamed.len(), "other name"));
-            for Renamed { before, after, .. } in renamed {
-                if text.len() > MARKDOWN + 5_000 {
+            let length = text.len();
+            for (before, after) in renamed {
+                if text.len() - length > RENAMED {
                     text += "- …\n";
                     break;
                 }
@@ -299,15 +408,30 @@ impl<'d> Report<'d> {
     }
 }
 
-fn renamed_line(Renamed { before, after, .. }: &Renamed) -> String {
-    format!("renamed  {before} is {after} in logs")
+/// Returns how the summary says what happened to routes: `2 routes added`.
+fn in_summary(kind: Kind) -> &'static str {
+    match kind {
+        Kind::More => "with more requests",
+        Kind::Fewer => "with fewer requests",
+        kind => kind.as_str(),
+    }
+}
+
+/// Returns the first names of a list of routes.
+fn listed(names: &[&str]) -> String {
+    let mut text = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED {
+        let _ = write!(text, " and {} more", names.len() - NAMED);
+    }
+    text
 }
 
 /// Describes a decision in a line. Of what a service or a client gets, that is said in which it differs from the other
-/// decision.
-fn describe(seen: &Seen, other: &Seen) -> String {
+/// decision. The host of the service is left out if not `with_host`.
+fn describe(seen: &Seen, other: &Seen, with_host: bool) -> String {
     let mut text = match seen.outcome {
-        "untouched" => return "left untouched".to_owned(),
+        outcome if seen.is_untouched() => return format!("left untouched ({outcome})"),
+        "route" if !with_host => "route".to_owned(),
         "route" => lossy(&seen.authority),
         "redirect" => format!("redirect {} {}", seen.status, lossy(seen.header("location").unwrap_or_default())),
         outcome => format!("{} ({outcome})", seen.status),
@@ -398,16 +522,19 @@ fn seen_json(seen: &Seen) -> Value {
         if !seen.sample_response().is_empty() {
             set("responseHeaders", by_name(seen.sample_response()).into());
         }
-    } else if seen.outcome != "untouched" {
+    } else if !seen.is_untouched() {
         set("status", seen.status.into());
         set("responseHeaders", by_name(&seen.answer_headers).into());
     }
     object
 }
 
-/// Returns text as code in Markdown. All marks are written as entities, so the text can't end the code or the cell.
+/// Returns text as code in Markdown. In backticks, text stands as it is. Where a character of it could end the code or the
+/// cell of the table, all marks are written as entities.
 fn code(text: &str) -> String {
-    format!("<code>{}</code>", escape_html(text))
+    let text = clean(text);
+    let is_plain = !text.contains(['`', '|', '\\']) && !text.is_empty() && text.trim() == text;
+    if is_plain { format!("`{text}`") } else { format!("<code>{}</code>", escape_html(&text)) }
 }
 
 fn escape_html(text: &str) -> String {

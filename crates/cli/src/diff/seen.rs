@@ -1,7 +1,7 @@
 //! What a client and a service see of a request: the decision of the tables of a gateway, with everything in it that
 //! makes a difference to them.
 
-use ksvc_routing::{Answer, Change, Decision, Forward, RouteTable};
+use ksvc_routing::{Answer, Change, Decision, Forward, Outcome, RouteTable, Untouched};
 
 use crate::request::Request;
 
@@ -23,7 +23,7 @@ pub struct Seen {
     /// The name of the route, for logs.
     pub name: String,
     pub matched: String,
-    /// The outcome in one word. `untouched` stands for both outcomes in which no table changes the request.
+    /// The outcome in the word that `explain` has for it.
     pub outcome: &'static str,
     /// The authority, or an empty text.
     pub authority: Vec<u8>,
@@ -46,22 +46,24 @@ impl Seen {
     /// may send.
     pub fn new(tables: &[&RouteTable], request: &Request, response_names: &[String]) -> Self {
         let headers = request.header_refs();
+        let mut outcome = Outcome::OutOfScope;
         for (index, table) in tables.iter().enumerate() {
             match table.decide(&request.head(&headers), || false) {
-                Decision::Untouched(_) => {}
+                Decision::Untouched(Untouched::OutOfScope) => {}
+                Decision::Untouched(Untouched::PassThrough) => outcome = Outcome::PassThrough,
                 Decision::Forward(forward) => return Self::forwarded(table, index, &forward, request, response_names),
                 Decision::Answer(answer) => return Self::answered(index, &answer),
             }
         }
-        Self::untouched()
+        Self::untouched(outcome)
     }
 
-    fn untouched() -> Self {
+    fn untouched(outcome: Outcome) -> Self {
         Self {
             route: None,
             name: String::new(),
             matched: String::new(),
-            outcome: "untouched",
+            outcome: outcome.as_str(),
             authority: Vec::new(),
             path: Vec::new(),
             request_headers: Vec::new(),
@@ -111,12 +113,11 @@ impl Seen {
             route: Some(RouteId { table: index, route: forward.chosen.index() }),
             name: forward.chosen.route().to_owned(),
             matched: forward.chosen.matched().to_owned(),
-            outcome: "route",
             authority: forward.authority.to_vec(),
             path: forward.path().or(request.path.as_deref()).unwrap_or_default().to_vec(),
             request_headers: headers,
             response_headers,
-            ..Self::untouched()
+            ..Self::untouched(Outcome::Route)
         }
     }
 
@@ -128,12 +129,11 @@ impl Seen {
             route: answer.chosen.as_ref().map(|chosen| RouteId { table: index, route: chosen.index() }),
             name: answer.chosen.as_ref().map(|chosen| chosen.route().to_owned()).unwrap_or_default(),
             matched: answer.chosen.as_ref().map(|chosen| chosen.matched().to_owned()).unwrap_or_default(),
-            outcome: answer.outcome.as_str(),
             status: answer.status,
             answer_headers,
             body: answer.body.to_vec(),
             grpc_status: answer.grpc_status,
-            ..Self::untouched()
+            ..Self::untouched(answer.outcome)
         }
     }
 
@@ -148,7 +148,7 @@ impl Seen {
             seen.answer_headers.iter().filter(|(name, _)| name != b"location").cloned().collect()
         };
         [
-            ("outcome", self.outcome != other.outcome),
+            ("outcome", !self.has_same_outcome(other)),
             ("authority", self.authority != other.authority),
             ("location", location(self) != location(other)),
             ("status", self.status != other.status || self.grpc_status != other.grpc_status),
@@ -165,8 +165,8 @@ impl Seen {
 
     /// Returns whether nobody outside the gateway sees a difference.
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { outcome, authority, path, request_headers, response_headers, status, .. } = self;
-        *outcome == other.outcome
+        let Self { authority, path, request_headers, response_headers, status, .. } = self;
+        self.has_same_outcome(other)
             && *authority == other.authority
             && *path == other.path
             && *request_headers == other.request_headers
@@ -175,6 +175,16 @@ impl Seen {
             && self.answer_headers == other.answer_headers
             && self.body == other.body
             && self.grpc_status == other.grpc_status
+    }
+
+    /// Returns whether no table changes the request.
+    pub fn is_untouched(&self) -> bool {
+        self.outcome == Outcome::OutOfScope.as_str() || self.outcome == Outcome::PassThrough.as_str()
+    }
+
+    /// Returns whether the outcomes are the same, or are two of which nobody outside the gateway sees the difference.
+    fn has_same_outcome(&self, other: &Self) -> bool {
+        self.outcome == other.outcome || (self.is_untouched() && other.is_untouched())
     }
 
     /// Returns a header of the answer.

@@ -22,9 +22,9 @@ pub(super) struct Alphabet {
     pub(super) headers: Vec<(String, String)>,
 }
 
-/// The most sets of conditions that are combined in all ways.
+/// The most sets of conditions that are combined in all ways; of more, each two are combined.
 const COMBINED: usize = 4;
-/// The most sets of conditions of which each two are combined.
+/// The most sets of conditions at one path that are looked at.
 const PAIRED: usize = 60;
 
 /// The requests for one class.
@@ -55,11 +55,13 @@ pub(super) fn requests(
     let base_path = path_text(path, final_slash);
     let mut list = Vec::new();
     let mut add = |method: &str, path: &str, assignment: &Assignment, headers: &[(&str, &str)]| {
-        if list.len() < limit {
+        let is_tried = list.len() < limit;
+        if is_tried {
             list.push(request(method, authority, path, assignment, headers));
         } else {
             is_cut = true;
         }
+        is_tried
     };
     for assignment in &assignments {
         for method in &methods {
@@ -68,18 +70,6 @@ pub(super) fn requests(
     }
     let extra: Vec<(&str, &str)> =
         alphabet.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let no_condition = Assignment::default();
-    for path in variants(path, final_slash, alphabet) {
-        for method in &methods {
-            for assignment in assignments.iter().take(COMBINED) {
-                add(method, &path, assignment, &[]);
-            }
-        }
-        for origin in alphabet.origins.iter().take(1) {
-            let headers = [("origin", origin.as_str()), ("access-control-request-method", methods[0].as_str())];
-            add("OPTIONS", &path, &no_condition, &headers);
-        }
-    }
     for assignment in &assignments {
         for method in &methods {
             if !extra.is_empty() {
@@ -105,7 +95,53 @@ pub(super) fn requests(
             }
         }
     }
+    let no_condition = Assignment::default();
+    let mut own_requests = own_requests(candidates);
+    own_requests.insert((methods[0].clone(), Assignment::default()));
+    'variants: for path in variants(path, final_slash, alphabet) {
+        for (method, assignment) in &own_requests {
+            if !add(method, &path, assignment, &[]) {
+                break 'variants;
+            }
+        }
+        for origin in alphabet.origins.iter().take(1) {
+            let headers = [("origin", origin.as_str()), ("access-control-request-method", methods[0].as_str())];
+            add("OPTIONS", &path, &no_condition, &headers);
+        }
+    }
     Requests { list, is_cut }
+}
+
+/// Returns requests with captured values, of which each may make another host.
+pub(super) fn captured_requests(
+    authority: &str,
+    path: &Path,
+    final_slash: bool,
+    candidates: &[&CandidateOutline],
+    alphabet: &Alphabet,
+    limit: usize,
+) -> Requests {
+    let mut list = Vec::new();
+    let own_requests = own_requests(candidates);
+    for path in std::iter::once(path_text(path, final_slash)).chain(variants(path, final_slash, alphabet)) {
+        for (method, assignment) in &own_requests {
+            if list.len() >= limit {
+                return Requests { list, is_cut: true };
+            }
+            list.push(request(method, authority, &path, assignment, &[]));
+        }
+    }
+    Requests { list, is_cut: false }
+}
+
+/// Returns for each candidate a method that it has, and the fewest values that fulfil its conditions.
+fn own_requests(candidates: &[&CandidateOutline]) -> BTreeSet<(String, Assignment)> {
+    let own = |candidate: &&CandidateOutline| {
+        let conditions: Vec<&ConditionOutline> = candidate.conditions.iter().collect();
+        let method = candidate.method.clone().unwrap_or_else(|| "GET".to_owned());
+        Some((method, fulfil(&conditions, &conditions, true)?))
+    };
+    candidates.iter().filter_map(own).collect()
 }
 
 /// Returns the methods on which the choice of a candidate can depend, and one that no candidate names. `GET` comes first.
@@ -214,8 +250,9 @@ fn is_met(expected: &ExpectedValue, value: &str) -> bool {
     }
 }
 
-/// Returns other paths of the same class, with values that matter for more than the choice of a route.
-fn variants(path: &Path, final_slash: bool, alphabet: &Alphabet) -> Vec<String> {
+/// Returns other paths of the same class, with values that matter for more than the choice of a route. They are made one
+/// by one, since there may be very many.
+fn variants<'v>(path: &'v Path, final_slash: bool, alphabet: &'v Alphabet) -> impl Iterator<Item = String> + 'v {
     let fills: Vec<(usize, usize)> = path
         .iter()
         .enumerate()
@@ -223,31 +260,29 @@ fn variants(path: &Path, final_slash: bool, alphabet: &Alphabet) -> Vec<String> 
         .filter(|(.., piece)| matches!(piece, Piece::Fill(_)))
         .map(|(at, index, _)| (at, index))
         .collect();
-    let with = |replaced: &[((usize, usize), &str)]| {
+    let with = move |replaced: &[((usize, usize), &str)]| {
         let mut path = path.clone();
         for ((at, index), value) in replaced {
             path[*at][*index] = Piece::Fill((*value).to_owned());
         }
         path_text(&path, final_slash)
     };
-    let mut variants = Vec::new();
-    for fill in &fills {
-        for value in &alphabet.values {
-            variants.push(with(&[(*fill, value)]));
-        }
-    }
-    for (index, one) in fills.iter().enumerate().filter(|_| alphabet.are_combined) {
-        for two in &fills[index + 1..] {
-            for (a, b) in alphabet.values.iter().flat_map(|a| alphabet.values.iter().map(move |b| (a, b))).take(400) {
-                variants.push(with(&[(*one, a), (*two, b)]));
-            }
-        }
-    }
+    let values = &alphabet.values;
     // The rest of a path may have several segments.
-    if let (Some([Piece::Fill(last)]), false) = (path.last().map(|segment| &segment[..]), final_slash) {
-        variants.push(format!("{}/{last}2", path_text(path, false)));
-    }
-    variants
+    let longer = match (path.last().map(|segment| &segment[..]), final_slash) {
+        (Some([Piece::Fill(last)]), false) => Some(format!("{}/{last}2", path_text(path, false))),
+        _ => None,
+    };
+    let places = fills.clone();
+    let single = places.into_iter().flat_map(move |fill| values.iter().map(move |value| with(&[(fill, value)])));
+    let pairs = (0..if alphabet.are_combined { fills.len() } else { 0 })
+        .flat_map(|one| (0..one).map(move |two| (two, one)))
+        .map(move |(one, two)| (fills[one], fills[two]));
+    let double = pairs.flat_map(move |(one, two)| {
+        let both = values.iter().flat_map(move |a| values.iter().map(move |b| (a, b)));
+        both.map(move |(a, b)| with(&[(one, a), (two, b)]))
+    });
+    longer.into_iter().chain(single).chain(double)
 }
 
 /// Returns a request to a host that is not looked at for routes.

@@ -42,6 +42,8 @@ fn each_route_has_an_example_and_both_decisions() {
 #[test]
 fn exit_code_says_whether_there_is_a_difference() {
     assert_eq!(diff(GOOD, &edited(), &["--exit-code"]).code, 1);
+    let broken = diff(GOOD, "hosts: [", &["--exit-code"]);
+    assert_eq!((broken.code, broken.err.contains("error: ")), (2, true), "{}", broken.err);
     let same = diff(GOOD, GOOD, &["--exit-code"]);
     assert_eq!((same.code, &*same.out), (0, "no request is treated differently\n"));
 }
@@ -123,6 +125,77 @@ fn conditions_hosts_and_captured_namespaces_are_compared() {
 }
 
 #[test]
+fn a_route_for_more_methods_is_the_same_route() {
+    let kinds = |old: &str, new: &str| -> Vec<String> {
+        let json = diff(&table(old), &table(new), &["--format", "json"]).json();
+        let entries = json["entries"].as_array().unwrap().iter().filter(|entry| entry["kind"] != "unrouted");
+        entries.map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    let (get, more) = ("{match: GET /a, service: one}", r#"{match: "GET|POST /a", service: one}"#);
+    let any = "{match: ANY /a, service: one}";
+    assert_eq!(kinds(get, any), ["more"]);
+    assert_eq!(kinds(any, get), ["fewer"]);
+    assert_eq!(kinds(get, more), ["more"]);
+    let run = diff(&table(get), &table(more), &[]);
+    assert!(run.out.starts_with("more     GET|POST /a  ("), "{}", run.out);
+    assert!(run.out.contains("1 route with more requests"), "{}", run.out);
+    // Another route at the same path with a method of its own is none of them.
+    assert_eq!(kinds(get, "{match: GET /a, service: one}, {match: POST /a, service: two}"), ["added"]);
+}
+
+#[test]
+fn examples_are_requests_that_reach_the_filter_and_explain_agrees() {
+    let base = table("{match: GET /a, service: one}").replace("domain:", "basePath: /faas, domain:");
+    for (old, new) in [
+        ("", &*base),
+        (&*base, &*base.replace("/faas", "/v1/x")),
+        (&*base, &*base.replace("hosts", "unsafePaths: allow, hosts")),
+    ] {
+        let folder = Folder::new(&[("old.yaml", old), ("new.yaml", new)]);
+        let json = folder.run(&["diff", "old.yaml", "new.yaml", "--format", "json"]).json();
+        let entries = json["entries"].as_array().unwrap();
+        assert!(!entries.is_empty());
+        for entry in entries.iter().filter(|entry| entry["example"]["headers"] == serde_json::json!({})) {
+            let (method, url) =
+                (entry["example"]["method"].as_str().unwrap(), entry["example"]["url"].as_str().unwrap());
+            assert!(url.starts_with("https://a.example.com/"), "{url}");
+            let explained = folder.run(&["explain", "new.yaml", method, url, "--format", "json"]).json();
+            assert_eq!(explained["outcome"], entry["after"]["outcome"], "{method} {url}");
+        }
+    }
+}
+
+#[test]
+fn the_same_change_of_many_routes_is_one_entry_in_text() {
+    let routes = |all: std::ops::Range<usize>| -> String {
+        all.map(|n| format!(r#"{{match: "GET /r{n}", service: s{n}}}, "#)).collect()
+    };
+    // One setting that changes the responses of all routes.
+    let old = table(&routes(0..300));
+    let new = old.replace("domain:", "responseHeaders: {set: {x-served-by: gateway}}, domain:");
+    let run = diff(&old, &new, &[]);
+    assert_eq!(run.out.matches("  request  ").count(), 1, "{}", run.out);
+    assert!(run.out.contains("\n  and the same for 299 other routes: GET /r1, "), "{}", run.out);
+    assert!(run.out.ends_with("\n300 routes changed\n"), "{}", run.out);
+    // The text is bounded.
+    let many = |service: &str| {
+        table(&(0..400).map(|n| format!(r#"{{match: "GET /r{n}", service: {service}}}, "#)).collect::<String>())
+    };
+    let run = diff(&many("one"), &many("two"), &[]);
+    assert!(run.out.len() < 60_000 && run.out.contains(" more; `--format json` prints all\n"), "{}", run.out.len());
+}
+
+#[test]
+fn what_the_gateway_leaves_untouched_has_the_word_of_explain() {
+    let old = table("{match: GET /a, service: one}");
+    let new = old.replace("domain:", "onNoMatch: passThrough, domain:");
+    let json = diff(&old, &new, &["--format", "json"]).json();
+    assert_eq!(json["entries"][0]["after"]["outcome"], "passThrough", "{json:#}");
+    let run = diff(&old, &new, &[]);
+    assert!(run.out.contains("  after    left untouched (passThrough)\n"), "{}", run.out);
+}
+
+#[test]
 fn github_gets_a_notice_at_the_line_of_the_route() {
     let run = diff(GOOD, &edited(), &["--format", "github"]);
     let moved = "::notice file=new.yaml,line=7,col=5,title=route moved%3A GET /orders/{id}::GET \
@@ -142,9 +215,13 @@ fn hostile_names_stay_in_their_cell_and_line() {
     let run = diff(&old, &new, &["--format", "markdown"]);
     let row = run.out.lines().find(|line| line.starts_with("| moved")).unwrap_or_else(|| panic!("{}", run.out));
     assert_eq!(row.matches('|').count(), 6, "{row}");
-    for mark in ["<img", "`", "@", "[a]", "</code> "] {
-        assert!(!row.replace("</code> |", "").contains(mark), "{mark}: {row}");
+    let cell = row.split(" | ").nth(1).unwrap();
+    let name = cell.strip_prefix("<code>").and_then(|cell| cell.strip_suffix("</code>")).unwrap();
+    for mark in ["<", "`", "@", "[a]"] {
+        assert!(!name.contains(mark), "{mark}: {row}");
     }
+    // What can't end the code is readable as it is.
+    assert!(row.contains(" | `GET https://a.example.com/a` | `one.shop.example.com` | "), "{row}");
     let github = diff(&old, &new, &["--format", "github"]).out;
     assert!(github.lines().all(|line| line.starts_with("::notice ") || line == "1 route moved"), "{github}");
 }
