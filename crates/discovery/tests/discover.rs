@@ -296,11 +296,13 @@ fn a_younger_service_takes_no_part_of_what_another_namespace_has() {
         (ignoring.clone(), "GET /{x}", "GET /{y}/", true),
         (ignoring, "GET /a", "POST /a/", false),
     ] {
-        let discovery = discover(&[service("z/old", 1, old), service("a/young", 2, young)], &[table.clone()]);
+        let discovery =
+            discover(&[service("z/old", 1, old), service("a/young", 2, young)], std::slice::from_ref(&table));
         let expected = if is_taken { vec![format!("a/young 0 `{young}`: claim-of-taken-requests")] } else { vec![] };
         assert_eq!(found(&discovery), expected, "{old} {young}");
         // One namespace may tell its own requests apart.
-        let discovery = discover(&[service("z/old", 1, old), service("z/young", 2, young)], &[table.clone()]);
+        let discovery =
+            discover(&[service("z/old", 1, old), service("z/young", 2, young)], std::slice::from_ref(&table));
         assert_eq!(found(&discovery), NONE, "{old} {young}");
         let fixed = TableDefinition { routes: vec![json!({"match": old, "respond": {"status": 200}})], ..table };
         assert_eq!(found(&discover(&[service("a/young", 2, young)], &[fixed])), expected, "{old} {young}");
