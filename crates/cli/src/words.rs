@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use ksvc_routing::limits::QUOTED;
+
 use crate::yaml::{Node, Value};
 
 /// Describes a value: `the number 7`.
@@ -12,10 +14,16 @@ pub(crate) fn describe(node: &Node) -> String {
         Value::Null => "nothing".to_owned(),
         Value::Bool(value) => format!("the boolean {value}"),
         Value::Number(number) => format!("the number {number}"),
-        Value::Text { text, .. } => format!("the string {text:?}"),
+        Value::Text { text, .. } => format!("the string {:?}", short(text)),
         Value::List(_) => "a list".to_owned(),
         Value::Map(_) => "an object".to_owned(),
     }
+}
+
+/// Returns what a message quotes of a text: at most [`QUOTED`] characters, as in the messages of the routing core.
+pub(crate) fn short(text: &str) -> Cow<'_, str> {
+    let cut = text.char_indices().nth(QUOTED).and_then(|(at, _)| text.get(..at));
+    cut.map_or(Cow::Borrowed(text), |cut| Cow::Owned(format!("{cut}…")))
 }
 
 /// Lists words: `` `a`, `b` ``.

@@ -2,12 +2,13 @@
 //! and who of several claimants gets it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
 use ksvc_routing::{MatchKey, SegmentKey, Step, compile};
 
 use crate::finding::{At, Finding, FindingKind};
 use crate::ownership::Ownership;
-use crate::service::{KnativeService, MATCH, PREFIX, ServiceId, TABLE};
+use crate::service::{KnativeService, MATCH, PREFIX, ServiceId, TABLE, is_similar};
 use crate::table::{ClaimedMatch, ClaimedRoute, Table, TableDefinition, Target};
 
 /// The tables of some services.
@@ -62,6 +63,7 @@ pub struct Discovery {
 /// ```
 pub fn discover(services: &[KnativeService], definitions: &[TableDefinition]) -> Discovery {
     let mut findings = Vec::new();
+    let all = services;
     let services = without_repeated(services, &mut findings);
     let mut claimants: BTreeMap<&str, Vec<&KnativeService>> = BTreeMap::new();
     for service in services {
@@ -72,7 +74,7 @@ pub fn discover(services: &[KnativeService], definitions: &[TableDefinition]) ->
     let mut tables = Vec::new();
     for definition in definitions {
         let claimants = claimants.remove(definition.name.as_str()).unwrap_or_default();
-        let mut builder = Builder { definition, findings: &mut findings, services: Vec::new() };
+        let mut builder = Builder { definition, findings: &mut findings, all, made: None };
         let claimed = builder.claim(claimants);
         tables.extend(builder.compile(claimed));
     }
@@ -116,6 +118,14 @@ fn table_of<'a>(
     for key in annotations.keys().filter(|key| key.starts_with(PREFIX) && ![MATCH, TABLE].contains(&key.as_str())) {
         report(key, FindingKind::UnknownAnnotation { found: key.clone() });
     }
+    for key in annotations.keys().filter(|key| is_similar(key)) {
+        report(key, FindingKind::SimilarAnnotation { found: key.clone() });
+    }
+    let of_template = service.spec.template.metadata.annotations.keys();
+    for key in of_template.filter(|key| (key.starts_with(PREFIX) || is_similar(key)) && !annotations.contains_key(*key))
+    {
+        report(key, FindingKind::InTemplate { found: key.clone() });
+    }
     if service.matches().next().is_none() {
         if annotations.contains_key(MATCH) {
             report(MATCH, FindingKind::NoMatch);
@@ -146,11 +156,13 @@ enum Winner {
 struct Builder<'a> {
     definition: &'a TableDefinition,
     findings: &'a mut Vec<Finding>,
-    /// The services that claim something, sorted by age.
-    services: Vec<&'a KnativeService>,
+    /// All services, also those that claim nothing.
+    all: &'a [KnativeService],
+    /// The services by the hosts that the table makes of them, once they are needed.
+    made: Option<HashMap<String, ServiceId>>,
 }
 
-impl<'a> Builder<'a> {
+impl Builder<'_> {
     fn report(&mut self, service: &KnativeService, at: At, kind: FindingKind) {
         self.report_about(Some(service.id()), at, kind);
     }
@@ -159,8 +171,8 @@ impl<'a> Builder<'a> {
         self.findings.push(Finding { service, table: Some(self.definition.name.clone()), at, kind });
     }
 
-    /// Returns the routes of services, which are sorted by age. The oldest one gets what several claim.
-    fn claim(&mut self, services: Vec<&'a KnativeService>) -> Vec<ClaimedRoute> {
+    /// Returns the routes of services, both sorted by age. The oldest one gets what several claim.
+    fn claim(&mut self, services: Vec<&KnativeService>) -> Vec<ClaimedRoute> {
         let mut ownership = Ownership::new(&self.definition.grants);
         let mut winners: HashMap<(String, Vec<SegmentKey>), Winner> = HashMap::new();
         for text in self.definition.unconditional_matches() {
@@ -168,7 +180,9 @@ impl<'a> Builder<'a> {
                 winners.entry((method, path)).or_insert_with(|| Winner::Fixed(text.to_owned()));
             }
         }
-        let mut routes = Vec::new();
+        let mut routes: Vec<ClaimedRoute> = Vec::new();
+        // The hosts of the first service whose host the table does not make.
+        let mut differs = None;
         for service in &services {
             let mut matches = Vec::new();
             let target = self.target(service);
@@ -184,7 +198,7 @@ impl<'a> Builder<'a> {
                 if target.is_none() {
                     continue;
                 }
-                match conflict(&winners, &key, &service.id()) {
+                match conflict(&winners, &key, &service.id(), self.definition.ignores_trailing_slash()) {
                     Some(kind) => self.report(service, at, kind),
                     None => {
                         for claim in methods_and_paths(key.clone()) {
@@ -196,11 +210,17 @@ impl<'a> Builder<'a> {
             }
             matches.sort();
             if let (Some(target), false) = (target, matches.is_empty()) {
+                if let (Target::Host(found), None) = (&target, &differs) {
+                    differs = made_host(self.definition, &service.id()).map(|made| (service.id(), found.clone(), made));
+                }
                 routes.push(ClaimedRoute { service: service.id(), matches, target });
             }
         }
-        routes.sort_by(|a, b| a.service.cmp(&b.service));
-        self.services = services;
+        if let Some((service, found, made)) = differs
+            && routes.iter().all(|route| matches!(route.target, Target::Host(_)))
+        {
+            self.report_about(None, At::Object, FindingKind::DomainDoesNotFit { service, found, made });
+        }
         routes
     }
 
@@ -241,22 +261,62 @@ impl<'a> Builder<'a> {
                 Some(Target::Service)
             }
             (Some(host), made) => {
+                let is_made = made.as_ref() == Some(&host);
+                if !is_made && let Some(reason) = self.foreign(service, &host) {
+                    self.report(service, at(), FindingKind::ForeignUrl { host, reason });
+                    return None;
+                }
                 if let Some(kind) = not_ready(service) {
                     self.report(service, at(), kind);
                 }
-                Some(if made.as_ref() == Some(&host) { Target::Service } else { Target::Host(host) })
+                Some(if is_made { Target::Service } else { Target::Host(host) })
             }
         }
     }
 
-    /// Compiles the table as a whole. Routes that it can't have are reported and left out. Returns `None` if the table can't
-    /// be had even then.
+    /// Returns why a service can't have a host that the table does not make of it. The status of an object in a file can
+    /// have any URL, and in a cluster whoever may write the status can put one there.
+    fn foreign(&mut self, service: &KnativeService, host: &str) -> Option<String> {
+        if host.parse::<IpAddr>().is_ok() || host.starts_with('[') {
+            return Some("which is an address and not the name of a service".to_owned());
+        }
+        if host.contains(':') {
+            return Some("which has a port".to_owned());
+        }
+        if host.ends_with(".svc") || host.contains(".svc.") {
+            return Some("which is a host inside the cluster".to_owned());
+        }
+        if self.definition.has_host(host) {
+            return Some("which is a host of the table itself".to_owned());
+        }
+        let (all, definition) = (self.all, self.definition);
+        let made = self.made.get_or_insert_with(|| {
+            let mut made: HashMap<String, ServiceId> = HashMap::new();
+            for other in all {
+                let Some(host) = made_host(definition, &other.id()) else { continue };
+                let owner = made.entry(host).or_insert_with(|| other.id());
+                *owner = other.id().min(owner.clone());
+            }
+            made
+        });
+        let is_older = |other: &&KnativeService| {
+            other.id() != service.id() && other.age() < service.age() && other.host().as_deref() == Some(host)
+        };
+        let owner = made.get(host).filter(|owner| **owner != service.id()).cloned();
+        let owner =
+            owner.or_else(|| all.iter().filter(is_older).min_by_key(|other| other.age()).map(KnativeService::id));
+        owner.map(|owner| format!("which is that of the KSVC {owner}"))
+    }
+
+    /// Compiles the table as a whole. Routes that it can't have are reported and left out, the youngest first if the table
+    /// is beyond a limit. Returns `None` if the table can't be had even then.
     fn compile(&mut self, claimed: Vec<ClaimedRoute>) -> Option<Table> {
         let TableDefinition { name, settings, routes, .. } = self.definition.clone();
         let mut table = Table { name, settings, routes, claimed };
         loop {
             let compiled = compile(table.to_configuration().to_string().as_bytes());
             if compiled.is_good() {
+                table.claimed.sort_by(|a, b| a.service.cmp(&b.service));
                 return Some(table);
             }
             let errors: Vec<_> = compiled.problems.into_iter().filter(|problem| problem.is_error()).collect();
@@ -275,10 +335,13 @@ impl<'a> Builder<'a> {
                 self.report_about(Some(service), at, FindingKind::Match(Box::new(error.kind.clone())));
             }
             if left_out.is_empty() {
-                for problem in &errors {
-                    self.report_about(None, At::Object, FindingKind::TableRefused { problem: problem.to_string() });
+                let problem = errors.first().map(ToString::to_string).unwrap_or_default();
+                if !self.leave_out_youngest(&mut table, &problem) {
+                    for problem in &errors {
+                        self.report_about(None, At::Object, FindingKind::TableRefused { problem: problem.to_string() });
+                    }
+                    return None;
                 }
-                return None;
             }
             // From the end, so that the indexes stay right.
             for (index, elements) in left_out.into_iter().rev() {
@@ -293,21 +356,54 @@ impl<'a> Builder<'a> {
     }
 }
 
+impl Builder<'_> {
+    /// Leaves out the youngest routes until the table as a whole has no error. Returns `false` if none is left then.
+    fn leave_out_youngest(&mut self, table: &mut Table, problem: &str) -> bool {
+        let fits = |count: usize| {
+            let claimed = table.claimed.iter().take(count).cloned().collect();
+            let document = Table { claimed, ..table.clone() }.to_configuration().to_string();
+            // An error of a single route is left out later.
+            compile(document.as_bytes()).problems.iter().all(|one| !one.is_error() || one.place.route().is_some())
+        };
+        // What is refused without any claim is wrong in the definition.
+        if table.claimed.is_empty() || !fits(0) {
+            return false;
+        }
+        let (mut good, mut bad) = (0, table.claimed.len());
+        while bad - good > 1 {
+            let middle = good.midpoint(bad);
+            if fits(middle) {
+                good = middle;
+            } else {
+                bad = middle;
+            }
+        }
+        for route in table.claimed.split_off(good) {
+            let kind = FindingKind::TableFull { problem: problem.to_owned() };
+            self.report_about(Some(route.service), At::Object, kind);
+        }
+        true
+    }
+}
+
 fn methods_and_paths(key: MatchKey) -> impl Iterator<Item = (String, Vec<SegmentKey>)> {
     let MatchKey { methods, path } = key;
     methods.into_iter().map(move |method| (method, path.clone()))
 }
 
-/// Returns the conflict of a claim with an older one or with a route of the definition, if there is one.
+/// Returns the conflict of a claim with an older one or with a route of the definition, if there is one. Of another
+/// namespace and of the definition, a claim may not even take a part: a method of `ANY`, or the path with a final slash that
+/// does not count.
 fn conflict(
     winners: &HashMap<(String, Vec<SegmentKey>), Winner>,
     key: &MatchKey,
     service: &ServiceId,
+    ignores_trailing_slash: bool,
 ) -> Option<FindingKind> {
     let taken: Vec<(String, &Winner)> = methods_and_paths(key.clone())
         .filter_map(|claim| winners.get(&claim).map(|winner| (claim.0, winner)))
         .collect();
-    let (_, winner) = taken.first()?;
+    let Some((_, winner)) = taken.first() else { return covered(winners, key, service, ignores_trailing_slash) };
     let methods: Vec<&str> = taken.iter().map(|(method, _)| method.as_str()).collect();
     let methods = format!("both for {}", methods.join(", "));
     Some(match (*winner).clone() {
@@ -316,6 +412,38 @@ fn conflict(
             FindingKind::RepeatedClaim { methods, winner_text }
         }
         Winner::Service(winner, winner_text) => FindingKind::Conflict { methods, winner, winner_text },
+    })
+}
+
+/// Returns the conflict of a claim with one that gets the same requests, if no other gets them first.
+fn covered(
+    winners: &HashMap<(String, Vec<SegmentKey>), Winner>,
+    key: &MatchKey,
+    service: &ServiceId,
+    ignores_trailing_slash: bool,
+) -> Option<FindingKind> {
+    let empty = SegmentKey::Literal(String::new());
+    let mut paths = vec![key.path.clone()];
+    if ignores_trailing_slash {
+        let mut other = key.path.clone();
+        if other.last() == Some(&empty) {
+            other.pop();
+        } else {
+            other.push(empty);
+        }
+        paths.push(other);
+    }
+    let methods = key.methods.iter().map(String::as_str).chain(["ANY"]);
+    let claims = methods.flat_map(|method| paths.iter().map(move |path| (method.to_owned(), path.clone())));
+    claims.filter_map(|claim| winners.get(&claim)).find_map(|winner| match winner {
+        Winner::Fixed(text) => {
+            Some(FindingKind::Covered { owner: "the table file".to_owned(), winner_text: text.clone() })
+        }
+        Winner::Service(winner, _) if winner.namespace == service.namespace => None,
+        Winner::Service(winner, text) => Some(FindingKind::Covered {
+            owner: format!("the KSVC {winner}, which is older,"),
+            winner_text: text.clone(),
+        }),
     })
 }
 
@@ -356,7 +484,7 @@ fn not_ready(service: &KnativeService) -> Option<FindingKind> {
 /// Lists the paths that a namespace may claim.
 fn list(paths: &[String]) -> String {
     match paths {
-        [] => "nothing".to_owned(),
+        [] => "no path, because no key of `namespaces` is for it".to_owned(),
         paths => {
             let quoted: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
             format!("{} and what is below", quoted.join(", "))

@@ -1,4 +1,4 @@
-//! What is wrong with the annotations of Knative Services.
+//! The errors and warnings about the annotations of Knative Services.
 //!
 //! An error means that something which an annotation asks for is in no table. After a warning it is, and the message says
 //! what to look at.
@@ -115,6 +115,12 @@ findings! {
     /// An annotation begins with `ksvc-router/`, but there is none of this name.
     Error "unknown-annotation" UnknownAnnotation { found: String } =>
         "there is no annotation `{found}`; the annotations are `ksvc-router/match` and `ksvc-router/table`";
+    /// An annotation of a KSVC looks like one of this project, and is none.
+    Warning "similar-annotation" SimilarAnnotation { found: String } =>
+        "the annotation `{found}` has no effect; the annotations are `ksvc-router/match` and `ksvc-router/table`";
+    /// An annotation of this project is in the template of a KSVC, where it has no effect.
+    Warning "annotation-in-template" InTemplate { found: String } =>
+        "`{found}` is in `spec.template.metadata.annotations`, where it has no effect; write it into `metadata.annotations` of the KSVC";
     /// A KSVC has the annotation `ksvc-router/match` without a match in it.
     Warning "no-match-in-annotation" NoMatch =>
         "the annotation has no match; write one match a line, such as `GET /orders/{{id}}`, or remove the annotation";
@@ -126,10 +132,14 @@ findings! {
         "there is no table `{found}`; the tables are {tables}. Correct `ksvc-router/table`, or add the table to the table file";
     /// A KSVC claims a path that its namespace may not claim.
     Error "claim-not-owned" NotOwned { namespace: String, may: String } =>
-        "the namespace `{namespace}` may not claim this path; it may claim {may}. Claim such a path, or give it this one in the table file";
+        "the namespace `{namespace}` may not claim this path; it may claim {may}. Claim such a path, or let the namespace claim this one in the table file";
     /// Two KSVCs claim the same methods and path. The older KSVC keeps them.
     Error "claim-conflict" Conflict { methods: String, winner: ServiceId, winner_text: String } =>
         "the KSVC {winner} has claimed `{winner_text}`, which can't be told apart from this ({methods}), and it is older; claim another path or method, or remove the claim there";
+    /// A KSVC claims a part of the requests that an older KSVC of another namespace, or a route in the table file, gets: a
+    /// method of a path that is claimed with `ANY`, or the path with a final slash that does not count.
+    Error "claim-of-taken-requests" Covered { owner: String, winner_text: String } =>
+        "{owner} has `{winner_text}`, which gets these requests already; claim another path or method, or remove the match there";
     /// A KSVC has two matches that can't be told apart. The first one is kept.
     Error "repeated-claim" RepeatedClaim { methods: String, winner_text: String } =>
         "this KSVC has claimed `{winner_text}` already, which can't be told apart from this ({methods}); remove one of the two";
@@ -139,6 +149,12 @@ findings! {
     /// A KSVC is reachable inside the cluster alone, so the gateway has no route to which its requests could go.
     Error "cluster-local-ksvc" ClusterLocal { remedy: String } =>
         "the KSVC is cluster-local, so the gateway has no route for it, and its matches are left out; {remedy}";
+    /// The URL in the status of a KSVC names a host that is not the KSVC's own, or that the gateway has no route for.
+    Error "foreign-url" ForeignUrl { host: String, reason: String } =>
+        "the URL in the status has the host `{host}`, {reason}, so the matches of the KSVC are left out; Knative writes the URL, so see who has changed it, or correct the domain in the ConfigMap `config-domain`";
+    /// No KSVC of a table has the host that the domain and the host template of the table make.
+    Warning "domain-does-not-fit" DomainDoesNotFit { service: ServiceId, found: String, made: String } =>
+        "no KSVC has the host that `domain` and `hostTemplate` make: the URL of {service} has `{found}`, and the table makes `{made}`. The routes have `host` instead; write `domain` and `hostTemplate` as they are in the ConfigMaps `config-domain` and `config-network`";
     /// A KSVC is not ready. Its routes are in the table: they are served by its last good revision, or answer 404 until it
     /// is ready.
     Warning "ksvc-not-ready" NotReady { status: String, why: String, describe: String } =>
@@ -158,6 +174,9 @@ findings! {
     /// The creation time of a KSVC can't be read, so the KSVC counts as the youngest.
     Warning "invalid-creation-time" CreationTime { found: String } =>
         "`creationTimestamp` is {found:?}, and not a time such as 2026-11-27T09:00:00Z, so every other KSVC counts as older; keep it as the API server writes it";
+    /// The table is full: with the matches of this KSVC, it would be beyond a limit of the filter. Older KSVCs keep theirs.
+    Error "table-full" TableFull { problem: String } =>
+        "with the matches of this KSVC, the filter would refuse the table, so they are left out: {problem}";
     /// The filter would refuse the table that the claims make.
     Error "table-refused" TableRefused { problem: String } =>
         "the filter would refuse the table: {problem}";

@@ -20,5 +20,7 @@ mod table;
 pub use discover::{Discovery, discover};
 pub use finding::{At, Finding, FindingKind, KINDS};
 pub use ownership::{Grant, Namespaces, OwnedPath};
-pub use service::{Condition, KnativeService, MATCH, Metadata, PREFIX, ServiceId, Status, TABLE};
+pub use service::{
+    Condition, KnativeService, MATCH, Metadata, PREFIX, ServiceId, Spec, Status, TABLE, Template, TemplateMetadata,
+};
 pub use table::{ClaimedMatch, ClaimedRoute, Table, TableDefinition, Target};

@@ -125,6 +125,10 @@ impl<'a> Ownership<'a> {
 
     /// Returns `Ok` if a namespace may claim a path, or else the paths that it may claim.
     pub(crate) fn check(&mut self, namespace: &str, claimed: &[SegmentKey]) -> Result<(), Vec<String>> {
+        // In a file, a namespace can have any name, such as `{x}`, which must not become a part of a pattern.
+        if !matches!(Namespaces::read(namespace), Ok(Namespaces::Name(_))) {
+            return Err(Vec::new());
+        }
         let grants = self.grants;
         let read = || {
             let paths = grants.iter().filter(|grant| grant.namespaces.has(namespace)).flat_map(|grant| &grant.paths);

@@ -20,6 +20,9 @@ pub struct KnativeService {
     /// The names, labels and annotations.
     #[serde(default, deserialize_with = "or_default")]
     pub metadata: Metadata,
+    /// What the user wants.
+    #[serde(default, deserialize_with = "or_default")]
+    pub spec: Spec,
     /// What Knative's controller reports.
     #[serde(default, deserialize_with = "or_default")]
     pub status: Status,
@@ -42,6 +45,33 @@ pub struct Metadata {
     /// The labels.
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
+    /// The annotations.
+    #[serde(deserialize_with = "or_default")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// The specification of a Knative Service.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Spec {
+    /// What each revision is made of.
+    #[serde(deserialize_with = "or_default")]
+    pub template: Template,
+}
+
+/// The template of a revision.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Template {
+    /// The metadata of the revision.
+    #[serde(deserialize_with = "or_default")]
+    pub metadata: TemplateMetadata,
+}
+
+/// The metadata of a revision, in which the annotations of this project have no effect.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct TemplateMetadata {
     /// The annotations.
     #[serde(deserialize_with = "or_default")]
     pub annotations: BTreeMap<String, String>,
@@ -97,9 +127,10 @@ impl KnativeService {
         ServiceId { namespace: self.metadata.namespace.clone(), name: self.metadata.name.clone() }
     }
 
-    /// Returns whether one of its annotations is for this project.
+    /// Returns whether one of its annotations is for this project, or looks as if it were.
     pub fn is_annotated(&self) -> bool {
-        self.metadata.annotations.keys().any(|key| key.starts_with(PREFIX))
+        let keys = self.metadata.annotations.keys().chain(self.spec.template.metadata.annotations.keys());
+        keys.into_iter().any(|key| key.starts_with(PREFIX) || is_similar(key))
     }
 
     /// Returns the matches in the annotation, each with the number of its line, which counts from 0.
@@ -140,6 +171,12 @@ impl KnativeService {
     pub(crate) fn ready(&self) -> Option<&Condition> {
         self.status.conditions.iter().find(|condition| condition.kind == "Ready")
     }
+}
+
+/// Returns whether the key of an annotation looks like one of this project, and is none: `ksvc-router.io/match`.
+pub(crate) fn is_similar(key: &str) -> bool {
+    let letters = key.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase());
+    !key.starts_with(PREFIX) && letters.collect::<String>().starts_with("ksvcrouter")
 }
 
 /// How the API server writes times; each `0` stands for a digit.

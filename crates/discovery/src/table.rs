@@ -1,4 +1,4 @@
-//! Tables: what is defined beforehand, and what comes of it with the claims of services.
+//! A table before and after services have claimed routes in it.
 
 use ksvc_routing::MatchKey;
 use serde_json::{Map, Value, json};
@@ -112,6 +112,17 @@ impl TableDefinition {
         route.insert("match".to_owned(), "GET /".into());
         document.insert("routes".to_owned(), Value::Array(vec![Value::Object(route)]));
         Value::Object(document).to_string().into_bytes()
+    }
+
+    /// Returns whether the table has this host.
+    pub(crate) fn has_host(&self, host: &str) -> bool {
+        let hosts = self.settings.get("hosts").and_then(Value::as_array).into_iter().flatten();
+        hosts.filter_map(Value::as_str).any(|known| known.eq_ignore_ascii_case(host))
+    }
+
+    /// Returns whether a path is the same with a slash at its end and without.
+    pub(crate) fn ignores_trailing_slash(&self) -> bool {
+        self.settings.get("trailingSlash").and_then(Value::as_str) == Some("ignore")
     }
 
     fn some_settings(&self, keys: &[&str]) -> Map<String, Value> {

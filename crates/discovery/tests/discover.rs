@@ -6,7 +6,7 @@ use fastrand::Rng;
 use ksvc_discovery::{
     At, Discovery, Finding, FindingKind, Grant, KINDS, KnativeService, Namespaces, OwnedPath, TableDefinition, discover,
 };
-use ksvc_routing::{Severity, compile};
+use ksvc_routing::{Head, Severity, compile};
 use serde_json::{Value, json};
 
 /// A service that is ready. The time of its creation is a second of a minute.
@@ -152,6 +152,175 @@ fn a_namespace_claims_only_what_it_owns() {
     assert!(discovery.findings[2].to_string().contains("`/teams/team-b`"));
 }
 
+/// Patterns that reach beyond `/orders`, each in a way of its own.
+#[test]
+fn no_pattern_reaches_beyond_what_a_namespace_owns() {
+    for settings in [
+        json!({}),
+        json!({"trailingSlash": "ignore"}),
+        json!({"unsafePaths": "allow"}),
+        json!({"stripBasePath": true}),
+        json!({"basePath": "/"}),
+    ] {
+        let mut table = table("default");
+        table.settings.extend(settings.as_object().unwrap().clone());
+        if table.settings["basePath"] == "/" {
+            table.settings.remove("basePath");
+        }
+        table.grants = vec![grant("shop", &["/orders"]), grant("billing", &["/refunds"])];
+        for path in [
+            "/",
+            "/{a}",
+            "/{**rest}",
+            "/{*rest}",
+            "/{a}/{b}",
+            "/{a}/{**rest}",
+            "/orders{x}",
+            "/{x}orders",
+            "/order{x}",
+            "/Orders",
+            "//orders",
+            "/./orders",
+            "/%2forders",
+            "/orders%2fx",
+            "/orders%00",
+            "/orders;x",
+            "/faas/orders",
+            "/refunds",
+            "/%72efunds",
+        ] {
+            for method in ["GET", "ANY"] {
+                let claim = format!("{method} {path}");
+                let discovery = discover(&[service("shop/a", 1, &claim)], &[table.clone()]);
+                assert_eq!(routed(&discovery), NONE, "{settings} {claim}");
+                assert!(discovery.findings.iter().any(Finding::is_error), "{settings} {claim}");
+            }
+        }
+        for path in ["/orders", "/orders/", "/%6frders", "/%6Frders/{id}", "/orders/{**rest}", "/orders/{a}-{b}"] {
+            let claim = format!("ANY {path}");
+            let discovery = discover(&[service("shop/a", 1, &claim)], &[table.clone()]);
+            assert_eq!(routed(&discovery), [format!("shop/a {claim}")], "{settings} {claim}");
+        }
+        // The path of a request is normalized before it is matched, so this route must get nothing outside `/orders`.
+        let discovery = discover(&[service("shop/a", 1, "ANY /orders/../refunds")], &[table.clone()]);
+        let compiled = compile(discovery.tables[0].to_configuration().to_string().as_bytes());
+        for path in ["/faas/refunds", "/refunds"] {
+            let headers: Vec<(&[u8], &[u8])> =
+                vec![(b":method", b"GET"), (b":authority", b"api.example.com"), (b":path", path.as_bytes())];
+            let target = format!("{:?}", compiled.table.decide(&Head::read(&headers), || false));
+            assert!(!target.contains("a.shop.example.com"), "{settings} {path}: {target}");
+        }
+    }
+}
+
+/// In a file, a namespace can have any name.
+#[test]
+fn the_name_of_a_namespace_can_not_become_a_pattern() {
+    let mut table = table("default");
+    table.grants = vec![grant("*", &["/teams/{namespace}"])];
+    for namespace in ["{x}", "{**rest}", "..", "a/../b", "Team", ""] {
+        let mut service = service("a/a", 1, "GET /teams/other/x\nGET /teams\nGET /x");
+        service.metadata.namespace = namespace.to_owned();
+        assert_eq!(routed(&discover(&[service], &[table.clone()])), NONE, "{namespace}");
+    }
+}
+
+#[test]
+fn a_url_can_not_name_the_host_of_another() {
+    let with_url = |id: &str, second, url: &str| {
+        let mut evil = service(id, second, "GET /evil");
+        evil.status.url = Some(url.to_owned());
+        evil
+    };
+    let mut bare = service("billing/new", 5, "");
+    bare.status = Default::default();
+    let victims = [service("billing/pay", 5, "GET /pay"), with_url("billing/own", 5, "http://own.example.org"), bare];
+    let mut without_domain = table("default");
+    without_domain.settings.remove("domain");
+    for (url, domain) in [
+        ("http://pay.billing.example.com", true),
+        ("http://PAY.billing.example.com/", true),
+        ("http://new.billing.example.com", true),
+        ("http://api.example.com", true),
+        ("http://grafana.monitoring.svc.cluster.local:3000", true),
+        ("http://grafana.monitoring.svc", true),
+        ("http://grafana.monitoring.svc.cluster.example", true),
+        ("http://a.b:99", true),
+        ("http://10.0.0.1", true),
+        ("http://[::1]", true),
+        ("http://pay.billing.example.com", false),
+        ("http://own.example.org", false),
+    ] {
+        let table = if domain { table("default") } else { without_domain.clone() };
+        let mut services = victims.to_vec();
+        services.push(with_url("team-a/evil", 9, url));
+        let discovery = discover(&services, &[table]);
+        assert!(!routed(&discovery).join(" ").contains("team-a/evil"), "{url} {domain}");
+        let codes = found(&discovery);
+        assert!(codes.contains(&"team-a/evil: foreign-url".to_owned()), "{url} {domain}: {codes:?}");
+        assert!(routed(&discovery).contains(&"billing/pay GET /pay".to_owned()), "{url} {domain}");
+    }
+    // What the table makes belongs to its service, even if an older one has named it.
+    let discovery = discover(
+        &[victims[0].clone(), with_url("team-a/evil", 1, "http://pay.billing.example.com")],
+        &[table("default")],
+    );
+    assert_eq!(routed(&discovery), ["billing/pay GET /pay"]);
+}
+
+#[test]
+fn a_domain_that_fits_no_service_is_a_warning() {
+    let mut table = table("default");
+    table.settings.insert("domain".into(), "example.net".into());
+    let services = [service("shop/a", 1, "GET /a"), service("shop/b", 2, "GET /b")];
+    let discovery = discover(&services, &[table.clone()]);
+    assert_eq!(found(&discovery), [": domain-does-not-fit"]);
+    let text = discovery.findings[0].to_string();
+    assert!(text.contains("shop/a has `a.shop.example.com`") && text.contains("`a.shop.example.net`"), "{text}");
+    let mut fits = service("shop/c", 3, "GET /c");
+    fits.status.url = Some("http://c.shop.example.net".to_owned());
+    assert_eq!(found(&discover(&[services[0].clone(), fits], &[table])), NONE);
+}
+
+#[test]
+fn a_younger_service_takes_no_part_of_what_another_namespace_has() {
+    let mut ignoring = table("default");
+    ignoring.settings.insert("trailingSlash".into(), "ignore".into());
+    for (table, old, young, is_taken) in [
+        (table("default"), "ANY /a", "GET /a", true),
+        (table("default"), "GET /a", "ANY /a", false),
+        (table("default"), "GET /a", "GET /a/", false),
+        (ignoring.clone(), "GET /a", "GET /a/", true),
+        (ignoring.clone(), "GET /a/", "GET /a", true),
+        (ignoring.clone(), "ANY /a", "GET /a/", true),
+        (ignoring.clone(), "GET /{x}", "GET /{y}/", true),
+        (ignoring, "GET /a", "POST /a/", false),
+    ] {
+        let discovery =
+            discover(&[service("z/old", 1, old), service("a/young", 2, young)], std::slice::from_ref(&table));
+        let expected = if is_taken { vec![format!("a/young 0 `{young}`: claim-of-taken-requests")] } else { vec![] };
+        assert_eq!(found(&discovery), expected, "{old} {young}");
+        // One namespace may tell its own requests apart.
+        let discovery =
+            discover(&[service("z/old", 1, old), service("z/young", 2, young)], std::slice::from_ref(&table));
+        assert_eq!(found(&discovery), NONE, "{old} {young}");
+        let fixed = TableDefinition { routes: vec![json!({"match": old, "respond": {"status": 200}})], ..table };
+        assert_eq!(found(&discover(&[service("a/young", 2, young)], &[fixed])), expected, "{old} {young}");
+    }
+}
+
+/// One namespace can't take the table away from the others.
+#[test]
+fn the_youngest_are_left_out_of_a_full_table() {
+    let long = "x".repeat(7_000);
+    let many = |from: u32| -> String { (0..900).map(|n| format!("GET /{from}/{n}/{long}\n")).collect() };
+    let mut services: Vec<_> = (0..4).map(|n| service(&format!("a/s{n}"), 10 + n, &many(n))).collect();
+    services.push(service("z/old", 1, "GET /old"));
+    let discovery = discover(&services, &[table("default")]);
+    assert_eq!(found(&discovery), ["a/s2: table-full", "a/s3: table-full"]);
+    assert!(routed(&discovery).contains(&"z/old GET /old".to_owned()));
+}
+
 #[test]
 fn an_invalid_match_is_left_out_and_the_others_stay() {
     let services = [service("a/a", 1, "GET /a\nGET b\nGET\nGET /{x"), service("a/b", 2, "GET /:id")];
@@ -241,6 +410,12 @@ fn annotations_without_effect_are_told() {
         with("a/table", json!({"ksvc-router/table": "default"})),
         with("a/unknown", json!({"ksvc-router/table": "other", "ksvc-router/match": "GET /a"})),
         with("a/none", json!({"example.com/match": "GET /a"})),
+        with("a/similar", json!({"ksvc-router.io/match": "GET /a"})),
+        {
+            let mut service = with("a/template", json!({}));
+            service.spec.template.metadata.annotations.insert("ksvc-router/match".into(), "GET /a".into());
+            service
+        },
     ];
     let discovery = discover(&services, &[table("default")]);
     assert_eq!(
@@ -248,7 +423,9 @@ fn annotations_without_effect_are_told() {
         [
             "a/empty ksvc-router/match: no-match-in-annotation",
             "a/misspelt ksvc-router/mach: unknown-annotation",
+            "a/similar ksvc-router.io/match: similar-annotation",
             "a/table ksvc-router/table: table-without-match",
+            "a/template ksvc-router/match: annotation-in-template",
             "a/unknown ksvc-router/table: unknown-table",
         ]
     );
@@ -298,10 +475,9 @@ fn what_the_filter_refuses_is_left_out() {
     assert!(compile(configuration.to_string().as_bytes()).is_good());
     assert!(routed(&discovery).contains(&"b/b GET /b".to_owned()));
     assert!(!configuration.to_string().contains("a b.example"));
-    assert!(
-        discovery.findings.iter().any(|finding| finding.is_error() && finding.kind.code() == "invalid-target-host"
-            || matches!(&finding.service, Some(service) if service.name == "odd"))
-    );
+    assert!(discovery.findings.iter().any(|finding| finding.is_error()
+        && matches!(&finding.service, Some(service) if service.name == "odd")
+        && !matches!(finding.kind, FindingKind::NotReady { .. })));
     assert!(
         discovery.findings.iter().any(|finding| matches!(&finding.service, Some(service) if service.name == "mixed"))
     );

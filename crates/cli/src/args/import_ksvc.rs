@@ -15,7 +15,7 @@ use super::AccessArgs;
 /// the same, the oldest gets it.
 ///
 /// Exit codes: 0 everything that the annotations ask for is in the tables; 1 something is not, and nothing is printed
-/// unless `--partial`; 2 the command line was wrong, or the cluster can't be read.
+/// unless `--partial`, which prints the tables in which a KSVC has a route; 2 the command line was wrong, or the cluster can't be read.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 #[command(group = ArgGroup::new("input").args(["file", "cluster"]).required(true))]
@@ -41,7 +41,8 @@ pub struct ImportKsvc {
     pub cluster: bool,
     #[command(flatten)]
     pub access: AccessArgs,
-    /// With `--cluster`, read only the KSVCs of this namespace. With FILE, the namespace of KSVCs that name none.
+    /// With `--cluster`, read only the KSVCs of this namespace. With FILE, all KSVCs are read, and this is the namespace of
+    /// those that name none.
     #[arg(short, long, value_name = "NAME")]
     pub namespace: Option<String>,
     /// The table file: the tables with their settings, and which namespaces may claim which paths.
@@ -60,7 +61,8 @@ pub struct ImportKsvc {
     /// Without a table file: Knative's domain template, such as `{service}-{namespace}.{domain}`.
     #[arg(long, value_name = "TEMPLATE", conflicts_with = "tables")]
     pub host_template: Option<String>,
-    /// Print the tables without what has an error. The exit code is 1 nevertheless.
+    /// Print the tables without what has an error. A table in which no KSVC has a route is not printed then. The exit code is
+    /// 1 nevertheless.
     #[arg(long)]
     pub partial: bool,
 }

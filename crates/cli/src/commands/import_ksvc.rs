@@ -20,6 +20,7 @@ pub(crate) fn run(options: &ImportKsvc, format: Format) -> Result<Report, CallEr
     if let Some(name) = &options.namespace {
         check_namespace("--namespace", name)?;
     }
+    check_inputs(options).map_err(CallError::Option)?;
     let mut refused: Vec<Message> = Vec::new();
     let definitions = match &options.tables {
         None => Some((vec![table_of_options(options).map_err(CallError::Option)?], Vec::new())),
@@ -56,7 +57,29 @@ pub(crate) fn run(options: &ImportKsvc, format: Format) -> Result<Report, CallEr
     if options.tables.is_none() {
         warn_of_shared_table(services, &mut imported.notes);
     }
+    if options.partial {
+        imported.leave_out_tables_without_claim();
+    }
     Ok(report(&imported, options.partial, format))
+}
+
+/// Checks the options that do not go together. The error says which one has no effect.
+fn check_inputs(options: &ImportKsvc) -> Result<(), String> {
+    let Some(file) = &options.file else { return Ok(()) };
+    let is_stdin = |path: &std::path::Path| path == std::path::Path::new("-");
+    if is_stdin(file) && options.tables.as_deref().is_some_and(is_stdin) {
+        return Err(
+            "--tables: standard input can be read once; write the name of a file here or in place of FILE".into()
+        );
+    }
+    let of_cluster =
+        [("--kubeconfig", options.access.kubeconfig.is_some()), ("--context", options.access.context.is_some())];
+    match of_cluster.into_iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(format!(
+            "{option}: the KSVCs of FILE are read, and no cluster; leave this option out, or write `--cluster` in place of FILE"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Reads a file that could be read as text. Errors are added to `refused`.
@@ -102,7 +125,12 @@ fn report(imported: &Imported, is_partial: bool, format: Format) -> Report {
         count(warnings, "warning")
     );
     if !prints_tables {
-        err += "No table is printed because of the errors; `--partial` prints the tables without what has an error.\n";
+        err += match imported.routed {
+            0 => "No table is printed because of the errors.\n",
+            _ => {
+                "No table is printed because of the errors; `--partial` prints the tables without what has an error.\n"
+            }
+        };
     }
     Report { out: if prints_tables { imported.to_yaml() } else { String::new() }, err, success }
 }

@@ -2,7 +2,7 @@
 
 use ksvc_router_cli::args::Format;
 use ksvc_router_cli::args::import_openapi::ImportOpenapi;
-use ksvc_router_cli::import::openapi::import;
+use ksvc_router_cli::import::openapi::{check, import};
 use ksvc_router_cli::message::{as_json, as_text};
 use ksvc_router_cli::yaml;
 use serde_json::json;
@@ -10,7 +10,9 @@ use serde_json::json;
 use super::{CallError, Report, pretty};
 
 pub(super) fn run(arguments: &ImportOpenapi, format: Format) -> Result<Report, CallError> {
-    let imported = import(&arguments.spec, &arguments.options())?;
+    let options = arguments.options();
+    check(&options).map_err(CallError::Option)?;
+    let imported = import(&arguments.spec, &options)?;
     let success = !imported.has_errors();
     let (key, value) = match arguments.cases {
         true => ("cases", imported.cases),
@@ -24,7 +26,11 @@ pub(super) fn run(arguments: &ImportOpenapi, format: Format) -> Result<Report, C
         }
         return Ok(Report { out: pretty(&result), success, ..Report::default() });
     }
+    let mut err = as_text(&imported.messages);
+    if arguments.partial && value.is_none() {
+        err += "Nothing is printed: no operation is left for which a route can be made.\n";
+    }
     // Every JSON value can be written as YAML.
     let out = value.and_then(|value| yaml::write(&value).ok()).unwrap_or_default();
-    Ok(Report { out, err: as_text(&imported.messages), success })
+    Ok(Report { out, err, success })
 }

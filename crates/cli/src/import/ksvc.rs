@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use ksvc_discovery::{Discovery, FindingKind, Grant, KnativeService, ServiceId, TableDefinition, discover};
-use ksvc_routing::{Severity, compile};
+use ksvc_routing::Severity;
 use serde_json::{Map, Value, json};
 
 use crate::args::import_ksvc::ImportKsvc;
@@ -31,6 +31,8 @@ kinds! {
     Error "invalid-ksvc" INVALID_KSVC;
     /// The input of `import ksvc` has no KSVC that claims a match, so there would be no table.
     Error "no-claim" NO_CLAIM;
+    /// After an error, no KSVC has a route in a table, so the table is not printed.
+    Warning "table-without-claim" TABLE_WITHOUT_CLAIM;
     /// Without a table file, KSVCs of several namespaces claim paths in one table, and each of them could claim any path.
     Warning "shared-table" SHARED_TABLE;
 }
@@ -98,8 +100,7 @@ impl fmt::Display for Note {
 /// The tables that were made, and the messages about the input.
 #[derive(Debug)]
 pub struct Imported {
-    /// The configurations of the tables.
-    pub tables: Vec<Value>,
+    pub tables: Vec<ksvc_discovery::Table>,
     pub notes: Vec<Note>,
     /// How many KSVCs were read, and how many of them have a route.
     pub services: usize,
@@ -113,19 +114,7 @@ pub fn table_of_options(options: &ImportKsvc) -> Result<TableDefinition, String>
     let named =
         [("basePath", &options.base_path), ("domain", &options.domain), ("hostTemplate", &options.host_template)];
     settings.extend(named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.as_deref()?.into()))));
-    let mut document = settings.clone();
-    document.insert("routes".to_owned(), json!([]));
-    let problems = compile(Value::Object(document).to_string().as_bytes()).problems;
-    if let Some(problem) = problems.iter().find(|problem| problem.is_error()) {
-        let place = problem.place.to_string();
-        let option = match place.split(['[', '.']).next().unwrap_or_default() {
-            "basePath" => "--base-path",
-            "domain" => "--domain",
-            "hostTemplate" => "--host-template",
-            _ => "--host",
-        };
-        return Err(format!("{option}: {}", problem.kind));
-    }
+    super::check_options(&settings, None)?;
     Ok(TableDefinition { name: "default".to_owned(), settings, routes: vec![], grants: vec![Grant::everything()] })
 }
 
@@ -160,28 +149,29 @@ pub fn import(services: &[KnativeService], objects: Option<&Objects>, definition
         });
     }
     // Messages about a file are in its order.
-    if objects.is_some() {
+    if let Some(objects) = objects {
+        notes.extend(objects.messages.iter().map(|message| Note::InFile(Box::new(message.clone()))));
         notes.sort_by_key(|note| match note {
             Note::InFile(message) => Some(message.span.start),
             Note::Elsewhere { .. } => None,
         });
     }
-    let routed: BTreeSet<&ServiceId> =
-        tables.iter().flat_map(|table| &table.claimed).map(|route| &route.service).collect();
-    if services.iter().all(|service| service.matches().next().is_none()) {
+    let routes = tables.iter().flat_map(|table| &table.claimed);
+    let routed = routes.map(|route| &route.service).collect::<BTreeSet<&ServiceId>>().len();
+    // An error about a KSVC says already why there is no claim.
+    if !notes.iter().any(Note::is_error) && services.iter().all(|service| service.matches().next().is_none()) {
+        let which = match services.len() {
+            0 => "there is no KSVC, and so none",
+            1 => "the only KSVC does not have it",
+            _ => "none of the KSVCs has it",
+        };
         let text = format!(
-            "none of {} has a match in the annotation `ksvc-router/match`; write one match a line there, such as `GET \
-             /orders/{{id}}`",
-            count(services.len(), "KSVC")
+            "no KSVC has a match in the annotation `ksvc-router/match`: {which}; write one match a line there, such as \
+             `GET /orders/{{id}}`"
         );
         notes.push(Note::overall(NO_CLAIM, text));
     }
-    Imported {
-        tables: tables.iter().map(ksvc_discovery::Table::to_configuration).collect(),
-        routed: routed.len(),
-        services: services.len(),
-        notes,
-    }
+    Imported { tables, routed, services: services.len(), notes }
 }
 
 /// Warns if KSVCs of several namespaces claim paths in the table of the options.
@@ -216,15 +206,28 @@ impl Imported {
         self.notes.iter().any(Note::is_error)
     }
 
+    /// After an error, leaves out the tables in which no KSVC has a route: whoever applies such a table would take every
+    /// route away.
+    pub fn leave_out_tables_without_claim(&mut self) {
+        if !self.has_errors() {
+            return;
+        }
+        for table in self.tables.extract_if(.., |table| table.claimed.is_empty()) {
+            let text = format!("no KSVC has a route in the table `{}`, so the table is not printed", table.name);
+            self.notes.push(Note::overall(TABLE_WITHOUT_CLAIM, text));
+        }
+    }
+
     /// Returns the tables as YAML documents.
     pub fn to_yaml(&self) -> String {
-        let documents = self.tables.iter().map(|table| yaml::write(table).unwrap_or_default());
+        let documents = self.tables.iter().map(|table| yaml::write(&table.to_configuration()).unwrap_or_default());
         documents.collect::<Vec<_>>().join("---\n")
     }
 
     /// Returns the tables and the messages as one JSON document. `prints_tables` says whether the tables are in it.
     pub fn to_json(&self, prints_tables: bool) -> Value {
         let tables = if prints_tables { &self.tables[..] } else { &[] };
+        let tables: Vec<Value> = tables.iter().map(ksvc_discovery::Table::to_configuration).collect();
         json!({"tables": tables, "messages": notes_as_json(&self.notes)})
     }
 }

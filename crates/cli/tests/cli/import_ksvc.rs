@@ -182,7 +182,7 @@ fn json_has_the_tables_and_the_messages() {
     assert_eq!(refused.json()["tables"], json!([]));
     assert_eq!(refused.json()["messages"][0]["line"], 27, "{}", refused.out);
     let partial = folder().run(&[&arguments[..], &["--partial"]].concat());
-    assert_eq!(partial.json()["tables"].as_array().map(Vec::len), Some(2));
+    assert_eq!(partial.json()["tables"].as_array().map(Vec::len), Some(1));
     assert_eq!(partial.json()["tables"][0]["routes"][1]["match"], "POST /refunds", "{}", partial.out);
 }
 
@@ -244,7 +244,7 @@ fn an_input_without_claims_is_an_error() {
     let run = folder.run_with_input(&arguments, pods);
     assert!(run.code == 1 && run.err.contains("there is no KSVC here") && run.out.is_empty(), "{}", run.err);
     let run = folder.run_with_input(&arguments, service("shop", "a", json!({})).to_string());
-    assert!(run.code == 1 && run.err.contains("none of 1 KSVC has a match") && run.out.is_empty(), "{}", run.err);
+    assert!(run.code == 1 && run.err.contains("the only KSVC does not have it") && run.out.is_empty(), "{}", run.err);
     let run = folder.run_with_input(&arguments, "{");
     assert!(run.code == 1 && run.err.contains("[invalid-yaml]"), "{}", run.err);
 }
@@ -255,7 +255,8 @@ fn a_ksvc_that_can_not_be_read_is_an_error() {
     let folder = Folder::new(&[]);
     let number = service("shop", "a", json!({"ksvc-router/match": 7})).to_string();
     let run = folder.run_with_input(&arguments, number);
-    assert!(run.code == 1 && run.err.contains("[invalid-ksvc]"), "{}", run.err);
+    let told = "`metadata.annotations[\"ksvc-router/match\"]` must be a string, but is the number 7; put it in quotes";
+    assert!(run.code == 1 && run.err.contains(told) && run.err.contains("[invalid-ksvc]"), "{}", run.err);
     let mut nameless = service("", "a", json!({"ksvc-router/match": "GET /a"}));
     nameless["status"] = Value::Null;
     let run = folder.run_with_input(&arguments, nameless.to_string());
@@ -266,6 +267,68 @@ fn a_ksvc_that_can_not_be_read_is_an_error() {
         "{}",
         run.err
     );
+}
+
+/// A table without routes would take every route away from whoever applies it.
+#[test]
+fn a_table_in_which_no_ksvc_has_a_route_is_not_printed_after_an_error() {
+    let folder = Folder::new(&[("tables.yaml", TABLES)]);
+    let partial = ["--partial", "--domain", "example.com", "--host", "api.example.com"];
+    for services in [
+        service("shop", "a", json!({})),
+        service("shop", "a", json!({"ksvc-router/match": "REFUSED"})),
+        service("shop", "a", json!({"ksvc-router/match": 7})),
+        service("shop", "a", json!({"ksvc-router/match": "GET /a", "ksvc-router/table": "none"})),
+    ] {
+        let run = folder.run_with_input(&[&["import", "ksvc", "-"], &partial[..]].concat(), services.to_string());
+        assert_eq!((run.code, &*run.out), (1, ""), "{services}");
+        assert!(run.err.contains("the table is not printed [table-without-claim]"), "{}", run.err);
+    }
+    // The fixed routes alone are not the table either.
+    let refused = service("shop", "a", json!({"ksvc-router/match": "GET /not-owned"})).to_string();
+    let run = folder.run_with_input(&["import", "ksvc", "-", "--tables", "tables.yaml", "--partial"], refused);
+    assert_eq!((run.code, &*run.out), (1, ""));
+    assert_eq!(run.err.matches("[table-without-claim]").count(), 2, "{}", run.err);
+}
+
+#[test]
+fn a_ksvc_that_can_not_be_read_does_not_stop_the_others() {
+    let good = service("shop", "good", json!({"ksvc-router/match": "GET /good"}));
+    let bad = service("shop", "bad", json!({"ksvc-router/match": true}));
+    let arguments = ["import", "ksvc", "-", "--domain", "example.com", "--host", "api.example.com"];
+    let input = json!({"apiVersion": "v1", "kind": "List", "items": [bad, good]}).to_string();
+    let folder = Folder::new(&[]);
+    let run = folder.run_with_input(&arguments, input.clone());
+    assert_eq!((run.code, &*run.out), (1, ""));
+    let run = folder.run_with_input(&[&arguments[..], &["--partial"]].concat(), input);
+    assert!(run.code == 1 && run.out.contains("match: GET /good\n"), "{}{}", run.out, run.err);
+    assert!(run.err.contains("[invalid-ksvc]"), "{}", run.err);
+}
+
+#[test]
+fn annotations_at_another_place_are_warned_of_at_their_line() {
+    let services = "apiVersion: serving.knative.dev/v1
+kind: Service
+metadata:
+  name: a
+  namespace: shop
+  annotations:
+    ksvc-router.io/match: GET /a
+spec:
+  template:
+    metadata:
+      annotations:
+        ksvc-router/match: GET /a
+";
+    let folder = Folder::new(&[("s.yaml", services)]);
+    let run = folder.run(&["import", "ksvc", "s.yaml", "--host", "api.example.com"]);
+    let lines = lines(&run);
+    assert!(lines[0].starts_with("s.yaml:7:5: warning: ") && lines[0].contains("[similar-annotation]"), "{lines:#?}");
+    assert!(
+        lines[1].starts_with("s.yaml:12:9: warning: ") && lines[1].contains("[annotation-in-template]"),
+        "{lines:#?}"
+    );
+    assert_eq!(run.code, 1);
 }
 
 #[test]
@@ -296,10 +359,18 @@ fn options_make_one_table_for_all_namespaces() {
         (&[][..], "error: the following required arguments"),
         (&["--host", "api.example.com", "--cluster"][..], "error: "),
         (&["--host", "api.example.com", "-n", "No"][..], "error: --namespace: "),
+        (&["--host", "api.example.com", "--context", "staging"][..], "error: --context: the KSVCs of FILE are read"),
+        (&["--host", "api.example.com", "--kubeconfig", "config"][..], "error: --kubeconfig: "),
     ] {
         let run = folder.run(&[&["import", "ksvc", "services.yaml"], arguments].concat());
         assert!(run.code == 2 && run.err.starts_with(expected) && run.out.is_empty(), "{arguments:?}: {}", run.err);
     }
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let run = folder().run_with_input(&["import", "ksvc", "-", "--tables", "-"], SERVICES);
+    assert!(run.code == 2 && run.err.starts_with("error: --tables: standard input can be read once"), "{}", run.err);
 }
 
 #[test]

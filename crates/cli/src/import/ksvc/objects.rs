@@ -11,6 +11,7 @@ use crate::load;
 use crate::message::{Message, Other};
 use crate::source::Source;
 use crate::source::position::{Position, Span};
+use crate::words::describe;
 use crate::yaml::{Node, Origin, Value};
 
 /// The KSVCs of a file, and where they are in it.
@@ -18,34 +19,35 @@ use crate::yaml::{Node, Origin, Value};
 pub struct Objects {
     pub source: Arc<Source>,
     pub services: Vec<KnativeService>,
+    /// The errors about KSVCs that can't be read, which are not in `services`.
+    pub messages: Vec<Message>,
     nodes: HashMap<ServiceId, Arc<Node>>,
 }
 
-/// Reads the KSVCs of a file, or returns all errors in them. Other objects are left out. A KSVC without a namespace is in
-/// `namespace`.
+/// Reads the KSVCs of a file. Other objects are left out. A KSVC without a namespace is in `namespace`. The error says why
+/// the file has none.
 pub fn read(source: &Arc<Source>, namespace: Option<&str>) -> Result<Objects, Vec<Message>> {
     let documents = load::parse(source).map_err(|message| vec![*message])?;
     let mut nodes = Vec::new();
     documents.iter().for_each(|document| find(document, false, &mut nodes));
-    let mut objects = Objects { source: Arc::clone(source), services: Vec::new(), nodes: HashMap::new() };
-    let mut messages = Vec::new();
+    let mut objects =
+        Objects { source: Arc::clone(source), services: Vec::new(), messages: Vec::new(), nodes: HashMap::new() };
     for node in nodes {
         match service(&node, namespace) {
             Ok(service) => {
                 objects.nodes.entry(service.id()).or_insert_with(|| Arc::clone(&node));
                 objects.services.push(service);
             }
-            Err(text) => {
-                let at = node.at(&["metadata", "name"]).map_or(node.span, |name| name.span);
-                messages.push(Message::new(INVALID_KSVC, source, at, text));
+            Err((at, text)) => {
+                objects.messages.push(Message::new(INVALID_KSVC, source, at, text));
             }
         }
     }
-    if objects.services.is_empty() && messages.is_empty() {
+    if objects.services.is_empty() && objects.messages.is_empty() {
         let text = "there is no KSVC here; write the file by `kubectl get ksvc -A -o json`";
-        messages.push(Message::new(NO_CLAIM, source, Span::START, text));
+        return Err(vec![Message::new(NO_CLAIM, source, Span::START, text)]);
     }
-    if messages.is_empty() { Ok(objects) } else { Err(messages) }
+    Ok(objects)
 }
 
 /// Adds the KSVCs in a document: itself, or the elements of a list. `is_ksvc` says that it is in a list of KSVCs, whose
@@ -67,20 +69,49 @@ fn is_knative(node: &Node) -> bool {
     node.text_at("apiVersion").and_then(group) == group(api_version)
 }
 
-/// Reads a KSVC.
-fn service(node: &Node, namespace: Option<&str>) -> Result<KnativeService, String> {
+/// Reads a KSVC. The error has its place.
+fn service(node: &Node, namespace: Option<&str>) -> Result<KnativeService, (Span, String)> {
+    let at = node.at(&["metadata", "name"]).map_or(node.span, |name| name.span);
+    if let Some(wrong) = no_string(node) {
+        return Err(wrong);
+    }
     let mut service: KnativeService = serde_json::from_value(node.to_value())
-        .map_err(|error| format!("the KSVC can't be read: {error}; write the object as the API server has it"))?;
+        .map_err(|error| (at, format!("the KSVC can't be read: {error}; write the object as the API server has it")))?;
     if service.metadata.namespace.is_empty() {
         service.metadata.namespace = namespace.unwrap_or_default().to_owned();
     }
     if service.metadata.name.is_empty() {
-        return Err("the KSVC has no `metadata.name`; write the object as the API server has it".to_owned());
+        let text = "the KSVC has no `metadata.name`; write the object as the API server has it";
+        return Err((at, text.to_owned()));
     }
     if service.metadata.namespace.is_empty() {
-        return Err("the KSVC has no `metadata.namespace`; write it there, or name it by `--namespace`".to_owned());
+        let text = "the KSVC has no `metadata.namespace`; write it there, or name it by `--namespace`";
+        return Err((at, text.to_owned()));
     }
     Ok(service)
+}
+
+/// Returns the error about a name, a label or an annotation that has to be a string and is none, such as a number without
+/// quotes.
+fn no_string(node: &Node) -> Option<(Span, String)> {
+    let metadata = node.get("metadata")?;
+    let named =
+        ["name", "namespace"].into_iter().filter_map(|key| Some((format!("metadata.{key}"), metadata.get(key)?)));
+    let within = |path: &'static [&'static str]| {
+        let entries = node.at(path).map(|inner| inner.entries()).unwrap_or_default();
+        entries.iter().map(move |entry| (format!("{}[{:?}]", path.join("."), entry.key.text), &entry.value))
+    };
+    let mut all = named
+        .chain(within(&["metadata", "labels"]))
+        .chain(within(&["metadata", "annotations"]))
+        .chain(within(&["spec", "template", "metadata", "annotations"]));
+    let (place, value) = all
+        .find(|(_, value)| matches!(value.value, Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_)))?;
+    let instead = match value.value {
+        Value::Bool(_) | Value::Number(_) => "put it in quotes",
+        _ => "write a string in quotes",
+    };
+    Some((value.span, format!("`{place}` must be a string, but is {}; {instead}", describe(value))))
 }
 
 impl Objects {
@@ -89,8 +120,10 @@ impl Objects {
         let node = self.nodes.get(id)?;
         let name = || node.at(&["metadata", "name"]).map_or(node.span, |name| name.span);
         let key = |key: &str| {
-            let annotations = node.at(&["metadata", "annotations"])?;
-            annotations.entries().iter().find(|entry| entry.key.text == key).map(|entry| entry.key.span)
+            let of = |path: &[&str]| node.at(path).map(|annotations| annotations.entries()).unwrap_or_default();
+            let of_template = of(&["spec", "template", "metadata", "annotations"]);
+            let mut all = of(&["metadata", "annotations"]).iter().chain(of_template);
+            all.find(|entry| entry.key.text == key).map(|entry| entry.key.span)
         };
         Some(match at {
             At::Annotation(annotation) => key(annotation).unwrap_or_else(name),

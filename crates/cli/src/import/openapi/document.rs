@@ -85,8 +85,12 @@ impl Messages {
 
     /// Reports a value that is not of the type that is needed.
     pub(super) fn wrong_type(&mut self, kind: MessageKind, value: &Located, what: &str, expected: &str) {
-        let text = format!("{what} is {expected}, and this is {}", describe(&value.node));
-        self.report(kind, &value.at(), text);
+        let found = if value.node.is_null() { "empty (null)".to_owned() } else { describe(&value.node) };
+        self.report(kind, &value.at(), format!("{what} must be {expected}, but is {found}"));
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        self.0.iter().any(Message::is_error)
     }
 
     pub(super) fn into_messages(self) -> Vec<Message> {
@@ -104,13 +108,19 @@ pub(super) fn read_root(path: &Path, resolver: &mut Resolver) -> Result<Option<L
         }
     };
     let root = match load::parse_yaml_1_2(&source) {
-        Ok(documents) => documents.into_iter().next(),
+        Ok(documents) => documents,
         Err(message) => {
             resolver.messages.push(*message);
             return Ok(None);
         }
     };
-    let Some(root) = root else {
+    if let Some(second) = second_document(&root) {
+        let at = At { source, span: second.span };
+        let text = "the file has a second YAML document, which would not be read; write one document into each file";
+        resolver.messages.report(NOT_OPENAPI, &at, text);
+        return Ok(None);
+    }
+    let Some(root) = root.into_iter().next() else {
         let at = At { source, span: Span::START };
         resolver.messages.report(NOT_OPENAPI, &at, not_openapi("the file is empty"));
         return Ok(None);
@@ -122,6 +132,11 @@ pub(super) fn read_root(path: &Path, resolver: &mut Resolver) -> Result<Option<L
         resolver.messages.report(NOT_OPENAPI, at, text.clone());
     }
     Ok(problem.is_none().then_some(root))
+}
+
+/// Returns the second document of a file that is not empty.
+pub(super) fn second_document(documents: &[Arc<Node>]) -> Option<&Arc<Node>> {
+    documents.iter().skip(1).find(|document| !document.is_null())
 }
 
 fn not_openapi(why: &str) -> String {

@@ -10,6 +10,7 @@ use super::operation::Operation;
 use super::path::PathTemplate;
 use super::reference::Resolver;
 use super::target::Destination;
+use crate::words::{describe, short};
 use crate::yaml::Value;
 
 /// What an extension says.
@@ -114,7 +115,11 @@ impl Reader<'_> {
             &backend,
             &[("jwt_audience", TOKEN), ("jwtAudience", TOKEN), ("disable_auth", TOKEN), ("disableAuth", TOKEN)],
         );
-        let timeout = backend.get("deadline").and_then(|deadline| milliseconds(&deadline, 1000.0));
+        let deadline = backend.get("deadline").filter(|deadline| !deadline.node.is_null());
+        let timeout = deadline.as_ref().and_then(|deadline| milliseconds(deadline, 1000.0));
+        if let (Some(deadline), None) = (&deadline, &timeout) {
+            self.lose(format!("`deadline` ({} is no number of seconds above 0)", describe(&deadline.node)));
+        }
         let Some(address) = backend.get("address") else { return Foreign { timeout, ..Foreign::default() } };
         let Some((destination, path)) = self.address(&address) else {
             return Foreign { timeout, ..Foreign::default() };
@@ -122,9 +127,18 @@ impl Reader<'_> {
         let translation = ["path_translation", "pathTranslation"].into_iter().find_map(|key| backend.get(key));
         // Google's default depends on where the backend is written.
         let is_appended = match translation.as_ref().and_then(|translation| translation.node.text()) {
-            Some(word) => word == "APPEND_PATH_TO_ADDRESS",
-            None => is_document,
+            Some("APPEND_PATH_TO_ADDRESS") => true,
+            Some("CONSTANT_ADDRESS") => false,
+            _ => is_document,
         };
+        if let Some(translation) = translation.filter(|translation| {
+            !matches!(translation.node.text(), Some("APPEND_PATH_TO_ADDRESS" | "CONSTANT_ADDRESS"))
+        }) {
+            self.lose(format!(
+                "`path_translation` ({} is neither `APPEND_PATH_TO_ADDRESS` nor `CONSTANT_ADDRESS`)",
+                describe(&translation.node)
+            ));
+        }
         let path = path.trim_end_matches('/');
         let rewrite_path = match (is_appended, path) {
             (true, "") => None,
@@ -248,7 +262,19 @@ impl Reader<'_> {
 
     /// Splits an address into the target and the path. The host of a Knative Service becomes that service.
     fn address(&mut self, value: &Located) -> Option<(Destination, String)> {
-        let text = value.node.text()?;
+        let Some(text) = value.node.text() else {
+            self.lose(format!("the address, which is {} and not a URL", describe(&value.node)));
+            return None;
+        };
+        if let Some((scheme, _)) = text.split_once("://")
+            && !["http", "https", "grpc", "grpcs"].contains(&&*scheme.to_ascii_lowercase())
+        {
+            self.lose(format!(
+                "the address {:?} (the gateway reaches services by `http://` and `https://`)",
+                short(text)
+            ));
+            return None;
+        }
         let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let default_port = if text.starts_with("https:") { ":443" } else { ":80" };

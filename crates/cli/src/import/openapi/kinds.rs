@@ -9,7 +9,7 @@ kinds! {
     Error "not-openapi" NOT_OPENAPI;
     /// A value in the OpenAPI document has the wrong type, or can't be understood.
     Error "openapi-value" OPENAPI_VALUE;
-    /// A `$ref` leads nowhere, in a circle, or to a file that can't be read.
+    /// A `$ref` leads nowhere, in a circle, or to a file that can't or may not be read.
     Error "openapi-reference" OPENAPI_REFERENCE;
     /// The table needs something that the OpenAPI document does not say, and no option says it.
     Error "openapi-option" OPENAPI_OPTION;
@@ -33,8 +33,10 @@ kinds! {
     Warning "foreign-host" FOREIGN_HOST;
     /// Two tags of the OpenAPI document become the same name of a service.
     Warning "same-service-tags" SAME_SERVICE_TAGS;
+    /// Two operations have the same `operationId`, so their routes have the same name.
+    Warning "repeated-operation-id" REPEATED_OPERATION_ID;
     /// The OpenAPI document has no operations to route.
-    Warning "no-operations" NO_OPERATIONS;
+    Error "no-operations" NO_OPERATIONS;
     /// No example request was found that reaches its operation.
     Warning "no-case" NO_CASE;
 }

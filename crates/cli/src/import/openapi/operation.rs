@@ -1,9 +1,11 @@
 //! Reads the operations of an OpenAPI document. Webhooks and callbacks are not requests to the API, so they are left out.
 
+use std::collections::HashMap;
+
 use super::document::{At, Located};
-use super::kinds::{NO_OPERATIONS, OPENAPI_KEY, OPENAPI_VALUE};
+use super::kinds::{NO_OPERATIONS, OPENAPI_KEY, OPENAPI_VALUE, REPEATED_OPERATION_ID};
 use super::reference::Resolver;
-use crate::words::nearest;
+use crate::words::{nearest, short};
 use crate::yaml::Value;
 
 /// An operation: a method of a path.
@@ -85,11 +87,31 @@ pub(super) fn read(root: &Located, resolver: &mut Resolver) -> Vec<Operation> {
         }
     }
     if operations.is_empty() && has_readable_paths(root) {
-        let text = "the document has no operations, so the table has no routes; operations are methods below `paths`";
+        let text = "the document has no operations, so there is no table; operations are methods below `paths`";
         resolver.messages.report(NO_OPERATIONS, &root.at(), text);
     }
     operations.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
+    warn_of_repeated_ids(&operations, resolver);
     operations
+}
+
+fn warn_of_repeated_ids(operations: &[Operation], resolver: &mut Resolver) {
+    let mut known: HashMap<&str, &Operation> = HashMap::new();
+    for operation in operations {
+        let Some(id) = operation.id.as_deref() else { continue };
+        let Some(first) = known.get(id) else {
+            known.insert(id, operation);
+            continue;
+        };
+        let text = format!(
+            "`{}` has the `operationId` of `{}` too, `{}`, so both routes have this name in logs and metrics; write another one",
+            operation.title(),
+            first.title(),
+            short(id)
+        );
+        let place = format!("`{}`", first.title());
+        resolver.messages.report_pair(REPEATED_OPERATION_ID, &operation.at, text, &first.at, place);
+    }
 }
 
 /// Returns whether `paths` is an object or absent; anything else has been reported.
@@ -234,7 +256,11 @@ impl PathItem<'_> {
         let mut parameters = self.parameters.clone();
         read_parameters(&operation, &mut parameters, resolver);
         read_rests(&operation, &mut parameters, resolver);
-        let id = operation.node.text_at("operationId").filter(|id| !id.is_empty()).map(str::to_owned);
+        let id = operation.get("operationId").filter(|id| !id.node.is_null());
+        if let Some(id) = id.as_ref().filter(|id| id.node.text().is_none()) {
+            resolver.messages.wrong_type(OPENAPI_VALUE, id, "`operationId`", "a string");
+        }
+        let id = id.and_then(|id| id.node.text().map(str::to_owned)).filter(|id| !id.is_empty());
         let levels: Vec<Located> = std::iter::once(operation).chain(self.levels.iter().cloned()).collect();
         let servers = levels.iter().find_map(|level| level.get("servers")).filter(|list| !list.node.items().is_empty());
         let levels = levels.into_iter().chain([self.root.clone()]).collect();

@@ -23,7 +23,9 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Plans {
     pub(super) servers: Servers,
+    pub(super) name: Option<String>,
     pub(super) domain: Option<String>,
+    pub(super) host_template: Option<String>,
     pub(super) namespace: Option<String>,
     pub(super) operations: Vec<Plan>,
 }
@@ -69,10 +71,17 @@ pub(super) fn make(root: &Located, operations: Vec<Operation>, options: &Options
         }
         plans.push(Plan { operation, path, target });
     }
-    targets.report_missing(root, count, resolver);
+    targets.report_missing(root, count, options, resolver);
     let of_root = || root.node.text_at("x-ksvc-namespace").map(str::to_owned);
     let namespace = options.namespace.clone().or_else(of_root);
-    let plans = Plans { servers, domain: options.domain.clone(), namespace, operations: plans };
+    let plans = Plans {
+        servers,
+        name: options.name.clone(),
+        domain: options.domain.clone(),
+        host_template: options.host_template.clone(),
+        namespace,
+        operations: plans,
+    };
     plans.report_missing_options(root, resolver);
     plans
 }

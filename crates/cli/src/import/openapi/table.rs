@@ -183,11 +183,15 @@ fn fold(plans: &[Plan], routes: Vec<Route>) -> Vec<Route> {
 fn to_value(plans: &Plans, routes: &[Route]) -> Value {
     let mut table = Map::new();
     let mut set = |key: &str, value: Value| _ = table.insert(key.to_owned(), value);
+    if let Some(name) = &plans.name {
+        set("name", json!(name));
+    }
     set("hosts", json!(plans.servers.hosts));
     if !plans.servers.base_path.is_empty() {
         set("basePath", json!(plans.servers.base_path));
     }
-    for (key, value) in [("domain", &plans.domain), ("namespace", &plans.namespace)] {
+    let named = [("domain", &plans.domain), ("hostTemplate", &plans.host_template), ("namespace", &plans.namespace)];
+    for (key, value) in named {
         if let Some(value) = value {
             set(key, json!(value));
         }
@@ -238,6 +242,18 @@ fn route_value(plans: &Plans, route: &Route) -> Value {
     Value::Object(object)
 }
 
+/// Returns the message of a problem. Where it says what to write into the table, that is put in terms of the import.
+fn in_terms_of_the_document(problem: &ksvc_routing::ProblemKind) -> String {
+    let text = problem.to_string();
+    match (problem.code(), text.rsplit_once("; ")) {
+        ("repeated-base-path", Some((what, _))) => {
+            format!("{what}; if the paths of the document have the base path already, write `--base-path /`")
+        }
+        ("unreachable-path", _) => format!("{text} in the table, after the import"),
+        _ => text,
+    }
+}
+
 /// What is needed to find the place in the OpenAPI document that a problem of the table is about.
 struct Context<'a> {
     root: &'a Located,
@@ -262,7 +278,7 @@ impl Context<'_> {
             place: title,
             severity: problem.severity(),
             code: problem.kind.code(),
-            text: problem.kind.to_string(),
+            text: in_terms_of_the_document(&problem.kind),
             other,
             count: 1,
         })

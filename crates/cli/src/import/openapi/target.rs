@@ -9,6 +9,7 @@ use super::foreign::{self, Foreign};
 use super::kinds::{OPENAPI_TARGET, OPENAPI_VALUE, SAME_SERVICE_TAGS};
 use super::operation::{Operation, flag};
 use super::reference::Resolver;
+use crate::yaml::Value;
 
 /// Where the requests of an operation go.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,6 +45,9 @@ pub(super) struct Targets {
     pub(super) missing: Vec<(String, At)>,
     pub(super) foreign: foreign::Reported,
 }
+
+/// What is wrong has been reported.
+struct Reported;
 
 /// What is known about the target of an operation.
 pub(super) enum Found {
@@ -91,10 +95,12 @@ impl Targets {
                 at,
             });
         }
-        if options.service_from_tag
-            && let Some((name, at)) = self.service_of_tag(operation, resolver)
-        {
-            return service(name, at, extras);
+        if options.service_from_tag {
+            match self.service_of_tag(operation, resolver) {
+                Ok(Some((name, at))) => return service(name, at, extras),
+                Ok(None) => {}
+                Err(Reported) => return Found::Missing,
+            }
         }
         if let Some(name) = &options.service {
             return service(name.clone(), operation.at.clone(), extras);
@@ -104,10 +110,23 @@ impl Targets {
     }
 
     /// Makes the name of a service of the first tag: in lower case, with `-` in place of everything but letters and
-    /// digits.
-    fn service_of_tag(&mut self, operation: &Operation, resolver: &mut Resolver) -> Option<(String, At)> {
-        let tag = operation.levels.first()?.get("tags")?.items().next()?;
-        let written = tag.node.text()?;
+    /// digits. Returns `None` if the operation has no tag.
+    fn service_of_tag(
+        &mut self,
+        operation: &Operation,
+        resolver: &mut Resolver,
+    ) -> Result<Option<(String, At)>, Reported> {
+        let tags = operation.levels.first().and_then(|operation| operation.get("tags"));
+        let Some(tags) = tags.filter(|tags| !tags.node.is_null()) else { return Ok(None) };
+        if !matches!(tags.node.value, Value::List(_)) {
+            resolver.messages.wrong_type(OPENAPI_VALUE, &tags, "`tags`", "a list of strings");
+            return Err(Reported);
+        }
+        let Some(tag) = tags.items().next() else { return Ok(None) };
+        let Some(written) = tag.node.text() else {
+            resolver.messages.wrong_type(OPENAPI_VALUE, &tag, "a tag", "a string");
+            return Err(Reported);
+        };
         let words = written.to_lowercase();
         let words = words.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
         let mut name = words.collect::<Vec<_>>().join("-");
@@ -117,7 +136,7 @@ impl Targets {
             let text =
                 format!("the tag \"{written}\" has no letter or digit that a name can have; write `x-ksvc-service`");
             resolver.messages.report(OPENAPI_TARGET, &tag.at(), text);
-            return None;
+            return Err(Reported);
         }
         let first = self.tags.entry(name.clone()).or_insert_with(|| written.to_owned());
         if first != written {
@@ -126,13 +145,16 @@ impl Targets {
             *first = written.to_owned();
             resolver.messages.report(SAME_SERVICE_TAGS, &tag.at(), text);
         }
-        Some((name, tag.at()))
+        Ok(Some((name, tag.at())))
     }
 
     /// Reports the operations without a target.
-    pub(super) fn report_missing(&self, root: &Located, count: usize, resolver: &mut Resolver) {
-        let write = "write `x-ksvc-service` there, in its path item or at the top of the document, or choose one with \
-            `--service` or `--service-from tag`";
+    pub(super) fn report_missing(&self, root: &Located, count: usize, options: &Options, resolver: &mut Resolver) {
+        let write = "write `x-ksvc-service` there, in its path item or at the top of the document, or choose one with";
+        let write = match options.service_from_tag {
+            true => format!("{write} `--service`, which is for the operations without a tag"),
+            false => format!("{write} `--service` or `--service-from tag`"),
+        };
         if self.missing.len() > 1 && self.missing.len() == count {
             let text = format!("none of the {count} operations says which service it belongs to; {write}");
             resolver.messages.report(OPENAPI_TARGET, &root.at(), text);
