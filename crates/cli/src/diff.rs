@@ -317,11 +317,12 @@ impl<'s, 't> Comparison<'s, 't> {
         let sides = || self.new_sides.iter().chain(self.old_sides);
         hosts.extend(sides().flat_map(|side| side.outline.exact_hosts.clone()));
         for suffix in sides().flat_map(|side| &side.outline.host_suffixes) {
-            hosts.extend([format!("x1.{suffix}"), format!("x1.x2.{suffix}")]);
+            hosts.push(self.fresh_host(|number| format!("x{number}.{suffix}"), suffix));
+            hosts.push(self.fresh_host(|number| format!("x{number}.y{number}.{suffix}"), suffix));
         }
         hosts.extend(sides().flat_map(|side| side.outline.target_hosts.clone()));
         hosts.extend(captured_hosts);
-        hosts.push("other.example.net".to_owned());
+        hosts.push(self.unknown_host());
         let mut kinds = BTreeSet::new();
         let mut chosen = Vec::new();
         for host in hosts {
@@ -336,14 +337,35 @@ impl<'s, 't> Comparison<'s, 't> {
         chosen
     }
 
+    /// Returns the first of these hosts that no table names, neither itself nor by a suffix that is longer than this one.
+    fn fresh_host(&self, make: impl Fn(usize) -> String, suffix: &str) -> String {
+        let outlines = || self.new_sides.iter().chain(self.old_sides).map(|side| &side.outline);
+        let is_named = |host: &String| {
+            let is_below = |longer: &String| longer.len() > suffix.len() && host.ends_with(&format!(".{longer}"));
+            outlines().any(|outline| outline.exact_hosts.contains(host) || outline.host_suffixes.iter().any(is_below))
+        };
+        // Each name and each suffix can take only one of them.
+        let names = outlines().map(|outline| outline.exact_hosts.len() + outline.host_suffixes.len()).sum::<usize>();
+        (1..=names + 1).map(&make).find(|host| !is_named(host)).unwrap_or_else(|| make(1))
+    }
+
+    /// Returns a host that no table names, unless by `*`.
+    fn unknown_host(&self) -> String {
+        self.fresh_host(
+            |number| if number == 1 { "other.example.net".to_owned() } else { format!("x.example{number}") },
+            "",
+        )
+    }
+
     /// Returns hosts that captured values make.
     fn captured_hosts(&mut self) -> BTreeSet<String> {
         let Bounds { captured_hosts, classes, requests_of_class, .. } = self.bounds;
         let mut hosts = BTreeSet::new();
         for side in self.old_sides.iter().chain(self.new_sides).filter(|side| side.outline.has_captured_targets) {
             let host = side.outline.exact_hosts.first().cloned();
-            let suffix = side.outline.host_suffixes.first().map(|suffix| format!("x1.{suffix}"));
-            let host = host.or(suffix).unwrap_or_else(|| "other.example.net".to_owned());
+            let suffix = side.outline.host_suffixes.first();
+            let below = suffix.map(|suffix| self.fresh_host(|number| format!("x{number}.{suffix}"), suffix));
+            let host = host.or(below).unwrap_or_else(|| self.unknown_host());
             for path in &side.outline.paths {
                 let captured: Vec<&CandidateOutline> =
                     path.candidates.iter().filter(|candidate| candidate.effect.starts_with("captured")).collect();

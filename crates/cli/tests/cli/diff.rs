@@ -124,6 +124,20 @@ fn conditions_hosts_and_captured_namespaces_are_compared() {
     assert_eq!(json["entries"][0]["example"]["url"], "https://a.example.com/team-a/x2", "{json:#}");
 }
 
+/// The hosts that are tried are none that the tables name for themselves.
+#[test]
+fn hosts_that_no_exact_name_covers_are_tried() {
+    for (old, new, host) in [
+        ("'*.example.net'", "'*.example.net', '*'", "other host"),
+        ("'*.example.com', x1.example.com, x1.y1.example.com", "x1.example.com, x1.y1.example.com", "host below"),
+        ("'*.example.com', '*.y1.example.com'", "'*.y1.example.com'", "two labels below"),
+    ] {
+        let table = |hosts: &str| format!("hosts: [{hosts}]\nroutes: [{{match: GET /a, host: b.example.org}}]\n");
+        let run = diff(&table(old), &table(new), &["--exit-code"]);
+        assert_eq!(run.code, 1, "{host}: {}", run.out);
+    }
+}
+
 #[test]
 fn a_route_for_more_methods_is_the_same_route() {
     let kinds = |old: &str, new: &str| -> Vec<String> {

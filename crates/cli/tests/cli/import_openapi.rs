@@ -666,3 +666,50 @@ fn more_conditions_than_a_table_can_have_are_dropped_if_one_service_gets_all() {
     let (few, _) = paths.split_at(paths.match_indices('\n').nth(199).unwrap().0 + 1);
     assert_eq!(routes(&import(&format!("paths:\n{few}"), &[])).len(), 200);
 }
+
+#[test]
+fn empty_segments_of_a_servers_path_are_left_out() {
+    for url in ["https://api.example.com/a//é", "https://api.example.com//a/é/"] {
+        let paths = "paths: {/orders: {get: {}}}";
+        let document = format!("openapi: 3.1.0\nservers: [{{url: '{url}'}}]\n{paths}");
+        let result = run_document(&document, &OPTIONS).json();
+        assert_eq!(result["table"]["basePath"], "/a/é", "{url}");
+        assert_eq!(routes(&result), ["GET /orders → api"], "{url}");
+    }
+}
+
+/// A table compares decoded texts, and the first value of a name.
+#[test]
+fn the_query_in_a_path_is_decoded() {
+    let result = import("paths: {'/files?name=a%20b+c&x=1&x=2': {get: {}}}", &[]);
+    assert_eq!(result["table"]["routes"][0]["when"]["query"], json!({"name": "a b c", "x": "1"}));
+    assert!(words(&result).contains("`x` has several values"), "{}", words(&result));
+    let cases = import("paths: {'/files?name=a%20b+c': {get: {}}}", &["--cases"]);
+    assert!(
+        cases["cases"]["cases"][0]["request"]["url"].as_str().unwrap().ends_with("/files?name=a%20b%20c"),
+        "{cases}"
+    );
+}
+
+#[test]
+fn additional_operations_are_single_methods_of_openapi_3_2() {
+    let paths = "paths: {/a: {additionalOperations: {COPY: {}, ANY: {}, 'LOCK|MOVE': {}, 'X /evil': {}}}}";
+    let document =
+        |version: &str| format!("openapi: {version}\nservers: [{{url: 'https://api.example.com'}}]\n{paths}");
+    let result = run_document(&document("3.2.0"), &OPTIONS).json();
+    assert_eq!(routes(&result), ["COPY /a → api"]);
+    assert_eq!(words(&result).matches("is not the name of one method").count(), 3, "{}", words(&result));
+    let result = run_document(&document("3.1.0"), &OPTIONS).json();
+    assert!(words(&result).contains("write `openapi: 3.2.0`"), "{}", words(&result));
+}
+
+/// Without a limit, this would take 12 to the power of 12 steps and more.
+#[test]
+fn a_schema_that_refers_to_itself_many_times_has_an_example() {
+    let itself = ["{$ref: '#/components/schemas/S'}"; 12].join(", ");
+    let rest = format!(
+        "paths: {{'/a/{{id}}': {{get: {{parameters: [{{name: id, in: path, schema: {{$ref: '#/components/schemas/S'}}}}]}}}}}}\n\
+         components: {{schemas: {{S: {{anyOf: [{itself}]}}}}}}"
+    );
+    assert_eq!(import(&rest, &["--cases"])["cases"]["cases"].as_array().unwrap().len(), 1);
+}

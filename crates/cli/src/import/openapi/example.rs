@@ -8,8 +8,8 @@ use super::document::Located;
 use super::operation::Parameter;
 use super::reference::Resolver;
 
-/// How many references and alternatives of a schema are followed.
-const DEPTH: usize = 8;
+/// How many schemas are looked at for one parameter. A schema can refer to itself many times.
+const SCHEMAS: usize = 64;
 
 /// Returns values for a parameter, the best one first. There is at least one that no document has, because a request with
 /// `me` in place of an id may be another operation's.
@@ -23,7 +23,8 @@ pub(super) fn values(parameter: Option<&Parameter>, name: &str, resolver: &mut R
             media.get("schema")
         });
         if let Some(schema) = parameter.written.get("schema").or(of_content) {
-            of_schema(&schema, &mut found, resolver, DEPTH);
+            let mut remaining = SCHEMAS;
+            of_schema(&schema, &mut found, resolver, &mut remaining);
         }
     }
     let word: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -48,9 +49,10 @@ fn examples(value: &Located, found: &mut Vec<String>, resolver: &mut Resolver) {
     }
 }
 
-/// Adds the values that a schema says, and one of its type.
-fn of_schema(schema: &Located, found: &mut Vec<String>, resolver: &mut Resolver, depth: usize) {
-    let Some(depth) = depth.checked_sub(1) else { return };
+/// Adds the values that a schema says, and one of its type. `remaining` is the number of schemas that are still looked at.
+fn of_schema(schema: &Located, found: &mut Vec<String>, resolver: &mut Resolver, remaining: &mut usize) {
+    let Some(fewer) = remaining.checked_sub(1) else { return };
+    *remaining = fewer;
     let Some(schema) = resolver.resolve(schema) else { return };
     examples(&schema, found, resolver);
     for key in ["const", "default"] {
@@ -59,7 +61,7 @@ fn of_schema(schema: &Located, found: &mut Vec<String>, resolver: &mut Resolver,
     found.extend(schema.node.list("enum").iter().take(8).filter_map(|value| as_text(&value.to_value())));
     for key in ["allOf", "oneOf", "anyOf"] {
         for alternative in schema.node.list(key) {
-            of_schema(&schema.with(alternative), found, resolver, depth);
+            of_schema(&schema.with(alternative), found, resolver, remaining);
         }
     }
     // In OpenAPI 3.1, a type may be a list such as `[string, "null"]`.
@@ -72,7 +74,7 @@ fn of_schema(schema: &Located, found: &mut Vec<String>, resolver: &mut Resolver,
         "string" => found.extend(of_format(schema.node.text_at("format").unwrap_or_default()).map(str::to_owned)),
         "array" => {
             if let Some(items) = schema.get("items") {
-                of_schema(&items, found, resolver, depth);
+                of_schema(&items, found, resolver, remaining);
             }
         }
         _ => {}

@@ -184,12 +184,12 @@ impl PathItem<'_> {
                 let value = item.with(&entry.value);
                 let key = &*entry.key.text;
                 let method = match key {
-                    "additionalOperations" => {
+                    "additionalOperations" if self.is_3_2() => {
                         self.additional(&value, &mut methods, resolver, operations);
                         continue;
                     }
                     ANY => "ANY".to_owned(),
-                    "query" if self.has_query() => "QUERY".to_owned(),
+                    "query" if self.is_3_2() => "QUERY".to_owned(),
                     key if METHODS.contains(&key) => key.to_ascii_uppercase(),
                     _ => {
                         self.warn_of_key(key, &at, &entry.value.value, resolver);
@@ -216,15 +216,19 @@ impl PathItem<'_> {
         for entry in value.node.entries().iter().filter(|entry| !entry.key.text.starts_with("x-")) {
             let method = entry.key.text.clone();
             let at = value.at_key(&entry.key);
-            if !methods.contains(&method) {
+            // In a table, `ANY` stands for all methods, and `|` is between two.
+            if method == "ANY" || method.contains('|') || http::Method::from_bytes(method.as_bytes()).is_err() {
+                let text = format!("{} is not the name of one method; write one, such as `COPY`", short(&method));
+                resolver.messages.report(OPENAPI_VALUE, &at, text);
+            } else if !methods.contains(&method) {
                 operations.extend(self.operation(method.clone(), &at, &value.with(&entry.value), resolver));
                 methods.push(method);
             }
         }
     }
 
-    /// Returns whether the version of the document has the method `query`.
-    fn has_query(&self) -> bool {
+    /// Returns whether the version of the document has the method `query` and `additionalOperations`.
+    fn is_3_2(&self) -> bool {
         self.root.node.get("openapi").is_some_and(|version| {
             version.text().is_some_and(|text| text.starts_with("3.2")) || version.to_value().as_f64() == Some(3.2)
         })
@@ -235,6 +239,10 @@ impl PathItem<'_> {
             return;
         }
         let text = match key {
+            "additionalOperations" => {
+                "`additionalOperations` is read from OpenAPI 3.2 on; write `openapi: 3.2.0` to make routes of it"
+                    .to_owned()
+            }
             "query" => {
                 "`query` is a method from OpenAPI 3.2 on; write `openapi: 3.2.0` to make a route of it".to_owned()
             }

@@ -3,6 +3,7 @@
 //! A path such as `/files/{id}#copy` or `/files/{id}?copy` is not one that a request can have, but real documents use
 //! such paths to tell operations apart. What stands there becomes a condition if a parameter of the operation says so.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::operation::Operation;
@@ -128,19 +129,16 @@ pub(super) fn read(operation: &Operation) -> Result<PathTemplate, String> {
     }
     template.push_literal(&escaped(rest));
     if let Some(query) = query {
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            template.conditions.push(Condition {
-                place: "query",
-                name: name.to_owned(),
-                value: condition_value(value)?,
-            });
+        // A table compares decoded texts.
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let value = condition_value(&value)?;
+            template.conditions.push(Condition { place: "query", name: name.into_owned(), value });
         }
     }
     if let Some(fragment) = fragment {
         for part in fragment.split('&') {
             match condition_of(part, operation) {
-                Some(condition) => template.conditions.push(condition),
+                Some(condition) => template.conditions.push(condition?),
                 None => template.changes.push(format!(
                     "no request has `#{part}` in its path, and the operation has no parameter of the query and no header of \
                      that name, so it is left out"
@@ -148,8 +146,19 @@ pub(super) fn read(operation: &Operation) -> Result<PathTemplate, String> {
             }
         }
     }
+    // Of several values of one name, a table looks at the first.
+    let mut names = HashSet::new();
+    template.conditions.retain(|condition| {
+        let is_first = names.insert((condition.place, condition.name.clone()));
+        if !is_first {
+            let name = &condition.name;
+            template
+                .changes
+                .push(format!("`{name}` has several values, and a table compares the first of a request alone"));
+        }
+        is_first
+    });
     template.conditions.sort();
-    template.conditions.dedup_by(|a, b| (a.place, &a.name) == (b.place, &b.name));
     Ok(template)
 }
 
@@ -305,12 +314,12 @@ fn condition_value(value: &str) -> Result<String, String> {
 
 /// Returns the condition that a part of a fragment such as `Action=Copy` or `uploads` stands for, if the operation has a
 /// parameter of the query or a header of that name.
-fn condition_of(part: &str, operation: &Operation) -> Option<Condition> {
+fn condition_of(part: &str, operation: &Operation) -> Option<Result<Condition, String>> {
     let (name, value) = part.split_once('=').unwrap_or((part, ""));
     let place = ["query", "header"].into_iter().find(|place| operation.parameter(place, name).is_some())?;
     let (place, name) = match place {
         "header" => ("headers", name.to_ascii_lowercase()),
         _ => ("query", name.to_owned()),
     };
-    Some(Condition { place, name, value: condition_value(value).ok()? })
+    Some(condition_value(value).map(|value| Condition { place, name, value }))
 }

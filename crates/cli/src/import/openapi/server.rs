@@ -105,7 +105,11 @@ fn common_prefix(bases: &[&str]) -> String {
     let segments: Vec<&str> = first.split('/').skip(1).collect();
     let has = |base: &str, count: usize| base.split('/').skip(1).take(count).eq(segments.iter().copied().take(count));
     let count = (0..=segments.len()).rev().find(|count| others.iter().all(|base| has(base, *count))).unwrap_or(0);
-    segments.iter().take(count).filter(|segment| !segment.is_empty()).map(|segment| format!("/{segment}")).collect()
+    segments.iter().take(count).map(|segment| format!("/{segment}")).collect()
+}
+
+fn without_empty_segments(path: &str) -> String {
+    path.split('/').filter(|segment| !segment.is_empty()).map(|segment| format!("/{segment}")).collect()
 }
 
 struct Reader {
@@ -137,6 +141,11 @@ impl Reader {
                 }
             };
             let (host, base) = split(&text, resolver.own_url());
+            if base.contains("//") && !self.is_base_given && self.is_new(&text) {
+                let what = "the path of this URL has an empty segment (`//`), which the filter refuses; it is left out";
+                resolver.messages.report(OPENAPI_SERVER, &url.at(), what);
+            }
+            let base = without_empty_segments(&base);
             match &mut group {
                 Some(known) if known.base == base || self.is_base_given => known.hosts.extend(host),
                 Some(known) if self.is_new(&text) => {
