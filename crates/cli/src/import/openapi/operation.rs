@@ -65,7 +65,7 @@ const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "
 const ANY: &str = "x-amazon-apigateway-any-method";
 
 /// The other keys of a path item.
-const OTHERS: [&str; 6] = ["$ref", "summary", "description", "servers", "parameters", "additionalOperations"];
+const OTHERS: [&str; 5] = ["$ref", "summary", "description", "servers", "parameters"];
 
 /// The keys of this command.
 const OWN: [&str; 5] = ["x-ksvc-service", "x-ksvc-namespace", "x-ksvc-tag", "x-ksvc-disable", "x-ksvc-rest"];
