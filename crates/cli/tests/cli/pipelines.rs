@@ -169,6 +169,8 @@ fn a_table_that_can_not_be_compared_is_explained() {
     let out = out(&compare);
     assert!(out.contains("| table.yaml:2:1: error: hots: unknown key `hots`"), "{out}");
     assert!(out.contains("::error::the tables can not be compared"), "{out}");
+    // The copy of the base is gone, so another step can make one.
+    assert_eq!(pull_request.git(&["worktree", "list"]).lines().count(), 1);
 }
 
 /// A pull request chooses the names of files and the texts of tables.
@@ -197,6 +199,11 @@ fn hostile_names_and_texts_are_no_commands() {
     let output = pull_request.step("check", &[("PATHS", ".")]);
     assert!(out(&output).starts_with("::error file=x%0A%3A%3Aerror file=README.md%2C"), "{}", out(&output));
     assert!(!out(&output).lines().any(|line| line.starts_with("::error file=README.md")), "{}", out(&output));
+    // The runner ends a line at a carriage return too.
+    let pull_request = PullRequest::new("x\r::add-mask::a.yaml", GOOD);
+    let output = pull_request.step("check", &[("PATHS", ".")]);
+    let printed = out(&output);
+    assert!(!printed.split(['\r', '\n']).any(|line| line.starts_with("::")), "{printed:?}");
     // A name that is a workflow command.
     let pull_request = PullRequest::new("::stop-commands::x.yaml", GOOD);
     let output = pull_request.step("check", &[("PATHS", "::stop-commands::x.yaml")]);
