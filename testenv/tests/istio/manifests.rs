@@ -33,7 +33,10 @@ fn collect(folder: &std::path::Path, found: &mut Vec<PathBuf>) -> Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, found)?;
-        } else if path.extension() == Some(OsStr::new("yaml")) {
+        } else if path.extension() == Some(OsStr::new("yaml"))
+            && std::fs::read_to_string(&path)?.contains("apiVersion:")
+        {
+            // The other files are tables alone, and documents that a table is made of.
             found.push(path);
         }
     }
@@ -62,6 +65,10 @@ fn istioctl_reports_nothing_for_any_manifest(env: &Env) -> Result<()> {
     Ok(())
 }
 
+/// The namespace of rendered manifests. In another one, a test may have an object of the same name, with which the API
+/// server would merge them.
+const NAMESPACE: &str = "rendered";
+
 /// Returns the manifests that `render` makes of a bare table and of `wasm-plugin.yaml`, with their options.
 fn rendered(platform: Platform) -> Result<Vec<Value>> {
     let image = format!("oci://registry.example.com/ksvc-router@sha256:{}", "5e".repeat(32));
@@ -77,7 +84,7 @@ fn rendered(platform: Platform) -> Result<Vec<Value>> {
                 let options = Options {
                     module: Some(Module::parse(module).map_err(anyhow::Error::msg)?),
                     ports: if gateway.is_some() { vec![80, 443] } else { vec![] },
-                    namespace: Some("istio-system".to_owned()),
+                    namespace: Some(NAMESPACE.to_owned()),
                     gateway,
                     ..Options::default()
                 };
@@ -101,10 +108,13 @@ fn dry_run(env: &Env, object: &Value) -> Result<String> {
 }
 
 fn the_api_server_accepts_every_rendered_manifest(env: &Env) -> Result<()> {
+    // Not all definitions: other tests make and delete their own at the same time.
+    const CRD: &str = "crd/envoyextensionpolicies.gateway.envoyproxy.io";
     let cluster = env.plane.cluster();
+    cluster.namespace(NAMESPACE)?;
     let crd = env.packaging.envoy_extension_policy_crd();
     cluster.run(["apply", "--server-side", "-f"], &[crd.as_os_str()], None)?;
-    cluster.kubectl(["wait", "--for", "condition=established", "--timeout", "60s", "crd", "--all"])?;
+    cluster.kubectl(["wait", "--for", "condition=established", "--timeout", "60s", CRD])?;
     for platform in [Platform::WasmPlugin, Platform::TrafficExtension, Platform::EnvoyFilter, Platform::EnvoyGateway] {
         for object in rendered(platform)? {
             dry_run(env, &object).with_context(|| format!("{object:#}"))?;
