@@ -2,9 +2,10 @@
 //!
 //! The path of the data:
 //!
-//! 1. `document`: the files, each read once, and `reference`: the values that `$ref` points to;
+//! 1. `document`: the values with their files and positions; `reference`: the values that `$ref` points to, in files that
+//!    are each read once; `root`: the file that the user names;
 //! 2. `operation`: every operation with its parameters, sorted by path and method;
-//! 3. `server`: the public hosts and the base path; `target`: the service of each operation, with `foreign` for the
+//! 3. `server`: the public hosts and the base path; `target`: the `destination` of each operation, with `foreign` for the
 //!    extensions of other gateways; `path`: the path template of each operation in the language of the table;
 //! 4. `table`: the routes, compiled by the routing core, with its problems at the position of the operation;
 //! 5. `cases`: a test case for each operation, with the values of `example`.
@@ -12,6 +13,7 @@
 //! `kinds` has the kinds of messages. Nothing here validates a document: only what routing needs is read.
 
 mod cases;
+mod destination;
 mod document;
 mod example;
 mod foreign;
@@ -20,6 +22,7 @@ mod operation;
 mod path;
 mod plan;
 mod reference;
+mod root;
 mod server;
 mod table;
 mod target;
@@ -95,7 +98,7 @@ pub fn check(options: &Options) -> Result<(), String> {
 pub fn import(spec: &Path, options: &Options) -> Result<Imported, Unreadable> {
     let mut resolver = Resolver::new(spec, &options.refs_from)?;
     let (mut table, mut cases) = (None, None);
-    if let Some(root) = document::read_root(spec, &mut resolver)? {
+    if let Some(root) = root::read(spec, &mut resolver)? {
         let operations = operation::read(&root, &mut resolver);
         let plans = plan::make(&root, operations, options, &mut resolver);
         let built = table::build(&root, plans, options, &mut resolver.messages);

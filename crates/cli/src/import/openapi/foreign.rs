@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::Options;
+use super::destination::Destination;
 use super::document::{At, Located};
 use super::kinds::{FOREIGN_HOST, NOT_CARRIED_OVER};
 use super::operation::Operation;
 use super::path::PathTemplate;
 use super::reference::Resolver;
-use super::target::Destination;
 use crate::words::{describe, short};
 use crate::yaml::Value;
 
@@ -62,13 +62,9 @@ pub(super) fn read(
     let lost = std::mem::take(&mut reader.lost);
     if !lost.is_empty() {
         let text = format!("of `{key}`, this is not carried over: {}", lost.join(", "));
-        reporter_at(&value, text, reported, resolver);
+        reported.report(NOT_CARRIED_OVER, &value.at(), text, resolver);
     }
     Some(foreign)
-}
-
-fn reporter_at(value: &Located, text: String, reported: &mut Reported, resolver: &mut Resolver) {
-    reported.report(NOT_CARRIED_OVER, &value.at(), text, resolver);
 }
 
 struct Reader<'a> {
@@ -192,13 +188,14 @@ impl Reader<'_> {
             }
             "aws" | "aws_proxy" => {
                 let uri = value.node.text_at("uri").unwrap_or_default().to_owned();
-                self.lose(match () {
-                    () if uri.contains(":lambda:") => {
-                        format!("the Lambda function \"{uri}\" (run it as a Knative Service)")
-                    }
-                    () if uri.is_empty() => format!("the AWS service of type `{kind}` (run it as a Knative Service)"),
-                    () => format!("the AWS service \"{uri}\" (run it as a Knative Service)"),
-                });
+                let what = if uri.contains(":lambda:") {
+                    format!("the Lambda function \"{uri}\"")
+                } else if uri.is_empty() {
+                    format!("the AWS service of type `{kind}`")
+                } else {
+                    format!("the AWS service \"{uri}\"")
+                };
+                self.lose(format!("{what} (run it as a Knative Service)"));
                 return nothing;
             }
             _ => {

@@ -1,6 +1,7 @@
 //! Brings together what is known about each operation: its path in the table, its conditions and its target.
 
 use super::Options;
+use super::destination::Destination;
 use super::document::Located;
 use super::foreign;
 use super::kinds::{OPENAPI_OPTION, OPENAPI_PATH, OPENAPI_PATH_READ};
@@ -8,7 +9,7 @@ use super::operation::Operation;
 use super::path::{self, PathTemplate};
 use super::reference::Resolver;
 use super::server::{self, Servers};
-use super::target::{Destination, Found, Target, Targets};
+use super::target::{Found, Target, Targets};
 
 /// An operation that gets a route.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use ksvc_routing::{Place, RouteTable, Step, compile};
 use serde_json::{Map, Value, json};
 
 use super::Options;
+use super::destination::Destination;
 use super::document::{At, Located, Messages};
 use super::kinds::{JOINED_OPERATIONS, SAME_REQUESTS};
 use super::plan::{Plan, Plans};
-use super::target::Destination;
 use crate::message::{Message, Other};
 use crate::source::position::Span;
 

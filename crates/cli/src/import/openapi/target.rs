@@ -4,19 +4,13 @@
 use std::collections::HashMap;
 
 use super::Options;
+use super::destination::Destination;
 use super::document::{At, Located};
 use super::foreign::{self, Foreign};
 use super::kinds::{OPENAPI_TARGET, OPENAPI_VALUE, SAME_SERVICE_TAGS};
 use super::operation::{Operation, flag};
 use super::reference::Resolver;
 use crate::yaml::Value;
-
-/// Where the requests of an operation go.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Destination {
-    Service { name: String, namespace: Option<String>, tag: Option<String> },
-    Host(String),
-}
 
 /// The target of an operation.
 #[derive(Debug, Clone)]
@@ -46,8 +40,8 @@ pub(super) struct Targets {
     pub(super) foreign: foreign::Reported,
 }
 
-/// What is wrong has been reported.
-struct Reported;
+/// The tags of an operation make no service, and the reason has been reported.
+struct UnusableTags;
 
 /// What is known about the target of an operation.
 pub(super) enum Found {
@@ -99,7 +93,7 @@ impl Targets {
             match self.service_of_tag(operation, resolver) {
                 Ok(Some((name, at))) => return service(name, at, extras),
                 Ok(None) => {}
-                Err(Reported) => return Found::Missing,
+                Err(UnusableTags) => return Found::Missing,
             }
         }
         if let Some(name) = &options.service {
@@ -115,17 +109,17 @@ impl Targets {
         &mut self,
         operation: &Operation,
         resolver: &mut Resolver,
-    ) -> Result<Option<(String, At)>, Reported> {
+    ) -> Result<Option<(String, At)>, UnusableTags> {
         let tags = operation.levels.first().and_then(|operation| operation.get("tags"));
         let Some(tags) = tags.filter(|tags| !tags.node.is_null()) else { return Ok(None) };
         if !matches!(tags.node.value, Value::List(_)) {
             resolver.messages.wrong_type(OPENAPI_VALUE, &tags, "`tags`", "a list of strings");
-            return Err(Reported);
+            return Err(UnusableTags);
         }
         let Some(tag) = tags.items().next() else { return Ok(None) };
         let Some(written) = tag.node.text() else {
             resolver.messages.wrong_type(OPENAPI_VALUE, &tag, "a tag", "a string");
-            return Err(Reported);
+            return Err(UnusableTags);
         };
         let words = written.to_lowercase();
         let words = words.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
@@ -136,7 +130,7 @@ impl Targets {
             let text =
                 format!("the tag \"{written}\" has no letter or digit that a name can have; write `x-ksvc-service`");
             resolver.messages.report(OPENAPI_TARGET, &tag.at(), text);
-            return Err(Reported);
+            return Err(UnusableTags);
         }
         let first = self.tags.entry(name.clone()).or_insert_with(|| written.to_owned());
         if first != written {
