@@ -29,6 +29,8 @@ pub mod yaml;
 
 pub mod words;
 
+mod percent;
+
 pub mod kind;
 
 pub mod manifest;

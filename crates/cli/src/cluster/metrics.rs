@@ -10,7 +10,8 @@ use reqwest::Url;
 
 use super::connect::{ClusterError, Connection, PATIENCE, reason, use_ring, without_user};
 use super::objects::{name, namespace};
-use super::read::{self, encoded};
+use super::read;
+use crate::percent::component;
 
 /// The page, and the part of it that is wanted.
 const PAGE: &str = "stats/prometheus";
@@ -62,7 +63,11 @@ pub fn as_metric(name: &str) -> String {
 
 /// Returns the path in the API server at which it fetches a page from a pod.
 pub fn pod_path(pod: &Value) -> String {
-    format!("/api/v1/namespaces/{}/pods/{}:{PORT}/proxy/{PAGE}?{QUERY}", encoded(namespace(pod)), encoded(name(pod)))
+    format!(
+        "/api/v1/namespaces/{}/pods/{}:{PORT}/proxy/{PAGE}?{QUERY}",
+        component(namespace(pod)),
+        component(name(pod))
+    )
 }
 
 /// Reads the gauges of a pod through the API server. The inner error says why the pod can't be asked.

@@ -20,6 +20,7 @@ use super::objects::{
 use super::plugins::{Plugin, Target};
 use crate::manifest::PLUGIN_NAME;
 use crate::manifest::gateway::GATEWAY_NAME;
+use crate::percent::component;
 use crate::source::Source;
 use crate::source::position::Position;
 use crate::yaml::Node;
@@ -175,7 +176,7 @@ impl Reader {
     ) -> Result<Option<(u16, String)>, ClusterError> {
         let mut path = format!("{}?limit={PAGE}", collection(resource, namespace));
         if let Some(selector) = selector {
-            path += &format!("&labelSelector={}", encoded(selector));
+            path += &format!("&labelSelector={}", component(selector));
         }
         if let Some(refusal) = self.asked.get(&path) {
             return Ok(refusal.clone());
@@ -202,7 +203,7 @@ impl Reader {
                     all.extend(items);
                     match text(&page, "/metadata/continue") {
                         "" => return Ok((all, None)),
-                        token => next = format!("{path}&continue={}", encoded(token)),
+                        token => next = format!("{path}&continue={}", component(token)),
                     }
                 }
                 Answer::Refused(status, message) => return Ok((all, Some((status, message)))),
@@ -240,7 +241,7 @@ impl Reader {
 
     /// Adds one object, if it exists.
     async fn get(&mut self, resource: Resource, namespace: Option<&str>, name: &str) -> Result<(), ClusterError> {
-        match self.request(&format!("{}/{}", collection(resource, namespace), encoded(name))).await? {
+        match self.request(&format!("{}/{}", collection(resource, namespace), component(name))).await? {
             Answer::Found(object) if super::objects::name(&object) == name => {
                 self.has_read = true;
                 self.objects.add(complete(object, resource));
@@ -307,7 +308,7 @@ fn selector(labels: &[(String, String)]) -> String {
 /// Returns the path of a kind in the API.
 fn collection(resource: Resource, namespace: Option<&str>) -> String {
     let root = if resource.group().is_empty() { "/api" } else { "/apis" };
-    let namespace = namespace.map(|name| format!("/namespaces/{}", encoded(name))).unwrap_or_default();
+    let namespace = namespace.map(|name| format!("/namespaces/{}", component(name))).unwrap_or_default();
     format!("{root}/{}{namespace}/{}", resource.api_version, resource.plural)
 }
 
@@ -334,16 +335,4 @@ pub fn check_namespaces(file: &Source, document: &Node) -> Result<(), ClusterErr
     let place = format!("{}:{line}:{column}: `metadata.namespace`", file.name);
     // An empty one counts as none.
     node.text().filter(|name| !name.is_empty()).map_or(Ok(()), |name| check_namespace(&place, name))
-}
-
-/// Returns a text as a value in the query of a URL, or as a segment of its path.
-pub(super) fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            other => encoded += &format!("%{other:02X}"),
-        }
-    }
-    encoded
 }

@@ -1,16 +1,36 @@
 //! Makes a test case for each operation: a request that reaches its route, which the compiled table confirms.
 
 use ksvc_routing::{Decision, RouteTable};
+use percent_encoding::AsciiSet;
 use serde_json::{Map, Value, json};
 
-use super::example::{encoded, values};
+use super::example::values;
 use super::kinds::NO_CASE;
 use super::operation::Operation;
 use super::path::Part;
 use super::plan::Plan;
 use super::reference::Resolver;
 use super::table::Built;
+use crate::percent::{COMPONENT, component, encoded};
 use crate::request::Request;
+
+/// What is encoded in a value: a list keeps its commas, and an address its signs.
+const VALUE: &AsciiSet = &COMPONENT.remove(b':').remove(b',').remove(b'@');
+/// What is encoded in a value of several segments.
+const REST: &AsciiSet = &VALUE.remove(b'/');
+/// What is encoded in the literal text of a path, in which triplets such as `%20` may stand already.
+const PATH: &AsciiSet = &REST
+    .remove(b'%')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b';')
+    .remove(b'=');
 
 /// How many requests are tried for one operation.
 const TRIES: usize = 64;
@@ -45,7 +65,7 @@ pub(super) fn make(built: &Built, resolver: &mut Resolver) -> Value {
 
 /// Returns a base path as a request has it.
 fn escape_base(base: &str) -> String {
-    encoded(base, b"/%:@!$&'()*+,;=")
+    encoded(base, PATH)
 }
 
 /// A request as a case has it.
@@ -159,11 +179,11 @@ impl Maker<'_> {
             let mut url = self.prefix.clone();
             for part in &self.plan.path.parts {
                 match part {
-                    Part::Literal(text) => url += &encoded(text, b"/%:@!$&'()*+,;="),
+                    Part::Literal(text) => url += &encoded(text, PATH),
                     Part::Parameter { is_rest, .. } => {
                         if let Some((prefix, value)) = chosen.next() {
                             url += prefix;
-                            url += &encoded(value, if *is_rest { b"/:,@" } else { b":,@" });
+                            url += &encoded(value, if *is_rest { REST } else { VALUE });
                         }
                     }
                 }
@@ -192,7 +212,7 @@ impl Maker<'_> {
             let value = value.unwrap_or_default();
             match is_header {
                 true => headers.push((condition.name.clone(), value)),
-                false => query.push(format!("{}={}", encoded(&condition.name, b""), encoded(&value, b":,@"))),
+                false => query.push(format!("{}={}", component(&condition.name), encoded(&value, VALUE))),
             }
         }
         (query, headers)

@@ -1,7 +1,5 @@
 //! Values for the parameters of an operation: those of its examples, or else plausible ones of its type.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 use super::document::Located;
@@ -111,18 +109,4 @@ fn as_text(value: &Value) -> Option<String> {
             Some(pairs.collect::<Vec<_>>().join(","))
         }
     }
-}
-
-/// Percent-encodes a value for a path or a query. `keeps` are bytes that stay beside letters, digits and `-._~`.
-pub(super) fn encoded(text: &str, keeps: &[u8]) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            byte if byte.is_ascii_alphanumeric() || keeps.contains(&byte) => encoded.push(char::from(byte)),
-            // Writing to a string can't fail.
-            byte => _ = write!(encoded, "%{byte:02X}"),
-        }
-    }
-    encoded
 }

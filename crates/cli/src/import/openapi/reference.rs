@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::document::{Document, Located, Messages, second_document};
 use super::kinds::OPENAPI_REFERENCE;
 use crate::load;
+use crate::percent::decoded;
 use crate::source::files::Unreadable;
 use crate::words::short;
 use crate::yaml::Node;
@@ -103,7 +104,7 @@ impl Resolver {
         if name.contains("://") {
             return Err("URLs are not fetched; save the file beside this one, and write its relative path".to_owned());
         }
-        let name = percent_decoded(name);
+        let name = decoded(name);
         if name.chars().any(char::is_control) {
             return Err(format!("the name of a file has no control character, and this one is {:?}", short(&name)));
         }
@@ -204,7 +205,7 @@ fn normal(path: &Path) -> PathBuf {
 
 /// Returns the value at a JSON pointer (RFC 6901) in the form of a URL's fragment.
 fn at_pointer(root: &Arc<Node>, pointer: &str) -> Result<Arc<Node>, String> {
-    let pointer = percent_decoded(pointer);
+    let pointer = decoded(pointer);
     let mut node = root;
     if pointer.is_empty() {
         return Ok(Arc::clone(node));
@@ -223,28 +224,4 @@ fn at_pointer(root: &Arc<Node>, pointer: &str) -> Result<Arc<Node>, String> {
         walked = format!("{walked}/{step}");
     }
     Ok(Arc::clone(node))
-}
-
-/// Decodes `%20` and the like. What is not UTF-8 then stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = (first == b'%').then(|| text_of(after.get(..2)?)).flatten();
-        match escaped {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
-}
-
-fn text_of(digits: &[u8]) -> Option<u8> {
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
