@@ -248,7 +248,7 @@ impl RouteTable {
         if let Cors::On(policy) = own.cors
             && let Some(policy) = self.policies.get(policy)
         {
-            extras.push(format!("cors {}", self.describe_origins(policy.origins)));
+            extras.push(format!("cors {}", self.origin_list(policy.origins).join(" ")));
         }
         let is_forwarded = route.target.forwards();
         let table_operations = self.operations.span(self.settings.request_headers).filter(|_| is_forwarded);
@@ -307,11 +307,11 @@ impl RouteTable {
         self.strings.parts(template).map(part).collect()
     }
 
-    /// Describes origins as they could be written in a document, separated by spaces.
-    pub(crate) fn describe_origins(&self, origins: Origins) -> String {
+    /// Returns origins as they could be written in a document.
+    pub(crate) fn origin_list(&self, origins: Origins) -> Vec<String> {
         let any = origins.any.then_some("*".to_owned());
         let exact = self.strings.list(origins.exact).map(str::to_owned);
         let wildcards = self.strings.pairs(origins.wildcards).map(|(before, after)| format!("{before}*{after}"));
-        any.into_iter().chain(exact).chain(wildcards).collect::<Vec<_>>().join(" ")
+        any.into_iter().chain(exact).chain(wildcards).collect()
     }
 }

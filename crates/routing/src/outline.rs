@@ -14,7 +14,7 @@ use crate::table::image::Span;
 use crate::table::mixed;
 use crate::table::schema::{
     ANY, AllowedHeaders, AllowedMethods, Candidate, Capture, CapturedHost, Condition, Cors, Expected, Extent, NoMatch,
-    Operation, Origins, Part, Settings, StringId, Target, Template, UnsafePaths,
+    Operation, Part, Settings, StringId, Target, Template, UnsafePaths,
 };
 use crate::table::tree::TreeSegment;
 
@@ -395,19 +395,10 @@ impl RouteTable {
             AllowedHeaders::Every => "every",
             AllowedHeaders::Listed(headers) => text(headers),
         };
-        let origins = self.origin_list(policy.origins);
+        let mut origins = self.origin_list(policy.origins);
+        origins.sort();
         let (expose, max_age) = (policy.expose.map(text), policy.max_age.map(text));
         format!("{origins:?} {methods:?} {headers:?} {expose:?} {} {max_age:?}", policy.credentials)
-    }
-
-    /// Returns origins as they could be written in a document, sorted.
-    fn origin_list(&self, origins: Origins) -> Vec<String> {
-        let any = origins.any.then_some("*".to_owned());
-        let exact = self.strings.list(origins.exact).map(str::to_owned);
-        let wildcards = self.strings.pairs(origins.wildcards).map(|(before, after)| format!("{before}*{after}"));
-        let mut list: Vec<String> = any.into_iter().chain(exact).chain(wildcards).collect();
-        list.sort();
-        list
     }
 }
 
