@@ -5,6 +5,7 @@
 //! - [`istio`] starts Istio's real control plane, with ingress gateways that it configures.
 //! - [`knative`] starts real Knative on it, with pods. [`packaging`] has Helm and kustomize. [`go`] builds the programs
 //!   of all three.
+//! - [`page`] finds the code blocks of a page of the documentation.
 //! - [`yaml`] reads YAML files, [`chromium`] finds a browser, and [`npm`] fetches files of npm packages.
 
 pub mod cases;
@@ -15,6 +16,7 @@ pub mod istio;
 pub mod knative;
 pub mod npm;
 pub mod packaging;
+pub mod page;
 pub mod yaml;
 
 use std::env;
@@ -38,5 +40,12 @@ pub fn target_folder() -> PathBuf {
 pub fn plugin() -> Result<PathBuf> {
     let path = repository().join("dist/plugin.wasm");
     ensure!(path.is_file(), "there is no dist/plugin.wasm: run `cargo xtask build` first");
+    Ok(path.canonicalize()?)
+}
+
+/// Returns the path of the command line under test, `ksvc-router`.
+pub fn program() -> Result<PathBuf> {
+    let path = repository().join("dist/ksvc-router");
+    ensure!(path.is_file(), "there is no dist/ksvc-router: run `cargo xtask build` first");
     Ok(path.canonicalize()?)
 }

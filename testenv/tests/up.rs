@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 use testenv::http1::{Request, Response};
-use testenv::{admin, envoy, plugin, repository};
+use testenv::{admin, envoy, plugin, program};
 
 /// An operation that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -105,13 +105,6 @@ impl Folder {
         let options = ["--port", "0", "--admin-port", "0", "--plugin", text(&plugin)?];
         Up::start(self.command(&[files, &options].concat())?)
     }
-}
-
-/// Returns the file of `ksvc-router`.
-fn program() -> Result<PathBuf> {
-    let program = repository().canonicalize()?.join("dist/ksvc-router");
-    ensure!(program.is_file(), "there is no dist/ksvc-router: run `cargo xtask build` first");
-    Ok(program)
 }
 
 fn text(path: &Path) -> Result<&str> {

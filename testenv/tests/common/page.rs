@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use testenv::istio::ControlPlane;
+use testenv::page::{blocks, section};
 use testenv::repository;
 
 /// A page, and a folder in which its commands run.
@@ -35,7 +36,8 @@ impl<'a> Page<'a> {
         are_chosen: impl Fn(&str) -> bool,
         eventually: impl Fn(&mut dyn FnMut() -> Result<bool>) -> Result<()>,
     ) -> Result<()> {
-        let blocks = blocks(self.section(heading)?);
+        let section = section(&self.text, heading).with_context(|| self.name.to_owned())?;
+        let blocks = blocks(section);
         let mut chosen = 0;
         for (number, (language, text)) in blocks.iter().enumerate() {
             let text = (self.adapt)(text);
@@ -97,24 +99,4 @@ impl<'a> Page<'a> {
         ensure!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr).trim());
         Ok(printed)
     }
-
-    /// Returns the text below a heading, up to the next heading of the same or a higher level.
-    fn section(&self, heading: &str) -> Result<&str> {
-        let (_, text) = self
-            .text
-            .split_once(&format!("\n{heading}\n"))
-            .with_context(|| format!("{} has no section {heading:?}", self.name))?;
-        let level = |line: &str| line.bytes().take_while(|byte| *byte == b'#').count();
-        let length = text
-            .split_inclusive('\n')
-            .take_while(|line| !(2..=level(heading)).contains(&level(line)))
-            .map(str::len)
-            .sum();
-        Ok(&text[..length])
-    }
-}
-
-/// Returns the language and the text of each code block.
-fn blocks(text: &str) -> Vec<(&str, &str)> {
-    text.split("\n```").skip(1).step_by(2).filter_map(|block| block.split_once('\n')).collect()
 }

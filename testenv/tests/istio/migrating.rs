@@ -10,7 +10,7 @@ use testenv::http1::{Request, Response};
 use testenv::istio::IngressGateway;
 use testenv::istio::objects::{self, service_entry};
 use testenv::stand_in::StandIn;
-use testenv::{repository, yaml};
+use testenv::{page, repository, yaml};
 
 use crate::{Env, eventually, tests};
 
@@ -33,15 +33,12 @@ struct Section {
 impl Section {
     fn read(heading: &str, kind: &str) -> Result<Self> {
         let page = std::fs::read_to_string(repository().join(PAGE))?;
-        let (_, section) = page.split_once(&format!("\n## {heading}\n")).with_context(|| format!("no {heading}"))?;
-        let block = |kind: &str| {
-            let (_, rest) = section.split_once(&format!("\n```{kind}\n")).context("a block is missing")?;
-            rest.split_once("\n```\n").map(|(block, _)| format!("{block}\n")).context("a block has no end")
-        };
-        let source = Source::new(PAGE, block("yaml")?);
+        let heading = format!("## {heading}");
+        let source = Source::new(PAGE, page::block(&page, &heading, "yaml")?);
         let cases = cases::read(&source).map_err(|messages| yaml::error_of(&messages))?;
         ensure!(!cases.is_empty(), "{heading} has no cases");
-        Ok(Self { before: block(&format!("{kind} before"))?, cases })
+        let before = page::block(&page, &heading, &format!("{kind} before"))?.to_owned();
+        Ok(Self { before, cases })
     }
 
     /// Returns the object with its namespace and gateway replaced by those of the test.

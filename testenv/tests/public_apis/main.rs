@@ -3,7 +3,7 @@
 //!
 //! The operations are counted here by a few lines of their own, which know nothing of the importer.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -15,11 +15,11 @@ use serde_json::Value;
 use testenv::cases::{CaseFile, Ingress, run_all};
 use testenv::npm::{DIRECTORY, EXAMPLES, OCTOKIT, Package};
 use testenv::stand_in::StandIn;
-use testenv::{envoy, plugin, repository, yaml};
+use testenv::{envoy, page, plugin, program, repository, yaml};
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// A public OpenAPI document, and what becomes of it.
+/// A public OpenAPI document, and how many of its operations share a route.
 struct Api {
     name: &'static str,
     package: Package,
@@ -56,9 +56,7 @@ apis! {
 #[test]
 fn the_petstore_is_as_the_page_shows_it() -> Result<()> {
     let page = std::fs::read_to_string(repository().join("docs/migrating.md"))?;
-    let (_, section) = page.split_once("\n## An OpenAPI document\n").context("the section")?;
-    let (_, block) = section.split_once("\n```yaml\n").context("the block")?;
-    let (block, _) = block.split_once("```\n").context("the end of the block")?;
+    let block = page::block(&page, "## An OpenAPI document", "yaml")?;
     let shown = yaml::parse(&Source::new("docs/migrating.md", block))?;
     let mut import = Command::new(program()?);
     import.args(["import", "openapi"]).arg(EXAMPLES.file("3.0/yaml/petstore.yaml")?);
@@ -134,11 +132,4 @@ fn operations(document: &Path) -> Result<usize> {
     let paths = document["paths"].as_object().context("no paths")?;
     let keys = paths.values().filter_map(Value::as_object).flat_map(|item| item.keys());
     Ok(keys.filter(|key| METHODS.contains(&key.as_str())).count())
-}
-
-/// Returns the file of `ksvc-router`.
-fn program() -> Result<PathBuf> {
-    let program = repository().canonicalize()?.join("dist/ksvc-router");
-    ensure!(program.is_file(), "there is no dist/ksvc-router: run `cargo xtask build` first");
-    Ok(program)
 }
