@@ -23,7 +23,7 @@ use crate::request::Request;
 use classes::{Path, Patterns, path_text};
 use pairs::Pairs;
 use seen::{RouteId, Seen};
-use witness::Alphabet;
+use witness::{Class, TriedValues};
 
 /// How much is tried at most.
 #[derive(Debug, Clone, Copy)]
@@ -217,9 +217,9 @@ struct LookedAt {
 }
 
 /// The tables of one gateway that may decide about the requests for some hosts, and their scopes.
-type Alive<'s, 't> = Vec<(HostScope, &'s Side<'t>)>;
+type TablesOfHost<'s, 't> = Vec<(HostScope, &'s Side<'t>)>;
 
-fn looked_at(alive: &Alive<'_, '_>, path: &str) -> LookedAt {
+fn looked_at(alive: &TablesOfHost<'_, '_>, path: &str) -> LookedAt {
     let mut looked_at = LookedAt { tables: Vec::new(), names: Vec::new() };
     for (scope, side) in alive {
         let Some(paths) = side.table.matching_paths(path.as_bytes()) else {
@@ -254,7 +254,7 @@ struct Comparison<'s, 't> {
     old_sides: &'s [Side<'t>],
     new_sides: &'s [Side<'t>],
     bounds: Bounds,
-    alphabet: Alphabet,
+    tried: TriedValues,
     changed_headers: Vec<String>,
     entries: BTreeMap<EntryKey, Entry>,
     renamed: BTreeSet<(RouteId, RouteId)>,
@@ -282,7 +282,7 @@ impl<'s, 't> Comparison<'s, 't> {
             old_sides,
             new_sides,
             bounds,
-            alphabet: alphabet(&outlines().collect::<Vec<_>>(), &changed_headers),
+            tried: tried_values(&outlines().collect::<Vec<_>>(), &changed_headers),
             changed_headers,
             entries: BTreeMap::new(),
             renamed: BTreeSet::new(),
@@ -298,11 +298,11 @@ impl<'s, 't> Comparison<'s, 't> {
             self.not_compared.add(1, side.route_names.iter().cloned());
         }
         for (host, old_scopes, new_scopes) in self.hosts() {
-            fn alive<'s, 't>(sides: &'s [Side<'t>], scopes: &[HostScope]) -> Alive<'s, 't> {
+            fn tables_of_host<'s, 't>(sides: &'s [Side<'t>], scopes: &[HostScope]) -> TablesOfHost<'s, 't> {
                 let pairs = scopes.iter().copied().zip(sides);
                 pairs.filter(|(scope, _)| !scope.is_out_of_scope()).collect()
             }
-            let (old, new) = (alive(self.old_sides, &old_scopes), alive(self.new_sides, &new_scopes));
+            let (old, new) = (tables_of_host(self.old_sides, &old_scopes), tables_of_host(self.new_sides, &new_scopes));
             if old.is_empty() && new.is_empty() {
                 continue;
             }
@@ -379,14 +379,8 @@ impl<'s, 't> Comparison<'s, 't> {
                     if is_cut {
                         return;
                     }
-                    let requests = witness::captured_requests(
-                        &host,
-                        class,
-                        final_slash,
-                        &captured,
-                        &self.alphabet,
-                        requests_of_class,
-                    );
+                    let class = Class { authority: &host, path: class, final_slash, candidates: &captured };
+                    let requests = witness::captured_requests(&class, &self.tried, requests_of_class);
                     is_cut |= requests.is_cut;
                     for request in requests.list {
                         let seen = Seen::new(&[side.table], &request, &[]);
@@ -408,10 +402,10 @@ impl<'s, 't> Comparison<'s, 't> {
         hosts
     }
 
-    fn compare_host(&mut self, host: &str, old: &Alive<'_, '_>, new: &Alive<'_, '_>) {
+    fn compare_host(&mut self, host: &str, old: &TablesOfHost<'_, '_>, new: &TablesOfHost<'_, '_>) {
         let sides = || old.iter().chain(new).filter(|(scope, _)| scope.is_in_scope()).map(|(_, side)| *side);
         for request in
-            special_requests(host, &sides().map(|side| &side.outline).collect::<Vec<_>>(), &self.alphabet.origins)
+            special_requests(host, &sides().map(|side| &side.outline).collect::<Vec<_>>(), &self.tried.origins)
         {
             self.try_request(&request, &mut BTreeSet::new());
         }
@@ -460,7 +454,14 @@ impl<'s, 't> Comparison<'s, 't> {
         }
     }
 
-    fn compare_class(&mut self, host: &str, path: &Path, final_slash: bool, old: &Alive<'_, '_>, new: &Alive<'_, '_>) {
+    fn compare_class(
+        &mut self,
+        host: &str,
+        path: &Path,
+        final_slash: bool,
+        old: &TablesOfHost<'_, '_>,
+        new: &TablesOfHost<'_, '_>,
+    ) {
         let text = path_text(path, final_slash);
         let (before, after) = (looked_at(old, &text), looked_at(new, &text));
         if before == after {
@@ -477,9 +478,10 @@ impl<'s, 't> Comparison<'s, 't> {
         }
         let left = self.bounds.requests.saturating_sub(self.requests);
         // Names alone need no values that only the effect of a route depends on.
-        let alphabet = if before.tables == after.tables { &Alphabet::default() } else { &self.alphabet };
+        let tried = if before.tables == after.tables { &TriedValues::default() } else { &self.tried };
         let limit = self.bounds.requests_of_class.min(left);
-        let requests = witness::requests(host, path, final_slash, &candidates, alphabet, limit);
+        let class = Class { authority: host, path, final_slash, candidates: &candidates };
+        let requests = witness::requests(&class, tried, limit);
         self.not_compared.add(usize::from(requests.is_cut), names);
         let mut found = BTreeSet::new();
         for request in &requests.list {
@@ -573,8 +575,8 @@ fn rank(differences: &[&str]) -> usize {
 }
 
 /// Returns what the requests to two gateways may have in them besides methods, paths and conditions.
-fn alphabet(outlines: &[&Outline], changed_headers: &[String]) -> Alphabet {
-    let mut alphabet = Alphabet::default();
+fn tried_values(outlines: &[&Outline], changed_headers: &[String]) -> TriedValues {
+    let mut tried = TriedValues::default();
     let mut origins: BTreeSet<String> = BTreeSet::new();
     for origin in outlines.iter().flat_map(|outline| &outline.origins) {
         match &**origin {
@@ -582,12 +584,12 @@ fn alphabet(outlines: &[&Outline], changed_headers: &[String]) -> Alphabet {
             origin => _ = origins.insert(origin.replace('*', "x1")),
         }
     }
-    alphabet.has_cors = outlines.iter().any(|outline| !outline.origins.is_empty());
-    alphabet.origins = origins.into_iter().collect();
-    alphabet.origins.push("https://other.example.net".to_owned());
+    tried.has_cors = outlines.iter().any(|outline| !outline.origins.is_empty());
+    tried.origins = origins.into_iter().collect();
+    tried.origins.push("https://other.example.net".to_owned());
     let mut values: BTreeSet<String> = BTreeSet::new();
-    alphabet.are_combined = outlines.iter().any(|outline| outline.has_captured_targets);
-    if alphabet.are_combined {
+    tried.are_combined = outlines.iter().any(|outline| outline.has_captured_targets);
+    if tried.are_combined {
         let namespaces = outlines.iter().flat_map(|outline| &outline.namespaces);
         values.extend(namespaces.map(|name| name.replace('*', "x1")));
         values.extend(["X_1".to_owned(), "x".repeat(63), "x".repeat(64)]);
@@ -605,8 +607,8 @@ fn alphabet(outlines: &[&Outline], changed_headers: &[String]) -> Alphabet {
             values.extend(base.first().map(|_| "%2Fx1".to_owned()));
         }
     }
-    alphabet.values = values.into_iter().collect();
-    alphabet.headers = changed_headers.iter().map(|name| (name.clone(), "client".to_owned())).collect();
+    tried.values = values.into_iter().collect();
+    tried.headers = changed_headers.iter().map(|name| (name.clone(), "client".to_owned())).collect();
     if settings_differ {
         let claims = [
             ("x-forwarded-prefix", "/x1"),
@@ -615,9 +617,9 @@ fn alphabet(outlines: &[&Outline], changed_headers: &[String]) -> Alphabet {
             ("knative-serving-tag", "x1"),
             ("user-agent", "kube-probe/1"),
         ];
-        alphabet.headers.extend(claims.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        tried.headers.extend(claims.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
-    alphabet
+    tried
 }
 
 /// The most slashes of a base path that are tried as encoded ones.

@@ -1,4 +1,4 @@
-//! Which routes of two gateways are the same.
+//! Pairs the routes of two gateways that are the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

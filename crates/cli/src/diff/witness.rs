@@ -7,9 +7,9 @@ use ksvc_routing::{CandidateOutline, ConditionOutline, ConditionPart, ExpectedVa
 use super::classes::{Path, Piece, path_text};
 use crate::request::Request;
 
-/// What all requests to two gateways may have in common.
+/// The values that are tried in the requests to two gateways.
 #[derive(Debug, Default)]
-pub(super) struct Alphabet {
+pub(super) struct TriedValues {
     /// Origins, one for each kind that some policy knows, and one that none knows.
     pub(super) origins: Vec<String>,
     /// Whether some table has a CORS policy.
@@ -34,15 +34,18 @@ pub(super) struct Requests {
     pub(super) is_cut: bool,
 }
 
-/// Returns the requests to try for a class, the simple ones first. `candidates` can match in one of the gateways.
-pub(super) fn requests(
-    authority: &str,
-    path: &Path,
-    final_slash: bool,
-    candidates: &[&CandidateOutline],
-    alphabet: &Alphabet,
-    limit: usize,
-) -> Requests {
+/// A class of paths at one host.
+pub(super) struct Class<'a> {
+    pub(super) authority: &'a str,
+    pub(super) path: &'a Path,
+    pub(super) final_slash: bool,
+    /// The candidates that can match in one of the gateways.
+    pub(super) candidates: &'a [&'a CandidateOutline],
+}
+
+/// Returns at most `limit` requests to try for a class, the simple ones first.
+pub(super) fn requests(class: &Class<'_>, tried: &TriedValues, limit: usize) -> Requests {
+    let Class { authority, path, final_slash, candidates } = *class;
     let methods = methods(candidates);
     let sets: BTreeSet<Vec<&ConditionOutline>> =
         candidates.iter().map(|candidate| candidate.conditions.iter().collect()).collect();
@@ -68,28 +71,27 @@ pub(super) fn requests(
             add(method, &base_path, assignment, &[]);
         }
     }
-    let extra: Vec<(&str, &str)> =
-        alphabet.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let extra: Vec<(&str, &str)> = tried.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     for assignment in &assignments {
         for method in &methods {
             if !extra.is_empty() {
                 add(method, &base_path, assignment, &extra);
             }
-            for origin in alphabet.origins.iter().filter(|_| alphabet.has_cors) {
+            for origin in tried.origins.iter().filter(|_| tried.has_cors) {
                 add(method, &base_path, assignment, &[("origin", origin)]);
             }
         }
     }
     for assignment in &preflight_assignments {
         for method in &methods {
-            for origin in &alphabet.origins {
+            for origin in &tried.origins {
                 let headers = [
                     ("origin", origin.as_str()),
                     ("access-control-request-method", method),
                     ("access-control-request-headers", "x-requested-with"),
                 ];
                 add("OPTIONS", &base_path, assignment, &headers[..2]);
-                if alphabet.has_cors && assignment.is_empty() {
+                if tried.has_cors && assignment.is_empty() {
                     add("OPTIONS", &base_path, assignment, &headers);
                 }
             }
@@ -98,13 +100,13 @@ pub(super) fn requests(
     let no_condition = Assignment::default();
     let mut own_requests = own_requests(candidates);
     own_requests.insert((methods[0].clone(), Assignment::default()));
-    'variants: for path in variants(path, final_slash, alphabet) {
+    'variants: for path in variants(path, final_slash, tried) {
         for (method, assignment) in &own_requests {
             if !add(method, &path, assignment, &[]) {
                 break 'variants;
             }
         }
-        for origin in alphabet.origins.iter().take(1) {
+        for origin in tried.origins.iter().take(1) {
             let headers = [("origin", origin.as_str()), ("access-control-request-method", methods[0].as_str())];
             add("OPTIONS", &path, &no_condition, &headers);
         }
@@ -112,18 +114,12 @@ pub(super) fn requests(
     Requests { list, is_cut }
 }
 
-/// Returns requests with captured values, of which each may make another host.
-pub(super) fn captured_requests(
-    authority: &str,
-    path: &Path,
-    final_slash: bool,
-    candidates: &[&CandidateOutline],
-    alphabet: &Alphabet,
-    limit: usize,
-) -> Requests {
+/// Returns at most `limit` requests with captured values, of which each may make another host.
+pub(super) fn captured_requests(class: &Class<'_>, tried: &TriedValues, limit: usize) -> Requests {
+    let Class { authority, path, final_slash, candidates } = *class;
     let mut list = Vec::new();
     let own_requests = own_requests(candidates);
-    for path in std::iter::once(path_text(path, final_slash)).chain(variants(path, final_slash, alphabet)) {
+    for path in std::iter::once(path_text(path, final_slash)).chain(variants(path, final_slash, tried)) {
         for (method, assignment) in &own_requests {
             if list.len() >= limit {
                 return Requests { list, is_cut: true };
@@ -252,7 +248,7 @@ fn is_met(expected: &ExpectedValue, value: &str) -> bool {
 
 /// Returns other paths of the same class, with values that matter for more than the choice of a route. They are made one
 /// by one, since there may be very many.
-fn variants<'v>(path: &'v Path, final_slash: bool, alphabet: &'v Alphabet) -> impl Iterator<Item = String> + 'v {
+fn variants<'v>(path: &'v Path, final_slash: bool, tried: &'v TriedValues) -> impl Iterator<Item = String> + 'v {
     let fills: Vec<(usize, usize)> = path
         .iter()
         .enumerate()
@@ -267,7 +263,7 @@ fn variants<'v>(path: &'v Path, final_slash: bool, alphabet: &'v Alphabet) -> im
         }
         path_text(&path, final_slash)
     };
-    let values = &alphabet.values;
+    let values = &tried.values;
     // The rest of a path may have several segments.
     let longer = match (path.last().map(|segment| &segment[..]), final_slash) {
         (Some([Piece::Fill(last)]), false) => Some(format!("{}/{last}2", path_text(path, false))),
@@ -275,7 +271,7 @@ fn variants<'v>(path: &'v Path, final_slash: bool, alphabet: &'v Alphabet) -> im
     };
     let places = fills.clone();
     let single = places.into_iter().flat_map(move |fill| values.iter().map(move |value| with(&[(fill, value)])));
-    let pairs = (0..if alphabet.are_combined { fills.len() } else { 0 })
+    let pairs = (0..if tried.are_combined { fills.len() } else { 0 })
         .flat_map(|one| (0..one).map(move |two| (two, one)))
         .map(move |(one, two)| (fills[one], fills[two]));
     let double = pairs.flat_map(move |(one, two)| {
