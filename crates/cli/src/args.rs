@@ -165,7 +165,7 @@ A file of cases:
     Diff(diff::Diff),
     /// Print the manifest that brings a table to a gateway.
     Render(render::Render),
-    /// Make a table from something that describes your services already.
+    /// Make a table from an OpenAPI document, or from the annotations of Knative Services.
     #[command(subcommand)]
     Import(Import),
     /// Say whether the installation in a cluster can work. Nothing in the cluster is changed.

@@ -1,4 +1,4 @@
-//! Makes tables from OpenAPI documents and from the annotations of KSVCs.
+//! Makes tables from OpenAPI documents and from the annotations of Knative Services.
 
 pub mod ksvc;
 pub mod openapi;
