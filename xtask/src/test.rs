@@ -59,9 +59,10 @@ const PLUGIN_LINTS: Layer = Layer {
 
 const PURE_TESTS: Layer = Layer {
     name: "pure tests",
-    parts: &[("1 min", "crates/routing, crates/discovery, crates/cli and crates/oci-artifacts")],
+    parts: &[("1 min", "crates/routing, crates/discovery, crates/explanation, crates/cli and crates/oci-artifacts")],
     run: || {
-        let packages = ["-p", "ksvc-routing", "-p", "ksvc-discovery", "-p", "ksvc-router-cli", "-p", "oci-artifacts"];
+        let packages = ["ksvc-routing", "ksvc-discovery", "ksvc-explanation", "ksvc-router-cli", "oci-artifacts"];
+        let packages = packages.into_iter().flat_map(|package| ["-p", package]);
         let test = ["test"].into_iter().chain(packages).chain(["--no-fail-fast"]);
         step::run("Pure tests", cargo(test))
     },
@@ -79,7 +80,7 @@ const ENVOY: Layer = Layer {
 const ALL_TESTS: Layer = Layer {
     name: "tests",
     parts: &[
-        ("1 min", "pure: crates/routing, crates/discovery, crates/cli and crates/oci-artifacts"),
+        ("1 min", "pure: crates/routing, crates/discovery, crates/explanation, crates/cli and crates/oci-artifacts"),
         ("3 min", "module: dist/plugin.wasm in a wasm runtime"),
         ("6 min", "end to end: dist/plugin.wasm in real Envoy"),
     ],

@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::request::Request;
 use crate::source::Source;
 use crate::source::position::Span;
+use ksvc_explanation::request::Request;
 
 pub use read::read;
 

@@ -14,11 +14,11 @@ mod up;
 
 use std::fmt;
 
+use ksvc_explanation::request::HeaderError;
 use ksvc_router_cli::cluster::connect::{Access, ClusterError};
 use ksvc_router_cli::formats::{as_github, as_sarif};
 use ksvc_router_cli::levels::{Contradiction, Levels};
 use ksvc_router_cli::message::{Message, as_json, as_text};
-use ksvc_router_cli::request::HeaderError;
 use ksvc_router_cli::source::files::Unreadable;
 use ksvc_router_cli::words::{count, quote_all};
 use ksvc_router_cli::{admission, schema};

@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ksvc_routing::{CandidateOutline, HostScope, Outline, PathOutline, PathSegment, RouteTable};
 
-use crate::request::Request;
 use classes::{Path, Patterns, path_text};
+use ksvc_explanation::request::Request;
 use pairs::Pairs;
 use seen::{RouteId, Seen};
 use witness::{Class, TriedValues};

@@ -11,8 +11,8 @@
 //! 7. `formats`: messages as other programs read them.
 //!
 //! `load` takes the first four steps for the arguments of a command. Every message is of a `kind` with a stable code, and
-//! `catalogue` lists the kinds. A `request` has an `explanation`: what the `tables` decide about it, and `cases` compares
-//! explanations with what is expected, which `junit` prints for CI systems. `live` runs the cases in a real gateway,
+//! `catalogue` lists the kinds. The crate `ksvc-explanation` says what the `tables` decide about a request, and `cases`
+//! compares that with what is expected, which `junit` prints for CI systems. `live` runs the cases in a real gateway,
 //! which `up` starts with the tables of a file; `changes` says which routes an edit of them has changed. `diff` finds the
 //! requests that two versions of the tables treat differently. `render` makes the manifest of another platform around a
 //! table, and `import` makes tables from what describes services already. `admission` makes the policy for the API server
@@ -53,13 +53,7 @@ pub mod levels;
 
 pub mod formats;
 
-pub mod request;
-
 pub mod tables;
-
-pub mod explanation;
-
-pub mod nearest;
 
 pub mod cases;
 

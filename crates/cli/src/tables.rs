@@ -6,8 +6,8 @@ use ksvc_routing::{Compiled, Decision, Line, Untouched};
 use crate::configuration::Configuration;
 use crate::manifest::order::Order;
 use crate::message::Message;
-use crate::request::Request;
 use crate::words::{aligned, clean};
+use ksvc_explanation::request::Request;
 
 /// A table and its place in a file.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ mod slow;
 use std::collections::BTreeMap;
 
 use common::{Choices, good, pick, seeded_rng};
+use ksvc_explanation::request::Request;
 use ksvc_router_cli::diff::seen::Seen;
 use ksvc_router_cli::diff::{Bounds, Difference, Entry, compare};
-use ksvc_router_cli::request::Request;
 use ksvc_routing::RouteTable;
 use serde_json::{Value, json};
 use slow::{Table, random_request, random_table};

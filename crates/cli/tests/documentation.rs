@@ -19,6 +19,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use common::in_a_line;
+use ksvc_explanation::decision::explain_with_response;
 use ksvc_router_cli::cases::{self, Case};
 use ksvc_router_cli::catalogue;
 use ksvc_router_cli::check::check as check_files;
@@ -26,7 +27,6 @@ use ksvc_router_cli::cluster::finding::CHECKS;
 use ksvc_router_cli::cluster::metrics::Gauges;
 use ksvc_router_cli::cluster::status::{self, Expected};
 use ksvc_router_cli::danger::Danger;
-use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::kind::MessageKind;
 use ksvc_router_cli::load::from_named;
 use ksvc_router_cli::message::{Message, as_text};

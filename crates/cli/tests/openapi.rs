@@ -202,7 +202,7 @@ fn generated_cases_pass_on_the_generated_table() {
         let (compiled, messages) = table.configurations[0].compile();
         assert!(messages.iter().all(|message| !message.is_error()), "{round}: {}", as_text(&messages));
         for case in ksvc_router_cli::cases::read(&source("cases.yaml", &cases.unwrap())).unwrap() {
-            let explanation = ksvc_router_cli::explanation::explain(&compiled.table, &case.request);
+            let explanation = ksvc_explanation::decision::explain(&compiled.table, &case.request);
             assert_eq!(case.compare(&explanation.fields), [], "{round}: {}", case.url);
         }
     }

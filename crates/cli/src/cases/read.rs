@@ -5,15 +5,15 @@
 use std::sync::Arc;
 
 use super::{Case, Expected};
-use crate::explanation::OUTCOMES;
 use crate::kind::INVALID_CASE;
 use crate::load;
 use crate::message::Message;
-use crate::request::Request;
 use crate::source::Source;
 use crate::source::position::Span;
 use crate::words::{describe, quote_all};
 use crate::yaml::{Key, Node, Value as Yaml};
+use ksvc_explanation::decision::OUTCOMES;
+use ksvc_explanation::request::Request;
 
 /// Reads the cases of a file, from every document that has `cases:`, or returns all errors in them.
 pub fn read(source: &Arc<Source>) -> Result<Vec<Case>, Vec<Message>> {

@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ksvc_router_cli::explanation::{Explanation, explain_decision};
+use ksvc_explanation::decision::{Explanation, explain_decision};
+use ksvc_explanation::nearest::nearest_routes;
+use ksvc_explanation::request::Request;
 use ksvc_router_cli::load::load_tables;
 use ksvc_router_cli::message::as_text;
-use ksvc_router_cli::nearest::nearest_routes;
-use ksvc_router_cli::request::Request;
 use ksvc_router_cli::tables::{Table, Tables};
 use ksvc_router_cli::words::clean;
 use ksvc_routing::{ConsideredRoute, Decision, Head, OutOfScope, Outcome, UnsafePart, Untouched};

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
+use ksvc_explanation::decision::explain_with_response;
 use ksvc_router_cli::cases::{self, Case, Mismatch};
-use ksvc_router_cli::explanation::explain_with_response;
 use ksvc_router_cli::junit::{TestCase, as_junit};
 use ksvc_router_cli::kind::FAILED_CASE;
 use ksvc_router_cli::load::{self, load_tables};

@@ -8,8 +8,8 @@ use super::Danger;
 use crate::configuration::Configuration;
 use crate::manifest::domain_mapping::DomainMapping;
 use crate::message::{Message, Other};
-use crate::request::Request;
 use crate::yaml::{Node, Value};
+use ksvc_explanation::request::Request;
 
 /// Returns the dangers of a table.
 pub(super) fn check(configuration: &Configuration, mappings: &[DomainMapping], found: &mut Vec<(Danger, Message)>) {

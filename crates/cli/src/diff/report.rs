@@ -8,13 +8,13 @@ use serde_json::{Map, Value, json};
 
 use super::seen::{RouteId, Seen};
 use super::{Difference, Entry, Kind};
-use crate::explanation::by_name;
 use crate::formats::{escape_data, escape_property, relative};
 use crate::message::{Message, as_json};
-use crate::request::Request;
 use crate::source::position::Position;
 use crate::tables::Tables;
 use crate::words::{clean, count};
+use ksvc_explanation::decision::by_name;
+use ksvc_explanation::request::Request;
 
 /// The most rows in Markdown that are not folded.
 const UNFOLDED: usize = 10;

@@ -3,7 +3,7 @@
 
 use ksvc_routing::{Answer, Change, Decision, Forward, Outcome, RouteTable, Untouched};
 
-use crate::request::Request;
+use ksvc_explanation::request::Request;
 
 /// A route of a gateway: the index of its table in the order in which the gateway asks them, and its index there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

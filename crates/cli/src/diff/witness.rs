@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ksvc_routing::{CandidateOutline, ConditionOutline, ConditionPart, ExpectedValue};
 
 use super::classes::{Path, Piece, path_text};
-use crate::request::Request;
+use ksvc_explanation::request::Request;
 
 /// The values that are tried in the requests to two gateways.
 #[derive(Debug, Default)]

@@ -3,9 +3,9 @@
 use ksvc_routing::Line;
 use serde_json::Value;
 
-use crate::explanation::explain;
-use crate::request::Request;
 use crate::tables::{Table, Tables};
+use ksvc_explanation::decision::explain;
+use ksvc_explanation::request::Request;
 
 /// Returns a `curl` command for the first route that a simple request finds, to a gateway at this address. Routes to a
 /// service come before those that the gateway answers itself.

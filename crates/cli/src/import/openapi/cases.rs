@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::reference::Resolver;
 use super::table::Built;
 use crate::percent::{COMPONENT, component, encoded};
-use crate::request::Request;
+use ksvc_explanation::request::Request;
 
 /// What is encoded in a value: a list keeps its commas, and an address its signs.
 const VALUE: &AsciiSet = &COMPONENT.remove(b':').remove(b',').remove(b'@');

@@ -92,7 +92,7 @@ fn apply<'c>(changes: impl IntoIterator<Item = Change<'c>>, headers: &mut Header
 }
 
 /// Returns headers as an object. The value of a repeated header is a list.
-pub(crate) fn by_name(headers: &[(Vec<u8>, Vec<u8>)]) -> Map<String, Value> {
+pub fn by_name(headers: &[(Vec<u8>, Vec<u8>)]) -> Map<String, Value> {
     let mut values: Vec<(String, Vec<String>)> = Vec::new();
     for (name, value) in headers {
         let (name, value) = (text(name), text(value));
