@@ -1,12 +1,13 @@
 //! The tables of one gateway, in the order in which it asks them: the first table that does not leave a request untouched
 //! decides about it.
 
-use ksvc_routing::{Compiled, Decision, Line, Untouched};
+use ksvc_routing::{Compiled, Line};
 
 use crate::configuration::Configuration;
 use crate::manifest::order::Order;
 use crate::message::Message;
 use crate::words::{aligned, clean};
+use ksvc_explanation::gateway::{NamedTable, deciding};
 use ksvc_explanation::request::Request;
 
 /// A table and its place in a file.
@@ -28,6 +29,24 @@ impl Table {
         self.configuration.node.as_ref().and_then(|node| node.text_at("name")).unwrap_or("default")
     }
 
+    /// Returns the table with the words of its file.
+    pub fn named(&self) -> NamedTable<'_> {
+        let key = |key: &str| self.configuration.node.as_ref().and_then(|node| node.get(key));
+        NamedTable {
+            table: &self.compiled.table,
+            name: self.name(),
+            file: &self.configuration.source.name,
+            line: self.configuration.at.start.line,
+            hosts: key("hosts")
+                .map(|hosts| hosts.items())
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|host| host.text())
+                .collect(),
+            base_path: key("basePath").and_then(|base| base.text()).unwrap_or_default(),
+        }
+    }
+
     pub fn order(&self) -> Order {
         Order::new(self.configuration.manifest.as_ref())
     }
@@ -39,7 +58,7 @@ impl Table {
 
     /// Returns the file and the line of the table.
     pub fn place(&self) -> String {
-        format!("{}:{}", self.configuration.source.name, self.configuration.at.start.line)
+        self.named().place()
     }
 }
 
@@ -95,18 +114,8 @@ impl Tables {
         self.0.iter().flat_map(|table| table.errors.clone()).collect()
     }
 
-    /// Returns the index of the table that decides about a request. If every table leaves it untouched, it is that of the
-    /// first table in whose scope the request is, or else of the first table.
+    /// Returns the index of the table that decides about a request.
     pub fn deciding(&self, request: &Request) -> usize {
-        let headers = request.header_refs();
-        let mut in_scope = None;
-        for (index, table) in self.0.iter().enumerate() {
-            match table.compiled.table.decide(&request.head(&headers), || false) {
-                Decision::Untouched(Untouched::OutOfScope) => {}
-                Decision::Untouched(Untouched::PassThrough) => in_scope = in_scope.or(Some(index)),
-                Decision::Forward(_) | Decision::Answer(_) => return index,
-            }
-        }
-        in_scope.unwrap_or(0)
+        deciding(self.0.iter().map(|table| &table.compiled.table), request)
     }
 }

@@ -3,5 +3,6 @@
 //! This crate is pure, like the core whose decisions it describes: it knows nothing of files, YAML or the command line.
 
 pub mod decision;
+pub mod gateway;
 pub mod nearest;
 pub mod request;
