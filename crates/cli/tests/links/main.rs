@@ -1,6 +1,6 @@
-//! Checks the links of the Markdown pages: every relative link leads to a file or folder of the repository, every anchor
-//! to a heading, and a page's list of contents names each of its sections in order. The module `translations` compares the
-//! Chinese pages with the English ones.
+//! Checks the links of the Markdown pages: every relative link leads to a file or folder of the repository, every
+//! anchor to a heading, and a page's list of contents names each of its sections in order. The module `translations`
+//! compares the Chinese pages with the English ones.
 
 mod translations;
 

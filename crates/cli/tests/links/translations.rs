@@ -1,7 +1,7 @@
-//! The Chinese pages are in step with the English ones: the same code blocks, byte for byte; headings of the same levels;
-//! tables of the same number of rows; and in each section and each row of a table the same code and numbers, and links to
-//! the same places, in Chinese where there is a Chinese page. The blocks of the English pages are run by other tests, so
-//! those of the Chinese pages need not be.
+//! The Chinese pages are in step with the English ones: the same code blocks, byte for byte; headings of the same
+//! levels; tables of the same number of rows; and in each section and each row of a table the same code and numbers,
+//! and links to the same places, in Chinese where there is a Chinese page. Other tests run the blocks of the English
+//! pages, so those of the Chinese pages need not be run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
