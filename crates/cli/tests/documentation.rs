@@ -1,7 +1,8 @@
 //! Tests that the documentation is true. Every code block of the configuration reference, the cookbook and the message
 //! catalogue is run; the tables of the reference are compared with the code; the tables in README.md pass `check`; and
 //! `docs/command-line.md` shows every danger with the message that `check` prints. `reasons.md` beside this file is more
-//! examples, in the same form. `links.rs` checks the links, `messages.rs` the message catalogue.
+//! examples, in the same form. `links/` checks the links and compares the Chinese pages with the English
+//! ones, whose blocks are run here; `messages.rs` checks the message catalogue.
 //!
 //! These kinds of blocks are allowed, and every other block is an error:
 //! - `yaml` with `pluginConfig:` and `cases:`: the cases are run against the table in the same block;

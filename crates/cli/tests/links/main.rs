@@ -1,5 +1,8 @@
-//! Checks the links of the Markdown pages: every relative link leads to a file or folder of the repository, every anchor
-//! to a heading, and a page's list of contents names each of its sections in order.
+//! Checks the links of the Markdown pages: every relative link leads to a file or folder of the repository, every
+//! anchor to a heading, and a page's list of contents names each of its sections in order. The module `translations`
+//! compares the Chinese pages with the English ones.
+
+mod translations;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +10,10 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// The folders whose `*.md` files are checked.
-const FOLDERS: [&str; 6] = ["", "charts/ksvc-router", "docs", "envoyfilter", "kustomize", "testenv"];
+const FOLDERS: [&str; 7] = ["", "charts/ksvc-router", "docs", "docs/zh", "envoyfilter", "kustomize", "testenv"];
+
+/// The heading of a list of contents, in English and in Chinese.
+const CONTENTS: [&str; 2] = ["Contents", "目录"];
 
 /// Returns the page with every line of a code block made empty, so that the other lines keep their numbers.
 fn without_code_blocks(page: &str) -> String {
@@ -37,7 +43,7 @@ fn headings(text: &str) -> Vec<Heading<'_>> {
         })
         .map(|(level, text)| {
             let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-            let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect();
+            let anchor: String = kept.flat_map(|c| if c == ' ' { '-' } else { c }.to_lowercase()).collect();
             let count = counts.entry(anchor.clone()).and_modify(|count| *count += 1).or_insert(0);
             let anchor = if *count == 0 { anchor } else { format!("{anchor}-{count}") };
             Heading { level, text, anchor }
@@ -58,18 +64,24 @@ fn links(text: &str) -> impl Iterator<Item = Link<'_>> {
     })
 }
 
+/// Tells whether a line is an entry of a list of contents.
+fn is_in_contents(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("- [") && line.contains("](#")
+}
+
 /// Returns the first error in the list of contents of a page, which may have none.
 fn error_in_contents(name: &str, page: &str) -> String {
     let text = without_code_blocks(page);
     let found: Vec<&str> = text
         .lines()
-        .take_while(|line| !line.starts_with("##") || *line == "## Contents")
+        .take_while(|line| !line.starts_with("##") || line.strip_prefix("## ").is_some_and(|it| CONTENTS.contains(&it)))
+        .filter(|line| is_in_contents(line))
         .map(str::trim_start)
-        .filter(|line| line.starts_with("- [") && line.contains("](#"))
         .collect();
     let expected: Vec<String> = headings(&text)
         .iter()
-        .filter(|heading| matches!(heading.level, 2 | 3) && heading.text != "Contents")
+        .filter(|heading| matches!(heading.level, 2 | 3) && !CONTENTS.contains(&heading.text))
         .map(|heading| format!("- [{}](#{})", heading.text, heading.anchor))
         .collect();
     if found.is_empty() || found == expected {
@@ -169,6 +181,22 @@ fn dead_links_are_reported_with_their_line() {
     }
     let pages = BTreeMap::from([(PathBuf::from("docs/a.md"), page.replace("#a-1", "#a-2"))]);
     assert_eq!(dead_links(&pages, &|_| true), "docs/a.md:3: b.md#one leads nowhere\ndocs/a.md:3: #a-2 leads nowhere\n");
+}
+
+/// GitHub keeps letters of every script and removes all punctuation, that of Chinese included.
+#[test]
+fn chinese_headings_have_the_anchors_of_github() {
+    let anchors = |text| headings(text).into_iter().map(|heading| heading.anchor).collect::<Vec<_>>();
+    assert_eq!(
+        anchors("# 使用一张证书的 HTTPS\n## 4. 准备 Gateway（`net-istio`）：DNS、《A_B》\n# 使用一张证书的 HTTPS\n"),
+        ["使用一张证书的-https", "4-准备-gatewaynet-istiodnsa_b", "使用一张证书的-https-1"]
+    );
+    let page = "# 安装\n\n## 目录\n\n- [版本](#版本)\n\n## 版本\n";
+    assert_eq!(error_in_contents("a.md", page), "");
+    assert_eq!(
+        error_in_contents("a.md", &page.replace("(#版本)", "(#安装)")),
+        "a.md: the contents have - [版本](#安装) where - [版本](#版本) is expected\n"
+    );
 }
 
 #[test]
