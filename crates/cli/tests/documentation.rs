@@ -510,6 +510,69 @@ fn every_log_line_about_a_configuration_is_documented() {
     }
 }
 
+// ---- docs/runbook.md
+
+const RUNBOOK: &str = include_str!("../../../docs/runbook.md");
+const ALERTS: &str = include_str!("../../../charts/ksvc-router/files/alerts.yaml");
+/// Alerts that the runbook explains before the rules have them.
+const PLANNED_ALERTS: [&str; 4] =
+    ["KsvcRouterMethodNotAllowedShare", "KsvcRouterNotFoundShare", "KsvcRouterRouteErrors", "KsvcRouterRouteLatency"];
+
+/// Returns the text of a section of the runbook, without its heading.
+fn runbook_section(heading: &str) -> &str {
+    let (_, from) = RUNBOOK.split_once(&format!("\n## {heading}\n")).unwrap();
+    from.split_once("\n## ").unwrap().0
+}
+
+#[test]
+fn every_alert_has_a_section_in_the_runbook() {
+    let alerts: BTreeSet<&str> =
+        ALERTS.lines().filter_map(|line| line.trim_start().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() >= 7, "{alerts:?}");
+    let sections: Vec<(&str, &str)> =
+        runbook_section("Alerts").split("\n### ").skip(1).map(|section| section.split_once('\n').unwrap()).collect();
+    let explained: BTreeSet<&str> = sections.iter().map(|(alert, _)| *alert).collect();
+    assert_eq!(alerts.difference(&explained).collect::<Vec<_>>(), [&""; 0], "alerts without a section");
+    let unknown = explained.difference(&alerts).filter(|alert| !PLANNED_ALERTS.contains(alert));
+    assert_eq!(unknown.collect::<Vec<_>>(), [&""; 0], "sections without an alert");
+    for (alert, text) in sections {
+        let commands = text.matches("```sh\n").count();
+        assert!(commands > 0, "{alert}: no command");
+        for part in ["**Meaning.** ", "**What users feel.** ", "**What to type.**", "**Over when** "] {
+            assert_eq!(text.matches(part).count(), 1, "{alert}: {part}");
+        }
+    }
+}
+
+/// The reference has the same log lines.
+#[test]
+fn every_log_line_is_in_the_runbook() {
+    let lines = |text: &'static str| -> BTreeSet<Vec<&str>> {
+        let levels = ["| info | ", "| warn | ", "| error | "];
+        let rows = text.lines().filter(|line| levels.iter().any(|level| line.starts_with(level)));
+        rows.map(|row| row.split(" | ").take(2).collect()).collect()
+    };
+    let (_, reference) = PAGE.split_once("\n### Log lines\n").unwrap();
+    assert_eq!(lines(reference), lines(runbook_section("Log lines")));
+    assert!(lines(reference).len() > ServedFrom::ALL.len());
+}
+
+/// A block with a table has cases, which are run. `check` accepts every other block of YAML without a message.
+#[test]
+fn blocks_of_the_runbook_do_what_it_says() {
+    let yaml = || blocks(RUNBOOK).into_iter().filter(|block| block.language == "yaml");
+    let (tables, manifests): (Vec<Block>, Vec<Block>) =
+        yaml().partition(|block| block.text.starts_with("pluginConfig:"));
+    assert!(tables.len() >= 2 && !manifests.is_empty());
+    assert!(tables.iter().all(|block| has_cases(&block.text)), "a table without cases");
+    let examples = examples("docs/runbook.md", tables).unwrap();
+    let differences: String = examples.iter().map(Example::differences).collect();
+    assert!(differences.is_empty(), "\n{differences}");
+    for block in manifests {
+        assert_eq!(messages_of(&block), (vec![], String::new()), "docs/runbook.md:{}", block.line);
+    }
+}
+
 // ---- docs/command-line.md
 
 const COMMANDS_PAGE: &str = include_str!("../../../docs/command-line.md");

@@ -37,6 +37,8 @@ mod probe;
 #[allow(dead_code, reason = "shared with other test programs, which use different parts of it")]
 #[path = "../common/random.rs"]
 mod random;
+#[path = "../common/trap.rs"]
+mod trap;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};

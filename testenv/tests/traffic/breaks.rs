@@ -129,3 +129,6 @@ const BROKEN_OFF_BEFORE_RESPONSE: [&str; 2] = [
     "503 UC upstream_reset_before_response_started{connection_termination} orders",
     "503 UR upstream_reset_before_response_started{remote_reset} orders",
 ];
+/// All lines of the access log that the tests of this file produce, which are those over HTTP/1.1 and HTTP/2.
+pub(crate) const LINES: [[&str; 2]; 4] =
+    [DISCONNECTED_DURING_REQUEST, DISCONNECTED_DURING_RESPONSE, BROKEN_OFF_DURING_RESPONSE, BROKEN_OFF_BEFORE_RESPONSE];

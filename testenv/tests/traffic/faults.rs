@@ -25,7 +25,7 @@ use crate::client::{Client, VERSIONS};
 use crate::common::protocols::next_data;
 use crate::ksvc::{Ksvc, chunked, whole};
 use crate::who_answered::documented;
-use crate::{PATIENCE, access_log, gateway, orders, setup};
+use crate::{PATIENCE, access_log, gateway, orders, setup, trap};
 
 fn orders_1() -> Request {
     Request::get("api.example.com", "/faas/orders/1")
@@ -137,6 +137,72 @@ async fn a_module_that_is_not_there_is_500_for_everything_until_it_is_and_then_c
     documented(&[NO_MODULE])
 }
 
+/// Changes the bootstrap so that Envoy has the routes of the KSVCs, but not their clusters.
+fn without_clusters(bootstrap: &mut Value) {
+    let manager = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    manager["route_config"]["validate_clusters"] = false.into();
+    bootstrap["static_resources"]["clusters"] = json!([]);
+}
+
+/// Changes the bootstrap so that Envoy has the clusters of the KSVCs, but no address in them.
+fn without_endpoints(bootstrap: &mut Value) {
+    for cluster in bootstrap["static_resources"]["clusters"].as_array_mut().into_iter().flatten() {
+        cluster["load_assignment"]["endpoints"] = json!([]);
+    }
+}
+
+/// This is the state for a moment after a KSVC was made, or while none of its pods is ready.
+#[tokio::test]
+async fn a_ksvc_that_the_gateway_knows_only_in_part_is_a_503_of_envoys_own() -> Result<()> {
+    let stand_in = StandIn::start()?;
+    for (change, line) in [(without_clusters as fn(&mut Value), NO_CLUSTER), (without_endpoints, NO_ENDPOINT)] {
+        let gateway = setup(orders())?.bootstrap(change).start(stand_in.address())?;
+        assert_eq!(orders_1().send(gateway.address())?.status, 503, "{line}");
+        assert_eq!(access_log(&gateway, 1).await?, [line]);
+    }
+    documented(&[NO_CLUSTER, NO_ENDPOINT])
+}
+
+/// The first request crashes the filter, and the second finds no filter, because this one is not started again. The
+/// tests of `fail_strategy` under Istio show what happens with each `failStrategy`.
+#[tokio::test]
+async fn a_crash_of_the_filter_is_a_503_with_details_of_its_own() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let module = folder.path().join("trap.wasm");
+    fs::write(&module, trap::module(false)?)?;
+    let filter = json!({"name": "ksvc-router", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "config": {
+            "name": "ksvc-router", "root_id": "ksvc-router", "failure_policy": "FAIL_CLOSED",
+            "vm_config": {"runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": module}}},
+        },
+    }});
+    let stand_in = StandIn::start()?;
+    let gateway = setup(orders())?.filter(filter).start(stand_in.address())?;
+    let request = || Request::get("orders.shop.example.com", "/");
+    assert_eq!(request().send(gateway.address())?.status, 200, "the filter runs");
+    for (number, request) in [(1, request().header("x-trap", "yes")), (2, request())] {
+        assert_eq!(request.send(gateway.address())?.status, 503);
+        assert_eq!(access_log(&gateway, number + 1).await?[number], TRAPPED);
+    }
+    documented(&[TRAPPED])
+}
+
+/// Istio's agent puts this filter in the place of a plugin whose module it can't fetch (`registry` under Istio).
+#[tokio::test]
+async fn the_filter_that_stands_for_a_module_that_was_not_fetched_is_a_403_for_everything() -> Result<()> {
+    let deny_all = json!({"name": "ksvc-router", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC", "rules": {},
+    }});
+    let stand_in = StandIn::start()?;
+    let gateway = setup(orders())?.filter(deny_all).start(stand_in.address())?;
+    for (number, host) in ["api.example.com", "orders.shop.example.com", "www.example.net"].iter().enumerate() {
+        assert_eq!(Request::get(*host, "/faas/orders/1").send(gateway.address())?.status, 403, "{host}");
+        assert_eq!(access_log(&gateway, number + 1).await?[number], DENIED);
+    }
+    documented(&[DENIED])
+}
+
 /// Waits until a condition is true. `what` names the condition.
 async fn eventually(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
     let waiting = async {
@@ -215,3 +281,10 @@ const RESET: &str = "503 UC upstream_reset_before_response_started{connection_te
 const HANGS: &str = "504 UT response_timeout orders";
 const HANGS_DURING_RESPONSE: &str = "200 UT response_timeout orders";
 const NO_MODULE: &str = "500 NFCF  -";
+const NO_CLUSTER: &str = "503 NC cluster_not_found orders";
+const NO_ENDPOINT: &str = "503 UH no_healthy_upstream orders";
+const TRAPPED: &str = "503 - wasm_fail_stream -";
+const DENIED: &str = "403 - rbac_access_denied_matched_policy[none] -";
+/// All lines of the access log that the tests of this file produce.
+pub(crate) const LINES: [&str; 9] =
+    [REFUSED, RESET, HANGS, HANGS_DURING_RESPONSE, NO_MODULE, NO_CLUSTER, NO_ENDPOINT, TRAPPED, DENIED];

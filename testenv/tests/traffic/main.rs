@@ -12,6 +12,8 @@ mod knative;
 mod ksvc;
 mod large_bodies;
 mod streams;
+#[path = "../common/trap.rs"]
+mod trap;
 mod who_answered;
 
 use std::net::SocketAddr;
@@ -25,7 +27,7 @@ use testenv::{envoy, plugin};
 /// An operation that takes longer has hung. None is expected to come near this limit.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The format of the access log that docs/operations.md explains.
+/// The format of the access log that docs/runbook.md explains.
 const ACCESS_LOG: &str = "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% \
     %FILTER_STATE(wasm.ksvc_router.route:PLAIN)%";
 
