@@ -1,4 +1,4 @@
-//! Every test that docs/operations.md and docs/install.md name as `module::test` exists, under Istio or under Knative.
+//! Every test that docs/operations.md, docs/install.md and docs/monitoring.md name as `module::test` exists, under Istio or under Knative.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn every_test_that_the_pages_name_exists() -> Result<()> {
     let source = |layer: &str, module: &str| {
         fs::read_to_string(tests.join(layer).join(format!("{module}.rs"))).unwrap_or_default()
     };
-    for (page, least) in [("docs/operations.md", 40), ("docs/install.md", 2)] {
+    for (page, least) in [("docs/operations.md", 40), ("docs/install.md", 2), ("docs/monitoring.md", 2)] {
         let text = fs::read_to_string(repository().join(page)).context(page)?;
         let named = text.split('`').filter_map(|code| code.split_once("::"));
         let named: Vec<_> = named.filter(|(module, name)| is_identifier(module) && is_identifier(name)).collect();
