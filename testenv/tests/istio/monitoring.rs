@@ -1,16 +1,22 @@
 //! The files of `monitoring/`. The rules are tested by promtool, with series made from the metrics that real gateways
-//! exposed in several states. The dashboard is read by Grafana's own types.
+//! exposed in several states. The dashboard is read by Grafana's own types, and a real Prometheus evaluates its queries.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testenv::http1::Request;
 use testenv::istio::IngressGateway;
+use testenv::process::{Running, find_on_path, free_ports};
 use testenv::{repository, yaml};
 
 use crate::chart::{Outcome, outcome};
@@ -21,6 +27,7 @@ tests! {
     the_alerts_fire_on_a_real_gateways_metrics,
     the_alerts_of_routes_fire_on_series_of_istios_form,
     grafana_reads_the_dashboard_strictly,
+    each_query_of_the_dashboard_has_a_value_in_a_real_prometheus,
     istiod_gives_the_metrics_of_the_gateway_the_label_of_the_route,
 }
 
@@ -251,6 +258,168 @@ fn grafana_reads_the_dashboard_strictly(env: &Env) -> Result<()> {
         let Outcome { success, err, .. } = read(&wrong)?;
         ensure!(!success && err.contains(&instead.replace('"', "'")), "{instead}: {err}");
     }
+    Ok(())
+}
+
+/// Serves the fixture of Istio's metrics on loopback until it is dropped. Each reading adds a minute's values.
+struct IstioMetrics {
+    address: SocketAddr,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl IstioMetrics {
+    fn start() -> Result<Self> {
+        let (metrics, listener) = (istio_metrics()?, TcpListener::bind("127.0.0.1:0")?);
+        let (address, ended) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
+        let until = Arc::clone(&ended);
+        let thread = thread::spawn(move || {
+            for (reading, connection) in listener.incoming().enumerate() {
+                if until.load(Ordering::Relaxed) {
+                    return;
+                }
+                let Ok(mut connection) = connection else { continue };
+                let mut page = String::new();
+                for (name, each) in &metrics {
+                    let _ = writeln!(page, "{name} {}", each * reading as i64);
+                }
+                // The request is short, so one reading has at least its beginning.
+                let _ = connection.read(&mut [0; 4096]);
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\nconnection: close\r\n";
+                let _ = write!(connection, "{head}content-length: {}\r\n\r\n{page}", page.len());
+            }
+        });
+        Ok(Self { address, ended, thread: Some(thread) })
+    }
+}
+
+impl Drop for IstioMetrics {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A real Prometheus on loopback, which ends when this is dropped.
+struct Prometheus {
+    address: SocketAddr,
+    _process: Running,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    /// Starts Prometheus with the rules and these pages, each with the name of its pod.
+    fn start(pages: &[(&str, SocketAddr)]) -> Result<Self> {
+        let program = find_on_path("prometheus").context(
+            "there is no `prometheus` on PATH; install it, on Debian and Ubuntu with `apt-get install prometheus`",
+        )?;
+        let folder = tempfile::tempdir()?;
+        let targets = pages.iter().map(|(pod, address)| {
+            json!({"targets": [address.to_string()], "labels": {"namespace": "istio-system", "pod": pod}})
+        });
+        let configuration = json!({
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [repository().join(RULES)],
+            "scrape_configs": [{
+                "job_name": "gateways",
+                "metrics_path": "/stats/prometheus",
+                "static_configs": targets.collect::<Vec<_>>(),
+            }],
+        });
+        let file = folder.path().join("prometheus.json");
+        fs::write(&file, configuration.to_string())?;
+        let [port] = free_ports()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut command = Command::new(program);
+        command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address={address}"));
+        command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+        let process = Running::start("prometheus", &mut command, &folder.path().join("prometheus.log"), None)?;
+        let ready = || Ok(Request::get("prometheus", "/-/ready").send(address).is_ok_and(|page| page.status == 200));
+        process.await_ready(Duration::from_secs(60), ready)?;
+        Ok(Self { address, _process: process, _folder: folder })
+    }
+
+    /// Returns the labels and values of a query's result.
+    fn query(&self, query: &str) -> Result<Vec<(Value, f64)>> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let response = Request::get("prometheus", format!("/api/v1/query?query={encoded}")).send(self.address)?;
+        ensure!(response.status == 200, "{query}: {}", response.text());
+        let answer: Value = serde_json::from_slice(&response.body)?;
+        let results = answer["data"]["result"].as_array().with_context(|| format!("{query}: {answer}"))?;
+        let results = results.iter().map(|result| {
+            let value = result["value"][1].as_str().context("a value")?.parse()?;
+            Ok((result["metric"].clone(), value))
+        });
+        results.collect()
+    }
+}
+
+/// Two gateways of one namespace: one with a bad table, and one with a good one. Requests get each of the filter's
+/// decisions, and both tables are edited, while Prometheus reads both gateways. Istio's own metrics come from the fixture.
+fn each_query_of_the_dashboard_has_a_value_in_a_real_prometheus(env: &Env) -> Result<()> {
+    let (bad, good) = (env.gateway("dashboard-bad", &[ORDERS])?, env.gateway("dashboard-good", &[ORDERS])?);
+    let apply = |gateway: &IngressGateway, table: &Value| gateway.apply_plugin(&wasm_plugin(gateway, table)?);
+    let broken = |service: &str| {
+        table(json!([
+            {"match": "GET /orders/{id}", "service": service},
+            {"match": "GET /broken/{id}", "service": service, "rewritePath": "/{unknown}"},
+        ]))
+    };
+    let whole = |ping: &str| {
+        let mut whole = table(json!([
+            {"match": "GET /orders/{id}", "service": "orders"},
+            {"match": "GET /ping", "respond": {"status": 200, "body": ping}},
+        ]));
+        whole["cors"] = json!({"allowOrigins": ["https://www.example.com"]});
+        whole["denyDirect"] = true.into();
+        whole
+    };
+    apply(&bad, &broken("orders"))?;
+    apply(&good, &whole("one"))?;
+    let istio = IstioMetrics::start()?;
+    let pages = [("bad", bad.metrics_address()), ("good", good.metrics_address()), ("istio-fixture", istio.address)];
+    let prometheus = Prometheus::start(&pages)?;
+    good.eventually("Prometheus has read each page twice", || {
+        Ok(prometheus.query("min_over_time(up[1m]) == 1 and count_over_time(up[1m]) >= 2")?.len() == pages.len())
+    })?;
+    send(&bad, "GET", "/faas/broken/1", 503, 5)?;
+    send(&good, "GET", "/faas/orders/1", 200, 20)?;
+    send(&good, "GET", "/faas/ping", 200, 3)?;
+    send(&good, "GET", "/faas/nothing", 404, 8)?;
+    send(&good, "DELETE", "/faas/orders/1", 405, 4)?;
+    send(&good, "GET", "/faas/orders/..%2f1", 400, 2)?;
+    let preflight = Request::new("OPTIONS", API, "/faas/orders/1").header("origin", "https://www.example.com");
+    let preflight = preflight.header("access-control-request-method", "GET").send(good.address())?.status;
+    let direct = Request::get(ORDERS, "/").send(good.address())?.status;
+    ensure!((preflight, direct) == (204, 404), "{preflight} {direct}");
+    apply(&bad, &broken("others"))?;
+    apply(&good, &whole("two"))?;
+
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(repository().join(DASHBOARD))?)?;
+    let panels = dashboard["panels"].as_array().context("panels")?;
+    let mut values = String::new();
+    for panel in panels.iter().filter(|panel| panel["type"] != "row") {
+        let title = panel["title"].as_str().context("a title")?;
+        for target in panel["targets"].as_array().context("targets")? {
+            let written = target["expr"].as_str().context("a query")?;
+            // Grafana replaces these variables before it sends a query.
+            let query = written.replace("$namespace", ".*").replace("$__rate_interval", "2m");
+            ensure!(!query.contains('$'), "{title}: {query} has an unknown variable");
+            let mut results = Vec::new();
+            let described = format!("{title}: {query} has a value above 0");
+            good.eventually(&described, || {
+                results = prometheus.query(&query)?;
+                ensure!(results.iter().all(|(_, value)| value.is_finite()), "{title}: {query}: {results:?}");
+                Ok(results.iter().any(|(_, value)| *value > 0.0))
+            })?;
+            let results = results.iter().map(|(labels, value)| format!("{labels} {value:.4}"));
+            writeln!(values, "| {title} | `{written}` | {} |", results.collect::<Vec<_>>().join("; "))?;
+        }
+    }
+    println!("{values}");
     Ok(())
 }
 
