@@ -1,6 +1,6 @@
-//! Builds programs with `go build` from the Go modules of the repository, which have a `go.mod` and no code. All clones
-//! of the repository share the result in the user's cache folder, in a subfolder whose name contains a hash of
-//! everything that the programs are built from.
+//! Builds programs with `go build` from the Go modules of the repository, which have a `go.mod` and, except for
+//! `testenv/grafana`, no code. All clones of the repository share the result in the user's cache folder, in a subfolder
+//! whose name contains a hash of everything that the programs are built from.
 //!
 //! It is written by hand because these programs are published only in container images.
 
@@ -145,6 +145,10 @@ impl Programs {
         for file in ["go.mod", "go.sum"] {
             let file = Path::new(self.module).join(file);
             fs::read(repository().join(&file)).with_context(|| file.display().to_string())?.hash(&mut hasher);
+        }
+        let code = Path::new(self.module).join("main.go");
+        if repository().join(&code).exists() {
+            fs::read(repository().join(&code)).with_context(|| code.display().to_string())?.hash(&mut hasher);
         }
         (self, env::consts::ARCH).hash(&mut hasher);
         Ok(hasher.finish())

@@ -1,4 +1,5 @@
-//! Helm and kustomize, with which users install the filter, promtool, which checks the alerts, and CRDs of other projects.
+//! Helm and kustomize, with which users install the filter, promtool, which checks the alerts, a reader of
+//! dashboards, and CRDs of other projects.
 
 use std::path::PathBuf;
 
@@ -37,6 +38,16 @@ const PROMETHEUS: Programs = Programs {
     )],
 };
 
+const GRAFANA: Programs = Programs {
+    what: "the reader of Grafana's dashboards",
+    cost: "two minutes on two cores",
+    folder: "grafana",
+    module: "testenv/grafana",
+    programs: &[("read-dashboard", ".")],
+    link_flags: "",
+    sources: &[],
+};
+
 /// Nothing is built of Envoy Gateway: the tests need only the CRD of its policy.
 const ENVOY_GATEWAY: Programs = Programs {
     what: "the CRD of Envoy Gateway",
@@ -57,6 +68,7 @@ const ENVOY_GATEWAY: Programs = Programs {
 pub struct Tools {
     packaging: Built,
     prometheus: Built,
+    grafana: Built,
     envoy_gateway: Built,
 }
 
@@ -66,6 +78,7 @@ impl Tools {
         Ok(Self {
             packaging: PACKAGING.find_or_build()?,
             prometheus: PROMETHEUS.find_or_build()?,
+            grafana: GRAFANA.find_or_build()?,
             envoy_gateway: ENVOY_GATEWAY.find_or_build()?,
         })
     }
@@ -84,6 +97,11 @@ impl Tools {
 
     pub fn promtool(&self) -> PathBuf {
         self.prometheus.program("promtool")
+    }
+
+    /// Returns the program that reads a dashboard strictly, with Grafana's own types.
+    pub fn read_dashboard(&self) -> PathBuf {
+        self.grafana.program("read-dashboard")
     }
 
     /// Returns the CRD of the kind EnvoyExtensionPolicy.

@@ -1,5 +1,5 @@
-//! Every test that docs/operations.md, docs/install.md (in Chinese too) and docs/runbook.md name as `module::test` exists,
-//! under Istio or under Knative.
+//! Every test that an operator's page, or the page about the installation, names as `module::test` exists, under Istio or
+//! under Knative.
 
 use std::fs;
 
@@ -12,7 +12,13 @@ fn every_test_that_the_pages_name_exists() -> Result<()> {
     let source = |layer: &str, module: &str| {
         fs::read_to_string(tests.join(layer).join(format!("{module}.rs"))).unwrap_or_default()
     };
-    for (page, least) in [("docs/operations.md", 40), ("docs/install.md", 2), ("docs/zh/install.md", 2), ("docs/runbook.md", 5)] {
+    for (page, least) in [
+        ("docs/operations.md", 40),
+        ("docs/install.md", 2),
+        ("docs/zh/install.md", 2),
+        ("docs/monitoring.md", 2),
+        ("docs/runbook.md", 5),
+    ] {
         let text = fs::read_to_string(repository().join(page)).context(page)?;
         let named = text.split('`').filter_map(|code| code.split_once("::"));
         let named: Vec<_> = named.filter(|(module, name)| is_identifier(module) && is_identifier(name)).collect();

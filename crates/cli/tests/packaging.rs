@@ -51,27 +51,39 @@ fn the_copies_of_the_admission_policy_are_up_to_date() {
     }
 }
 
-/// Returns the rules for Prometheus in docs/operations.md.
-fn documented_rules() -> String {
-    let page = read("docs/operations.md");
-    let (_, rest) = page.split_once("As rules for Prometheus:\n\n```yaml\n").expect("the rules");
-    rest.split_once("```").unwrap().0.to_owned()
-}
+/// The rules for Prometheus, which the chart copies.
+const RULES: &str = "monitoring/prometheus-rules.yaml";
 
 #[test]
-fn the_alerts_of_the_chart_are_those_of_the_documentation() {
-    assert_is("charts/ksvc-router/files/alerts.yaml", &documented_rules());
+fn the_alerts_of_the_chart_are_those_for_prometheus() {
+    assert_is("charts/ksvc-router/files/alerts.yaml", &read(RULES));
+}
+
+/// The page has a row for each alert, with its severity, and each alert names its place in the runbook.
+#[test]
+fn each_alert_is_documented() {
+    let (rules, page) = (yaml(&read(RULES)), read("docs/monitoring.md"));
+    let groups = rules["groups"].as_array().unwrap();
+    let rules = groups.iter().flat_map(|group| group["rules"].as_array().unwrap());
+    let alerts: Vec<&Value> = rules.filter(|rule| rule["alert"].is_string()).collect();
+    for alert in &alerts {
+        let (name, severity) = (alert["alert"].as_str().unwrap(), alert["labels"]["severity"].as_str().unwrap());
+        let row = format!("\n| `{name}` | {severity} | ");
+        assert!(page.contains(&row), "docs/monitoring.md has no row {row:?}");
+        assert_eq!(alert["annotations"]["runbook"], format!("docs/runbook.md#{}", name.to_lowercase()));
+    }
+    assert_eq!(page.matches("\n| `KsvcRouter").count() + page.matches("\n| `Istio").count(), alerts.len());
 }
 
 #[test]
 fn the_alerts_name_metrics_of_the_filter() {
-    let rules = documented_rules();
+    let rules = read(RULES);
     let is_in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let named: Vec<&str> =
         rules.split(|c| !is_in_name(c)).filter_map(|word| word.strip_prefix("ksvc_router_")).collect();
     let metrics: Vec<&str> =
         Counter::ALL.iter().map(|counter| counter.name()).chain(Gauge::ALL.iter().map(|gauge| gauge.name())).collect();
-    for metric in ["config_degraded", "config_rejected", "broken_route"] {
+    for metric in ["config_degraded", "config_rejected", "broken_route", "not_found", "method_not_allowed"] {
         assert!(named.contains(&metric), "no alert for {metric}");
     }
     for name in named {

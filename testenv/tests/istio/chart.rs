@@ -14,7 +14,6 @@ use ksvc_router_cli::source::Source;
 use ksvc_router_cli::yaml::{Origin, parse};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testenv::http1::Request;
 use testenv::istio::IngressGateway;
 use testenv::{plugin, repository};
 
@@ -28,8 +27,7 @@ tests! {
     the_keys_of_the_values_reach_the_wasm_plugin,
     names_of_digits_stay_texts,
     the_chart_installs_the_admission_policy_as_it_is,
-    the_chart_installs_the_documented_alerts,
-    the_alerts_fire_on_a_real_gateways_metrics,
+    the_chart_installs_the_alerts_for_prometheus,
     wrong_values_get_one_clear_error,
     a_wrong_value_installs_nothing,
     a_release_of_helm_4_is_installed_changed_rolled_back_and_uninstalled,
@@ -53,10 +51,10 @@ pub(crate) struct Helm {
 }
 
 /// The outcome of a command.
-struct Outcome {
-    success: bool,
-    out: String,
-    err: String,
+pub(crate) struct Outcome {
+    pub(crate) success: bool,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Helm {
@@ -101,7 +99,8 @@ impl Helm {
     }
 }
 
-fn outcome(command: &mut Command) -> Result<Outcome> {
+/// Runs a command to its end.
+pub(crate) fn outcome(command: &mut Command) -> Result<Outcome> {
     let Output { status, stdout, stderr } = command.output().with_context(|| format!("cannot start {command:?}"))?;
     Ok(Outcome { success: status.success(), out: String::from_utf8(stdout)?, err: String::from_utf8(stderr)? })
 }
@@ -328,13 +327,11 @@ fn prometheus_rule(env: &Env) -> Result<Value> {
     of_kind(&made, "PrometheusRule").pop().context("no PrometheusRule")
 }
 
-fn the_chart_installs_the_documented_alerts(env: &Env) -> Result<()> {
+fn the_chart_installs_the_alerts_for_prometheus(env: &Env) -> Result<()> {
     let rule = prometheus_rule(env)?;
     ensure!(rule["metadata"]["labels"]["release"] == "kube-prometheus-stack", "{rule}");
-    let page = fs::read_to_string(repository().join("docs/operations.md"))?;
-    let documented = page.split("```yaml\n").filter(|block| block.starts_with("groups:\n"));
-    let documented: Vec<&str> = documented.filter_map(|block| block.split("```").next()).collect();
-    ensure!(documented.len() == 1 && objects(documented[0])? == [rule["spec"].clone()], "{rule}");
+    let rules = fs::read_to_string(repository().join("monitoring/prometheus-rules.yaml"))?;
+    ensure!(objects(&rules)? == [rule["spec"].clone()], "{rule}");
 
     // The CRD of the Prometheus Operator, so that the API server knows the kind.
     let cluster = env.plane.cluster();
@@ -346,89 +343,6 @@ fn the_chart_installs_the_documented_alerts(env: &Env) -> Result<()> {
     wrong["spec"]["groups"][0]["rules"][0]["expression"] = json!("up");
     ensure!(dry_run(env, &wrong.to_string()).is_err(), "the API server does not check the rule");
     Ok(())
-}
-
-/// Returns the samples of the filter's metrics, each with the labels of the pod that Prometheus adds.
-fn samples(page: &str, pod: &str) -> Vec<(String, String)> {
-    let ours = page.lines().filter(|line| line.starts_with("ksvc_router_"));
-    let samples = ours.filter_map(|line| line.rsplit_once(' ')).map(|(name, value)| {
-        let labels = format!("{{namespace=\"istio-system\",pod=\"{pod}\",");
-        (name.replacen('{', &labels, 1), value.to_owned())
-    });
-    samples.collect()
-}
-
-/// What Prometheus itself makes of the rules and of what a gateway exports before and after bad tables.
-fn the_alerts_fire_on_a_real_gateways_metrics(env: &Env) -> Result<()> {
-    let half_good = |service: &str| {
-        table(json!([
-            {"match": "GET /orders/{id}", "service": service},
-            {"match": "GET /broken/{id}", "service": "orders", "rewritePath": "/{unknown}"},
-        ]))
-    };
-    let gateway = env.gateway("alerts", &[ORDERS])?;
-    let apply = |table: &Value| gateway.apply_plugin(&crate::wasm_plugin(&gateway, table)?);
-    let page = || gateway.admin_get("/stats/prometheus");
-    let metric = |name: &str| gateway.metric(&format!("ksvc_router_{name}{{wasm_filter=\"default\"}}"));
-    // The first table has an error, so its other route is served, and requests of the broken one get 503.
-    apply(&half_good("orders"))?;
-    gateway.eventually("the first table is rejected", || Ok(metric("config_rejected")? == Some(1)))?;
-    let before = samples(&page()?, "bad");
-    ensure!(Request::get("api.example.com", "/faas/broken/1").send(gateway.address())?.status == 503);
-    apply(&half_good("others"))?;
-    gateway.eventually("everything is counted", || {
-        Ok(metric("config_rejected")? == Some(2) && metric("broken_route")? == Some(1))
-    })?;
-    let after = samples(&page()?, "bad");
-    apply(&orders_table("orders"))?;
-    gateway.eventually("the good table is served", || Ok(metric("config_degraded")? == Some(0)))?;
-    let good = samples(&page()?, "good");
-    ensure!(before.len() == good.len() && before.len() >= 13, "{before:?}");
-
-    // One sample a minute. The table of the pod `bad` is changed after five minutes; the pod `good` never changes.
-    let changed = before.iter().zip(&after).map(|((series, before), (same, after))| {
-        ensure!(series == same, "{series} is followed by {same}");
-        Ok(json!({"series": series, "values": format!("{before}x5 {after}x20")}))
-    });
-    let constant = good.iter().map(|(series, value)| Ok(json!({"series": series, "values": format!("{value}x26")})));
-    let series: Vec<Value> = changed.chain(constant).collect::<Result<_>>()?;
-    let firing = |minute: u32, expected: &[(&str, &str)]| {
-        let expected = expected.iter().map(|(alert, pod)| {
-            let pod = if pod.is_empty() { String::new() } else { format!(",pod=\"{pod}\"") };
-            json!({"labels": format!("{{alertname=\"{alert}\"{pod}}}"), "value": 1})
-        });
-        let expected: Vec<Value> = expected.collect();
-        json!({
-            "expr": "count by (alertname, pod) (ALERTS{alertstate=\"firing\"})",
-            "eval_time": format!("{minute}m"),
-            "exp_samples": expected,
-        })
-    };
-    let degraded = ("KsvcRouterConfigDegraded", "bad");
-    let differ = ("KsvcRouterPodsDiffer", "");
-    let rejected = ("KsvcRouterConfigRejected", "bad");
-    let broken = ("KsvcRouterBrokenRoute", "bad");
-    let test = json!({
-        "rule_files": ["rules.json"],
-        "evaluation_interval": "1m",
-        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [
-            firing(4, &[degraded]),
-            firing(8, &[broken, degraded, rejected, differ]),
-            // The counters have not changed for ten minutes.
-            firing(22, &[degraded, differ]),
-        ]}],
-    });
-    let folder = tempfile::tempdir()?;
-    fs::write(folder.path().join("rules.json"), prometheus_rule(env)?["spec"].to_string())?;
-    fs::write(folder.path().join("test.json"), test.to_string())?;
-    let promtool = |arguments: &[&str]| {
-        let program = env.packaging.promtool();
-        let Outcome { success, out, err } = outcome(Command::new(program).args(arguments).current_dir(folder.path()))?;
-        ensure!(success, "promtool {arguments:?}: {out}{err}");
-        Ok(())
-    };
-    promtool(&["check", "rules", "rules.json"])?;
-    promtool(&["test", "rules", "test.json"])
 }
 
 /// Returns values with one mistake, and the error: for a mistake that the schema finds, its place and what is wrong.

@@ -35,7 +35,7 @@ fn module(env: &Env, name: &str, refuses: bool) -> Result<PathBuf> {
 
 /// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub(crate) enum Outcome {
     /// It passed the filter and reached the stand-in.
     Filtered,
     /// It reached the stand-in without passing the filter.
@@ -44,7 +44,8 @@ enum Outcome {
     Status(u16),
 }
 
-fn send(gateway: &IngressGateway, port: usize, traps: bool) -> Result<Outcome> {
+/// Sends a request to the port with this number, and lets the filter trap if `traps`.
+pub(crate) fn send(gateway: &IngressGateway, port: usize, traps: bool) -> Result<Outcome> {
     let request = Request::get("api.example.com", "/");
     let request = if traps { request.header("x-trap", "yes") } else { request };
     let response = request.send(gateway.at(gateway.ports()[port]))?;
@@ -56,7 +57,7 @@ fn send(gateway: &IngressGateway, port: usize, traps: bool) -> Result<Outcome> {
 }
 
 /// Starts a gateway with two plain-HTTP ports and the plugin on the first.
-fn start(env: &Env, namespace: &str, strategy: Option<&str>) -> Result<(IngressGateway, Value)> {
+pub(crate) fn start(env: &Env, namespace: &str, strategy: Option<&str>) -> Result<(IngressGateway, Value)> {
     let gateway = Setup::new(namespace).start(&env.plane)?;
     let ports = gateway.ports();
     gateway.serve(&[objects::http_server(ports[0]), objects::http_server(ports[1])], &[], env.stand_in.address())?;
@@ -202,7 +203,7 @@ fn refusals(gateway: &IngressGateway, resource: &str, reason: &str) -> usize {
 }
 
 /// Checks that a new policy has no effect because Envoy refuses the listener for this reason.
-fn policies_are_void(env: &Env, gateway: &IngressGateway, reason: &str) -> Result<()> {
+pub(crate) fn policies_are_void(env: &Env, gateway: &IngressGateway, reason: &str) -> Result<()> {
     let namespace = gateway.namespace();
     let before = Request::get("api.example.com", "/denied").send(gateway.address())?.status;
     let deny = objects::security(

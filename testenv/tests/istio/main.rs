@@ -16,6 +16,7 @@ mod https;
 mod install;
 mod manifests;
 mod migrating;
+mod monitoring;
 #[path = "../common/page.rs"]
 mod page;
 mod policies;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         install::TESTS,
         manifests::TESTS,
         migrating::TESTS,
+        monitoring::TESTS,
         policies::TESTS,
         protocols::TESTS,
         registry::TESTS,

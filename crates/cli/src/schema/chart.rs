@@ -78,7 +78,7 @@ pub fn chart() -> Value {
         ),
         (
             "prometheusRule",
-            "The alerts of docs/operations.md, for the Prometheus Operator.",
+            "The alerts of docs/monitoring.md, for the Prometheus Operator.",
             object(vec![
                 (
                     "enabled",

@@ -1,0 +1,455 @@
+//! The files of `monitoring/`. The rules are tested by promtool, with series made from the metrics that real gateways
+//! exposed in several states. The dashboard is read by Grafana's own types, and a real Prometheus evaluates its queries.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use testenv::http1::Request;
+use testenv::istio::IngressGateway;
+use testenv::process::{Running, find_on_path, free_ports};
+use testenv::{repository, yaml};
+
+use crate::chart::{Outcome, outcome};
+use crate::common::{orders_table, table};
+use crate::{Env, fail_strategy, tests, wasm_plugin};
+
+tests! {
+    the_alerts_fire_on_a_real_gateways_metrics,
+    the_alerts_of_routes_fire_on_series_of_istios_form,
+    grafana_reads_the_dashboard_strictly,
+    each_query_of_the_dashboard_has_a_value_in_a_real_prometheus,
+    istiod_gives_the_metrics_of_the_gateway_the_label_of_the_route,
+}
+
+const RULES: &str = "monitoring/prometheus-rules.yaml";
+const DASHBOARD: &str = "monitoring/grafana-dashboard.json";
+const API: &str = "api.example.com";
+const ORDERS: &str = "orders.shop.example.com";
+
+/// The sample of a series: its name and labels, and its value.
+type Sample = (String, i64);
+
+/// Returns the samples of a page of metrics that the rules use, each with the labels of the pod that Prometheus adds.
+fn samples(page: &str, namespace: &str, pod: &str) -> Result<Vec<Sample>> {
+    let is_used = |name: &str| {
+        name.starts_with("ksvc_router_")
+            || name.starts_with("envoy_listener_manager_lds_update_rejected{")
+            || name.contains("_vm_reload_success{")
+    };
+    let used = page.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(name, _)| is_used(name));
+    let labels = format!("{{namespace=\"{namespace}\",pod=\"{pod}\",");
+    used.map(|(name, value)| Ok((name.replacen('{', &labels, 1), value.parse()?))).collect()
+}
+
+/// Returns a series that has the samples of `before` for five minutes, and then those of `after`, which are the same
+/// metrics. There is a sample each minute.
+fn changed(before: &[Sample], after: &[Sample]) -> Result<Vec<Value>> {
+    series(before, after, |before, after| format!("{before}x5 {after}x20"))
+}
+
+/// Returns a series that changes each minute as much as from `before` to `after`.
+fn repeated(before: &[Sample], after: &[Sample]) -> Result<Vec<Value>> {
+    series(before, after, |before, after| format!("{before}{:+}x26", after - before))
+}
+
+fn series(before: &[Sample], after: &[Sample], values: impl Fn(i64, i64) -> String) -> Result<Vec<Value>> {
+    ensure!(before.len() == after.len() && !before.is_empty(), "{before:?} is followed by {after:?}");
+    let pairs = before.iter().zip(after).map(|((series, before), (same, after))| {
+        ensure!(series == same, "{series} is followed by {same}");
+        Ok(json!({"series": series, "values": values(*before, *after)}))
+    });
+    pairs.collect()
+}
+
+/// Sends requests whose response must have this status.
+fn send(gateway: &IngressGateway, method: &str, path: &str, status: u16, times: usize) -> Result<()> {
+    (0..times).try_for_each(|_| {
+        let got = Request::new(method, API, path).send(gateway.address())?.status;
+        ensure!(got == status, "{method} {path}: {got}");
+        Ok(())
+    })
+}
+
+/// Runs the rules with these series, and checks the alerts that fire in some minutes. Each alert is given with the values
+/// of the labels `by`; an empty one stands for a label that the alert does not have.
+fn test_rules(env: &Env, series: Vec<Value>, by: [&str; 2], firing: &[(u32, &[[&str; 3]])]) -> Result<()> {
+    let firing: Vec<Value> = firing
+        .iter()
+        .map(|(minute, alerts)| {
+            let samples = alerts.iter().map(|[alert, first, second]| {
+                let labels = by.iter().zip([first, second]).filter(|(_, value)| !value.is_empty());
+                let labels: String = labels.map(|(label, value)| format!(",{label}=\"{value}\"")).collect();
+                json!({"labels": format!("{{alertname=\"{alert}\"{labels}}}"), "value": 1})
+            });
+            json!({
+                "expr": format!("count by (alertname, {}) (ALERTS{{alertstate=\"firing\"}})", by.join(", ")),
+                "eval_time": format!("{minute}m"),
+                "exp_samples": samples.collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let test = json!({
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": firing}],
+    });
+    let folder = tempfile::tempdir()?;
+    fs::copy(repository().join(RULES), folder.path().join("rules.yaml"))?;
+    fs::write(folder.path().join("test.json"), test.to_string())?;
+    for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "test.json"]] {
+        let mut promtool = Command::new(env.packaging.promtool());
+        let Outcome { success, out, err } = outcome(promtool.args(arguments).current_dir(folder.path()))?;
+        ensure!(success, "promtool {arguments:?}: {out}{err}");
+    }
+    Ok(())
+}
+
+/// What Prometheus itself makes of the rules and of what gateways export in several states.
+fn the_alerts_fire_on_a_real_gateways_metrics(env: &Env) -> Result<()> {
+    let mut all = bad_tables(env)?;
+    all.extend(crash_and_refusal(env)?);
+    let degraded = ["KsvcRouterConfigDegraded", "bad-tables", "bad"];
+    let differ = ["KsvcRouterPodsDiffer", "bad-tables", ""];
+    let events = [
+        degraded,
+        differ,
+        ["KsvcRouterConfigRejected", "bad-tables", "bad"],
+        ["KsvcRouterBrokenRoute", "bad-tables", "bad"],
+        ["KsvcRouterCrashed", "crash", "gateway"],
+        ["IstioListenerRefused", "refusal", "gateway"],
+    ];
+    let lasting = [
+        degraded,
+        differ,
+        ["KsvcRouterNotFoundShare", "unknown-paths", ""],
+        ["KsvcRouterMethodNotAllowedShare", "wrong-methods", ""],
+    ];
+    // Five minutes after minute 5, pods have differed long enough. At minute 22, the counters of the events have not
+    // changed for ten minutes.
+    test_rules(env, all, ["namespace", "pod"], &[(4, &[degraded]), (12, &events), (22, &lasting)])
+}
+
+/// Returns the series of two pods of one namespace: `bad` gets a second bad table, and a request for a broken route, and
+/// `good` serves a good table all the time. With them are the series of pods that serve a good table, each in a namespace
+/// of its own, with the traffic that the namespace is named after.
+fn bad_tables(env: &Env) -> Result<Vec<Value>> {
+    let half_good = |service: &str| {
+        table(json!([
+            {"match": "GET /orders/{id}", "service": service},
+            {"match": "GET /broken/{id}", "service": "orders", "rewritePath": "/{unknown}"},
+        ]))
+    };
+    let gateway = env.gateway("alerts", &[ORDERS])?;
+    let apply = |table: &Value| gateway.apply_plugin(&wasm_plugin(&gateway, table)?);
+    let scrape = |namespace: &str, pod: &str| samples(&gateway.admin_get("/stats/prometheus")?, namespace, pod);
+    let metric = |name: &str| {
+        let value = gateway.metric(&format!("ksvc_router_{name}{{wasm_filter=\"default\"}}"))?;
+        value.with_context(|| format!("no metric {name}"))
+    };
+    let own = |samples: Vec<Sample>| -> Vec<Sample> {
+        samples.into_iter().filter(|(name, _)| name.starts_with("ksvc_router_")).collect()
+    };
+    // The first table has an error, so its other route is served, and requests of the broken one get 503.
+    apply(&half_good("orders"))?;
+    gateway.eventually("the first table is rejected", || {
+        Ok(gateway.metric("ksvc_router_config_rejected{wasm_filter=\"default\"}")? == Some(1))
+    })?;
+    let before = own(scrape("bad-tables", "bad")?);
+    ensure!(before.len() >= 13, "{before:?}");
+    send(&gateway, "GET", "/faas/broken/1", 503, 1)?;
+    apply(&half_good("others"))?;
+    gateway
+        .eventually("everything is counted", || Ok(metric("config_rejected")? == 2 && metric("broken_route")? == 1))?;
+    let mut all = changed(&before, &own(scrape("bad-tables", "bad")?))?;
+    apply(&orders_table("orders"))?;
+    gateway.eventually("the good table is served", || Ok(metric("config_degraded")? == 0))?;
+    let good = own(scrape("bad-tables", "good")?);
+    all.extend(changed(&good, &good)?);
+
+    // Good requests, requests to unknown paths, and requests with a wrong method.
+    let traffic =
+        [("usual-errors", 18, 1, 1), ("unknown-paths", 6, 4, 0), ("wrong-methods", 8, 0, 2), ("idle", 0, 0, 0)];
+    for (namespace, routed, not_found, method_not_allowed) in traffic {
+        let counts =
+            || -> Result<[u64; 3]> { Ok([metric("routed")?, metric("not_found")?, metric("method_not_allowed")?]) };
+        let [r, n, m] = counts()?;
+        let before = own(scrape(namespace, "gateway")?);
+        send(&gateway, "GET", "/faas/orders/1", 200, routed)?;
+        send(&gateway, "GET", "/faas/nothing", 404, not_found)?;
+        send(&gateway, "DELETE", "/faas/orders/1", 405, method_not_allowed)?;
+        let expected = [r + routed as u64, n + not_found as u64, m + method_not_allowed as u64];
+        gateway.eventually("every request is counted", || Ok(counts()? == expected))?;
+        all.extend(repeated(&before, &own(scrape(namespace, "gateway")?))?);
+    }
+    // A single request to an unknown path is the whole traffic: too little for an alert about shares.
+    let before = own(scrape("one-request", "gateway")?);
+    let counted = metric("not_found")?;
+    send(&gateway, "GET", "/faas/nothing", 404, 1)?;
+    gateway.eventually("the request is counted", || Ok(metric("not_found")? == counted + 1))?;
+    all.extend(changed(&before, &own(scrape("one-request", "gateway")?))?);
+    Ok(all)
+}
+
+/// Returns the series of a pod in which the filter crashes, and of one in which Envoy refuses a listener.
+fn crash_and_refusal(env: &Env) -> Result<Vec<Value>> {
+    let (gateway, mut plugin) = fail_strategy::start(env, "alerts-crash", Some("FAIL_RELOAD"))?;
+    let scrape = |namespace: &str| samples(&gateway.admin_get("/stats/prometheus")?, namespace, "gateway");
+    let reloads = || -> Result<i64> {
+        let reloads = scrape("crash")?.into_iter().filter(|(name, _)| name.contains("ksvc_router"));
+        Ok(reloads.map(|(_, value)| value).sum())
+    };
+    // Envoy restarts a filter at the next request if it has run for a second.
+    thread::sleep(Duration::from_secs(2));
+    let (before, reloaded) = (scrape("crash")?, reloads()?);
+    fail_strategy::send(&gateway, 0, true)?;
+    gateway.eventually("the filter was restarted", || {
+        fail_strategy::send(&gateway, 0, false)?;
+        Ok(reloads()? > reloaded)
+    })?;
+    let mut all = changed(&before, &scrape("crash")?)?;
+    let before = scrape("refusal")?;
+    plugin["spec"]["url"] = "file:///nowhere/plugin.wasm".into();
+    env.plane.cluster().apply(&[plugin])?;
+    fail_strategy::policies_are_void(env, &gateway, "Invalid path: /nowhere/plugin.wasm")?;
+    all.extend(changed(&before, &scrape("refusal")?)?);
+    Ok(all)
+}
+
+/// Istio's own metrics, which upstream Envoy does not have: name, labels, and what each minute adds.
+fn istio_metrics() -> Result<Vec<(String, i64)>> {
+    let page = fs::read_to_string(repository().join("testenv/prometheus/istio-metrics-fixture.txt"))?;
+    let lines = page.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+    lines.map(|(name, value)| Ok((name.to_owned(), value.parse()?))).collect()
+}
+
+/// The fixture has a route with 3 % of errors, one with 10 %, a slow one, one with a single request a minute, requests of
+/// no route, and what another proxy reports about the same requests.
+fn the_alerts_of_routes_fire_on_series_of_istios_form(env: &Env) -> Result<()> {
+    let series = istio_metrics()?.into_iter();
+    let series = series.map(|(name, value)| {
+        let name = name.replacen('{', "{namespace=\"istio-system\",pod=\"gateway\",", 1);
+        json!({"series": name, "values": format!("0+{value}x26")})
+    });
+    let errors = ["KsvcRouterRouteErrors", "istio-system", "POST /payments"];
+    let latency = ["KsvcRouterRouteLatency", "istio-system", "GET /reports/{year}"];
+    let firing: [(u32, &[[&str; 3]]); 3] = [(8, &[]), (13, &[errors]), (22, &[errors, latency])];
+    test_rules(env, series.collect(), ["namespace", "request_operation"], &firing)
+}
+
+fn grafana_reads_the_dashboard_strictly(env: &Env) -> Result<()> {
+    let read = |file: &std::path::Path| outcome(Command::new(env.packaging.read_dashboard()).arg(file));
+    let Outcome { success, err, .. } = read(&repository().join(DASHBOARD))?;
+    ensure!(success, "{err}");
+    // The reader is strict, in the queries of panels too.
+    let folder = tempfile::tempdir()?;
+    let wrong = folder.path().join("wrong.json");
+    for (key, instead) in [("\"gridPos\"", "\"gridPoss\""), ("\"legendFormat\"", "\"legend\"")] {
+        fs::write(&wrong, fs::read_to_string(repository().join(DASHBOARD))?.replace(key, instead))?;
+        let Outcome { success, err, .. } = read(&wrong)?;
+        ensure!(!success && err.contains(&instead.replace('"', "'")), "{instead}: {err}");
+    }
+    Ok(())
+}
+
+/// Serves the fixture of Istio's metrics on loopback until it is dropped. Each reading adds a minute's values.
+struct IstioMetrics {
+    address: SocketAddr,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl IstioMetrics {
+    fn start() -> Result<Self> {
+        let (metrics, listener) = (istio_metrics()?, TcpListener::bind("127.0.0.1:0")?);
+        let (address, ended) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
+        let until = Arc::clone(&ended);
+        let thread = thread::spawn(move || {
+            for (reading, connection) in listener.incoming().enumerate() {
+                if until.load(Ordering::Relaxed) {
+                    return;
+                }
+                let Ok(mut connection) = connection else { continue };
+                let mut page = String::new();
+                for (name, each) in &metrics {
+                    let _ = writeln!(page, "{name} {}", each * reading as i64);
+                }
+                // The request is short, so one reading has at least its beginning.
+                let _ = connection.read(&mut [0; 4096]);
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\nconnection: close\r\n";
+                let _ = write!(connection, "{head}content-length: {}\r\n\r\n{page}", page.len());
+            }
+        });
+        Ok(Self { address, ended, thread: Some(thread) })
+    }
+}
+
+impl Drop for IstioMetrics {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A real Prometheus on loopback, which ends when this is dropped.
+struct Prometheus {
+    address: SocketAddr,
+    _process: Running,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    /// Starts Prometheus with the rules and these pages, each with the name of its pod.
+    fn start(pages: &[(&str, SocketAddr)]) -> Result<Self> {
+        let program = find_on_path("prometheus").context(
+            "there is no `prometheus` on PATH; install it, on Debian and Ubuntu with `apt-get install prometheus`",
+        )?;
+        let folder = tempfile::tempdir()?;
+        let targets = pages.iter().map(|(pod, address)| {
+            json!({"targets": [address.to_string()], "labels": {"namespace": "istio-system", "pod": pod}})
+        });
+        let configuration = json!({
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [repository().join(RULES)],
+            "scrape_configs": [{
+                "job_name": "gateways",
+                "metrics_path": "/stats/prometheus",
+                "static_configs": targets.collect::<Vec<_>>(),
+            }],
+        });
+        let file = folder.path().join("prometheus.json");
+        fs::write(&file, configuration.to_string())?;
+        let [port] = free_ports()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut command = Command::new(program);
+        command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address={address}"));
+        command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+        let process = Running::start("prometheus", &mut command, &folder.path().join("prometheus.log"), None)?;
+        let ready = || Ok(Request::get("prometheus", "/-/ready").send(address).is_ok_and(|page| page.status == 200));
+        process.await_ready(Duration::from_secs(60), ready)?;
+        Ok(Self { address, _process: process, _folder: folder })
+    }
+
+    /// Returns the labels and values of a query's result.
+    fn query(&self, query: &str) -> Result<Vec<(Value, f64)>> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let response = Request::get("prometheus", format!("/api/v1/query?query={encoded}")).send(self.address)?;
+        ensure!(response.status == 200, "{query}: {}", response.text());
+        let answer: Value = serde_json::from_slice(&response.body)?;
+        let results = answer["data"]["result"].as_array().with_context(|| format!("{query}: {answer}"))?;
+        let results = results.iter().map(|result| {
+            let value = result["value"][1].as_str().context("a value")?.parse()?;
+            Ok((result["metric"].clone(), value))
+        });
+        results.collect()
+    }
+}
+
+/// Two gateways of one namespace: one with a bad table, and one with a good one. Requests get each of the filter's
+/// decisions, and both tables are edited, while Prometheus reads both gateways. Istio's own metrics come from the fixture.
+fn each_query_of_the_dashboard_has_a_value_in_a_real_prometheus(env: &Env) -> Result<()> {
+    let (bad, good) = (env.gateway("dashboard-bad", &[ORDERS])?, env.gateway("dashboard-good", &[ORDERS])?);
+    let apply = |gateway: &IngressGateway, table: &Value| gateway.apply_plugin(&wasm_plugin(gateway, table)?);
+    let broken = |service: &str| {
+        table(json!([
+            {"match": "GET /orders/{id}", "service": service},
+            {"match": "GET /broken/{id}", "service": service, "rewritePath": "/{unknown}"},
+        ]))
+    };
+    let whole = |ping: &str| {
+        let mut whole = table(json!([
+            {"match": "GET /orders/{id}", "service": "orders"},
+            {"match": "GET /ping", "respond": {"status": 200, "body": ping}},
+        ]));
+        whole["cors"] = json!({"allowOrigins": ["https://www.example.com"]});
+        whole["denyDirect"] = true.into();
+        whole
+    };
+    apply(&bad, &broken("orders"))?;
+    apply(&good, &whole("one"))?;
+    let istio = IstioMetrics::start()?;
+    let pages = [("bad", bad.metrics_address()), ("good", good.metrics_address()), ("istio-fixture", istio.address)];
+    let prometheus = Prometheus::start(&pages)?;
+    good.eventually("Prometheus has read each page twice", || {
+        Ok(prometheus.query("min_over_time(up[1m]) == 1 and count_over_time(up[1m]) >= 2")?.len() == pages.len())
+    })?;
+    send(&bad, "GET", "/faas/broken/1", 503, 5)?;
+    send(&good, "GET", "/faas/orders/1", 200, 20)?;
+    send(&good, "GET", "/faas/ping", 200, 3)?;
+    send(&good, "GET", "/faas/nothing", 404, 8)?;
+    send(&good, "DELETE", "/faas/orders/1", 405, 4)?;
+    send(&good, "GET", "/faas/orders/..%2f1", 400, 2)?;
+    let preflight = Request::new("OPTIONS", API, "/faas/orders/1").header("origin", "https://www.example.com");
+    let preflight = preflight.header("access-control-request-method", "GET").send(good.address())?.status;
+    let direct = Request::get(ORDERS, "/").send(good.address())?.status;
+    ensure!((preflight, direct) == (204, 404), "{preflight} {direct}");
+    apply(&bad, &broken("others"))?;
+    apply(&good, &whole("two"))?;
+
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(repository().join(DASHBOARD))?)?;
+    let panels = dashboard["panels"].as_array().context("panels")?;
+    let mut values = String::new();
+    for panel in panels.iter().filter(|panel| panel["type"] != "row") {
+        let title = panel["title"].as_str().context("a title")?;
+        for target in panel["targets"].as_array().context("targets")? {
+            let written = target["expr"].as_str().context("a query")?;
+            // Grafana replaces these variables before it sends a query.
+            let query = written.replace("$namespace", ".*").replace("$__rate_interval", "2m");
+            ensure!(!query.contains('$'), "{title}: {query} has an unknown variable");
+            let mut results = Vec::new();
+            let described = format!("{title}: {query} has a value above 0");
+            good.eventually(&described, || {
+                results = prometheus.query(&query)?;
+                ensure!(results.iter().all(|(_, value)| value.is_finite()), "{title}: {query}: {results:?}");
+                Ok(results.iter().any(|(_, value)| *value > 0.0))
+            })?;
+            let results = results.iter().map(|(labels, value)| format!("{labels} {value:.4}"));
+            writeln!(values, "| {title} | `{written}` | {} |", results.collect::<Vec<_>>().join("; "))?;
+        }
+    }
+    println!("{values}");
+    Ok(())
+}
+
+/// What istiod sends to the gateway. Envoy refuses it here, because upstream Envoy does not have Istio's filter.
+fn istiod_gives_the_metrics_of_the_gateway_the_label_of_the_route(env: &Env) -> Result<()> {
+    let namespace = "telemetry";
+    let gateway = env.gateway(namespace, &[ORDERS])?;
+    let sent = || -> Result<BTreeSet<String>> {
+        let dump = env.plane.istiod_get(&format!("/debug/config_dump?proxyID={namespace}-gateway.{namespace}"))?;
+        let mut metrics = BTreeSet::new();
+        labelled(&serde_json::from_str(&dump)?, &mut metrics);
+        Ok(metrics)
+    };
+    ensure!(sent()?.is_empty());
+    let mut telemetry = yaml::read(&repository().join("monitoring/telemetry.yaml"))?;
+    telemetry["metadata"]["namespace"] = namespace.into();
+    env.plane.cluster().apply(&[telemetry])?;
+    let expected =
+        BTreeSet::from(["requests_total", "request_duration_milliseconds", "request_bytes"].map(str::to_owned));
+    gateway.eventually("istiod has the labels of all three metrics", || Ok(sent()? == expected))
+}
+
+/// Collects the names of the metrics whose label is the route.
+fn labelled(value: &Value, metrics: &mut BTreeSet<String>) {
+    if value["dimensions"]["request_operation"] == "filter_state['wasm.ksvc_router.route']" {
+        metrics.extend(value["name"].as_str().map(str::to_owned));
+    }
+    match value {
+        Value::Object(keys) => keys.values().for_each(|value| labelled(value, metrics)),
+        Value::Array(elements) => elements.iter().for_each(|value| labelled(value, metrics)),
+        _ => {}
+    }
+}
