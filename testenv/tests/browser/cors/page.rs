@@ -5,17 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use testenv::chromium;
 use testenv::process::Running;
 
-use crate::server::Server;
+use super::server::Server;
+use crate::chromium;
 
 /// The time from the start of the browser to the outcome of the last call. A browser that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -126,25 +125,15 @@ pub(crate) fn open<const N: usize>(origin: &str, gateway: SocketAddr, calls: [Ca
     let folder = tempfile::Builder::new().prefix("ksvc-router-browser-").tempdir()?;
     let authority = origin.strip_prefix("http://").context("the origin does not begin with http://")?;
     let page_host = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-    let mut command = Command::new(chromium::find()?);
+    let mut command = chromium::command(folder.path())?;
     command
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        // In containers, /dev/shm is small.
-        .arg("--disable-dev-shm-usage")
         // Nothing here speaks TLS, and the browser may connect only to the page's server and the gateway.
         .arg("--disable-features=HttpsUpgrades")
         .arg(format!(
             "--host-resolver-rules=MAP {page_host} {}, MAP *.example.com:80 {gateway}, MAP * ~NOTFOUND",
             server.address()
         ))
-        .arg("--enable-logging=stderr")
-        .arg(format!("--user-data-dir={}", folder.path().display()))
         .arg(origin);
-    // All files that the browser leaves behind are deleted with the folder.
-    for variable in ["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "TMPDIR"] {
-        command.env(variable, folder.path());
-    }
     let browser = Running::start("Chromium", &mut command, &folder.path().join("browser.log"), None)?;
 
     let mut text = None;
