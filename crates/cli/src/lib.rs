@@ -63,7 +63,11 @@ pub mod changes;
 
 pub mod diff;
 
+mod example;
+
 pub mod render;
+
+mod watch;
 
 pub mod up;
 

@@ -1,9 +1,7 @@
 //! `up FILE [CASES…]`: serves the tables of a file in real Envoy on this machine, with a stand-in for every service. It runs
 //! test cases in that gateway, and follows the files: an edit is live within a second.
 
-mod example;
 mod session;
-mod watch;
 
 use std::fs;
 use std::io::Write as _;
@@ -19,8 +17,8 @@ use local_gateway::stand_in::StandIn;
 use local_gateway::{cache_folder, envoy};
 use tempfile::TempDir;
 
+use crate::watch::Watched;
 use session::{Input, Session};
-use watch::Watched;
 
 /// The port of the gateway and that of Envoy's admin interface. Each is replaced by a free one if it is taken.
 const DEFAULT_PORTS: (u16, u16) = (10000, 9901);

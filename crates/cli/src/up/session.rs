@@ -11,9 +11,10 @@ use ksvc_routing::Problem;
 use local_gateway::gateway::{Document, Gateway, PLUGIN, Setup};
 use local_gateway::stand_in::StandIn;
 
-use super::{Options, Printer, example};
+use super::{Options, Printer};
 use crate::cases::{self, Case};
 use crate::changes::{Route, changes};
+use crate::example;
 use crate::live::{Ingress, Results};
 use crate::load::{self, load_tables};
 use crate::message::{Message, as_text};

@@ -12,7 +12,7 @@ use crate::source::files;
 type Contents = Vec<(PathBuf, Result<Vec<u8>, String>)>;
 
 /// Files and folders that are followed.
-pub(super) struct Watched {
+pub(crate) struct Watched {
     paths: Vec<PathBuf>,
     /// The contents that were reported last.
     reported: Contents,
@@ -22,14 +22,14 @@ pub(super) struct Watched {
 
 impl Watched {
     /// Begins with the present contents.
-    pub(super) fn new(paths: &[PathBuf]) -> Self {
+    pub(crate) fn new(paths: &[PathBuf]) -> Self {
         let seen = read(paths);
         Self { paths: paths.to_owned(), reported: seen.clone(), seen }
     }
 
     /// Looks at the files, and returns whether they have changed since the last report. A change is reported at the second
     /// look at it: until then, the file may be half written, or gone for the moment in which an editor replaces it.
-    pub(super) fn have_changed(&mut self) -> bool {
+    pub(crate) fn have_changed(&mut self) -> bool {
         let now = read(&self.paths);
         let is_complete = now == self.seen;
         self.seen = now;

@@ -9,7 +9,7 @@ use ksvc_explanation::request::Request;
 
 /// Returns a `curl` command for the first route that a simple request finds, to a gateway at this address. Routes to a
 /// service come before those that the gateway answers itself.
-pub(super) fn curl(tables: &Tables, address: &str) -> Option<String> {
+pub(crate) fn curl(tables: &Tables, address: &str) -> Option<String> {
     let to_service = find(tables, address, |outcome| outcome == "route");
     to_service.or_else(|| find(tables, address, |outcome| outcome != "brokenRoute"))
 }
