@@ -13,6 +13,7 @@
 //! `pluginConfig:` too.
 
 mod read;
+mod run;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ use crate::source::Source;
 use crate::source::position::Span;
 use ksvc_explanation::request::Request;
 
-pub use read::read;
+pub use read::{load, read};
+pub use run::{Outcome, run};
 
 /// A case.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Own code because a deserializer such as serde stops at the first error and does not know columns.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Case, Expected};
@@ -9,11 +10,32 @@ use crate::kind::INVALID_CASE;
 use crate::load;
 use crate::message::Message;
 use crate::source::Source;
+use crate::source::files::Unreadable;
 use crate::source::position::Span;
 use crate::words::{describe, quote_all};
 use crate::yaml::{Key, Node, Value as Yaml};
 use ksvc_explanation::decision::OUTCOMES;
 use ksvc_explanation::request::Request;
+
+/// Loads the cases of some files. `known` is the path and the text of a file that has been read already. The inner error has
+/// all errors in the files.
+pub fn load(
+    paths: &[PathBuf],
+    known: Option<(&Path, &Arc<Source>)>,
+) -> Result<Result<Vec<Case>, Vec<Message>>, Unreadable> {
+    let (mut all, mut messages) = (Vec::new(), Vec::new());
+    for path in paths {
+        let source = match known {
+            Some((known, source)) if known == path => Ok(Arc::clone(source)),
+            _ => load::read(path)?,
+        };
+        match source.map_err(|message| vec![message]).and_then(|source| read(&source)) {
+            Ok(cases) => all.extend(cases),
+            Err(errors) => messages.extend(errors),
+        }
+    }
+    Ok(if messages.is_empty() { Ok(all) } else { Err(messages) })
+}
 
 /// Reads the cases of a file, from every document that has `cases:`, or returns all errors in them.
 pub fn read(source: &Arc<Source>) -> Result<Vec<Case>, Vec<Message>> {

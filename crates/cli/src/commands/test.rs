@@ -5,11 +5,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
-use ksvc_explanation::decision::explain_with_response;
-use ksvc_router_cli::cases::{self, Case, Mismatch};
+use ksvc_router_cli::cases::{self, Case, Mismatch, Outcome};
 use ksvc_router_cli::junit::{TestCase, as_junit};
 use ksvc_router_cli::kind::FAILED_CASE;
-use ksvc_router_cli::load::{self, load_tables};
+use ksvc_router_cli::load::load_tables;
 use ksvc_router_cli::message::{Message, as_json, as_text};
 use ksvc_router_cli::source::position::Span;
 use ksvc_router_cli::tables::{Table, Tables};
@@ -19,12 +18,6 @@ use serde_json::{Value, json};
 
 use super::{CallError, Report, count, pretty, print, refuse};
 use ksvc_router_cli::args::Format;
-
-/// A case that has run. It passed if there are no mismatches.
-struct Outcome {
-    case: Case,
-    mismatches: Vec<Mismatch>,
-}
 
 pub(super) fn run(
     file: &Path,
@@ -36,30 +29,21 @@ pub(super) fn run(
         Ok(configurations) => Tables::new(configurations),
         Err(messages) => return Ok(refuse(&messages, format)),
     };
-    let (mut cases, mut messages) = (Vec::new(), Vec::new());
-    for path in files {
-        // If one file has both, it is read once, because standard input can be read only once.
-        let source = match tables.as_slice().first().filter(|_| path == file) {
-            Some(table) => Ok(table.configuration.source.clone()),
-            None => load::read(path)?,
-        };
-        match source.map_err(|message| vec![message]).and_then(|source| cases::read(&source)) {
-            Ok(more) => cases.extend(more),
-            Err(errors) => messages.extend(errors),
-        }
-    }
-    if !messages.is_empty() {
-        return Ok(refuse(&messages, format));
-    }
+    // If one file has both, it is read once, because standard input can be read only once.
+    let known = tables.as_slice().first().map(|table| (file, &table.configuration.source));
+    let cases = match cases::load(files, known)? {
+        Ok(cases) => cases,
+        Err(messages) => return Ok(refuse(&messages, format)),
+    };
     let errors = tables.errors();
 
-    let (outcomes, chosen) = run_cases(&tables, cases);
+    let (outcomes, chosen) = cases::run(&tables, cases);
     let coverage = Coverage::new(&tables, &chosen);
-    let failed = outcomes.iter().filter(|outcome| !outcome.mismatches.is_empty()).count();
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
     let covers_enough = fail_under.is_none_or(|least| coverage.percent() >= least);
     let (out, err) = match format {
         Format::Text => {
-            let mut out = outcomes.iter().map(Outcome::to_text).collect::<String>();
+            let mut out = outcomes.iter().map(as_lines).collect::<String>();
             let _ = writeln!(out, "{} passed, {failed} failed", outcomes.len() - failed);
             out += &coverage.to_text();
             if let (Some(least), false) = (fail_under, covers_enough) {
@@ -71,18 +55,18 @@ pub(super) fn run(
             let object = json!({
                 "passed": outcomes.len() - failed,
                 "failed": failed,
-                "cases": outcomes.iter().map(Outcome::to_json).collect::<Value>(),
+                "cases": outcomes.iter().map(to_json).collect::<Value>(),
                 "coverage": coverage.to_json(),
                 "problems": as_json(&errors),
             });
             (pretty(&object), String::new())
         }
         Format::Junit => {
-            let cases: Vec<TestCase> = outcomes.iter().map(Outcome::to_junit).collect();
+            let cases: Vec<TestCase> = outcomes.iter().map(as_test_case).collect();
             (as_junit(&cases), as_text(&errors) + &coverage.to_text())
         }
         Format::Github | Format::Sarif | Format::Markdown => {
-            let failures = outcomes.iter().filter_map(Outcome::to_message);
+            let failures = outcomes.iter().filter_map(as_message);
             let messages: Vec<Message> = errors.iter().cloned().chain(failures).collect();
             (print(&messages, format), coverage.to_text())
         }
@@ -90,73 +74,58 @@ pub(super) fn run(
     Ok(Report { out, err, success: failed == 0 && covers_enough && errors.is_empty() })
 }
 
-/// Runs all cases. The set has the routes that were chosen: the index of the table and of the route.
-fn run_cases(tables: &Tables, cases: Vec<Case>) -> (Vec<Outcome>, HashSet<(usize, usize)>) {
-    let mut chosen = HashSet::new();
-    let outcomes = cases.into_iter().filter_map(|case| {
-        let index = tables.deciding(&case.request);
-        let table = &tables.as_slice().get(index)?.compiled.table;
-        let explanation = explain_with_response(table, &case.request, &case.response);
-        chosen.extend(explanation.route_index.map(|route| (index, route)));
-        Some(Outcome { mismatches: case.compare(&explanation.fields), case })
-    });
-    (outcomes.collect(), chosen)
+fn as_lines(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    if outcome.mismatches.is_empty() {
+        return text;
+    }
+    let bold = Style::new().bold();
+    let red = bold.fg_color(Some(AnsiColor::Red.into()));
+    let Case { name, source, at, .. } = &outcome.case;
+    let (file, name) = (clean(&source.name), clean(name));
+    let at = at.start;
+    // Writing to a string can't fail.
+    let _ = writeln!(text, "{bold}{file}:{}:{}:{bold:#} {red}failed:{red:#} {name}", at.line, at.column);
+    for mismatch in &outcome.mismatches {
+        let at = mismatch.at.start;
+        let _ = writeln!(text, "  {file}:{}:{}: {}", at.line, at.column, clean(&mismatch.to_string()));
+    }
+    text
 }
 
-impl Outcome {
-    fn to_text(&self) -> String {
-        let mut text = String::new();
-        if self.mismatches.is_empty() {
-            return text;
-        }
-        let bold = Style::new().bold();
-        let red = bold.fg_color(Some(AnsiColor::Red.into()));
-        let Case { name, source, at, .. } = &self.case;
-        let (file, name) = (clean(&source.name), clean(name));
-        let at = at.start;
-        // Writing to a string can't fail.
-        let _ = writeln!(text, "{bold}{file}:{}:{}:{bold:#} {red}failed:{red:#} {name}", at.line, at.column);
-        for mismatch in &self.mismatches {
-            let at = mismatch.at.start;
-            let _ = writeln!(text, "  {file}:{}:{}: {}", at.line, at.column, clean(&mismatch.to_string()));
-        }
-        text
-    }
+fn as_test_case(outcome: &Outcome) -> TestCase<'_> {
+    let Case { name, source, at, .. } = &outcome.case;
+    let failures = outcome.mismatches.iter().map(|mismatch| clean(&mismatch.to_string()).into_owned()).collect();
+    TestCase { name: clean(name), file: clean(&source.name), line: at.start.line, failures }
+}
 
-    fn to_junit(&self) -> TestCase<'_> {
-        let Case { name, source, at, .. } = &self.case;
-        let failures = self.mismatches.iter().map(|mismatch| clean(&mismatch.to_string()).into_owned()).collect();
-        TestCase { name: clean(name), file: clean(&source.name), line: at.start.line, failures }
-    }
+/// Returns the message about a case that has failed.
+fn as_message(outcome: &Outcome) -> Option<Message> {
+    let Case { name, source, at, .. } = &outcome.case;
+    let mismatches: Vec<String> = outcome.mismatches.iter().map(Mismatch::to_string).collect();
+    let text = format!("{name}: {}", mismatches.join("; "));
+    (!mismatches.is_empty()).then(|| Message::new(FAILED_CASE, source, *at, text))
+}
 
-    /// Returns the message about a case that has failed.
-    fn to_message(&self) -> Option<Message> {
-        let Case { name, source, at, .. } = &self.case;
-        let mismatches: Vec<String> = self.mismatches.iter().map(Mismatch::to_string).collect();
-        let text = format!("{name}: {}", mismatches.join("; "));
-        (!mismatches.is_empty()).then(|| Message::new(FAILED_CASE, source, *at, text))
-    }
-
-    fn to_json(&self) -> Value {
-        let Case { name, source, at, .. } = &self.case;
-        let mismatch = |m: &Mismatch| {
-            json!({
-                "line": m.at.start.line,
-                "column": m.at.start.column,
-                "field": m.field,
-                "expected": m.expected,
-                "actual": m.actual,
-            })
-        };
+fn to_json(outcome: &Outcome) -> Value {
+    let Case { name, source, at, .. } = &outcome.case;
+    let mismatch = |m: &Mismatch| {
         json!({
-            "name": name,
-            "file": source.name,
-            "line": at.start.line,
-            "column": at.start.column,
-            "passed": self.mismatches.is_empty(),
-            "mismatches": self.mismatches.iter().map(mismatch).collect::<Value>(),
+            "line": m.at.start.line,
+            "column": m.at.start.column,
+            "field": m.field,
+            "expected": m.expected,
+            "actual": m.actual,
         })
-    }
+    };
+    json!({
+        "name": name,
+        "file": source.name,
+        "line": at.start.line,
+        "column": at.start.column,
+        "passed": outcome.mismatches.is_empty(),
+        "mismatches": outcome.mismatches.iter().map(mismatch).collect::<Value>(),
+    })
 }
 
 /// How many routes of the tables the cases have chosen.

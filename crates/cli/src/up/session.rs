@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -16,9 +15,8 @@ use crate::cases::{self, Case};
 use crate::changes::{Route, changes};
 use crate::example;
 use crate::live::{Ingress, Results};
-use crate::load::{self, load_tables};
-use crate::message::{Message, as_text};
-use crate::source::Source;
+use crate::load::load_tables;
+use crate::message::as_text;
 use crate::source::files::Unreadable;
 use crate::tables::{Table, Tables};
 use crate::words::clean;
@@ -42,22 +40,11 @@ impl Input {
             Ok(configurations) => Tables::new(configurations),
             Err(messages) => return Ok(Err(as_text(&messages))),
         };
-        Ok(match read_cases(options)? {
+        Ok(match cases::load(&options.cases, None)? {
             Ok(cases) => Ok(Self { tables, cases, is_folder }),
             Err(messages) => Err(as_text(&messages)),
         })
     }
-}
-
-fn read_cases(options: &Options) -> Result<Result<Vec<Case>, Vec<Message>>, Unreadable> {
-    let (mut all, mut messages) = (Vec::new(), Vec::new());
-    for path in &options.cases {
-        match load::read(path)?.map_err(|message| vec![message]).and_then(|source: Arc<Source>| cases::read(&source)) {
-            Ok(cases) => all.extend(cases),
-            Err(errors) => messages.extend(errors),
-        }
-    }
-    Ok(if messages.is_empty() { Ok(all) } else { Err(messages) })
 }
 
 /// A table in the gateway, with the last version of it that is served.
@@ -193,7 +180,7 @@ impl<'a> Session<'a> {
             if !tables_changed {
                 self.out.print("\nThe cases have changed:\n");
             }
-            match read_cases(self.options) {
+            match cases::load(&self.options.cases, None) {
                 Ok(Ok(cases)) => {
                     self.cases = cases;
                     runs_cases = self.arrange();
