@@ -24,12 +24,14 @@ pub fn nearest_routes<'t>(table: &'t RouteTable, base: &str, path: &str) -> Vec<
     lines.sort_by_key(|(likeness, difference, _)| (*likeness, *difference));
     let mut nearest: Vec<Line<'t>> = Vec::new();
     for (.., line) in lines {
+        if nearest.len() == MOST {
+            break;
+        }
         // Routes can differ in their conditions alone.
         if !nearest.iter().any(|other| (other.methods, &other.path) == (line.methods, &line.path)) {
             nearest.push(line);
         }
     }
-    nearest.truncate(MOST);
     nearest
 }
 
