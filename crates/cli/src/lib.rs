@@ -65,9 +65,13 @@ pub mod diff;
 
 mod example;
 
+pub mod page;
+
 pub mod render;
 
 mod watch;
+
+pub mod serve;
 
 pub mod up;
 

@@ -9,6 +9,7 @@ use crate::message::Message;
 use crate::words::{aligned, clean};
 use ksvc_explanation::gateway::{NamedTable, deciding};
 use ksvc_explanation::request::Request;
+use serde_json::{Value, json};
 
 /// A table and its place in a file.
 #[derive(Debug)]
@@ -54,6 +55,22 @@ impl Table {
     /// Returns the routes, sorted by precedence, with one line for each `match`.
     fn to_text(&self) -> String {
         aligned(&self.compiled.table.routes().iter().map(cells).collect::<Vec<_>>())
+    }
+
+    /// Returns a line of the table as an object.
+    pub fn line_to_json(&self, line: &Line<'_>) -> Value {
+        let mut object = json!({
+            "methods": line.methods.split('|').collect::<Value>(),
+            "path": line.path,
+            "target": line.target,
+            "route": line.route,
+            "conditions": line.conditions,
+            "index": line.index,
+        });
+        if !line.extras.is_empty() {
+            object["extras"] = json!(line.extras);
+        }
+        object
     }
 
     /// Returns the file and the line of the table.

@@ -11,13 +11,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use local_gateway::process::{free_or_any, free_ports, is_executable, stop_on_a_signal};
 use local_gateway::stand_in::StandIn;
 use local_gateway::{cache_folder, envoy};
 use tempfile::TempDir;
 
-use crate::watch::Watched;
+use crate::page;
+use crate::serve::Server;
+use crate::watch::{Watched, ensure_readable_again};
 use session::{Input, Session};
 
 /// The port of the gateway and that of Envoy's admin interface. Each is replaced by a free one if it is taken.
@@ -56,14 +58,7 @@ pub struct Options {
 ///
 /// It is an error if the gateway can't run at all.
 pub fn run(options: &Options) -> Result<bool> {
-    for path in options.cases.iter().chain([&options.file]) {
-        // A pipe, for example. Of a file that is not there, the reader tells.
-        let is_read_once = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-        let what = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-        if is_read_once || path == Path::new("-") {
-            bail!("`up` reads its files again at every change, which {what} does not allow; write the name of a file");
-        }
-    }
+    ensure_readable_again(options.cases.iter().chain([&options.file]), "up")?;
     let watched = (Watched::new(std::slice::from_ref(&options.file)), Watched::new(&options.cases));
     let input = match Input::read(options)? {
         Ok(input) => input,
@@ -94,7 +89,13 @@ fn serve(options: &Options, out: &Printer, input: Input, (mut tables, mut cases)
     if options.once {
         return Ok(success && session.is_good());
     }
-    session.print_usage();
+    let page = page::is_available().then(|| Server::start(std::slice::from_ref(&options.file), &options.cases, None));
+    let page = match page.transpose()? {
+        Some(Ok(page)) => Some(page),
+        // The messages about the files have been printed.
+        Some(Err(_)) | None => None,
+    };
+    session.print_usage(page.as_ref());
     while !out.is_stopped() {
         thread::sleep(POLL_INTERVAL);
         session.ensure_running()?;

@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail};
+
 use crate::source::files;
 
 /// The content of each file, or why it can't be read.
@@ -39,6 +41,21 @@ impl Watched {
         self.reported.clone_from(&self.seen);
         true
     }
+}
+
+/// Returns an error that names the command if one of the paths can be read only once.
+pub(crate) fn ensure_readable_again<'p>(paths: impl IntoIterator<Item = &'p PathBuf>, command: &str) -> Result<()> {
+    for path in paths {
+        // A pipe, for example. Of a file that is not there, the reader tells.
+        let is_read_once = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        let what = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+        if is_read_once || path == Path::new("-") {
+            bail!(
+                "`{command}` reads its files again at every change, which {what} does not allow; write the name of a file"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn read(paths: &[PathBuf]) -> Contents {

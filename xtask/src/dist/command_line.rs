@@ -1,5 +1,5 @@
 //! Builds the command line as a static program, which runs on every Linux of its architecture. The plugin is inside, for
-//! `ksvc-router up`.
+//! `ksvc-router up`, and the core for the page of `ksvc-router routes --as html`.
 
 use std::fmt;
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::build::{Places, install_target};
-use crate::step;
+use crate::{page, step};
 
 /// An architecture for which a static command line is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,8 @@ pub(super) fn build(places: &Places, architecture: Architecture) -> Result<Vec<u
             "-Clink-self-contained=yes",
         ],
     )?;
-    build.args(["--features", "plugin"]).env("KSVC_ROUTER_PLUGIN", testenv::plugin()?);
+    build.args(["--features", "plugin,page"]).env("KSVC_ROUTER_PLUGIN", testenv::plugin()?);
+    build.env(page::VARIABLE, page::folder()?);
     build.env(format!("CC_{}", target.replace('-', "_")), compiler);
     step::run(&format!("Building the command line for {architecture}"), build)?;
     let program = places.target.join(target).join("command-line/ksvc-router");

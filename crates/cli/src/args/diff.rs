@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Document;
+
 /// Report which requests a change of a table sends elsewhere.
 ///
 /// The tables of both sides are compiled, and requests are tried with both: for every set of patterns that can match
@@ -20,7 +22,8 @@ use clap::Args;
 #[command(after_help = "Examples:
   ksvc-router diff old.yaml new.yaml
   git show main:wasm-plugin.yaml | ksvc-router diff - wasm-plugin.yaml --format markdown
-  ksvc-router diff before/ after/ --exit-code")]
+  ksvc-router diff before/ after/ --exit-code
+  ksvc-router diff old.yaml new.yaml --as html > difference.html")]
 pub struct Diff {
     /// The file with the table before the change, or with several. A folder stands for its YAML and JSON files, and `-`
     /// for standard input.
@@ -31,4 +34,8 @@ pub struct Diff {
     /// difference.
     #[arg(long)]
     pub exit_code: bool,
+    /// Print a document instead of the list: a page for a browser that shows the differences, and what both versions do
+    /// with a request that is typed there.
+    #[arg(long = "as", value_enum, value_name = "KIND")]
+    pub document: Option<Document>,
 }

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use ksvc_router_cli::args::Format;
 use ksvc_router_cli::args::diff::Diff;
+use ksvc_router_cli::args::{Document, Format};
 use ksvc_router_cli::diff::report::Report as DiffReport;
 use ksvc_router_cli::diff::{Bounds, compare};
 use ksvc_router_cli::formats::as_github;
 use ksvc_router_cli::load::load_tables;
 use ksvc_router_cli::message::{Message, as_json, as_text};
+use ksvc_router_cli::page;
 use ksvc_router_cli::tables::Tables;
 use ksvc_routing::RouteTable;
 use serde_json::json;
@@ -42,6 +43,10 @@ pub(crate) fn run(options: &Diff, format: Format) -> Result<Report, CallError> {
     let difference = compare(&route_tables(&old), &route_tables(&new), &Bounds::default());
     let report = DiffReport::new(&difference, &old, &new);
     let out = match format {
+        _ if options.document == Some(Document::Html) => {
+            let title = format!("{} and {}", options.old.display(), options.new.display());
+            page::difference::page(&title, &report, &old_messages, &old, &new).to_html()?
+        }
         Format::Json => pretty(&report.to_json(&old_messages)),
         Format::Github => report.to_github(),
         Format::Markdown => report.to_markdown(),

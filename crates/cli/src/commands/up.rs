@@ -6,5 +6,5 @@ use super::{CallError, Report};
 
 /// Runs until a signal comes. Everything is printed when it happens, so the report has only the exit code.
 pub(super) fn run(options: &Options) -> Result<Report, CallError> {
-    up::run(options).map(|success| Report { success, ..Report::default() }).map_err(CallError::Up)
+    up::run(options).map(|success| Report { success, ..Report::default() }).map_err(CallError::Server)
 }

@@ -17,6 +17,7 @@ use crate::example;
 use crate::live::{Ingress, Results};
 use crate::load::load_tables;
 use crate::message::as_text;
+use crate::serve::Server;
 use crate::source::files::Unreadable;
 use crate::tables::{Table, Tables};
 use crate::words::clean;
@@ -143,8 +144,8 @@ impl<'a> Session<'a> {
         results.all_passed()
     }
 
-    /// Prints the routes and how to use the gateway.
-    pub(super) fn print_usage(&self) {
+    /// Prints the routes and how to use the gateway, with the page that shows them.
+    pub(super) fn print_usage(&self, page: Option<&Server>) {
         let file = self.options.file.display();
         let (address, admin) = (self.gateway.address(), self.gateway.admin_address());
         let mut text = String::new();
@@ -159,6 +160,10 @@ impl<'a> Session<'a> {
         );
         if let Some(curl) = example::curl(&self.tables, &address.to_string()) {
             let _ = writeln!(text, "  {curl}");
+        }
+        if let Some(page) = page {
+            let _ =
+                writeln!(text, "The routes are shown in a browser at {}, which also explains requests.", page.url());
         }
         let files = if self.cases.is_empty() { "" } else { " or the cases" };
         let _ =

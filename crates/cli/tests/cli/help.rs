@@ -10,10 +10,12 @@ use ksvc_router_cli::args::{Args, command};
 use crate::support::{Folder, GOOD};
 
 /// Words by which an example is known that can't be run here, and the reason. It is parsed all the same.
-const NOT_RUN: [(&str, &str); 4] = [
+const NOT_RUN: [(&str, &str); 6] = [
+    ("--as html", "the program of these tests has no page; the tests in a browser have"),
     ("ksvc-router doctor", "it reads a cluster"),
     ("ksvc-router status", "it asks the pods of a gateway"),
     ("ksvc-router up ", "it runs Envoy"),
+    ("ksvc-router serve ", "it runs until a signal comes"),
     (" --cluster", "it reads a cluster"),
 ];
 

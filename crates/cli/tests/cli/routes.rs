@@ -79,3 +79,43 @@ fn several_tables_are_listed_in_the_order_in_which_the_gateway_asks_them() {
     let names: Vec<&str> = json.as_array().unwrap().iter().map(|line| line["table"].as_str().unwrap()).collect();
     assert_eq!(names, ["first", "second", "third", "last"]);
 }
+
+#[test]
+fn a_program_without_the_page_says_where_to_get_it() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for command in [
+        &["routes", "f.yaml", "--as", "html"][..],
+        &["diff", "f.yaml", "f.yaml", "--as", "html"],
+        &["serve", "f.yaml", "--port", "0"],
+    ] {
+        let run = folder.run(command);
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{command:?}");
+        assert!(
+            run.err.contains("this build of ksvc-router does not contain the page; take the program of a release"),
+            "{}",
+            run.err
+        );
+    }
+}
+
+#[test]
+fn a_page_has_no_other_format_and_cases_are_for_the_page() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    let run = folder.run(&["routes", "f.yaml", "--as", "html", "--format", "json"]);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("--format: this command prints `text` alone; leave the option out"), "{}", run.err);
+    let run = folder.run(&["routes", "f.yaml", "--cases", "f.yaml"]);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("--as"), "{}", run.err);
+}
+
+#[test]
+fn a_page_reads_its_files_again_so_they_are_no_pipe() {
+    let run = Folder::new(&[]).run(&["serve", "-"]);
+    assert_eq!(run.code, 2);
+    assert!(
+        run.err.contains("`serve` reads its files again at every change, which standard input does not allow"),
+        "{}",
+        run.err
+    );
+}

@@ -1,0 +1,128 @@
+// The page of a difference: the requests that two versions of the tables treat differently.
+
+function startDifference() {
+  document.title = `${data.title} — difference`;
+  byId('title').textContent = data.title;
+  byId('summary').textContent = data.words;
+  if (data.warning) byId('summary').after(make('p', '', make('span', 'problem warning', 'warning'), ' ', data.warning));
+  byId('list-heading').textContent = 'Differences';
+  byId('list-help').textContent = 'Arrow keys move in the list. The key / goes to the search.';
+
+  const entries = data.entries.map(entry => {
+    const subject = (entry.kind === 'removed' ? entry.old ?? entry.new : entry.new ?? entry.old) ?? { route: 'no route is found' };
+    const words = [entry.kind, subject.route, entry.example.method, entry.example.url, target(entry.before), target(entry.after)];
+    return { ...entry, subject, words: words.join('\n').toLowerCase() };
+  });
+  const names = ['Before', 'After'];
+  const box = new RequestBox({ names, showRoute: undefined });
+  const filters = makeDifferenceFilters(entries);
+  const element = byId('list');
+  element.setAttribute('role', 'listbox');
+  const list = new VirtualList(element, {
+    render: makeEntryRow,
+    choose: row => showEntry(row.entry, box),
+    toggle: () => {},
+  });
+  const update = () => {
+    const active = list.rows[list.active]?.entry;
+    const shown = entries.filter(filters.shows());
+    byId('found').textContent = filters.areSet() ? `${count(shown.length, 'difference')} of ${entries.length.toLocaleString('en')}` : '';
+    const rows = shown.map((entry, index) => ({ entry, level: 1, position: index + 1, size: shown.length }));
+    list.show(rows, row => active !== undefined && row.entry === active);
+  };
+  followFilters({ list, filters, update });
+  showMessages(data.messages.map(message => ({ message })));
+  byId('problems-heading').textContent = 'Errors of the old version';
+  showRenamed();
+  if (entries.length > 0) box.fill(exampleRequest(entries[0]));
+  const top = restoreState();
+  update();
+  element.scrollTop = top ?? 0;
+  keepState(list);
+  return box;
+}
+
+// Returns where a request goes, in one line.
+function target({ outcome, authority, path, status }) {
+  if (outcome === 'route') return `${authority}${path}`;
+  return status === undefined ? outcome : `${outcome} ${status}`;
+}
+
+function exampleRequest({ example }) {
+  const lines = Object.entries(example.headers).flatMap(([name, values]) => [values].flat().map(value => `${name}: ${value}`));
+  return { method: example.method, url: example.url, headers: lines.join('\n') };
+}
+
+function makeDifferenceFilters(entries) {
+  const form = byId('filters');
+  const search = makeSearch();
+  const kinds = new Map();
+  for (const { kind } of entries) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  const kind = makeSelect('kind', [...kinds]);
+  form.append(make('label', 'wide', 'Search ', search), make('label', '', 'Kind ', kind));
+  return {
+    areSet: () => search.value.trim() !== '' || kind.value !== ALL,
+    clear: () => form.reset(),
+    shows: () => {
+      const hasWords = wordsOf(search);
+      return entry => hasWords(entry) && (kind.value === ALL || kind.value === entry.kind);
+    },
+  };
+}
+
+function makeEntryRow({ entry, position, size }) {
+  const element = make('div', 'change',
+    make('span', `kind ${entry.kind}`, entry.kind),
+    makeMethods([entry.example.method]),
+    make('span', 'what', make('span', 'path', entry.subject.route)),
+    make('span', 'target', `${target(entry.before)} → ${target(entry.after)}`));
+  element.setAttribute('role', 'option');
+  element.setAttribute('aria-posinset', position);
+  element.setAttribute('aria-setsize', size);
+  return element;
+}
+
+// Shows the details of a difference: the request that shows it, and what happens to that request before and after.
+function showEntry(entry, box) {
+  const request = exampleRequest(entry);
+  const place = side => (side ? [code(side.route), ` ${side.file}:${side.line}`] : 'no route');
+  const headers = request.headers.split('\n').filter(Boolean).map(line => make('span', 'line', code(line)));
+  const facts = [
+    ['Kind', make('span', `kind ${entry.kind}`, entry.kind)],
+    ['Route before', place(entry.old)],
+    ['Route after', place(entry.new)],
+    ['Example', [code(`${request.method} ${request.url}`), ...headers]],
+    ['What differs', entry.differences.join(', ')],
+    ['Kinds of paths', String(entry.classes)],
+  ];
+  byId('details-body').replaceChildren(
+    makeFacts(facts),
+    make('div', 'sides',
+      make('div', '', make('h3', '', 'Before'), makeFacts(factsOf(entry.before))),
+      make('div', '', make('h3', '', 'After'), makeFacts(factsOf(entry.after)))),
+    makeButton('Ask about this request', () => {
+      box.fill(request);
+      byId('request').scrollIntoView({ block: 'nearest' });
+      byId('url').focus();
+    }));
+}
+
+// Returns the fields of a decision with their values. A header has a line for each value.
+function factsOf(decision) {
+  return Object.entries(decision).map(([field, value]) => {
+    if (typeof value !== 'object' || value === null) return [field, code(String(value))];
+    const lines = Object.entries(value).flatMap(([name, values]) => [values].flat().map(one => make('span', 'line', code(`${name}: ${one}`))));
+    return [field, lines.length ? lines : 'none'];
+  });
+}
+
+// Shows the routes that have another name in logs.
+function showRenamed() {
+  if (data.renamed.length === 0) return;
+  const items = data.renamed.map(({ old, new: now }) => make('li', '', code(old.route), ' is ', code(now.route), ' in logs'));
+  const heading = make('h2', '', `${count(data.renamed.length, 'route')} with another name`);
+  heading.id = 'renamed-heading';
+  const section = make('section', '', heading, make('ul', '', ...items));
+  section.setAttribute('aria-labelledby', heading.id);
+  byId('problems').before(section);
+}

@@ -1,0 +1,48 @@
+// The page that `ksvc-router routes --as html`, `diff --as html` and `serve` make. These scripts are written without a
+// library, so that the page is one file that needs no network, and its build needs no package manager.
+//
+// All text of the tables enters the page through `textContent`, so it never becomes HTML or a script.
+'use strict';
+
+const data = JSON.parse(document.getElementById('data').textContent);
+const byId = id => document.getElementById(id);
+
+// Makes an element with a class and children, which are elements or texts.
+function make(tag, className, ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
+}
+
+function makeButton(text, onClick) {
+  const button = make('button', '', text);
+  button.type = 'button';
+  button.addEventListener('click', onClick);
+  return button;
+}
+
+// Makes a list of terms and values. A value is a text, or a list of elements and texts.
+function makeFacts(facts) {
+  const list = make('dl', 'facts');
+  for (const [term, value] of facts) {
+    list.append(make('dt', '', term), make('dd', '', ...[value].flat()));
+  }
+  return list;
+}
+
+function code(text) {
+  return make('code', '', text);
+}
+
+// Returns `1 route` or `2 routes`.
+function count(number, noun) {
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+// Makes the badges of methods, such as GET and POST.
+function makeMethods(methods) {
+  const known = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+  const badge = method => make('span', `method ${known.includes(method) ? method.toLowerCase() : ''}`, method);
+  return make('span', 'methods', ...methods.map(badge));
+}

@@ -1,0 +1,41 @@
+// The search and the filters above the list.
+
+// The value of a filter that shows everything. No service, namespace or kind has this name.
+const ALL = '*';
+
+function makeSearch() {
+  return Object.assign(make('input'), { id: 'search', type: 'search', autocomplete: 'off', spellcheck: false });
+}
+
+// Makes a choice among values, each with the number of what has it.
+function makeSelect(id, values) {
+  const element = Object.assign(make('select'), { id });
+  const option = ([value, number]) => new Option(`${value || 'none'} (${number.toLocaleString('en')})`, value);
+  element.append(new Option('all', ALL), ...values.sort().map(option));
+  return element;
+}
+
+// Returns whether something has all words of the search in its `words`.
+function wordsOf(search) {
+  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  return one => words.every(word => one.words.includes(word));
+}
+
+// Calls `update` when a filter has changed. `/` goes to the search, and Escape clears it.
+function followFilters({ list, filters, update }) {
+  byId('filters').addEventListener('submit', event => event.preventDefault());
+  byId('filters').addEventListener('input', () => {
+    list.element.scrollTop = 0;
+    update();
+  });
+  addEventListener('keydown', event => {
+    if (event.key === '/' && !event.target.closest('input, textarea, select')) {
+      event.preventDefault();
+      byId('search').focus();
+    } else if (event.key === 'Escape' && event.target === byId('search') && filters.areSet()) {
+      event.preventDefault();
+      filters.clear();
+      update();
+    }
+  });
+}
