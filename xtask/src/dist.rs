@@ -62,7 +62,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     release::check_folder(&folder)?;
     let version = version::check(options.tag.as_deref())?;
     build::plugin()?;
-    build::page()?;
+    if !options.quick {
+        build::page()?;
+    }
     let release = make(&Places::here()?, &version, options)?;
     if options.twice {
         build::reproduce()?;

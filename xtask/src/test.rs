@@ -24,7 +24,10 @@ struct Layer {
 
 const BUILD: Layer = Layer {
     name: "build",
-    parts: &[("2 min", "dist/plugin.wasm, dist/ksvc-router, and the filter that does nothing")],
+    parts: &[(
+        "2 min",
+        "dist/plugin.wasm, the core of the page in dist/page, dist/ksvc-router, and the filter that does nothing",
+    )],
     run: || build::all().and_then(|()| build::no_op()),
     needs: &[],
 };

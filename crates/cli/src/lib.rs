@@ -14,9 +14,10 @@
 //! `catalogue` lists the kinds. The crate `ksvc-explanation` says what the `tables` decide about a request, and `cases`
 //! compares that with what is expected, which `junit` prints for CI systems. `live` runs the cases in a real gateway,
 //! which `up` starts with the tables of a file; `changes` says which routes an edit of them has changed. `diff` finds the
-//! requests that two versions of the tables treat differently. `render` makes the manifest of another platform around a
-//! table, and `import` makes tables from what describes services already. `admission` makes the policy for the API server
-//! from the schema of the configuration, and `schema` prints that for editors. `cluster` reads an installation.
+//! requests that two versions of the tables treat differently. `page` shows tables, messages, cases and a difference in a
+//! browser, and `serve` shows it anew at every save, which `watch` reports. `render` makes the manifest of another platform
+//! around a table, and `import` makes tables from what describes services already. `admission` makes the policy for the API
+//! server from the schema of the configuration, and `schema` prints that for editors. `cluster` reads an installation.
 //!
 //! `args` defines the arguments of the command line, from which its help, completions and man pages are made.
 

@@ -402,16 +402,14 @@ fn pictures_for_the_documentation() -> Result<()> {
         &table.replace("service: orders\n", "service: orders-v2\n").replace("GET /ping", "GET /health"),
     )?;
     let pictures = [
-        ("routes.png", &["routes", "wasm-plugin.yaml", "--as", "html", "--cases", "cases.yaml"][..], 1440, false),
-        ("routes-dark.png", &["routes", "wasm-plugin.yaml", "--as", "html"], 1440, true),
-        ("routes-narrow.png", &["routes", "wasm-plugin.yaml", "--as", "html"], 400, false),
-        ("difference.png", &["diff", "wasm-plugin.yaml", "new.yaml", "--as", "html"], 1440, false),
+        ("routes.png", &["routes", "wasm-plugin.yaml", "--as", "html", "--cases", "cases.yaml"][..], 5),
+        ("difference.png", &["diff", "wasm-plugin.yaml", "new.yaml", "--as", "html"], 3),
     ];
-    for (name, arguments, width, dark) in pictures {
+    for (name, arguments, row) in pictures {
         let mut tab = folder.open(arguments)?;
-        tab.show(width, 860, dark)?;
+        tab.show(1440, 860, false)?;
         tab.evaluate("byId('list').focus()")?;
-        for _ in 0..5 {
+        for _ in 0..row {
             tab.press("ArrowDown")?;
         }
         tab.evaluate(
