@@ -52,13 +52,13 @@ fn the_page_asks_several_tables_in_the_order_of_the_gateway() -> Result<()> {
 apiVersion: extensions.istio.io/v1alpha1
 kind: WasmPlugin
 metadata: {name: second}
-spec: {pluginName: ksvc-router, priority: 1, url: file:///plugin.wasm, pluginConfig: {name: b, domain: e.com, namespace: n,
+spec: {pluginName: ksvc-router, priority: 1, url: file:///plugin.wasm, pluginConfig: {name: b, domain: e.com, namespace: shop,
   hosts: [a.e.com], routes: [{match: GET /b, service: b}]}}
 ---
 apiVersion: extensions.istio.io/v1alpha1
 kind: WasmPlugin
 metadata: {name: first}
-spec: {pluginName: ksvc-router, priority: 2, url: file:///plugin.wasm, pluginConfig: {name: a, domain: e.com, namespace: n,
+spec: {pluginName: ksvc-router, priority: 2, url: file:///plugin.wasm, pluginConfig: {name: a, domain: e.com, namespace: shop,
   hosts: [b.e.com], routes: [{match: GET /a, service: a}]}}
 ";
     let folder = Folder::with("tables.yaml", tables)?;

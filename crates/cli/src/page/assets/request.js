@@ -118,10 +118,7 @@ function verdict({ explanation, error }) {
     options: () => [`The gateway itself answers ${status} with the methods of this path: `, code(allow), '.'],
     preflight: () => [`The gateway itself answers the preflight of a browser with ${status}.`],
     notFound: () => [`The gateway answers ${status}: no route matches.`],
-    // A gRPC client gets no list of methods.
-    methodNotAllowed: () => (allow === undefined
-      ? [`The gateway answers ${status}: no route of this path allows the method.`]
-      : [`The gateway answers ${status}: the routes of this path allow `, code(allow), '.']),
+    methodNotAllowed: () => [`The gateway answers ${status}: the routes of this path allow `, code(allow), '.'],
     unsafePath: () => [`The gateway answers ${status}, because the path is unsafe${because}`],
     deniedDirect: () => [`The gateway answers ${status}: this is the host of a service that is called through routes alone.`],
     brokenRoute: () => [`The gateway answers ${status}, because the table has an error at this route.`],
