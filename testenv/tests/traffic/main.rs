@@ -12,6 +12,7 @@ mod knative;
 mod ksvc;
 mod large_bodies;
 mod streams;
+mod tracing;
 #[path = "../common/trap.rs"]
 mod trap;
 mod who_answered;
