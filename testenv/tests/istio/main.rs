@@ -6,6 +6,7 @@ mod alternatives;
 mod cases;
 mod chart;
 mod cluster;
+mod collector;
 #[path = "../common/mod.rs"]
 mod common;
 mod documents;
@@ -24,6 +25,7 @@ mod protocols;
 mod registry;
 mod release;
 mod tables;
+mod tracing;
 
 // These modules are shared with the tests of events with Envoy alone.
 #[allow(dead_code, reason = "shared with other test programs, which use different parts of it")]
@@ -94,6 +96,7 @@ fn main() -> ExitCode {
         registry::TESTS,
         release::TESTS,
         tables::TESTS,
+        tracing::TESTS,
     ];
     let tests = tests.concat();
     let env = match start(&arguments) {
