@@ -1,6 +1,7 @@
 //! The released module under Istio's real control plane, controlled by kubectl alone, as users run it, but without a
 //! cluster. All tests share one control plane, and each starts a gateway in a namespace of its own.
 
+mod access_log;
 mod admission;
 mod alternatives;
 mod cases;
@@ -77,6 +78,7 @@ use tests;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let tests = [
+        access_log::TESTS,
         admission::TESTS,
         alternatives::TESTS,
         cases::TESTS,

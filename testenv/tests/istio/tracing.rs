@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ksvc_router_cli::source::Source;
 use serde_json::Value;
 use testenv::http1::Request;
@@ -25,6 +25,17 @@ pub(crate) fn documented(heading: &str) -> Result<Vec<Value>> {
     blocks.map(|(_, text)| yaml::parse(&Source::new(PAGE, text))).collect()
 }
 
+/// Returns `monitoring/telemetry.yaml` with these settings for a namespace. It is without its metrics, because those need
+/// Istio's filter, which upstream Envoy does not have.
+pub(crate) fn with_settings(namespace: &str, settings: &Value) -> Result<Value> {
+    let mut telemetry = yaml::read(&repository().join("monitoring/telemetry.yaml"))?;
+    telemetry["metadata"]["namespace"] = namespace.into();
+    let spec = telemetry["spec"].as_object_mut().context("a spec")?;
+    spec.remove("metrics");
+    spec.extend(settings.as_object().context("settings")?.clone());
+    Ok(telemetry)
+}
+
 /// Sends a request of the route, and one that no route matches.
 fn send(gateway: &IngressGateway) -> Result<()> {
     for (path, expected) in [("/faas/orders/1", 200), ("/faas/nothing", 404)] {
@@ -35,8 +46,8 @@ fn send(gateway: &IngressGateway) -> Result<()> {
 }
 
 fn spans_have_the_name_of_the_route_and_a_tag_with_it_from_istio_1_29_on(env: &Env) -> Result<()> {
-    let [mut mesh, telemetry] = <[Value; 2]>::try_from(documented("### Tracing under Istio")?)
-        .map_err(|blocks| anyhow::anyhow!("{} blocks instead of two", blocks.len()))?;
+    let mut blocks = documented("### Tracing under Istio")?;
+    let [mesh, telemetry] = &mut blocks[..] else { bail!("{} blocks instead of two", blocks.len()) };
     let collector = Collector::start(env)?;
     collector.serve(env, "tracing", &mut mesh["meshConfig"])?;
     let istiod = env.plane.another_istiod("istiod-tracing", &mesh["meshConfig"])?;
@@ -46,16 +57,9 @@ fn spans_have_the_name_of_the_route_and_a_tag_with_it_from_istio_1_29_on(env: &E
         let gateway = setup.start_under(&env.plane, &istiod)?;
         gateway.serve_http(&["orders.shop.example.com"], env.stand_in.address())?;
         gateway.apply_plugin(&wasm_plugin(&gateway, &orders_table("orders"))?)?;
-        let mut object = yaml::read(&repository().join("monitoring/telemetry.yaml"))?;
-        // Istio's metrics need Istio's filter, which upstream Envoy does not have.
-        object["spec"].as_object_mut().context("a spec")?.remove("metrics");
-        object["spec"]["tracing"] = telemetry["tracing"].clone();
-        let names = yaml::read(&repository().join("monitoring/span-names.yaml"))?;
-        let mut objects = [object, names];
-        for object in &mut objects {
-            object["metadata"]["namespace"] = namespace.into();
-        }
-        env.plane.cluster().apply(&objects)?;
+        let mut names = yaml::read(&repository().join("monitoring/span-names.yaml"))?;
+        names["metadata"]["namespace"] = namespace.into();
+        env.plane.cluster().apply(&[with_settings(namespace, telemetry)?, names])?;
 
         // istiod sends both in one push, because `kubectl apply` creates the objects at once.
         let sent = if is_named { "\"upstream_operation\"" } else { "envoy.tracers.opentelemetry" };

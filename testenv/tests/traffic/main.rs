@@ -8,6 +8,7 @@ mod client;
 mod common;
 mod faults;
 mod grpc;
+mod json_log;
 mod knative;
 mod ksvc;
 mod large_bodies;

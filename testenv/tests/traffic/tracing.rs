@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::header::CONTENT_TYPE;
 use ksvc_router_cli::source::Source;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value;
+use opentelemetry_proto::tonic::trace::v1 as span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message;
 use serde_json::{Value, json};
@@ -32,7 +33,7 @@ fn documented_settings() -> Result<Value> {
 }
 
 /// Returns a gateway that sends its spans to this collector.
-fn traced(version: &str, mut tracing: Value, collector: &Ksvc) -> Result<Setup> {
+pub(crate) fn traced(version: &str, mut tracing: Value, collector: &Ksvc) -> Result<Setup> {
     let routes = json!([
         {"match": "GET /orders/{id}", "service": "orders"},
         {"match": "GET /missing/{id}", "service": "missing"},
@@ -70,25 +71,29 @@ enum Side {
 /// The name of a span and the value of its tag `ksvc_router.route`.
 type Span = (String, Option<String>);
 
+/// Waits for the next spans that Envoy sends.
+pub(crate) async fn exported(collector: &mut Ksvc) -> Result<Vec<span::Span>> {
+    let request = collector.call().await?.answer(Response::new(whole("")))?;
+    ensure!(request.headers()[CONTENT_TYPE] == "application/x-protobuf", "{:?}", request.headers());
+    let body = request.into_body().collect().await?.to_bytes();
+    let scopes = ExportTraceServiceRequest::decode(body)?.resource_spans.into_iter();
+    Ok(scopes.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect())
+}
+
 /// Waits for this many spans.
 async fn spans(collector: &mut Ksvc, number: usize) -> Result<BTreeMap<Side, Span>> {
     let mut spans = BTreeMap::new();
     while spans.len() < number {
-        let request = collector.call().await?.answer(Response::new(whole("")))?;
-        ensure!(request.headers()[CONTENT_TYPE] == "application/x-protobuf", "{:?}", request.headers());
-        let body = request.into_body().collect().await?.to_bytes();
-        let exported = ExportTraceServiceRequest::decode(body)?;
-        let scopes = exported.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-        for span in scopes.flat_map(|scope| scope.spans) {
+        for span in exported(collector).await? {
             let side = match span.kind() {
                 SpanKind::Server => Side::Gateway,
                 SpanKind::Client => Side::Service,
-                kind => anyhow::bail!("a span of the kind {kind:?}"),
+                kind => bail!("a span of the kind {kind:?}"),
             };
             let mut tags = span.attributes.into_iter().filter(|tag| tag.key == "ksvc_router.route");
             let tag = tags.next().map(|tag| match tag.value.and_then(|value| value.value) {
                 Some(any_value::Value::StringValue(value)) => Ok(value),
-                value => Err(anyhow::anyhow!("the tag is no string: {value:?}")),
+                value => Err(anyhow!("the tag is no string: {value:?}")),
             });
             ensure!(spans.insert(side, (span.name, tag.transpose()?)).is_none(), "two spans of one kind");
         }
