@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use testenv::http1::Request;
 use testenv::istio::objects;
 use testenv::process::{Running, free_ports, read_lossy};
 use testenv::{repository, yaml};
@@ -18,6 +19,7 @@ use crate::Env;
 /// The collector on loopback, which ends when this is dropped.
 pub(crate) struct Collector {
     otlp: SocketAddr,
+    metrics: SocketAddr,
     spans: PathBuf,
     _process: Running,
     _folder: tempfile::TempDir,
@@ -46,7 +48,7 @@ impl Collector {
         command.arg(format!("--config={}", file.display()));
         let process = Running::start("the collector", &mut command, &folder.path().join("collector.log"), None)?;
         process.await_ready(Duration::from_secs(60), || Ok(TcpStream::connect(otlp).is_ok()))?;
-        Ok(Self { otlp, spans, _process: process, _folder: folder })
+        Ok(Self { otlp, metrics, spans, _process: process, _folder: folder })
     }
 
     /// Makes the collector a service that all gateways know, and the service of the providers in this mesh configuration.
@@ -85,5 +87,12 @@ impl Collector {
             Ok((name, tag.map(str::to_owned)))
         });
         spans.collect()
+    }
+
+    /// Returns the page of metrics that Prometheus reads.
+    pub(crate) fn metrics(&self) -> Result<String> {
+        let page = Request::get("collector", "/metrics").send(self.metrics)?;
+        ensure!(page.status == 200, "{}", page.text());
+        Ok(page.text())
     }
 }

@@ -1,6 +1,8 @@
 //! The spans of a gateway, with the objects of docs/monitoring.md, as a real OpenTelemetry Collector receives them.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use ksvc_router_cli::source::Source;
@@ -36,6 +38,17 @@ pub(crate) fn with_settings(namespace: &str, settings: &Value) -> Result<Value> 
     Ok(telemetry)
 }
 
+/// Waits until the active listeners of a gateway have a setting with this text.
+pub(crate) fn await_in_listeners(gateway: &IngressGateway, text: &str) -> Result<()> {
+    gateway.eventually(&format!("the listeners have {text}"), || {
+        let listeners = gateway.admin_get("/config_dump?resource=dynamic_listeners")?;
+        Ok(listeners.contains(text) && !listeners.contains("\"warming_state\""))
+    })?;
+    // Envoy shows what its main thread has. The workers get it a moment later.
+    thread::sleep(Duration::from_secs(1));
+    Ok(())
+}
+
 /// Sends a request of the route, and one that no route matches.
 fn send(gateway: &IngressGateway) -> Result<()> {
     for (path, expected) in [("/faas/orders/1", 200), ("/faas/nothing", 404)] {
@@ -63,9 +76,7 @@ fn spans_have_the_name_of_the_route_and_a_tag_with_it_from_istio_1_29_on(env: &E
 
         // istiod sends both in one push, because `kubectl apply` creates the objects at once.
         let sent = if is_named { "\"upstream_operation\"" } else { "envoy.tracers.opentelemetry" };
-        gateway.eventually("the gateway has the settings of its spans", || {
-            Ok(gateway.admin_get("/config_dump?resource=dynamic_listeners")?.contains(sent))
-        })?;
+        await_in_listeners(&gateway, sent)?;
         let before = collector.spans()?.len();
         send(&gateway)?;
         let mut spans = Vec::new();
