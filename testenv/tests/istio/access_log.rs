@@ -135,6 +135,9 @@ fn a_collector_makes_metrics_of_the_access_log_which_the_alerts_read(env: &Env) 
         Ok(found)
     };
     let (first, second) = (round(1)?, round(2)?);
+    drop(collector);
+    let served = Request::get("api.example.com", "/faas/orders/1").send(gateway.address())?.status;
+    ensure!(served == 200, "without its collector, the gateway answers {served}");
     let of_the_pod = |samples: Vec<Sample>| -> Vec<Sample> {
         let labels = "{namespace=\"istio-system\",pod=\"collector\",";
         samples.into_iter().map(|(name, value)| (name.replacen('{', labels, 1), value)).collect()

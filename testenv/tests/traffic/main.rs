@@ -1,5 +1,6 @@
 //! Traffic that is more than one request and one response, in real Envoy with real clients: streams, large bodies,
-//! trailers, gRPC, broken connections, and failures of KSVCs and gateways. Also, how the access log shows who answered.
+//! trailers, gRPC, broken connections, and failures of KSVCs and gateways. Also, how the access log shows who answered,
+//! and what spans tell.
 
 mod breaks;
 mod client;
