@@ -1,5 +1,5 @@
 //! Helm and kustomize, with which users install the filter, promtool, which checks the alerts, a reader of
-//! dashboards, and CRDs of other projects.
+//! dashboards, the OpenTelemetry Collector, and CRDs of other projects.
 
 use std::path::PathBuf;
 
@@ -48,6 +48,16 @@ const GRAFANA: Programs = Programs {
     sources: &[],
 };
 
+const COLLECTOR: Programs = Programs {
+    what: "the OpenTelemetry Collector",
+    cost: "three minutes on two cores",
+    folder: "collector",
+    module: "testenv/collector",
+    programs: &[("collector", ".")],
+    link_flags: "",
+    sources: &[],
+};
+
 /// Nothing is built of Envoy Gateway: the tests need only the CRD of its policy.
 const ENVOY_GATEWAY: Programs = Programs {
     what: "the CRD of Envoy Gateway",
@@ -69,6 +79,7 @@ pub struct Tools {
     packaging: Built,
     prometheus: Built,
     grafana: Built,
+    collector: Built,
     envoy_gateway: Built,
 }
 
@@ -79,6 +90,7 @@ impl Tools {
             packaging: PACKAGING.find_or_build()?,
             prometheus: PROMETHEUS.find_or_build()?,
             grafana: GRAFANA.find_or_build()?,
+            collector: COLLECTOR.find_or_build()?,
             envoy_gateway: ENVOY_GATEWAY.find_or_build()?,
         })
     }
@@ -102,6 +114,11 @@ impl Tools {
     /// Returns the program that reads a dashboard strictly, with Grafana's own types.
     pub fn read_dashboard(&self) -> PathBuf {
         self.grafana.program("read-dashboard")
+    }
+
+    /// Returns the OpenTelemetry Collector, with the components that the tests need.
+    pub fn collector(&self) -> PathBuf {
+        self.collector.program("collector")
     }
 
     /// Returns the CRD of the kind EnvoyExtensionPolicy.

@@ -1,11 +1,13 @@
 //! The released module under Istio's real control plane, controlled by kubectl alone, as users run it, but without a
 //! cluster. All tests share one control plane, and each starts a gateway in a namespace of its own.
 
+mod access_log;
 mod admission;
 mod alternatives;
 mod cases;
 mod chart;
 mod cluster;
+mod collector;
 #[path = "../common/mod.rs"]
 mod common;
 mod documents;
@@ -24,6 +26,7 @@ mod protocols;
 mod registry;
 mod release;
 mod tables;
+mod tracing;
 
 // These modules are shared with the tests of events with Envoy alone.
 #[allow(dead_code, reason = "shared with other test programs, which use different parts of it")]
@@ -75,6 +78,7 @@ use tests;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let tests = [
+        access_log::TESTS,
         admission::TESTS,
         alternatives::TESTS,
         cases::TESTS,
@@ -94,6 +98,7 @@ fn main() -> ExitCode {
         registry::TESTS,
         release::TESTS,
         tables::TESTS,
+        tracing::TESTS,
     ];
     let tests = tests.concat();
     let env = match start(&arguments) {

@@ -37,7 +37,7 @@ const API: &str = "api.example.com";
 const ORDERS: &str = "orders.shop.example.com";
 
 /// The sample of a series: its name and labels, and its value.
-type Sample = (String, i64);
+pub(crate) type Sample = (String, i64);
 
 /// Returns the samples of a page of metrics that the rules use, each with the labels of the pod that Prometheus adds.
 fn samples(page: &str, namespace: &str, pod: &str) -> Result<Vec<Sample>> {
@@ -58,7 +58,7 @@ fn changed(before: &[Sample], after: &[Sample]) -> Result<Vec<Value>> {
 }
 
 /// Returns a series that changes each minute as much as from `before` to `after`.
-fn repeated(before: &[Sample], after: &[Sample]) -> Result<Vec<Value>> {
+pub(crate) fn repeated(before: &[Sample], after: &[Sample]) -> Result<Vec<Value>> {
     series(before, after, |before, after| format!("{before}{:+}x26", after - before))
 }
 
@@ -82,7 +82,7 @@ fn send(gateway: &IngressGateway, method: &str, path: &str, status: u16, times: 
 
 /// Runs the rules with these series, and checks the alerts that fire in some minutes. Each alert is given with the values
 /// of the labels `by`; an empty one stands for a label that the alert does not have.
-fn test_rules(env: &Env, series: Vec<Value>, by: [&str; 2], firing: &[(u32, &[[&str; 3]])]) -> Result<()> {
+pub(crate) fn test_rules(env: &Env, series: Vec<Value>, by: [&str; 2], firing: &[(u32, &[[&str; 3]])]) -> Result<()> {
     let firing: Vec<Value> = firing
         .iter()
         .map(|(minute, alerts)| {

@@ -1,5 +1,6 @@
 //! Traffic that is more than one request and one response, in real Envoy with real clients: streams, large bodies,
-//! trailers, gRPC, broken connections, and failures of KSVCs and gateways. Also, how the access log shows who answered.
+//! trailers, gRPC, broken connections, and failures of KSVCs and gateways. Also, how the access log shows who answered,
+//! and what spans tell.
 
 mod breaks;
 mod client;
@@ -8,10 +9,12 @@ mod client;
 mod common;
 mod faults;
 mod grpc;
+mod json_log;
 mod knative;
 mod ksvc;
 mod large_bodies;
 mod streams;
+mod tracing;
 #[path = "../common/trap.rs"]
 mod trap;
 mod who_answered;

@@ -26,10 +26,11 @@ impl Setup {
         let mut bootstrap: Value = yaml_serde::from_str(SAMPLE)?;
         *at(&mut bootstrap, "/admin/address/socket_address/port_value")? = self.ports.1.into();
         let clusters = at(&mut bootstrap, "/static_resources/clusters")?.as_array_mut().context("clusters: a list")?;
-        for cluster in clusters {
+        for cluster in &mut *clusters {
             let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
             *at(cluster, endpoint)? = json!({"address": stand_ins.ip().to_string(), "port_value": stand_ins.port()});
         }
+        clusters.extend(self.clusters.iter().cloned());
         let listeners = at(&mut bootstrap, "/static_resources/listeners")?;
         if self.listeners_by_file {
             *listeners = json!([]);
@@ -78,6 +79,9 @@ impl Setup {
         }
         if let Some(format) = &self.access_log {
             *at(manager, ACCESS_LOG_FORMAT)? = format.as_str().into();
+        }
+        for (key, value) in &self.connection_manager {
+            manager[key] = value.clone();
         }
         let routes = at(manager, "/route_config")?;
         routes["response_headers_to_add"] = json!([{"header": {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::plugin::{Delivery, Document, PLUGIN, Plugin};
 
@@ -21,6 +21,8 @@ pub struct Setup {
     pub(super) raw_paths: bool,
     pub(super) trusted_scheme: bool,
     pub(super) access_log: Option<String>,
+    pub(super) connection_manager: Map<String, Value>,
+    pub(super) clusters: Vec<Value>,
     pub(super) workers: u32,
     pub(super) ports: (u16, u16),
     pub(super) listeners_by_file: bool,
@@ -46,6 +48,8 @@ impl Setup {
             raw_paths: false,
             trusted_scheme: false,
             access_log: None,
+            connection_manager: Map::new(),
+            clusters: Vec::new(),
             workers: 1,
             ports: (0, 0),
             listeners_by_file: false,
@@ -148,6 +152,20 @@ impl Setup {
     #[must_use]
     pub fn access_log(mut self, format: &str) -> Self {
         self.access_log = Some(format!("{format}\n"));
+        self
+    }
+
+    /// Sets a key of the HTTP connection manager.
+    #[must_use]
+    pub fn connection_manager(mut self, key: &str, value: Value) -> Self {
+        self.connection_manager.insert(key.to_owned(), value);
+        self
+    }
+
+    /// Adds a cluster, which is no service.
+    #[must_use]
+    pub fn cluster(mut self, cluster: Value) -> Self {
+        self.clusters.push(cluster);
         self
     }
 
