@@ -23,6 +23,7 @@ mod policies;
 mod protocols;
 mod registry;
 mod release;
+mod runbook;
 mod tables;
 
 // These modules are shared with the tests of events with Envoy alone.
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         protocols::TESTS,
         registry::TESTS,
         release::TESTS,
+        runbook::TESTS,
         tables::TESTS,
     ];
     let tests = tests.concat();
