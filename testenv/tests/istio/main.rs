@@ -8,6 +8,7 @@ mod chart;
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
+mod dashboard;
 mod documents;
 mod edits;
 mod events;

@@ -39,9 +39,9 @@ const API: &str = "api.example.com";
 const NAMESPACE: &str = "runbook";
 const PAGES: [&str; 2] = ["docs/runbook.md", "docs/operations.md"];
 
-/// The commands that can't do their work here, each with what kubectl says instead: it has understood them, and the
-/// server lacks something that this test does not have.
-const IN_VAIN: &[(&str, &str)] =
+/// The commands that have no result here, each with what kubectl says instead: it understands the command, but the API
+/// server lacks what it asks for.
+const WITHOUT_RESULT: &[(&str, &str)] =
     &[("kubectl top pods -n istio-system -l istio=ingressgateway", "Metrics API not available")];
 
 /// Returns the commands of a page that begin with `kubectl`: the lines of its shell blocks, and those in its sentences
@@ -111,7 +111,7 @@ fn every_kubectl_command_of_the_runbook_works(env: &Env) -> Result<()> {
     let folder = page.folder.clone();
     let pages = Pages { page, cluster, gateway: &gateway, commands, tried: RefCell::default() };
 
-    let programs = istiods_program(&folder, istiod.monitoring_address())?;
+    let programs = istiods_program(env, &folder, istiod.monitoring_address())?;
     let path = std::env::join_paths(
         std::iter::once(programs).chain(std::env::split_paths(&std::env::var_os("PATH").context("PATH is not set")?)),
     )?;
@@ -128,6 +128,7 @@ fn every_kubectl_command_of_the_runbook_works(env: &Env) -> Result<()> {
     cluster.apply(&[
         pod("istiod", &json!({"app": "istiod"})),
         pod("lost", &json!({"app": "lost"})),
+        pod("orders-00001", &json!({"serving.knative.dev/service": "orders"})),
         deployment("istiod", &json!({"app": "istiod"}), "istio/pilot"),
         deployment("istio-ingressgateway", &objects::gateway_labels(), "istio/proxyv2:old"),
     ])?;
@@ -145,12 +146,12 @@ fn every_kubectl_command_of_the_runbook_works(env: &Env) -> Result<()> {
     probe(env, &pages, &kubelet)?;
     pages.prints("kubectl get ksvc -n shop orders", "orders")?;
     pages.prints("kubectl get ksvc -A", "orders")?;
-    pages.run("kubectl get pods -n shop -l serving.knative.dev/service=orders")?;
+    pages.prints("kubectl get pods -n shop -l serving.knative.dev/service=orders", "orders-00001")?;
     pages.run("kubectl get pods -n knative-serving")?;
     let delete = pages.tried("kubectl delete pod -n istio-system NAME")?;
     pages.page.run(&delete.replace("NAME", "lost"))?;
     ensure!(cluster.kubectl(["get", "pod", "lost", "-n", NAMESPACE]).is_err(), "the pod still exists");
-    for (command, answer) in IN_VAIN {
+    for (command, answer) in WITHOUT_RESULT {
         let error = pages.run(command).err().with_context(|| format!("{command} works here: run it above"))?;
         ensure!(format!("{error:#}").contains(answer), "{command}: {error:#}");
     }
@@ -163,10 +164,10 @@ fn every_kubectl_command_of_the_runbook_works(env: &Env) -> Result<()> {
 /// Makes a folder with the program `pilot-discovery` as istiod's pod has it. The real one asks a fixed port of loopback,
 /// where no istiod listens here, so this one first checks that the real one understands its arguments, and then asks the
 /// istiod of the test.
-fn istiods_program(folder: &Path, istiod: SocketAddr) -> Result<PathBuf> {
+fn istiods_program(env: &Env, folder: &Path, istiod: SocketAddr) -> Result<PathBuf> {
     let programs = folder.join("istiod");
     fs::create_dir_all(&programs)?;
-    let real = testenv::istio::Tools::find_or_build()?.program("pilot-discovery");
+    let real = env.plane.tools().program("pilot-discovery");
     let file = programs.join("pilot-discovery");
     let script = format!(
         "#!/bin/sh\n\
