@@ -1,6 +1,6 @@
 //! Builds programs with `go build` from the Go modules of the repository, which have a `go.mod` and, except for
-//! `testenv/grafana` and `testenv/collector`, no code. All clones of the repository share the result in the user's cache
-//! folder, in a subfolder whose name contains a hash of everything that the programs are built from.
+//! `testenv/grafana`, `testenv/collector` and `testenv/kubelet`, no code. All clones of the repository share the result in
+//! the user's cache folder, in a subfolder whose name contains a hash of everything that the programs are built from.
 //!
 //! It is written by hand because these programs are published only in container images.
 

@@ -3,6 +3,7 @@
 //! - [`tools`] builds etcd, kube-apiserver, istiod and pilot-agent from their Go modules.
 //! - [`control_plane`] starts etcd, kube-apiserver and istiod, with [`certificates`] for all of them.
 //! - [`ingress`] starts ingress gateways: pilot-agent with real Envoy.
+//! - [`kubelet`] answers `kubectl logs`, `exec` and `port-forward` for processes that stand for pods.
 //! - [`objects`] makes the Kubernetes objects that users, net-istio and the tests apply.
 //! - [`registry`] runs a container registry and pushes the plugin to it as an image.
 //!
@@ -11,6 +12,7 @@
 pub mod certificates;
 pub mod control_plane;
 pub mod ingress;
+pub mod kubelet;
 pub mod objects;
 #[cfg(feature = "istio")]
 pub mod registry;

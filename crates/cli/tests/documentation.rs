@@ -539,6 +539,86 @@ fn every_alert_has_a_section_in_the_runbook() {
     }
 }
 
+/// Returns the times and shares that a text names, such as `15 min` for "15 minutes" and `20 %` for "a fifth".
+fn amounts(text: &str) -> BTreeSet<String> {
+    let words = text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '%'));
+    let words: Vec<String> = words.map(str::to_lowercase).collect();
+    let amount = |pair: &[String]| {
+        let number = match pair[0].as_str() {
+            "a" => 1,
+            "five" => 5,
+            "ten" => 10,
+            digits => digits.parse().ok()?,
+        };
+        match pair[1].as_str() {
+            "minute" | "minutes" => Some(format!("{number} min")),
+            "seconds" | "s" => Some(format!("{number} s")),
+            "%" => Some(format!("{number} %")),
+            "fifth" => Some("20 %".to_owned()),
+            "tenth" => Some("10 %".to_owned()),
+            _ => None,
+        }
+    };
+    words.windows(2).filter_map(amount).collect()
+}
+
+/// Returns the amounts of an alert's rule: how long it must hold, how far back it looks, and what it compares with.
+fn amounts_of_rule(rule: &Value) -> BTreeSet<String> {
+    let expression = rule["expr"].as_str().unwrap();
+    let windows = expression.split('[').skip(1).filter_map(|rest| rest.split_once(']')).map(|(window, _)| window);
+    let times = rule["for"].as_str().into_iter().chain(windows);
+    let times = times.map(|time| format!("{} min", time.strip_suffix('m').unwrap()));
+    let words: Vec<&str> = expression.split_whitespace().collect();
+    let thresholds = words.windows(3).filter(|words| words[1] == ">").filter_map(|words| {
+        let threshold: f64 = words[2].parse().unwrap();
+        match words[0] {
+            name if name.contains(":ratio_") => Some(format!("{} %", (threshold * 100.0).round())),
+            name if name.contains("_milliseconds:") => Some(format!("{} s", threshold / 1000.0)),
+            _ => None,
+        }
+    });
+    times.chain(thresholds).collect()
+}
+
+#[test]
+fn the_pages_name_the_times_and_thresholds_of_the_rules() {
+    const MONITORING: &str = include_str!("../../../docs/monitoring.md");
+    let documents = ksvc_router_cli::yaml::parse(RULES, ksvc_router_cli::yaml::Origin::File).unwrap();
+    let rules = documents[0].to_value();
+    let rules = rules["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+    let alerts: Vec<&Value> = rules.filter(|rule| rule["alert"].is_string()).collect();
+    assert!(alerts.iter().filter(|rule| amounts_of_rule(rule).len() == 2).count() >= 4, "{alerts:?}");
+    for rule in &alerts {
+        let alert = rule["alert"].as_str().unwrap();
+        let expected = amounts_of_rule(rule);
+        assert!(!expected.is_empty(), "{alert}");
+        let (_, section) = RUNBOOK.split_once(&format!("\n### {alert}\n")).unwrap();
+        let section = section.split("\n#").next().unwrap();
+        let part = |name: &str| section.split_once(name).unwrap().1.split("\n\n").next().unwrap();
+        let meaning = part("**Meaning.** ");
+        assert_eq!(amounts(meaning), expected, "docs/runbook.md, {alert}: {meaning}");
+        let row = MONITORING.lines().find(|line| line.starts_with(&format!("| `{alert}` |"))).unwrap();
+        let fires = row.split('|').nth(3).unwrap();
+        assert_eq!(amounts(fires), expected, "docs/monitoring.md, {alert}: {fires}");
+        for text in [meaning, fires] {
+            let percentile = rule["expr"].as_str().unwrap().contains(":p99_");
+            assert_eq!(text.contains("99th percentile"), percentile, "{alert}: {text}");
+        }
+        // The other texts name no other amounts, and the commands look back as far as the rule.
+        let searched = section.split("--since=").skip(1).filter_map(|rest| rest.split_once("m "));
+        let searched = searched.filter_map(|(minutes, _)| minutes.parse::<u32>().ok());
+        let searched = searched.map(|minutes| format!("{minutes} min"));
+        let summary = rule["annotations"]["summary"].as_str().unwrap();
+        let others: BTreeSet<String> =
+            searched.chain(amounts(part("**Over when** "))).chain(amounts(summary)).collect();
+        assert!(others.is_subset(&expected), "{alert}: {others:?} instead of {expected:?}");
+    }
+    let ignores_few = |rule: &&Value| rule["expr"].as_str().unwrap().contains("requests:rate5m > 0.02");
+    let (others, last_four) = alerts.split_at(alerts.len() - 4);
+    assert!(last_four.iter().all(ignores_few) && !others.iter().any(ignores_few), "{alerts:?}");
+    assert!(MONITORING.contains("\nThe last four alerts do not fire below 0.02 requests per second"));
+}
+
 /// The reference has the same log lines.
 #[test]
 fn every_log_line_is_in_the_runbook() {

@@ -52,6 +52,7 @@ pub struct Istiod {
     process: Running,
     http: SocketAddr,
     discovery: SocketAddr,
+    monitoring: SocketAddr,
     mesh: PathBuf,
 }
 
@@ -193,7 +194,8 @@ impl Istiod {
         istiod.env("PILOT_SCOPE_GATEWAY_TO_NAMESPACE", "true");
         let process = Running::start("istiod", &mut istiod, &folder.join(format!("{name}.log")), None)?;
         let loopback = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let istiod = Self { process, http: loopback(http), discovery: loopback(discovery), mesh };
+        let [http, discovery, monitoring] = [http, discovery, monitoring].map(loopback);
+        let istiod = Self { process, http, discovery, monitoring, mesh };
         istiod.process.await_ready(PATIENCE, || Ok(istiod.get("/ready").is_ok()))?;
         Ok(istiod)
     }
@@ -205,6 +207,11 @@ impl Istiod {
     /// Returns the address at which gateways ask for their configuration.
     pub fn discovery_address(&self) -> SocketAddr {
         self.discovery
+    }
+
+    /// Returns the address that `pilot-discovery request` asks. In a pod of istiod, it is port 15014 of loopback.
+    pub fn monitoring_address(&self) -> SocketAddr {
+        self.monitoring
     }
 
     /// Returns a page of istiod, such as `/debug/syncz`.

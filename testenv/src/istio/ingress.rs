@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ pub enum Data {
 #[derive(Debug, Clone)]
 pub struct Setup {
     namespace: String,
+    pod: String,
+    labels: Value,
     address: Ipv4Addr,
     data: Data,
     ports: [u16; 4],
@@ -56,12 +58,22 @@ impl Setup {
     pub fn new(namespace: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
+            pod: objects::gateway_pod(namespace),
+            labels: objects::gateway_labels(),
             address: Ipv4Addr::LOCALHOST,
             data: Data::Machine,
             ports: [0; 4],
             admin_port: 0,
             environment: Vec::new(),
         }
+    }
+
+    /// Sets the name of the gateway's pod, and adds a label to it. So several gateways can be in one namespace.
+    #[must_use]
+    pub fn pod(mut self, name: &str, (label, value): (&str, &str)) -> Self {
+        name.clone_into(&mut self.pod);
+        self.labels[label] = value.into();
+        self
     }
 
     /// Sets the address of the gateway's pod.
@@ -99,7 +111,7 @@ impl Setup {
     /// Starts the gateway with its configuration from this istiod.
     pub fn start_under(self, plane: &ControlPlane, istiod: &Istiod) -> Result<IngressGateway> {
         plane.cluster().namespace(&self.namespace)?;
-        let folder = plane.folder().join("gateways").join(&self.namespace);
+        let folder = plane.folder().join("gateways").join(&self.pod);
         // An earlier pod of the same gateway may have left it.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
@@ -133,19 +145,20 @@ impl Setup {
         agent.args(["proxy", "router", "--domain", &format!("{}.svc.cluster.local", self.namespace)]);
         agent.args(["--proxyLogLevel=warning", "--proxyComponentLogLevel=wasm:info", "--meshConfig"]);
         agent.arg(istiod.mesh_config()).current_dir(&folder);
-        agent.env("POD_NAME", objects::gateway_pod(&self.namespace)).env("POD_NAMESPACE", &self.namespace);
+        agent.env("POD_NAME", &self.pod).env("POD_NAMESPACE", &self.namespace);
         agent.env("INSTANCE_IP", self.address.to_string()).env("ISTIO_META_CLUSTER_ID", "Kubernetes");
         agent.env("SERVICE_ACCOUNT", objects::SERVICE_ACCOUNT);
-        agent.env("ISTIO_METAJSON_LABELS", objects::gateway_labels().to_string());
+        agent.env("ISTIO_METAJSON_LABELS", self.labels.to_string());
         agent.env("CA_PROVIDER", "None").env("FILE_MOUNTED_CERTS", "true").env("PILOT_CERT_PROVIDER", "none");
         agent.env("ENVOY_STATUS_PORT", readiness.to_string()).env("ENVOY_PROMETHEUS_PORT", metrics.to_string());
         agent.env("PROXY_CONFIG", proxy_config.to_string());
         agent.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let process = Running::start("the gateway", &mut agent, &folder.join("gateway.log"), None)?;
+        let log = folder.join("gateway.log");
+        let process = Running::start("the gateway", &mut agent, &log, None)?;
 
         let admin = SocketAddr::from(([127, 0, 0, 1], admin));
         let cluster = plane.cluster().clone();
-        let gateway = IngressGateway { process, cluster, namespace: self.namespace, ports, admin, metrics };
+        let gateway = IngressGateway { process, log, cluster, namespace: self.namespace, ports, admin, metrics };
         gateway.process.await_ready(PATIENCE, || Ok(gateway.admin_get("/ready").is_ok()))?;
         Ok(gateway)
     }
@@ -181,6 +194,7 @@ impl Setup {
 /// A running gateway, which ends when this is dropped.
 pub struct IngressGateway {
     process: Running,
+    log: PathBuf,
     cluster: Cluster,
     namespace: String,
     ports: [u16; 4],
@@ -305,6 +319,11 @@ impl IngressGateway {
     /// Returns what the agent, Envoy and the plugin have logged so far, and the access log.
     pub fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// Returns the file of that log.
+    pub fn log_file(&self) -> &Path {
+        &self.log
     }
 
     /// Returns the id of the agent's process.

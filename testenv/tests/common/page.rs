@@ -78,7 +78,7 @@ impl<'a> Page<'a> {
 
     /// Runs commands in the page's folder with bash, after those of the page that set a variable. Returns what they
     /// print.
-    fn run(&self, commands: &str) -> Result<String> {
+    pub(crate) fn run(&self, commands: &str) -> Result<String> {
         let programs = [self.plane.tools().program("kubectl"), repository().join("dist/ksvc-router")];
         let folders = programs.iter().filter_map(|program| program.parent()).map(Path::to_path_buf);
         let path = std::env::var_os("PATH").unwrap_or_default();

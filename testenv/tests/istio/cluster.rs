@@ -172,7 +172,7 @@ fn status_says_why_a_pod_can_not_be_asked(env: &Env) -> Result<()> {
 // ---- doctor
 
 /// Makes the Pod object of a gateway. No kubelet runs here, so its status is written by hand.
-fn apply_pod(env: &Env, namespace: &str, phase: &str, ports: &[u16]) -> Result<()> {
+pub(crate) fn apply_pod(env: &Env, namespace: &str, phase: &str, ports: &[u16]) -> Result<()> {
     let name = objects::gateway_pod(namespace);
     let ports: Value = ports.iter().map(|port| json!({"containerPort": port, "name": format!("p{port}")})).collect();
     let pod = json!({
@@ -197,7 +197,7 @@ fn apply_pod(env: &Env, namespace: &str, phase: &str, ports: &[u16]) -> Result<(
 }
 
 /// Makes the CRD of Knative's services, and a service that is ready.
-fn apply_ksvc(env: &Env, namespace: &str, name: &str, url: &str) -> Result<()> {
+pub(crate) fn apply_ksvc(env: &Env, namespace: &str, name: &str, url: &str) -> Result<()> {
     apply_annotated_ksvc(env, namespace, name, url, &json!({}))
 }
 

@@ -10,6 +10,7 @@ mod cluster;
 mod collector;
 #[path = "../common/mod.rs"]
 mod common;
+mod dashboard;
 mod documents;
 mod edits;
 mod events;
@@ -25,6 +26,7 @@ mod policies;
 mod protocols;
 mod registry;
 mod release;
+mod runbook;
 mod tables;
 mod tracing;
 
@@ -97,6 +99,7 @@ fn main() -> ExitCode {
         protocols::TESTS,
         registry::TESTS,
         release::TESTS,
+        runbook::TESTS,
         tables::TESTS,
         tracing::TESTS,
     ];

@@ -10,9 +10,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use testenv::http1::Request;
 use testenv::istio::IngressGateway;
@@ -21,6 +21,7 @@ use testenv::{repository, yaml};
 
 use crate::chart::{Outcome, outcome};
 use crate::common::{orders_table, table};
+use crate::dashboard::{self, Series};
 use crate::{Env, fail_strategy, tests, wasm_plugin};
 
 tests! {
@@ -34,6 +35,11 @@ tests! {
 const RULES: &str = "monitoring/prometheus-rules.yaml";
 const DASHBOARD: &str = "monitoring/grafana-dashboard.json";
 const API: &str = "api.example.com";
+const ABOUT_THE_PICTURE: &str = "Drawn from monitoring/grafana-dashboard.json, with the values that a real Prometheus gave \
+    for its queries after five minutes of requests to two test gateways. The series of the routes are those of a fixture. \
+    It is not a screenshot of Grafana.";
+const UPDATE_THE_PICTURE: &str = "docs/monitoring/dashboard.svg does not show the panels of the dashboard: draw it again \
+    with `UPDATE_DOCS=1 cargo xtask test --istio monitoring::each_query`";
 const ORDERS: &str = "orders.shop.example.com";
 
 /// The sample of a series: its name and labels, and its value.
@@ -281,7 +287,7 @@ impl IstioMetrics {
                 let Ok(mut connection) = connection else { continue };
                 let mut page = String::new();
                 for (name, each) in &metrics {
-                    let _ = writeln!(page, "{name} {}", each * reading as i64);
+                    let _ = writeln!(page, "{name} {:.3}", *each as f64 * waves(name, reading));
                 }
                 // The request is short, so one reading has at least its beginning.
                 let _ = connection.read(&mut [0; 4096]);
@@ -291,6 +297,15 @@ impl IstioMetrics {
         });
         Ok(Self { address, ended, thread: Some(thread) })
     }
+}
+
+/// Returns the sum of the increases of a counter up to a reading. Each is one on average. They rise and fall with time,
+/// in another phase for each route.
+fn waves(name: &str, reading: usize) -> f64 {
+    let (_, route) = name.split_once("request_operation=\"").unwrap_or_default();
+    let phase = route.bytes().take_while(|byte| *byte != b'"').map(f64::from).sum::<f64>();
+    let time = reading as f64;
+    time + 7.0 * ((time / 14.0 + phase).sin() - phase.sin())
 }
 
 impl Drop for IstioMetrics {
@@ -344,17 +359,37 @@ impl Prometheus {
 
     /// Returns the labels and values of a query's result.
     fn query(&self, query: &str) -> Result<Vec<(Value, f64)>> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let response = Request::get("prometheus", format!("/api/v1/query?query={encoded}")).send(self.address)?;
-        ensure!(response.status == 200, "{query}: {}", response.text());
-        let answer: Value = serde_json::from_slice(&response.body)?;
-        let results = answer["data"]["result"].as_array().with_context(|| format!("{query}: {answer}"))?;
-        let results = results.iter().map(|result| {
-            let value = result["value"][1].as_str().context("a value")?.parse()?;
-            Ok((result["metric"].clone(), value))
-        });
-        results.collect()
+        let results = self.get("query", query, "")?;
+        results.into_iter().map(|result| Ok((result["metric"].clone(), sample(&result["value"])?.1))).collect()
     }
+
+    /// Returns the series of a query's result between two times, with a value every two seconds.
+    fn query_range(&self, query: &str, (from, to): (f64, f64)) -> Result<Vec<Series>> {
+        let results = self.get("query_range", query, &format!("&start={from:.3}&end={to:.3}&step=2"))?;
+        let series = results.into_iter().map(|result| {
+            let samples = result["values"].as_array().context("values")?;
+            let points = samples.iter().map(sample).collect::<Result<_>>()?;
+            Ok(Series { labels: result["metric"].clone(), points })
+        });
+        series.collect()
+    }
+
+    /// Returns the results of a query from an endpoint of the API.
+    fn get(&self, endpoint: &str, query: &str, more: &str) -> Result<Vec<Value>> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let path = format!("/api/v1/{endpoint}?query={encoded}{more}");
+        let response = Request::get("prometheus", path).send(self.address)?;
+        ensure!(response.status == 200, "{query}: {}", response.text());
+        let mut answer: Value = serde_json::from_slice(&response.body)?;
+        let Value::Array(results) = answer["data"]["result"].take() else { bail!("{query}: {answer}") };
+        Ok(results)
+    }
+}
+
+/// Returns the time and the value of a sample.
+fn sample(sample: &Value) -> Result<(f64, f64)> {
+    let value = sample[1].as_str().context("a value")?.parse()?;
+    Ok((sample[0].as_f64().context("a time")?, value))
 }
 
 /// Two gateways of one namespace: one with a bad table, and one with a good one. Requests get each of the filter's
@@ -421,6 +456,86 @@ fn each_query_of_the_dashboard_has_a_value_in_a_real_prometheus(env: &Env) -> Re
         }
     }
     println!("{values}");
+    let times = if std::env::var_os("UPDATE_DOCS").is_some() {
+        five_minutes(&bad, &good, |n| apply(&bad, &broken(n)).map(drop), |n| apply(&good, &whole(n)).map(drop))?
+    } else {
+        let now = now()?;
+        (now - 20.0, now)
+    };
+    the_picture_shows_the_dashboard(&prometheus, &dashboard, times)
+}
+
+/// Returns the seconds since 1970.
+fn now() -> Result<f64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64())
+}
+
+/// Sends requests for five minutes, more and fewer, and edits both tables. Returns the times of the beginning and the end.
+fn five_minutes(
+    bad: &IngressGateway,
+    good: &IngressGateway,
+    edit_bad: impl Fn(&str) -> Result<()>,
+    edit_good: impl Fn(&str) -> Result<()>,
+) -> Result<(f64, f64)> {
+    let (from, begun) = (now()?, Instant::now());
+    for second in 0..300_u16 {
+        // The number of requests in this second, which rises and falls in this many seconds.
+        let wave = |period: f64, least: f64, most: f64| {
+            let height = (1.0 - (f64::from(second) * std::f64::consts::TAU / period).cos()) / 2.0;
+            (least + (most - least) * height).round() as usize
+        };
+        let at_times = |every: u16| usize::from(second.is_multiple_of(every));
+        // For a minute, a client calls paths that do not exist.
+        let unknown = if (130..190).contains(&second) { 6 } else { at_times(2) };
+        send(good, "GET", "/faas/orders/1", 200, wave(140.0, 8.0, 20.0))?;
+        send(good, "GET", "/faas/ping", 200, wave(100.0, 1.0, 4.0))?;
+        send(good, "GET", "/faas/nothing", 404, unknown)?;
+        send(good, "DELETE", "/faas/orders/1", 405, wave(90.0, 0.0, 2.0))?;
+        send(good, "GET", "/faas/orders/..%2f1", 400, at_times(5))?;
+        send(bad, "GET", "/faas/broken/1", 503, wave(120.0, 0.0, 3.0))?;
+        match second {
+            45 | 150 | 240 => edit_good(&second.to_string())?,
+            90 | 200 => edit_bad(&format!("orders-{second}"))?,
+            _ => {}
+        }
+        thread::sleep(Duration::from_secs(u64::from(second) + 1).saturating_sub(begun.elapsed()));
+    }
+    // The first values still look back to the time before.
+    Ok((from + 20.0, from + 300.0))
+}
+
+/// Draws the dashboard with what Prometheus has at these times. With the variable UPDATE_DOCS, this becomes the picture of
+/// the documentation, and without it, the picture there must have the same panels.
+fn the_picture_shows_the_dashboard(prometheus: &Prometheus, dashboard: &Value, times: (f64, f64)) -> Result<()> {
+    let results = |panel: &Value| {
+        let targets = panel["targets"].as_array().context("targets")?.iter().map(|target| {
+            let written = target["expr"].as_str().context("a query")?;
+            let query = written.replace("$namespace", ".*").replace("$__rate_interval", "15s");
+            if target["instant"] == true {
+                let results = prometheus.query(&query)?.into_iter();
+                return Ok(results.map(|(labels, value)| Series { labels, points: vec![(times.1, value)] }).collect());
+            }
+            prometheus.query_range(&query, times)
+        });
+        targets.collect()
+    };
+    let drawn = dashboard::draw(dashboard, ABOUT_THE_PICTURE, times, &results)?;
+    let picture = repository().join("docs/monitoring/dashboard.svg");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::create_dir_all(picture.parent().context("a folder")?)?;
+        return Ok(fs::write(picture, drawn)?);
+    }
+    let kept = fs::read_to_string(&picture)?;
+    let frames = |svg: &str| -> Vec<String> {
+        svg.lines().filter(|line| line.starts_with("<rect") && line.contains("#DDDEE0")).map(str::to_owned).collect()
+    };
+    let frames_of_kept = frames(&kept);
+    ensure!(!frames_of_kept.is_empty() && frames_of_kept == frames(&drawn), "{UPDATE_THE_PICTURE}");
+    for panel in dashboard["panels"].as_array().context("panels")? {
+        let title = panel["title"].as_str().context("a title")?;
+        let is_in = |svg: &str| svg.lines().any(|line| line == title);
+        ensure!(is_in(&kept) && is_in(&drawn), "no panel {title:?}; {UPDATE_THE_PICTURE}");
+    }
     Ok(())
 }
 
