@@ -193,7 +193,7 @@ A file of cases:
         /// Show the results of the test cases in this file in the page. The option can be repeated.
         #[arg(long, value_name = "FILE")]
         cases: Vec<PathBuf>,
-        /// The port of the page; 0 for any free port [default: 10080, or a free port if that is taken].
+        /// The port of the page; 0 for any free port [default: 10090, or a free port if that is taken].
         #[arg(long, value_name = "PORT")]
         port: Option<u16>,
     },

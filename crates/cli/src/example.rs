@@ -46,7 +46,8 @@ fn host(table: &Table) -> Option<String> {
     })
 }
 
-fn method<'a>(line: &Line<'a>) -> &'a str {
+/// Returns a method that the route serves.
+pub(crate) fn method<'a>(line: &Line<'a>) -> &'a str {
     match line.methods.split('|').next() {
         Some("ANY") | None => "GET",
         Some(method) => method,

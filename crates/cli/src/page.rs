@@ -73,10 +73,12 @@ pub fn is_available() -> bool {
 }
 
 impl Page {
-    /// Makes the page of a server. It loads itself again when the server has another version.
-    pub(crate) fn live(mut self, version: u64) -> Self {
-        self.data["live"] = version.into();
-        self
+    /// Makes the page of a server. It loads itself again when the server has another version. Returns the version, which is
+    /// the same for the same page, also after a restart of the server.
+    pub(crate) fn live(mut self) -> (Self, String) {
+        let version = BASE64.encode(&Sha256::digest(format!("{}{}", self.data, Value::from(self.gateways.clone()))));
+        self.data["live"] = version.as_str().into();
+        (self, version)
     }
 
     /// Returns the HTML.

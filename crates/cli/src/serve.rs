@@ -1,17 +1,18 @@
 //! `serve PATH…`: serves the page of the routes on this machine. When a file is saved, browsers that show the page load it again.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
@@ -20,12 +21,14 @@ use futures_util::stream::{self, Stream};
 use local_gateway::process::stop_on_a_signal;
 use tokio::sync::watch;
 
-use crate::message::Message;
+use crate::message::{Message, as_text};
 use crate::page::routes::{self, RoutesPage};
+use crate::page::{NoCore, Page};
 use crate::watch::{Watched, ensure_readable_again};
+use crate::words::{clean, count};
 
-/// The port of the page, which is replaced by a free one if it is taken.
-const DEFAULT_PORT: u16 = 10080;
+/// The port of the page, which is replaced by a free one if it is taken. Browsers refuse some ports, such as 10080.
+const DEFAULT_PORT: u16 = 10090;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -38,11 +41,18 @@ pub struct Options {
     pub port: Option<u16>,
 }
 
-/// A version of the page. Each version has the next number.
+/// A version of the page.
 #[derive(Debug, Clone)]
 struct Version {
-    number: u64,
-    html: Arc<str>,
+    name: String,
+    html: Bytes,
+}
+
+impl Version {
+    fn new(page: Page) -> Result<Self, NoCore> {
+        let (page, name) = page.live();
+        Ok(Self { name, html: page.to_html()?.into() })
+    }
 }
 
 /// The page as it is served, until this process ends.
@@ -55,7 +65,13 @@ pub struct Server {
 pub fn run(options: &Options) -> Result<Result<(), Vec<Message>>> {
     ensure_readable_again(options.files.iter().chain(&options.cases), "serve")?;
     let stop = stop_on_a_signal()?;
-    let server = match Server::start(&options.files, &options.cases, options.port)? {
+    let files: Vec<String> = options.files.iter().map(|file| file.display().to_string()).collect();
+    let files = clean(&files.join(", ")).into_owned();
+    let report = move |messages: &[Message]| {
+        let errors = messages.iter().filter(|message| message.is_error()).count();
+        let _ = write!(anstream::stderr(), "{}{files} has changed: {}\n", as_text(messages), count(errors, "error"));
+    };
+    let server = match Server::start(&options.files, &options.cases, options.port, report)? {
         Ok(server) => server,
         Err(messages) => return Ok(Err(messages)),
     };
@@ -68,19 +84,30 @@ pub fn run(options: &Options) -> Result<Result<(), Vec<Message>>> {
 }
 
 impl Server {
-    /// Starts to serve the page of these files, and to follow them.
-    pub(crate) fn start(files: &[PathBuf], cases: &[PathBuf], port: Option<u16>) -> Result<Result<Self, Vec<Message>>> {
+    /// Starts to serve the page of these files, and to follow them. `report` gets the errors of the files at each change. The
+    /// inner error has the messages about files that can't be read or have no table.
+    pub(crate) fn start(
+        files: &[PathBuf],
+        cases: &[PathBuf],
+        port: Option<u16>,
+        report: impl Fn(&[Message]) + Send + 'static,
+    ) -> Result<Result<Self, Vec<Message>>> {
         let paths = [files, cases].concat();
         let mut watched = Watched::new(&paths);
         let first = match routes::read(files, cases)? {
-            Ok(RoutesPage { page, .. }) => Version { number: 0, html: page.live(0).to_html()?.into() },
+            Ok(RoutesPage { unread, .. }) if !unread.is_empty() => return Ok(Err(unread)),
+            Ok(RoutesPage { page, .. }) => Version::new(page)?,
             Err(messages) => return Ok(Err(messages)),
         };
         let listener = listen(port)?;
         let address = listener.local_addr()?;
         let (sender, versions) = watch::channel(first);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::spawn(move || runtime.block_on(serve(listener, versions)));
+        thread::spawn(move || {
+            if let Err(error) = runtime.block_on(serve(listener, versions)) {
+                let _ = writeln!(anstream::stderr(), "error: the page is no longer served: {error:#}");
+            }
+        });
         let (files, cases) = (files.to_owned(), cases.to_owned());
         thread::spawn(move || {
             loop {
@@ -88,14 +115,14 @@ impl Server {
                 if !watched.have_changed() {
                     continue;
                 }
-                let number = sender.borrow().number + 1;
-                let page = match routes::read(&files, &cases) {
-                    Ok(Ok(RoutesPage { page, .. })) => page,
-                    Ok(Err(messages)) => routes::of_messages(&files, &messages),
-                    Err(error) => routes::of_error(&files, &error),
+                let (page, messages) = match routes::read(&files, &cases) {
+                    Ok(Ok(RoutesPage { page, unread, errors })) => (page, [unread, errors].concat()),
+                    Ok(Err(messages)) => (routes::of_messages(&files, &messages), messages),
+                    Err(error) => (routes::of_error(&files, &error), Vec::new()),
                 };
-                if let Ok(html) = page.live(number).to_html() {
-                    sender.send_replace(Version { number, html: html.into() });
+                report(&messages);
+                if let Ok(version) = Version::new(page) {
+                    sender.send_replace(version);
                 }
             }
         });
@@ -124,7 +151,7 @@ fn listen(port: Option<u16>) -> Result<TcpListener> {
 async fn serve(listener: TcpListener, versions: watch::Receiver<Version>) -> Result<()> {
     let router = Router::new()
         .route("/", get(page))
-        .route("/versions", get(numbers))
+        .route("/versions", get(names))
         .layer(middleware::from_fn(only_for_this_machine))
         .with_state(versions);
     axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await?;
@@ -134,33 +161,39 @@ async fn serve(listener: TcpListener, versions: watch::Receiver<Version>) -> Res
 /// Refuses requests for another host: the page of another site could reach this server by a name of its own that resolves to
 /// 127.0.0.1.
 async fn only_for_this_machine(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    match host.rsplit_once(':').map_or(host, |(name, _)| name) {
-        "127.0.0.1" | "localhost" => next.run(request).await,
-        _ => (StatusCode::MISDIRECTED_REQUEST, "This server answers for 127.0.0.1 and localhost alone.\n")
-            .into_response(),
-    }
-}
-
-async fn page(State(versions): State<watch::Receiver<Version>>) -> impl IntoResponse {
+    let hosts: Vec<&[u8]> = request.headers().get_all(header::HOST).iter().map(HeaderValue::as_bytes).collect();
+    let name = |host: &[u8]| host.split(|byte| *byte == b':').next().unwrap_or_default().to_owned();
+    let is_ours = matches!(hosts[..], [host] if [&b"127.0.0.1"[..], b"localhost"].contains(&&name(host)[..]));
+    let response = match is_ours {
+        true => next.run(request).await,
+        false => {
+            let text = "This server answers for 127.0.0.1 and localhost alone.\n";
+            (StatusCode::MISDIRECTED_REQUEST, text).into_response()
+        }
+    };
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];
-    let html = versions.borrow().html.to_string();
-    (headers, Html(html))
+    (headers, response).into_response()
 }
 
-/// Sends the number of the present version, and of each new one.
-async fn numbers(
+async fn page(State(versions): State<watch::Receiver<Version>>) -> Html<Bytes> {
+    Html(versions.borrow().html.clone())
+}
+
+/// Sends the name of the present version, and of each new one.
+async fn names(
     State(mut versions): State<watch::Receiver<Version>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     versions.mark_changed();
     let events = stream::unfold(versions, |mut versions| async {
         versions.changed().await.ok()?;
-        let number = versions.borrow_and_update().number;
-        Some((Ok(Event::default().data(number.to_string())), versions))
+        let name = versions.borrow_and_update().name.clone();
+        Some((Ok(Event::default().data(name)), versions))
     });
     Sse::new(events).keep_alive(KeepAlive::default())
 }

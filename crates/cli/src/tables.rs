@@ -16,13 +16,19 @@ use serde_json::{Value, json};
 pub struct Table {
     pub configuration: Configuration,
     pub compiled: Compiled,
-    pub errors: Vec<Message>,
+    /// The errors and warnings of the configuration.
+    pub messages: Vec<Message>,
 }
 
 impl Table {
     fn new(configuration: Configuration) -> Self {
         let (compiled, messages) = configuration.compile();
-        Self { configuration, compiled, errors: messages.into_iter().filter(Message::is_error).collect() }
+        Self { configuration, compiled, messages }
+    }
+
+    /// Returns whether the configuration has no errors.
+    pub fn is_good(&self) -> bool {
+        !self.messages.iter().any(Message::is_error)
     }
 
     /// Returns the name of the table: `default` if it has none.
@@ -128,7 +134,7 @@ impl Tables {
 
     /// Returns all errors of the tables.
     pub fn errors(&self) -> Vec<Message> {
-        self.0.iter().flat_map(|table| table.errors.clone()).collect()
+        self.0.iter().flat_map(|table| &table.messages).filter(|message| message.is_error()).cloned().collect()
     }
 
     /// Returns the index of the table that decides about a request.

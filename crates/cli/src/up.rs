@@ -89,7 +89,8 @@ fn serve(options: &Options, out: &Printer, input: Input, (mut tables, mut cases)
     if options.once {
         return Ok(success && session.is_good());
     }
-    let page = page::is_available().then(|| Server::start(std::slice::from_ref(&options.file), &options.cases, None));
+    let page =
+        page::is_available().then(|| Server::start(std::slice::from_ref(&options.file), &options.cases, None, |_| {}));
     let page = match page.transpose()? {
         Some(Ok(page)) => Some(page),
         // The messages about the files have been printed.

@@ -85,8 +85,11 @@ pub fn explain<'t>(tables: &'t [NamedTable<'t>], request: &Request, head: &'t He
             Outcome::UnsafePath => named.table.unsafe_part(head),
             _ => None,
         },
-        nearest: match explained.decision.outcome() {
-            Outcome::NotFound => nearest(named, request),
+        // A route that is chosen and still not found has captured the name of a service that it may not forward to.
+        nearest: match &explained.decision {
+            Decision::Answer(answer) if answer.outcome == Outcome::NotFound && answer.chosen.is_none() => {
+                nearest(named, request)
+            }
             _ => Vec::new(),
         },
         considered: explained.considered,

@@ -67,6 +67,8 @@ impl fmt::Display for Considered {
 /// One element of a route's `match`, as a line of the list that [`RouteTable::routes`] returns.
 #[derive(Debug)]
 pub struct Line<'a> {
+    /// The element as the document has it, such as `GET /orders/{id}`.
+    pub matched: &'a str,
     /// The methods as the document has them, such as `GET|POST` or `ANY`.
     pub methods: &'a str,
     /// The path, with `basePath` before it.
@@ -197,6 +199,7 @@ impl RouteTable {
         let path = if path == "/" && !self.base.is_empty() { "" } else { path };
         let conditions = self.condition_sets.get(candidate.conditions);
         Some(Line {
+            matched: written,
             methods,
             path: format!("{}{path}", self.base.text),
             route: self.strings.get(route.name),

@@ -85,6 +85,52 @@ fn a_header_that_is_not_one_is_explained_and_nothing_is_lost() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn the_route_that_was_chosen_is_shown_in_the_list() -> Result<()> {
+    let table = "\
+domain: example.com
+namespace: shop
+hosts: [api.example.com]
+routes:
+  - {match: [GET /x, POST /x, 'PUT|PATCH /x'], service: x}
+  - {match: [GET /a/orders, GET /orders], service: orders}
+  - {match: GET /a/b, service: b}
+";
+    let folder = Folder::with("table.yaml", table)?;
+    let mut tab = folder.open(&["routes", "table.yaml", "--as", "html"])?;
+    assert_eq!(tab.text("#summary")?, "3 routes, no errors, 0 warnings");
+    for (method, path, row) in [
+        ("POST", "/x", "POST/x→"),
+        ("PATCH", "/x", "PUTPATCH/x→"),
+        ("GET", "/orders", "GET/orders→"),
+        ("GET", "/a/orders", "GET/a/orders→"),
+    ] {
+        ask(&mut tab, method, &format!("https://api.example.com{path}"), "")?;
+        tab.evaluate("document.querySelector('#decision button').click()")?;
+        let chosen = tab.text("#list [aria-selected=true]")?;
+        assert!(chosen.starts_with(row), "{method} {path}: {chosen}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_service_that_a_route_may_not_name_is_not_a_missing_route() -> Result<()> {
+    let table = "\
+domain: example.com
+hosts: [api.example.com]
+allowNamespaces: [team-*]
+routes:
+  - {match: 'GET /t/{ns}/{fn}', service: '{fn}', namespace: '{ns}'}
+";
+    let folder = Folder::with("table.yaml", table)?;
+    let mut tab = folder.open(&["routes", "table.yaml", "--as", "html"])?;
+    let shown = ask(&mut tab, "GET", "https://api.example.com/t/kube-system/x", "")?;
+    assert_eq!((&shown["outcome"], shown.get("nearest")), (&json!("notFound"), None));
+    let verdict = tab.text("#verdict")?;
+    assert!(verdict.contains("the path names a service that this route may not forward to"), "{verdict}");
+    Ok(())
+}
+
 // ---- The list
 
 #[test]
@@ -97,6 +143,9 @@ fn the_list_is_used_with_the_keyboard_alone() -> Result<()> {
     assert_eq!(tab.text("#found")?, "1 route of 4");
     tab.press("Escape")?;
     assert_eq!(tab.text("#found")?, "");
+    tab.type_text("patch")?;
+    assert_eq!(tab.text("#found")?, "0 routes of 4 Clear the filters");
+    tab.press("Escape")?;
     // The service, the namespace and the list come next.
     for _ in 0..4 {
         tab.press("Tab")?;
@@ -146,17 +195,49 @@ fn a_page_of_10_000_routes_draws_only_the_rows_in_sight() -> Result<()> {
     let mut tab = folder.open(&["routes", "table.yaml", "--as", "html"])?;
     type_into(&mut tab, "search", "item-24 area-19")?;
     assert_eq!(tab.text("#found")?, "20 routes of 10,000");
-    assert!(tab.evaluate("document.querySelectorAll('.row').length")?.as_u64() < Some(100));
+    ensure!(
+        number(&tab.evaluate("document.querySelectorAll('.row').length")?)? < 100.0,
+        "all rows are in the document"
+    );
     type_into(&mut tab, "search", "")?;
     tab.evaluate("byId('list').focus()")?;
     tab.press("End")?;
-    assert!(tab.evaluate("document.querySelectorAll('.row').length")?.as_u64() < Some(100));
+    ensure!(
+        number(&tab.evaluate("document.querySelectorAll('.row').length")?)? < 100.0,
+        "all rows are in the document"
+    );
     let last = "byId('rows').lastElementChild.getBoundingClientRect().bottom <= byId('list').getBoundingClientRect().bottom + 1";
     assert_eq!(tab.evaluate(last)?, true);
     for (width, height) in [(1400, 900), (768, 1024), (320, 640)] {
         tab.show(width, height, false)?;
         let wide = tab.evaluate("document.documentElement.scrollWidth - innerWidth")?;
-        assert!(wide.as_i64() <= Some(0), "the page is {wide} pixels wider than a window of {width}");
+        ensure!(number(&wide)? <= 0.0, "the page is {wide} pixels wider than a window of {width}");
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_of_a_row_is_cut_at_its_top_or_bottom() -> Result<()> {
+    let deep: String = (0..40).map(|level| format!("/level-{level}")).collect();
+    let mut table = TABLE.replace("service: orders-write", "servce: orders-write");
+    table += "  - {match: 'GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS /many', service: many}\n";
+    for level in (0..40).step_by(2) {
+        let path: String = deep.split_inclusive('/').take(level + 2).collect();
+        table += &format!("  - {{match: 'GET {path}x', service: deep}}\n");
+    }
+    let folder = Folder::with("table.yaml", &table)?;
+    let mut tab = folder.open(&["routes", "table.yaml", "--as", "html"])?;
+    let cut = "[...document.querySelectorAll('.row')].filter(row => [...row.querySelectorAll('*')].some(part => {
+        const [inner, outer] = [part, row].map(one => one.getBoundingClientRect());
+        return inner.height > 0 && (inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1 || inner.left > outer.right);
+    })).map(row => row.textContent)";
+    for width in [1400, 768, 360] {
+        tab.show(width, 900, false)?;
+        tab.evaluate("byId('list').focus()")?;
+        for key in ["Home", "End"] {
+            tab.press(key)?;
+            assert_eq!(tab.evaluate(cut)?, json!([]), "a window of {width} pixels, {key}");
+        }
     }
     Ok(())
 }
@@ -225,6 +306,40 @@ fn a_table_with_errors_shows_them_at_their_routes() -> Result<()> {
     let details = tab.text("#details-body")?;
     assert!(details.contains("POST") && details.contains("unknown key `servce`"), "{details}");
     assert_eq!(ask(&mut tab, "POST", "https://api.example.com/orders", "")?["outcome"], "brokenRoute");
+    Ok(())
+}
+
+#[test]
+fn an_error_is_shown_at_its_table_even_if_the_value_is_written_elsewhere() -> Result<()> {
+    let plugin = |name: &str, annotation: &str, routes: &str| {
+        format!(
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: {name}, annotations: {{x: {annotation}}}}}\n\
+             spec: {{pluginName: ksvc-router, url: file:///plugin.wasm, pluginConfig: {{name: {name}, domain: e.com, namespace: shop, \
+             hosts: [{name}.e.com], routes: [{routes}]}}}}\n"
+        )
+    };
+    let one = plugin("one", "a", "{match: GET /a, service: a}, {match: GET /b, service: b}");
+    let two = plugin("two", "&service bad_service", "{match: GET /c, service: c}, {match: GET /d, service: *service}");
+    let folder = Folder::with("tables.yaml", &format!("{one}---\n{two}"))?;
+    let mut tab = folder.open(&["routes", "tables.yaml", "--as", "html"])?;
+    let marked = "[...document.querySelectorAll('.row.route')].filter(row => row.querySelector('.problem.error')).map(row => row.querySelector('.path').textContent)";
+    assert_eq!(tab.evaluate(marked)?, json!(["/d"]));
+    Ok(())
+}
+
+#[test]
+fn a_new_version_with_errors_is_shown_and_not_compared() -> Result<()> {
+    let folder = Folder::with("old.yaml", TABLE)?;
+    folder.write("new.yaml", &TABLE.replace("service: orders-write", "servce: orders-write"))?;
+    let output = folder.run(&["diff", "old.yaml", "new.yaml", "--as", "html"])?;
+    assert_eq!(output.status.code(), Some(1));
+    let mut tab = Tab::open_html(&output.stdout)?;
+    tab.await_true(EXPLAINED)?;
+    assert_eq!(tab.text("#summary")?, "nothing is compared, because the new version has errors");
+    assert!(tab.text("#problem-list")?.contains("unknown key `servce`"));
+    fill(&mut tab, "POST", "https://api.example.com/orders", "")?;
+    let verdict = tab.text("#verdict")?;
+    assert!(verdict.contains("Before: route") && verdict.contains("After: brokenRoute"), "{verdict}");
     Ok(())
 }
 
@@ -301,7 +416,9 @@ fn no_text_of_a_table_becomes_html_or_a_script() -> Result<()> {
         assert_eq!(tab.evaluate("'attacked' in window")?, false);
         assert_eq!(tab.evaluate("document.querySelectorAll('img, svg, iframe, a').length")?, 0);
         assert_eq!(tab.evaluate("document.querySelectorAll('script:not([type])').length")?, 2);
-        let is_shown = format!("document.body.textContent.includes({})", json!(hostile[0]));
+        tab.evaluate("byId('list').focus()")?;
+        tab.press("Home")?;
+        let is_shown = format!("{}.some(text => byId('side').textContent.includes(text))", json!(hostile));
         assert_eq!(tab.evaluate(&is_shown)?, true, "the text itself is shown");
         assert_eq!(tab.console()?, [""; 0], "the policy of the page had something to refuse");
     }
@@ -331,7 +448,7 @@ fn the_engine_for_accessibility_finds_nothing() -> Result<()> {
     let axe = fs::read_to_string(npm::AXE.file("axe.min.js")?)?;
     for arguments in [
         &["routes", "table.yaml", "--as", "html", "--cases", "cases.yaml"][..],
-        &["routes", "broken.yaml", "--as", "html"],
+        &["routes", "broken.yaml", "new.yaml", "--as", "html"],
         &["diff", "table.yaml", "new.yaml", "--as", "html"],
     ] {
         let mut tab = folder.open(arguments)?;
@@ -425,29 +542,44 @@ fn pictures_for_the_documentation() -> Result<()> {
 #[test]
 fn serve_shows_each_save_and_keeps_what_was_typed() -> Result<()> {
     let folder = Folder::with("table.yaml", TABLE)?;
-    let log = folder.0.path().join("serve.log");
-    let mut command = Command::new(program()?);
-    command.args(["serve", "table.yaml", "--port", "0"]).current_dir(folder.0.path());
-    let server = Running::start("serve", &mut command, &log, None)?;
-    let mut url = None;
-    server.await_ready(PATIENCE, || {
-        url = server.log().split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned);
-        Ok(url.is_some())
-    })?;
-    let url = url.context("a URL")?;
-    let mut tab = Tab::open(url.trim_end_matches('.'))?;
+    folder.write("cases.yaml", CASES)?;
+    // On the default port, which a browser must accept.
+    let arguments = ["table.yaml", "--cases", "cases.yaml"];
+    let (server, url) = folder.serve(&arguments)?;
+    let mut tab = Tab::open(&url)?;
     tab.await_true(EXPLAINED)?;
     ask(&mut tab, "POST", "https://api.example.com/orders", "x-a: b")?;
+    let shows =
+        |selector: &str, text: &str| format!("document.querySelector('{selector}')?.textContent.includes('{text}')");
     folder.write("table.yaml", &TABLE.replace("service: orders-write", "service: orders-v2"))?;
-    tab.await_true("document.getElementById('verdict')?.textContent.includes('orders-v2.shop.example.com')")?;
+    tab.await_true(&shows("#verdict", "orders-v2.shop.example.com"))?;
     assert_eq!(tab.evaluate("byId('headers').value")?, "x-a: b");
+    // A bad file of cases does not hide the routes.
+    folder.write("cases.yaml", "cases: 1\n")?;
+    tab.await_true(&shows("#problem-list", "cases.yaml:1:8"))?;
+    tab.await_true(&shows("#verdict", "orders-v2.shop.example.com"))?;
+    folder.write("cases.yaml", CASES)?;
     folder.write("table.yaml", "routes: [")?;
-    tab.await_true("document.getElementById('problem-list')?.textContent.includes('[invalid-yaml]')")?;
+    tab.await_true(&shows("#problem-list", "[invalid-yaml]"))?;
     fs::remove_file(folder.0.path().join("table.yaml"))?;
-    tab.await_true("document.getElementById('problem-list')?.textContent.includes('[no-table]')")?;
+    tab.await_true(&shows("#problem-list", "table.yaml: No such file"))?;
+    // While only routes with errors are shown, the last error is corrected.
+    folder.write("table.yaml", &TABLE.replace("service: orders-write", "servce: orders-write"))?;
+    tab.await_true(&shows("#problem-list", "servce"))?;
+    tab.evaluate("byId('with-problems').click()")?;
+    assert_eq!(tab.text("#found")?, "1 route of 4");
     folder.write("table.yaml", TABLE)?;
-    tab.await_true("document.getElementById('verdict')?.textContent.includes('orders-write.shop.example.com')")?;
+    tab.await_true(&shows("#verdict", "orders-write.shop.example.com"))?;
+    assert_eq!(tab.text("#found")?, "");
     assert_eq!(tab.evaluate("byId('url').value")?, "https://api.example.com/orders");
+    // The page says that the server has ended, and shows what has changed after it has started again.
+    drop(server);
+    tab.await_true("!document.getElementById('connection').hidden")?;
+    folder.write("table.yaml", &TABLE.replace("service: orders-write", "service: orders-v3"))?;
+    let port = url.rsplit(':').next().context("a port")?;
+    let (_server, _) = folder.serve(&[&arguments[..], &["--port", port]].concat())?;
+    tab.await_true(&shows("#verdict", "orders-v3.shop.example.com"))?;
+    tab.await_true("document.getElementById('connection').hidden")?;
     Ok(())
 }
 
@@ -488,6 +620,21 @@ impl Folder {
 
     fn run(&self, arguments: &[&str]) -> Result<Output> {
         Ok(Command::new(program()?).args(arguments).current_dir(self.0.path()).output()?)
+    }
+
+    /// Starts `ksvc-router serve`, and returns the URL of the page.
+    fn serve(&self, arguments: &[&str]) -> Result<(Running, String)> {
+        let log = self.0.path().join("serve.log");
+        let mut command = Command::new(program()?);
+        command.arg("serve").args(arguments).current_dir(self.0.path());
+        let server = Running::start("serve", &mut command, &log, None)?;
+        let mut url = None;
+        server.await_ready(PATIENCE, || {
+            url = server.log().split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned);
+            Ok(url.is_some())
+        })?;
+        let url = url.context("a URL")?.trim_end_matches('.').to_owned();
+        Ok((server, url))
     }
 
     /// Opens the page that the command line prints, and waits until it explains requests.

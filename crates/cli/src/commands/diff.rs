@@ -34,6 +34,12 @@ pub(crate) fn run(options: &Diff, format: Format) -> Result<Report, CallError> {
         Err(messages) => return refused(options, &messages, format),
     };
     let errors: Vec<Message> = new.errors();
+    let title = || format!("{} and {}", options.old.display(), options.new.display());
+    if !errors.is_empty() && options.document == Some(Document::Html) {
+        let out = page::difference::not_compared(&title(), &errors, &old, &new).to_html()?;
+        let report = Report { out, err: as_text(&errors), success: false };
+        return if options.exit_code { Err(CallError::Refused(report)) } else { Ok(report) };
+    }
     if !errors.is_empty() {
         return refused(options, &errors, format);
     }
@@ -44,8 +50,7 @@ pub(crate) fn run(options: &Diff, format: Format) -> Result<Report, CallError> {
     let report = DiffReport::new(&difference, &old, &new);
     let out = match format {
         _ if options.document == Some(Document::Html) => {
-            let title = format!("{} and {}", options.old.display(), options.new.display());
-            page::difference::page(&title, &report, &old_messages, &old, &new).to_html()?
+            page::difference::page(&title(), &report, &old_messages, &old, &new).to_html()?
         }
         Format::Json => pretty(&report.to_json(&old_messages)),
         Format::Github => report.to_github(),

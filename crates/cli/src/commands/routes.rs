@@ -29,7 +29,8 @@ pub(super) fn run(files: &[PathBuf], format: Format) -> Result<Report, CallError
 /// Returns the tables as a page for a browser.
 pub(super) fn page(files: &[PathBuf], cases: &[PathBuf], format: Format) -> Result<Report, CallError> {
     Ok(match page::routes::read(files, cases)? {
-        Ok(RoutesPage { page, errors }) => {
+        Ok(RoutesPage { unread, .. }) if !unread.is_empty() => refuse(&unread, format),
+        Ok(RoutesPage { page, errors, .. }) => {
             Report { out: page.to_html()?, err: as_text(&errors), success: errors.is_empty() }
         }
         Err(messages) => refuse(&messages, format),

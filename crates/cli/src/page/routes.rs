@@ -10,64 +10,66 @@ use super::{Page, for_core};
 use crate::cases::{self, Mismatch, Outcome};
 use crate::check::check;
 use crate::example;
-use crate::kind::NO_TABLE;
 use crate::load::{load, without_table};
 use crate::message::{Message, as_json};
-use crate::source::Source;
 use crate::source::files::Unreadable;
-use crate::source::position::Span;
 use crate::tables::{Table, Tables};
 
 /// Files that have been read, and the page that shows them.
 #[derive(Debug)]
 pub struct RoutesPage {
     pub page: Page,
+    /// The messages about tables and cases that can't be read. The page shows them, and what could be read.
+    pub unread: Vec<Message>,
     /// The errors of the tables. The page shows them too, together with what `check` says about the manifests.
     pub errors: Vec<Message>,
 }
 
-/// Reads files with tables, and files with cases if there are any. The inner error has the messages about files that can't be
-/// read or have no table, and about cases that can't be read.
+/// Reads files with tables, and files with cases if there are any. The inner error has the messages if there is no table.
 pub fn read(files: &[PathBuf], case_files: &[PathBuf]) -> Result<Result<RoutesPage, Vec<Message>>, Unreadable> {
     let loaded = load(files)?;
     if let Some(messages) = without_table(files, &loaded) {
         return Ok(Err(messages));
     }
-    let unread: Vec<Message> = loaded.iter().flat_map(|file| file.messages.clone()).collect();
-    if !unread.is_empty() {
-        return Ok(Err(unread));
-    }
-    let messages: Vec<Message> = check(&loaded).into_iter().flatten().collect();
+    let mut unread: Vec<Message> = loaded.iter().flat_map(|file| file.messages.clone()).collect();
+    let mut messages: Vec<Message> = check(&loaded).into_iter().flatten().collect();
     let tables = Tables::new(loaded.into_iter().flat_map(|file| file.configurations).collect());
     let known = files.first().zip(tables.as_slice().first()).filter(|_| files.len() == 1);
     let known = known.map(|(file, table)| (file.as_path(), &table.configuration.source));
     let outcomes = match cases::load(case_files, known)? {
-        Ok(_) if case_files.is_empty() => None,
-        Ok(cases) => Some(cases::run(&tables, cases).0),
-        Err(errors) => return Ok(Err(errors)),
+        Ok(cases) => cases::run(&tables, cases).0,
+        Err(errors) => {
+            messages.extend(errors.clone());
+            unread.extend(errors);
+            Vec::new()
+        }
     };
-    let mut data = data(files, &messages);
+    let mut data = data(files, as_json(&messages));
     data["tables"] = tables.as_slice().iter().map(|table| table_json(&tables, table, &messages)).collect();
-    if let Some(outcomes) = outcomes {
+    if !case_files.is_empty() {
         data["cases"] = outcomes.iter().map(case_json).collect();
     }
-    Ok(Ok(RoutesPage { page: Page { data, gateways: vec![for_core(&tables)] }, errors: tables.errors() }))
+    Ok(Ok(RoutesPage { page: Page { data, gateways: vec![for_core(&tables)] }, unread, errors: tables.errors() }))
 }
 
 /// Returns the page of files that have no table, which shows why.
 pub(crate) fn of_messages(files: &[PathBuf], messages: &[Message]) -> Page {
-    Page { data: data(files, messages), gateways: vec![json!([])] }
+    Page { data: data(files, as_json(messages)), gateways: vec![json!([])] }
 }
 
 /// Returns the page of files that are not there.
 pub(crate) fn of_error(files: &[PathBuf], error: &Unreadable) -> Page {
-    let name = files.first().map(|file| file.display().to_string()).unwrap_or_default();
-    of_messages(files, &[Message::new(NO_TABLE, &Source::new(name, ""), Span::START, error.to_string())])
+    let message =
+        json!({"severity": "error", "file": error.path.display().to_string(), "message": error.error.to_string()});
+    Page { data: data(files, json!([message])), gateways: vec![json!([])] }
 }
 
-fn data(files: &[PathBuf], messages: &[Message]) -> Value {
-    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    json!({"page": "routes", "title": names.join(", "), "tables": [], "messages": as_json(messages)})
+fn data(files: &[PathBuf], messages: Value) -> Value {
+    let title = match files {
+        [first, _, _, ..] => format!("{} and {} others", first.display(), files.len() - 1),
+        few => few.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" and "),
+    };
+    json!({"page": "routes", "title": title, "tables": [], "messages": messages})
 }
 
 fn table_json(tables: &Tables, table: &Table, messages: &[Message]) -> Value {
@@ -96,15 +98,18 @@ fn table_json(tables: &Tables, table: &Table, messages: &[Message]) -> Value {
     })
 }
 
-/// Returns the table that a message is about: the last one that begins before it in its file.
+/// Returns the table that a message is about: the one that reports it itself, or else the last one that begins before it in its
+/// file. Its position alone would not do, because a table can take a value by an alias from another place.
 fn table_of<'t>(tables: &'t Tables, message: &Message) -> Option<&'t Table> {
+    let key = |message: &Message| (message.span.start, message.code, message.place.clone());
+    let in_file = || tables.as_slice().iter().filter(|table| Arc::ptr_eq(&table.configuration.source, &message.source));
     let start = |table: &&Table| table.configuration.at.start;
-    let in_file = tables.as_slice().iter().filter(|table| Arc::ptr_eq(&table.configuration.source, &message.source));
-    in_file.filter(|table| start(table) <= message.span.start).max_by_key(start)
+    in_file()
+        .find(|table| table.messages.iter().any(|own| key(own) == key(message)))
+        .or_else(|| in_file().filter(|table| start(table) <= message.span.start).max_by_key(start))
 }
 
-/// Returns the index of the route in which a place is. The position in the file would not do, because a route can take a
-/// value by an alias from another place.
+/// Returns the index of the route in which a place is.
 fn route_of(place: &str) -> Option<usize> {
     place.strip_prefix("routes[")?.split_once(']')?.0.parse().ok()
 }
@@ -116,6 +121,8 @@ fn line_json(table: &Table, line: &Line<'_>, problems: &[Vec<usize>]) -> Value {
     {
         fields.remove("conditions");
     }
+    object["match"] = line.matched.into();
+    object["method"] = example::method(line).into();
     object["url"] = example::url(table, line).into();
     if let Some(route) = table.configuration.routes().get(line.index) {
         object["line"] = route.span.start.line.into();

@@ -103,7 +103,7 @@ impl<'a> Session<'a> {
 
     /// Returns whether the tables have no errors.
     pub(super) fn is_good(&self) -> bool {
-        self.tables.as_slice().iter().all(|table| table.errors.is_empty())
+        self.tables.as_slice().iter().all(Table::is_good)
     }
 
     pub(super) fn ensure_running(&self) -> Result<()> {
@@ -262,7 +262,7 @@ fn serve(tables: &Tables, names: &mut Names, mut former: Vec<Served>) -> Vec<Ser
     let served = tables.as_slice().iter().map(|table| {
         let plugin = names.of(table, &mut repeated);
         let before = former.iter().position(|served| served.plugin == plugin).map(|index| former.swap_remove(index));
-        let is_good = table.errors.is_empty();
+        let is_good = table.is_good();
         let was_good = before.as_ref().is_some_and(|before| before.was_good);
         // The plugin itself keeps the last good table. An error of the manifest, which the plugin does not see, would keep
         // the document from reaching it.
@@ -321,7 +321,7 @@ fn document(table: &Table) -> Document {
 
 /// Returns all errors and warnings of the tables.
 fn messages(tables: &Tables) -> String {
-    tables.as_slice().iter().map(|table| as_text(&table.configuration.compile().1)).collect()
+    tables.as_slice().iter().map(|table| as_text(&table.messages)).collect()
 }
 
 /// Returns the hosts for which the gateway needs a virtual host: the targets of the routes, and what the cases expect.

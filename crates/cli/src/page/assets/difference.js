@@ -11,7 +11,7 @@ function startDifference() {
   const entries = data.entries.map(entry => {
     const subject = (entry.kind === 'removed' ? entry.old ?? entry.new : entry.new ?? entry.old) ?? { route: 'no route is found' };
     const words = [entry.kind, subject.route, entry.example.method, entry.example.url, target(entry.before), target(entry.after)];
-    return { ...entry, subject, words: words.join('\n').toLowerCase() };
+    return { ...entry, subject, methods: [entry.example.method], words: words.join('\n').toLowerCase() };
   });
   const names = ['Before', 'After'];
   const box = new RequestBox({ names, showRoute: undefined });
@@ -26,26 +26,45 @@ function startDifference() {
   const update = () => {
     const active = list.rows[list.active]?.entry;
     const shown = entries.filter(filters.shows());
-    byId('found').textContent = filters.areSet() ? `${count(shown.length, 'difference')} of ${entries.length.toLocaleString('en')}` : '';
+    const text = filters.areSet() ? `${count(shown.length, 'difference')} of ${entries.length.toLocaleString('en')}` : '';
+    showFound(text, filters.areSet() && shown.length === 0, () => {
+      filters.clear();
+      update();
+    });
     const rows = shown.map((entry, index) => ({ entry, level: 1, position: index + 1, size: shown.length }));
     list.show(rows, row => active !== undefined && row.entry === active);
   };
-  followFilters({ list, filters, update });
+  followFilters({ list, update });
   showMessages(data.messages.map(message => ({ message })));
-  byId('problems-heading').textContent = 'Errors of the old version';
+  byId('problems-heading').textContent = `Errors of the ${data.messagesOf} version`;
   showRenamed();
   if (entries.length > 0) box.fill(exampleRequest(entries[0]));
-  const top = restoreState();
+  else if (data.example) box.fill(data.example);
+  const { top } = restoreState();
   update();
   element.scrollTop = top ?? 0;
-  keepState(list);
+  keepState(() => ({ top: element.scrollTop }));
   return box;
 }
 
-// Returns where a request goes, in one line.
-function target({ outcome, authority, path, status }) {
-  if (outcome === 'route') return `${authority}${path}`;
+// Returns where a request goes, in a few words.
+function target({ outcome, authority, status }) {
+  if (outcome === 'route') return authority;
   return status === undefined ? outcome : `${outcome} ${status}`;
+}
+
+// Returns what differs, in a few words.
+function change({ before, after, differences }) {
+  const [from, to] = [target(before), target(after)];
+  return from === to ? `other ${differences.map(wordOf).join(', ').toLowerCase()}` : `${from} → ${to}`;
+}
+
+// Returns the words for a field of a decision.
+function wordOf(field) {
+  return {
+    outcome: 'Outcome', route: 'Route', match: 'Match', authority: 'Service host', path: 'Forwarded path', status: 'Status',
+    location: 'Location', timeout: 'Timeout', body: 'Body', requestHeaders: 'Request headers', responseHeaders: 'Response headers',
+  }[field] ?? field;
 }
 
 function exampleRequest({ example }) {
@@ -56,6 +75,7 @@ function exampleRequest({ example }) {
 function makeDifferenceFilters(entries) {
   const form = byId('filters');
   const search = makeSearch();
+  const methods = new Set(entries.map(entry => entry.example.method));
   const kinds = new Map();
   for (const { kind } of entries) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   const kind = makeSelect('kind', [...kinds]);
@@ -64,7 +84,7 @@ function makeDifferenceFilters(entries) {
     areSet: () => search.value.trim() !== '' || kind.value !== ALL,
     clear: () => form.reset(),
     shows: () => {
-      const hasWords = wordsOf(search);
+      const hasWords = wordsOf(search, methods);
       return entry => hasWords(entry) && (kind.value === ALL || kind.value === entry.kind);
     },
   };
@@ -74,8 +94,9 @@ function makeEntryRow({ entry, position, size }) {
   const element = make('div', 'change',
     make('span', `kind ${entry.kind}`, entry.kind),
     makeMethods([entry.example.method]),
-    make('span', 'what', make('span', 'path', entry.subject.route)),
-    make('span', 'target', `${target(entry.before)} → ${target(entry.after)}`));
+    make('span', 'what', make('span', 'path', entry.example.url.replace(/^[a-z]+:\/\/[^/]*/, ''))),
+    make('span', 'target', change(entry)));
+  element.title = `${entry.subject.route}: ${change(entry)}`;
   element.setAttribute('role', 'option');
   element.setAttribute('aria-posinset', position);
   element.setAttribute('aria-setsize', size);
@@ -92,8 +113,8 @@ function showEntry(entry, box) {
     ['Route before', place(entry.old)],
     ['Route after', place(entry.new)],
     ['Example', [code(`${request.method} ${request.url}`), ...headers]],
-    ['What differs', entry.differences.join(', ')],
-    ['Kinds of paths', String(entry.classes)],
+    ['What differs', entry.differences.map(wordOf).join(', ')],
+    ['Kinds of paths that differ', String(entry.classes)],
   ];
   byId('details-body').replaceChildren(
     makeFacts(facts),
@@ -110,9 +131,9 @@ function showEntry(entry, box) {
 // Returns the fields of a decision with their values. A header has a line for each value.
 function factsOf(decision) {
   return Object.entries(decision).map(([field, value]) => {
-    if (typeof value !== 'object' || value === null) return [field, code(String(value))];
+    if (typeof value !== 'object' || value === null) return [wordOf(field), code(String(value))];
     const lines = Object.entries(value).flatMap(([name, values]) => [values].flat().map(one => make('span', 'line', code(`${name}: ${one}`))));
-    return [field, lines.length ? lines : 'none'];
+    return [wordOf(field), lines.length ? lines : 'none'];
   });
 }
 

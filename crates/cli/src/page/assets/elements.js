@@ -40,9 +40,10 @@ function count(number, noun) {
   return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-// Makes the badges of methods, such as GET and POST.
-function makeMethods(methods) {
+// Makes the badges of methods, such as GET and POST, of not more than `most`.
+function makeMethods(methods, most = Infinity) {
   const known = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
   const badge = method => make('span', `method ${known.includes(method) ? method.toLowerCase() : ''}`, method);
-  return make('span', 'methods', ...methods.map(badge));
+  const more = methods.length > most ? [make('span', 'note', `+${methods.length - most}`)] : [];
+  return make('span', 'methods', ...methods.slice(0, most).filter(Boolean).map(badge), ...more);
 }

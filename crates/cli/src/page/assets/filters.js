@@ -15,14 +15,21 @@ function makeSelect(id, values) {
   return element;
 }
 
-// Returns whether something has all words of the search in its `words`.
-function wordsOf(search) {
+// Returns whether something has all words of the search in its `words`. A word that is one of the `methods` is searched for in
+// the methods alone: GET does not find /widgets.
+function wordsOf(search, methods) {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  return one => words.every(word => one.words.includes(word));
+  const isMethod = word => methods.has(word.toUpperCase());
+  return one => words.every(word => (isMethod(word) ? one.methods.includes(word.toUpperCase()) : one.words.includes(word)));
+}
+
+// Says how much is found, with a button that clears the filters if it is nothing.
+function showFound(text, isEmpty, clear) {
+  byId('found').replaceChildren(text, ...(isEmpty ? [' ', makeButton('Clear the filters', clear)] : []));
 }
 
 // Calls `update` when a filter has changed. `/` goes to the search, and Escape clears it.
-function followFilters({ list, filters, update }) {
+function followFilters({ list, update }) {
   byId('filters').addEventListener('submit', event => event.preventDefault());
   byId('filters').addEventListener('input', () => {
     list.element.scrollTop = 0;
@@ -32,10 +39,10 @@ function followFilters({ list, filters, update }) {
     if (event.key === '/' && !event.target.closest('input, textarea, select')) {
       event.preventDefault();
       byId('search').focus();
-    } else if (event.key === 'Escape' && event.target === byId('search') && filters.areSet()) {
+    } else if (event.key === 'Escape' && event.target === byId('search') && byId('search').value !== '') {
       event.preventDefault();
-      filters.clear();
-      update();
+      byId('search').value = '';
+      byId('search').dispatchEvent(new Event('input', { bubbles: true }));
     }
   });
 }

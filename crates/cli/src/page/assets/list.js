@@ -57,7 +57,10 @@ class VirtualList {
     const { scrollTop, clientHeight } = this.element;
     if (top < scrollTop) this.element.scrollTop = top;
     else if (top + this.height > scrollTop + clientHeight) this.element.scrollTop = top + this.height - clientHeight;
-    this.paint();
+    if (this.element.scrollTop !== scrollTop || !byId(`row-${index}`)) this.paint();
+    // The rows stay as they are, so that a text that is selected in them stays selected.
+    for (const row of this.body.children) row.setAttribute('aria-selected', row.id === `row-${index}`);
+    this.element.setAttribute('aria-activedescendant', `row-${index}`);
     this.choose(this.rows[index]);
   }
 
@@ -67,6 +70,8 @@ class VirtualList {
     const index = Number(element.id.slice('row-'.length));
     this.activate(index);
     if (this.rows[index].folder) this.toggle(this.rows[index]);
+    // On a narrow screen, the details are below the list.
+    else if (matchMedia('(max-width: 60rem)').matches) byId('details').scrollIntoView({ block: 'nearest' });
   }
 
   onKey(event) {

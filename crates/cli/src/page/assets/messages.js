@@ -1,9 +1,11 @@
 // The errors and warnings about the files.
 
-function makeMessage({ severity, file, line, column, place, message, code: kind }) {
+function makeMessage({ severity, file, line, column, place, message, code: kind, other }) {
   const where = place ? [code(place), ': '] : [];
-  const position = ` ${file}:${line}:${column} `;
-  return [make('span', `problem ${severity}`, severity), position, ...where, message, ' ', make('span', 'note', `[${kind}]`)];
+  const position = line === undefined ? ` ${file}: ` : ` ${file}:${line}:${column} `;
+  const more = other ? ` ${other.place} is in line ${other.line} of ${other.file}.` : '';
+  const note = make('span', 'note', (kind ? `[${kind}]` : '') + more);
+  return [make('span', `problem ${severity}`, severity), position, ...where, message, ' ', note];
 }
 
 // Shows all errors and warnings. An item can have a function that shows its route in the list.

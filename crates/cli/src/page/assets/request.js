@@ -29,17 +29,23 @@ class RequestBox {
 
   get request() {
     const [method, url, headers] = this.fields.map(field => field.value);
-    return { method, url, headers };
+    return { method: method.trim(), url: url.trim(), headers };
   }
 
   explain() {
     if (!this.gateways) return;
-    const [method, url, headers] = this.fields.map(field => field.value);
-    const results = this.gateways.map(explain => explain(method.trim(), url.trim(), headers));
+    const { method, url, headers } = this.request;
+    if (url === '') {
+      byId('verdict').textContent = 'Type a URL, such as https://HOST/PATH.';
+      byId('decision').replaceChildren();
+      return;
+    }
+    const results = this.gateways.map(explain => explain(method, url, headers));
     const verdicts = results.map((result, index) => {
       const name = this.names.length > 1 ? `${this.names[index]}: ` : '';
       return make('span', 'line', name, ...verdict(result));
     });
+    if (/[#\s]|[^\x00-\x7f]/.test(url)) verdicts.push(make('span', 'line note', asBrowsersSend(url)));
     byId('verdict').replaceChildren(...verdicts);
     byId('decision').replaceChildren(...results.map((result, index) => this.makeResult(result, index)));
   }
@@ -69,7 +75,7 @@ class RequestBox {
         const name = one.route && one.route !== one.match ? ` (${one.route})` : '';
         return make('li', '', code(one.match || one.route), one.match ? name : '', ` — ${one.result}`);
       });
-      step('Routes that match the path, in the order of their precedence', make('ol', 'considered', ...considered));
+      step('Routes that match the path, in the order of their precedence', make('ol', '', ...considered));
     }
     const facts = [];
     if (explanation.route !== undefined) {
@@ -102,24 +108,26 @@ class RequestBox {
     json.tabIndex = 0;
     json.setAttribute('aria-label', 'The decision as JSON');
     const title = make('summary', '', 'As ', code('explain --format json'), ' prints it');
-    return [steps, make('details', 'as-json', title, json)];
+    return [steps, make('details', '', title, json)];
   }
 }
 
 // Returns the decision as one sentence.
 function verdict({ explanation, error }) {
   if (error !== undefined) return [outcomeBadge('error'), ' ', error];
-  const { outcome, status, authority, location, allow, reason } = explanation;
-  const because = reason ? `: ${reason}.` : '.';
+  const { outcome, status, authority, location, allow, reason, route } = explanation;
+  const because = reason ? `: ${reason.replace(/\.$/, '')}.` : '.';
   const sentence = {
     route: () => ['The request goes to ', code(authority), '.'],
     redirect: () => [`The gateway answers ${status} and sends the client to `, code(location), '.'],
     respond: () => [`The gateway itself answers ${status}, as the route says.`],
     options: () => [`The gateway itself answers ${status} with the methods of this path: `, code(allow), '.'],
     preflight: () => [`The gateway itself answers the preflight of a browser with ${status}.`],
-    notFound: () => [`The gateway answers ${status}: no route matches.`],
+    notFound: () => [route === undefined
+      ? `The gateway answers ${status}: no route matches.`
+      : `The gateway answers ${status}: the path names a service that this route may not forward to.`],
     methodNotAllowed: () => [`The gateway answers ${status}: the routes of this path allow `, code(allow), '.'],
-    unsafePath: () => [`The gateway answers ${status}, because the path is unsafe${because}`],
+    unsafePath: () => [`The gateway answers ${status}${because}`],
     deniedDirect: () => [`The gateway answers ${status}: this is the host of a service that is called through routes alone.`],
     brokenRoute: () => [`The gateway answers ${status}, because the table has an error at this route.`],
     passThrough: () => [`The request stays as it is${because}`],
@@ -137,10 +145,22 @@ function outcomeBadge(outcome) {
   return make('span', `outcome ${kind}`, outcome);
 }
 
+// Returns what a browser makes of a URL that no client sends as it is.
+function asBrowsersSend(url) {
+  let sent;
+  try {
+    const { origin, pathname, search } = new URL(url);
+    sent = ` A browser sends ${origin}${pathname}${search} instead.`;
+  } catch { /* It has no scheme. */ }
+  return `No client sends a URL with #, a space or a letter outside ASCII.${sent ?? ''}`;
+}
+
 // Shows which bytes of a path are unsafe. `index` counts the bytes of the path.
 function makeUnsafe({ index, text, bytes, what }, url) {
-  const path = new TextEncoder().encode(url.trim().replace(/^[A-Za-z0-9+.-]*:\/\//, '').replace(/^[^/?]*/, ''));
+  const path = new TextEncoder().encode(url.replace(/^[A-Za-z0-9+.-]*:\/\//, '').replace(/^[^/?]*/, ''));
   const decode = part => new TextDecoder().decode(part);
-  const marked = make('mark', '', text);
+  // A byte of a character of several bytes is no text.
+  const hex = byte => `\\x${byte.toString(16).toUpperCase()}`;
+  const marked = make('mark', '', bytes.some(byte => byte > 0x7f) ? bytes.map(hex).join('') : text);
   return make('p', '', make('code', '', decode(path.slice(0, index)), marked, decode(path.slice(index + bytes.length))), ` — ${what}`);
 }

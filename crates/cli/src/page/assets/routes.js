@@ -11,13 +11,15 @@ function startRoutes() {
   byId('title').textContent = data.title;
   const tables = data.tables.map((table, index) => {
     for (const route of table.routes) {
-      const words = [route.path, ...route.methods, route.target, route.route, ...(route.conditions ?? []), ...(route.extras ?? [])];
-      allRoutes.push(Object.assign(route, { table, words: words.join('\n').toLowerCase() }));
+      const words = [route.path, ...route.methods, route.target, route.route, route.service, route.namespace,
+        data.tables.length > 1 ? table.name : '', ...(route.conditions ?? []), ...(route.extras ?? [])];
+      allRoutes.push(Object.assign(route, { table, id: `${index} ${route.index}`, words: words.join('\n').toLowerCase() }));
     }
     return { ...table, tree: treeOf(table.routes, `${index}`) };
   });
   const problems = data.messages.filter(message => message.severity === 'error').length;
-  const parts = [count(allRoutes.length, 'route'), data.tables.length > 1 ? count(data.tables.length, 'table') : ''];
+  const number = new Set(allRoutes.map(route => route.id)).size;
+  const parts = [count(number, 'route'), data.tables.length > 1 ? count(data.tables.length, 'table') : ''];
   parts.push(problems ? count(problems, 'error') : 'no errors', count(data.messages.length - problems, 'warning'));
   byId('summary').textContent = parts.filter(Boolean).join(', ');
 
@@ -44,26 +46,29 @@ function startRoutes() {
     const shows = filters.shows();
     const isOpen = folder => toggled.get(folder.key) ?? (openAtFirst || filters.areSet());
     const rows = [];
-    let found = 0;
+    const found = new Set();
     for (const table of tables) {
       const several = tables.length > 1;
       const head = { table, folder: { key: table.tree.key, path: '' }, level: 1, isOpen: toggled.get(table.tree.key) ?? true };
       const start = several ? rows.push(head) : 0;
       const shown = appendRows(head.isOpen ? rows : [], table.tree, several ? 2 : 1, { shows, isOpen });
-      Object.assign(head, { count: shown, position: tables.indexOf(table) + 1, size: tables.length });
-      if (several && shown === 0 && filters.areSet()) rows.length = start - 1;
-      found += shown;
+      Object.assign(head, { count: shown.size, position: tables.indexOf(table) + 1, size: tables.length });
+      if (several && shown.size === 0 && filters.areSet()) rows.length = start - 1;
+      shown.forEach(id => found.add(id));
     }
-    byId('found').textContent = filters.areSet() ? `${count(found, 'route')} of ${allRoutes.length.toLocaleString('en')}` : '';
-    const same = row => row.route ? row.route === active?.route : row.folder.key === active?.folder?.key;
-    list.show(rows, isActive ?? (active ? same : () => false));
+    const text = filters.areSet() ? `${count(found.size, 'route')} of ${number.toLocaleString('en')}` : '';
+    showFound(text, filters.areSet() && found.size === 0, () => {
+      filters.clear();
+      update();
+    });
+    list.show(rows, isActive ?? (row => active !== undefined && keyOf(row) === keyOf(active)));
   }
 
   // Opens the folders above a route, and makes it the active row.
   // A route with several elements in `match` has a row for each; `match` is the element that is meant.
-  function showRoute(gateway, table, index, match = '') {
+  function showRoute(gateway, table, index, match) {
     const rows = data.tables[table].routes.filter(route => route.index === index);
-    const route = rows.find(one => one.path.endsWith(match.split(' ').at(-1))) ?? rows[0];
+    const route = rows.find(one => one.match === match) ?? rows[0];
     if (!route) return;
     if (!filters.shows()(route)) filters.clear();
     const open = folder => {
@@ -77,25 +82,34 @@ function startRoutes() {
   }
 
   byId('filters').addEventListener('input', () => toggled.clear());
-  followFilters({ list, filters, update });
+  followFilters({ list, update });
   showMessages(problemsWithRoutes(showRoute));
   showCases(box);
   const first = allRoutes.find(route => route.url && route.service && !route.conditions) ?? allRoutes.find(route => route.url);
   if (first) box.fill(exampleOf(first));
-  const top = restoreState();
-  update();
+  const { toggled: opened, active, top } = restoreState();
+  new Map(opened).forEach((isOpen, key) => toggled.set(key, isOpen));
+  update(row => keyOf(row) === active);
   element.scrollTop = top ?? 0;
-  keepState(list);
+  if (list.active >= 0) showDetails(list.rows[list.active], box);
+  keepState(() => {
+    const row = list.rows[list.active];
+    return { toggled: [...toggled], active: row && keyOf(row), top: element.scrollTop };
+  });
   return box;
+}
+
+// Returns what names a row, also after an edit.
+function keyOf({ route, folder }) {
+  return folder ? folder.key : [route.table.name, ...route.methods, route.path, ...(route.conditions ?? [])].join(' ');
 }
 
 function contains(folder, route) {
   return folder.routes.includes(route) || folder.folders.some(child => contains(child, route));
 }
 
-function exampleOf(route) {
-  const method = route.methods[0] === 'ANY' ? 'GET' : route.methods[0];
-  return { method, url: route.url };
+function exampleOf({ method, url }) {
+  return { method, url };
 }
 
 // Makes the search and the filters.
@@ -112,6 +126,7 @@ function makeFilters() {
   const [service, hasService] = select('service', 'Service');
   const [namespace, hasNamespace] = select('namespace', 'Namespace');
   const problems = Object.assign(make('input'), { id: 'with-problems', type: 'checkbox' });
+  const methods = new Set(allRoutes.flatMap(route => route.methods));
   const withProblems = make('label', '', problems, ' Only routes with errors or warnings');
   withProblems.hidden = !allRoutes.some(route => route.problems);
   const form = byId('filters');
@@ -120,7 +135,7 @@ function makeFilters() {
     areSet: () => search.value.trim() !== '' || problems.checked || ['service', 'namespace'].some(id => byId(id).value !== ALL),
     clear: () => form.reset(),
     shows: () => {
-      const hasWords = wordsOf(search);
+      const hasWords = wordsOf(search, methods);
       return route => hasWords(route) && hasService(route) && hasNamespace(route)
         && (!problems.checked || Boolean(route.problems));
     },
@@ -134,28 +149,32 @@ function makeRow(row) {
   element.setAttribute('aria-level', row.level);
   element.setAttribute('aria-posinset', row.position);
   element.setAttribute('aria-setsize', row.size);
-  element.style.paddingInlineStart = `${row.level * 1.1 - 0.6}rem`;
+  element.style.setProperty('--level', row.level);
   if (row.folder) {
     element.setAttribute('aria-expanded', row.isOpen);
     const marker = make('span', 'marker', row.isOpen ? '▾' : '▸');
     marker.setAttribute('aria-hidden', 'true');
-    const title = row.table ? [make('strong', '', row.table.name), ` ${row.table.file}:${row.table.line}`] : pathOf(row.folder.path, row.parent);
+    const ofTable = table => [make('strong', '', table.name), ` ${table.file}:${table.line} ${table.hosts.join(', ')}`];
+    const title = row.table ? ofTable(row.table) : pathOf(row.folder.path, row.parent);
+    element.title = row.table ? '' : row.folder.path;
     element.append(marker, make('span', 'path', ...title), make('span', 'count', count(row.count, 'route')));
     return element;
   }
   const { route } = row;
   const conditions = (route.conditions ?? []).map(condition => make('span', 'condition', condition));
   element.append(
-    makeMethods(route.methods),
+    makeMethods(route.methods, 3),
     make('span', 'what', make('span', 'path', ...pathOf(route.path, row.parent)), ...conditions),
     make('span', 'target', `→ ${route.target}`));
   if (route.problems) element.append(makeMark(route.problems));
+  element.title = `${route.path} → ${route.target}`;
   return element;
 }
 
 // Returns a path whose beginning, that of the folder around it, is less prominent.
 function pathOf(path, parent) {
-  return parent && path.startsWith(parent) ? [make('span', 'prefix', parent), path.slice(parent.length)] : [path];
+  const rest = make('span', 'rest', parent && path.startsWith(parent) ? path.slice(parent.length) : path);
+  return rest.textContent === path ? [rest] : [make('span', 'prefix', parent), rest];
 }
 
 // Makes the mark of a route with errors or warnings.
@@ -193,7 +212,7 @@ function showDetails(row, box) {
   facts.push(['File', `${route.table.file}:${route.line}`]);
   body.replaceChildren(makeFacts(facts));
   if (route.problems) body.append(make('ul', 'messages', ...route.problems.map(index => make('li', '', ...makeMessage(data.messages[index])))));
-  if (route.url) body.append(makeButton('Ask about a request to this route', () => {
+  if (route.url) body.append(makeButton(route.conditions ? 'Ask about a request to this path' : 'Ask about a request to this route', () => {
     box.fill(exampleOf(route));
     byId('request').scrollIntoView({ block: 'nearest' });
     byId('url').focus();

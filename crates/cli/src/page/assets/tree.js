@@ -28,16 +28,17 @@ function finished({ path, key, byName, routes }, isRoot) {
   return { path, key, folders, routes };
 }
 
-// Appends the rows of a folder, from top to bottom, and returns how many routes of it are shown. Each row has a `route` or a
+// Appends the rows of a folder, from top to bottom, and returns the routes of it that are shown: a route with several elements in
+// `match` has several rows, and counts once. Each row has a `route` or a
 // `folder`, its `level`, and its `position` among the `size` rows of the same folder.
 function appendRows(rows, folder, level, { shows, isOpen }) {
   const siblings = [];
-  let shown = 0;
+  const shown = new Set();
   const appendRoutes = (routes, parent) => {
     for (const route of routes.filter(shows)) {
       siblings.push({ route, level, parent: parent.path });
       rows.push(siblings.at(-1));
-      shown += 1;
+      shown.add(route.id);
     }
   };
   appendRoutes(folder.routes, folder);
@@ -48,10 +49,11 @@ function appendRows(rows, folder, level, { shows, isOpen }) {
     }
     const row = { folder: child, level, parent: folder.path, isOpen: isOpen(child) };
     const start = rows.push(row);
-    row.count = appendRows(row.isOpen ? rows : [], child, level + 1, { shows, isOpen });
+    const inside = appendRows(row.isOpen ? rows : [], child, level + 1, { shows, isOpen });
+    row.count = inside.size;
     if (row.count === 0) rows.length = start - 1;
     else siblings.push(row);
-    shown += row.count;
+    inside.forEach(id => shown.add(id));
   }
   siblings.forEach((row, index) => Object.assign(row, { position: index + 1, size: siblings.length }));
   return shown;
