@@ -108,6 +108,9 @@ fn reason(table: &NamedTable<'_>, decision: &Decision<'_>, head: &Head<'_>) -> O
     match decision {
         Decision::Untouched(Untouched::OutOfScope) => Some(match table.table.out_of_scope(head)? {
             OutOfScope::NoPath => "the request has no path".to_owned(),
+            OutOfScope::Host if table.table.host_count() == 0 => {
+                "no host is in scope, because the table is missing or has an error outside its routes".to_owned()
+            }
             OutOfScope::Host => {
                 let host = String::from_utf8_lossy(head.authority.unwrap_or_default());
                 format!("the host {host:?} is not in `hosts`, which has {}", table.hosts.join(", "))

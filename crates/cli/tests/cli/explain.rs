@@ -305,3 +305,12 @@ fn a_response_with_a_body_has_the_content_type_that_envoy_adds() {
         assert_ne!(found["responseHeaders"]["content-type"], "application/grpc", "{method} {url}");
     }
 }
+
+#[test]
+fn a_table_with_an_error_outside_its_routes_has_no_host_in_scope() {
+    let table = GOOD.replace("basePath: /faas", "basePath: /");
+    let run = Folder::new(&[("f.yaml", &table)]).run(&["explain", "f.yaml", "GET", "https://api.example.com/orders/1"]);
+    assert_eq!(run.code, 1);
+    let reason = "no host is in scope, because the table is missing or has an error outside its routes";
+    assert!(run.out.contains(reason), "{}{}", run.out, run.err);
+}
