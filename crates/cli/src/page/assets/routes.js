@@ -1,6 +1,7 @@
 // The page of the routes of one gateway: the tree of the API, its details, and the errors and warnings at their place.
 
-// All routes, each with its table and the words by which it is found.
+// All routes, each with its table, and the words by which it is found. A route with several elements in `match` is here once for
+// each, with the same `id`.
 const allRoutes = [];
 
 // More routes than these are shown with closed folders at first.
@@ -9,19 +10,9 @@ const OPEN_AT_FIRST = 300;
 function startRoutes() {
   document.title = `${data.title} — routes`;
   byId('title').textContent = data.title;
-  const tables = data.tables.map((table, index) => {
-    for (const route of table.routes) {
-      const words = [route.path, ...route.methods, route.target, route.route, route.service, route.namespace,
-        data.tables.length > 1 ? table.name : '', ...(route.conditions ?? []), ...(route.extras ?? [])];
-      allRoutes.push(Object.assign(route, { table, id: `${index} ${route.index}`, words: words.join('\n').toLowerCase() }));
-    }
-    return { ...table, tree: treeOf(table.routes, `${index}`) };
-  });
-  const problems = data.messages.filter(message => message.severity === 'error').length;
+  const tables = readTables();
   const number = new Set(allRoutes.map(route => route.id)).size;
-  const parts = [count(number, 'route'), data.tables.length > 1 ? count(data.tables.length, 'table') : ''];
-  parts.push(problems ? count(problems, 'error') : 'no errors', count(data.messages.length - problems, 'warning'));
-  byId('summary').textContent = parts.filter(Boolean).join(', ');
+  byId('summary').textContent = summaryOf(number);
 
   const toggled = new Map();
   const openAtFirst = allRoutes.length <= OPEN_AT_FIRST;
@@ -97,6 +88,26 @@ function startRoutes() {
     return { toggled: [...toggled], active: row && keyOf(row), top: element.scrollTop };
   });
   return box;
+}
+
+// Returns the tables with their trees, and fills `allRoutes`.
+function readTables() {
+  return data.tables.map((table, index) => {
+    for (const route of table.routes) {
+      const words = [route.path, ...route.methods, route.target, route.route, route.service, route.namespace,
+        data.tables.length > 1 ? table.name : '', ...(route.conditions ?? []), ...(route.extras ?? [])];
+      allRoutes.push(Object.assign(route, { table, id: `${index} ${route.index}`, words: words.join('\n').toLowerCase() }));
+    }
+    return { ...table, tree: treeOf(table.routes, `${index}`) };
+  });
+}
+
+// Returns the numbers of routes, tables, errors and warnings.
+function summaryOf(routes) {
+  const errors = data.messages.filter(message => message.severity === 'error').length;
+  const tables = data.tables.length > 1 ? [count(data.tables.length, 'table')] : [];
+  const problems = [errors ? count(errors, 'error') : 'no errors', count(data.messages.length - errors, 'warning')];
+  return [count(routes, 'route'), ...tables, ...problems].join(', ');
 }
 
 // Returns what names a row, also after an edit.
