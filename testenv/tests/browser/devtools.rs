@@ -5,7 +5,8 @@
 use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -124,14 +125,17 @@ impl Tab {
         Ok(text.as_str().context("a text")?.to_owned())
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true. While the page is loaded again, the expression can't be evaluated.
     pub(crate) fn await_true(&mut self, expression: &str) -> Result<()> {
-        let deadline = std::time::Instant::now() + PATIENCE;
-        while self.evaluate(expression)? != true {
-            ensure!(std::time::Instant::now() < deadline, "never true: {expression}\n{:?}", self.console);
-            std::thread::sleep(Duration::from_millis(20));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let value = self.evaluate(expression);
+            if matches!(value, Ok(Value::Bool(true))) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "never true: {expression}: {value:?}\n{:?}", self.console);
+            thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
     }
 
     /// Presses and releases a key, such as `ArrowDown`.
