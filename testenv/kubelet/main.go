@@ -70,6 +70,10 @@ func serve(address, certificate, key, file string) error {
 			if _, err := find(namespace, name); err != nil {
 				return err
 			}
+			// Every program on this machine can ask, so nothing else is run.
+			if command[0] != "pilot-discovery" {
+				return fmt.Errorf("%s/%s has no program %s", namespace, name, command[0])
+			}
 			process := exec.CommandContext(ctx, command[0], command[1:]...)
 			process.Stdin, process.Stdout, process.Stderr = attached.Stdin(), attached.Stdout(), attached.Stderr()
 			return process.Run()

@@ -53,15 +53,10 @@ pub const AXE: Package = Package {
 
 /// Fetches every package with OpenAPI documents that is not in the cache folder yet.
 pub fn fetch_all() -> Result<()> {
-    [OCTOKIT, DIRECTORY, EXAMPLES].iter().try_for_each(Package::fetch)
+    [OCTOKIT, DIRECTORY, EXAMPLES].iter().try_for_each(|package| package.folder().map(drop))
 }
 
 impl Package {
-    /// Fetches the package if it is not in the cache folder yet.
-    pub fn fetch(&self) -> Result<()> {
-        self.folder().map(drop)
-    }
-
     /// Returns the path of a file in the package. Fetches the package if it is not in the cache folder.
     pub fn file(&self, path: &str) -> Result<PathBuf> {
         let file = self.folder()?.join(path);

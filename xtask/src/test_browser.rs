@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use testenv::{chromium, envoy, npm};
+use testenv::{chromium, envoy};
 
 use crate::build;
 use crate::step::{self, cargo};
@@ -14,7 +14,6 @@ pub(crate) fn run(filter: Option<&str>) -> Result<ExitCode> {
     build::all()?;
     // Not left to the tests, because their output is captured and would hide the progress of a download.
     envoy::find()?;
-    npm::AXE.fetch()?;
     // With `--workspace`, as in all other tests, so that dependencies are built once.
     let mut tests = cargo(["test", "--workspace", "--features", "testenv/browser", "--test", "browser", "--"]);
     tests.args(filter);

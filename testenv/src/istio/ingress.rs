@@ -68,7 +68,7 @@ impl Setup {
         }
     }
 
-    /// Sets the name of the gateway's pod, and adds a label to it. So several gateways can be in one namespace.
+    /// Sets the name of the gateway's pod, and adds a label to it. With it, one namespace can have several gateways.
     #[must_use]
     pub fn pod(mut self, name: &str, (label, value): (&str, &str)) -> Self {
         name.clone_into(&mut self.pod);

@@ -1,10 +1,13 @@
 //! The access log of a gateway, with the objects of docs/monitoring.md: as JSON lines.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testenv::http1::Request;
+use testenv::istio::IngressGateway;
 use testenv::istio::ingress::Setup;
 use testenv::{repository, yaml};
 
@@ -74,6 +77,19 @@ fn a_gateway_writes_the_documented_fields_as_json(env: &Env) -> Result<()> {
             ensure!(line[field] == *value, "{field}: {line}");
         }
     }
+    // The commands of the runbook that search the log find the same lines in JSON as in Istio's text format.
+    let runbook = fs::read_to_string(repository().join("docs/runbook.md"))?;
+    for (pattern, path) in [
+        (r#"'[ "]notFound[ "]'"#, "/faas/nothing"),
+        (r#"'[ "]methodNotAllowed[ "]'"#, "/faas/orders/1"),
+        (r#"'(^|" |"response_code":)5[0-9][0-9][ ,}]'"#, "/faas/broken/1"),
+    ] {
+        ensure!(runbook.contains(&format!("grep -E {pattern} ")), "the runbook does not search for {pattern}");
+        let grep = Command::new("grep").args(["-E", pattern.trim_matches('\'')]).arg(gateway.log_file()).output()?;
+        let found = String::from_utf8(grep.stdout)?;
+        let found: Vec<&str> = found.lines().filter(|line| line.starts_with('{')).collect();
+        ensure!(matches!(found[..], [only] if only.contains(&format!("\"{path}\""))), "{pattern}: {found:?}");
+    }
     Ok(())
 }
 
@@ -93,16 +109,21 @@ fn a_collector_makes_metrics_of_the_access_log_which_the_alerts_read(env: &Env) 
     let mut mesh = mesh_config()?;
     collector.serve(env, namespace, &mut mesh)?;
     let istiod = env.plane.another_istiod("istiod-otlp-log", &mesh)?;
-    let gateway = Setup::new(namespace).start_under(&env.plane, &istiod)?;
-    gateway.serve_http(&[ORDERS], env.stand_in.address())?;
     let table = table(json!([
         {"match": "GET /orders/{id}", "service": "orders"},
         {"match": "GET /broken/{id}", "service": "orders", "rewritePath": "/{unknown}"},
     ]));
-    gateway.apply_plugin(&wasm_plugin(&gateway, &table)?)?;
     let settings = documented("### Metrics from the access log")?.remove(0);
-    env.plane.cluster().apply(&[with_settings(namespace, &settings)?])?;
-    await_in_listeners(&gateway, "OpenTelemetryAccessLogConfig")?;
+    // The collector adds up the requests of both.
+    let [gateway, other] = [namespace, "otlp-log-of-another"].map(|namespace| -> Result<IngressGateway> {
+        let gateway = Setup::new(namespace).start_under(&env.plane, &istiod)?;
+        gateway.serve_http(&[ORDERS], env.stand_in.address())?;
+        gateway.apply_plugin(&wasm_plugin(&gateway, &table)?)?;
+        env.plane.cluster().apply(&[with_settings(namespace, &settings)?])?;
+        await_in_listeners(&gateway, "OpenTelemetryAccessLogConfig")?;
+        Ok(gateway)
+    });
+    let (gateway, other) = (gateway?, other?);
 
     let round = |number: i64| -> Result<Vec<Sample>> {
         for (method, path, status, times) in [
@@ -111,8 +132,9 @@ fn a_collector_makes_metrics_of_the_access_log_which_the_alerts_read(env: &Env) 
             ("GET", "/faas/nothing", 404, 1),
             ("DELETE", "/faas/orders/1", 405, 1),
         ] {
-            for _ in 0..times {
-                let got = Request::new(method, "api.example.com", path).send(gateway.address())?.status;
+            for turn in 0..times {
+                let address = if turn == 0 { other.address() } else { gateway.address() };
+                let got = Request::new(method, "api.example.com", path).send(address)?.status;
                 ensure!(got == status, "{method} {path}: {got}");
             }
         }
@@ -138,6 +160,8 @@ fn a_collector_makes_metrics_of_the_access_log_which_the_alerts_read(env: &Env) 
     drop(collector);
     let served = Request::get("api.example.com", "/faas/orders/1").send(gateway.address())?.status;
     ensure!(served == 200, "without its collector, the gateway answers {served}");
+    let on_the_console = gateway.log().lines().filter(|line| line.starts_with('{')).count();
+    ensure!(on_the_console >= 6, "the JSON log has {on_the_console} lines:\n{}", gateway.log());
     let of_the_pod = |samples: Vec<Sample>| -> Vec<Sample> {
         let labels = "{namespace=\"istio-system\",pod=\"collector\",";
         samples.into_iter().map(|(name, value)| (name.replacen('{', labels, 1), value)).collect()

@@ -1,5 +1,6 @@
 //! Draws the dashboard of `monitoring/` as an SVG: the panels at the places that its JSON gives them, with values that
-//! were read from a Prometheus. Grafana is published as an archive and as an image only, so it can't run here.
+//! were read from a Prometheus. The tests do not run Grafana, because it is published as an archive and as an image, and not as
+//! a module that `go build` can build.
 
 use anyhow::{Context, Result};
 use plotters::coord::Shift;

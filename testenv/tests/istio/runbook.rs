@@ -10,10 +10,9 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use ksvc_router_cli::load;
 use ksvc_router_cli::source::Source;
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ use testenv::istio::ingress::{Data, Setup};
 use testenv::istio::kubelet::{Kubelet, Pod};
 use testenv::istio::{IngressGateway, objects};
 use testenv::process::{Running, free_ports};
-use testenv::{page, plugin, repository};
+use testenv::{page, plugin, program, repository};
 
 use crate::cluster::{apply_ksvc, apply_pod};
 use crate::common::{orders_table, report, table};
@@ -147,7 +146,13 @@ fn every_kubectl_command_of_the_runbook_works(env: &Env) -> Result<()> {
     pages.prints("kubectl get ksvc -n shop orders", "orders")?;
     pages.prints("kubectl get ksvc -A", "orders")?;
     pages.prints("kubectl get pods -n shop -l serving.knative.dev/service=orders", "orders-00001")?;
-    pages.run("kubectl get pods -n knative-serving")?;
+    cluster.apply(&[
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "knative-serving"}}),
+        pod_in("knative-serving", "activator", &json!({"app": "activator"})),
+        pod("labelled", &json!({"istio": "ingressgateway", "table": "stable"})),
+    ])?;
+    pages.prints("kubectl get pods -n knative-serving", "activator")?;
+    pages.prints("kubectl get pods -n istio-system -l istio=ingressgateway,table=stable", "labelled")?;
     let delete = pages.tried("kubectl delete pod -n istio-system NAME")?;
     pages.page.run(&delete.replace("NAME", "lost"))?;
     ensure!(cluster.kubectl(["get", "pod", "lost", "-n", NAMESPACE]).is_err(), "the pod still exists");
@@ -171,7 +176,7 @@ fn istiods_program(env: &Env, folder: &Path, istiod: SocketAddr) -> Result<PathB
     let file = programs.join("pilot-discovery");
     let script = format!(
         "#!/bin/sh\n\
-         said=$({real} \"$@\" 2>&1) || case $said in *127.0.0.1:15014*) ;; *) echo \"$said\"; exit 1 ;; esac\n\
+         said=$(\"{real}\" \"$@\" 2>&1) || case $said in *127.0.0.1:15014*) ;; *) echo \"$said\"; exit 1 ;; esac\n\
          exec curl -fsS -X \"$2\" http://{istiod}\"$3\"\n",
         real = real.display()
     );
@@ -186,10 +191,14 @@ fn pod_name(gateway: &IngressGateway) -> String {
 }
 
 fn pod(name: &str, labels: &Value) -> Value {
+    pod_in(NAMESPACE, name, labels)
+}
+
+fn pod_in(namespace: &str, name: &str, labels: &Value) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"namespace": NAMESPACE, "name": name, "labels": labels},
+        "metadata": {"namespace": namespace, "name": name, "labels": labels},
         "spec": {"containers": [{"name": name, "image": "of-the-test"}]},
     })
 }
@@ -274,9 +283,9 @@ fn the_access_log(pages: &Pages<'_>) -> Result<()> {
     }
     let logs = "kubectl logs -n istio-system -l istio=ingressgateway --tail=-1";
     for (filter, path) in [
-        ("--since=15m | grep ' notFound ' | head -20", "/faas/nothing"),
-        ("--since=15m | grep ' methodNotAllowed ' | head -20", "/faas/orders/2"),
-        ("--since=10m | grep -E '(^|\" )5[0-9][0-9] ' | tail -20", "/faas/failing"),
+        ("--since=15m | grep -E '[ \"]notFound[ \"]' | head -20", "/faas/nothing"),
+        ("--since=15m | grep -E '[ \"]methodNotAllowed[ \"]' | head -20", "/faas/orders/2"),
+        ("--since=10m | grep -E '(^|\" |\"response_code\":)5[0-9][0-9][ ,}]' | tail -20", "/faas/failing"),
     ] {
         let printed = pages.prints(&format!("{logs} {filter}"), path)?;
         let others = requests.iter().filter(|(_, other, _)| *other != path);
@@ -399,8 +408,8 @@ fn probe(env: &Env, pages: &Pages<'_>, kubelet: &Kubelet) -> Result<()> {
     let command = pages.tried(command)?;
     let mut kubectl = pages.cluster.command();
     let arguments: Vec<&str> = command.split(' ').skip(1).collect();
-    let kubectl = kubectl.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let output = thread::spawn(move || kubectl.wait_with_output());
+    let log = pages.page.folder.join("probe.log");
+    let kubectl = Running::start("kubectl", kubectl.args(arguments), &log, None)?;
     let get = |path: &str| cluster.kubectl(["get", "pod", "probe", "-n", NAMESPACE, "-o", path]);
     pages.gateway.eventually("the pod exists", || Ok(get("name").is_ok()))?;
     let arguments: Value = serde_json::from_str(&get("jsonpath={.spec.containers[0].args}")?)?;
@@ -410,11 +419,7 @@ fn probe(env: &Env, pages: &Pages<'_>, kubelet: &Kubelet) -> Result<()> {
         "state": {"terminated": {"exitCode": 0}}});
     let status = json!({"status": {"phase": "Succeeded", "containerStatuses": [ended]}}).to_string();
     cluster.kubectl(["patch", "pod", "probe", "-n", NAMESPACE, "--subresource", "status", "-p", &status])?;
-    let Ok(output) = output.join() else { bail!("the thread has panicked") };
-    let output = output?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success() && printed.contains("HTTP/1.1 200 OK"), "{printed}{errors}");
+    pages.gateway.eventually("kubectl prints the answer", || Ok(kubectl.log().contains("HTTP/1.1 200 OK")))?;
     pages.gateway.eventually("the pod is removed", || Ok(get("name").is_err()))
 }
 
@@ -475,6 +480,8 @@ fn a_canary_on_a_second_gateway_serves_the_table_of_each(env: &Env) -> Result<()
     is_served("the first object is for its own pods alone", [&old, &none])?;
     next.apply_plugin(&second)?;
     is_served("each gateway serves its own table", [&old, &new])?;
+    says_this_table(&stable, &first)?;
+    says_this_table(&next, &second)?;
     let routed = |gateway: &IngressGateway, table: &str| {
         gateway.metric(&format!("ksvc_router_routed{{wasm_filter=\"{table}\"}}"))
     };
@@ -490,13 +497,20 @@ fn a_canary_on_a_second_gateway_serves_the_table_of_each(env: &Env) -> Result<()
     first["spec"]["pluginConfig"]["name"] = name;
     stable.apply_plugin(&first)?;
     is_served("both gateways serve the new table", [&new, &new])?;
-    let file = env.plane.folder().join("canary.json");
-    fs::write(&file, first.to_string())?;
-    let mut status = Command::new(repository().join("dist/ksvc-router"));
-    status.arg("status").arg(&file).args(["--admin", &format!("http://{}", stable.admin_address())]);
+    says_this_table(&stable, &first)?;
+    next.delete("wasmplugin", "ksvc-router-next")?;
+    is_served("the second gateway serves no table", [&new, &none])
+}
+
+/// Checks that `status` says that a gateway serves the table of an object.
+fn says_this_table(gateway: &IngressGateway, object: &Value) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("table.json");
+    fs::write(&file, object.to_string())?;
+    let mut status = Command::new(program()?);
+    status.arg("status").arg(&file).args(["--admin", &format!("http://{}", gateway.admin_address())]);
     let status = status.output()?;
     let printed = String::from_utf8_lossy(&status.stdout);
     ensure!(status.status.success() && printed.contains("this table"), "{printed}");
-    next.delete("wasmplugin", "ksvc-router-next")?;
-    is_served("the second gateway serves no table", [&new, &none])
+    Ok(())
 }

@@ -162,7 +162,7 @@ impl Setup {
         self
     }
 
-    /// Adds a cluster, which is no service.
+    /// Adds a cluster beside those of the services, such as one for a collector.
     #[must_use]
     pub fn cluster(mut self, cluster: Value) -> Self {
         self.clusters.push(cluster);
