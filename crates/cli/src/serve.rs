@@ -69,7 +69,7 @@ pub fn run(options: &Options) -> Result<Result<(), Vec<Message>>> {
     let files = clean(&files.join(", ")).into_owned();
     let report = move |messages: &[Message]| {
         let errors = messages.iter().filter(|message| message.is_error()).count();
-        let _ = write!(anstream::stderr(), "{}{files} has changed: {}\n", as_text(messages), count(errors, "error"));
+        let _ = writeln!(anstream::stderr(), "{}{files} has changed: {}", as_text(messages), count(errors, "error"));
     };
     let server = match Server::start(&options.files, &options.cases, options.port, report)? {
         Ok(server) => server,
