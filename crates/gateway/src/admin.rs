@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
 
-use crate::http1::Request;
+use crate::http1::{Request, query_value};
 
 /// Returns the body of a page.
 pub fn get(admin: SocketAddr, path: &str) -> Result<String> {
@@ -15,8 +15,7 @@ pub fn get(admin: SocketAddr, path: &str) -> Result<String> {
 
 /// Returns every counter and gauge whose name matches the regular expression.
 pub fn stats(admin: SocketAddr, regex: &str) -> Result<Vec<(String, u64)>> {
-    let query: String = regex.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let listed = get(admin, &format!("/stats?usedonly&filter={query}"))?;
+    let listed = get(admin, &format!("/stats?usedonly&filter={}", query_value(regex)))?;
     let stats = listed.lines().filter_map(|line| line.split_once(": "));
     Ok(stats.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())
 }

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use testenv::http1::Request;
 use testenv::istio::IngressGateway;
 use testenv::istio::ingress::Setup;
-use testenv::{repository, yaml};
+use testenv::{page, repository, yaml};
 
 use crate::collector::Collector;
 use crate::common::table;
 use crate::monitoring::{Sample, repeated, test_rules};
-use crate::tracing::{await_in_listeners, documented, with_settings};
+use crate::telemetry::{await_in_listeners, with_settings};
 use crate::{Env, eventually, tests, wasm_plugin};
 
 tests! {
@@ -22,6 +22,7 @@ tests! {
     a_collector_makes_metrics_of_the_access_log_which_the_alerts_read,
 }
 
+const PAGE: &str = "docs/monitoring.md";
 const ORDERS: &str = "orders.shop.example.com";
 
 /// Returns the mesh configuration of `monitoring/access-log.yaml`.
@@ -31,7 +32,7 @@ fn mesh_config() -> Result<Value> {
 
 /// Returns the setting of the Telemetry object that names the provider of the JSON log.
 fn setting() -> Result<Value> {
-    let blocks = documented("## Fields of the access log")?;
+    let blocks = page::yaml_blocks(PAGE, "## Fields of the access log")?;
     blocks.into_iter().find(|block| block["accessLogging"].is_array()).context("no setting")
 }
 
@@ -113,7 +114,7 @@ fn a_collector_makes_metrics_of_the_access_log_which_the_alerts_read(env: &Env) 
         {"match": "GET /orders/{id}", "service": "orders"},
         {"match": "GET /broken/{id}", "service": "orders", "rewritePath": "/{unknown}"},
     ]));
-    let settings = documented("### Metrics from the access log")?.remove(0);
+    let settings = page::yaml_blocks(PAGE, "### Metrics from the access log")?.remove(0);
     // The collector adds up the requests of both.
     let [gateway, other] = [namespace, "otlp-log-of-another"].map(|namespace| -> Result<IngressGateway> {
         let gateway = Setup::new(namespace).start_under(&env.plane, &istiod)?;

@@ -28,6 +28,7 @@ mod registry;
 mod release;
 mod runbook;
 mod tables;
+mod telemetry;
 mod tracing;
 
 // These modules are shared with the tests of events with Envoy alone.

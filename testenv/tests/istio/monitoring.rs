@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use testenv::http1::Request;
+use testenv::http1::{Request, query_value};
 use testenv::istio::IngressGateway;
 use testenv::process::{Running, find_on_path, free_ports};
 use testenv::{repository, yaml};
@@ -376,8 +376,7 @@ impl Prometheus {
 
     /// Returns the results of a query from an endpoint of the API.
     fn get(&self, endpoint: &str, query: &str, more: &str) -> Result<Vec<Value>> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let path = format!("/api/v1/{endpoint}?query={encoded}{more}");
+        let path = format!("/api/v1/{endpoint}?query={}{more}", query_value(query));
         let response = Request::get("prometheus", path).send(self.address)?;
         ensure!(response.status == 200, "{query}: {}", response.text());
         let mut answer: Value = serde_json::from_slice(&response.body)?;

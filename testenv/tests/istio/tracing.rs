@@ -1,12 +1,6 @@
 //! The spans of a gateway, with the objects of docs/monitoring.md, as a real OpenTelemetry Collector receives them.
 
-use std::fs;
-use std::thread;
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail, ensure};
-use ksvc_router_cli::source::Source;
-use serde_json::Value;
+use anyhow::{Result, bail, ensure};
 use testenv::http1::Request;
 use testenv::istio::IngressGateway;
 use testenv::istio::ingress::Setup;
@@ -14,40 +8,10 @@ use testenv::{page, repository, yaml};
 
 use crate::collector::Collector;
 use crate::common::orders_table;
+use crate::telemetry::{await_in_listeners, with_settings};
 use crate::{Env, tests, wasm_plugin};
 
 tests! { spans_have_the_name_of_the_route_and_a_tag_with_it_from_istio_1_29_on }
-
-const PAGE: &str = "docs/monitoring.md";
-/// Returns the YAML blocks of a section of the page.
-pub(crate) fn documented(heading: &str) -> Result<Vec<Value>> {
-    let text = fs::read_to_string(repository().join(PAGE))?;
-    let blocks = page::blocks(page::section(&text, heading)?).into_iter();
-    let blocks = blocks.filter(|(language, _)| *language == "yaml");
-    blocks.map(|(_, text)| yaml::parse(&Source::new(PAGE, text))).collect()
-}
-
-/// Returns `monitoring/telemetry.yaml` with these settings for a namespace. It is without its metrics, because those need
-/// Istio's filter, which upstream Envoy does not have.
-pub(crate) fn with_settings(namespace: &str, settings: &Value) -> Result<Value> {
-    let mut telemetry = yaml::read(&repository().join("monitoring/telemetry.yaml"))?;
-    telemetry["metadata"]["namespace"] = namespace.into();
-    let spec = telemetry["spec"].as_object_mut().context("a spec")?;
-    spec.remove("metrics");
-    spec.extend(settings.as_object().context("settings")?.clone());
-    Ok(telemetry)
-}
-
-/// Waits until the active listeners of a gateway have a setting with this text.
-pub(crate) fn await_in_listeners(gateway: &IngressGateway, text: &str) -> Result<()> {
-    gateway.eventually(&format!("the listeners have {text}"), || {
-        let listeners = gateway.admin_get("/config_dump?resource=dynamic_listeners")?;
-        Ok(listeners.contains(text) && !listeners.contains("\"warming_state\""))
-    })?;
-    // Envoy shows what its main thread has. The workers get it a moment later.
-    thread::sleep(Duration::from_secs(1));
-    Ok(())
-}
 
 /// Sends a request of the route, and one that no route matches.
 fn send(gateway: &IngressGateway) -> Result<()> {
@@ -59,7 +23,7 @@ fn send(gateway: &IngressGateway) -> Result<()> {
 }
 
 fn spans_have_the_name_of_the_route_and_a_tag_with_it_from_istio_1_29_on(env: &Env) -> Result<()> {
-    let mut blocks = documented("### Tracing under Istio")?;
+    let mut blocks = page::yaml_blocks("docs/monitoring.md", "### Tracing under Istio")?;
     let [mesh, telemetry] = &mut blocks[..] else { bail!("{} blocks instead of two", blocks.len()) };
     let collector = Collector::start(env)?;
     collector.serve(env, "tracing", &mut mesh["meshConfig"])?;

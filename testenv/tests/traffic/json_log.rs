@@ -5,7 +5,6 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use data_encoding::HEXLOWER;
-use ksvc_router_cli::source::Source;
 use serde_json::{Map, Value, json};
 use testenv::gateway::Setup;
 use testenv::http1::Request;
@@ -24,10 +23,9 @@ const HELLO: &str = r#"says "hello", \n, to 東京 and São Paulo 👋"#;
 
 /// Returns the `access_log` that the page shows for the HTTP connection manager.
 fn documented_log() -> Result<Value> {
-    let text = fs::read_to_string(repository().join(PAGE))?;
-    let blocks = page::blocks(page::section(&text, SECTION)?).into_iter();
-    let block = blocks.map(|(_, block)| block).find(|block| block.starts_with("access_log:"));
-    Ok(yaml::parse(&Source::new(PAGE, block.context("no block of the access log")?))?["access_log"].take())
+    let blocks = page::yaml_blocks(PAGE, SECTION)?;
+    let block = blocks.into_iter().find(|block| block["access_log"].is_array());
+    Ok(block.context("no block of the access log")?["access_log"].take())
 }
 
 /// Returns a gateway that writes this log.

@@ -2,13 +2,11 @@
 //! test itself is the collector: Envoy sends it the spans in OpenTelemetry's protocol, OTLP over HTTP.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::header::CONTENT_TYPE;
-use ksvc_router_cli::source::Source;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::trace::v1 as span;
@@ -18,7 +16,7 @@ use serde_json::{Value, json};
 use testenv::gateway::Setup;
 use testenv::http1::Request;
 use testenv::stand_in::StandIn;
-use testenv::{envoy, page, plugin, repository, yaml};
+use testenv::{envoy, page, plugin};
 
 use crate::common::table;
 use crate::ksvc::{Ksvc, whole};
@@ -27,9 +25,8 @@ const PAGE: &str = "docs/monitoring.md";
 
 /// Returns the value of `tracing` that the page shows for the HTTP connection manager.
 fn documented_settings() -> Result<Value> {
-    let text = fs::read_to_string(repository().join(PAGE))?;
-    let block = page::block(&text, "## Distributed tracing", "yaml")?;
-    Ok(yaml::parse(&Source::new(PAGE, block))?["tracing"].take())
+    let block = page::yaml_blocks(PAGE, "## Distributed tracing")?.into_iter().next();
+    Ok(block.context("no block")?["tracing"].take())
 }
 
 /// Returns a gateway that sends its spans to this collector.
