@@ -76,7 +76,11 @@ impl Page {
     /// Makes the page of a server. It loads itself again when the server has another version. Returns the version, which is
     /// the same for the same page, also after a restart of the server.
     pub(crate) fn live(mut self) -> (Self, String) {
-        let version = BASE64.encode(&Sha256::digest(format!("{}{}", self.data, Value::from(self.gateways.clone()))));
+        let mut hash = Sha256::new();
+        for shown in [&self.data].into_iter().chain(&self.gateways) {
+            hash.update(shown.to_string());
+        }
+        let version = BASE64.encode(&hash.finalize());
         self.data["live"] = version.as_str().into();
         (self, version)
     }

@@ -1,5 +1,6 @@
 //! What the page of the routes shows: the tables of one gateway, the messages of `check` at their routes, and cases.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,7 +46,9 @@ pub fn read(files: &[PathBuf], case_files: &[PathBuf]) -> Result<Result<RoutesPa
         }
     };
     let mut data = data(files, as_json(&messages));
-    data["tables"] = tables.as_slice().iter().map(|table| table_json(&tables, table, &messages)).collect();
+    let problems = problems(&tables, &messages);
+    data["tables"] =
+        tables.as_slice().iter().zip(&problems).map(|(table, problems)| table_json(table, problems)).collect();
     if !case_files.is_empty() {
         data["cases"] = outcomes.iter().map(case_json).collect();
     }
@@ -72,41 +75,52 @@ fn data(files: &[PathBuf], messages: Value) -> Value {
     json!({"page": "routes", "title": title, "tables": [], "messages": messages})
 }
 
-fn table_json(tables: &Tables, table: &Table, messages: &[Message]) -> Value {
-    let named = table.named();
-    // The messages about each route, by their index.
-    let mut problems: Vec<Vec<usize>> = vec![Vec::new(); table.configuration.routes().len()];
-    for (index, message) in messages.iter().enumerate() {
-        if !table_of(tables, message).is_some_and(|of| std::ptr::eq(of, table)) {
-            continue;
+/// The indexes of the messages about each route of a table.
+type Problems = Vec<Vec<usize>>;
+
+/// Returns the problems of each table. A message is about the table that reports it itself, or else about the last one that
+/// begins before it in its file. Its position alone would not do, because a table can take a value by an alias from another
+/// place.
+fn problems(tables: &Tables, messages: &[Message]) -> Vec<Problems> {
+    let tables = tables.as_slice();
+    let key =
+        |message: &Message| (Arc::as_ptr(&message.source), message.span.start, message.code, message.place.clone());
+    let mut own = BTreeMap::new();
+    for (index, table) in tables.iter().enumerate() {
+        for message in &table.messages {
+            own.entry(key(message)).or_insert(index);
         }
+    }
+    let last_before = |message: &Message| {
+        let start = |index: &usize| tables[*index].configuration.at.start;
+        let in_file = |index: &usize| Arc::ptr_eq(&tables[*index].configuration.source, &message.source);
+        (0..tables.len()).filter(in_file).filter(|index| start(index) <= message.span.start).max_by_key(start)
+    };
+    let mut problems: Vec<Problems> =
+        tables.iter().map(|table| vec![Vec::new(); table.configuration.routes().len()]).collect();
+    for (index, message) in messages.iter().enumerate() {
+        let Some(table) = own.get(&key(message)).copied().or_else(|| last_before(message)) else { continue };
         // A duplicate is an error of both routes.
         let places = [Some(&message.place), message.other.as_ref().map(|other| &other.place)];
         for route in places.into_iter().flatten().filter_map(|place| route_of(place)) {
-            if let Some(of_route) = problems.get_mut(route).filter(|of_route| !of_route.contains(&index)) {
+            if let Some(of_route) = problems[table].get_mut(route).filter(|of_route| !of_route.contains(&index)) {
                 of_route.push(index);
             }
         }
     }
+    problems
+}
+
+fn table_json(table: &Table, problems: &Problems) -> Value {
+    let named = table.named();
     let lines = table.compiled.table.routes();
     json!({
         "name": named.name,
         "file": named.file,
         "line": named.line,
         "hosts": named.hosts,
-        "routes": lines.iter().map(|line| line_json(table, line, &problems)).collect::<Value>(),
+        "routes": lines.iter().map(|line| line_json(table, line, problems)).collect::<Value>(),
     })
-}
-
-/// Returns the table that a message is about: the one that reports it itself, or else the last one that begins before it in its
-/// file. Its position alone would not do, because a table can take a value by an alias from another place.
-fn table_of<'t>(tables: &'t Tables, message: &Message) -> Option<&'t Table> {
-    let key = |message: &Message| (message.span.start, message.code, message.place.clone());
-    let in_file = || tables.as_slice().iter().filter(|table| Arc::ptr_eq(&table.configuration.source, &message.source));
-    let start = |table: &&Table| table.configuration.at.start;
-    in_file()
-        .find(|table| table.messages.iter().any(|own| key(own) == key(message)))
-        .or_else(|| in_file().filter(|table| start(table) <= message.span.start).max_by_key(start))
 }
 
 /// Returns the index of the route in which a place is.
@@ -114,7 +128,7 @@ fn route_of(place: &str) -> Option<usize> {
     place.strip_prefix("routes[")?.split_once(']')?.0.parse().ok()
 }
 
-fn line_json(table: &Table, line: &Line<'_>, problems: &[Vec<usize>]) -> Value {
+fn line_json(table: &Table, line: &Line<'_>, problems: &Problems) -> Value {
     let mut object = table.line_to_json(line);
     if line.conditions.is_empty()
         && let Some(fields) = object.as_object_mut()
