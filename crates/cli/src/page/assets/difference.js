@@ -68,17 +68,14 @@ function wordOf(field) {
 }
 
 function exampleRequest({ example }) {
-  const lines = Object.entries(example.headers).flatMap(([name, values]) => [values].flat().map(value => `${name}: ${value}`));
-  return { method: example.method, url: example.url, headers: lines.join('\n') };
+  return { method: example.method, url: example.url, headers: headerLines(example.headers).join('\n') };
 }
 
 function makeDifferenceFilters(entries) {
   const form = byId('filters');
   const search = makeSearch();
   const methods = new Set(entries.map(entry => entry.example.method));
-  const kinds = new Map();
-  for (const { kind } of entries) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-  const kind = makeSelect('kind', [...kinds]);
+  const kind = makeSelect('kind', entries.map(entry => entry.kind));
   form.append(make('label', 'wide', 'Search ', search), make('label', '', 'Kind ', kind));
   return {
     areSet: () => search.value.trim() !== '' || kind.value !== ALL,
@@ -90,7 +87,7 @@ function makeDifferenceFilters(entries) {
   };
 }
 
-function makeEntryRow({ entry, position, size }) {
+function makeEntryRow({ entry }) {
   const element = make('div', 'change',
     make('span', `kind ${entry.kind}`, entry.kind),
     makeMethods([entry.example.method]),
@@ -98,8 +95,6 @@ function makeEntryRow({ entry, position, size }) {
     make('span', 'target', change(entry)));
   element.title = `${entry.subject.route}: ${change(entry)}`;
   element.setAttribute('role', 'option');
-  element.setAttribute('aria-posinset', position);
-  element.setAttribute('aria-setsize', size);
   return element;
 }
 
@@ -107,7 +102,7 @@ function makeEntryRow({ entry, position, size }) {
 function showEntry(entry, box) {
   const request = exampleRequest(entry);
   const place = side => (side ? [code(side.route), ` ${side.file}:${side.line}`] : 'no route');
-  const headers = request.headers.split('\n').filter(Boolean).map(line => make('span', 'line', code(line)));
+  const headers = makeLines(headerLines(entry.example.headers));
   const facts = [
     ['Kind', make('span', `kind ${entry.kind}`, entry.kind)],
     ['Route before', place(entry.old)],
@@ -122,8 +117,7 @@ function showEntry(entry, box) {
       make('div', '', make('h3', '', 'Before'), makeFacts(factsOf(entry.before))),
       make('div', '', make('h3', '', 'After'), makeFacts(factsOf(entry.after)))),
     makeButton('Ask about this request', () => {
-      box.fill(request);
-      byId('request').scrollIntoView({ block: 'nearest' });
+      box.show(request);
       byId('url').focus();
     }));
 }
@@ -132,7 +126,7 @@ function showEntry(entry, box) {
 function factsOf(decision) {
   return Object.entries(decision).map(([field, value]) => {
     if (typeof value !== 'object' || value === null) return [wordOf(field), code(String(value))];
-    const lines = Object.entries(value).flatMap(([name, values]) => [values].flat().map(one => make('span', 'line', code(`${name}: ${one}`))));
+    const lines = makeLines(headerLines(value));
     return [wordOf(field), lines.length ? lines : 'none'];
   });
 }

@@ -35,6 +35,16 @@ function code(text) {
   return make('code', '', text);
 }
 
+// Makes a line of code for each text.
+function makeLines(texts) {
+  return texts.map(text => make('span', 'line', code(text)));
+}
+
+// Returns headers as lines. A header with several values has a line for each.
+function headerLines(headers) {
+  return Object.entries(headers).flatMap(([name, values]) => [values].flat().map(value => `${name}: ${value}`));
+}
+
 // Returns `1 route` or `2 routes`.
 function count(number, noun) {
   return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;

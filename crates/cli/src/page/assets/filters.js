@@ -7,11 +7,13 @@ function makeSearch() {
   return Object.assign(make('input'), { id: 'search', type: 'search', autocomplete: 'off', spellcheck: false });
 }
 
-// Makes a choice among values, each with the number of what has it.
+// Makes a choice among the different values, each with the number of times that it is there.
 function makeSelect(id, values) {
   const element = Object.assign(make('select'), { id });
+  const numbers = new Map();
+  for (const value of values) numbers.set(value, (numbers.get(value) ?? 0) + 1);
   const option = ([value, number]) => new Option(`${value || 'none'} (${number.toLocaleString('en')})`, value);
-  element.append(new Option('all', ALL), ...values.sort().map(option));
+  element.append(new Option('all', ALL), ...[...numbers].sort().map(option));
   return element;
 }
 

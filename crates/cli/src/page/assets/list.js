@@ -2,7 +2,7 @@
 // the keyboard as a tree or a list box of the ARIA Authoring Practices: the list has the focus, and names its active row.
 
 class VirtualList {
-  // `render(row)` returns the element of a row, `choose(row)` is called when a row becomes the active one, and
+  // A row has its `position` among the `size` rows of its folder. `render(row)` returns the element of a row, `choose(row)` is called when a row becomes the active one, and
   // `toggle(row, isOpen)` opens or closes a folder; without `isOpen`, it changes its state.
   constructor(element, { render, choose, toggle }) {
     Object.assign(this, { element, render, choose, toggle, rows: [], active: -1 });
@@ -45,6 +45,8 @@ class VirtualList {
     element.id = `row-${index}`;
     element.classList.add('row');
     element.style.top = `${index * this.height}px`;
+    element.setAttribute('aria-posinset', this.rows[index].position);
+    element.setAttribute('aria-setsize', this.rows[index].size);
     element.setAttribute('aria-selected', index === this.active);
     return element;
   }

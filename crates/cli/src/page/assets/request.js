@@ -27,6 +27,12 @@ class RequestBox {
     this.explain();
   }
 
+  // Fills the box, and scrolls to it.
+  show(request) {
+    this.fill(request);
+    byId('request').scrollIntoView({ block: 'nearest' });
+  }
+
   get request() {
     const [method, url, headers] = this.fields.map(field => field.value);
     return { method: method.trim(), url: url.trim(), headers };
@@ -95,8 +101,7 @@ class RequestBox {
     }
     if (explanation.status !== undefined) {
       facts.push(['Status', String(explanation.status)]);
-      const headers = Object.entries(explanation.responseHeaders ?? {}).flatMap(([name, values]) =>
-        [values].flat().map(value => make('li', '', code(`${name}: ${value}`))));
+      const headers = headerLines(explanation.responseHeaders ?? {}).map(line => make('li', '', code(line)));
       if (headers.length) facts.push(['Response headers', make('ul', 'plain', ...headers)]);
     }
     if (facts.length) step('Decision', makeFacts(facts));

@@ -127,11 +127,10 @@ function exampleOf({ method, url }) {
 function makeFilters() {
   const search = makeSearch();
   const select = (id, title) => {
-    const values = new Map();
-    for (const route of allRoutes) values.set(route[id] ?? '', (values.get(route[id] ?? '') ?? 0) + 1);
-    const element = makeSelect(id, [...values]);
+    const element = makeSelect(id, allRoutes.map(route => route[id] ?? ''));
     const label = make('label', '', `${title} `, element);
-    label.hidden = values.size < 2;
+    // One value, beside the choice of all.
+    label.hidden = element.options.length <= 2;
     return [label, route => element.value === ALL || (route[id] ?? '') === element.value];
   };
   const [service, hasService] = select('service', 'Service');
@@ -158,8 +157,6 @@ function makeRow(row) {
   const element = make('div', row.folder ? 'folder' : 'route');
   element.setAttribute('role', 'treeitem');
   element.setAttribute('aria-level', row.level);
-  element.setAttribute('aria-posinset', row.position);
-  element.setAttribute('aria-setsize', row.size);
   element.style.setProperty('--level', row.level);
   if (row.folder) {
     element.setAttribute('aria-expanded', row.isOpen);
@@ -203,7 +200,7 @@ function showDetails(row, box) {
     body.replaceChildren(makeFacts(table ? [
       ['Table', code(table.name)],
       ['File', `${table.file}:${table.line}`],
-      ['Hosts', table.hosts.map(host => make('span', 'line', code(host)))],
+      ['Hosts', makeLines(table.hosts)],
       ['Routes', String(row.count)],
     ] : [['Path', code(row.folder.path)], ['Routes', String(row.count)]]));
     return;
@@ -216,16 +213,14 @@ function showDetails(row, box) {
     ['Name', code(route.route)],
   ];
   if (route.service) facts.push(['Service', [code(route.service), route.namespace ? [' in ', code(route.namespace)] : []].flat()]);
-  const lines = texts => texts.map(text => make('span', 'line', code(text)));
-  if (route.conditions) facts.push(['Conditions', lines(route.conditions)]);
-  if (route.extras) facts.push(['Also', lines(route.extras)]);
-  facts.push(['Hosts', lines(route.table.hosts)]);
+  if (route.conditions) facts.push(['Conditions', makeLines(route.conditions)]);
+  if (route.extras) facts.push(['Also', makeLines(route.extras)]);
+  facts.push(['Hosts', makeLines(route.table.hosts)]);
   facts.push(['File', `${route.table.file}:${route.line}`]);
   body.replaceChildren(makeFacts(facts));
   if (route.problems) body.append(make('ul', 'messages', ...route.problems.map(index => make('li', '', ...makeMessage(data.messages[index])))));
   if (route.url) body.append(makeButton(route.conditions ? 'Ask about a request to this path' : 'Ask about a request to this route', () => {
-    box.fill(exampleOf(route));
-    byId('request').scrollIntoView({ block: 'nearest' });
+    box.show(exampleOf(route));
     byId('url').focus();
   }));
 }
@@ -252,10 +247,7 @@ function showCases(box) {
     return make('li', '',
       make('span', `outcome ${passed ? 'good' : 'bad'}`, passed ? 'passed' : 'failed'), ' ', one.name, ' ',
       make('span', 'note', `${one.file}:${one.line}`), ' ',
-      makeButton('Explain', () => {
-        box.fill(one);
-        byId('request').scrollIntoView({ block: 'nearest' });
-      }),
+      makeButton('Explain', () => box.show(one)),
       ...(passed ? [] : [make('ul', '', ...mismatches)]));
   }));
 }

@@ -29,8 +29,8 @@ function finished({ path, key, byName, routes }, isRoot) {
 }
 
 // Appends the rows of a folder, from top to bottom, and returns the routes of it that are shown: a route with several elements in
-// `match` has several rows, and counts once. Each row has a `route` or a
-// `folder`, its `level`, and its `position` among the `size` rows of the same folder.
+// `match` has several rows, and counts once. Each row has a `route` or a `folder`, its `level`, and its `position` among the `size`
+// rows of the same folder.
 function appendRows(rows, folder, level, { shows, isOpen }) {
   const siblings = [];
   const shown = new Set();
