@@ -171,11 +171,19 @@ fn exchange_over(mut connection: impl Read + Write, to: SocketAddr, bytes: &[u8]
 }
 
 /// A response. Header names are in lower case.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Response {
+    /// Shows the body as text, so that the message of a failed test can be read.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("Response");
+        shown.field("status", &self.status).field("headers", &self.headers).field("body", &self.text()).finish()
+    }
 }
 
 impl Response {

@@ -46,12 +46,11 @@ fn a_crash_of_a_function_is_a_502_of_queue_proxy_as_by_host(env: &Env) -> Result
     let crashed = api.send_at_once(&[crash(&api.host, "/one?crash"), crash(&host, "/two?crash")])?;
     check_other(&api)?;
     for response in &crashed {
-        // The kernel ends the connection in one of several ways, before or after queue-proxy has sent the body.
-        let text = response.text();
-        let known =
-            text.trim() == "EOF" || ["connection reset by peer", "broken pipe"].iter().any(|way| text.contains(way));
-        ensure!(response.status == 502 && known, "{response:?}");
+        ensure!(response.status == 502, "{response:?}");
+        // queue-proxy's text is the error that Go's HTTP client had at that moment. There are many of them.
+        ensure!(!response.text().trim().is_empty(), "no text: {response:?}");
         ensure!(response.header("content-type") == Some("text/plain; charset=utf-8"), "{response:?}");
+        ensure!(response.header("x-content-type-options") == Some("nosniff"), "{response:?}");
         ensure!(response.header(REVISION_HEADER).is_none(), "{response:?}");
     }
     // The next requests are answered once Kubernetes has started the function again.
