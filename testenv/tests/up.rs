@@ -530,10 +530,11 @@ fn a_signal_ends_the_cases_and_the_start() -> Result<()> {
         let mut command = folder.command(&[&options, more].concat())?;
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let deadline = Instant::now() + PATIENCE;
-        while !moment()? && Instant::now() < deadline {
+        let mut reached = moment()?;
+        while !reached && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(20));
+            reached = moment()?;
         }
-        let reached = moment()?;
         kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
         let output = child.wait_with_output()?;
         let printed = String::from_utf8([output.stdout, output.stderr].concat())?;

@@ -13,8 +13,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-/// A response that takes longer is an error, so that nothing waits for ever.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A response that takes longer is an error, so that nothing waits for ever. The machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The address that requests are sent to.
 #[derive(Debug, Clone)]

@@ -227,6 +227,7 @@ async fn report(
     let name = pod.name_any();
     let started = k8s_openapi::jiff::Timestamp::now().to_string();
     let (mut last_probes, mut reported) = (None::<Instant>, None);
+    let mut failures = vec![0; containers(pod).len()];
     while *wanted.borrow() == Wanted::Running {
         let was_ready = statuses.all().iter().all(|status| status.ready);
         let interval = if was_ready { LATER_PROBES } else { FIRST_PROBES };
@@ -234,8 +235,13 @@ async fn report(
             last_probes = Some(Instant::now());
             for (index, container) in containers(pod).iter().enumerate() {
                 let runs = statuses.all()[index].state == State::Running;
-                let ready = runs && probe::is_ready(container, address).await;
-                statuses.change(index, |status| status.ready = ready && status.state == State::Running);
+                let succeeds = runs && probe::succeeds(container, address).await;
+                failures[index] = if succeeds { 0 } else { failures[index] + 1 };
+                let may_stay = failures[index] < probe::failure_threshold(container);
+                statuses.change(index, |status| {
+                    let is_ready = succeeds || (status.ready && may_stay);
+                    status.ready = is_ready && status.state == State::Running;
+                });
             }
         }
         let now = statuses.all();

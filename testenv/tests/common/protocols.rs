@@ -177,11 +177,11 @@ pub(crate) async fn http2(to: SocketAddr) -> Result<Client> {
     Ok(client)
 }
 
-/// Returns the next data of a body. It is an error if the body has ended.
+/// Returns the next data of a body. It is an error if the body has ended, or if nothing comes for a minute.
 pub(crate) async fn next_data<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Result<Bytes>
 where
     B::Error: std::error::Error + Send + Sync + 'static,
 {
-    let frame = tokio::time::timeout(Duration::from_secs(10), body.frame()).await.context("no data in 10 s")?;
+    let frame = tokio::time::timeout(Duration::from_secs(60), body.frame()).await.context("no data")?;
     frame.context("the body has ended")??.into_data().ok().context("trailers instead of data")
 }

@@ -16,7 +16,7 @@ impl InFlight {
     /// Sends half of a request and waits for the beginning of the response. The path must lead to the stand-in.
     pub(crate) fn begin(to: SocketAddr, path: &str) -> Result<Self> {
         let mut connection = TcpStream::connect(to)?;
-        connection.set_read_timeout(Some(Duration::from_secs(10)))?;
+        connection.set_read_timeout(Some(Duration::from_secs(60)))?;
         let head = format!("POST {path} HTTP/1.1\r\nhost: api.example.com\r\nx-stand-in: stream\r\n");
         connection.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n6\r\nbefore\r\n").as_bytes())?;
         let mut request = Self { connection, received: Vec::new() };

@@ -161,8 +161,9 @@ fn a_collector_makes_metrics_of_the_access_log_which_the_alerts_read(env: &Env) 
     drop(collector);
     let served = Request::get("api.example.com", "/faas/orders/1").send(gateway.address())?.status;
     ensure!(served == 200, "without its collector, the gateway answers {served}");
-    let on_the_console = gateway.log().lines().filter(|line| line.starts_with('{')).count();
-    ensure!(on_the_console >= 6, "the JSON log has {on_the_console} lines:\n{}", gateway.log());
+    gateway.eventually("the JSON log has a line for each request", || {
+        Ok(gateway.log().lines().filter(|line| line.starts_with('{')).count() >= 6)
+    })?;
     let of_the_pod = |samples: Vec<Sample>| -> Vec<Sample> {
         let labels = "{namespace=\"istio-system\",pod=\"collector\",";
         samples.into_iter().map(|(name, value)| (name.replacen('{', labels, 1), value)).collect()

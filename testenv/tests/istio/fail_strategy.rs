@@ -163,7 +163,7 @@ fn under_fail_reload_the_filter_serves_again_within_seconds(env: &Env) -> Result
         ensure!(send(&gateway, 0, true)? == Outcome::Status(503), "the request that traps");
         let trapped = Instant::now();
         let mut refused = 0;
-        gateway.within(Duration::from_secs(5), "every worker has a filter again", || {
+        gateway.within(Duration::from_secs(20), "every worker has a filter again", || {
             let outcomes = plain(&gateway, 16)?;
             refused += outcomes.iter().filter(|outcome| **outcome == Outcome::Status(503)).count();
             ensure!(!outcomes.contains(&Outcome::Unfiltered), "a request passed without the filter");

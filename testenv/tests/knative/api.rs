@@ -18,7 +18,7 @@ use crate::Env;
 use crate::common::report;
 
 /// Long enough for cold starts of many KSVCs at the same time on two cores.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Api<'a> {
     pub(crate) knative: &'a Knative,
@@ -42,18 +42,21 @@ impl Env {
     /// Returns an API with this name, on the host `NAME.test`.
     pub(crate) fn api(&self, name: &str) -> Result<Api<'_>> {
         let turn = Turn::Shared(self.turn.read().unwrap_or_else(PoisonError::into_inner));
-        Api::new(&self.knative, name, turn)
+        Api::new(self, name, turn)
     }
 
     /// Returns an API for a test that may affect the hosts of other tests, so that no other test runs at the same time.
     pub(crate) fn exclusive_api(&self, name: &str) -> Result<Api<'_>> {
         let turn = Turn::Exclusive(self.turn.write().unwrap_or_else(PoisonError::into_inner));
-        Api::new(&self.knative, name, turn)
+        Api::new(self, name, turn)
     }
 }
 
 impl<'a> Api<'a> {
-    fn new(knative: &'a Knative, name: &str, turn: Turn<'a>) -> Result<Self> {
+    fn new(env: &'a Env, name: &str, turn: Turn<'a>) -> Result<Self> {
+        let is_new = env.names.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        ensure!(is_new, "two tests use the name {name}");
+        let knative = &env.knative;
         knative.cluster().namespace(name)?;
         let (name, host) = (name.to_owned(), format!("{name}.test"));
         Ok(Self { knative, namespaces: vec![name.clone()], name, host, _turn: turn })

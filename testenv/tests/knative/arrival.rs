@@ -26,7 +26,10 @@ tests! {
 /// Serves two KSVCs: requests to `/direct` go past the activator, and those to `/proxied` through it.
 fn serve_both(api: &Api<'_>, table: &Value) -> Result<()> {
     api.apply(table)?;
-    let ksvc = |name: &str, capacity: &str| annotated(api.ksvc(name), "target-burst-capacity", capacity);
+    // Without a pod, the way to `direct` would lead through the activator.
+    let ksvc = |name: &str, capacity: &str| {
+        annotated(annotated(api.ksvc(name), "target-burst-capacity", capacity), "min-scale", "1")
+    };
     api.serve(&[ksvc("direct", "0"), ksvc("proxied", "-1")])?;
     api.await_activator("/direct", false)?;
     api.await_activator("/proxied", true)
@@ -227,7 +230,7 @@ fn not_from_function(response: &Response) -> Result<()> {
 
 fn a_client_cannot_choose_a_revision_by_the_tag_header(env: &Env) -> Result<()> {
     // The setting is Knative's, for all KSVCs.
-    let api = env.exclusive_api("tagged")?;
+    let api = env.exclusive_api("arrival-of-tag")?;
     let set = |value: &str| {
         let patch = json!({"data": {"tag-header-based-routing": value}}).to_string();
         let patch = ["patch", "configmap", "config-features", "-n", NAMESPACE, "--type=merge", "-p", &patch];
@@ -325,7 +328,7 @@ fn a_client_cannot_hide_its_requests_from_the_autoscaler(env: &Env) -> Result<()
 }
 
 fn only_a_true_probe_passes_the_closed_direct_way(env: &Env) -> Result<()> {
-    let api = env.api("closed")?;
+    let api = env.api("closed-way")?;
     serve_both(&api, &table(&api, "denyDirect", true))?;
     let no_probes: &[Headers<'_>] = &[
         &[],

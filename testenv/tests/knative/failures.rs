@@ -95,7 +95,7 @@ fn a_function_that_hangs_is_a_504_of_knative_as_by_host(env: &Env) -> Result<()>
     serve(&api, vec![impatient("one"), impatient("two")])?;
     let host = api.ksvc_host("two");
     let hang = |host: &str, path: &str| Request::get(host, path).header("x-stand-in", "hang=5000");
-    let before = number(&api.get("/one")?, NUMBER_HEADER)?;
+    let before = number(&api.await_status("/one", 200)?, NUMBER_HEADER)?;
     let hung = api.send_at_once(&[hang(&api.host, "/one?hang"), hang(&host, "/two?hang")])?;
     for response in &hung {
         // The time is up in the activator and in queue-proxy at once, and either may be the first to say so.

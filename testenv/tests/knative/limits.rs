@@ -57,7 +57,7 @@ fn requests_beyond_the_queue_of_a_pod_get_a_503_of_queue_proxy(env: &Env) -> Res
     api.serve(&[annotated(ksvc, "target-burst-capacity", "0")])?;
     api.await_activator("/one", false)?;
     // One is handled, ten wait, and queue-proxy refuses the others.
-    let responses = api.send_at_once(&vec![slow(&api, "/one", 1000); 16])?;
+    let responses = api.send_at_once(&vec![slow(&api, "/one", 3000); 16])?;
     let (answered, refused): (Vec<_>, Vec<_>) = responses.iter().partition(|response| response.status == 200);
     ensure!(answered.len() >= 11, "only {} of 16 are answered: {responses:?}", answered.len());
     ensure!(!refused.is_empty(), "more than eleven requests fit into one pod");
@@ -87,7 +87,7 @@ fn the_shorter_of_the_timeouts_of_route_and_ksvc_ends_a_request(env: &Env) -> Re
     ])))?;
     let ksvc = |name: &str, capacity: &str| {
         let mut ksvc = annotated(api.ksvc(name), "target-burst-capacity", capacity);
-        ksvc["spec"]["template"]["spec"]["timeoutSeconds"] = 3.into();
+        ksvc["spec"]["template"]["spec"]["timeoutSeconds"] = 6.into();
         ksvc
     };
     api.serve(&[ksvc("direct", "0"), ksvc("activator", "-1")])?;
@@ -106,7 +106,7 @@ fn the_shorter_of_the_timeouts_of_route_and_ksvc_ends_a_request(env: &Env) -> Re
     ];
     // The query tells these requests from those above.
     let path = |path: &str| format!("{path}?slow");
-    let requests = cases.map(|(host, at, ..)| Request::get(host, path(at)).header("x-stand-in", "delay=8000"));
+    let requests = cases.map(|(host, at, ..)| Request::get(host, path(at)).header("x-stand-in", "delay=15000"));
     for ((_, at, body, _), response) in cases.iter().zip(api.send_at_once(&requests)?) {
         ensure!(response.status == 504 && body.contains(&response.text().as_str()), "{at}: {response:?}");
     }
@@ -122,7 +122,7 @@ fn a_timeout_shorter_than_a_cold_start_does_not_stop_the_start(env: &Env) -> Res
     api.apply(&api.table(json!([
         {"match": "GET /route", "service": "route", "timeout": "1s"},
         {"match": "GET /ksvc", "service": "ksvc", "timeout": "30s"},
-        {"match": "GET /patient", "service": "patient", "timeout": "30s"},
+        {"match": "GET /patient", "service": "patient", "timeout": "60s"},
     ])))?;
     let ksvc = |name: &str| {
         let ksvc = annotated(api.ksvc(name), "initial-scale", "0");

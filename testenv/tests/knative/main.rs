@@ -22,8 +22,9 @@ mod policies;
 mod probes;
 mod revisions;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Trial};
@@ -33,6 +34,8 @@ use testenv::plugin;
 /// What all tests share.
 pub(crate) struct Env {
     pub(crate) knative: Knative,
+    /// The names of the APIs so far. A name is used once, because the namespace of a finished test is still being deleted.
+    names: Mutex<BTreeSet<String>>,
     /// Held by each test, and exclusively by one that affects the hosts of others.
     turn: RwLock<()>,
 }
@@ -104,5 +107,5 @@ fn start() -> Result<Result<Env, ExitCode>> {
         return Ok(Err(code));
     }
     let knative = Knative::start(&tools)?;
-    Ok(Ok(Env { knative, turn: RwLock::default() }))
+    Ok(Ok(Env { knative, names: Mutex::default(), turn: RwLock::default() }))
 }

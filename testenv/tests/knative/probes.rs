@@ -29,7 +29,7 @@ tests! {
 }
 
 /// What net-gateway-api has logged about its probes of a host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Probes {
     /// The URLs without the host, in the order of the first probe of each.
     pub(crate) paths: Vec<String>,

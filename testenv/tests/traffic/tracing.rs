@@ -41,7 +41,7 @@ pub(crate) fn traced(version: &str, mut tracing: Value, collector: &Ksvc) -> Res
     tracing["provider"] = json!({"name": "envoy.tracers.opentelemetry", "typed_config": {
         "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
         "service_name": "gateway",
-        "http_service": {"http_uri": {"uri": "http://collector/v1/traces", "cluster": "collector", "timeout": "5s"}},
+        "http_service": {"http_uri": {"uri": "http://collector/v1/traces", "cluster": "collector", "timeout": "60s"}},
     }});
     let address = json!({"address": collector.address.ip().to_string(), "port_value": collector.address.port()});
     let cluster = json!({"name": "collector", "load_assignment": {

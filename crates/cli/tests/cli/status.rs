@@ -295,12 +295,18 @@ fn a_url_that_names_no_gateway_is_one_clear_error() {
     }
 }
 
+/// Returns an address at which no program listens, and which no program gets as a free port by chance.
+fn closed_port() -> SocketAddr {
+    let [port] = local_gateway::process::free_ports().unwrap();
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
 #[test]
 fn passwords_in_urls_are_not_printed() {
     let file = manifest(GOOD);
     let good = Server::start(vec![("/stats/prometheus".to_owned(), 200, page(hash(&file), 0))]);
     let bad = Server::start(vec![]);
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = closed_port();
     let folder = Folder::new(&[("f.yaml", &file)]);
     for address in [good.address, bad.address, closed] {
         for url in [format!("http://user:sec@ret@{address}"), format!("user:secret@{address}/stats/prometheus")] {
@@ -370,7 +376,7 @@ fn a_kubeconfig_that_leads_nowhere_is_one_clear_error() {
 
 #[test]
 fn an_api_server_that_is_not_there_is_one_clear_error() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = closed_port();
     let config = Server::start(vec![]).kubeconfig();
     let value: Value = serde_json::from_str(&config).unwrap();
     let old = value["clusters"][0]["cluster"]["server"].as_str().unwrap().to_owned();

@@ -17,7 +17,7 @@ use crate::process::{Running, read_lossy};
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The seconds after which a hot restart ends the old process, even if it still has connections.
-const PARENT_SHUTDOWN: &str = "2";
+const PARENT_SHUTDOWN: &str = "5";
 
 /// A running Envoy process.
 pub(super) struct Run {

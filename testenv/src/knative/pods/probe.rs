@@ -10,8 +10,15 @@ use tokio::time::timeout;
 
 use crate::http1::Request;
 
-/// Returns whether a running container is ready: whether its readiness probe succeeds, if it has one.
-pub(super) async fn is_ready(container: &Container, address: Ipv4Addr) -> bool {
+/// Returns how often in a row the readiness probe of a container must fail before the container is no longer ready. One
+/// late answer of a busy machine is not enough.
+pub(super) fn failure_threshold(container: &Container) -> i32 {
+    const DEFAULT: i32 = 3;
+    container.readiness_probe.as_ref().and_then(|probe| probe.failure_threshold).unwrap_or(DEFAULT)
+}
+
+/// Returns whether the readiness probe of a running container succeeds, if it has one.
+pub(super) async fn succeeds(container: &Container, address: Ipv4Addr) -> bool {
     let Some(Probe { http_get: action, tcp_socket, timeout_seconds, .. }) = &container.readiness_probe else {
         return true;
     };

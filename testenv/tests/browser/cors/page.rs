@@ -19,7 +19,7 @@ use crate::chromium;
 /// The time from the start of the browser to the outcome of the last call. A browser that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The console may lag behind the outcomes, because another process writes it.
-const LAG: Duration = Duration::from_secs(10);
+const LAG: Duration = Duration::from_secs(60);
 
 /// A call of `fetch`.
 #[derive(Debug, Clone)]
