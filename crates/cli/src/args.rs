@@ -127,7 +127,7 @@ pub enum Command {
     },
     /// Explain what the filter does with a request, and why.
     #[command(
-        after_help = "Example: ksvc-router explain wasm-plugin.yaml GET https://api.example.com/orders/42 -H 'x-beta: true'"
+        after_help = "Example: ksvc-router explain wasm-plugin.yaml GET https://api.example.com/faas/orders/42 -H 'x-beta: true'"
     )]
     Explain {
         /// The file with the route table, or with several. A folder stands for its YAML and JSON files. The gateway's

@@ -15,7 +15,7 @@ mod up;
 
 use std::fmt;
 
-use ksvc_explanation::request::HeaderError;
+use ksvc_explanation::request::{HeaderError, MethodError};
 use ksvc_router_cli::cluster::connect::{Access, ClusterError};
 use ksvc_router_cli::formats::{as_github, as_sarif};
 use ksvc_router_cli::levels::{Contradiction, Levels};
@@ -46,6 +46,7 @@ pub(crate) struct Report {
 pub(crate) enum CallError {
     Unreadable(Unreadable),
     Header(HeaderError),
+    Method(MethodError),
     Levels(Contradiction),
     Cluster(ClusterError),
     /// `status` does not know which gateways to ask.
@@ -73,6 +74,7 @@ impl fmt::Display for CallError {
         match self {
             Self::Unreadable(error) => error.fmt(f),
             Self::Header(error) => write!(f, "--header: {error}"),
+            Self::Method(error) => error.fmt(f),
             Self::Levels(error) => error.fmt(f),
             Self::Cluster(error) => error.fmt(f),
             Self::Status(error) | Self::Option(error) => f.write_str(error),

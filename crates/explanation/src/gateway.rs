@@ -1,6 +1,6 @@
 //! The tables of a gateway, and what they do with a request: the first table that does not leave it untouched decides.
 
-use ksvc_routing::{ConsideredRoute, Decision, Head, OutOfScope, Outcome, RouteTable, UnsafePart, Untouched};
+use ksvc_routing::{Answer, ConsideredRoute, Decision, Head, OutOfScope, Outcome, RouteTable, UnsafePart, Untouched};
 use serde_json::{Value, json};
 
 use crate::decision::{Explanation, explain_decision};
@@ -39,7 +39,7 @@ pub struct Reasons<'t> {
     pub table: Option<&'t NamedTable<'t>>,
     /// The tables that were asked before it.
     pub passed: Vec<Passed<'t>>,
-    /// Why the request is left untouched or is unsafe.
+    /// Why the request is left untouched or is unsafe, or what would have to change so that a route is found.
     pub reason: Option<String>,
     pub unsafe_part: Option<UnsafePart<'t>>,
     pub considered: Vec<ConsideredRoute<'t>>,
@@ -80,7 +80,7 @@ pub fn explain<'t>(tables: &'t [NamedTable<'t>], request: &Request, head: &'t He
         decision: explain_decision(named.table, &explained.decision, request, &[]),
         table: (tables.len() > 1).then_some(named),
         passed: tables[..index].iter().map(|table| Passed::new(table, head)).collect(),
-        reason: reason(named, &explained.decision, head),
+        reason: reason(named, &explained.decision, head).or_else(|| missed(named, &explained.decision, request)),
         unsafe_part: match explained.decision.outcome() {
             Outcome::UnsafePath => named.table.unsafe_part(head),
             _ => None,
@@ -124,12 +124,50 @@ fn reason(table: &NamedTable<'_>, decision: &Decision<'_>, head: &Head<'_>) -> O
             _ => return None,
         }),
         Decision::Untouched(_) => Some("no route matches, and `onNoMatch` is `passThrough`".to_owned()),
-        Decision::Answer(answer) if answer.outcome == Outcome::UnsafePath => {
-            // The filter tells the client the reason in the same words.
-            let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            body["detail"].as_str().map(str::to_owned)
-        }
+        Decision::Answer(answer) if answer.outcome == Outcome::UnsafePath => Some(detail(answer)),
         _ => None,
+    }
+}
+
+/// Returns the reason that the filter tells the client: in JSON, or to a gRPC client as the message of the status.
+fn detail(answer: &Answer<'_>) -> String {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let in_json = body["detail"].as_str().map(str::to_owned);
+    in_json.unwrap_or_else(|| String::from_utf8_lossy(&answer.body).into_owned())
+}
+
+/// Returns the small mistake in a request that finds no route, if a route is found without it.
+fn missed(table: &NamedTable<'_>, decision: &Decision<'_>, request: &Request) -> Option<String> {
+    let outcome = decision.outcome();
+    let finds = |request: &Request| {
+        let headers = request.header_refs();
+        let found = table.table.decide(&request.head(&headers), || false).outcome();
+        matches!(found, Outcome::Route | Outcome::Redirect | Outcome::Respond)
+    };
+    if outcome == Outcome::MethodNotAllowed {
+        let method = request.method.to_ascii_uppercase();
+        let name = String::from_utf8_lossy(&method).into_owned();
+        let changed = method != request.method && finds(&Request { method, ..request.clone() });
+        return changed.then(|| format!("methods are case-sensitive, and a route serves `{name}`"));
+    }
+    if outcome != Outcome::NotFound {
+        return None;
+    }
+    let path = request.path.as_deref()?;
+    let (path, query) = path.split_at(path.iter().position(|byte| *byte == b'?').unwrap_or(path.len()));
+    let with_path = |path: &[u8]| Request { path: Some([path, query].concat()), ..request.clone() };
+    match path.strip_suffix(b"/") {
+        Some(shorter) if finds(&with_path(shorter)) => {
+            Some("a route matches the path without the `/` at its end".to_owned())
+        }
+        None if finds(&with_path(&[path, b"/"].concat())) => {
+            Some("a route matches the path with a `/` at its end".to_owned())
+        }
+        _ => {
+            let lower = path.to_ascii_lowercase();
+            let is_found = lower != path && finds(&with_path(&lower));
+            is_found.then(|| "paths are case-sensitive, and a route matches this one in lower case".to_owned())
+        }
     }
 }
 

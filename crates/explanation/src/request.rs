@@ -22,6 +22,10 @@ pub struct Request {
 pub enum HeaderError {
     NoColon,
     NoName,
+    /// A character that no name of a header has.
+    Name,
+    /// A line break in the value.
+    LineBreak,
     /// A pseudo header, or `host`.
     FromUrl,
 }
@@ -31,12 +35,46 @@ impl fmt::Display for HeaderError {
         f.write_str(match self {
             Self::NoColon => "a header has a name and a value; write 'name: value'",
             Self::NoName => "the header has no name; write 'name: value'",
+            Self::Name => "the name has a character that no header's name has; write letters, digits and `-`",
+            Self::LineBreak => "a value has no line breaks; write a header for each value",
             Self::FromUrl => "the host and the pseudo headers come from the URL and the method; write them there",
         })
     }
 }
 
 impl std::error::Error for HeaderError {}
+
+/// Why a text is not the method of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MethodError(String);
+
+impl fmt::Display for MethodError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(method) = self;
+        match &method[..] {
+            "" => f.write_str("the method is empty; write a method such as `GET`"),
+            method if method.contains('/') => {
+                write!(f, "{method:?} is not a method; write the method first, such as `GET`, and then the URL")
+            }
+            method => write!(f, "{method:?} is not a method; write a method such as `GET`"),
+        }
+    }
+}
+
+impl std::error::Error for MethodError {}
+
+/// Returns an error if no client can send this method.
+pub fn check_method(method: &[u8]) -> Result<(), MethodError> {
+    match !method.is_empty() && method.iter().all(|byte| is_of_token(*byte)) {
+        true => Ok(()),
+        false => Err(MethodError(String::from_utf8_lossy(method).into_owned())),
+    }
+}
+
+/// Returns whether a byte can be in a method or in the name of a header (RFC 9110, `tchar`).
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
 
 impl Request {
     /// Splits a URL: an optional `scheme://`, the authority up to the next `/` or `?`, and the rest, which is `:path`
@@ -76,6 +114,8 @@ impl Request {
         match &name[..] {
             b"" => Err(HeaderError::NoName),
             b"host" | [b':', ..] => Err(HeaderError::FromUrl),
+            name if !name.iter().all(|byte| is_of_token(*byte)) => Err(HeaderError::Name),
+            _ if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) => Err(HeaderError::LineBreak),
             _ => {
                 self.headers.push((name, value.trim_ascii().to_owned()));
                 Ok(())
@@ -101,7 +141,7 @@ impl Request {
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderError, Request};
+    use super::{HeaderError, Request, check_method};
 
     fn parts(url: &str) -> (Option<String>, String) {
         let request = Request::new("GET", url.as_bytes());
@@ -132,5 +172,23 @@ mod tests {
         assert_eq!(request.add_header_line(b": x"), Err(HeaderError::NoName));
         assert_eq!(request.add_header_line(b"Host: x"), Err(HeaderError::FromUrl));
         assert_eq!(request.add_header_line(b":path: /x"), Err(HeaderError::FromUrl));
+        assert_eq!(request.add_header_line(b"x y: z"), Err(HeaderError::Name));
+        assert_eq!(request.add_header_line(b"x-y: z\nx-z: y"), Err(HeaderError::LineBreak));
+    }
+
+    #[test]
+    fn a_method_is_a_token() {
+        for method in ["GET", "get", "M-SEARCH", "X_Y.z~"] {
+            assert_eq!(check_method(method.as_bytes()), Ok(()), "{method}");
+        }
+        for (method, words) in [
+            ("", "the method is empty"),
+            ("GE T", "write a method such as `GET`"),
+            ("https://a.example.com/", "write the method first"),
+            ("größe", "write a method such as `GET`"),
+        ] {
+            let error = check_method(method.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(words), "{method}: {error}");
+        }
     }
 }

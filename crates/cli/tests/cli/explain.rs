@@ -306,6 +306,53 @@ fn a_response_with_a_body_has_the_content_type_that_envoy_adds() {
     }
 }
 
+/// A request that finds no route because of a small mistake names the mistake.
+#[test]
+fn a_small_mistake_in_a_request_is_the_reason() {
+    let table = "hosts: [a.b]\ndomain: example.com\nnamespace: shop\nroutes:\n  - {match: GET /orders, service: a}\n  \
+        - {match: 'GET /items/', service: a}\n  - {match: 'POST /carts/{id}', service: a}\n";
+    for (method, url, reason) in [
+        ("GET", "a.b/orders/", json!("a route matches the path without the `/` at its end")),
+        ("GET", "a.b/orders/?q=/", json!("a route matches the path without the `/` at its end")),
+        ("GET", "a.b/items", json!("a route matches the path with a `/` at its end")),
+        ("GET", "a.b/Orders", json!("paths are case-sensitive, and a route matches this one in lower case")),
+        ("get", "a.b/orders", json!("methods are case-sensitive, and a route serves `GET`")),
+        ("PUT", "a.b/orders", json!(null)),
+        ("put", "a.b/orders", json!(null)),
+        ("GET", "a.b/carts/1/", json!(null)),
+        ("GET", "a.b/other", json!(null)),
+        ("GET", "a.b/orders", json!(null)),
+    ] {
+        assert_eq!(explain(table, &[method, url])["reason"], reason, "{method} {url}");
+    }
+}
+
+#[test]
+fn the_reason_of_an_unsafe_path_is_the_same_for_a_grpc_client() {
+    let table = "hosts: [a.b]\ndomain: example.com\nnamespace: shop\nroutes: [{match: 'GET /x/{**rest}', service: a, rewritePath: '/{rest}'}]\n";
+    for url in ["a.b/a//b", "a.b/x/%2e%2e/b", "a.b/a%2fb"] {
+        let plain = explain(table, &["GET", url])["reason"].clone();
+        assert!(plain.as_str().is_some_and(|reason| !reason.is_empty()), "{url}: {plain}");
+        assert_eq!(explain(table, &["GET", url, "-H", "content-type: application/grpc"])["reason"], plain, "{url}");
+    }
+}
+
+#[test]
+fn what_is_no_request_is_refused() {
+    let folder = Folder::new(&[("f.yaml", GOOD)]);
+    for (arguments, words) in [
+        (&["https://api.example.com/", "GET"][..], "write the method first, such as `GET`, and then the URL"),
+        (&["GE T", "https://api.example.com/"], "\"GE T\" is not a method"),
+        (&["", "https://api.example.com/"], "the method is empty"),
+        (&["GET", "https://api.example.com/", "-H", "x beta: 1"], "write letters, digits and `-`"),
+        (&["GET", "https://api.example.com/", "-H", "x: 1\ny: 2"], "a value has no line breaks"),
+    ] {
+        let run = folder.run(&[&["explain", "f.yaml"], arguments].concat());
+        assert_eq!((run.code, &*run.out), (2, ""), "{arguments:?}");
+        assert!(run.err.starts_with("error: ") && run.err.contains(words), "{}", run.err);
+    }
+}
+
 #[test]
 fn a_table_with_an_error_outside_its_routes_has_no_host_in_scope() {
     let table = GOOD.replace("basePath: /faas", "basePath: /");
