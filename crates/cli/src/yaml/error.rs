@@ -57,6 +57,20 @@ pub enum YamlProblem {
         after: char,
         write: String,
     },
+    /// A key of a table or a route without the colon after it.
+    NoColon {
+        key: String,
+        write: String,
+    },
+    /// A list or an object in brackets that is not closed. `write` is the line with the brackets that close it.
+    OpenBracket {
+        close: String,
+        write: String,
+    },
+    /// A mistake in a text that is JSON by its beginning.
+    Json {
+        message: String,
+    },
     /// A value that has to be in quotes. `write` is the entry or the element with quotes.
     Unquoted {
         write: String,
@@ -116,6 +130,11 @@ impl fmt::Display for YamlProblem {
             ),
             Self::Tab => f.write_str("this line is indented with a tab, which YAML does not allow; indent with spaces"),
             Self::NoSpace { after, write } => write!(f, "there is no plain space after the `{after}`; write `{write}`"),
+            Self::NoColon { key, write } => write!(f, "there is no `:` after `{key}`; write `{write}`"),
+            Self::OpenBracket { close, write } => {
+                write!(f, "the `{close}` that closes this bracket is missing; write `{write}`")
+            }
+            Self::Json { message } => write!(f, "this is not JSON: {message}"),
             Self::Unquoted { write } => write!(f, "YAML reads this value differently without quotes; write `{write}`"),
             Self::Indentation { found, expected } => write!(
                 f,

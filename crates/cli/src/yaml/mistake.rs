@@ -26,12 +26,15 @@ pub(super) fn behind(text: &str, error: YamlError, is_readable: &dyn Fn(&str) ->
     // The lines up to the error, the nearest first, each with its number.
     let nearest = || (1..=last).rev().filter_map(|number| Some((number, *lines.get(number - 1)?)));
     let found = conflict(&lines)
+        .or_else(|| json(text))
         .or_else(|| (1..=last).find_map(|number| unfilled(number, lines[number - 1])))
         .or_else(|| {
             let next = lines.get(last).map(|line| (last + 1, *line));
             nearest().take(2).chain(next).find_map(|(number, line)| tab(number, line))
         })
         .or_else(|| nearest().take(3).find_map(|(number, line)| no_space(number, line)))
+        .or_else(|| nearest().take(3).find_map(|(number, line)| no_colon(number, line)))
+        .or_else(|| nearest().take(4).find_map(|(number, line)| open_bracket(number, line, lines.get(number)?)))
         .or_else(|| nearest().take(2).find_map(|(number, line)| unquoted(number, line, is_readable)))
         .or_else(|| indentation(&lines[..last]).filter(|found| found.at.start.line + 2 > last))
         .or_else(|| open_quote(&error, nearest()));
@@ -48,6 +51,17 @@ fn conflict(lines: &[&str]) -> Option<YamlError> {
     let is_mark = |line: &&str| ["<<<<<<< ", ">>>>>>> ", "||||||| "].iter().any(|mark| line.starts_with(mark));
     let at = lines.iter().position(is_mark)?;
     Some(problem(at + 1, 1, 7, YamlProblem::Conflict))
+}
+
+/// Finds the mistake in a text that is JSON by its beginning.
+fn json(text: &str) -> Option<YamlError> {
+    text.trim_start().strip_prefix('{')?.trim_start().strip_prefix('"')?;
+    let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
+    let line = text.lines().nth(error.line().checked_sub(1)?).unwrap_or_default();
+    let column =
+        String::from_utf8_lossy(line.as_bytes().get(..error.column()).unwrap_or(line.as_bytes())).chars().count();
+    let message = error.to_string().split(" at line ").next().unwrap_or_default().to_owned();
+    Some(problem(error.line(), column.max(1), 1, YamlProblem::Json { message }))
 }
 
 /// Finds an expression of Helm that is not in quotes.
@@ -85,6 +99,47 @@ fn no_space(number: usize, line: &str) -> Option<YamlError> {
     let is_joined = is_key(key) && !value.trim().is_empty() && !value.starts_with([' ', '\t']);
     let what = YamlProblem::NoSpace { after: ':', write: format!("{key}: {}", value.trim()) };
     is_joined.then(|| problem(number, column + content.len() - item.len() + key.len(), 1, what))
+}
+
+/// Finds `match GET /a`, where the colon is missing.
+fn no_colon(number: usize, line: &str) -> Option<YamlError> {
+    let item = line.trim_start().trim_start_matches("- ").trim_start();
+    let (key, value) = item.split_once(' ')?;
+    let is_value = is_key(key) && !item.contains(':');
+    let column = line.chars().count() - item.chars().count() + 1;
+    let what = YamlProblem::NoColon { key: key.to_owned(), write: format!("{key}: {}", value.trim()) };
+    is_value.then(|| problem(number, column, key.len(), what))
+}
+
+/// Finds a list or an object in brackets that is not closed, before a line that begins a key or an element of its own.
+fn open_bracket(number: usize, line: &str, next: &str) -> Option<YamlError> {
+    let begin = |line: &str| line.len() - line.trim_start().len();
+    let after = next.trim_start();
+    let is_next = after.starts_with("- ") || after.split_once(':').is_some_and(|(word, _)| !word.contains([' ', ',']));
+    let open = open_brackets(line);
+    let (at, _) = *open.first().filter(|_| is_next && begin(next) <= begin(line))?;
+    let close: String = open.iter().rev().map(|(_, close)| *close).collect();
+    let item = line.trim().trim_start_matches("- ").trim_start();
+    let write = format!("{}{close}", item.trim_end_matches(','));
+    Some(problem(number, line[..at].chars().count() + 1, 1, YamlProblem::OpenBracket { close, write }))
+}
+
+/// Returns where the brackets are that a line does not close, each with the bracket that closes it.
+fn open_brackets(line: &str) -> Vec<(usize, char)> {
+    let (mut open, mut quote) = (Vec::new(), None);
+    for (at, c) in line.char_indices() {
+        match c {
+            _ if quote == Some(c) => quote = None,
+            _ if quote.is_some() => {}
+            '"' | '\'' => quote = Some(c),
+            '#' if line[..at].ends_with(' ') => break,
+            '[' => open.push((at, ']')),
+            '{' => open.push((at, '}')),
+            ']' | '}' => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open
 }
 
 fn is_key(word: &str) -> bool {

@@ -386,8 +386,8 @@ fn a_broken_table_without_a_name_is_not_skipped() {
         (nameless(GOOD).replace("pluginConfig", "pluginconfig"), "did you mean `pluginConfig`?"),
         ("pluginConfig: [\n".to_owned(), "this is not YAML"),
         ("  pluginConfig: {a: b: c}\n".to_owned(), "YAML reads this value differently without quotes"),
-        ("hosts: [a.b\nroutes: []\n".to_owned(), "this is not YAML"),
-        ("{\n  \"hosts\": [\"a.b\"\n  \"routes\": []\n}\n".to_owned(), "this is not YAML"),
+        ("hosts: [a.b\nroutes: []\n".to_owned(), "the `]` that closes this bracket is missing; write `hosts: [a.b]`"),
+        ("{\n  \"hosts\": [\"a.b\"\n  \"routes\": []\n}\n".to_owned(), "this is not JSON: expected `,` or `]`"),
         ("# for ksvc-router\na: [\n".to_owned(), "this is not YAML"),
     ] {
         let run = Folder::new(&[("m/f.yaml", &text), ("m/ok.yaml", GOOD)]).run(&["check", "m"]);

@@ -38,6 +38,17 @@ const FOLLOWED: &[Mistake] = &[
     ("  - match:\u{a0}GET /a\n    service: a\n", "5:10", "after the `:`; write `match: GET /a`"),
     ("  - match: GET /a\n    service:a\n", "6:12", "after the `:`; write `service: a`"),
     ("  - match: GET /a\n    service:a\n    tag: x\n", "6:12", "after the `:`; write `service: a`"),
+    ("  - match GET /a\n    service: a\n", "5:5", "there is no `:` after `match`; write `match: GET /a`"),
+    (
+        "  - match: GET /a\n    service: a\n    cors: {allowOrigins: ['https://a.b']\n  - {match: GET /b, service: b}\n",
+        "7:11",
+        "the `}` that closes this bracket is missing; write `cors: {allowOrigins: ['https://a.b']}`",
+    ),
+    (
+        "  - {match: GET /a, service: a, cors: {allowOrigins: ['https://a.b'\n  - {match: GET /b, service: b}\n",
+        "5:5",
+        "the `]}}` that closes this bracket is missing",
+    ),
     ("  - match: GET /a\n   service: a\n", "6:1", "begins with 3 spaces, and those beside it with 4"),
     ("  - match: GET /a\n     service: a\n", "6:1", "begins with 5 spaces, and those beside it with 4"),
     ("  - match: GET /a\n  service: a\n", "6:1", "begins with 2 spaces, and those beside it with 4"),
