@@ -98,4 +98,24 @@ mod tests {
         fs::write(file.join("a.yaml"), "a").unwrap();
         assert!(!watched.have_changed() && watched.have_changed(), "a file in the folder");
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_version_of_a_mounted_config_map_is_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = folder.path();
+        for version in ["..1", "..2"] {
+            fs::create_dir(mount.join(version)).unwrap();
+            fs::write(mount.join(version).join("table.yaml"), version).unwrap();
+        }
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, mount.join(name)).unwrap();
+        link("..1", "..data");
+        link("..data/table.yaml", "table.yaml");
+        let mut watched = [Watched::new(&[mount.join("table.yaml")]), Watched::new(&[mount.to_owned()])];
+        link("..2", "..data_tmp");
+        fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
+        for watched in &mut watched {
+            assert!(!watched.have_changed() && watched.have_changed() && !watched.have_changed());
+        }
+    }
 }

@@ -18,7 +18,15 @@ pub struct Unreadable {
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", clean(&self.path.display().to_string()), self.error)
+        write!(f, "{}: {}", clean(&self.path.display().to_string()), self.reason())
+    }
+}
+
+impl Unreadable {
+    /// Returns why the file or folder can't be read, without the number that the system has for it.
+    pub fn reason(&self) -> String {
+        let reason = self.error.to_string();
+        reason.split(" (os error ").next().unwrap_or(&reason).to_owned()
     }
 }
 
@@ -56,6 +64,10 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
         .map_err(unreadable)?;
     paths.sort();
     for path in paths {
+        // Kubernetes keeps the versions of a mounted ConfigMap in such folders, and links to the present files beside them.
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"..")) {
+            continue;
+        }
         // A symbolic link to a folder is not followed: it may lead back up.
         if path.is_dir() && !path.is_symlink() {
             walk(&path, found)?;
@@ -64,4 +76,23 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
         }
     }
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::find;
+
+    #[test]
+    fn a_file_of_a_mounted_config_map_is_found_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mount, version) = (folder.path(), folder.path().join("..2026_11_27"));
+        fs::create_dir(&version).unwrap();
+        fs::write(version.join("table.yaml"), "").unwrap();
+        symlink("..2026_11_27", mount.join("..data")).unwrap();
+        symlink("..data/table.yaml", mount.join("table.yaml")).unwrap();
+        assert_eq!(find(&[mount.to_owned()]).unwrap(), [mount.join("table.yaml")]);
+    }
 }
