@@ -1,12 +1,12 @@
 //! The command `ksvc-router`: it checks, explains and tests route tables in the files where they are written, serves them
 //! in a gateway on this machine, and says whether a cluster can serve them and does.
 //!
-//! Exit codes: 0 success; 1 the input or the installation has errors, or a test failed; 2 the command line was wrong, or
-//! the cluster can't be read.
+//! Exit codes: 0 success; 1 the input or the installation has errors, or a test failed; 2 the command line was wrong,
+//! the cluster can't be read, or the output can't be written.
 
 mod commands;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use crate::commands::{CallError, Report};
@@ -14,14 +14,8 @@ use ksvc_router_cli::args;
 
 fn main() -> ExitCode {
     match commands::run(args::parse()) {
-        Ok(report) => {
-            print(&report);
-            if report.success { ExitCode::SUCCESS } else { ExitCode::from(1) }
-        }
-        Err(CallError::Refused(report)) => {
-            print(&report);
-            ExitCode::from(2)
-        }
+        Ok(report) => print(&report, if report.success { 0 } else { 1 }),
+        Err(CallError::Refused(report)) => print(&report, 2),
         Err(error) => {
             let _ = writeln!(anstream::stderr(), "error: {error}");
             ExitCode::from(2)
@@ -29,9 +23,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints a report. Errors are ignored: the reader of a pipe, such as `head`, may have ended.
-fn print(report: &Report) {
+/// Prints a report. Returns this code, or 2 if the report could not be written, for example to a full disk. It is no error
+/// if the reader of a pipe has ended, as `head` does.
+fn print(report: &Report, code: u8) -> ExitCode {
     let _ = anstream::stderr().write_all(report.err.as_bytes());
     let mut stdout = anstream::stdout();
-    let _ = stdout.write_all(report.out.as_bytes()).and_then(|()| stdout.flush());
+    match stdout.write_all(report.out.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let _ = writeln!(anstream::stderr(), "error: the output could not be written whole: {error}");
+            ExitCode::from(2)
+        }
+        _ => ExitCode::from(code),
+    }
 }

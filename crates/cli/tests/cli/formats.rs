@@ -233,3 +233,25 @@ fn what_import_prints_as_json_is_named() {
         }
     }
 }
+
+/// A full disk would otherwise leave a part of a document behind a success.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_can_not_be_written_is_an_error() {
+    let folder = Folder::new(&[("f.yaml", WARNING)]);
+    for args in [&["routes", "f.yaml", "--format", "json"][..], &["schema"], &["check", "f.yaml", "--format", "json"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_ksvc-router"))
+            .args(args)
+            .current_dir(folder.path("."))
+            .stdout(full)
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(
+            error.ends_with("error: the output could not be written whole: No space left on device (os error 28)\n"),
+            "{error}"
+        );
+    }
+}
