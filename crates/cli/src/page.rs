@@ -74,9 +74,14 @@ pub fn is_available() -> bool {
 
 impl Page {
     /// Makes the page of a server. It loads itself again when the server has another version. Returns the version, which is
-    /// the same for the same page, also after a restart of the server.
+    /// the same for the same page, also after a restart of the server. A newer program makes another page.
     pub(crate) fn live(mut self) -> (Self, String) {
         let mut hash = Sha256::new();
+        let (module, core) = CORE.unwrap_or_default();
+        for part in [TEMPLATE, STYLE, core].into_iter().chain(SCRIPTS) {
+            hash.update(part);
+        }
+        hash.update(module);
         for shown in [&self.data].into_iter().chain(&self.gateways) {
             hash.update(shown.to_string());
         }

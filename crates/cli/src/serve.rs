@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -24,11 +24,16 @@ use tokio::sync::watch;
 use crate::message::{Message, as_text};
 use crate::page::routes::{self, RoutesPage};
 use crate::page::{NoCore, Page};
+use crate::source::files::Unreadable;
 use crate::watch::{Watched, ensure_readable_again};
 use crate::words::{clean, count};
 
 /// The port of the page, which is replaced by a free one if it is taken. Browsers refuse some ports, such as 10080.
 const DEFAULT_PORT: u16 = 10090;
+
+/// The ports from 1024 on that browsers refuse (<https://fetch.spec.whatwg.org/#port-blocking>).
+const REFUSED_PORTS: [u16; 19] =
+    [1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080];
 
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -59,44 +64,60 @@ impl Version {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    /// The errors that the page shows at first.
+    errors: Vec<Message>,
 }
 
 /// Serves the page until a signal comes. The inner error has the messages about files that have no table.
 pub fn run(options: &Options) -> Result<Result<(), Vec<Message>>> {
     ensure_readable_again(options.files.iter().chain(&options.cases), "serve")?;
     let stop = stop_on_a_signal()?;
-    let files: Vec<String> = options.files.iter().map(|file| file.display().to_string()).collect();
-    let files = clean(&files.join(", ")).into_owned();
-    let report = move |messages: &[Message]| {
-        let errors = messages.iter().filter(|message| message.is_error()).count();
-        let _ = writeln!(anstream::stderr(), "{}{files} has changed: {}", as_text(messages), count(errors, "error"));
+    let files = match &options.files[..] {
+        [file] => format!("{} has changed", clean(&file.display().to_string())),
+        _ => "The files have changed".to_owned(),
+    };
+    let report = move |errors: Result<&[Message], &Unreadable>| {
+        print_error(&match errors {
+            Ok(errors) => format!("{}{files}: {}\n", as_text(errors), count(errors.len(), "error")),
+            Err(error) => format!("error: {error}\n"),
+        });
     };
     let server = match Server::start(&options.files, &options.cases, options.port, report)? {
         Ok(server) => server,
         Err(messages) => return Ok(Err(messages)),
     };
-    println!("The routes are shown at {}. Edit the files and save: the page follows. Ctrl-C stops it.", server.url());
+    print_error(&as_text(&server.errors));
+    let url = server.url();
+    let usage = format!("The routes are shown at {url}. Edit the files and save: the page follows. Ctrl-C stops it.\n");
+    // The reader of a pipe may have ended.
+    let _ = anstream::stdout().write_all(usage.as_bytes());
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(POLL_INTERVAL);
     }
-    eprintln!("Stopped.");
+    print_error("Stopped.\n");
     Ok(Ok(()))
 }
 
+/// Prints a text to standard error. The reader of a pipe may have ended.
+fn print_error(text: &str) {
+    let _ = anstream::stderr().write_all(text.as_bytes());
+}
+
 impl Server {
-    /// Starts to serve the page of these files, and to follow them. `report` gets the errors of the files at each change. The
-    /// inner error has the messages about files that can't be read or have no table.
+    /// Starts to serve the page of these files, and to follow them. At each change, `report` gets the errors that the page
+    /// shows, or why a file can't be read. The inner error has the messages about files that can't be read as YAML or have no
+    /// table.
     pub(crate) fn start(
         files: &[PathBuf],
         cases: &[PathBuf],
         port: Option<u16>,
-        report: impl Fn(&[Message]) + Send + 'static,
+        report: impl Fn(Result<&[Message], &Unreadable>) + Send + 'static,
     ) -> Result<Result<Self, Vec<Message>>> {
         let paths = [files, cases].concat();
         let mut watched = Watched::new(&paths);
-        let first = match routes::read(files, cases)? {
+        let (first, errors) = match routes::read(files, cases)? {
             Ok(RoutesPage { unread, .. }) if !unread.is_empty() => return Ok(Err(unread)),
-            Ok(RoutesPage { page, .. }) => Version::new(page)?,
+            Ok(RoutesPage { page, messages, .. }) => (Version::new(page)?, only_errors(messages)),
             Err(messages) => return Ok(Err(messages)),
         };
         let listener = listen(port)?;
@@ -115,18 +136,26 @@ impl Server {
                 if !watched.have_changed() {
                     continue;
                 }
-                let (page, messages) = match routes::read(&files, &cases) {
-                    Ok(Ok(RoutesPage { page, unread, errors })) => (page, [unread, errors].concat()),
-                    Ok(Err(messages)) => (routes::of_messages(&files, &messages), messages),
-                    Err(error) => (routes::of_error(&files, &error), Vec::new()),
+                let page = match routes::read(&files, &cases) {
+                    Ok(Ok(RoutesPage { page, messages, .. })) => {
+                        report(Ok(&only_errors(messages)));
+                        page
+                    }
+                    Ok(Err(messages)) => {
+                        report(Ok(&only_errors(messages.clone())));
+                        routes::of_messages(&files, &messages)
+                    }
+                    Err(error) => {
+                        report(Err(&error));
+                        routes::of_error(&files, &error)
+                    }
                 };
-                report(&messages);
                 if let Ok(version) = Version::new(page) {
                     sender.send_replace(version);
                 }
             }
         });
-        Ok(Ok(Self { address }))
+        Ok(Ok(Self { address, errors }))
     }
 
     /// Returns the URL of the page.
@@ -135,10 +164,18 @@ impl Server {
     }
 }
 
+fn only_errors(mut messages: Vec<Message>) -> Vec<Message> {
+    messages.retain(Message::is_error);
+    messages
+}
+
 /// Listens on loopback alone, because the page shows all routes.
 fn listen(port: Option<u16>) -> Result<TcpListener> {
     let bind = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     let listener = match port {
+        Some(port) if REFUSED_PORTS.contains(&port) => {
+            bail!("--port {port} can't be used, because browsers refuse it; name another port, or leave --port out")
+        }
         Some(port) => bind(port).with_context(|| {
             format!("--port {port} can't be used; name another port, or leave --port out for a free one")
         })?,

@@ -1,6 +1,8 @@
 //! The page of `routes --as html`, `diff --as html` and `serve` in a real browser.
 
-use std::fs;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -8,7 +10,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testenv::cases::{self, CaseFile};
-use testenv::process::Running;
+use testenv::http1::Request;
+use testenv::process::{Running, free_ports};
 use testenv::{npm, program, repository};
 
 use crate::devtools::Tab;
@@ -371,7 +374,7 @@ fn no_text_of_a_table_becomes_html_or_a_script() -> Result<()> {
         let routes = hostile.iter().enumerate().map(|(index, text)| {
             let path = text.replace(['{', '}', '?', '#', '\\', ' ', '\u{2028}', '\u{202e}'], "_");
             let mut route = json!({
-                "name": text.replace(['\u{2028}', '\u{202e}'], "_"),
+                "name": text,
                 "match": format!("GET /{index}/{path}"),
                 "host": target,
                 "when": {"headers": {"x-a": text.replace(['\u{2028}', '\u{202e}'], "_")}},
@@ -420,6 +423,13 @@ fn no_text_of_a_table_becomes_html_or_a_script() -> Result<()> {
         tab.press("Home")?;
         let is_shown = format!("{}.some(text => byId('side').textContent.includes(text))", json!(hostile));
         assert_eq!(tab.evaluate(&is_shown)?, true, "the text itself is shown");
+        // They would change the order in which the text around them is shown. The JSON is there to be copied.
+        let texts = "[...document.querySelectorAll('body :not(script, style, textarea, pre)')].flatMap(element =>
+            [element.title ?? '', ...[...element.childNodes].filter(node => node.nodeType === 3).map(node => node.data)])";
+        let unprintable = tab.evaluate(&format!("{texts}.filter(text => /[\\u2028\\u202e]/.test(text))"))?;
+        assert_eq!(unprintable, json!([]), "{arguments:?}");
+        let written = tab.evaluate(&format!("{texts}.some(text => text.includes('\\\\u{{202e}}'))"))?;
+        assert_eq!(written, true, "{arguments:?}");
         assert_eq!(tab.console()?, [""; 0], "the policy of the page had something to refuse");
     }
     Ok(())
@@ -580,6 +590,67 @@ fn serve_shows_each_save_and_keeps_what_was_typed() -> Result<()> {
     let (_server, _) = folder.serve(&[&arguments[..], &["--port", port]].concat())?;
     tab.await_true(&shows("#verdict", "orders-v3.shop.example.com"))?;
     tab.await_true("document.getElementById('connection').hidden")?;
+    Ok(())
+}
+
+#[test]
+fn serve_answers_this_machine_alone_and_prints_the_errors_that_the_page_shows() -> Result<()> {
+    let folder = Folder::with("table.yaml", &TABLE.replace("service: orders-write", "servce: orders-write"))?;
+    let (server, url) = folder.serve(&["table.yaml", "--port", "0"])?;
+    let address: SocketAddr = url.strip_prefix("http://").context("an address")?.parse()?;
+    let own = address.to_string();
+    for (method, host, path, status) in [
+        ("GET", &own[..], "/", 200),
+        ("GET", "localhost:80", "/", 200),
+        ("GET", "evil.example.com", "/", 421),
+        ("GET", "127.0.0.1.example.com", "/versions", 421),
+        ("POST", &own, "/", 405),
+        ("GET", &own, "/other", 404),
+    ] {
+        let response = Request::new(method, host, path).send(address)?;
+        assert_eq!(response.status, status, "{method} {host} {path}");
+        for (header, value) in [
+            ("cache-control", "no-store"),
+            ("content-security-policy", "frame-ancestors 'none'"),
+            ("x-content-type-options", "nosniff"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+        ] {
+            assert_eq!(response.header(header), Some(value), "{method} {host} {path}");
+        }
+    }
+    let prints = |text: &str| server.await_ready(PATIENCE, || Ok(server.log().contains(text))).context(text.to_owned());
+    prints("unknown field `servce`")?;
+    folder.write("table.yaml", TABLE)?;
+    prints("table.yaml has changed: 0 errors")?;
+    fs::remove_file(folder.0.path().join("table.yaml"))?;
+    prints("error: table.yaml: No such file or directory\n")
+}
+
+#[test]
+fn serve_goes_on_when_the_reader_of_its_output_has_ended() -> Result<()> {
+    let folder = Folder::with("table.yaml", TABLE)?;
+    let [port] = free_ports()?;
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    let mut command = Command::new(program()?);
+    command.args(["serve", "table.yaml", "--port", &port.to_string()]).current_dir(folder.0.path());
+    let output = File::from(OwnedFd::from(writer));
+    let server = Running::start("serve", &mut command, &folder.0.path().join("serve.log"), Some(output))?;
+    let page = || Request::get("localhost", "/").send(SocketAddr::from(([127, 0, 0, 1], port)));
+    server.await_ready(PATIENCE, || Ok(page().is_ok()))?;
+    folder.write("table.yaml", &TABLE.replace("service: orders-write", "service: orders-v2"))?;
+    server.await_ready(PATIENCE, || Ok(page()?.text().contains("orders-v2")))
+}
+
+#[test]
+fn serve_refuses_a_port_that_browsers_refuse() -> Result<()> {
+    let folder = Folder::with("table.yaml", TABLE)?;
+    let output = folder.run(&["serve", "table.yaml", "--port", "6000"])?;
+    assert_eq!(output.status.code(), Some(2));
+    let error =
+        "error: --port 6000 can't be used, because browsers refuse it; name another port, or leave --port out\n";
+    assert_eq!(String::from_utf8(output.stderr)?, error);
     Ok(())
 }
 

@@ -20,9 +20,11 @@ use crate::tables::{Table, Tables};
 #[derive(Debug)]
 pub struct RoutesPage {
     pub page: Page,
-    /// The messages about tables and cases that can't be read. The page shows them, and what could be read.
+    /// Everything that `check` says about the files, and the errors of the cases. The page shows it.
+    pub messages: Vec<Message>,
+    /// Those messages that are about tables and cases which can't be read. The page shows what could be read.
     pub unread: Vec<Message>,
-    /// The errors of the tables. The page shows them too, together with what `check` says about the manifests.
+    /// The errors of the tables alone.
     pub errors: Vec<Message>,
 }
 
@@ -52,7 +54,8 @@ pub fn read(files: &[PathBuf], case_files: &[PathBuf]) -> Result<Result<RoutesPa
     if !case_files.is_empty() {
         data["cases"] = outcomes.iter().map(case_json).collect();
     }
-    Ok(Ok(RoutesPage { page: Page { data, gateways: vec![for_core(&tables)] }, unread, errors: tables.errors() }))
+    let page = Page { data, gateways: vec![for_core(&tables)] };
+    Ok(Ok(RoutesPage { page, messages, unread, errors: tables.errors() }))
 }
 
 /// Returns the page of files that have no table, which shows why.
@@ -62,8 +65,7 @@ pub(crate) fn of_messages(files: &[PathBuf], messages: &[Message]) -> Page {
 
 /// Returns the page of files that are not there.
 pub(crate) fn of_error(files: &[PathBuf], error: &Unreadable) -> Page {
-    let message =
-        json!({"severity": "error", "file": error.path.display().to_string(), "message": error.error.to_string()});
+    let message = json!({"severity": "error", "file": error.path.display().to_string(), "message": error.reason()});
     Page { data: data(files, json!([message])), gateways: vec![json!([])] }
 }
 

@@ -1,8 +1,8 @@
 // The page of a difference: the requests that two versions of the tables treat differently.
 
 function startDifference() {
-  document.title = `${data.title} — difference`;
-  byId('title').textContent = data.title;
+  document.title = `${clean(data.title)} — difference`;
+  byId('title').textContent = clean(data.title);
   byId('summary').textContent = data.words;
   if (data.warning) byId('summary').after(make('p', '', make('span', 'problem warning', 'warning'), ' ', data.warning));
   byId('list-heading').textContent = 'Differences';
@@ -93,7 +93,7 @@ function makeEntryRow({ entry }) {
     makeMethods([entry.example.method]),
     make('span', 'what', make('span', 'path', entry.example.url.replace(/^[a-z]+:\/\/[^/]*/, ''))),
     make('span', 'target', change(entry)));
-  element.title = `${entry.subject.route}: ${change(entry)}`;
+  element.title = clean(`${entry.subject.route}: ${change(entry)}`);
   element.setAttribute('role', 'option');
   return element;
 }

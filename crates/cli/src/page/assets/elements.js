@@ -7,11 +7,20 @@
 const data = JSON.parse(document.getElementById('data').textContent);
 const byId = id => document.getElementById(id);
 
+// Control characters, separators of lines, and characters that set the direction of writing: they are not shown, but change
+// how the text around them is shown.
+const UNPRINTABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
+
+// Returns a text with such characters written out, as the command line prints it: `\u{202e}`.
+function clean(text) {
+  return text.replace(UNPRINTABLE, c => ({ '\t': '\\t', '\r': '\\r', '\n': '\\n' })[c] ?? `\\u{${c.codePointAt(0).toString(16)}}`);
+}
+
 // Makes an element with a class and children, which are elements or texts.
 function make(tag, className, ...children) {
   const element = document.createElement(tag);
   if (className) element.className = className;
-  element.append(...children);
+  element.append(...children.map(child => typeof child === 'string' ? clean(child) : child));
   return element;
 }
 

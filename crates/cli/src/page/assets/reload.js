@@ -54,7 +54,7 @@ function followChanges() {
     events.addEventListener('open', () => { byId('connection').hidden = true; });
     events.addEventListener('error', () => {
       byId('connection').replaceChildren(make('span', 'problem warning', 'not followed'), ' ',
-        code('ksvc-router serve'), ' does not answer, so this page does not follow the files.');
+        'The server of this page does not answer, so the page does not follow the files.');
       byId('connection').hidden = false;
     });
   };

@@ -19,7 +19,7 @@ class RequestBox {
   }
 
   fail(error) {
-    byId('verdict').textContent = `Requests can't be explained, because this browser can't run the core of the filter: ${error}`;
+    byId('verdict').textContent = `Requests can't be explained: ${error}. The page needs a browser of June 2023 or newer.`;
   }
 
   fill({ method, url, headers }) {
@@ -109,7 +109,8 @@ class RequestBox {
       const nearest = explanation.nearest.map(one => make('li', '', code(one.path), one.route ? ` (${one.route})` : ''));
       step('Nearest routes', make('ul', '', ...nearest));
     }
-    const json = make('pre', 'json', JSON.stringify(explanation, undefined, 2));
+    const json = make('pre', 'json');
+    json.textContent = JSON.stringify(explanation, undefined, 2);
     json.tabIndex = 0;
     json.setAttribute('aria-label', 'The decision as JSON');
     const title = make('summary', '', 'As ', code('explain --format json'), ' prints it');
@@ -129,15 +130,15 @@ function verdict({ explanation, error }) {
     options: () => [`The gateway itself answers ${status} with the methods of this path: `, code(allow), '.'],
     preflight: () => [`The gateway itself answers the preflight of a browser with ${status}.`],
     notFound: () => [route === undefined
-      ? `The gateway answers ${status}: no route matches.`
+      ? `The gateway answers ${status}: ${reason ?? 'no route matches'}.`
       : `The gateway answers ${status}: the path names a service that this route may not forward to.`],
-    methodNotAllowed: () => [`The gateway answers ${status}: the routes of this path allow `, code(allow), '.'],
+    methodNotAllowed: () => [`The gateway answers ${status}: the routes of this path allow `, code(allow), reason ? `; ${reason}.` : '.'],
     unsafePath: () => [`The gateway answers ${status}${because}`],
     deniedDirect: () => [`The gateway answers ${status}: this is the host of a service that is called through routes alone.`],
     brokenRoute: () => [`The gateway answers ${status}, because the table has an error at this route.`],
     passThrough: () => [`The request stays as it is${because}`],
     outOfScope: () => [`The request stays as it is${because}`],
-  }[outcome];
+  }[outcome] ?? (() => [`The gateway answers ${status}.`]);
   return [outcomeBadge(outcome), ' ', ...sentence()];
 }
 

@@ -8,8 +8,8 @@ const allRoutes = [];
 const OPEN_AT_FIRST = 300;
 
 function startRoutes() {
-  document.title = `${data.title} — routes`;
-  byId('title').textContent = data.title;
+  document.title = `${clean(data.title)} — routes`;
+  byId('title').textContent = clean(data.title);
   const tables = readTables();
   const number = new Set(allRoutes.map(route => route.id)).size;
   byId('summary').textContent = summaryOf(number);
@@ -164,7 +164,7 @@ function makeRow(row) {
     marker.setAttribute('aria-hidden', 'true');
     const ofTable = table => [make('strong', '', table.name), ` ${table.file}:${table.line} ${table.hosts.join(', ')}`];
     const title = row.table ? ofTable(row.table) : pathOf(row.folder.path, row.parent);
-    element.title = row.table ? '' : row.folder.path;
+    element.title = row.table ? '' : clean(row.folder.path);
     element.append(marker, make('span', 'path', ...title), make('span', 'count', count(row.count, 'route')));
     return element;
   }
@@ -175,14 +175,14 @@ function makeRow(row) {
     make('span', 'what', make('span', 'path', ...pathOf(route.path, row.parent)), ...conditions),
     make('span', 'target', `→ ${route.target}`));
   if (route.problems) element.append(makeMark(route.problems));
-  element.title = `${route.path} → ${route.target}`;
+  element.title = clean(`${route.path} → ${route.target}`);
   return element;
 }
 
 // Returns a path whose beginning, that of the folder around it, is less prominent.
 function pathOf(path, parent) {
-  const rest = make('span', 'rest', parent && path.startsWith(parent) ? path.slice(parent.length) : path);
-  return rest.textContent === path ? [rest] : [make('span', 'prefix', parent), rest];
+  if (!parent || !path.startsWith(parent)) return [make('span', 'rest', path)];
+  return [make('span', 'prefix', parent), make('span', 'rest', path.slice(parent.length))];
 }
 
 // Makes the mark of a route with errors or warnings.
