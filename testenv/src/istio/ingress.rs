@@ -158,7 +158,16 @@ impl Setup {
 
         let admin = SocketAddr::from(([127, 0, 0, 1], admin));
         let cluster = plane.cluster().clone();
-        let gateway = IngressGateway { process, log, cluster, namespace: self.namespace, ports, admin, metrics };
+        let gateway = IngressGateway {
+            process,
+            log,
+            cluster,
+            namespace: self.namespace,
+            ports,
+            admin,
+            metrics,
+            agent: SocketAddr::from(([127, 0, 0, 1], status)),
+        };
         gateway.process.await_ready(PATIENCE, || Ok(gateway.admin_get("/ready").is_ok()))?;
         Ok(gateway)
     }
@@ -200,6 +209,8 @@ pub struct IngressGateway {
     ports: [u16; 4],
     admin: SocketAddr,
     metrics: u16,
+    /// The agent's own server.
+    agent: SocketAddr,
 }
 
 impl IngressGateway {
@@ -309,6 +320,13 @@ impl IngressGateway {
         let page = Request::get("metrics", "/stats/prometheus").send(self.metrics_address())?.text();
         let line = page.lines().find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' '));
         Ok(line.and_then(|value| value.parse().ok()))
+    }
+
+    /// Returns the page of the agent that Prometheus reads: the metrics of Envoy and those of the agent itself.
+    pub fn agent_metrics(&self) -> Result<String> {
+        let page = Request::get("localhost", "/stats/prometheus").send(self.agent)?;
+        ensure!(page.status == 200, "the agent answers {}", page.status);
+        Ok(page.text())
     }
 
     /// Returns the body of a page of Envoy's admin interface.

@@ -19,6 +19,7 @@ use testenv::{plugin, repository, yaml};
 
 use crate::common::{orders_table, report, table};
 use crate::fail_strategy::{LISTENER, refusal};
+use crate::monitoring::test_rules;
 use crate::{Env, tests, wasm_plugin};
 
 tests! {
@@ -287,9 +288,26 @@ fn a_registry_outage_denies_everything_on_a_new_gateway(env: &Env) -> Result<()>
     let gateway = setup("new-pod").ports(ports, 0).start(&env.plane)?;
     gateway.eventually("the listener accepts connections", || Ok(get(&gateway, "/").is_ok()))?;
     everything_is_denied(&gateway)?;
+    the_alert_fires_at_the_first_failure(env, &gateway)?;
     registry.restart()?;
     apply(env, with_image(&gateway, &image.by_digest, Some("IfNotPresent"), "two")?)?;
     routed_to(&gateway, "two")
+}
+
+/// The agent's counter of this failure appears with it. The rules see it in minute 6, after which it stays as it is.
+fn the_alert_fires_at_the_first_failure(env: &Env, gateway: &IngressGateway) -> Result<()> {
+    let page = gateway.agent_metrics()?;
+    let counts = page.lines().filter(|line| line.starts_with("istio_agent_wasm_config_conversion_count{"));
+    let counts: Vec<_> = counts.filter_map(|line| line.rsplit_once(' ')).collect();
+    ensure!(counts.iter().any(|(name, _)| name.contains("result=\"fetch_failure\"")), "{counts:?}");
+    let labels = "{namespace=\"istio-system\",pod=\"gateway\",";
+    let series = counts.iter().map(|(name, count)| {
+        let is_failure = !["success", "no_remote_load"].iter().any(|good| name.contains(&format!("\"{good}\"")));
+        let values = if is_failure { format!("_x5 {count}x30") } else { format!("{count}x36") };
+        json!({"series": name.replacen('{', labels, 1), "values": values})
+    });
+    let fired = ["KsvcRouterModuleNotFetched", "istio-system", "gateway"];
+    test_rules(env, series.collect(), ["namespace", "pod"], &[(5, &[]), (6, &[fired]), (15, &[fired]), (17, &[])])
 }
 
 fn a_registry_outage_with_fail_open_takes_the_filter_away(env: &Env) -> Result<()> {
