@@ -29,7 +29,7 @@ fn the_table_of_the_readme_equals_the_sample_cases() -> Result<()> {
 }
 
 fn table(cases: &[Case]) -> Result<String> {
-    let mut table = String::from("\n| request | what becomes of it |\n|---|---|\n");
+    let mut table = String::from("\n| request | result |\n|---|---|\n");
     for case in cases {
         let Sent { method, headers, .. } = Sent::of(case);
         let headers: Vec<String> = headers.iter().map(|(name, value)| format!(" `{name}: {value}`")).collect();
@@ -48,7 +48,7 @@ fn result(case: &Case) -> Result<String> {
         "redirect" => format!("{} to `{}`", status()?, text("location")?),
         "respond" => format!("{}, answered in the gateway", status()?),
         "methodNotAllowed" => format!("405, `Allow: {}`", text("allow")?),
-        "outOfScope" | "passThrough" => "left as it came".into(),
+        "outOfScope" | "passThrough" => "passes unchanged".into(),
         _ => format!("{}: {}", status()?, case.name),
     })
 }

@@ -620,7 +620,7 @@ fn serve_answers_this_machine_alone_and_prints_the_errors_that_the_page_shows() 
         }
     }
     let prints = |text: &str| server.await_ready(PATIENCE, || Ok(server.log().contains(text))).context(text.to_owned());
-    prints("unknown field `servce`")?;
+    prints("unknown key `servce`")?;
     folder.write("table.yaml", TABLE)?;
     prints("table.yaml has changed: 0 errors")?;
     fs::remove_file(folder.0.path().join("table.yaml"))?;

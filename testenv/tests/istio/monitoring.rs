@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use testenv::http1::{Request, query_value};
 use testenv::istio::IngressGateway;
 use testenv::process::{Running, find_on_path, free_ports};
-use testenv::{repository, yaml};
+use testenv::{page, repository, yaml};
 
 use crate::chart::{Outcome, outcome};
 use crate::common::{orders_table, table};
@@ -30,6 +30,7 @@ tests! {
     grafana_reads_the_dashboard_strictly,
     each_query_of_the_dashboard_has_a_value_in_a_real_prometheus,
     istiod_gives_the_metrics_of_the_gateway_the_label_of_the_route,
+    prometheus_accepts_the_configuration_of_the_documentation,
 }
 
 const RULES: &str = "monitoring/prometheus-rules.yaml";
@@ -555,6 +556,20 @@ fn istiod_gives_the_metrics_of_the_gateway_the_label_of_the_route(env: &Env) -> 
     let expected =
         BTreeSet::from(["requests_total", "request_duration_milliseconds", "request_bytes"].map(str::to_owned));
     gateway.eventually("istiod has the labels of all three metrics", || Ok(sent()? == expected))
+}
+
+/// The form is checked. Whether the labels are right depends on what Kubernetes says about a pod.
+fn prometheus_accepts_the_configuration_of_the_documentation(env: &Env) -> Result<()> {
+    let page = fs::read_to_string(repository().join("docs/monitoring.md"))?;
+    let configuration = page::block(&page, "## Installation", "yaml")?;
+    let folder = tempfile::tempdir()?;
+    fs::copy(repository().join(RULES), folder.path().join("prometheus-rules.yaml"))?;
+    fs::write(folder.path().join("prometheus.yml"), configuration)?;
+    let mut promtool = Command::new(env.packaging.promtool());
+    promtool.args(["check", "config", "prometheus.yml"]).current_dir(folder.path());
+    let Outcome { success, out, err } = outcome(&mut promtool)?;
+    ensure!(success && out.contains("1 rule files found"), "{out}{err}");
+    Ok(())
 }
 
 /// Collects the names of the metrics whose label is the route.
