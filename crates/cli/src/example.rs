@@ -1,38 +1,83 @@
-//! Requests to begin with: a URL for a route, and the `curl` command of a request that a table routes.
+//! Requests to begin with: one for each route, and the `curl` command of one that a table routes.
 
-use ksvc_routing::Line;
-use serde_json::Value;
+use ksvc_routing::{Decision, Line, Outcome};
 
 use crate::tables::{Table, Tables};
-use ksvc_explanation::decision::explain;
 use ksvc_explanation::request::Request;
+
+/// What stands for a parameter of a path, in the order in which it is tried.
+const VALUES: [&str; 3] = ["1", "a", "example"];
+
+/// What stands for `ANY`, in the order in which it is tried.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// A request to the path of a route.
+pub(crate) struct Example<'l> {
+    pub(crate) method: &'l str,
+    host: String,
+    path: String,
+    /// Whether the route gets the request. If not, another route or table does, or the route has conditions.
+    pub(crate) is_routed: bool,
+    outcome: Outcome,
+}
+
+impl Example<'_> {
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}{}", self.host, self.path)
+    }
+}
 
 /// Returns a `curl` command for the first route that a simple request finds, to a gateway at this address. Routes to a
 /// service come before those that the gateway answers itself.
 pub(crate) fn curl(tables: &Tables, address: &str) -> Option<String> {
-    let to_service = find(tables, address, |outcome| outcome == "route");
-    to_service.or_else(|| find(tables, address, |outcome| outcome != "brokenRoute"))
-}
-
-fn find(tables: &Tables, address: &str, is_wanted: fn(&Value) -> bool) -> Option<String> {
-    tables.as_slice().iter().enumerate().find_map(|(index, table)| {
-        table.compiled.table.routes().iter().find_map(|line| {
-            let (host, method, path) = (host(table)?, method(line), path(line));
-            let request = Request::new(method, format!("{host}{path}").as_bytes());
-            let explanation = explain(&table.compiled.table, &request);
-            let is_found = tables.deciding(&request) == index && explanation.route_index == Some(line.index);
-            if !is_found || !explanation.fields.get("outcome").is_some_and(is_wanted) {
-                return None;
-            }
-            let method = if method == "GET" { String::new() } else { format!("-X {method} ") };
-            Some(format!("curl -i {method}-H 'Host: {host}' {}", quoted(&format!("http://{address}{path}"))))
+    let find = |is_wanted: fn(Outcome) -> bool| {
+        tables.as_slice().iter().enumerate().find_map(|(index, table)| {
+            let lines = table.compiled.table.routes();
+            lines.iter().find_map(|line| {
+                let example =
+                    of(tables, index, line).filter(|example| example.is_routed && is_wanted(example.outcome))?;
+                let Example { method, host, path, .. } = example;
+                let method = if method == "GET" { String::new() } else { format!("-X {method} ") };
+                Some(format!("curl -i {method}-H 'Host: {host}' {}", quoted(&format!("http://{address}{path}"))))
+            })
         })
-    })
+    };
+    find(|outcome| outcome == Outcome::Route).or_else(|| find(|outcome| outcome != Outcome::BrokenRoute))
 }
 
-/// Returns a URL that the path of the route matches; `None` if the table has no hosts.
-pub(crate) fn url(table: &Table, line: &Line<'_>) -> Option<String> {
-    Some(format!("https://{}{}", host(table)?, path(line)))
+/// Returns a request to the path of a line of this table, if possible one that its route gets. `None` if the table has no
+/// hosts.
+pub(crate) fn of<'l>(tables: &Tables, table: usize, line: &Line<'l>) -> Option<Example<'l>> {
+    let host = host(&tables.as_slice()[table])?;
+    let methods: Vec<&str> = match line.methods {
+        "ANY" => METHODS.to_vec(),
+        methods => methods.split('|').collect(),
+    };
+    let requests = VALUES.into_iter().flat_map(|value| methods.iter().map(move |method| (*method, value)));
+    let mut examples =
+        requests.map(|(method, value)| asked(tables, table, line, method, &host, path(&line.path, value)));
+    let first = examples.next()?;
+    // A request without headers can't meet the conditions of a route.
+    if first.is_routed || !line.conditions.is_empty() {
+        return Some(first);
+    }
+    Some(examples.find(|example| example.is_routed).unwrap_or(first))
+}
+
+/// Returns a request with what the tables decide about it.
+fn asked<'l>(tables: &Tables, table: usize, line: &Line<'_>, method: &'l str, host: &str, path: String) -> Example<'l> {
+    let request = Request::new(method, format!("{host}{path}").as_bytes());
+    let headers = request.header_refs();
+    let head = request.head(&headers);
+    let decision = tables.as_slice()[table].compiled.table.decide(&head, || false);
+    let chosen = match &decision {
+        Decision::Forward(forward) => Some(&forward.chosen),
+        Decision::Answer(answer) => answer.chosen.as_ref(),
+        Decision::Untouched(_) => None,
+    };
+    let is_chosen = chosen.is_some_and(|chosen| chosen.index() == line.index);
+    let is_routed = is_chosen && tables.deciding(&request) == table;
+    Example { method, host: host.to_owned(), path, is_routed, outcome: decision.outcome() }
 }
 
 /// Returns a public host of the table.
@@ -46,26 +91,24 @@ fn host(table: &Table) -> Option<String> {
     })
 }
 
-/// Returns a method that the route serves.
-pub(crate) fn method<'a>(line: &Line<'a>) -> &'a str {
-    match line.methods.split('|').next() {
-        Some("ANY") | None => "GET",
-        Some(method) => method,
-    }
-}
-
-/// Returns a path for the pattern, with `1` for each parameter.
-fn path(line: &Line<'_>) -> String {
+/// Returns a path for a pattern, with this value for each parameter.
+fn path(pattern: &str, value: &str) -> String {
     let mut path = String::new();
-    let mut rest = line.path.replace("{{", "%7B").replace("}}", "%7D");
-    while let Some((literal, after)) = rest.split_once('{') {
+    let mut rest = pattern;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (literal, after) = rest.split_at(at);
         path += literal;
-        path.push('1');
-        rest = after.split_once('}').map(|(_, after)| after.to_owned()).unwrap_or_default();
+        rest = if let Some(after) = after.strip_prefix("{{").or_else(|| after.strip_prefix("}}")) {
+            path += if rest[at..].starts_with('{') { "{" } else { "}" };
+            after
+        } else {
+            path += value;
+            after.split_once('}').map_or("", |(_, after)| after)
+        };
     }
-    path += &rest;
+    path += rest;
     let encoded = |byte: u8| match byte {
-        b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'\'' => format!("%{byte:02X}"),
+        b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'\'' | b'{' | b'}' => format!("%{byte:02X}"),
         byte if byte.is_ascii_graphic() => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),
     };
@@ -80,14 +123,52 @@ fn quoted(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::curl;
+    use super::{curl, of};
     use crate::load::from_named;
     use crate::source::Source;
     use crate::tables::Tables;
 
+    fn tables(table: &str) -> Tables {
+        Tables::new(from_named(&Source::new("table.yaml", table)).configurations)
+    }
+
     fn curl_of(table: &str) -> Option<String> {
-        let tables = Tables::new(from_named(&Source::new("table.yaml", table)).configurations);
-        curl(&tables, "127.0.0.1:10000")
+        curl(&tables(table), "127.0.0.1:10000")
+    }
+
+    /// Each route is given with its example, and whether the route gets it.
+    #[test]
+    fn a_route_gets_its_example_if_a_simple_request_finds_it() {
+        for (routes, expected) in [
+            (
+                "{match: ANY /m, service: a}, {match: GET /m, service: b}",
+                &[("ANY", "POST https://a.b/m", true), ("GET", "GET https://a.b/m", true)][..],
+            ),
+            (
+                "{match: 'GET /o/{id}', service: a}, {match: GET /o/1, service: b}",
+                &[("GET", "GET https://a.b/o/1", true), ("GET", "GET https://a.b/o/a", true)],
+            ),
+            (
+                "{match: GET /o, when: {headers: {x: y}}, service: a}, {match: GET /o, service: b}",
+                &[("GET", "GET https://a.b/o", false), ("GET", "GET https://a.b/o", true)],
+            ),
+            ("{match: 'GET /x/{a}}}', service: a}", &[("GET", "GET https://a.b/x/1%7D", true)]),
+        ] {
+            let table = format!("domain: example.com\nnamespace: shop\nhosts: [a.b]\nroutes: [{routes}]\n");
+            let tables = tables(&table);
+            let lines = tables.as_slice()[0].compiled.table.routes();
+            let examples: Vec<_> = lines.iter().map(|line| (line.methods, of(&tables, 0, line).unwrap())).collect();
+            let mut found: Vec<_> = examples
+                .iter()
+                .map(|(methods, example)| {
+                    (*methods, format!("{} {}", example.method, example.url()), example.is_routed)
+                })
+                .collect();
+            found.sort();
+            let expected =
+                expected.iter().map(|(methods, request, is_routed)| (*methods, (*request).to_owned(), *is_routed));
+            assert_eq!(found, expected.collect::<Vec<_>>(), "{table}");
+        }
     }
 
     #[test]

@@ -31,10 +31,9 @@ pub fn not_compared(title: &str, errors: &[Message], old: &Tables, new: &Tables)
 
 /// Returns a request for the first route.
 fn first_request(tables: &Tables) -> Option<Value> {
-    let table = tables.as_slice().first()?;
-    let lines = table.compiled.table.routes();
-    let line = lines.first()?;
-    Some(json!({"method": example::method(line), "url": example::url(table, line)?}))
+    let lines = tables.as_slice().first()?.compiled.table.routes();
+    let example = example::of(tables, 0, lines.first()?)?;
+    Some(json!({"method": example.method, "url": example.url()}))
 }
 
 fn whole(title: &str, mut data: Value, old: &Tables, new: &Tables) -> Page {

@@ -14,7 +14,7 @@ use crate::example;
 use crate::load::{load, without_table};
 use crate::message::{Message, as_json};
 use crate::source::files::Unreadable;
-use crate::tables::{Table, Tables};
+use crate::tables::Tables;
 
 /// Files that have been read, and the page that shows them.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub fn read(files: &[PathBuf], case_files: &[PathBuf]) -> Result<Result<RoutesPa
     let mut data = data(files, as_json(&messages));
     let problems = problems(&tables, &messages);
     data["tables"] =
-        tables.as_slice().iter().zip(&problems).map(|(table, problems)| table_json(table, problems)).collect();
+        problems.iter().enumerate().map(|(index, problems)| table_json(&tables, index, problems)).collect();
     if !case_files.is_empty() {
         data["cases"] = outcomes.iter().map(case_json).collect();
     }
@@ -113,7 +113,8 @@ fn problems(tables: &Tables, messages: &[Message]) -> Vec<Problems> {
     problems
 }
 
-fn table_json(table: &Table, problems: &Problems) -> Value {
+fn table_json(tables: &Tables, index: usize, problems: &Problems) -> Value {
+    let table = &tables.as_slice()[index];
     let named = table.named();
     let lines = table.compiled.table.routes();
     json!({
@@ -121,7 +122,7 @@ fn table_json(table: &Table, problems: &Problems) -> Value {
         "file": named.file,
         "line": named.line,
         "hosts": named.hosts,
-        "routes": lines.iter().map(|line| line_json(table, line, problems)).collect::<Value>(),
+        "routes": lines.iter().map(|line| line_json(tables, index, line, problems)).collect::<Value>(),
     })
 }
 
@@ -130,7 +131,8 @@ fn route_of(place: &str) -> Option<usize> {
     place.strip_prefix("routes[")?.split_once(']')?.0.parse().ok()
 }
 
-fn line_json(table: &Table, line: &Line<'_>, problems: &Problems) -> Value {
+fn line_json(tables: &Tables, index: usize, line: &Line<'_>, problems: &Problems) -> Value {
+    let table = &tables.as_slice()[index];
     let mut object = table.line_to_json(line);
     if line.conditions.is_empty()
         && let Some(fields) = object.as_object_mut()
@@ -138,8 +140,11 @@ fn line_json(table: &Table, line: &Line<'_>, problems: &Problems) -> Value {
         fields.remove("conditions");
     }
     object["match"] = line.matched.into();
-    object["method"] = example::method(line).into();
-    object["url"] = example::url(table, line).into();
+    if let Some(example) = example::of(tables, index, line) {
+        object["method"] = example.method.into();
+        object["url"] = example.url().into();
+        object["isRouted"] = example.is_routed.into();
+    }
     if let Some(route) = table.configuration.routes().get(line.index) {
         object["line"] = route.span.start.line.into();
         if let Some(service) = route.text_at("service") {

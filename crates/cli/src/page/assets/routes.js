@@ -76,7 +76,7 @@ function startRoutes() {
   followFilters({ list, update });
   showMessages(problemsWithRoutes(showRoute));
   showCases(box);
-  const first = allRoutes.find(route => route.url && route.service && !route.conditions) ?? allRoutes.find(route => route.url);
+  const first = allRoutes.find(route => route.isRouted && route.service) ?? allRoutes.find(route => route.url);
   if (first) box.fill(exampleOf(first));
   const { toggled: opened, active, top } = restoreState();
   new Map(opened).forEach((isOpen, key) => toggled.set(key, isOpen));
@@ -219,7 +219,7 @@ function showDetails(row, box) {
   facts.push(['File', `${route.table.file}:${route.line}`]);
   body.replaceChildren(makeFacts(facts));
   if (route.problems) body.append(make('ul', 'messages', ...route.problems.map(index => make('li', '', ...makeMessage(data.messages[index])))));
-  if (route.url) body.append(makeButton(route.conditions ? 'Ask about a request to this path' : 'Ask about a request to this route', () => {
+  if (route.url) body.append(makeButton(`Ask about a request to this ${route.isRouted ? 'route' : 'path'}`, () => {
     box.show(exampleOf(route));
     byId('url').focus();
   }));
