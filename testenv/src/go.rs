@@ -146,9 +146,13 @@ impl Programs {
             let file = Path::new(self.module).join(file);
             fs::read(repository().join(&file)).with_context(|| file.display().to_string())?.hash(&mut hasher);
         }
-        let code = Path::new(self.module).join("main.go");
-        if repository().join(&code).exists() {
-            fs::read(repository().join(&code)).with_context(|| code.display().to_string())?.hash(&mut hasher);
+        let folder = repository().join(self.module);
+        let files = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+        let mut files = files.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "go"));
+        files.sort();
+        for file in files {
+            fs::read(&file).with_context(|| file.display().to_string())?.hash(&mut hasher);
         }
         (self, env::consts::ARCH).hash(&mut hasher);
         Ok(hasher.finish())

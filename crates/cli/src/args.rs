@@ -194,7 +194,7 @@ A file of cases:
         #[arg(long, value_name = "FILE")]
         cases: Vec<PathBuf>,
         /// The port of the page; 0 for any free port [default: 10090, or a free port if that is taken].
-        #[arg(long, value_name = "PORT")]
+        #[arg(long, value_name = "PORT", value_parser = port)]
         port: Option<u16>,
     },
     Diff(diff::Diff),
@@ -341,10 +341,10 @@ pub struct Up {
     #[arg(long, value_name = "FILE")]
     plugin: Option<PathBuf>,
     /// The port of the gateway; 0 for any free port [default: 10000, or a free port if that is taken].
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = port)]
     port: Option<u16>,
     /// The port of Envoy's admin interface; 0 for any free port [default: 9901, or a free port if that is taken].
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = port)]
     admin_port: Option<u16>,
 }
 
@@ -352,6 +352,10 @@ impl From<Up> for Options {
     fn from(Up { file, cases, once, envoy, plugin, port, admin_port }: Up) -> Self {
         Self { file, cases, once, envoy, plugin, port, admin_port }
     }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "write a number from 0 to 65535".to_owned())
 }
 
 fn percent(text: &str) -> Result<f64, String> {

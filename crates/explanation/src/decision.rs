@@ -5,22 +5,6 @@ use serde_json::{Map, Value, json};
 
 use crate::request::Request;
 
-/// All values of `outcome`.
-pub const OUTCOMES: [&str; 12] = [
-    "route",
-    "redirect",
-    "respond",
-    "options",
-    "preflight",
-    "notFound",
-    "methodNotAllowed",
-    "unsafePath",
-    "deniedDirect",
-    "brokenRoute",
-    "passThrough",
-    "outOfScope",
-];
-
 /// The decision about a request.
 #[derive(Debug)]
 pub struct Explanation {

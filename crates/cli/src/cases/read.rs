@@ -14,8 +14,8 @@ use crate::source::files::Unreadable;
 use crate::source::position::Span;
 use crate::words::{describe, quote_all};
 use crate::yaml::{Key, Node, Value as Yaml};
-use ksvc_explanation::decision::OUTCOMES;
 use ksvc_explanation::request::Request;
+use ksvc_routing::Outcome;
 
 /// Loads the cases of some files. `known` is the path and the text of a file that has been read already. The inner error has
 /// all errors in the files.
@@ -237,8 +237,8 @@ impl<'a> Reader<'a> {
                 expect.push(Expected { field, header, value: value.to_value(), at: value.span });
             };
             match kind {
-                Kind::Outcome if value.text().is_some_and(|word| OUTCOMES.contains(&word)) => push(None, value),
-                Kind::Outcome => self.wrong_type(value, &format!("an outcome: {}", quote_all(&OUTCOMES))),
+                Kind::Outcome if value.text().is_some_and(|word| outcomes().contains(&word)) => push(None, value),
+                Kind::Outcome => self.wrong_type(value, &format!("an outcome: {}", quote_all(&outcomes()))),
                 Kind::Text => {
                     if self.text(value).is_some() {
                         push(None, value);
@@ -277,4 +277,9 @@ impl<'a> Reader<'a> {
         }
         Some(expect)
     }
+}
+
+/// Returns the words for the outcomes.
+fn outcomes() -> [&'static str; Outcome::ALL.len()] {
+    Outcome::ALL.map(Outcome::as_str)
 }

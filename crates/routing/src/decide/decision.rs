@@ -115,6 +115,22 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All outcomes, in the order in which the documentation lists them.
+    pub const ALL: [Self; 12] = [
+        Self::Route,
+        Self::Redirect,
+        Self::Respond,
+        Self::Options,
+        Self::Preflight,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::UnsafePath,
+        Self::DeniedDirect,
+        Self::BrokenRoute,
+        Self::PassThrough,
+        Self::OutOfScope,
+    ];
+
     /// Returns the name of the outcome, such as `notFound`. The command line and response code details use it.
     pub fn as_str(self) -> &'static str {
         match self {
