@@ -13,7 +13,7 @@ use testenv::{page, repository, yaml};
 
 use crate::collector::Collector;
 use crate::common::table;
-use crate::monitoring::{Sample, repeated, test_rules};
+use crate::prometheus::{Sample, repeated, test_rules};
 use crate::telemetry::{await_in_listeners, with_settings};
 use crate::{Env, eventually, tests, wasm_plugin};
 

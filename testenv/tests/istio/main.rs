@@ -23,6 +23,7 @@ mod monitoring;
 #[path = "../common/page.rs"]
 mod page;
 mod policies;
+mod prometheus;
 mod protocols;
 mod registry;
 mod release;

@@ -4,24 +4,20 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use testenv::http1::{Request, query_value};
+use testenv::http1::Request;
 use testenv::istio::IngressGateway;
-use testenv::process::{Running, find_on_path, free_ports};
 use testenv::{page, repository, yaml};
 
 use crate::chart::{Outcome, outcome};
 use crate::common::{orders_table, table};
 use crate::dashboard::{self, Series};
+use crate::prometheus::{IstioMetrics, Prometheus, RULES, Sample, changed, istio_metrics, repeated, test_rules};
 use crate::{Env, fail_strategy, tests, wasm_plugin};
 
 tests! {
@@ -33,7 +29,6 @@ tests! {
     prometheus_accepts_the_configuration_of_the_documentation,
 }
 
-const RULES: &str = "monitoring/prometheus-rules.yaml";
 const DASHBOARD: &str = "monitoring/grafana-dashboard.json";
 const API: &str = "api.example.com";
 const ABOUT_THE_PICTURE: &str = "Drawn from monitoring/grafana-dashboard.json, with the values that a real Prometheus gave \
@@ -42,9 +37,6 @@ const ABOUT_THE_PICTURE: &str = "Drawn from monitoring/grafana-dashboard.json, w
 const UPDATE_THE_PICTURE: &str = "docs/monitoring/dashboard.svg does not show the panels of the dashboard: draw it again \
     with `UPDATE_DOCS=1 cargo xtask test --istio monitoring::each_query`";
 const ORDERS: &str = "orders.shop.example.com";
-
-/// The sample of a series: its name and labels, and its value.
-pub(crate) type Sample = (String, i64);
 
 /// Returns the samples of a page of metrics that the rules use, each with the labels of the pod that Prometheus adds.
 fn samples(page: &str, namespace: &str, pod: &str) -> Result<Vec<Sample>> {
@@ -58,26 +50,6 @@ fn samples(page: &str, namespace: &str, pod: &str) -> Result<Vec<Sample>> {
     used.map(|(name, value)| Ok((name.replacen('{', &labels, 1), value.parse()?))).collect()
 }
 
-/// Returns a series that has the samples of `before` for five minutes, and then those of `after`, which are the same
-/// metrics. There is a sample each minute.
-fn changed(before: &[Sample], after: &[Sample]) -> Result<Vec<Value>> {
-    series(before, after, |before, after| format!("{before}x5 {after}x20"))
-}
-
-/// Returns a series that changes each minute as much as from `before` to `after`.
-pub(crate) fn repeated(before: &[Sample], after: &[Sample]) -> Result<Vec<Value>> {
-    series(before, after, |before, after| format!("{before}{:+}x26", after - before))
-}
-
-fn series(before: &[Sample], after: &[Sample], values: impl Fn(i64, i64) -> String) -> Result<Vec<Value>> {
-    ensure!(before.len() == after.len() && !before.is_empty(), "{before:?} is followed by {after:?}");
-    let pairs = before.iter().zip(after).map(|((series, before), (same, after))| {
-        ensure!(series == same, "{series} is followed by {same}");
-        Ok(json!({"series": series, "values": values(*before, *after)}))
-    });
-    pairs.collect()
-}
-
 /// Sends requests whose response must have this status.
 fn send(gateway: &IngressGateway, method: &str, path: &str, status: u16, times: usize) -> Result<()> {
     (0..times).try_for_each(|_| {
@@ -85,40 +57,6 @@ fn send(gateway: &IngressGateway, method: &str, path: &str, status: u16, times: 
         ensure!(got == status, "{method} {path}: {got}");
         Ok(())
     })
-}
-
-/// Runs the rules with these series, and checks the alerts that fire in some minutes. Each alert is given with the values
-/// of the labels `by`; an empty one stands for a label that the alert does not have.
-pub(crate) fn test_rules(env: &Env, series: Vec<Value>, by: [&str; 2], firing: &[(u32, &[[&str; 3]])]) -> Result<()> {
-    let firing: Vec<Value> = firing
-        .iter()
-        .map(|(minute, alerts)| {
-            let samples = alerts.iter().map(|[alert, first, second]| {
-                let labels = by.iter().zip([first, second]).filter(|(_, value)| !value.is_empty());
-                let labels: String = labels.map(|(label, value)| format!(",{label}=\"{value}\"")).collect();
-                json!({"labels": format!("{{alertname=\"{alert}\"{labels}}}"), "value": 1})
-            });
-            json!({
-                "expr": format!("count by (alertname, {}) (ALERTS{{alertstate=\"firing\"}})", by.join(", ")),
-                "eval_time": format!("{minute}m"),
-                "exp_samples": samples.collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    let test = json!({
-        "rule_files": ["rules.yaml"],
-        "evaluation_interval": "1m",
-        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": firing}],
-    });
-    let folder = tempfile::tempdir()?;
-    fs::copy(repository().join(RULES), folder.path().join("rules.yaml"))?;
-    fs::write(folder.path().join("test.json"), test.to_string())?;
-    for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "test.json"]] {
-        let mut promtool = Command::new(env.packaging.promtool());
-        let Outcome { success, out, err } = outcome(promtool.args(arguments).current_dir(folder.path()))?;
-        ensure!(success, "promtool {arguments:?}: {out}{err}");
-    }
-    Ok(())
 }
 
 /// What Prometheus itself makes of the rules and of what gateways export in several states.
@@ -232,13 +170,6 @@ fn crash_and_refusal(env: &Env) -> Result<Vec<Value>> {
     Ok(all)
 }
 
-/// Istio's own metrics, which upstream Envoy does not have: name, labels, and what each minute adds.
-fn istio_metrics() -> Result<Vec<(String, i64)>> {
-    let page = fs::read_to_string(repository().join("testenv/prometheus/istio-metrics-fixture.txt"))?;
-    let lines = page.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
-    lines.map(|(name, value)| Ok((name.to_owned(), value.parse()?))).collect()
-}
-
 /// The fixture has a route with 3 % of errors, one with 10 %, a slow one, one with a single request a minute, requests of
 /// no route, and what another proxy reports about the same requests.
 fn the_alerts_of_routes_fire_on_series_of_istios_form(env: &Env) -> Result<()> {
@@ -266,130 +197,6 @@ fn grafana_reads_the_dashboard_strictly(env: &Env) -> Result<()> {
         ensure!(!success && err.contains(&instead.replace('"', "'")), "{instead}: {err}");
     }
     Ok(())
-}
-
-/// Serves the fixture of Istio's metrics on loopback until it is dropped. Each reading adds a minute's values.
-struct IstioMetrics {
-    address: SocketAddr,
-    ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl IstioMetrics {
-    fn start() -> Result<Self> {
-        let (metrics, listener) = (istio_metrics()?, TcpListener::bind("127.0.0.1:0")?);
-        let (address, ended) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
-        let until = Arc::clone(&ended);
-        let thread = thread::spawn(move || {
-            for (reading, connection) in listener.incoming().enumerate() {
-                if until.load(Ordering::Relaxed) {
-                    return;
-                }
-                let Ok(mut connection) = connection else { continue };
-                let mut page = String::new();
-                for (name, each) in &metrics {
-                    let _ = writeln!(page, "{name} {:.3}", *each as f64 * waves(name, reading));
-                }
-                // The request is short, so one reading has at least its beginning.
-                let _ = connection.read(&mut [0; 4096]);
-                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\nconnection: close\r\n";
-                let _ = write!(connection, "{head}content-length: {}\r\n\r\n{page}", page.len());
-            }
-        });
-        Ok(Self { address, ended, thread: Some(thread) })
-    }
-}
-
-/// Returns the sum of the increases of a counter up to a reading. Each is one on average. They rise and fall with time,
-/// in another phase for each route.
-fn waves(name: &str, reading: usize) -> f64 {
-    let (_, route) = name.split_once("request_operation=\"").unwrap_or_default();
-    let phase = route.bytes().take_while(|byte| *byte != b'"').map(f64::from).sum::<f64>();
-    let time = reading as f64;
-    time + 7.0 * ((time / 14.0 + phase).sin() - phase.sin())
-}
-
-impl Drop for IstioMetrics {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// A real Prometheus on loopback, which ends when this is dropped.
-struct Prometheus {
-    address: SocketAddr,
-    _process: Running,
-    _folder: tempfile::TempDir,
-}
-
-impl Prometheus {
-    /// Starts Prometheus with the rules and these pages, each with the name of its pod.
-    fn start(pages: &[(&str, SocketAddr)]) -> Result<Self> {
-        let program = find_on_path("prometheus").context(
-            "there is no `prometheus` on PATH; install it, on Debian and Ubuntu with `apt-get install prometheus`",
-        )?;
-        let folder = tempfile::tempdir()?;
-        let targets = pages.iter().map(|(pod, address)| {
-            json!({"targets": [address.to_string()], "labels": {"namespace": "istio-system", "pod": pod}})
-        });
-        let configuration = json!({
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [repository().join(RULES)],
-            "scrape_configs": [{
-                "job_name": "gateways",
-                "metrics_path": "/stats/prometheus",
-                "static_configs": targets.collect::<Vec<_>>(),
-            }],
-        });
-        let file = folder.path().join("prometheus.json");
-        fs::write(&file, configuration.to_string())?;
-        let [port] = free_ports()?;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut command = Command::new(program);
-        command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address={address}"));
-        command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
-        let process = Running::start("prometheus", &mut command, &folder.path().join("prometheus.log"), None)?;
-        let ready = || Ok(Request::get("prometheus", "/-/ready").send(address).is_ok_and(|page| page.status == 200));
-        process.await_ready(Duration::from_secs(60), ready)?;
-        Ok(Self { address, _process: process, _folder: folder })
-    }
-
-    /// Returns the labels and values of a query's result.
-    fn query(&self, query: &str) -> Result<Vec<(Value, f64)>> {
-        let results = self.get("query", query, "")?;
-        results.into_iter().map(|result| Ok((result["metric"].clone(), sample(&result["value"])?.1))).collect()
-    }
-
-    /// Returns the series of a query's result between two times, with a value every two seconds.
-    fn query_range(&self, query: &str, (from, to): (f64, f64)) -> Result<Vec<Series>> {
-        let results = self.get("query_range", query, &format!("&start={from:.3}&end={to:.3}&step=2"))?;
-        let series = results.into_iter().map(|result| {
-            let samples = result["values"].as_array().context("values")?;
-            let points = samples.iter().map(sample).collect::<Result<_>>()?;
-            Ok(Series { labels: result["metric"].clone(), points })
-        });
-        series.collect()
-    }
-
-    /// Returns the results of a query from an endpoint of the API.
-    fn get(&self, endpoint: &str, query: &str, more: &str) -> Result<Vec<Value>> {
-        let path = format!("/api/v1/{endpoint}?query={}{more}", query_value(query));
-        let response = Request::get("prometheus", path).send(self.address)?;
-        ensure!(response.status == 200, "{query}: {}", response.text());
-        let mut answer: Value = serde_json::from_slice(&response.body)?;
-        let Value::Array(results) = answer["data"]["result"].take() else { bail!("{query}: {answer}") };
-        Ok(results)
-    }
-}
-
-/// Returns the time and the value of a sample.
-fn sample(sample: &Value) -> Result<(f64, f64)> {
-    let value = sample[1].as_str().context("a value")?.parse()?;
-    Ok((sample[0].as_f64().context("a time")?, value))
 }
 
 /// Two gateways of one namespace: one with a bad table, and one with a good one. Requests get each of the filter's

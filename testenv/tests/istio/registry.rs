@@ -19,7 +19,7 @@ use testenv::{plugin, repository, yaml};
 
 use crate::common::{orders_table, report, table};
 use crate::fail_strategy::{LISTENER, refusal};
-use crate::monitoring::test_rules;
+use crate::prometheus::test_rules;
 use crate::{Env, tests, wasm_plugin};
 
 tests! {
