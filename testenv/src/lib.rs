@@ -14,6 +14,7 @@ pub mod envoy;
 pub mod go;
 pub mod istio;
 pub mod knative;
+pub mod metrics;
 pub mod npm;
 pub mod packaging;
 pub mod page;

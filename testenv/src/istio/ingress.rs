@@ -16,7 +16,7 @@ use super::objects;
 use crate::gateway::RESOURCE_VERSION;
 use crate::http1::Request;
 use crate::process::{Running, free_ports};
-use crate::{admin, envoy, istio};
+use crate::{admin, envoy, istio, metrics};
 
 /// Long enough for a push of istiod that makes new VMs, on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -318,8 +318,8 @@ impl IngressGateway {
     /// Returns a metric from the page that Prometheus reads from the gateway's pod, or `None` if it is not there.
     pub fn metric(&self, name_and_labels: &str) -> Result<Option<u64>> {
         let page = Request::get("metrics", "/stats/prometheus").send(self.metrics_address())?.text();
-        let line = page.lines().find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' '));
-        Ok(line.and_then(|value| value.parse().ok()))
+        let found = metrics::samples(&page).find(|(metric, _)| *metric == name_and_labels);
+        found.map(|(metric, value)| value.parse().with_context(|| format!("{metric} {value}"))).transpose()
     }
 
     /// Returns the page of the agent that Prometheus reads: the metrics of Envoy and those of the agent itself.

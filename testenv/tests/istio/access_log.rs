@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testenv::http1::Request;
 use testenv::istio::IngressGateway;
 use testenv::istio::ingress::Setup;
-use testenv::{page, repository, yaml};
+use testenv::{metrics, page, repository, yaml};
 
 use crate::collector::Collector;
 use crate::common::table;
@@ -98,8 +98,7 @@ fn a_gateway_writes_the_documented_fields_as_json(env: &Env) -> Result<()> {
 /// because they differ from run to run.
 fn samples(collector: &Collector) -> Result<Vec<Sample>> {
     let page = collector.metrics()?;
-    let lines = page.lines().filter(|line| line.starts_with("istio_") && !line.contains("_sum{"));
-    let samples = lines.filter_map(|line| line.rsplit_once(' '));
+    let samples = metrics::samples(&page).filter(|(name, _)| name.starts_with("istio_") && !name.contains("_sum{"));
     samples.map(|(name, value)| Ok((name.to_owned(), value.parse()?))).collect()
 }
 

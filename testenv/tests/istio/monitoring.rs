@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testenv::http1::Request;
 use testenv::istio::IngressGateway;
-use testenv::{page, repository, yaml};
+use testenv::{metrics, page, repository, yaml};
 
 use crate::chart::{Outcome, outcome};
 use crate::common::{orders_table, table};
@@ -45,7 +45,7 @@ fn samples(page: &str, namespace: &str, pod: &str) -> Result<Vec<Sample>> {
             || name.starts_with("envoy_listener_manager_lds_update_rejected{")
             || name.contains("_vm_reload_success{")
     };
-    let used = page.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(name, _)| is_used(name));
+    let used = metrics::samples(page).filter(|(name, _)| is_used(name));
     let labels = format!("{{namespace=\"{namespace}\",pod=\"{pod}\",");
     used.map(|(name, value)| Ok((name.replacen('{', &labels, 1), value.parse()?))).collect()
 }

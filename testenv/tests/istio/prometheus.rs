@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use testenv::http1::{Request, query_value};
 use testenv::process::{Running, find_on_path, free_ports};
-use testenv::repository;
+use testenv::{metrics, repository};
 
 use crate::Env;
 use crate::chart::{Outcome, outcome};
@@ -83,8 +83,7 @@ pub(crate) fn test_rules(env: &Env, series: Vec<Value>, by: [&str; 2], firing: &
 /// Istio's own metrics, which upstream Envoy does not have: name, labels, and what each minute adds.
 pub(crate) fn istio_metrics() -> Result<Vec<(String, i64)>> {
     let page = fs::read_to_string(repository().join("testenv/prometheus/istio-metrics-fixture.txt"))?;
-    let lines = page.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
-    lines.map(|(name, value)| Ok((name.to_owned(), value.parse()?))).collect()
+    metrics::samples(&page).map(|(name, value)| Ok((name.to_owned(), value.parse()?))).collect()
 }
 
 /// Serves the fixture of Istio's metrics on loopback until it is dropped. Each reading adds a minute's values.

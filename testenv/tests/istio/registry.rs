@@ -15,7 +15,7 @@ use testenv::istio::ingress::{Data, Setup};
 use testenv::istio::objects;
 use testenv::istio::registry::{Format, Image, Registry};
 use testenv::stand_in::StandIn;
-use testenv::{plugin, repository, yaml};
+use testenv::{metrics, plugin, repository, yaml};
 
 use crate::common::{orders_table, report, table};
 use crate::fail_strategy::{LISTENER, refusal};
@@ -297,8 +297,8 @@ fn a_registry_outage_denies_everything_on_a_new_gateway(env: &Env) -> Result<()>
 /// The agent's counter of this failure appears with it. The rules see it in minute 6, after which it stays as it is.
 fn the_alert_fires_at_the_first_failure(env: &Env, gateway: &IngressGateway) -> Result<()> {
     let page = gateway.agent_metrics()?;
-    let counts = page.lines().filter(|line| line.starts_with("istio_agent_wasm_config_conversion_count{"));
-    let counts: Vec<_> = counts.filter_map(|line| line.rsplit_once(' ')).collect();
+    let is_count = |metric: &str| metric.starts_with("istio_agent_wasm_config_conversion_count{");
+    let counts: Vec<_> = metrics::samples(&page).filter(|(metric, _)| is_count(metric)).collect();
     ensure!(counts.iter().any(|(name, _)| name.contains("result=\"fetch_failure\"")), "{counts:?}");
     let labels = "{namespace=\"istio-system\",pod=\"gateway\",";
     let series = counts.iter().map(|(name, count)| {
