@@ -294,7 +294,7 @@ fn a_registry_outage_denies_everything_on_a_new_gateway(env: &Env) -> Result<()>
     routed_to(&gateway, "two")
 }
 
-/// The agent's counter of this failure appears with it. The rules see it in minute 6, after which it stays as it is.
+/// The agent's counter of this failure appears with it. The rules see it in minute 5, after which it stays as it is.
 fn the_alert_fires_at_the_first_failure(env: &Env, gateway: &IngressGateway) -> Result<()> {
     let page = gateway.agent_metrics()?;
     let is_count = |metric: &str| metric.starts_with("istio_agent_wasm_config_conversion_count{");
@@ -307,7 +307,7 @@ fn the_alert_fires_at_the_first_failure(env: &Env, gateway: &IngressGateway) -> 
         json!({"series": name.replacen('{', labels, 1), "values": values})
     });
     let fired = ["KsvcRouterModuleNotFetched", "istio-system", "gateway"];
-    test_rules(env, series.collect(), ["namespace", "pod"], &[(5, &[]), (6, &[fired]), (15, &[fired]), (17, &[])])
+    test_rules(env, series.collect(), ["namespace", "pod"], &[(4, &[]), (5, &[fired]), (14, &[fired]), (16, &[])])
 }
 
 fn a_registry_outage_with_fail_open_takes_the_filter_away(env: &Env) -> Result<()> {
