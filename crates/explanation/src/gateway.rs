@@ -4,6 +4,7 @@ use ksvc_routing::{Answer, ConsideredRoute, Decision, Head, OutOfScope, Outcome,
 use serde_json::{Value, json};
 
 use crate::decision::{Explanation, explain_decision};
+use crate::mistake::mistake;
 use crate::nearest::nearest_routes;
 use crate::request::Request;
 
@@ -80,7 +81,8 @@ pub fn explain<'t>(tables: &'t [NamedTable<'t>], request: &Request, head: &'t He
         decision: explain_decision(named.table, &explained.decision, request, &[]),
         table: (tables.len() > 1).then_some(named),
         passed: tables[..index].iter().map(|table| Passed::new(table, head)).collect(),
-        reason: reason(named, &explained.decision, head).or_else(|| missed(named, &explained.decision, request)),
+        reason: reason(named, &explained.decision, head)
+            .or_else(|| mistake(named.table, &explained.decision, request).map(str::to_owned)),
         unsafe_part: match explained.decision.outcome() {
             Outcome::UnsafePath => named.table.unsafe_part(head),
             _ => None,
@@ -134,41 +136,6 @@ fn detail(answer: &Answer<'_>) -> String {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let in_json = body["detail"].as_str().map(str::to_owned);
     in_json.unwrap_or_else(|| String::from_utf8_lossy(&answer.body).into_owned())
-}
-
-/// Returns the small mistake in a request that finds no route, if a route is found without it.
-fn missed(table: &NamedTable<'_>, decision: &Decision<'_>, request: &Request) -> Option<String> {
-    let outcome = decision.outcome();
-    let finds = |request: &Request| {
-        let headers = request.header_refs();
-        let found = table.table.decide(&request.head(&headers), || false).outcome();
-        matches!(found, Outcome::Route | Outcome::Redirect | Outcome::Respond)
-    };
-    if outcome == Outcome::MethodNotAllowed {
-        let method = request.method.to_ascii_uppercase();
-        let name = String::from_utf8_lossy(&method).into_owned();
-        let changed = method != request.method && finds(&Request { method, ..request.clone() });
-        return changed.then(|| format!("methods are case-sensitive, and a route serves `{name}`"));
-    }
-    if outcome != Outcome::NotFound {
-        return None;
-    }
-    let path = request.path.as_deref()?;
-    let (path, query) = path.split_at(path.iter().position(|byte| *byte == b'?').unwrap_or(path.len()));
-    let with_path = |path: &[u8]| Request { path: Some([path, query].concat()), ..request.clone() };
-    match path.strip_suffix(b"/") {
-        Some(shorter) if finds(&with_path(shorter)) => {
-            Some("a route matches the path without the `/` at its end".to_owned())
-        }
-        None if finds(&with_path(&[path, b"/"].concat())) => {
-            Some("a route matches the path with a `/` at its end".to_owned())
-        }
-        _ => {
-            let lower = path.to_ascii_lowercase();
-            let is_found = lower != path && finds(&with_path(&lower));
-            is_found.then(|| "paths are case-sensitive, and a route matches this one in lower case".to_owned())
-        }
-    }
 }
 
 fn nearest<'t>(named: &NamedTable<'t>, request: &Request) -> Vec<(String, &'t str)> {

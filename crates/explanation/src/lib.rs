@@ -4,5 +4,6 @@
 
 pub mod decision;
 pub mod gateway;
+mod mistake;
 pub mod nearest;
 pub mod request;

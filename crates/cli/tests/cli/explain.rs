@@ -316,7 +316,7 @@ fn a_small_mistake_in_a_request_is_the_reason() {
         ("GET", "a.b/orders/?q=/", json!("a route matches the path without the `/` at its end")),
         ("GET", "a.b/items", json!("a route matches the path with a `/` at its end")),
         ("GET", "a.b/Orders", json!("paths are case-sensitive, and a route matches this one in lower case")),
-        ("get", "a.b/orders", json!("methods are case-sensitive, and a route serves `GET`")),
+        ("get", "a.b/orders", json!("methods are case-sensitive, and a route serves this one in upper case")),
         ("PUT", "a.b/orders", json!(null)),
         ("put", "a.b/orders", json!(null)),
         ("GET", "a.b/carts/1/", json!(null)),
