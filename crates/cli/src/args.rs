@@ -19,8 +19,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 /// FILE is a WasmPlugin, TrafficExtension or EnvoyFilter manifest, a document with `pluginConfig:`, or the
 /// configuration itself, in YAML or JSON. `-` means standard input.
 ///
-/// Exit codes: 0 success; 1 the input or the installation has errors, or a test failed; 2 the command line was wrong, or
-/// the cluster can't be read.
+/// Exit codes: 0 success; 1 the input or the installation has errors, or a test failed; 2 the command line was wrong,
+/// the cluster can't be read, or the output can't be written.
 #[derive(Debug, Parser)]
 #[command(name = "ksvc-router", version, after_help = "Example: ksvc-router check wasm-plugin.yaml")]
 pub struct Args {

@@ -5,10 +5,10 @@ use ksvc_routing::{Decision, Line, Outcome};
 use crate::tables::{Table, Tables};
 use ksvc_explanation::request::Request;
 
-/// What stands for a parameter of a path, in the order in which it is tried.
+/// These values are tried for a parameter of a path, in this order.
 const VALUES: [&str; 3] = ["1", "a", "example"];
 
-/// What stands for `ANY`, in the order in which it is tried.
+/// These methods are tried for `ANY`, in this order.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// A request to the path of a route.
@@ -16,7 +16,8 @@ pub(crate) struct Example<'l> {
     pub(crate) method: &'l str,
     host: String,
     path: String,
-    /// Whether the route gets the request. If not, another route or table does, or the route has conditions.
+    /// This is true if the route gets the request. Another route or table can get it instead, or the route can have
+    /// conditions that a request without headers does not meet.
     pub(crate) is_routed: bool,
     outcome: Outcome,
 }
@@ -76,8 +77,10 @@ fn asked<'l>(tables: &Tables, table: usize, line: &Line<'_>, method: &'l str, ho
         Decision::Untouched(_) => None,
     };
     let is_chosen = chosen.is_some_and(|chosen| chosen.index() == line.index);
-    let is_routed = is_chosen && tables.deciding(&request) == table;
-    Example { method, host: host.to_owned(), path, is_routed, outcome: decision.outcome() }
+    let outcome = decision.outcome();
+    // A route that has captured a service to which it may not forward is chosen, and answers 404.
+    let is_routed = is_chosen && outcome != Outcome::NotFound && tables.deciding(&request) == table;
+    Example { method, host: host.to_owned(), path, is_routed, outcome }
 }
 
 /// Returns a public host of the table.
@@ -108,7 +111,7 @@ fn path(pattern: &str, value: &str) -> String {
     }
     path += rest;
     let encoded = |byte: u8| match byte {
-        b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'\'' | b'{' | b'}' => format!("%{byte:02X}"),
+        b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'\'' | b'{' | b'}' | b'?' | b'#' => format!("%{byte:02X}"),
         byte if byte.is_ascii_graphic() => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),
     };

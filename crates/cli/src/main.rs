@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use crate::commands::{CallError, Report};
 use ksvc_router_cli::args;
+use ksvc_router_cli::words::reason;
 
 fn main() -> ExitCode {
     match commands::run(args::parse()) {
@@ -30,7 +31,8 @@ fn print(report: &Report, code: u8) -> ExitCode {
     let mut stdout = anstream::stdout();
     match stdout.write_all(report.out.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let _ = writeln!(anstream::stderr(), "error: the output could not be written whole: {error}");
+            let _ =
+                writeln!(anstream::stderr(), "error: the output could not be written completely: {}", reason(&error));
             ExitCode::from(2)
         }
         _ => ExitCode::from(code),

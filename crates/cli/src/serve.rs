@@ -31,9 +31,13 @@ use crate::words::{clean, count};
 /// The port of the page, which is replaced by a free one if it is taken. Browsers refuse some ports, such as 10080.
 const DEFAULT_PORT: u16 = 10090;
 
-/// The ports from 1024 on that browsers refuse (<https://fetch.spec.whatwg.org/#port-blocking>).
-const REFUSED_PORTS: [u16; 19] =
-    [1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080];
+/// The ports that browsers refuse (<https://fetch.spec.whatwg.org/#port-blocking>), without 0, which stands for any free port.
+const REFUSED_PORTS: &[u16] = &[
+    1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110,
+    111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532,
+    540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061,
+    6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+];
 
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -73,7 +77,7 @@ pub fn run(options: &Options) -> Result<Result<(), Vec<Message>>> {
     ensure_readable_again(options.files.iter().chain(&options.cases), "serve")?;
     let stop = stop_on_a_signal()?;
     let files = match &options.files[..] {
-        [file] => format!("{} has changed", clean(&file.display().to_string())),
+        [file] if options.cases.is_empty() => format!("{} has changed", clean(&file.display().to_string())),
         _ => "The files have changed".to_owned(),
     };
     let report = move |errors: Result<&[Message], &Unreadable>| {

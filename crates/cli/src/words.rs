@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io;
 
 use ksvc_routing::limits::QUOTED;
 
@@ -71,6 +72,12 @@ pub(crate) fn is_unprintable(c: char) -> bool {
             c,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
         )
+}
+
+/// Returns the reason of an error of the system, without the number that the system has for it.
+pub fn reason(error: &io::Error) -> String {
+    let reason = error.to_string();
+    reason.split(" (os error ").next().unwrap_or(&reason).to_owned()
 }
 
 /// Returns a number with its noun: `1 error`, `2 errors`.

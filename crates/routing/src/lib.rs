@@ -71,6 +71,7 @@ mod rollout;
 mod table;
 mod telemetry;
 
+pub use bytes::is_token;
 pub use compile::{Compiled, MatchKey, SegmentKey, compile};
 pub use decide::decision::{Answer, Decision, Forward, Outcome, ResponsePlan, Untouched};
 pub use decide::headers::Change;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::words::clean;
+use crate::words::{self, clean};
 
 /// The name of standard input in messages.
 pub const STDIN: &str = "<stdin>";
@@ -23,10 +23,9 @@ impl fmt::Display for Unreadable {
 }
 
 impl Unreadable {
-    /// Returns why the file or folder can't be read, without the number that the system has for it.
+    /// Returns why the file or folder can't be read.
     pub fn reason(&self) -> String {
-        let reason = self.error.to_string();
-        reason.split(" (os error ").next().unwrap_or(&reason).to_owned()
+        words::reason(&self.error)
     }
 }
 
@@ -64,7 +63,8 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
         .map_err(unreadable)?;
     paths.sort();
     for path in paths {
-        // Kubernetes keeps the versions of a mounted ConfigMap in such folders, and links to the present files beside them.
+        // Kubernetes keeps the versions of a mounted ConfigMap in folders with such names, and links to the present files
+        // beside them.
         if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"..")) {
             continue;
         }

@@ -25,6 +25,16 @@ pub(super) fn behind(text: &str, error: YamlError, is_readable: &dyn Fn(&str) ->
     let last = error.at.start.line.min(lines.len());
     // The lines up to the error, the nearest first, each with its number.
     let nearest = || (1..=last).rev().filter_map(|number| Some((number, *lines.get(number - 1)?)));
+    // Returns whether the text can be read if its line is written as the error says.
+    let is_remedy = |found: &YamlError| {
+        let (YamlProblem::NoColon { write, .. } | YamlProblem::OpenBracket { write, .. }) = &found.what else {
+            return false;
+        };
+        let index = found.at.start.line - 1;
+        let changed = lines[index].replacen(item(lines[index]), write, 1);
+        let with = |(at, line): (usize, &&str)| if at == index { changed.clone() } else { (*line).to_owned() };
+        is_readable(&lines.iter().enumerate().map(with).collect::<Vec<_>>().join("\n"))
+    };
     let found = conflict(&lines)
         .or_else(|| json(text))
         .or_else(|| (1..=last).find_map(|number| unfilled(number, lines[number - 1])))
@@ -33,8 +43,11 @@ pub(super) fn behind(text: &str, error: YamlError, is_readable: &dyn Fn(&str) ->
             nearest().take(2).chain(next).find_map(|(number, line)| tab(number, line))
         })
         .or_else(|| nearest().take(3).find_map(|(number, line)| no_space(number, line)))
-        .or_else(|| nearest().take(3).find_map(|(number, line)| no_colon(number, line)))
-        .or_else(|| nearest().take(4).find_map(|(number, line)| open_bracket(number, line, lines.get(number)?)))
+        .or_else(|| nearest().take(3).find_map(|(number, line)| no_colon(number, line).filter(is_remedy)))
+        .or_else(|| {
+            let open = |(number, line)| open_bracket(number, line, lines.get(number)?).filter(is_remedy);
+            nearest().take(4).find_map(open)
+        })
         .or_else(|| nearest().take(2).find_map(|(number, line)| unquoted(number, line, is_readable)))
         .or_else(|| indentation(&lines[..last]).filter(|found| found.at.start.line + 2 > last))
         .or_else(|| open_quote(&error, nearest()));
@@ -53,14 +66,19 @@ fn conflict(lines: &[&str]) -> Option<YamlError> {
     Some(problem(at + 1, 1, 7, YamlProblem::Conflict))
 }
 
-/// Finds the mistake in a text that is JSON by its beginning.
+/// Finds a missing comma, colon or bracket in a text that is JSON by its beginning. Other texts that JSON does not allow can
+/// be YAML.
 fn json(text: &str) -> Option<YamlError> {
     text.trim_start().strip_prefix('{')?.trim_start().strip_prefix('"')?;
     let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
+    let message = match error.to_string().split(" at line ").next() {
+        Some(message) if message.starts_with("expected `") => message.to_owned(),
+        _ if error.is_eof() => "the text ends before its last bracket is closed".to_owned(),
+        _ => return None,
+    };
     let line = text.lines().nth(error.line().checked_sub(1)?).unwrap_or_default();
     let column =
         String::from_utf8_lossy(line.as_bytes().get(..error.column()).unwrap_or(line.as_bytes())).chars().count();
-    let message = error.to_string().split(" at line ").next().unwrap_or_default().to_owned();
     Some(problem(error.line(), column.max(1), 1, YamlProblem::Json { message }))
 }
 
@@ -103,7 +121,7 @@ fn no_space(number: usize, line: &str) -> Option<YamlError> {
 
 /// Finds `match GET /a`, where the colon is missing.
 fn no_colon(number: usize, line: &str) -> Option<YamlError> {
-    let item = line.trim_start().trim_start_matches("- ").trim_start();
+    let item = item(line);
     let (key, value) = item.split_once(' ')?;
     let is_value = is_key(key) && !item.contains(':');
     let column = line.chars().count() - item.chars().count() + 1;
@@ -119,8 +137,7 @@ fn open_bracket(number: usize, line: &str, next: &str) -> Option<YamlError> {
     let open = open_brackets(line);
     let (at, _) = *open.first().filter(|_| is_next && begin(next) <= begin(line))?;
     let close: String = open.iter().rev().map(|(_, close)| *close).collect();
-    let item = line.trim().trim_start_matches("- ").trim_start();
-    let write = format!("{}{close}", item.trim_end_matches(','));
+    let write = format!("{}{close}", item(line).trim_end_matches(','));
     Some(problem(number, line[..at].chars().count() + 1, 1, YamlProblem::OpenBracket { close, write }))
 }
 
@@ -140,6 +157,11 @@ fn open_brackets(line: &str) -> Vec<(usize, char)> {
         }
     }
     open
+}
+
+/// Returns a line without its indentation and the dashes of its elements.
+fn item(line: &str) -> &str {
+    line.trim().trim_start_matches("- ").trim_start()
 }
 
 fn is_key(word: &str) -> bool {

@@ -250,7 +250,7 @@ fn output_that_can_not_be_written_is_an_error() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
         assert!(
-            error.ends_with("error: the output could not be written whole: No space left on device (os error 28)\n"),
+            error.ends_with("error: the output could not be written completely: No space left on device\n"),
             "{error}"
         );
     }

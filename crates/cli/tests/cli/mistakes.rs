@@ -115,6 +115,37 @@ fn what_a_message_about_yaml_says_to_write_is_accepted() {
     }
 }
 
+/// What looks like an open bracket or a missing colon is none, and writing it as if it were one would lose something.
+#[test]
+fn only_what_makes_the_text_readable_is_proposed() {
+    for (text, instead) in [
+        ("  [\n{match: GET /a, service: a},\n{match: GET /b, service: b}\n]\n", "indent lines inside [ ] and { }"),
+        (
+            "  - match: GET /a\n    service: a\n    cors: {allowOrigins: ['https://a.b'],\n    allowMethods: [GET]}\n",
+            "",
+        ),
+        ("  - {match: GET /it's, service: a}\n  - {match: GET /b, service: b, name: x: y}\n", ""),
+        (
+            "  - match: GET /a\n    service: a\n    respond:\n      body: |\n        match everything\n     status: 200\n",
+            "",
+        ),
+        ("  - {match: GET /a, service: 'a}\n  - {match: GET /b, service: b}\n", ""),
+    ] {
+        let (code, messages) = check(&format!("{TABLE}{text}"));
+        assert_eq!((code, messages.len()), (1, 1), "{text}: {messages:?}");
+        let is_proposed = ["closes this bracket", "there is no `:`"].iter().any(|words| messages[0].contains(words));
+        assert!(!is_proposed && messages[0].contains(instead), "{text}: {messages:?}");
+    }
+    for (text, words) in [
+        ("{\"hosts\": [a.b], \"routes\": [\n{\"match\": GET /a, \"service\": a: b}]}\n", "2:"),
+        ("{\"hosts\": [\"a.b\"],}\n---\nx: y: z\n", "3:"),
+        ("{\"hosts\": [\"a.b\"], \"routes\": []\n", "the text ends before its last bracket is closed"),
+    ] {
+        let (code, messages) = check(text);
+        assert!(code == 1 && messages[0].contains(words), "{text}: {messages:?}");
+    }
+}
+
 #[test]
 fn good_yaml_in_unusual_layouts_has_no_mistakes() {
     for text in [

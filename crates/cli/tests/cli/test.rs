@@ -36,6 +36,15 @@ const PASSING: &str = r#"
 "#;
 
 #[test]
+fn a_case_with_a_method_that_no_client_can_send_is_an_error() {
+    let cases = "cases:\n  - name: a\n    request: {method: GE T, url: https://a.b/}\n    expect: {status: 404}\n";
+    let run = Folder::new(&[("f.yaml", GOOD), ("cases.yaml", cases)]).run(&["test", "f.yaml", "cases.yaml"]);
+    assert_eq!(run.code, 1);
+    let error = "cases.yaml:3:23: error: \"GE T\" is not a method; write a method such as `GET` [invalid-case]";
+    assert!((run.out + &run.err).contains(error));
+}
+
+#[test]
 fn passing_cases_pass_and_uncovered_routes_are_listed() {
     let run = test(PASSING, &[]);
     assert_eq!(

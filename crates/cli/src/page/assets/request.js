@@ -19,7 +19,7 @@ class RequestBox {
   }
 
   fail(error) {
-    byId('verdict').textContent = `Requests can't be explained: ${error}. The page needs a browser of June 2023 or newer.`;
+    byId('verdict').textContent = `Requests can't be explained: ${error}. If this browser is older than June 2023, use a newer one.`;
   }
 
   fill({ method, url, headers }) {
