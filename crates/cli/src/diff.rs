@@ -597,6 +597,7 @@ fn tried_values(outlines: &[&Outline], changed_headers: &[String]) -> TriedValue
     let differs = |a: &Outline| outlines.iter().any(|b| a.settings != b.settings);
     let settings_differ = outlines.iter().any(|outline| differs(outline));
     if settings_differ && outlines.iter().any(|outline| outline.allows_unsafe_paths) {
+        tried.has_raw_bytes = true;
         values.extend(["x1%2Fx2", "..", "x1%5Cx2"].map(str::to_owned));
     }
     let bases_differ = outlines.iter().any(|a| outlines.iter().any(|b| a.base != b.base));

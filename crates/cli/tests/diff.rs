@@ -313,6 +313,58 @@ fn no_difference_that_random_requests_find_is_missed() {
     assert!(differing > least(3), "only {differing} of the pairs differ, with {found} requests");
 }
 
+/// Below a `basePath`, the table answers what it has no route for, also if its only route is that of the `basePath` itself.
+#[test]
+fn what_has_no_route_below_a_base_path_is_compared() {
+    let table = |base: Option<&str>, route: &str| {
+        let mut table = json!({
+            "hosts": ["a.example.com"], "domain": "example.com", "namespace": "shop",
+            "routes": [{"match": route, "service": "a"}],
+        });
+        match base {
+            Some(base) => table["basePath"] = base.into(),
+            None => table["cors"] = json!({"allowOrigins": ["https://app.example.com"]}),
+        }
+        good(&table)
+    };
+    let all = table(None, "GET /x");
+    for base in ["/a", "/a/b"] {
+        let below = table(Some(base), "GET /");
+        let difference = compare(&[&all], &[&below, &all], &Bounds::default());
+        let preflight = |entry: &&Entry| {
+            let example = &entry.example;
+            let is_preflight = example.headers.iter().any(|(name, _)| name == b"access-control-request-method");
+            is_preflight && example.path.as_deref().is_some_and(|path| path.starts_with(format!("{base}/").as_bytes()))
+        };
+        let found = difference.entries.iter().find(preflight);
+        let entry = found.unwrap_or_else(|| panic!("{base}: {}", describe(&difference)));
+        let outcome = |tables: &[&RouteTable]| Seen::new(tables, &entry.example, &[]).outcome;
+        assert_eq!(
+            (outcome(&[&all]), outcome(&[&below, &all])),
+            ("preflight", "notFound"),
+            "{}",
+            describe(&difference)
+        );
+    }
+}
+
+/// One table refuses bytes outside ASCII that are not encoded, and the other one accepts them.
+#[test]
+fn paths_outside_ascii_that_are_not_encoded_are_compared() {
+    let table = |unsafe_paths: &str| {
+        good(&json!({
+            "hosts": ["a.example.com"], "domain": "example.com", "namespace": "shop", "basePath": "/é",
+            "unsafePaths": unsafe_paths, "routes": [{"match": "GET /a", "service": "a"}],
+        }))
+    };
+    let (old, new) = (table("reject"), table("allow"));
+    let difference = compare(&[&old], &[&new], &Bounds::default());
+    let outcomes: Vec<_> = difference.entries.iter().map(|entry| (entry.before.outcome, entry.after.outcome)).collect();
+    for after in ["route", "methodNotAllowed", "notFound"] {
+        assert!(outcomes.contains(&("unsafePath", after)), "{after}: {}", describe(&difference));
+    }
+}
+
 #[test]
 fn what_a_bound_leaves_out_is_counted_and_named() {
     let table = |service: &str| {

@@ -57,6 +57,8 @@ struct Node {
     parameter: Option<usize>,
     /// Whether some pattern takes all segments from here on.
     takes_rest: bool,
+    /// Whether the scope of a table begins here, with its `basePath`.
+    begins_scope: bool,
 }
 
 /// How many texts are tried for the segments with literal text and parameters at one place.
@@ -77,6 +79,7 @@ impl Patterns {
             at = self.literal(at, text);
             nodes.push(at);
         }
+        self.nodes[at].begins_scope = true;
         for segment in segments {
             at = match segment {
                 PathSegment::Literal(text) => self.literal(at, text),
@@ -201,8 +204,8 @@ impl<V: FnMut(&Path, bool)> Walk<'_, V> {
         }
         let parameters: Vec<usize> =
             nodes().filter_map(|node| node.parameter).collect::<BTreeSet<_>>().into_iter().collect();
-        if parameters.is_empty() && !rest_is_taken && !path.is_empty() {
-            // No pattern matches from here on, which the root has too.
+        if parameters.is_empty() && !rest_is_taken && !nodes().any(|node| node.begins_scope) && !path.is_empty() {
+            // No pattern matches from here on, which the beginning of the scope has too.
         } else {
             match fresh_text(&literals, &mixed, path.len() + 1) {
                 Some(text) => self.descend(&parameters, rest_is_taken, path, vec![Piece::Fill(text)]),

@@ -18,6 +18,8 @@ pub(super) struct TriedValues {
     pub(super) values: Vec<String>,
     /// Whether two values in one path matter together, because they can make a host.
     pub(super) are_combined: bool,
+    /// Whether bytes outside ASCII are also tried as they are. Some table accepts them so, and another one may not.
+    pub(super) has_raw_bytes: bool,
     /// Headers that the tables may change or remove.
     pub(super) headers: Vec<(String, String)>,
 }
@@ -55,9 +57,9 @@ pub(super) fn requests(class: &Class<'_>, tried: &TriedValues, limit: usize) -> 
     let (preflight_assignments, some_are_cut) = assignments(of_preflights);
     let (assignments, mut is_cut) = assignments(sets);
     is_cut |= some_are_cut;
-    let base_path = path_text(path, final_slash);
+    let base_path = path_text(path, final_slash).into_bytes();
     let mut list = Vec::new();
-    let mut add = |method: &str, path: &str, assignment: &Assignment, headers: &[(&str, &str)]| {
+    let mut add = |method: &str, path: &[u8], assignment: &Assignment, headers: &[(&str, &str)]| {
         let is_tried = list.len() < limit;
         if is_tried {
             list.push(request(method, authority, path, assignment, headers));
@@ -100,6 +102,7 @@ pub(super) fn requests(class: &Class<'_>, tried: &TriedValues, limit: usize) -> 
     let no_condition = Assignment::default();
     let mut own_requests = own_requests(candidates);
     own_requests.insert((methods[0].clone(), Assignment::default()));
+    own_requests.insert((unnamed_method(candidates), Assignment::default()));
     'variants: for path in variants(path, final_slash, tried) {
         for (method, assignment) in &own_requests {
             if !add(method, &path, assignment, &[]) {
@@ -119,7 +122,8 @@ pub(super) fn captured_requests(class: &Class<'_>, tried: &TriedValues, limit: u
     let Class { authority, path, final_slash, candidates } = *class;
     let mut list = Vec::new();
     let own_requests = own_requests(candidates);
-    for path in std::iter::once(path_text(path, final_slash)).chain(variants(path, final_slash, tried)) {
+    let base_path = path_text(path, final_slash).into_bytes();
+    for path in std::iter::once(base_path).chain(variants(path, final_slash, tried)) {
         for (method, assignment) in &own_requests {
             if list.len() >= limit {
                 return Requests { list, is_cut: true };
@@ -142,14 +146,19 @@ fn own_requests(candidates: &[&CandidateOutline]) -> BTreeSet<(String, Assignmen
 
 /// Returns the methods on which the choice of a candidate can depend, and one that no candidate names. `GET` comes first.
 fn methods(candidates: &[&CandidateOutline]) -> Vec<String> {
-    let named: BTreeSet<&str> = candidates.iter().filter_map(|candidate| candidate.method.as_deref()).collect();
-    let usual = ["GET", "POST", "PUT", "DELETE", "PATCH", "PROPFIND", "REPORT", "LOCK"];
-    let other = usual.into_iter().find(|method| !named.contains(method)).unwrap_or("MKACTIVITY");
-    let mut methods: BTreeSet<&str> = named;
-    methods.extend([other, "OPTIONS", "HEAD"]);
-    let mut methods: Vec<String> = methods.into_iter().map(str::to_owned).collect();
+    let named = candidates.iter().filter_map(|candidate| candidate.method.clone());
+    let more = [unnamed_method(candidates), "OPTIONS".to_owned(), "HEAD".to_owned()];
+    let methods: BTreeSet<String> = named.chain(more).collect();
+    let mut methods: Vec<String> = methods.into_iter().collect();
     methods.sort_by_key(|method| (method != "GET", method == "OPTIONS" || method == "HEAD", method.clone()));
     methods
+}
+
+/// Returns a method that no candidate names.
+fn unnamed_method(candidates: &[&CandidateOutline]) -> String {
+    let is_named = |method: &str| candidates.iter().any(|candidate| candidate.method.as_deref() == Some(method));
+    let usual = ["GET", "POST", "PUT", "DELETE", "PATCH", "PROPFIND", "REPORT", "LOCK"];
+    usual.into_iter().find(|method| !is_named(method)).unwrap_or("MKACTIVITY").to_owned()
 }
 
 /// Returns the conditions on the query.
@@ -248,7 +257,7 @@ fn is_met(expected: &ExpectedValue, value: &str) -> bool {
 
 /// Returns other paths of the same class, with values that matter for more than the choice of a route. They are made one
 /// by one, since there may be very many.
-fn variants<'v>(path: &'v Path, final_slash: bool, tried: &'v TriedValues) -> impl Iterator<Item = String> + 'v {
+fn variants<'v>(path: &'v Path, final_slash: bool, tried: &'v TriedValues) -> impl Iterator<Item = Vec<u8>> + 'v {
     let fills: Vec<(usize, usize)> = path
         .iter()
         .enumerate()
@@ -278,15 +287,31 @@ fn variants<'v>(path: &'v Path, final_slash: bool, tried: &'v TriedValues) -> im
         let both = values.iter().flat_map(move |a| values.iter().map(move |b| (a, b)));
         both.map(move |(a, b)| with(&[(one, a), (two, b)]))
     });
-    longer.into_iter().chain(single).chain(double)
+    let base_path = path_text(path, final_slash);
+    let raw = Some(raw_bytes(&base_path)).filter(|raw| tried.has_raw_bytes && *raw != base_path.as_bytes());
+    raw.into_iter().chain(longer.into_iter().chain(single).chain(double).map(String::into_bytes))
+}
+
+/// Returns a path with its bytes outside ASCII as they are, and not encoded. Libraries decode all bytes or none.
+fn raw_bytes(path: &str) -> Vec<u8> {
+    let decoded = |text: &str| u8::from_str_radix(text.get(..2)?, 16).ok().filter(|byte| !byte.is_ascii());
+    let mut parts = path.split('%');
+    let mut raw = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match decoded(part) {
+            Some(byte) => raw.extend([&[byte], &part.as_bytes()[2..]].concat()),
+            None => raw.extend([b"%", part.as_bytes()].concat()),
+        }
+    }
+    raw
 }
 
 /// Returns a request to a host that is not looked at for routes.
 pub(super) fn bare(method: &str, authority: &str, path: &str, headers: &[(&str, &str)]) -> Request {
-    request(method, authority, path, &Assignment::default(), headers)
+    request(method, authority, path.as_bytes(), &Assignment::default(), headers)
 }
 
-fn request(method: &str, authority: &str, path: &str, assignment: &Assignment, headers: &[(&str, &str)]) -> Request {
+fn request(method: &str, authority: &str, path: &[u8], assignment: &Assignment, headers: &[(&str, &str)]) -> Request {
     let mut request = Request::new(method, b"");
     request.scheme = Some(b"https".to_vec());
     request.authority = Some(authority.as_bytes().to_vec());
@@ -308,7 +333,7 @@ fn request(method: &str, authority: &str, path: &str, assignment: &Assignment, h
         }
     }
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-    request.path = Some(format!("{path}{query}").into());
+    request.path = Some([path, query.as_bytes()].concat());
     request
 }
 
