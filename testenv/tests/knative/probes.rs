@@ -83,11 +83,14 @@ fn ensure_probed(api: &Api<'_>, host: &str) -> Result<()> {
 /// Checks that Knative's proxies answer a probe, without the function.
 fn ensure_answered_by_knative(api: &Api<'_>, host: &str, path: &str) -> Result<()> {
     let mut response = api.send(&probe(host, path))?;
-    eventually("the gateway has the cluster of the revision", || {
-        if response.status == 500 {
+    // Without its route yet, Envoy answers 404 with no body, and without the cluster yet, 500. The filter's 404 has a body.
+    let is_known =
+        |response: &Response| response.status != 500 && (response.status != 404 || !response.body.is_empty());
+    eventually("the gateway has the route and the cluster of the revision", || {
+        if !is_known(&response) {
             response = api.send(&probe(host, path))?;
         }
-        Ok(response.status != 500)
+        Ok(is_known(&response))
     })?;
     let by_knative = response.header("k-network-hash").is_some() && response.header(REVISION_HEADER).is_none();
     ensure!(response.status == 200 && by_knative, "the probe of {host}{path}: {response:?}");
