@@ -14,6 +14,7 @@ pub mod envoy;
 pub mod go;
 pub mod istio;
 pub mod knative;
+pub mod listener;
 pub mod metrics;
 pub mod npm;
 pub mod packaging;

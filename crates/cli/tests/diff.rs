@@ -25,9 +25,10 @@ fn wanted() -> Option<usize> {
     Some(wanted.parse().expect("KSVC_ROUTER_DIFF_TABLES is a number"))
 }
 
-/// How many pairs of tables are compared: by default few, so that the test is quick.
+/// How many pairs of tables are compared: by default few, so that the test is quick, and enough for the shares that are
+/// checked. About half of the pairs are compared as a whole; of 16 pairs it was often less than the quarter that is asked.
 fn tables() -> usize {
-    wanted().unwrap_or(16)
+    wanted().unwrap_or(64)
 }
 
 /// How much is tried for a pair: by default little, so that the test is quick. A pair for which this is too little is not
@@ -307,10 +308,8 @@ fn no_difference_that_random_requests_find_is_missed() {
     eprintln!(
         "{whole} pairs compared as a whole, {differing} pairs differ, {tried} requests tried by the comparison, {found} random requests differ"
     );
-    // Of few tables, how many differ depends on chance.
-    let least = |share: usize| tables() / if tables() < 100 { 16 } else { share };
-    assert!(whole > least(4), "only {whole} of the pairs are compared as a whole");
-    assert!(differing > least(3), "only {differing} of the pairs differ, with {found} requests");
+    assert!(whole * 4 > tables(), "only {whole} of the pairs are compared as a whole");
+    assert!(differing * 3 > tables(), "only {differing} of the pairs differ, with {found} requests");
 }
 
 /// Below a `basePath`, the table answers what it has no route for, also if its only route is that of the `basePath` itself.

@@ -17,7 +17,7 @@ use testenv::{metrics, page, repository, yaml};
 use crate::chart::{Outcome, outcome};
 use crate::common::{orders_table, table};
 use crate::dashboard::{self, Series};
-use crate::prometheus::{IstioMetrics, Prometheus, RULES, Sample, changed, istio_metrics, repeated, test_rules};
+use crate::prometheus::{Prometheus, RULES, Sample, changed, istio_metrics, repeated, serve_istio_metrics, test_rules};
 use crate::{Env, fail_strategy, tests, wasm_plugin};
 
 tests! {
@@ -221,8 +221,8 @@ fn each_query_of_the_dashboard_has_a_value_in_a_real_prometheus(env: &Env) -> Re
     };
     apply(&bad, &broken("orders"))?;
     apply(&good, &whole("one"))?;
-    let istio = IstioMetrics::start()?;
-    let pages = [("bad", bad.metrics_address()), ("good", good.metrics_address()), ("istio-fixture", istio.address)];
+    let istio = serve_istio_metrics()?;
+    let pages = [("bad", bad.metrics_address()), ("good", good.metrics_address()), ("istio-fixture", istio.address())];
     let prometheus = Prometheus::start(&pages)?;
     good.eventually("Prometheus has read each page twice", || {
         Ok(prometheus.query("min_over_time(up[1m]) == 1 and count_over_time(up[1m]) >= 2")?.len() == pages.len())

@@ -2,10 +2,8 @@
 //! and method. The tests apply the manifests of `docs/security/` and check what `docs/security.md` says about them.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
@@ -16,6 +14,7 @@ use testenv::http1::{Request, Response};
 use testenv::istio::control_plane::EXT_AUTHZ;
 use testenv::istio::ingress::Setup;
 use testenv::istio::{IngressGateway, objects};
+use testenv::listener::Listener;
 use testenv::repository;
 use testenv::stand_in::Report;
 
@@ -332,7 +331,7 @@ fn an_external_service_decides_about_the_public_request_and_all_manifests_hold_t
     gateway.eventually("the access log shows the reason", || {
         Ok(gateway.log().contains("deny-due-to-bad-CUSTOM-action"))
     })?;
-    env.plane.cluster().apply(&[objects::service_entry("external", host, port, authorizer.address)])?;
+    env.plane.cluster().apply(&[objects::service_entry("external", host, port, authorizer.listener.address())])?;
     eventually(&gateway, || {
         answers(&gateway, &get("/faas/orders/42"), 429)?;
         arrives(&gateway, &allowed(get("/faas/orders/42")), ORDERS).map(drop)
@@ -665,47 +664,22 @@ fn since_1970() -> Result<u64> {
 /// `allow` it allows the request and sets the name of a user, with `silent` it allows the request and sets nothing, and
 /// otherwise it answers 429. It records the requests that it was asked about.
 struct Authorizer {
-    address: SocketAddr,
+    listener: Listener,
     requests: Arc<Mutex<Vec<Report>>>,
-    ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Authorizer {
     fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
         let requests: Arc<Mutex<Vec<Report>>> = Arc::default();
-        let ended = Arc::new(AtomicBool::new(false));
-        let thread = thread::spawn({
-            let (requests, ended) = (Arc::clone(&requests), Arc::clone(&ended));
-            move || {
-                for connection in listener.incoming() {
-                    if ended.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    // A connection that breaks off is neither recorded nor answered.
-                    let _ = connection.map_err(Into::into).and_then(|connection| decide(connection, &requests));
-                }
-            }
-        });
-        Ok(Self { address, requests, ended, thread: Some(thread) })
+        let recorded = Arc::clone(&requests);
+        // A connection that breaks off is neither recorded nor answered.
+        let listener = Listener::start(move |connection| drop(decide(connection, &recorded)))?;
+        Ok(Self { listener, requests })
     }
 
     /// Returns the requests that it was asked about since the last call.
     fn requests(&self) -> Vec<Report> {
         std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Drop for Authorizer {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
-        // Wakes the thread, which waits for a connection.
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

@@ -4,16 +4,14 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use testenv::http1::{Request, query_value};
+use testenv::listener::Listener;
 use testenv::process::{Running, find_on_path, free_ports};
 use testenv::{metrics, repository};
 
@@ -46,8 +44,8 @@ fn series(before: &[Sample], after: &[Sample], values: impl Fn(i64, i64) -> Stri
     pairs.collect()
 }
 
-/// Runs the rules with these series, and checks the alerts that fire in some minutes. Each alert is given with the values
-/// of the labels `by`; an empty one stands for a label that the alert does not have.
+/// Runs the rules with these series, and checks the alerts that fire in some minutes. Each alert is given with its values
+/// for the labels `by`. An empty value stands for a label that the alert does not have.
 pub(crate) fn test_rules(env: &Env, series: Vec<Value>, by: [&str; 2], firing: &[(u32, &[[&str; 3]])]) -> Result<()> {
     let firing: Vec<Value> = firing
         .iter()
@@ -86,36 +84,21 @@ pub(crate) fn istio_metrics() -> Result<Vec<(String, i64)>> {
     metrics::samples(&page).map(|(name, value)| Ok((name.to_owned(), value.parse()?))).collect()
 }
 
-/// Serves the fixture of Istio's metrics on loopback until it is dropped. Each reading adds a minute's values.
-pub(crate) struct IstioMetrics {
-    pub(crate) address: SocketAddr,
-    ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl IstioMetrics {
-    pub(crate) fn start() -> Result<Self> {
-        let (metrics, listener) = (istio_metrics()?, TcpListener::bind("127.0.0.1:0")?);
-        let (address, ended) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
-        let until = Arc::clone(&ended);
-        let thread = thread::spawn(move || {
-            for (reading, connection) in listener.incoming().enumerate() {
-                if until.load(Ordering::Relaxed) {
-                    return;
-                }
-                let Ok(mut connection) = connection else { continue };
-                let mut page = String::new();
-                for (name, each) in &metrics {
-                    let _ = writeln!(page, "{name} {:.3}", *each as f64 * waves(name, reading));
-                }
-                // The request is short, so one reading has at least its beginning.
-                let _ = connection.read(&mut [0; 4096]);
-                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\nconnection: close\r\n";
-                let _ = write!(connection, "{head}content-length: {}\r\n\r\n{page}", page.len());
-            }
-        });
-        Ok(Self { address, ended, thread: Some(thread) })
-    }
+/// Serves the fixture of Istio's metrics. Each reading adds a minute's values.
+pub(crate) fn serve_istio_metrics() -> Result<Listener> {
+    let metrics = istio_metrics()?;
+    let mut readings = 0;
+    Listener::start(move |mut connection| {
+        let mut page = String::new();
+        for (name, each) in &metrics {
+            let _ = writeln!(page, "{name} {:.3}", *each as f64 * waves(name, readings));
+        }
+        readings += 1;
+        // The request is short, so one reading has at least its beginning.
+        let _ = connection.read(&mut [0; 4096]);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\nconnection: close\r\n";
+        let _ = write!(connection, "{head}content-length: {}\r\n\r\n{page}", page.len());
+    })
 }
 
 /// Returns the sum of the increases of a counter up to a reading. Each is one on average. They rise and fall with time,
@@ -125,16 +108,6 @@ fn waves(name: &str, reading: usize) -> f64 {
     let phase = route.bytes().take_while(|byte| *byte != b'"').map(f64::from).sum::<f64>();
     let time = reading as f64;
     time + 7.0 * ((time / 14.0 + phase).sin() - phase.sin())
-}
-
-impl Drop for IstioMetrics {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }
 
 /// A real Prometheus on loopback, which ends when this is dropped.
