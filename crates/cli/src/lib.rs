@@ -19,7 +19,8 @@
 //! around a table, and `import` makes tables from what describes services already. `admission` makes the policy for the API
 //! server from the schema of the configuration, and `schema` prints that for editors. `cluster` reads an installation.
 //!
-//! `args` defines the arguments of the command line, from which its help, completions and man pages are made.
+//! `args` defines the arguments of the command line, from which its help, completions and man pages are made. `print` prints
+//! for readers that may have ended.
 
 pub mod args;
 
@@ -67,6 +68,8 @@ pub mod diff;
 mod example;
 
 pub mod page;
+
+pub mod print;
 
 pub mod render;
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use crate::commands::{CallError, Report};
 use ksvc_router_cli::args;
+use ksvc_router_cli::print::to_stderr;
 use ksvc_router_cli::words::reason;
 
 fn main() -> ExitCode {
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
         Ok(report) => print(&report, if report.success { 0 } else { 1 }),
         Err(CallError::Refused(report)) => print(&report, 2),
         Err(error) => {
-            let _ = writeln!(anstream::stderr(), "error: {error}");
+            to_stderr(&format!("error: {error}\n"));
             ExitCode::from(2)
         }
     }
@@ -27,12 +28,11 @@ fn main() -> ExitCode {
 /// Prints a report. Returns this code, or 2 if the report could not be written, for example to a full disk. It is no error
 /// if the reader of a pipe has ended, as `head` does.
 fn print(report: &Report, code: u8) -> ExitCode {
-    let _ = anstream::stderr().write_all(report.err.as_bytes());
+    to_stderr(&report.err);
     let mut stdout = anstream::stdout();
     match stdout.write_all(report.out.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let _ =
-                writeln!(anstream::stderr(), "error: the output could not be written completely: {}", reason(&error));
+            to_stderr(&format!("error: the output could not be written completely: {}\n", reason(&error)));
             ExitCode::from(2)
         }
         _ => ExitCode::from(code),

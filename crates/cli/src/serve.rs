@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use crate::message::{Message, as_text};
 use crate::page::routes::{self, RoutesPage};
 use crate::page::{NoCore, Page};
+use crate::print::to_stderr;
 use crate::source::files::Unreadable;
 use crate::watch::{Watched, ensure_readable_again};
 use crate::words::{clean, count};
@@ -81,7 +82,7 @@ pub fn run(options: &Options) -> Result<Result<(), Vec<Message>>> {
         _ => "The files have changed".to_owned(),
     };
     let report = move |errors: Result<&[Message], &Unreadable>| {
-        print_error(&match errors {
+        to_stderr(&match errors {
             Ok(errors) => format!("{}{files}: {}\n", as_text(errors), count(errors.len(), "error")),
             Err(error) => format!("error: {error}\n"),
         });
@@ -90,7 +91,7 @@ pub fn run(options: &Options) -> Result<Result<(), Vec<Message>>> {
         Ok(server) => server,
         Err(messages) => return Ok(Err(messages)),
     };
-    print_error(&as_text(&server.errors));
+    to_stderr(&as_text(&server.errors));
     let url = server.url();
     let usage = format!("The routes are shown at {url}. Edit the files and save: the page follows. Ctrl-C stops it.\n");
     // The reader of a pipe may have ended.
@@ -98,13 +99,8 @@ pub fn run(options: &Options) -> Result<Result<(), Vec<Message>>> {
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(POLL_INTERVAL);
     }
-    print_error("Stopped.\n");
+    to_stderr("Stopped.\n");
     Ok(Ok(()))
-}
-
-/// Prints a text to standard error. The reader of a pipe may have ended.
-fn print_error(text: &str) {
-    let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
 impl Server {
@@ -130,7 +126,7 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::spawn(move || {
             if let Err(error) = runtime.block_on(serve(listener, versions)) {
-                let _ = writeln!(anstream::stderr(), "error: the page is no longer served: {error:#}");
+                to_stderr(&format!("error: the page is no longer served: {error:#}\n"));
             }
         });
         let (files, cases) = (files.to_owned(), cases.to_owned());

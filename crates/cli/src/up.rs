@@ -18,6 +18,7 @@ use local_gateway::{cache_folder, envoy};
 use tempfile::TempDir;
 
 use crate::page;
+use crate::print::to_stderr;
 use crate::serve::Server;
 use crate::watch::{Watched, ensure_readable_again};
 use session::{Input, Session};
@@ -63,7 +64,7 @@ pub fn run(options: &Options) -> Result<bool> {
     let input = match Input::read(options)? {
         Ok(input) => input,
         Err(messages) => {
-            let _ = anstream::stderr().write_all(messages.as_bytes());
+            to_stderr(&messages);
             return Ok(false);
         }
     };
@@ -71,7 +72,7 @@ pub fn run(options: &Options) -> Result<bool> {
     let result = serve(options, &out, input, watched);
     if out.is_stopped() {
         // An error comes from the signal then: Ctrl-C ends a download too.
-        eprintln!("Stopped.");
+        to_stderr("Stopped.\n");
         return Ok(!options.once);
     }
     result
@@ -83,7 +84,7 @@ fn serve(options: &Options, out: &Printer, input: Input, (mut tables, mut cases)
     let ports = ports(options)?;
     let envoy = find_envoy(options.envoy.as_deref())?;
     let stand_in = StandIn::start()?;
-    eprintln!("Starting {} …", envoy.display());
+    to_stderr(&format!("Starting {} …\n", envoy.display()));
     let mut session = Session::start(options, out, &envoy, &plugin, ports, &stand_in, input)?;
     let success = session.run_cases(true);
     if options.once {

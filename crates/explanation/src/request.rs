@@ -63,14 +63,6 @@ impl fmt::Display for MethodError {
 
 impl std::error::Error for MethodError {}
 
-/// Returns an error if a text is no method: a character in it cannot be sent as a part of one. The filter itself answers
-/// methods outside ASCII.
-pub fn check_method(method: &[u8]) -> Result<(), MethodError> {
-    let ascii: String = method.iter().filter(|byte| byte.is_ascii()).map(|byte| char::from(*byte)).collect();
-    let is_method = !method.is_empty() && (ascii.is_empty() || is_token(&ascii));
-    is_method.then_some(()).ok_or_else(|| MethodError(String::from_utf8_lossy(method).into_owned()))
-}
-
 impl Request {
     /// Splits a URL: an optional `scheme://`, the authority up to the next `/` or `?`, and the rest, which is `:path`
     /// without any change. If there is no rest, `:path` is `/`, which every client sends then.
@@ -91,6 +83,17 @@ impl Request {
             path: Some(path.to_owned()),
             headers: Vec::new(),
         }
+    }
+
+    /// Does the same as [`Request::new`] with a method that a user has written. It is an error if a character of it can't be
+    /// sent as a part of a method. The filter itself answers methods outside ASCII.
+    pub fn checked(method: impl Into<Vec<u8>>, url: &[u8]) -> Result<Self, MethodError> {
+        let method = method.into();
+        let ascii: String = method.iter().filter(|byte| byte.is_ascii()).map(|byte| char::from(*byte)).collect();
+        if method.is_empty() || !(ascii.is_empty() || is_token(&ascii)) {
+            return Err(MethodError(String::from_utf8_lossy(&method).into_owned()));
+        }
+        Ok(Self::new(method, url))
     }
 
     /// Adds a header from a line `name: value`.
@@ -136,7 +139,7 @@ impl Request {
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderError, Request, check_method};
+    use super::{HeaderError, Request};
 
     fn parts(url: &str) -> (Option<String>, String) {
         let request = Request::new("GET", url.as_bytes());
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn a_method_is_a_token() {
         for method in ["GET", "get", "M-SEARCH", "X_Y.z~", "GÉT"] {
-            assert_eq!(check_method(method.as_bytes()), Ok(()), "{method}");
+            assert_eq!(Request::checked(method, b"a/"), Ok(Request::new(method, b"a/")), "{method}");
         }
         for (method, words) in [
             ("", "the method is empty"),
@@ -183,7 +186,7 @@ mod tests {
             ("https://a.example.com/", "write the method first"),
             ("GÉ T", "write a method such as `GET`"),
         ] {
-            let error = check_method(method.as_bytes()).unwrap_err().to_string();
+            let error = Request::checked(method, b"a/").unwrap_err().to_string();
             assert!(error.contains(words), "{method}: {error}");
         }
     }

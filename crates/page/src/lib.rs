@@ -2,7 +2,7 @@
 //! as WebAssembly, so that it explains a request exactly as the command line does.
 
 use ksvc_explanation::gateway::{NamedTable, explain};
-use ksvc_explanation::request::{Request, check_method};
+use ksvc_explanation::request::Request;
 use ksvc_routing::{Compiled, compile};
 use serde::Deserialize;
 use serde_json::json;
@@ -42,8 +42,7 @@ impl Gateway {
     /// `ksvc-router explain --format json` prints, `route` is the index of the chosen route in its table, and `changes` has
     /// each change of a header. The error is a sentence for the user.
     pub fn explain(&self, method: &str, url: &str, headers: &str) -> Result<String, String> {
-        check_method(method.as_bytes()).map_err(|error| error.to_string())?;
-        let mut request = Request::new(method, url.as_bytes());
+        let mut request = Request::checked(method, url.as_bytes()).map_err(|error| error.to_string())?;
         for line in headers.lines().filter(|line| !line.trim().is_empty()) {
             request.add_header_line(line.as_bytes()).map_err(|error| format!("{line}: {error}"))?;
         }

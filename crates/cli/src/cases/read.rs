@@ -14,7 +14,7 @@ use crate::source::files::Unreadable;
 use crate::source::position::Span;
 use crate::words::{describe, quote_all};
 use crate::yaml::{Key, Node, Value as Yaml};
-use ksvc_explanation::request::{Request, check_method};
+use ksvc_explanation::request::Request;
 use ksvc_routing::Outcome;
 
 /// Loads the cases of some files. `known` is the path and the text of a file that has been read already. The inner error has
@@ -180,12 +180,9 @@ impl<'a> Reader<'a> {
         self.check_object(node, &["method", "url", "headers"])?;
         let method = self.required(node, "method").and_then(|method| self.text(method));
         let url = self.required(node, "url").and_then(|url| self.text(url));
-        let method = method?;
-        if let Err(error) = check_method(method.as_bytes()) {
-            self.error(node.get("method").map_or(node.span, |method| method.span), error.to_string());
-            return None;
-        }
-        let mut request = Request::new(method, url?.as_bytes());
+        let at = node.get("method").map_or(node.span, |method| method.span);
+        let request = Request::checked(method?, url?.as_bytes()).map_err(|error| self.error(at, error.to_string()));
+        let mut request = request.ok()?;
         if let Some(headers) = node.get("headers") {
             self.headers(headers, &mut request);
         }

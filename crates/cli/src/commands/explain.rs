@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ksvc_explanation::decision::Explanation;
 use ksvc_explanation::gateway::{NamedTable, Passed, Reasons, explain};
-use ksvc_explanation::request::{Request, check_method};
+use ksvc_explanation::request::Request;
 use ksvc_router_cli::load::load_tables;
 use ksvc_router_cli::message::as_text;
 use ksvc_router_cli::tables::{Table, Tables};
@@ -18,8 +18,8 @@ use super::{CallError, Report, pretty, refuse};
 use ksvc_router_cli::args::Format;
 
 pub(super) fn request(method: OsString, url: &OsStr, headers: &[OsString]) -> Result<Request, CallError> {
-    check_method(method.as_encoded_bytes()).map_err(CallError::Method)?;
-    let mut request = Request::new(method.into_encoded_bytes(), url.as_encoded_bytes());
+    let request = Request::checked(method.into_encoded_bytes(), url.as_encoded_bytes());
+    let mut request = request.map_err(CallError::Method)?;
     for line in headers {
         request.add_header_line(line.as_encoded_bytes()).map_err(CallError::Header)?;
     }

@@ -288,7 +288,7 @@ fn variants<'v>(path: &'v Path, final_slash: bool, tried: &'v TriedValues) -> im
         both.map(move |(a, b)| with(&[(one, a), (two, b)]))
     });
     let base_path = path_text(path, final_slash);
-    let raw = Some(raw_bytes(&base_path)).filter(|raw| tried.has_raw_bytes && *raw != base_path.as_bytes());
+    let raw = tried.has_raw_bytes.then(|| raw_bytes(&base_path)).filter(|raw| raw != base_path.as_bytes());
     raw.into_iter().chain(longer.into_iter().chain(single).chain(double).map(String::into_bytes))
 }
 
